@@ -1,0 +1,41 @@
+# Projectionist. `make` lists what there is.
+DIR    ?= ./projectionist-data
+DATA   ?=
+LISTEN ?= 127.0.0.1:8000
+N      ?= 100
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test torture bench vet clean ci
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@echo
+	@echo "  DIR=folder     data folder of run, $(DIR) by default"
+	@echo "  DATA=path      a MovieLens or MovieTweetings folder or zip for run; without it an empty"
+	@echo "                 folder is filled from a simulated world"
+	@echo "  LISTEN=h:p     where run listens, $(LISTEN) by default"
+
+run: build ## build, start, fill with data, train, and serve recommendations
+	./bin/projectionist serve --dir $(DIR) --listen $(LISTEN) $(if $(DATA),--data $(DATA))
+
+build: ## build bin/projectionist
+	go build -o bin/projectionist .
+
+test: ## every test that needs nothing but Go
+	go test ./...
+
+torture: ## kill -9 the program N times under load, then check every acknowledged event (N=100)
+	TORTURE_KILLS=$(N) go test ./internal/app -run '^TestTorture$$' -count=1 -timeout 0 -v
+
+bench: ## measure speed and memory against peers and limits, in one table
+	go run ./internal/bench
+
+vet: ## static checks that come with Go
+	go vet ./...
+
+clean: ## delete what was built (never data)
+	rm -rf bin
+
+ci: ## everything CI runs
+	.ci/run

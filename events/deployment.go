@@ -1,0 +1,14 @@
+package events
+
+// ModelDeployed says which model version serves a slot from now on. Stream "deployment/SLOT".
+type ModelDeployed struct {
+	Slot            string `json:"slot"` // "production"
+	Model           string `json:"model"`
+	Version         int    `json:"version"`
+	Blob            string `json:"blob"`
+	PreviousModel   string `json:"previous_model,omitempty"`
+	PreviousVersion int    `json:"previous_version,omitempty"`
+	Reason          string `json:"reason,omitempty"`
+}
+
+func (*ModelDeployed) EventType() string { return "model.deployed" }

@@ -1,0 +1,45 @@
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Topics of the log. The ledger is one totally ordered sequence; the feeds are partitioned facts.
+const (
+	LedgerTopic          = "mlops-events"          // 1 partition: the control plane
+	UserEventsTopic      = "user-events"           // 3 partitions, keyed by user
+	RecommendationsTopic = "movie-recommendations" // 3 partitions, keyed by user
+	DriftAlertsTopic     = "model-drift-alerts"    // 1 partition, keyed by model
+	SystemHealthTopic    = "system-health"         // 2 partitions, keyed by service
+)
+
+// Data is the payload of an event: a struct of this package, registered under a wire name.
+type Data interface {
+	// EventType is the wire name, such as "model.version_registered". It never changes once written.
+	EventType() string
+}
+
+// Event is one immutable fact in its CloudEvents 1.0 envelope.
+type Event struct {
+	ID      string    // unique with Source; a repeated (Source, ID) is the same event
+	Source  string    // who produced it: "/projectionist", "/import/movielens", "/simulation", …
+	Subject string    // the stream it belongs to ("model/als") or the person ("user/7")
+	Time    time.Time // event time: when it happened, millisecond precision, UTC
+	Schema  int       // schema version of Data as written; 1 is the first
+
+	Actor       string // who wanted it: "user:anna", "reactor:train", "importer"
+	Correlation string // the request or workflow run all of it belongs to
+	Causation   string // id of the event or command that led to it
+
+	Data Data            // decoded and upcast to the newest schema
+	Raw  json.RawMessage // as written; nil on an event not yet appended
+}
+
+// Type is the wire name of the event's payload, or "" without one.
+func (e *Event) Type() string {
+	if e.Data == nil {
+		return ""
+	}
+	return e.Data.EventType()
+}

@@ -1,0 +1,253 @@
+package events
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the golden files that are missing; existing ones are never touched")
+
+const goldenDir = "testdata/golden"
+
+var goldenMovie = Movie{
+	MovieID: "603", Title: "The Matrix", Year: 1999, Genres: []string{"Action", "Sci-Fi"},
+	IMDbID: "tt0133093", TMDBID: "603", Overview: "A hacker <learns> the truth & more.", Language: "en",
+	RuntimeMinutes: 136, ReleaseDate: "1999-03-30", Keywords: []string{"hacker", "simulated reality"},
+	PosterPath: "/poster.jpg", Popularity: 83.25, VoteAverage: 8.2, VoteCount: 24000,
+}
+
+const (
+	goldenRun    = "0123456789abcdef0123456789abcdef"
+	goldenSHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+)
+
+// goldens are a filled value of every type as the newest program knows it, with the stream it is of.
+var goldens = []struct {
+	subject string
+	data    Data
+}{
+	{"movie/603", &MovieListed{goldenMovie, "ml-latest-small"}},
+	{"movie/603", &MovieFetched{goldenMovie, goldenSHA256}},
+	{"import/e3b0c442", &ImportStarted{"e3b0c442", "ml-latest-small", goldenSHA256, "data/ml-latest-small"}},
+	{"import/e3b0c442", &ImportCompleted{"e3b0c442", 9742, 100836, 3}},
+	{"import/e3b0c442", &ImportFailed{"e3b0c442", "ratings.csv: unexpected end of file"}},
+	{"features/definitions", &FeaturesDefined{"entities: [user, movie]\n", goldenSHA256}},
+	{"dataset/d1", &DatasetBuilt{"d1", "mlops-events/0:12,user-events/0:40", goldenSHA256, goldenSHA256, 610, 9742, 100836, 90000}},
+	{"experiment/0", &ExperimentCreated{"0", "Default", "where runs go by default", map[string]string{"team": "a", "goal": "b"}}},
+	{"run/" + goldenRun, &RunStarted{goldenRun, "0", "als-64", map[string]string{"rank": "64", "alpha": "40"}, map[string]string{"mlflow.user": "anna"}, "d1", "w1"}},
+	{"run/" + goldenRun, &RunMetricsLogged{goldenRun, []Metric{{"ndcg@10", 0.3125, 3, 1705314600000}, {"loss", -1.5e-9, 4, 1705314600001}}}},
+	{"run/" + goldenRun, &RunParamsLogged{goldenRun, map[string]string{"reg": "0.01"}}},
+	{"run/" + goldenRun, &RunTagsSet{goldenRun, map[string]string{"mlflow.note.content": "first\nsecond"}}},
+	{"run/" + goldenRun, &RunArtifactLogged{goldenRun, "model/als.bin", goldenSHA256, 1 << 40}},
+	{"run/" + goldenRun, &RunEnded{goldenRun, "FAILED", "loss is not a number"}},
+	{"model/als", &ModelRegistered{"als", "factors of implicit feedback"}},
+	{"model/als", &ModelVersionRegistered{"als", 3, goldenRun, "als", map[string]string{"rank": "64"}, 1<<63 + 1, "1.0.0+avx2", "d1", "mlops-events/0:12", goldenSHA256, goldenSHA256, 5242880}},
+	{"model/als", &ModelVersionStaged{"als", 3, "Staging", "Production", "beats the baseline"}},
+	{"model/als", &ModelAliasSet{"als", "champion", 3}},
+	{"model/als", &ModelAliasRemoved{"als", "champion"}},
+	{"deployment/production", &ModelDeployed{"production", "als", 3, goldenSHA256, "als", 2, "promoted"}},
+	{"workflow-run/w1", &WorkflowRunRequested{"w1", "movie_training_pipeline", "manual", map[string]string{"rank": "64"}, "by hand"}},
+	{"workflow-run/w1", &TaskStarted{"w1", "train", 2, "node-a/1", 1705314660000}},
+	{"workflow-run/w1", &TaskLeaseRenewed{"w1", "train", 2, "node-a/1", 1705314720000, goldenSHA256}},
+	{"workflow-run/w1", &TaskSucceeded{"w1", "train", 2, map[string]string{"model_version": "3"}}},
+	{"workflow-run/w1", &TaskFailed{"w1", "train", 1, "out of memory", 1705314660000}},
+	{"workflow-run/w1", &WorkflowRunEnded{"w1", "failed", "train failed"}},
+	{"view/features", &ViewEventSkipped{"features", "user-events/0@17", "not a fact"}},
+	{"dead-letter/x1", &DeadLettered{"x1", "retrain", "mlops-events/0@5", "ev-1", "timeout", 5}},
+	{"dead-letter/x1", &DeadLetterResolved{"x1", "retried", "disk was full"}},
+	{"user/7", &Interaction{"7", "603", "rating", "2024-01-15T10:30:00.000Z", 4.5, "s-1"}},
+	{"user/7", &RecommendationServed{"req-1", "7", "2024-01-15T10:30:00.000Z", "als", 3, "blend", "user-events/0:40",
+		[]RecommendedItem{{"603", 0.875, map[string]float64{"als": 0.75, "cocounts": 0.25}, []string{"604", "605"}}}}},
+	{"model/als", &ModelDrift{"als", "3", 0.31, 0.2, "2024-01-15T10:30:00.000Z", map[string]float64{"psi": 0.31}}},
+	{"service/api", &SystemHealth{"api", "ok", 12.5, 40.25, 3.5, "2024-01-15T10:30:00.000Z"}},
+}
+
+func goldenEvent(i int) Event {
+	return Event{
+		ID: fmt.Sprintf("golden-%s", goldens[i].data.EventType()), Source: "/projectionist", Subject: goldens[i].subject,
+		Time: time.Date(2024, 1, 15, 10, 30, 0, 123e6, time.UTC), Schema: SchemaOf(goldens[i].data.EventType()),
+		Actor: "user:anna", Correlation: "req-1", Causation: "cmd-1", Data: goldens[i].data,
+	}
+}
+
+func goldenPath(eventType string, schema int) string {
+	return filepath.Join(goldenDir, fmt.Sprintf("%s.v%d.json", eventType, schema))
+}
+
+// encodeGolden is the event as structured CloudEvents JSON, indented for people.
+func encodeGolden(t *testing.T, e Event) []byte {
+	t.Helper()
+	raw, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
+func TestGoldens(t *testing.T) {
+	if *update {
+		writeMissingGoldens(t)
+	}
+	seen := map[string]bool{}
+	for i, g := range goldens {
+		eventType := g.data.EventType()
+		seen[eventType] = true
+		t.Run(eventType, func(t *testing.T) {
+			if path := unfilled(reflect.ValueOf(g.data).Elem(), eventType); path != "" {
+				t.Fatalf("the golden value leaves %s empty: its encoding would go unchecked", path)
+			}
+			newest := SchemaOf(eventType)
+			for v := 1; v <= newest; v++ {
+				bytesOnDisk, err := os.ReadFile(goldenPath(eventType, v))
+				if err != nil {
+					t.Fatalf("%v (go test ./events -run TestGoldens -update writes it)", err)
+				}
+				var e Event
+				if err := json.Unmarshal(bytesOnDisk, &e); err != nil {
+					t.Fatal(err)
+				}
+				e.Raw = nil // encode what was decoded, not what was read
+				if want := goldenEvent(i); v == newest && !reflect.DeepEqual(e, want) {
+					t.Errorf("decoded\n %+v\nwant\n %+v", e.Data, want.Data)
+				}
+				if v == newest {
+					if again := encodeGolden(t, e); !bytes.Equal(again, bytesOnDisk) {
+						t.Errorf("encodes to\n%s\nbut the golden file holds\n%s", again, bytesOnDisk)
+					}
+				}
+			}
+		})
+	}
+	for _, eventType := range Types() {
+		if !seen[eventType] {
+			t.Errorf("%s is registered without a golden value", eventType)
+		}
+	}
+}
+
+// TestGoldenFilesAreFrozen: what was once written is read for ever, so the files that stand for it
+// never change, and none may be lost.
+func TestGoldenFilesAreFrozen(t *testing.T) {
+	sums := readSums(t)
+	files, err := filepath.Glob(filepath.Join(goldenDir, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		if want, ok := sums[name]; !ok {
+			t.Errorf("%s has no line in SHA256SUMS", name)
+		} else if got := sumOf(t, file); got != want {
+			t.Errorf("%s was changed: SHA-256 %s, recorded %s; add a schema version instead", name, got, want)
+		}
+		delete(sums, name)
+	}
+	for name := range sums {
+		t.Errorf("%s is in SHA256SUMS but was removed", name)
+	}
+	for _, eventType := range Types() {
+		for v := 1; v <= SchemaOf(eventType); v++ {
+			if _, err := os.Stat(goldenPath(eventType, v)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func writeMissingGoldens(t *testing.T) {
+	t.Helper()
+	sums := readSums(t)
+	for i, g := range goldens {
+		path := goldenPath(g.data.EventType(), SchemaOf(g.data.EventType()))
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		if err := os.MkdirAll(goldenDir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, encodeGolden(t, goldenEvent(i)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, known := sums[filepath.Base(path)]; !known {
+			sums[filepath.Base(path)] = sumOf(t, path)
+		}
+	}
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		fmt.Fprintf(&b, "%s  %s\n", sums[name], name)
+	}
+	if err := os.WriteFile(filepath.Join(goldenDir, "SHA256SUMS"), []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readSums(t *testing.T) map[string]string {
+	t.Helper()
+	sums := map[string]string{}
+	raw, err := os.ReadFile(filepath.Join(goldenDir, "SHA256SUMS"))
+	if err != nil && !(*update && os.IsNotExist(err)) {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(raw)); lines.Scan(); {
+		sum, name, ok := strings.Cut(lines.Text(), "  ")
+		if !ok {
+			t.Fatalf("SHA256SUMS: %q", lines.Text())
+		}
+		sums[name] = sum
+	}
+	return sums
+}
+
+func sumOf(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// unfilled is the path of the first zero field of a value, or "".
+func unfilled(v reflect.Value, path string) string {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if p := unfilled(v.Field(i), path+"."+v.Type().Field(i).Name); p != "" {
+				return p
+			}
+		}
+	case reflect.Slice:
+		if v.Len() == 0 {
+			return path
+		}
+		for i := range v.Len() {
+			if p := unfilled(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); p != "" {
+				return p
+			}
+		}
+	default:
+		if v.IsZero() {
+			return path
+		}
+	}
+	return ""
+}

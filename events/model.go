@@ -1,0 +1,55 @@
+package events
+
+// ModelRegistered opens a registered model. Stream "model/NAME".
+type ModelRegistered struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+}
+
+func (*ModelRegistered) EventType() string { return "model.registered" }
+
+// ModelVersionRegistered adds a version: everything needed to train it again, bit for bit.
+type ModelVersionRegistered struct {
+	Name         string            `json:"name"`
+	Version      int               `json:"version"` // 1, 2, 3 …, counted by the stream
+	RunID        string            `json:"run_id"`
+	Algorithm    string            `json:"algorithm"` // "als"
+	Params       map[string]string `json:"params"`
+	Seed         uint64            `json:"seed"`
+	CodeVersion  string            `json:"code_version"` // of the trainer, with the arithmetic kernel it used
+	DatasetID    string            `json:"dataset_id"`
+	DatasetCut   string            `json:"dataset_cut"`
+	FeaturesHash string            `json:"features_hash"`
+	Blob         string            `json:"blob"` // SHA-256 of the weights
+	Bytes        int64             `json:"bytes"`
+}
+
+func (*ModelVersionRegistered) EventType() string { return "model.version_registered" }
+
+// ModelVersionStaged moves a version to a stage.
+type ModelVersionStaged struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	From    string `json:"from"` // None, Staging, Production, Archived
+	To      string `json:"to"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+func (*ModelVersionStaged) EventType() string { return "model.version_staged" }
+
+// ModelAliasSet points an alias ("champion") at a version.
+type ModelAliasSet struct {
+	Name    string `json:"name"`
+	Alias   string `json:"alias"`
+	Version int    `json:"version"`
+}
+
+func (*ModelAliasSet) EventType() string { return "model.alias_set" }
+
+// ModelAliasRemoved removes an alias.
+type ModelAliasRemoved struct {
+	Name  string `json:"name"`
+	Alias string `json:"alias"`
+}
+
+func (*ModelAliasRemoved) EventType() string { return "model.alias_removed" }

@@ -1,0 +1,171 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"time"
+)
+
+// Upcast turns the JSON of one schema version into that of the next.
+type Upcast func(json.RawMessage) (json.RawMessage, error)
+
+// kind is one registered event type.
+type kind struct {
+	schema  int // newest version
+	make    func() Data
+	upcasts []Upcast // upcasts[i] goes from version i+1 to i+2; len = schema-1
+}
+
+// kinds are all event types that were ever written, by wire name. To change a payload: add an upcast
+// here and a golden file for the new version; never touch the old goldens.
+var kinds = map[string]kind{}
+
+func register[T any, P interface {
+	*T
+	Data
+}](upcasts ...Upcast) {
+	var zero T
+	kinds[P(&zero).EventType()] = kind{
+		schema:  len(upcasts) + 1,
+		make:    func() Data { return P(new(T)) },
+		upcasts: upcasts,
+	}
+}
+
+func init() {
+	register[MovieListed]()
+	register[MovieFetched]()
+	register[ImportStarted]()
+	register[ImportCompleted]()
+	register[ImportFailed]()
+	register[FeaturesDefined]()
+	register[DatasetBuilt]()
+	register[ExperimentCreated]()
+	register[RunStarted]()
+	register[RunMetricsLogged]()
+	register[RunParamsLogged]()
+	register[RunTagsSet]()
+	register[RunArtifactLogged]()
+	register[RunEnded]()
+	register[ModelRegistered]()
+	register[ModelVersionRegistered]()
+	register[ModelVersionStaged]()
+	register[ModelAliasSet]()
+	register[ModelAliasRemoved]()
+	register[ModelDeployed]()
+	register[WorkflowRunRequested]()
+	register[TaskStarted]()
+	register[TaskLeaseRenewed]()
+	register[TaskSucceeded]()
+	register[TaskFailed]()
+	register[WorkflowRunEnded]()
+	register[ViewEventSkipped]()
+	register[DeadLettered]()
+	register[DeadLetterResolved]()
+	register[Interaction]()
+	register[RecommendationServed]()
+	register[ModelDrift]()
+	register[SystemHealth]()
+}
+
+// Types are the wire names of all event types, sorted.
+func Types() []string {
+	names := make([]string, 0, len(kinds))
+	for name := range kinds {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// SchemaOf is the newest schema version of a type; 0 for an unknown type.
+func SchemaOf(eventType string) int { return kinds[eventType].schema }
+
+// Decode turns the JSON of a payload, written under the given type and schema version, into the newest
+// form of its type. An unknown type, or a version newer than this program knows, is an error.
+func Decode(eventType string, schema int, raw json.RawMessage) (Data, error) {
+	k, ok := kinds[eventType]
+	if !ok {
+		return nil, fmt.Errorf("unknown event type %q", eventType)
+	}
+	if schema < 1 || schema > k.schema {
+		return nil, fmt.Errorf("event type %q has schema version %d; this program knows 1 to %d", eventType, schema, k.schema)
+	}
+	var err error
+	for v := schema; v < k.schema; v++ {
+		if raw, err = k.upcasts[v-1](raw); err != nil {
+			return nil, fmt.Errorf("upcast %s from schema %d: %w", eventType, v, err)
+		}
+	}
+	data := k.make()
+	if p, ok := data.(interface{ parse(json.RawMessage) error }); ok {
+		err = p.parse(raw) // a type with reading rules of its own
+	} else {
+		err = json.Unmarshal(raw, data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("payload of %s (schema %d): %w", eventType, schema, err)
+	}
+	return data, nil
+}
+
+// TimeFormat is how times are written: RFC 3339, UTC, milliseconds.
+const TimeFormat = "2006-01-02T15:04:05.000Z"
+
+// FormatTime writes a time as [TimeFormat].
+func FormatTime(t time.Time) string { return t.UTC().Format(TimeFormat) }
+
+// envelope is the event in CloudEvents structured JSON. Extension attributes are lower case without
+// separators, as the specification demands.
+type envelope struct {
+	SpecVersion string          `json:"specversion"`
+	ID          string          `json:"id"`
+	Source      string          `json:"source"`
+	Type        string          `json:"type"`
+	Subject     string          `json:"subject,omitempty"`
+	Time        string          `json:"time"`
+	Schema      int             `json:"schemaversion"`
+	Actor       string          `json:"actor,omitempty"`
+	Correlation string          `json:"correlationid,omitempty"`
+	Causation   string          `json:"causationid,omitempty"`
+	Data        json.RawMessage `json:"data"`
+}
+
+// MarshalJSON writes the event as CloudEvents 1.0 structured JSON, always at the newest schema.
+func (e Event) MarshalJSON() ([]byte, error) {
+	if e.Data == nil {
+		return nil, fmt.Errorf("event %s has no data", e.ID)
+	}
+	raw, schema := e.Raw, e.Schema
+	if raw == nil {
+		var err error
+		if raw, err = json.Marshal(e.Data); err != nil {
+			return nil, err
+		}
+		schema = SchemaOf(e.Type())
+	}
+	return json.Marshal(envelope{"1.0", e.ID, e.Source, e.Type(), e.Subject, FormatTime(e.Time), schema, e.Actor, e.Correlation, e.Causation, raw})
+}
+
+// UnmarshalJSON reads CloudEvents 1.0 structured JSON and decodes the payload to its newest form.
+func (e *Event) UnmarshalJSON(b []byte) error {
+	var v envelope
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	if v.SpecVersion != "1.0" {
+		return fmt.Errorf("specversion %q: want 1.0", v.SpecVersion)
+	}
+	t, err := time.Parse(time.RFC3339Nano, v.Time)
+	if err != nil {
+		return fmt.Errorf("time %q: want RFC 3339", v.Time)
+	}
+	data, err := Decode(v.Type, v.Schema, v.Data)
+	if err != nil {
+		return err
+	}
+	*e = Event{ID: v.ID, Source: v.Source, Subject: v.Subject, Time: t.UTC(), Schema: v.Schema,
+		Actor: v.Actor, Correlation: v.Correlation, Causation: v.Causation, Data: data, Raw: v.Data}
+	return nil
+}

@@ -1,0 +1,66 @@
+package events
+
+// RunStarted opens a run: one training or evaluation. Stream "run/ID".
+type RunStarted struct {
+	RunID        string            `json:"run_id"` // 32 hex digits
+	ExperimentID string            `json:"experiment_id"`
+	Name         string            `json:"name"`
+	Params       map[string]string `json:"params,omitempty"`
+	Tags         map[string]string `json:"tags,omitempty"`
+	DatasetID    string            `json:"dataset_id,omitempty"`
+	WorkflowRun  string            `json:"workflow_run,omitempty"`
+}
+
+func (*RunStarted) EventType() string { return "run.started" }
+
+// Metric is one value of one metric. Infinities and NaN are not metrics: a run that meets one says so
+// in its failure.
+type Metric struct {
+	Key             string  `json:"key"`
+	Value           float64 `json:"value"`
+	Step            int64   `json:"step"`
+	TimestampMillis int64   `json:"timestamp_millis"`
+}
+
+// RunMetricsLogged adds values to a run's metric histories.
+type RunMetricsLogged struct {
+	RunID   string   `json:"run_id"`
+	Metrics []Metric `json:"metrics"`
+}
+
+func (*RunMetricsLogged) EventType() string { return "run.metrics_logged" }
+
+// RunParamsLogged adds parameters to a run; a parameter is set once.
+type RunParamsLogged struct {
+	RunID  string            `json:"run_id"`
+	Params map[string]string `json:"params"`
+}
+
+func (*RunParamsLogged) EventType() string { return "run.params_logged" }
+
+// RunTagsSet sets tags of a run.
+type RunTagsSet struct {
+	RunID string            `json:"run_id"`
+	Tags  map[string]string `json:"tags"`
+}
+
+func (*RunTagsSet) EventType() string { return "run.tags_set" }
+
+// RunArtifactLogged names a file the run made.
+type RunArtifactLogged struct {
+	RunID string `json:"run_id"`
+	Path  string `json:"path"` // "model/als.bin"
+	Blob  string `json:"blob"` // SHA-256
+	Bytes int64  `json:"bytes"`
+}
+
+func (*RunArtifactLogged) EventType() string { return "run.artifact_logged" }
+
+// RunEnded closes a run.
+type RunEnded struct {
+	RunID  string `json:"run_id"`
+	Status string `json:"status"` // FINISHED, FAILED or KILLED
+	Reason string `json:"reason,omitempty"`
+}
+
+func (*RunEnded) EventType() string { return "run.ended" }

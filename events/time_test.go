@@ -1,0 +1,60 @@
+package events
+
+import (
+	"testing"
+	"time"
+)
+
+func TestTimeMillis(t *testing.T) {
+	base := time.Date(2024, 1, 15, 10, 30, 0, 0, time.UTC).UnixMilli()
+	for s, want := range map[string]int64{
+		"2024-01-15T10:30:00":            base,
+		"2024-01-15T10:30:00Z":           base,
+		"2024-01-15T19:30:00+09:00":      base,
+		"2024-01-15T19:30:00+0900":       base,
+		"2024-01-15T05:00:00-05:30":      base,
+		"2024-01-15T10:30:00.5":          base + 500,
+		"2024-01-15T10:30:00,12Z":        base + 120,
+		"2024-01-15T10:30:00.1239999999": base + 123,
+		"2024-02-29T00:00:00.001Z":       time.Date(2024, 2, 29, 0, 0, 0, 1e6, time.UTC).UnixMilli(),
+		"9999-12-31T23:59:59Z":           253402300799000,
+		"0000-01-01T00:00:00Z":           -62167219200000,
+	} {
+		if got, err := TimeMillis(s); err != nil || got != want {
+			t.Errorf("%s: %d %v, want %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "now", "2024-01-15", "2024-01-15 10:30:00", "2024-01-15T10:30", "2024-01-15T10:30:00.", "2024-01-15T10:30:00.Z",
+		"2024-13-15T10:30:00", "2024-00-15T10:30:00", "2023-02-29T10:30:00", "1900-02-29T10:30:00", "2024-01-32T10:30:00", "2024-01-15T24:00:00", "2024-01-15T10:60:00",
+		"2024-01-15T10:30:60", "2024-01-15T10:30:00+9", "2024-01-15T10:30:00+24:00", "2024-01-15T10:30:00+09:60", "2024-01-15T10:30:00z", "2024-01-15T10:30:00Zz",
+		"2024-01-15T10:30:00+09-00", "20240115T103000", "+024-01-15T10:30:00", "１２34-01-15T10:30:00"} {
+		if got, err := TimeMillis(s); err == nil {
+			t.Errorf("%s was read as %d", s, got)
+		}
+	}
+}
+
+// Every day of the years 0 to 9999 agrees with the standard library.
+func TestTimeMillisCalendar(t *testing.T) {
+	for day := time.Date(0, 1, 1, 23, 59, 59, 999e6, time.UTC); day.Year() < 10000; day = day.AddDate(0, 0, 1) {
+		if got := daysSinceEpoch(day.Year(), int(day.Month()), day.Day())*86_400_000 + 86_399_999; got != day.UnixMilli() {
+			t.Fatalf("%v: %d, want %d", day, got, day.UnixMilli())
+		}
+	}
+	if got, err := TimeMillis("2000-02-29T23:59:59.999Z"); err != nil || !TimeOf(got).Equal(time.Date(2000, 2, 29, 23, 59, 59, 999e6, time.UTC)) {
+		t.Fatal(got, err)
+	}
+}
+
+func FuzzTimeMillis(f *testing.F) {
+	for _, s := range []string{"2024-01-15T10:30:00Z", "2024-01-15T10:30:00.123+09:00", "2024-02-30T10:30:00-01:30"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := TimeMillis(s)
+		want, stdErr := time.Parse(time.RFC3339Nano, s)
+		if err == nil && stdErr == nil && got != want.UnixMilli() {
+			t.Fatalf("%s: %d, the library reads %d", s, got, want.UnixMilli())
+		}
+	})
+}

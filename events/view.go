@@ -1,0 +1,11 @@
+package events
+
+// ViewEventSkipped is an operator's word that a view shall pass over one record it cannot fold; every
+// rebuild of the view passes over it too. Stream "view/NAME".
+type ViewEventSkipped struct {
+	View     string `json:"view"`
+	Position string `json:"position"` // "topic/partition@offset"
+	Reason   string `json:"reason"`
+}
+
+func (*ViewEventSkipped) EventType() string { return "view.event_skipped" }
