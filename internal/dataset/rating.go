@@ -1,0 +1,415 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/projectionist/projectionist/events"
+)
+
+// Rating is one row of the ratings file.
+type Rating struct {
+	UserID, MovieID string  // canonical
+	Rating          float64 // 0 < Rating ≤ 5; see [Set.Ratings] on MovieTweetings
+	TimeMillis      int64   // event time, Unix milliseconds; the files have whole seconds
+	Line            int64   // in the ratings file, from 1
+}
+
+// Progress says how far a pass is. Bytes count unpacked bytes of the ratings file.
+type Progress struct {
+	BytesRead, BytesTotal int64
+	Rows                  int64
+}
+
+const (
+	// rowBytesMax bounds a line: those of the published sets stay below 50 bytes.
+	rowBytesMax = 4 << 10
+	// ratingUnits is how a rating is held: in ten-thousandths of a star, exact for up to four decimals.
+	ratingUnits    = 10_000
+	ratingUnitsMax = events.RatingMax * ratingUnits
+	// tweetUnitsMin is what a MovieTweetings rating of 0 becomes, half a star: the lowest step of our
+	// scale, where 0 means that there is no rating.
+	tweetUnitsMin = ratingUnits / 2
+	// secondsMax is 2100-01-01T00:00:00Z.
+	secondsMax = 4_102_444_800
+	// movieLensStart is 1995-01-01T00:00:00Z, just before the oldest rating of any of these sets. A last
+	// line without line end and with an older time has lost its last digits.
+	movieLensStart = 788_918_400
+)
+
+// Ratings yields the ratings in the order of the file. progress, which may be nil, is called about
+// once per MiB and at the end. The first error ends the sequence: a [*LineError] for a line that is not
+// what the layout says, ctx's error once it is done, or that of the disk or archive.
+//
+// Ratings are on the scale 0–5. MovieTweetings' 0–10 is halved, and its 0 becomes 0.5, the lowest step,
+// because 0 is no rating on our scale.
+func (s *Set) Ratings(ctx context.Context, progress func(Progress)) iter.Seq2[Rating, error] {
+	return func(yield func(Rating, error) bool) {
+		users, movies := newInterner(events.CanonicalUser), newInterner(events.CanonicalMovie)
+		err := s.eachRow(ctx, progress, users, movies, func(r row) bool {
+			return yield(Rating{
+				UserID: users.ids[r.user], MovieID: movies.ids[r.movie],
+				Rating: float64(r.units) / ratingUnits, TimeMillis: int64(r.seconds) * 1000, Line: int64(r.line),
+			}, nil)
+		})
+		if err != nil {
+			yield(Rating{}, err)
+		}
+	}
+}
+
+// SortedRatings yields the same ratings by (time, user, movie, line), ids compared as strings. It holds
+// all of them, at 20 bytes a row and once each id; progress is that of reading, and ctx is not looked at
+// during the sort in between (about half a second per million rows).
+func (s *Set) SortedRatings(ctx context.Context, progress func(Progress)) iter.Seq2[Rating, error] {
+	return func(yield func(Rating, error) bool) {
+		users, movies := newInterner(events.CanonicalUser), newInterner(events.CanonicalMovie)
+		var rows []row
+		var at Progress
+		err := s.eachRow(ctx, func(p Progress) {
+			at = p
+			if progress != nil {
+				progress(p)
+			}
+		}, users, movies, func(r row) bool {
+			if len(rows) == cap(rows) && at.BytesRead > 0 {
+				// The bytes per row so far tell how many are to come, so that growing by doubling, which
+				// holds two copies, is for the head only.
+				expected := float64(at.BytesTotal) / float64(at.BytesRead) * float64(len(rows)) * 1.02
+				rows = slices.Grow(rows, max(1024, int(expected)-len(rows)))
+			}
+			rows = append(rows, r)
+			return true
+		})
+		if err != nil {
+			yield(Rating{}, err)
+			return
+		}
+		rank(rows, users, func(r *row) *uint32 { return &r.user })
+		rank(rows, movies, func(r *row) *uint32 { return &r.movie })
+		slices.SortFunc(rows, compareRows)
+		for i, r := range rows {
+			if i%(1<<16) == 0 && ctx.Err() != nil {
+				yield(Rating{}, ctx.Err())
+				return
+			}
+			if !yield(Rating{
+				UserID: users.ids[r.user], MovieID: movies.ids[r.movie],
+				Rating: float64(r.units) / ratingUnits, TimeMillis: int64(r.seconds) * 1000, Line: int64(r.line),
+			}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// row is a rating in 20 bytes.
+type row struct {
+	seconds     uint32 // Unix time, up to 2100
+	user, movie uint32 // indices into interner.ids
+	line        uint32
+	units       uint16 // ten-thousandths of a star
+}
+
+func compareRows(a, b row) int {
+	if a.seconds != b.seconds {
+		if a.seconds < b.seconds {
+			return -1
+		}
+		return 1
+	}
+	x, y := uint64(a.user)<<32|uint64(a.movie), uint64(b.user)<<32|uint64(b.movie)
+	if x == y {
+		x, y = uint64(a.line), uint64(b.line)
+	}
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
+}
+
+// rank renumbers the ids so that their numbers sort as the ids do.
+func rank(rows []row, in *interner, field func(*row) *uint32) {
+	order := make([]uint32, len(in.ids))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return strings.Compare(in.ids[a], in.ids[b]) })
+	ids, ranks := make([]string, len(order)), make([]uint32, len(order))
+	for i, o := range order {
+		ids[i], ranks[o] = in.ids[o], uint32(i)
+	}
+	for i := range rows {
+		p := field(&rows[i])
+		*p = ranks[*p]
+	}
+	in.ids = ids
+}
+
+// interner gives every canonical id a small number, whatever its spellings.
+type interner struct {
+	canonical   func(string) string
+	bySpelling  map[string]uint32
+	byCanonical map[string]uint32
+	ids         []string
+	// small maps plain numbers below smallMax to 1 + their index: MovieLens' ids are all of that kind.
+	small []uint32
+}
+
+// smallMax keeps interner.small below 4 MiB; ml-32m's ids stay below 300,000.
+const smallMax = 1 << 20
+
+func newInterner(canonical func(string) string) *interner {
+	return &interner{canonical: canonical, bySpelling: map[string]uint32{}, byCanonical: map[string]uint32{}}
+}
+
+// index returns the number of an id that consists of digits.
+func (in *interner) index(raw []byte) uint32 {
+	if raw[0] == '0' || len(raw) > 7 {
+		return in.lookUp(raw)
+	}
+	n := 0
+	for _, c := range raw {
+		n = n*10 + int(c-'0')
+	}
+	if n >= smallMax {
+		return in.lookUp(raw)
+	}
+	if n >= len(in.small) {
+		in.small = append(in.small, make([]uint32, n+1-len(in.small))...)
+	}
+	if in.small[n] == 0 {
+		in.small[n] = 1 + in.lookUp(raw)
+	}
+	return in.small[n] - 1
+}
+
+func (in *interner) lookUp(raw []byte) uint32 {
+	if i, ok := in.bySpelling[string(raw)]; ok {
+		return i
+	}
+	id := in.canonical(string(raw))
+	i, ok := in.byCanonical[id]
+	if !ok {
+		i = uint32(len(in.ids))
+		in.ids = append(in.ids, id)
+		in.byCanonical[id] = i
+	}
+	in.bySpelling[string(raw)] = i
+	return i
+}
+
+// eachRow is the hot path: it parses the ratings file line by line until row says to stop.
+func (s *Set) eachRow(ctx context.Context, progress func(Progress), users, movies *interner, each func(row) bool) error {
+	f, size, err := s.open(s.ratings, ratingBytesMax)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	at := Progress{BytesTotal: size}
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	p := rowParser{file: s.file(s.ratings), tweets: s.Layout == LayoutMovieTweetings, users: users, movies: movies}
+	header := false
+	switch s.Layout {
+	case LayoutCSV:
+		p.sep, header = ",", true
+	case LayoutUData:
+		p.sep = "\t"
+	default:
+		p.sep = "::"
+	}
+	in := bufio.NewReaderSize(f, blockBytes)
+	if head, _ := in.Peek(len(utf8BOM)); bytes.Equal(head, utf8BOM) {
+		in.Discard(len(utf8BOM))
+		at.BytesRead += int64(len(utf8BOM))
+	}
+	reported := at.BytesRead
+	for {
+		line, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) || len(line) > rowBytesMax {
+			p.line++
+			return p.fault("line", line, fmt.Sprintf("at most %d bytes", rowBytesMax))
+		}
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("dataset: %s, after line %d: %w", p.file, p.line, err)
+		}
+		last := err == io.EOF
+		if last && len(line) == 0 {
+			break
+		}
+		at.BytesRead += int64(len(line))
+		if p.line++; p.line > math.MaxUint32 {
+			return p.fault("line", nil, "at most 4294967295 lines")
+		}
+		text := line
+		if !last {
+			text = text[:len(text)-1]
+		}
+		if n := len(text); n > 0 && text[n-1] == '\r' {
+			text = text[:n-1]
+		}
+		if header {
+			header = false
+			if string(text) != "userId,movieId,rating,timestamp" {
+				return p.fault("header", text, "userId,movieId,rating,timestamp")
+			}
+		} else {
+			r, err := p.parse(text, last)
+			if err != nil {
+				return err
+			}
+			at.Rows++
+			if !each(r) {
+				return nil
+			}
+		}
+		if at.BytesRead-reported >= blockBytes {
+			reported = at.BytesRead
+			progress(at)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+		if last {
+			break
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if header {
+		p.line = 1
+		return p.fault("header", nil, "userId,movieId,rating,timestamp")
+	}
+	progress(at)
+	return nil
+}
+
+type rowParser struct {
+	file          string
+	line          int64
+	sep           string
+	tweets        bool
+	users, movies *interner
+}
+
+func (p *rowParser) fault(field string, got []byte, want string) error {
+	return &LineError{File: p.file, Line: p.line, Field: field, Got: excerpt(got), Want: want}
+}
+
+// parse reads one line. last says that the file ends without a line end after it.
+func (p *rowParser) parse(text []byte, last bool) (row, error) {
+	var fields [4][]byte
+	rest := text
+	for i := 0; i < 3; i++ {
+		end := bytes.IndexByte(rest, p.sep[0])
+		if end < 0 || len(p.sep) == 2 && (end+1 >= len(rest) || rest[end+1] != ':') {
+			return row{}, p.fault("line", text, p.shape(last))
+		}
+		fields[i], rest = rest[:end], rest[end+len(p.sep):]
+	}
+	fields[3] = rest
+	user, movie, rating, timestamp := fields[0], fields[1], fields[2], fields[3]
+	if !isNumber(user) {
+		return row{}, p.fault("user id", user, "1 to 18 digits")
+	}
+	if !isNumber(movie) {
+		return row{}, p.fault("movie id", movie, "1 to 18 digits")
+	}
+	units, ok := decimal(rating)
+	if !ok {
+		return row{}, p.fault("rating", rating, "a number with at most four decimals")
+	}
+	if p.tweets {
+		if units > 2*ratingUnitsMax {
+			return row{}, p.fault("rating", rating, "0 to 10")
+		}
+		units = max(units/2, tweetUnitsMin)
+	} else if units == 0 || units > ratingUnitsMax {
+		return row{}, p.fault("rating", rating, "more than 0 and at most 5")
+	}
+	if !isNumber(timestamp) {
+		if len(timestamp) > 1 && timestamp[0] == '-' && isNumber(timestamp[1:]) {
+			return row{}, p.fault("timestamp", timestamp, "Unix seconds from 1970 to 2100, not a negative time")
+		}
+		return row{}, p.fault("timestamp", timestamp, "Unix seconds, the last of four fields")
+	}
+	var seconds int64
+	for _, c := range timestamp {
+		seconds = seconds*10 + int64(c-'0')
+	}
+	if seconds >= secondsMax {
+		return row{}, p.fault("timestamp", timestamp, "Unix seconds from 1970 to 2100 (milliseconds?)")
+	}
+	if last && seconds < movieLensStart {
+		return row{}, p.fault("timestamp", timestamp, "ten digits or a line end: the file ends in the middle of its last line")
+	}
+	return row{
+		seconds: uint32(seconds), user: p.users.index(user), movie: p.movies.index(movie),
+		line: uint32(p.line), units: uint16(units),
+	}, nil
+}
+
+func (p *rowParser) shape(last bool) string {
+	want := strings.Join([]string{"user", "movie", "rating", "timestamp"}, p.sep)
+	if last {
+		want += " (the file ends in the middle of its last line)"
+	}
+	return want
+}
+
+// isNumber allows as many digits as an int64 surely holds.
+func isNumber(b []byte) bool {
+	if len(b) == 0 || len(b) > 18 {
+		return false
+	}
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// decimal reads an unsigned decimal number of at most two digits before the point and four after it
+// (and zeros after those), in ten-thousandths.
+func decimal(b []byte) (int, bool) {
+	units, i := 0, 0
+	for ; i < len(b) && b[i] != '.'; i++ {
+		if b[i] < '0' || b[i] > '9' || i > 8 {
+			return 0, false
+		}
+		units = units*10 + int(b[i]-'0')
+	}
+	if i == 0 {
+		return 0, false
+	}
+	units *= ratingUnits
+	if i == len(b) {
+		return units, true
+	}
+	if i++; i == len(b) {
+		return 0, false
+	}
+	for scale := ratingUnits / 10; i < len(b); i++ {
+		if b[i] < '0' || b[i] > '9' || scale == 0 && b[i] != '0' {
+			return 0, false
+		}
+		units += int(b[i]-'0') * scale
+		scale /= 10
+	}
+	return units, true
+}

@@ -1,0 +1,395 @@
+package dataset
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// Layout is how a data set is laid out in files.
+type Layout string
+
+const (
+	LayoutCSV            Layout = "movielens-csv"  // ratings.csv, movies.csv, links.csv: latest, 20m, 25m, 32m
+	LayoutDat            Layout = "movielens-dat"  // ratings.dat, movies.dat with "::": 1m, 10m
+	LayoutUData          Layout = "movielens-data" // u.data, u.item, u.genre: 100k
+	LayoutMovieTweetings Layout = "movietweetings" // ratings.dat, movies.dat with "::", IMDb ids, ratings 0–10
+)
+
+const (
+	// ratingBytesMax bounds the ratings file: twenty times that of ml-32m (0.9 GB).
+	ratingBytesMax = 20 << 30
+	// movieBytesMax bounds the other files; that of ml-32m's films is 4 MB. movies.dat and u.item are
+	// held in memory, because only the whole file tells which encoding it is in.
+	movieBytesMax = 256 << 20
+	// zipRatioMax bounds how far an archived file may unpack. Rating files shrink about five times,
+	// Deflate's utmost is some thousand times.
+	zipRatioMax = 200
+	// depthMax is how many folders may lie around the files: a repository's archive has two
+	// (MovieTweetings-master/latest).
+	depthMax = 2
+	// entriesMax bounds the search for the files, in a home folder given by mistake for instance.
+	entriesMax = 20_000
+	// blockBytes is the read buffer and the step of progress reports.
+	blockBytes = 1 << 20
+)
+
+// Set is an open data set. Its methods may be called more than once; each opens the files anew.
+type Set struct {
+	// Name is the publisher's name for it, such as "ml-latest-small" or "movietweetings", as far as
+	// the folder or archive tells it, else "movielens".
+	Name   string
+	Layout Layout
+
+	fsys   fs.FS
+	dir    string // inside fsys
+	root   string // as the caller named it, for messages
+	closer io.Closer
+
+	ratings, movies, links, genres string // file names; links and genres may be ""
+
+	digestMu sync.Mutex // over digest
+	digest   string
+}
+
+// Open finds and identifies the data set at path: a folder that holds it, a folder that holds one
+// such folder, or a .zip of either. The caller closes it.
+//
+// It fails where there is none, more than one, or where a file that belongs to the layout is missing.
+func Open(path string) (*Set, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	s := &Set{root: path}
+	if info.IsDir() {
+		s.fsys = os.DirFS(path)
+	} else {
+		if !strings.EqualFold(filepath.Ext(path), ".zip") {
+			return nil, fmt.Errorf("dataset: %s is neither a folder nor a .zip: give the folder that holds the ratings", path)
+		}
+		z, err := zip.OpenReader(path)
+		if err != nil {
+			return nil, fmt.Errorf("dataset: %s cannot be read as a zip archive (%w): is the download complete?", path, err)
+		}
+		s.fsys, s.closer = &z.Reader, z
+	}
+	if err := s.identify(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close releases the archive. It may be called twice.
+func (s *Set) Close() error {
+	if s.closer == nil {
+		return nil
+	}
+	c := s.closer
+	s.closer = nil
+	return c.Close()
+}
+
+// Source is the CloudEvents source of facts taken from the set.
+func (s *Set) Source() string {
+	if s.Layout == LayoutMovieTweetings {
+		return "/import/movietweetings"
+	}
+	return "/import/movielens"
+}
+
+// kind is the value of [Movie.Source].
+func (s *Set) kind() string { return strings.TrimPrefix(s.Source(), "/import/") }
+
+func (s *Set) identify() error {
+	dir, err := s.find()
+	if err != nil {
+		return err
+	}
+	s.dir = dir
+	has := func(name string) bool {
+		info, err := fs.Stat(s.fsys, path.Join(dir, name))
+		return err == nil && info.Mode().IsRegular()
+	}
+	need := func(name string) error {
+		if !has(name) {
+			return fmt.Errorf("dataset: %s holds %s but not %s, which the layout needs", s.where(), s.ratings, name)
+		}
+		s.movies = name
+		return nil
+	}
+	optional := func(name string) string {
+		if has(name) {
+			return name
+		}
+		return ""
+	}
+	switch {
+	case has("ratings.csv"):
+		s.Layout, s.ratings, s.links = LayoutCSV, "ratings.csv", optional("links.csv")
+		err = need("movies.csv")
+	case has("ratings.dat"):
+		s.Layout, s.ratings = LayoutDat, "ratings.dat"
+		if err = need("movies.dat"); err == nil {
+			var tweets bool
+			if tweets, err = s.sniffMovieTweetings(); tweets {
+				s.Layout = LayoutMovieTweetings
+			}
+		}
+	default:
+		s.Layout, s.ratings, s.genres = LayoutUData, "u.data", optional("u.genre")
+		err = need("u.item")
+	}
+	s.Name = s.name()
+	return err
+}
+
+var ratingFiles = []string{"ratings.csv", "ratings.dat", "u.data"}
+
+// find returns the one folder, nearest to the top, that holds a ratings file.
+func (s *Set) find() (string, error) {
+	level, entries := []string{"."}, 0
+	for depth := 0; depth <= depthMax; depth++ {
+		var found, next []string
+		for _, dir := range level {
+			list, err := fs.ReadDir(s.fsys, dir)
+			if err != nil {
+				if depth > 0 && errors.Is(err, fs.ErrPermission) {
+					continue
+				}
+				return "", fmt.Errorf("dataset: %s: %w", s.root, err)
+			}
+			if entries += len(list); entries > entriesMax {
+				return "", fmt.Errorf("dataset: %s holds more than %d files: give the data set's own folder", s.root, entriesMax)
+			}
+			hit := false
+			for _, e := range list {
+				name := e.Name()
+				for _, r := range ratingFiles {
+					hit = hit || name == r && !e.IsDir()
+				}
+				if !strings.HasPrefix(name, ".") && name != "__MACOSX" {
+					if info, err := fs.Stat(s.fsys, path.Join(dir, name)); err == nil && info.IsDir() {
+						next = append(next, path.Join(dir, name))
+					}
+				}
+			}
+			if hit {
+				found = append(found, dir)
+			}
+		}
+		switch len(found) {
+		case 0:
+		case 1:
+			return found[0], nil
+		default:
+			return "", fmt.Errorf("dataset: %s holds several data sets (%s): name one of them", s.root, strings.Join(found, ", "))
+		}
+		level = next
+	}
+	return "", fmt.Errorf("dataset: no %s in %s or in the folders right below: it is not a MovieLens or MovieTweetings data set",
+		strings.Join(ratingFiles, ", "), s.root)
+}
+
+// sniffMovieTweetings tells MovieTweetings from ml-1m and ml-10m, which use the same file names. IMDb ids
+// have seven digits and more, padded with zeros; MovieLens' .dat ids end at 65133 and are not padded.
+// Where there are no films to tell, a rating above 5 does.
+func (s *Set) sniffMovieTweetings() (bool, error) {
+	raw, err := s.readAll(s.movies)
+	if err != nil {
+		return false, err
+	}
+	long, all := 0, 0
+	for line := range bytes.Lines(raw) {
+		if id, _, ok := bytes.Cut(line, []byte("::")); ok {
+			all++
+			if len(id) >= 7 {
+				long++
+			}
+		}
+	}
+	if all > 0 {
+		return 2*long > all, nil
+	}
+	f, _, err := s.open(s.ratings, ratingBytesMax)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	head := make([]byte, 64<<10)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("dataset: %s: %w", s.file(s.ratings), err)
+	}
+	for line := range bytes.Lines(head[:n]) {
+		parts := bytes.Split(line, []byte("::"))
+		if len(parts) == 4 && (len(parts[1]) >= 7 || len(parts[2]) == 2 || len(parts[2]) == 1 && parts[2][0] > '5') {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (s *Set) name() string {
+	switch s.Layout {
+	case LayoutMovieTweetings:
+		return "movietweetings"
+	case LayoutUData:
+		return "ml-100k"
+	}
+	abs, err := filepath.Abs(s.root)
+	if err != nil {
+		abs = s.root
+	}
+	base := strings.ToLower(filepath.Base(abs))
+	for _, n := range []string{strings.ToLower(path.Base(s.dir)), strings.TrimSuffix(base, ".zip")} {
+		if n == "ml-10m100k" {
+			return "ml-10m"
+		}
+		if strings.HasPrefix(n, "ml-") {
+			return n
+		}
+	}
+	return "movielens"
+}
+
+// where and file name a folder or file for messages, relative to what the caller gave.
+func (s *Set) where() string { return path.Join(s.root, s.dir) }
+
+func (s *Set) file(name string) string { return path.Join(s.root, s.dir, name) }
+
+// open returns the file and its size in bytes, after the bounds against archives that unpack without end.
+func (s *Set) open(name string, bytesMax int64) (io.ReadCloser, int64, error) {
+	f, err := s.fsys.Open(path.Join(s.dir, name))
+	if err != nil {
+		return nil, 0, fmt.Errorf("dataset: %s: %w", s.file(name), err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, fmt.Errorf("dataset: %s: %w", s.file(name), err)
+	}
+	size := info.Size()
+	if size < 0 || size > bytesMax {
+		f.Close()
+		return nil, 0, fmt.Errorf("dataset: %s has %d bytes, more than the %d that are read", s.file(name), size, bytesMax)
+	}
+	if h, ok := info.Sys().(*zip.FileHeader); ok && h.UncompressedSize64/zipRatioMax > h.CompressedSize64 {
+		f.Close()
+		return nil, 0, fmt.Errorf("dataset: %s unpacks to more than %d times its archived size: the archive is refused", s.file(name), zipRatioMax)
+	}
+	// A header may lie about the size: nothing beyond it is read.
+	return &boundedFile{f: f, left: size, name: s.file(name)}, size, nil
+}
+
+type boundedFile struct {
+	f    fs.File
+	left int64
+	name string
+}
+
+func (b *boundedFile) Read(p []byte) (int, error) {
+	n, err := b.f.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("%s grew beyond the size it was opened with", b.name)
+	}
+	return n, err
+}
+
+func (b *boundedFile) Close() error { return b.f.Close() }
+
+var utf8BOM = []byte("\xef\xbb\xbf")
+
+// readAll reads one of the small files, without its byte order mark.
+func (s *Set) readAll(name string) ([]byte, error) {
+	f, _, err := s.open(name, movieBytesMax)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %s: %w", s.file(name), err)
+	}
+	return bytes.TrimPrefix(raw, utf8BOM), nil
+}
+
+// Digest is the SHA-256, in hexadecimal, over names and contents of the files that are used: the same
+// for a folder and for an archive of it. The first call reads all of them.
+func (s *Set) Digest(ctx context.Context) (string, error) {
+	s.digestMu.Lock()
+	defer s.digestMu.Unlock()
+	if s.digest != "" {
+		return s.digest, nil
+	}
+	whole := sha256.New()
+	buf := make([]byte, blockBytes)
+	for _, name := range []string{s.ratings, s.movies, s.links, s.genres} {
+		if name == "" {
+			continue
+		}
+		f, _, err := s.open(name, ratingBytesMax)
+		if err != nil {
+			return "", err
+		}
+		one := sha256.New()
+		_, err = io.CopyBuffer(one, contextReader{ctx, f}, buf)
+		f.Close()
+		if err != nil {
+			return "", fmt.Errorf("dataset: %s: %w", s.file(name), err)
+		}
+		fmt.Fprintf(whole, "%s %x\n", name, one.Sum(nil))
+	}
+	s.digest = hex.EncodeToString(whole.Sum(nil))
+	return s.digest, nil
+}
+
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// LineError says which field of which line is not what the layout has there.
+type LineError struct {
+	File  string
+	Line  int64 // from 1
+	Field string
+	Got   string // "" where the whole line is at fault
+	Want  string
+}
+
+func (e *LineError) Error() string {
+	got := ""
+	if e.Got != "" {
+		got = fmt.Sprintf(" is %q:", e.Got)
+	}
+	return fmt.Sprintf("dataset: %s, line %d: %s%s expected %s", e.File, e.Line, e.Field, got, e.Want)
+}
+
+// excerpt keeps messages short when a line is not text at all.
+func excerpt(b []byte) string {
+	const max = 80
+	if len(b) > max {
+		return string(b[:max]) + "…"
+	}
+	return string(b)
+}
