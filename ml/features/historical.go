@@ -1,0 +1,250 @@
+package features
+
+import (
+	"cmp"
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// Row asks for the features of a user, a movie, or both, as of a moment.
+type Row struct {
+	UserID     string // canonical; "" where the selection has no user features
+	MovieID    string
+	TimeMillis int64 // event time to look back from
+}
+
+func (r *Row) id(e Entity) string {
+	if e == User {
+		return r.UserID
+	}
+	return r.MovieID
+}
+
+// Join is a point-in-time join: for every row, the features as they were at the row's time. No
+// fact later than that, and none recorded later than is allowed, has any part in a row.
+type Join struct {
+	Selection *Selection
+
+	// Facts are all facts of an entity in ascending event time. It is called once per distinct
+	// entity and stopped as soon as the last row of the entity is reached.
+	Facts func(entity Entity, id string) iter.Seq2[Fact, error]
+
+	// Catalogue is as of the log position that KnownAtMillis stands for; films are looked up in it
+	// as they are known there, since what a film is does not change with the row's time.
+	Catalogue Catalogue
+
+	// KnownAtMillis leaves out facts recorded later; 0 leaves out none.
+	KnownAtMillis int64
+
+	// KnownAtRow also leaves out, row by row, facts recorded after the row's own time: what could
+	// have been known then. In a log that was imported later than its rows' times, that is nothing.
+	KnownAtRow bool
+
+	// Exclusive looks back to just before the row's time instead of up to it. Training rows that are
+	// facts themselves need it: otherwise a row's features contain the row's own label.
+	Exclusive bool
+}
+
+// Column is one feature over all rows. The slice of the column's type is set, the others are nil.
+type Column struct {
+	Name             string
+	Type             Type
+	Floats           []float64
+	Ints             []int64
+	Strings          []string
+	Lists            [][]string
+	Statuses         []Status
+	EventTimesMillis []int64
+}
+
+func newColumn(c columnInfo, rows int) Column {
+	out := Column{Name: c.name, Type: c.typ, Statuses: make([]Status, rows), EventTimesMillis: make([]int64, rows)}
+	switch c.typ {
+	case Float64:
+		out.Floats = make([]float64, rows)
+	case Int64:
+		out.Ints = make([]int64, rows)
+	case String:
+		out.Strings = make([]string, rows)
+	case StringList:
+		out.Lists = make([][]string, rows)
+	}
+	return out
+}
+
+func (c *Column) set(row int, v *Value) {
+	c.Statuses[row], c.EventTimesMillis[row] = v.Status, v.EventTimeMillis
+	switch c.Type {
+	case Float64:
+		c.Floats[row] = v.Float
+	case Int64:
+		c.Ints[row] = v.Int
+	case String:
+		c.Strings[row] = v.Str
+	case StringList:
+		c.Lists[row] = v.List
+	}
+}
+
+// Value is the column's value in one row.
+func (c *Column) Value(row int) Value {
+	v := Value{Name: c.Name, Type: c.Type, Status: c.Statuses[row], EventTimeMillis: c.EventTimesMillis[row]}
+	switch c.Type {
+	case Float64:
+		v.Float = c.Floats[row]
+	case Int64:
+		v.Int = c.Ints[row]
+	case String:
+		v.Str = c.Strings[row]
+	case StringList:
+		v.List = c.Lists[row]
+	}
+	return v
+}
+
+// Historical joins the rows and gives the selection's columns, in the order of rows. A row without
+// the id of an entity that the selection needs is fault.Invalid; an error of Facts is passed on.
+func (j *Join) Historical(rows []Row) ([]Column, error) {
+	columns := make([]Column, len(j.Selection.columns))
+	for i, c := range j.Selection.columns {
+		columns[i] = newColumn(c, len(rows))
+	}
+	for _, entity := range []Entity{User, Movie} {
+		if !j.Selection.Needs(entity) {
+			continue
+		}
+		order := make([]int, len(rows))
+		for i := range rows {
+			if rows[i].id(entity) == "" {
+				return nil, fault.Field("entities", "row %d has no %s_id", i, entity).
+					WithHint("give one, or ask for no features of a %s", entity)
+			}
+			order[i] = i
+		}
+		slices.SortStableFunc(order, func(a, b int) int {
+			if c := cmp.Compare(rows[a].id(entity), rows[b].id(entity)); c != 0 {
+				return c
+			}
+			return cmp.Compare(rows[a].TimeMillis, rows[b].TimeMillis)
+		})
+		for len(order) > 0 {
+			n, id := 1, rows[order[0]].id(entity)
+			for n < len(order) && rows[order[n]].id(entity) == id {
+				n++
+			}
+			if err := j.sweep(entity, id, rows, order[:n], columns); err != nil {
+				return nil, err
+			}
+			order = order[n:]
+		}
+	}
+	return columns, nil
+}
+
+// sweep folds one entity's facts in the order in which they become visible and reads the features
+// whenever the time of a row is reached; order is the entity's rows by time.
+func (j *Join) sweep(entity Entity, id string, rows []Row, order []int, columns []Column) error {
+	type reader struct {
+		*part
+		ev *evaluator
+	}
+	var readers []reader
+	for _, p := range j.Selection.parts {
+		if p.view.Entity == entity {
+			readers = append(readers, reader{p, newEvaluator(p.plan)})
+		}
+	}
+	state := NewState(entity)
+	emit := func(row int) {
+		for _, r := range readers {
+			r.ev.read(state, id, j.Catalogue, rows[row].TimeMillis)
+			var v Value
+			for i, c := range r.out {
+				r.ev.value(i, &v)
+				columns[c].set(row, &v)
+			}
+		}
+	}
+	for f, err := range j.visible(entity, id, rows[order[len(order)-1]].TimeMillis) {
+		if err != nil {
+			return err
+		}
+		for len(order) > 0 && rows[order[0]].TimeMillis < j.visibleFrom(&f) {
+			emit(order[0])
+			order = order[1:]
+		}
+		if len(order) == 0 {
+			return nil
+		}
+		state.Add(f)
+		for _, r := range readers {
+			r.ev.tallyFact(&f, j.Catalogue)
+		}
+	}
+	for _, row := range order {
+		emit(row)
+	}
+	return nil
+}
+
+// visibleFrom is the earliest row time at which a fact may be seen.
+func (j *Join) visibleFrom(f *Fact) int64 {
+	t := f.TimeMillis
+	if j.Exclusive && t < math.MaxInt64 {
+		t++
+	}
+	if j.KnownAtRow {
+		t = max(t, f.RecordedMillis)
+	}
+	return t
+}
+
+// visible are the facts that a row up to the last row's time may see, in the order of visibleFrom.
+func (j *Join) visible(entity Entity, id string, lastMillis int64) iter.Seq2[Fact, error] {
+	inTime := func(yield func(Fact, error) bool) {
+		before := int64(math.MinInt64)
+		for f, err := range j.Facts(entity, id) {
+			if err == nil && f.TimeMillis < before {
+				err = fault.New(fault.Internal, "the facts of %s %s are not in the order of event time", entity, id)
+			}
+			if err != nil {
+				yield(Fact{}, err)
+				return
+			}
+			before = f.TimeMillis
+			if f.TimeMillis > lastMillis {
+				return
+			}
+			if j.KnownAtMillis != 0 && f.RecordedMillis > j.KnownAtMillis {
+				continue
+			}
+			if !yield(f, nil) {
+				return
+			}
+		}
+	}
+	if !j.KnownAtRow {
+		return inTime
+	}
+	return func(yield func(Fact, error) bool) {
+		var facts []Fact
+		for f, err := range inTime {
+			if err != nil {
+				yield(Fact{}, err)
+				return
+			}
+			if f.RecordedMillis <= lastMillis {
+				facts = append(facts, f)
+			}
+		}
+		slices.SortStableFunc(facts, func(a, b Fact) int { return cmp.Compare(j.visibleFrom(&a), j.visibleFrom(&b)) })
+		for _, f := range facts {
+			if !yield(f, nil) {
+				return
+			}
+		}
+	}
+}

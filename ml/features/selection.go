@@ -1,0 +1,632 @@
+package features
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// Attributes is what the catalogue says of a movie. Zero values are unknown.
+type Attributes struct {
+	Title          string
+	Year           int // of release
+	Genres         []string
+	Language       string // ISO 639-1
+	RuntimeMinutes int
+	TimeMillis     int64 // event time of the entry
+}
+
+// Catalogue finds a movie by its canonical id; nil is unknown. It must answer the same for the same
+// id during one read.
+type Catalogue func(movieID string) *Attributes
+
+// Selection is an ordered list of features of one or more views, ready to be read. It is immutable
+// and safe for concurrent use.
+type Selection struct {
+	columns []columnInfo
+	parts   []*part
+}
+
+type columnInfo struct {
+	name string
+	typ  Type
+}
+
+// part is a selection's features of one view.
+type part struct {
+	view *View
+	plan *plan
+	out  []int // column of each step of the plan
+}
+
+// Select resolves references, each "view" or "view:feature", in their order. Where fullNames is set,
+// a feature is called view__feature; otherwise two features of one name are a fault.Conflict. An
+// unknown reference is fault.NotFound.
+func (d *Definitions) Select(refs []string, fullNames bool) (*Selection, error) {
+	s := &Selection{}
+	if len(refs) == 0 {
+		return nil, fault.Field("features", "is empty").WithHint("list view:feature")
+	}
+	seen := map[string]string{}
+	byView := map[*View]*part{}
+	chosen := map[*View][]int{}
+	for _, ref := range refs {
+		r, err := d.resolve(ref)
+		if err != nil {
+			err.Field = "features"
+			return nil, err
+		}
+		p := byView[r.view]
+		if p == nil {
+			p = &part{view: r.view}
+			byView[r.view] = p
+			s.parts = append(s.parts, p)
+		}
+		for _, i := range r.features {
+			f := &r.view.Features[i]
+			name, full := f.Name, r.view.Name+":"+f.Name
+			if fullNames {
+				name = r.view.Name + "__" + f.Name
+			}
+			if other, ok := seen[name]; ok {
+				e := fault.New(fault.Conflict, "%s and %s are both called %s", other, full, name)
+				e.Field = "features"
+				if other == full {
+					return nil, e.WithHint("name each feature once")
+				}
+				return nil, e.WithHint("ask for full feature names")
+			}
+			seen[name] = full
+			p.out = append(p.out, len(s.columns))
+			chosen[r.view] = append(chosen[r.view], i)
+			s.columns = append(s.columns, columnInfo{name, f.Type})
+		}
+	}
+	for _, p := range s.parts {
+		p.plan = d.compile(p.view, chosen[p.view])
+	}
+	return s, nil
+}
+
+// Names are the names of the features in order.
+func (s *Selection) Names() []string {
+	names := make([]string, len(s.columns))
+	for i := range s.columns {
+		names[i] = s.columns[i].name
+	}
+	return names
+}
+
+// Needs says whether a read needs facts or attributes of the entity.
+func (s *Selection) Needs(e Entity) bool {
+	return slices.ContainsFunc(s.parts, func(p *part) bool { return p.view.Entity == e })
+}
+
+// Inputs are what features are computed from. A nil State is an entity without facts.
+type Inputs struct {
+	User      *State // all its facts are at or before NowMillis
+	Movie     *State
+	MovieID   string // canonical; "" where no movie is read
+	Catalogue Catalogue
+	NowMillis int64 // the as-of instant
+}
+
+// AppendValues appends the selected features in order.
+func (s *Selection) AppendValues(dst []Value, in Inputs) []Value {
+	base := len(dst)
+	dst = slices.Grow(dst, len(s.columns))[:base+len(s.columns)]
+	for _, p := range s.parts {
+		state := in.User
+		if p.view.Entity == Movie {
+			state = in.Movie
+		}
+		ev := newEvaluator(p.plan)
+		ev.tallyState(state, in.Catalogue)
+		ev.read(state, in.MovieID, in.Catalogue, in.NowMillis)
+		for i, c := range p.out {
+			ev.value(i, &dst[base+c])
+			dst[base+c].Name = s.columns[c].name
+		}
+	}
+	return dst
+}
+
+// Values are all features of a view of the state's entity at nowMillis; id is the movie's canonical
+// id and does not matter for a user.
+func (s *State) Values(v *View, id string, catalogue Catalogue, nowMillis int64) []Value {
+	return v.all.AppendValues(nil, Inputs{User: s, Movie: s, MovieID: id, Catalogue: catalogue, NowMillis: nowMillis})
+}
+
+// plan is the features of one view, arranged so that what several of them need is computed once:
+// windows over the same kinds share one walk over the days, genres one walk over the movies.
+type plan struct {
+	entity     Entity
+	ttlMillis  int64
+	sets       []kindSet
+	windows    int // of all sets
+	decays     []decay
+	genreSets  []int          // sets that genre features count
+	genres     map[string]int // index of each genre that a feature names
+	glance     [256]uint16    // genres by their glance; of two with the same, the later
+	needsMovie bool
+	steps      []step
+}
+
+// kindSet is a choice of kinds, nil for all, and the windows to be summed over them.
+type kindSet struct {
+	kinds   []string
+	windows []int64 // days, ascending; the last may be math.MaxInt64 for all time
+	base    int     // of its windows among all
+}
+
+// decay is a half-life and the kinds that are counted with it.
+type decay struct {
+	set   int
+	table *decayTable
+}
+
+type step struct {
+	op       op
+	typ      Type
+	name     string
+	set      int
+	window   int // among all windows of the plan
+	decay    int
+	genreSet int
+	genre    int // index into plan.genres
+	prior    sumsFloat
+	of       string
+	label    string // the genre's name
+	k        int
+	ageless  bool // an attribute: does not expire
+}
+
+// sumsFloat is a prior: a sum of ratings over a number of them.
+type sumsFloat struct{ sum, count float64 }
+
+func (p sumsFloat) mean(s sums) (float64, bool) {
+	n := p.count + float64(s.rated)
+	return (p.sum + float64(s.centi)/100) / n, n > 0
+}
+
+func windowOf(f *Feature) int64 {
+	if f.WindowDays == 0 {
+		return math.MaxInt64
+	}
+	return f.WindowDays
+}
+
+func (d *Definitions) compile(v *View, features []int) *plan {
+	p := &plan{entity: v.Entity, ttlMillis: v.TTLMillis, genres: map[string]int{}}
+	setOf := func(kinds []string) int {
+		i := slices.IndexFunc(p.sets, func(s kindSet) bool { return slices.Equal(s.kinds, kinds) })
+		if i < 0 {
+			i = len(p.sets)
+			p.sets = append(p.sets, kindSet{kinds: kinds})
+		}
+		return i
+	}
+	for _, i := range features {
+		f := &v.Features[i]
+		s := step{op: aggregationOf(f.Aggregation).op, typ: f.Type, name: f.Name, set: setOf(f.Kinds), of: f.Of, k: f.K}
+		s.prior = sumsFloat{float64(f.PriorMean * f.PriorCount), f.PriorCount}
+		set := &p.sets[s.set]
+		switch s.op {
+		case opCount, opRatingCount, opActiveDays, opMean:
+			if w := windowOf(f); !slices.Contains(set.windows, w) {
+				set.windows = append(set.windows, w)
+			}
+		case opDecayedCount:
+			use := decay{s.set, d.tables[f.HalfLifeDays]}
+			if s.decay = slices.Index(p.decays, use); s.decay < 0 {
+				s.decay = len(p.decays)
+				p.decays = append(p.decays, use)
+			}
+		case opAttribute, opYearsSinceRelease:
+			p.needsMovie, s.ageless = true, true
+		case opGenreShare, opGenreMean, opTopGenre, opTopGenres:
+			if v.Entity == Movie {
+				p.needsMovie, s.ageless, s.label = true, true, f.Genre
+				break
+			}
+			if s.genreSet = slices.Index(p.genreSets, s.set); s.genreSet < 0 {
+				s.genreSet = len(p.genreSets)
+				p.genreSets = append(p.genreSets, s.set)
+			}
+			if f.Genre != "" {
+				g, ok := p.genres[f.Genre]
+				if !ok {
+					g = len(p.genres)
+					p.genres[f.Genre] = g
+				}
+				s.genre = g
+			}
+		}
+		p.steps = append(p.steps, s)
+	}
+	for name, g := range p.genres {
+		if at := &p.glance[glance(name)]; g >= int(*at) {
+			*at = uint16(g)
+		}
+	}
+	for i := range p.sets {
+		slices.Sort(p.sets[i].windows)
+		p.sets[i].base = p.windows
+		p.windows += len(p.sets[i].windows)
+	}
+	for i := range p.steps {
+		s := &p.steps[i]
+		if w := slices.Index(p.sets[s.set].windows, windowOf(&v.Features[features[i]])); w >= 0 {
+			s.window = p.sets[s.set].base + w
+		}
+	}
+	return p
+}
+
+func (s *kindSet) has(kind string) bool { return s.kinds == nil || slices.Contains(s.kinds, kind) }
+
+// evaluator computes the features of a plan. The tallies of genres are the only part of it that
+// outlives a read: the join keeps them up to date fact by fact instead of walking all movies for
+// every row. They are integers, so both ways give the same.
+type evaluator struct {
+	plan *plan
+
+	genres   [][]sums // per genre set, per genre
+	mentions []int64  // per genre set, Σ of the counts of its genres
+	names    []string // of the genres
+	extra    map[string]int
+
+	status      Status // of the entity as a whole
+	expired     bool
+	lastMillis  int64
+	nowMillis   int64
+	movie       *Attributes
+	kindsIn     []bool // per set, per kind of the state
+	windows     []windowSums
+	decayed     []float64
+	first, last []int64 // per set
+	total       []sums  // per set
+	state       *State
+}
+
+type windowSums struct {
+	sums
+	days int64 // with a fact
+}
+
+func newEvaluator(p *plan) *evaluator {
+	ev := &evaluator{
+		plan:    p,
+		windows: make([]windowSums, p.windows),
+		decayed: make([]float64, len(p.decays)),
+		first:   make([]int64, len(p.sets)),
+		last:    make([]int64, len(p.sets)),
+		total:   make([]sums, len(p.sets)),
+	}
+	if n := len(p.genreSets); n > 0 {
+		ev.genres, ev.mentions = make([][]sums, n), make([]int64, n)
+		for i := range ev.genres {
+			ev.genres[i] = make([]sums, len(p.genres), len(p.genres)+16)
+		}
+		ev.names = make([]string, len(p.genres), len(p.genres)+16)
+		for name, i := range p.genres {
+			ev.names[i] = name
+		}
+	}
+	return ev
+}
+
+// tallyState counts the genres of all movies of the state.
+func (ev *evaluator) tallyState(s *State, catalogue Catalogue) {
+	if len(ev.plan.genreSets) == 0 || s == nil || catalogue == nil {
+		return
+	}
+	ev.selectKinds(s)
+	n := len(s.kinds)
+	perKind := make([]sums, n*cap(ev.names)) // per genre, per kind of the state
+	var movie *Attributes
+	for i := range s.others {
+		t := &s.others[i]
+		if i == 0 || t.id != s.others[i-1].id {
+			movie = catalogue(t.id)
+		}
+		if movie == nil {
+			continue
+		}
+		for _, genre := range movie.Genres {
+			at := ev.genre(genre)*n + t.kind
+			if at >= len(perKind) {
+				perKind = append(perKind, make([]sums, max(len(perKind), at+1))...)
+			}
+			perKind[at].add(t.sums)
+		}
+	}
+	for gs, set := range ev.plan.genreSets {
+		for g := range ev.genres[gs] {
+			for k := range n {
+				if ev.kindsIn[set*n+k] && g*n+k < len(perKind) {
+					ev.genres[gs][g].add(perKind[g*n+k])
+					ev.mentions[gs] += perKind[g*n+k].count
+				}
+			}
+		}
+	}
+}
+
+// tallyFact counts the genres of one more fact.
+func (ev *evaluator) tallyFact(f *Fact, catalogue Catalogue) {
+	if len(ev.plan.genreSets) == 0 || catalogue == nil {
+		return
+	}
+	movie := catalogue(f.Other)
+	if movie == nil {
+		return
+	}
+	one := f.sums()
+	for _, genre := range movie.Genres {
+		g := ev.genre(genre)
+		for gs, set := range ev.plan.genreSets {
+			if ev.plan.sets[set].has(f.Kind) {
+				ev.genres[gs][g].add(one)
+				ev.mentions[gs]++
+			}
+		}
+	}
+}
+
+// genre is the index of a genre. Every film of a user asks for some, so the names that the plan
+// knows are found by a glance at three of their bytes before any map is asked.
+func (ev *evaluator) genre(name string) int {
+	if g := int(ev.plan.glance[glance(name)]); g < len(ev.plan.genres) && ev.names[g] == name {
+		return g
+	}
+	if g, ok := ev.plan.genres[name]; ok {
+		return g
+	}
+	if g, ok := ev.extra[name]; ok {
+		return g
+	}
+	if ev.extra == nil {
+		ev.extra = map[string]int{}
+	}
+	g := len(ev.names)
+	ev.extra[name] = g
+	ev.names = append(ev.names, name)
+	for i := range ev.genres {
+		ev.genres[i] = append(ev.genres[i], sums{})
+	}
+	return g
+}
+
+func glance(name string) uint8 {
+	if name == "" {
+		return 0
+	}
+	return name[0]*5 + name[len(name)/2]*3 + name[len(name)-1] + uint8(len(name))
+}
+
+func (ev *evaluator) selectKinds(s *State) {
+	ev.kindsIn = ev.kindsIn[:0]
+	for i := range ev.plan.sets {
+		for k := range s.kinds {
+			ev.kindsIn = append(ev.kindsIn, ev.plan.sets[i].has(s.kinds[k].name))
+		}
+	}
+}
+
+var noFacts = State{}
+
+// read computes what the steps share. The genres are tallied already.
+func (ev *evaluator) read(s *State, movieID string, catalogue Catalogue, nowMillis int64) {
+	if s == nil {
+		s = &noFacts
+	}
+	p := ev.plan
+	ev.state, ev.nowMillis, ev.lastMillis, ev.movie = s, nowMillis, s.LastMillis(), nil
+	if p.entity == Movie && catalogue != nil && (p.needsMovie || s.Empty()) {
+		ev.movie = catalogue(movieID)
+	}
+	ev.status = Present
+	if s.Empty() && ev.movie == nil {
+		ev.status = NotFound
+		return
+	}
+	ev.expired = p.ttlMillis > 0 && !s.Empty() && ev.lastMillis < nowMillis-p.ttlMillis
+	ev.selectKinds(s)
+	today, n := dayOf(nowMillis), len(s.kinds)
+	for i := range p.sets {
+		in := ev.kindsIn[i*n : (i+1)*n]
+		ev.first[i], ev.last[i], ev.total[i] = math.MaxInt64, math.MinInt64, sums{}
+		for k := range s.kinds {
+			if in[k] {
+				kind := &s.kinds[k]
+				ev.first[i], ev.last[i] = min(ev.first[i], kind.first), max(ev.last[i], kind.last)
+				ev.total[i].add(kind.sums)
+			}
+		}
+		set := &p.sets[i]
+		sumWindows(ev.windows[set.base:set.base+len(set.windows)], set.windows, s.days, in, today)
+	}
+	for i, d := range p.decays {
+		in := ev.kindsIn[d.set*n : (d.set+1)*n]
+		sum := 0.0
+		for j := range s.days {
+			if b := &s.days[j]; in[b.kind] {
+				sum += float64(float64(b.count) * d.table.weight(today-b.day))
+			}
+		}
+		ev.decayed[i] = sum
+	}
+}
+
+// sumWindows walks the days once, from the newest back to the end of the longest window.
+func sumWindows(out []windowSums, windows []int64, days []dayBucket, in []bool, today int64) {
+	var acc windowSums
+	w, counted := 0, int64(math.MinInt64)
+	for i := len(days) - 1; i >= 0 && w < len(windows); i-- {
+		b := &days[i]
+		for w < len(windows) && today-b.day >= windows[w] {
+			out[w] = acc
+			w++
+		}
+		if in[b.kind] {
+			acc.add(b.sums)
+			if b.day != counted {
+				acc.days, counted = acc.days+1, b.day
+			}
+		}
+	}
+	for ; w < len(windows); w++ {
+		out[w] = acc
+	}
+}
+
+// value computes step i of the plan.
+func (ev *evaluator) value(i int, v *Value) {
+	s := &ev.plan.steps[i]
+	*v = Value{Name: s.name, Type: s.typ, Status: ev.status, EventTimeMillis: ev.lastMillis}
+	if s.ageless && ev.movie != nil {
+		v.EventTimeMillis = ev.movie.TimeMillis
+	}
+	if v.Status != Present {
+		return
+	}
+	if ev.expired && !s.ageless {
+		v.Status = OutsideMaxAge
+		return
+	}
+	ok := true
+	switch s.op {
+	case opCount:
+		v.setInt(ev.windows[s.window].count)
+	case opRatingCount:
+		v.setInt(ev.windows[s.window].rated)
+	case opActiveDays:
+		v.setInt(ev.windows[s.window].days)
+	case opDistinctMovies:
+		v.setInt(ev.distinct(s.set))
+	case opMean:
+		v.Float, ok = s.prior.mean(ev.windows[s.window].sums)
+	case opDecayedCount:
+		v.Float = ev.decayed[s.decay]
+	case opRecency:
+		if ok = ev.total[s.set].count > 0; ok {
+			v.setDays(ev.nowMillis - ev.last[s.set])
+		}
+	case opAge:
+		if ok = ev.total[s.set].count > 0; ok {
+			v.setDays(ev.nowMillis - ev.first[s.set])
+		}
+	case opAttribute, opYearsSinceRelease:
+		ok = ev.movie != nil && ev.attribute(s, v)
+	case opGenreShare:
+		if ev.plan.entity == Movie {
+			if ok = ev.movie != nil && len(ev.movie.Genres) > 0; ok && slices.Contains(ev.movie.Genres, s.label) {
+				v.Float = 1 / float64(len(ev.movie.Genres))
+			}
+		} else if ok = ev.mentions[s.genreSet] > 0; ok {
+			v.Float = float64(ev.genres[s.genreSet][s.genre].count) / float64(ev.mentions[s.genreSet])
+		}
+	case opGenreMean:
+		v.Float, ok = s.prior.mean(ev.genres[s.genreSet][s.genre])
+	case opTopGenre:
+		top := ev.topGenres(s.genreSet, 1)
+		if ok = len(top) > 0; ok {
+			v.Str = top[0]
+		}
+	case opTopGenres:
+		v.List = ev.topGenres(s.genreSet, s.k)
+		ok = len(v.List) > 0
+	}
+	if !ok {
+		v.Status, v.Float = NullValue, 0
+	}
+}
+
+func (v *Value) setInt(x int64) {
+	if v.Type == Float64 {
+		v.Float = float64(x)
+	} else {
+		v.Int = x
+	}
+}
+
+// setDays sets a span in days: exact, or as an integer the whole days in it.
+func (v *Value) setDays(millis int64) {
+	if v.Type == Float64 {
+		v.Float = float64(millis) / dayMillis
+	} else {
+		v.Int = dayOf(millis)
+	}
+}
+
+func (ev *evaluator) distinct(set int) (n int64) {
+	others, kinds := ev.state.others, len(ev.state.kinds)
+	counted := -1
+	for i := range others {
+		if ev.kindsIn[set*kinds+others[i].kind] && (counted < 0 || others[i].id != others[counted].id) {
+			n, counted = n+1, i
+		}
+	}
+	return n
+}
+
+func (ev *evaluator) attribute(s *step, v *Value) bool {
+	m := ev.movie
+	if s.op == opYearsSinceRelease {
+		v.setInt(int64(time.UnixMilli(ev.nowMillis).UTC().Year() - m.Year))
+		if m.Year == 0 {
+			v.Int = 0
+		}
+		return m.Year != 0
+	}
+	switch s.of {
+	case "title":
+		v.Str = m.Title
+		return m.Title != ""
+	case "language":
+		v.Str = m.Language
+		return m.Language != ""
+	case "year":
+		v.setInt(int64(m.Year))
+		return m.Year != 0
+	case "runtime_minutes":
+		v.setInt(int64(m.RuntimeMinutes))
+		return m.RuntimeMinutes != 0
+	}
+	if s.typ == String {
+		v.Str = strings.Join(m.Genres, "|")
+	} else {
+		v.List = m.Genres
+	}
+	if len(m.Genres) == 0 {
+		v.List = nil
+	}
+	return len(m.Genres) > 0
+}
+
+// topGenres are the k genres with the most facts, ties by name.
+func (ev *evaluator) topGenres(genreSet, k int) []string {
+	counts := ev.genres[genreSet]
+	var top []int
+	for g := range counts {
+		if counts[g].count > 0 {
+			top = append(top, g)
+		}
+	}
+	slices.SortFunc(top, func(a, b int) int {
+		if c := cmp.Compare(counts[b].count, counts[a].count); c != 0 {
+			return c
+		}
+		return cmp.Compare(ev.names[a], ev.names[b])
+	})
+	names := make([]string, min(k, len(top)))
+	for i := range names {
+		names[i] = ev.names[top[i]]
+	}
+	return names
+}

@@ -1,0 +1,175 @@
+package online
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"sort"
+	"sync"
+	"testing"
+)
+
+// simulated is a stream of n ratings shaped like MovieLens 1M: 6,040 people, 3,700 films, activity
+// and popularity log-normal, a third of the people active at a time, ratings mostly 3 to 5. Films
+// are drawn independently of taste, which spreads co-counts over more pairs than real people do.
+var simulated = sync.OnceValue(func() []event {
+	const n, people, films = 1_000_000, 6040, 3700
+	rng := rand.New(rand.NewPCG(1, 1))
+	film := cumulative(rng, films, 1.5)
+	person := cumulative(rng, people, 1)
+	events := make([]event, n)
+	for k := range events {
+		u := (draw(rng, person)/3 + k*(people*2/3)/n) % people
+		events[k] = event{
+			user: fmt.Sprint(u), item: fmt.Sprint(1 + draw(rng, film)),
+			time: 956_700_000_000 + int64(k)*90_000, id: rng.Uint64(),
+			signal: NewSignal(KindRating, min(5, max(1, math.Round(3.6+1.1*rng.NormFloat64())))),
+		}
+	}
+	return events
+})
+
+func cumulative(rng *rand.Rand, n int, sigma float64) []float64 {
+	sum, out := 0.0, make([]float64, n)
+	for i := range out {
+		sum += math.Exp(sigma * rng.NormFloat64())
+		out[i] = sum
+	}
+	return out
+}
+
+func draw(rng *rand.Rand, cumulative []float64) int {
+	return sort.SearchFloat64s(cumulative, rng.Float64()*cumulative[len(cumulative)-1])
+}
+
+var simulatedModel = sync.OnceValue(func() *Model {
+	m := New()
+	for _, e := range simulated() {
+		e.addTo(m)
+	}
+	return m
+})
+
+func BenchmarkAdd(b *testing.B) {
+	events := simulated()
+	b.Run("in-order", func(b *testing.B) {
+		m := New()
+		for k := 0; b.Loop(); k++ {
+			if k == len(events) {
+				b.StopTimer()
+				k, m = 0, New()
+				b.StartTimer()
+			}
+			events[k].addTo(m)
+		}
+	})
+	b.Run("shuffled", func(b *testing.B) {
+		shuffled := append([]event(nil), events...)
+		rand.New(rand.NewPCG(2, 2)).Shuffle(len(events), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		m := New()
+		for k := 0; b.Loop(); k++ {
+			if k == len(events) {
+				b.StopTimer()
+				k, m = 0, New()
+				b.StartTimer()
+			}
+			shuffled[k].addTo(m)
+		}
+	})
+}
+
+func BenchmarkScore(b *testing.B) {
+	m := simulatedModel()
+	now := m.users[0].counted[0].time + 2000*dayMillis
+	for _, source := range []Source{Popularity, DecayedPopularity, CoCounts, Blend} {
+		b.Run(source.String(), func(b *testing.B) {
+			var s Scratch
+			var dst []float32
+			for k := 0; b.Loop(); k++ {
+				dst = m.Score(dst, m.users[k%len(m.users)].id, now, source, &s)
+			}
+		})
+	}
+}
+
+func BenchmarkSimilar(b *testing.B) {
+	m := simulatedModel()
+	for k := 0; b.Loop(); k++ {
+		m.Similar(m.items[k%len(m.items)].id, 10)
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	m := simulatedModel()
+	var dst []byte
+	size := 0
+	for b.Loop() {
+		size = 0
+		for id := range m.Users() {
+			dst = m.EncodeUser(dst[:0], id)
+			size += len(dst)
+		}
+		for id := range m.Items() {
+			dst = m.EncodeItem(dst[:0], id)
+			size += len(dst)
+		}
+	}
+	b.ReportMetric(float64(size)/float64(len(simulated())), "bytes/event")
+}
+
+func BenchmarkRestore(b *testing.B) {
+	m := simulatedModel()
+	var users, items []Row
+	for id := range m.Users() {
+		users = append(users, Row{id, m.EncodeUser(nil, id)})
+	}
+	for id := range m.Items() {
+		items = append(items, Row{id, m.EncodeItem(nil, id)})
+	}
+	pairs := 0
+	for i := range m.items {
+		pairs += m.items[i].next.used
+	}
+	restore := func(b *testing.B, users, items []Row) {
+		m := New()
+		if err := errors.Join(m.RestoreItems(items), m.RestoreUsers(users)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("users", func(b *testing.B) {
+		for b.Loop() {
+			restore(b, users, nil)
+		}
+	})
+	b.Run("items", func(b *testing.B) {
+		for b.Loop() {
+			restore(b, nil, items)
+		}
+		b.ReportMetric(float64(pairs)/1e6, "Mpairs")
+	})
+	b.Run("all", func(b *testing.B) {
+		for b.Loop() {
+			restore(b, users, items)
+		}
+	})
+}
+
+// BenchmarkMemory grows a model event by event, as the import does.
+func BenchmarkMemory(b *testing.B) {
+	events := simulated()
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		m := New()
+		for _, e := range events {
+			e.addTo(m)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(events)), "heap-bytes/event")
+		runtime.KeepAlive(m)
+	}
+}
