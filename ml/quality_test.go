@@ -1,0 +1,139 @@
+package ml
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// dataFolder is where real ratings lie, beside the project, unless PROJECTIONIST_DATA names another folder.
+func dataFolder() string {
+	if dir := os.Getenv("PROJECTIONIST_DATA"); dir != "" {
+		return dir
+	}
+	return filepath.Join("..", "..", "shared", "data")
+}
+
+// readRatings reads user, item, rating and seconds from a file with that separator. Ratings of
+// 4 stars or more of 5 (8 or more of 10) are positives; others have weight 0.
+func readRatings(t testing.TB, file, separator string, scale float64) *Dataset {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dataFolder(), file))
+	if err != nil {
+		t.Skipf("SKIPPED, NOT TESTED: real ratings are absent (%v); set PROJECTIONIST_DATA to a folder that holds %s", err, file)
+	}
+	type row struct {
+		user, item string
+		rating     float64
+		time       int64
+	}
+	var rows []row
+	for in := bufio.NewScanner(bytes.NewReader(b)); in.Scan(); {
+		f := strings.Split(in.Text(), separator)
+		if len(f) != 4 {
+			t.Fatalf("%s: %q", file, in.Text())
+		}
+		rating, err := strconv.ParseFloat(f[2], 64)
+		if err != nil {
+			continue // the header
+		}
+		time, err := strconv.ParseInt(f[3], 10, 64)
+		if err != nil {
+			t.Fatalf("%s: %q", file, in.Text())
+		}
+		rows = append(rows, row{f[0], f[1], rating / scale * 5, time * 1000})
+	}
+	d := &Dataset{}
+	for _, r := range rows {
+		d.Users, d.Items = append(d.Users, r.user), append(d.Items, r.item)
+	}
+	slices.Sort(d.Users)
+	slices.Sort(d.Items)
+	d.Users, d.Items = slices.Compact(d.Users), slices.Compact(d.Items)
+	for _, r := range rows {
+		u, _ := slices.BinarySearch(d.Users, r.user)
+		i, _ := slices.BinarySearch(d.Items, r.item)
+		s := Sample{User: int32(u), Item: int32(i), Time: r.time, Rating: float32(r.rating)}
+		if r.rating >= 4 {
+			s.Weight = 1
+		}
+		d.Samples = append(d.Samples, s)
+	}
+	d.Sort()
+	return d
+}
+
+// TestQuality compares iALS with popularity on real ratings: all unseen items are ranked for every
+// user with a new positive. The prior is chosen on a validation split cut from the training set in
+// the same way as the test split from the whole. The figures of the test are logged (go test -v).
+func TestQuality(t *testing.T) {
+	sets := []struct {
+		name, file, separator string
+		scale                 float64
+	}{
+		{"ml-latest-small", "ml-latest-small/ratings.csv", ",", 5},
+		{"movietweetings-100k", "movietweetings-100k/ratings.dat", "::", 10},
+	}
+	protocols := []struct {
+		name string
+		cut  func(*Dataset) *Split
+	}{
+		{"leave last out", SplitLeaveLast},
+		{"last tenth by time", func(d *Dataset) *Split {
+			s, _, err := SplitByQuantile(d, .9)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}},
+	}
+	for _, set := range sets {
+		d := readRatings(t, set.file, set.separator, set.scale)
+		for _, protocol := range protocols {
+			t.Run(set.name+"/"+protocol.name, func(t *testing.T) {
+				ctx, o := context.Background(), EvaluateOptions{K: 10, SampleUsers: 1000, Seed: 1}
+				test := protocol.cut(d)
+				validation := protocol.cut(test.Train)
+				p := DefaultALSParams()
+				choice, err := ChoosePrior(ctx, validation, mustTrain(t, validation.Train, p).FoldInScorer(validation.Train), EvaluateOptions{K: 10, SampleUsers: 300, Seed: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("prior chosen on the validation split: half-life %v days, weight %v", choice.HalfLifeDays, choice.Weight)
+
+				m := mustTrain(t, test.Train, p)
+				now, popularity := test.Train.Samples[len(test.Train.Samples)-1].Time, NewPopularity(test.Train)
+				foldIn, decayed := m.FoldInScorer(test.Train), popularity.Scores(now, choice.HalfLifeDays)
+				evaluate := func(name string, s Scorer) Report {
+					r, err := Evaluate(ctx, test, s, o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Logf("%-28s %d users  HR@10 %.4f  NDCG@10 %.4f  MRR %.4f  coverage %.3f  novelty %.1f bits", name, r.Users, r.HitRate, r.NDCG, r.MRR, r.Coverage, r.Novelty)
+					return r
+				}
+				plain := evaluate("popularity", ConstantScorer(popularity.Scores(now, 0)))
+				evaluate("popularity, half-life", ConstantScorer(decayed))
+				trained := evaluate("iALS", m)
+				folded := evaluate("iALS, folded in", foldIn)
+				blend := evaluate("iALS, folded in, with prior", WithPrior(foldIn, PopularityPrior(decayed), float32(choice.Weight)))
+
+				if protocol.name == "leave last out" {
+					if folded.NDCG < 1.02*plain.NDCG || folded.NDCG < .9*trained.NDCG {
+						t.Errorf("NDCG@10: iALS %.4f, folded in %.4f, popularity %.4f", trained.NDCG, folded.NDCG, plain.NDCG)
+					}
+				}
+				// By time, most users of the test are new, and a factor model alone knows nothing of them.
+				if blend.NDCG < plain.NDCG {
+					t.Errorf("NDCG@10: iALS with prior %.4f, popularity %.4f", blend.NDCG, plain.NDCG)
+				}
+			})
+		}
+	}
+}
