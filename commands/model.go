@@ -1,0 +1,161 @@
+package commands
+
+import (
+	"strings"
+)
+
+// RegisterModel opens a registered model; its name is its identity.
+type RegisterModel struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+}
+
+func (*RegisterModel) CommandType() string { return "model.register" }
+func (c *RegisterModel) Stream() string    { return modelStream(c.Name) }
+
+func (c *RegisterModel) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.text("description", c.Description, TextBytesMax)
+	return f.err()
+}
+
+// RegisterModelVersion adds the next version of a registered model; the stream counts it.
+type RegisterModelVersion struct {
+	Name         string            `json:"name"`
+	RunID        string            `json:"run_id"`
+	Algorithm    string            `json:"algorithm"`
+	Params       map[string]string `json:"params"`
+	Seed         uint64            `json:"seed"`
+	CodeVersion  string            `json:"code_version"`
+	DatasetID    string            `json:"dataset_id"`
+	DatasetCut   string            `json:"dataset_cut"`
+	FeaturesHash string            `json:"features_hash"`
+	Blob         string            `json:"blob"`
+	Bytes        int64             `json:"bytes"`
+}
+
+func (*RegisterModelVersion) CommandType() string { return "model.register_version" }
+func (c *RegisterModelVersion) Stream() string    { return modelStream(c.Name) }
+
+func (c *RegisterModelVersion) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.runID(c.RunID)
+	f.required("algorithm", c.Algorithm, NameBytesMax)
+	f.pairs("params", c.Params, PairsMax, ParamBytesMax)
+	f.required("code_version", c.CodeVersion, NameBytesMax)
+	f.id("dataset_id", c.DatasetID)
+	f.required("dataset_cut", c.DatasetCut, TextBytesMax)
+	f.sha256("features_hash", c.FeaturesHash)
+	f.sha256("blob", c.Blob)
+	f.atLeast("bytes", c.Bytes, 1)
+	return f.err()
+}
+
+// StageModelVersion moves a version to a stage: None, Staging, Production or Archived, in any case.
+// With archive_existing the other versions in that stage are archived in the same commit; that is for
+// Staging and Production only.
+type StageModelVersion struct {
+	Name            string `json:"name"`
+	Version         int    `json:"version"`
+	Stage           string `json:"stage"`
+	ArchiveExisting bool   `json:"archive_existing,omitempty"`
+	Reason          string `json:"reason,omitempty"`
+}
+
+func (*StageModelVersion) CommandType() string { return "model.stage_version" }
+func (c *StageModelVersion) Stream() string    { return modelStream(c.Name) }
+
+// The stages of a model version, as MLflow spells them.
+const (
+	StageNone       = "None"
+	StageStaging    = "Staging"
+	StageProduction = "Production"
+	StageArchived   = "Archived"
+)
+
+// CanonicalStage is MLflow's spelling of a stage given in any case, or "" if there is no such stage.
+func CanonicalStage(s string) string {
+	for _, stage := range []string{StageNone, StageStaging, StageProduction, StageArchived} {
+		if strings.EqualFold(s, stage) {
+			return stage
+		}
+	}
+	return ""
+}
+
+func (c *StageModelVersion) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.atLeast("version", int64(c.Version), 1)
+	switch stage := CanonicalStage(c.Stage); {
+	case stage == "":
+		f.add("stage", "is %q; want one of None, Staging, Production, Archived", c.Stage)
+	case c.ArchiveExisting && stage != StageStaging && stage != StageProduction:
+		f.add("archive_existing", "is for the stages Staging and Production, not %s", stage)
+	}
+	f.text("reason", c.Reason, TextBytesMax)
+	return f.err()
+}
+
+// SetModelAlias points an alias at a version of the model.
+type SetModelAlias struct {
+	Name    string `json:"name"`
+	Alias   string `json:"alias"`
+	Version int    `json:"version"`
+}
+
+func (*SetModelAlias) CommandType() string { return "model.set_alias" }
+func (c *SetModelAlias) Stream() string    { return modelStream(c.Name) }
+
+func (c *SetModelAlias) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.alias(c.Alias)
+	f.atLeast("version", int64(c.Version), 1)
+	return f.err()
+}
+
+// RemoveModelAlias removes an alias; one that is not set is no event.
+type RemoveModelAlias struct {
+	Name  string `json:"name"`
+	Alias string `json:"alias"`
+}
+
+func (*RemoveModelAlias) CommandType() string { return "model.remove_alias" }
+func (c *RemoveModelAlias) Stream() string    { return modelStream(c.Name) }
+
+func (c *RemoveModelAlias) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.alias(c.Alias)
+	return f.err()
+}
+
+func modelStream(name string) string { return "model/" + name }
+
+// modelName wants a name that MLflow's model URIs (models:/name/version) can hold.
+func (f *faults) modelName(field, v string) {
+	f.required(field, v, NameBytesMax)
+	if strings.ContainsAny(v, "/:") {
+		f.add(field, "must not hold a slash or a colon")
+	}
+}
+
+// alias wants what MLflow takes: letters, digits, _ and -, neither "latest" nor a version such as v12.
+func (f *faults) alias(v string) {
+	f.required("alias", v, KeyBytesMax)
+	for i := 0; i < len(v); i++ {
+		if c := v[i] | 0x20; (c < 'a' || c > 'z') && (v[i] < '0' || v[i] > '9') && v[i] != '_' && v[i] != '-' {
+			f.add("alias", "may hold letters, digits, _ and - only")
+			break
+		}
+	}
+	if strings.EqualFold(v, "latest") {
+		f.add("alias", `"latest" is reserved for the newest version`)
+	}
+	if digits := strings.TrimLeft(v, "vV"); len(digits) == len(v)-1 && digits != "" && strings.Trim(digits, "0123456789") == "" {
+		f.add("alias", "%q reads as a version number; choose another", v)
+	}
+}

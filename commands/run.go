@@ -1,0 +1,150 @@
+package commands
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/projectionist/projectionist/events"
+)
+
+// StartRun opens a run. Whether the experiment exists is asked of the registry's view before: a run's
+// stream knows only the run.
+type StartRun struct {
+	RunID        string            `json:"run_id"` // 32 lower-case hex digits
+	ExperimentID string            `json:"experiment_id"`
+	Name         string            `json:"name"`
+	Params       map[string]string `json:"params,omitempty"`
+	Tags         map[string]string `json:"tags,omitempty"`
+	DatasetID    string            `json:"dataset_id,omitempty"`
+	WorkflowRun  string            `json:"workflow_run,omitempty"`
+}
+
+func (*StartRun) CommandType() string { return "run.start" }
+func (c *StartRun) Stream() string    { return runStream(c.RunID) }
+
+func (c *StartRun) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	f.id("experiment_id", c.ExperimentID)
+	f.line("name", c.Name, NameBytesMax)
+	f.pairs("params", c.Params, PairsMax, ParamBytesMax)
+	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
+	f.line("dataset_id", c.DatasetID, IDBytesMax)
+	f.line("workflow_run", c.WorkflowRun, IDBytesMax)
+	return f.err()
+}
+
+// LogMetrics adds values to the metric histories of an active run.
+type LogMetrics struct {
+	RunID   string          `json:"run_id"`
+	Metrics []events.Metric `json:"metrics"`
+}
+
+func (*LogMetrics) CommandType() string { return "run.log_metrics" }
+func (c *LogMetrics) Stream() string    { return runStream(c.RunID) }
+
+func (c *LogMetrics) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	switch n := len(c.Metrics); {
+	case n == 0:
+		f.add("metrics", "must not be empty")
+	case n > BatchMax:
+		f.add("metrics", "has %d entries; the most is %d", n, BatchMax)
+		return f.err()
+	}
+	for i, m := range c.Metrics {
+		at := fmt.Sprintf("metrics[%d]", i)
+		f.required(at+".key", m.Key, KeyBytesMax)
+		f.finite(at+".value", m.Value)
+		if m.TimestampMillis < events.TimeMillisMin || m.TimestampMillis >= events.TimeMillisEnd {
+			f.add(at+".timestamp_millis", "%d is outside 1970 to 2100 in Unix milliseconds", m.TimestampMillis)
+		}
+	}
+	return f.err()
+}
+
+// LogParams adds parameters to an active run. A parameter is set once: the same value again is no
+// event, another is refused.
+type LogParams struct {
+	RunID  string            `json:"run_id"`
+	Params map[string]string `json:"params"`
+}
+
+func (*LogParams) CommandType() string { return "run.log_params" }
+func (c *LogParams) Stream() string    { return runStream(c.RunID) }
+
+func (c *LogParams) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	if len(c.Params) == 0 {
+		f.add("params", "must not be empty")
+	}
+	f.pairs("params", c.Params, PairsMax, ParamBytesMax)
+	return f.err()
+}
+
+// SetTags sets tags of a run, whether it is active or has ended: notes are written afterwards too.
+type SetTags struct {
+	RunID string            `json:"run_id"`
+	Tags  map[string]string `json:"tags"`
+}
+
+func (*SetTags) CommandType() string { return "run.set_tags" }
+func (c *SetTags) Stream() string    { return runStream(c.RunID) }
+
+func (c *SetTags) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	if len(c.Tags) == 0 {
+		f.add("tags", "must not be empty")
+	}
+	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
+	return f.err()
+}
+
+// LogArtifact names a file that an active run made. The same path again stands for the newer file.
+type LogArtifact struct {
+	RunID string `json:"run_id"`
+	Path  string `json:"path"`
+	Blob  string `json:"blob"`
+	Bytes int64  `json:"bytes"`
+}
+
+func (*LogArtifact) CommandType() string { return "run.log_artifact" }
+func (c *LogArtifact) Stream() string    { return runStream(c.RunID) }
+
+func (c *LogArtifact) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	f.required("path", c.Path, 1024)
+	if c.Path != "" && (path.Clean("/"+c.Path) != "/"+c.Path || strings.Contains(c.Path, `\`)) {
+		f.add("path", "is %q; want a relative path with forward slashes and no dots, such as model/als.bin", c.Path)
+	}
+	f.sha256("blob", c.Blob)
+	f.atLeast("bytes", c.Bytes, 0)
+	return f.err()
+}
+
+// EndRun closes a run, once. The same end again is no event.
+type EndRun struct {
+	RunID  string `json:"run_id"`
+	Status string `json:"status"` // FINISHED, FAILED or KILLED
+	Reason string `json:"reason,omitempty"`
+}
+
+func (*EndRun) CommandType() string { return "run.end" }
+func (c *EndRun) Stream() string    { return runStream(c.RunID) }
+
+func (c *EndRun) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	f.oneOf("status", c.Status, "FINISHED", "FAILED", "KILLED")
+	f.text("reason", c.Reason, TraceBytesMax)
+	return f.err()
+}
+
+func runStream(id string) string { return "run/" + id }
+
+func (f *faults) runID(id string) { f.hex("run_id", id, 32, "a run's id") }

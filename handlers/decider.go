@@ -1,0 +1,61 @@
+package handlers
+
+import (
+	"strings"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// decider is the state of one stream, as far as its rules need it.
+type decider interface {
+	// evolve folds the next event of the stream into the state. Events without a rule leave it as it is.
+	evolve(events.Data)
+	// decide turns a command into events, or refuses it. It changes nothing; no events and no error say
+	// that the state is as the command wants it.
+	decide(c commands.Command, now time.Time) ([]events.Data, error)
+}
+
+// newDecider is the state of a stream before its first event; nil for a kind of stream without rules.
+func newDecider(stream string) decider {
+	kind, _, _ := strings.Cut(stream, "/")
+	switch kind {
+	case "movie":
+		return &movie{listed: map[string]contentHash{}}
+	case "import":
+		return &importing{}
+	case "features":
+		return &features{}
+	case "dataset":
+		return &dataset{}
+	case "experiment":
+		return &experiment{}
+	case "run":
+		return &run{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}}
+	case "model":
+		return &model{aliases: map[string]int{}}
+	case "deployment":
+		return &deployment{}
+	case "workflow-run":
+		return &workflowRun{tasks: map[string]task{}}
+	case "view":
+		return &view{skipped: map[string]bool{}}
+	case "dead-letter":
+		return &deadLetter{}
+	}
+	return nil
+}
+
+func noRule(c commands.Command) error {
+	return fault.New(fault.Internal, "stream %s has no rule for command %s", c.Stream(), c.CommandType())
+}
+
+func one(d events.Data) ([]events.Data, error) { return []events.Data{d}, nil }
+
+func refuse(code fault.Code, field, format string, args ...any) ([]events.Data, error) {
+	e := fault.New(code, format, args...)
+	e.Field = field
+	return nil, e
+}

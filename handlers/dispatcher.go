@@ -1,0 +1,312 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+const (
+	// conflictsMax bounds how often a command is decided anew. Commands of one process wait for each
+	// other, so each conflict means that another process went ahead; so many in a row mean a writer
+	// that never rests, and the caller should know.
+	conflictsMax = 32
+	// unknownsMax bounds how often a commit of unknown fate is appended again. The log waits for its
+	// own timeouts within each.
+	unknownsMax = 4
+	// streamsKeptMax bounds the folded streams in memory: the open runs and models of a busy day, and
+	// a part of the catalogue, at a few hundred bytes each.
+	streamsKeptMax = 4096
+	// publishedKeptMax bounds the idempotency keys of facts that are remembered, at some 400 bytes each:
+	// minutes of clients that repeat what they had no answer to.
+	publishedKeptMax = 1 << 16
+	// idempotencyKeyBytesMax is the usual limit of the header.
+	idempotencyKeyBytesMax = 255
+	defaultSource          = "/projectionist"
+)
+
+// Config is what a [Dispatcher] works with.
+type Config struct {
+	Ledger streams.Ledger
+	Feed   streams.Feed
+	Now    func() time.Time // nil: time.Now
+	NewID  func() string    // a UUID never given before; nil: RandomID
+}
+
+// Dispatcher turns commands into commits of the ledger, and facts into records of the feeds. It is safe
+// for concurrent use, and any number of dispatchers may share a log.
+type Dispatcher struct {
+	ledger    streams.Ledger
+	feed      streams.Feed
+	now       func() time.Time
+	newID     func() string
+	streams   *cache[*folded]
+	published *cache[*publication]
+}
+
+// New makes a dispatcher.
+func New(c Config) *Dispatcher {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = RandomID
+	}
+	return &Dispatcher{
+		ledger: c.Ledger, feed: c.Feed, now: c.Now, newID: c.NewID,
+		streams:   newCache(streamsKeptMax, func() *folded { return &folded{revision: streams.NoStream} }),
+		published: newCache(publishedKeptMax, func() *publication { return &publication{} }),
+	}
+}
+
+// Meta is what a request says beside its command or facts.
+type Meta struct {
+	Actor       string // who wants it
+	Correlation string // the request or workflow run it belongs to
+	Causation   string // id of the event that led to it
+	Source      string // who produces the events; "" is "/projectionist"
+	// IdempotencyKey makes a repeat harmless: the same command with the same key is accepted once, and
+	// answered the same. "" is none.
+	IdempotencyKey string
+	// IfMatch is the revision the stream must have (streams.NoStream: none); nil is any.
+	IfMatch *streams.Revision
+	// Time is the event time; zero is now. Facts with a timestamp keep their own.
+	Time time.Time
+}
+
+func (m *Meta) validate() error {
+	if len(m.IdempotencyKey) > idempotencyKeyBytesMax {
+		return fault.Field("Idempotency-Key", "has %d bytes; the most is %d", len(m.IdempotencyKey), idempotencyKeyBytesMax)
+	}
+	if !utf8.ValidString(m.IdempotencyKey) {
+		return fault.Field("Idempotency-Key", "must be valid UTF-8")
+	}
+	for _, r := range m.IdempotencyKey {
+		if unicode.IsControl(r) {
+			return fault.Field("Idempotency-Key", "must not hold the control character %U", r)
+		}
+	}
+	if m.IfMatch != nil && *m.IfMatch < streams.NoStream {
+		return fault.Field("If-Match", "revision %d; want 0 or more, or %d for a stream that does not exist", *m.IfMatch, streams.NoStream)
+	}
+	return nil
+}
+
+// Result says what a command came to.
+type Result struct {
+	// Position is where the commit stands; of an unchanged stream, where its last commit does. A query
+	// with after= this position sees what the command saw and did.
+	Position streams.Position
+	// Revision of the stream's last event, streams.NoStream if it does not exist: the next If-Match.
+	Revision streams.Revision
+	// Events of the commit; none if everything was so already.
+	Events []events.Event
+	// Duplicate: a command with this idempotency key had been accepted before; nothing was written now.
+	Duplicate bool
+}
+
+// Unchanged says that the command decided no event: what it asks for was so already.
+func (r Result) Unchanged() bool { return len(r.Events) == 0 }
+
+// folded is a stream as far as it has been read.
+type folded struct {
+	state    decider
+	revision streams.Revision
+	position streams.Position // of the last commit
+	keyed    map[string]keyedCommit
+}
+
+// keyedCommit is an accepted commit whose id derives from an idempotency key.
+type keyedCommit struct {
+	first    streams.Revision
+	position streams.Position
+	eventID  string // of the first event: it derives from the command, see eventID
+}
+
+// Dispatch validates the command, decides it on the state of its stream and appends the events.
+//
+// Errors: fault.Invalid, NotFound and Conflict as the rules decide; Conflict also when the stream is
+// not at m.IfMatch, or another command had the same idempotency key; Unknown when the log could not say
+// whether it took the commit: dispatch the same command with the same idempotency key again. Nothing
+// was written unless the error is Unknown.
+func (d *Dispatcher) Dispatch(ctx context.Context, c commands.Command, m Meta) (Result, error) {
+	if err := c.Validate(); err != nil {
+		return Result{}, err
+	}
+	if err := m.validate(); err != nil {
+		return Result{}, err
+	}
+	digest, err := digestOf(c)
+	if err != nil {
+		return Result{}, err
+	}
+	stream := c.Stream()
+	e, err := d.streams.acquire(ctx, stream)
+	if err != nil {
+		return Result{}, fault.Wrap(fault.Unavailable, err, "%s did not get its turn at %s", c.CommandType(), stream)
+	}
+	defer e.release()
+
+	for range conflictsMax {
+		if err := d.load(ctx, stream, e.value); err != nil {
+			return Result{}, err
+		}
+		commitID := d.commitID(c, m)
+		if k, ok := e.value.keyed[commitID]; ok {
+			return d.repeated(ctx, c, k, eventID(commitID, digest, 0))
+		}
+		if m.IfMatch != nil && *m.IfMatch != e.value.revision {
+			return Result{}, notMatching(stream, *m.IfMatch, e.value.revision)
+		}
+		now := d.now().UTC()
+		data, err := e.value.state.decide(c, now)
+		if err != nil {
+			return Result{}, err
+		}
+		if len(data) == 0 {
+			return Result{Position: e.value.position, Revision: e.value.revision}, nil
+		}
+		commit := streams.Commit{ID: commitID, Stream: stream, Expected: e.value.revision, Events: envelopes(data, commitID, digest, stream, m, now)}
+		receipt, err := d.append(ctx, commit)
+		switch {
+		case err == nil && receipt.Duplicate && m.IdempotencyKey != "":
+			continue // somebody appended it since it was loaded: now it will be found
+		case err == nil:
+			return Result{Position: receipt.Position, Revision: receipt.Revision, Events: commit.Events}, nil
+		case fault.Is(err, fault.Conflict):
+			continue // with an If-Match, what is loaded next will not match
+		default:
+			return Result{}, err
+		}
+	}
+	return Result{}, fault.New(fault.Conflict, "%s was overtaken %d times by other writers of %s", c.CommandType(), conflictsMax, stream).
+		WithHint("try again later")
+}
+
+func notMatching(stream string, want, have streams.Revision) error {
+	e := fault.New(fault.Conflict, "%s is at revision %d, not %d", stream, have, want)
+	if have == streams.NoStream {
+		e = fault.New(fault.Conflict, "%s does not exist yet, so it is not at revision %d", stream, want)
+	}
+	e.Field = "If-Match"
+	return e.WithHint("read it again and decide anew")
+}
+
+// load folds what the stream holds beyond what f has seen of it.
+func (d *Dispatcher) load(ctx context.Context, stream string, f *folded) error {
+	if f.state == nil {
+		if f.state = newDecider(stream); f.state == nil {
+			return fault.New(fault.Internal, "no rules for a stream such as %s", stream)
+		}
+		f.keyed = map[string]keyedCommit{}
+	}
+	for c, err := range d.ledger.ReadStream(ctx, stream, f.revision+1) {
+		if err != nil {
+			return err
+		}
+		if c.Revision != f.revision+1 {
+			return fault.New(fault.Corrupt, "%s goes on with revision %d after %d", stream, c.Revision, f.revision).
+				WithHint("verify the log")
+		}
+		for i := range c.Events {
+			f.state.evolve(c.Events[i].Data)
+		}
+		f.revision += streams.Revision(len(c.Events))
+		f.position = c.Position
+		if derived(c.ID) {
+			f.keyed[c.ID] = keyedCommit{first: c.Revision, position: c.Position, eventID: c.Events[0].ID}
+		}
+	}
+	return nil
+}
+
+// derived says whether a commit id can be one of commitID's for an idempotency key: a UUID of version 5.
+func derived(id string) bool { return len(id) == 36 && id[14] == '5' }
+
+// repeated answers a command whose commit is in the log already.
+func (d *Dispatcher) repeated(ctx context.Context, c commands.Command, k keyedCommit, wantEventID string) (Result, error) {
+	if k.eventID != wantEventID {
+		return Result{}, otherBody(c.CommandType())
+	}
+	for was, err := range d.ledger.ReadStream(ctx, c.Stream(), k.first) {
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{Position: was.Position, Revision: k.first + streams.Revision(len(was.Events)) - 1, Events: was.Events, Duplicate: true}, nil
+	}
+	return Result{}, fault.New(fault.Corrupt, "%s has lost its commit at %s", c.Stream(), k.position)
+}
+
+func otherBody(what string) error {
+	e := fault.New(fault.Conflict, "this key was used before for another %s", what)
+	e.Field = "Idempotency-Key"
+	return e.WithHint("a key stands for one request: use a new key for a new one")
+}
+
+// append appends the commit, and the very same again while its fate is unknown.
+func (d *Dispatcher) append(ctx context.Context, c streams.Commit) (streams.Receipt, error) {
+	for attempt := 1; ; attempt++ {
+		receipt, err := d.ledger.Append(ctx, c)
+		if !fault.Is(err, fault.Unknown) || attempt == unknownsMax || ctx.Err() != nil {
+			return receipt, err
+		}
+	}
+}
+
+// commitID derives from the idempotency key, the type of the command and the stream; without a key it
+// is new each time, so that a refused commit and the one after it cannot be mixed up.
+func (d *Dispatcher) commitID(c commands.Command, m Meta) string {
+	if m.IdempotencyKey == "" {
+		return d.newID()
+	}
+	return nameID("commit", m.IdempotencyKey, c.CommandType(), c.Stream())
+}
+
+// eventID derives from the commit, the command's digest and the place in the commit. The digest lets a
+// repeat be told from another command under the same key, from the log alone.
+func eventID(commitID, digest string, i int) string {
+	return nameID("event", commitID, digest, strconv.Itoa(i))
+}
+
+// digestOf stands for the content of a command: equal commands have equal digests.
+func digestOf(v any) (string, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return "", fault.Wrap(fault.Invalid, err, "the request has no JSON form")
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func envelopes(data []events.Data, commitID, digest, stream string, m Meta, now time.Time) []events.Event {
+	at := m.Time
+	if at.IsZero() {
+		at = now
+	}
+	evs := make([]events.Event, len(data))
+	for i, d := range data {
+		evs[i] = envelope(eventID(commitID, digest, i), stream, d, m, at)
+	}
+	return evs
+}
+
+func envelope(id, subject string, d events.Data, m Meta, at time.Time) events.Event {
+	source := m.Source
+	if source == "" {
+		source = defaultSource
+	}
+	return events.Event{
+		ID: id, Source: source, Subject: subject, Time: at.UTC().Truncate(time.Millisecond), Schema: events.SchemaOf(d.EventType()),
+		Actor: m.Actor, Correlation: m.Correlation, Causation: m.Causation, Data: d,
+	}
+}

@@ -1,0 +1,62 @@
+package handlers
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// contentHash stands for a film's details: the state of 60,000 streams is kept small.
+type contentHash [sha256.Size]byte
+
+// movie knows what each source last said of the film.
+type movie struct {
+	listed  map[string]contentHash // by data set
+	fetched contentHash
+}
+
+func (s *movie) evolve(d events.Data) {
+	switch e := d.(type) {
+	case *events.MovieListed:
+		s.listed[e.Dataset], _ = hashOf(&e.Movie)
+	case *events.MovieFetched:
+		s.fetched, _ = hashOf(&e.Movie)
+	}
+}
+
+func (s *movie) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
+	switch c := c.(type) {
+	case *commands.ListMovie:
+		m := canonicalMovie(c.Movie)
+		hash, err := hashOf(&m)
+		if err != nil || s.listed[c.Dataset] == hash {
+			return nil, err
+		}
+		return one(&events.MovieListed{Movie: m, Dataset: c.Dataset})
+	case *commands.FetchMovie:
+		m := canonicalMovie(c.Movie)
+		hash, err := hashOf(&m)
+		if err != nil || s.fetched == hash {
+			return nil, err
+		}
+		return one(&events.MovieFetched{Movie: m, RawSHA256: c.RawSHA256})
+	}
+	return nil, noRule(c)
+}
+
+func canonicalMovie(m events.Movie) events.Movie {
+	m.MovieID = events.CanonicalMovie(m.MovieID)
+	return m
+}
+
+func hashOf(m *events.Movie) (contentHash, error) {
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return contentHash{}, fault.Wrap(fault.Invalid, err, "the film %q has no JSON form", m.MovieID)
+	}
+	return sha256.Sum256(raw), nil
+}

@@ -1,0 +1,164 @@
+package handlers
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// workflowRun is a run of a workflow with the tasks that were started.
+type workflowRun struct {
+	requested bool
+	ended     string // success, failed or ""
+	tasks     map[string]task
+}
+
+type taskState int
+
+const (
+	taskRunning taskState = iota + 1
+	taskSucceeded
+	taskFailed
+)
+
+// task is the current try of a task.
+type task struct {
+	state            taskState
+	try              int
+	holder           string
+	leaseUntilMillis int64
+	retryAtMillis    int64 // of a failed try; 0 if no other follows
+}
+
+func (s *workflowRun) evolve(d events.Data) {
+	switch e := d.(type) {
+	case *events.WorkflowRunRequested:
+		s.requested = true
+	case *events.TaskStarted:
+		s.tasks[e.Task] = task{state: taskRunning, try: e.Try, holder: e.Holder, leaseUntilMillis: e.LeaseUntilMillis}
+	case *events.TaskLeaseRenewed:
+		t := s.tasks[e.Task]
+		t.leaseUntilMillis = e.LeaseUntilMillis
+		s.tasks[e.Task] = t
+	case *events.TaskSucceeded:
+		t := s.tasks[e.Task]
+		t.state = taskSucceeded
+		s.tasks[e.Task] = t
+	case *events.TaskFailed:
+		t := s.tasks[e.Task]
+		t.state, t.retryAtMillis = taskFailed, e.RetryAtMillis
+		s.tasks[e.Task] = t
+	case *events.WorkflowRunEnded:
+		s.ended = e.State
+	}
+}
+
+func (s *workflowRun) decide(c commands.Command, now time.Time) ([]events.Data, error) {
+	if c, ok := c.(*commands.RequestWorkflowRun); ok {
+		if s.requested {
+			return refuse(fault.Conflict, "run_id", "workflow run %s exists already", c.RunID)
+		}
+		e := events.WorkflowRunRequested(*c)
+		e.Conf = maps.Clone(c.Conf)
+		return one(&e)
+	}
+	if !s.requested {
+		return refuse(fault.NotFound, "run_id", "no workflow run at %s", c.Stream())
+	}
+	if c, ok := c.(*commands.EndWorkflowRun); ok {
+		return s.end(c)
+	}
+	// A task's end said again by its holder is no event, even after the run has ended.
+	if c, ok := c.(*commands.SucceedTask); ok {
+		if t := s.tasks[c.Task]; t.state == taskSucceeded && t.try == c.Try && t.holder == c.Holder {
+			return nil, nil
+		}
+	}
+	if s.ended != "" {
+		return refuse(fault.Conflict, "run_id", "workflow run at %s has ended: %s", c.Stream(), s.ended)
+	}
+	switch c := c.(type) {
+	case *commands.StartTask:
+		return s.start(c, now.UnixMilli())
+	case *commands.RenewTaskLease:
+		if err := s.tasks[c.Task].heldBy(c.Task, c.Try, c.Holder); err != nil {
+			return nil, err
+		}
+		return one(&events.TaskLeaseRenewed{RunID: c.RunID, Task: c.Task, Try: c.Try, Holder: c.Holder,
+			LeaseUntilMillis: now.UnixMilli() + c.LeaseMillis, Checkpoint: c.Checkpoint})
+	case *commands.SucceedTask:
+		if err := s.tasks[c.Task].heldBy(c.Task, c.Try, c.Holder); err != nil {
+			return nil, err
+		}
+		return one(&events.TaskSucceeded{RunID: c.RunID, Task: c.Task, Try: c.Try, Output: maps.Clone(c.Output)})
+	case *commands.FailTask:
+		return s.fail(c, now.UnixMilli())
+	}
+	return nil, noRule(c)
+}
+
+func (s *workflowRun) start(c *commands.StartTask, nowMillis int64) ([]events.Data, error) {
+	t := s.tasks[c.Task]
+	switch {
+	case t.state == taskSucceeded:
+		return refuse(fault.Conflict, "task", "task %s has succeeded at try %d; it never starts again", c.Task, t.try)
+	case t.state == taskRunning && t.holder != c.Holder && nowMillis < t.leaseUntilMillis:
+		return refuse(fault.Conflict, "holder", "task %s is held by %s until %s", c.Task, t.holder, events.FormatTime(time.UnixMilli(t.leaseUntilMillis)))
+	case t.state == taskFailed && t.retryAtMillis == 0:
+		return refuse(fault.Conflict, "task", "task %s has failed for good at try %d", c.Task, t.try)
+	case t.state == taskFailed && nowMillis < t.retryAtMillis:
+		return refuse(fault.Conflict, "task", "task %s is not to be tried again before %s", c.Task, events.FormatTime(time.UnixMilli(t.retryAtMillis)))
+	}
+	return one(&events.TaskStarted{RunID: c.RunID, Task: c.Task, Try: t.try + 1, Holder: c.Holder, LeaseUntilMillis: nowMillis + c.LeaseMillis})
+}
+
+func (s *workflowRun) fail(c *commands.FailTask, nowMillis int64) ([]events.Data, error) {
+	t := s.tasks[c.Task]
+	abandoned := t.state == taskRunning && t.try == c.Try && nowMillis >= t.leaseUntilMillis
+	if err := t.heldBy(c.Task, c.Try, c.Holder); err != nil && !abandoned {
+		return nil, err
+	}
+	return one(&events.TaskFailed{RunID: c.RunID, Task: c.Task, Try: c.Try, Error: c.Error, RetryAtMillis: c.RetryAtMillis})
+}
+
+// heldBy is nil if holder works on this try of the task. A lease that has run out is still the holder's
+// while nobody has taken the task over.
+func (t task) heldBy(name string, try int, holder string) error {
+	var err error
+	switch {
+	case t.state == 0:
+		_, err = refuse(fault.NotFound, "task", "task %s was never started", name)
+	case t.state == taskSucceeded:
+		_, err = refuse(fault.Conflict, "task", "task %s has succeeded at try %d", name, t.try)
+	case t.try != try:
+		_, err = refuse(fault.Conflict, "try", "task %s is at try %d, held by %s", name, t.try, t.holder)
+	case t.state == taskFailed:
+		_, err = refuse(fault.Conflict, "try", "try %d of task %s has failed already", t.try, name)
+	case t.holder != holder:
+		_, err = refuse(fault.Conflict, "holder", "try %d of task %s is held by %s", t.try, name, t.holder)
+	}
+	return err
+}
+
+func (s *workflowRun) end(c *commands.EndWorkflowRun) ([]events.Data, error) {
+	switch s.ended {
+	case c.State:
+		return nil, nil
+	case "":
+	default:
+		return refuse(fault.Conflict, "run_id", "workflow run %s has ended: %s", c.RunID, s.ended)
+	}
+	if c.State == "success" {
+		for _, name := range slices.Sorted(maps.Keys(s.tasks)) {
+			if s.tasks[name].state != taskSucceeded {
+				return refuse(fault.Conflict, "state", "workflow run %s cannot end as success: task %s has not succeeded", c.RunID, name)
+			}
+		}
+	}
+	e := events.WorkflowRunEnded(*c)
+	return one(&e)
+}
