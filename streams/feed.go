@@ -1,0 +1,61 @@
+package streams
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// Header is one record header. CloudEvents attributes travel as ce_* headers (Kafka binding, binary mode).
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Record is one record of a topic, as Kafka knows it.
+type Record struct {
+	Position
+	Recorded time.Time // when the log took it, milliseconds; never decreases with the offset
+	Key      []byte
+	Value    []byte
+	Headers  []Header
+}
+
+// Topic describes one topic of the log.
+type Topic struct {
+	Name       string
+	Partitions int32
+}
+
+// Topics are the log's topics, ledger first. Partition counts and the hash (murmur2, as Kafka's Java
+// client has it) are fixed when a topic is made.
+var Topics = []Topic{
+	{"mlops-events", 1},
+	{"user-events", 3},
+	{"movie-recommendations", 3},
+	{"model-drift-alerts", 1},
+	{"system-health", 2},
+}
+
+// Feed is the data plane's log: topics of facts. Nothing is refused for its revision.
+type Feed interface {
+	// Publish appends the records to the topic, each to the partition its Key hashes to ([PartitionOf]),
+	// and returns when all are durable. Position and Recorded of the given records are set to where they
+	// went. On an error any part of them may have been written. The slices are not kept.
+	Publish(ctx context.Context, topic string, recs []Record) error
+	// Read yields records of a partition in order from offset `from` up to the head at the time of the
+	// call. A yielded record and its slices are valid only until the next one: copy what is kept.
+	Read(ctx context.Context, tp TP, from int64) iter.Seq2[*Record, error]
+	// Head is the offset after the last durable record recorded at or before `until`; the zero time means now.
+	Head(ctx context.Context, tp TP, until time.Time) (int64, error)
+	// Wait blocks until Head > from, or ctx ends.
+	Wait(ctx context.Context, tp TP, from int64) error
+}
+
+// Log is what an adapter offers: the ledger, and the feeds (the ledger's topic can be read as one too,
+// with Feed().Read, but never published to).
+type Log interface {
+	Ledger() Ledger
+	Feed() Feed
+	Close() error
+}

@@ -1,0 +1,64 @@
+package streams
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/projectionist/projectionist/events"
+)
+
+// Revision counts the events of one stream from 0. It is counted by the fold, never from offsets.
+type Revision int64
+
+const (
+	AnyRevision Revision = -2 // append whatever the stream's head is
+	NoStream    Revision = -1 // append only if the stream does not exist yet
+)
+
+// Commit is what one command decided: 1..n events of one stream, accepted or refused as a whole.
+type Commit struct {
+	ID       string   // a UUID; the same ID appended again is the same commit and gets the same receipt
+	Stream   string   // "model/als", "run/4f2c…"
+	Expected Revision // revision of the stream's last event as the writer knew it, or a constant above
+	Events   []events.Event
+}
+
+// Receipt says where an accepted commit stands.
+type Receipt struct {
+	Position  Position
+	Revision  Revision // of the commit's last event
+	Recorded  time.Time
+	Duplicate bool // the commit had been accepted before; nothing was written now
+}
+
+// Committed is an accepted commit as every reader sees it. It owns its memory.
+type Committed struct {
+	Commit
+	Position Position
+	Revision Revision  // of the commit's FIRST event
+	Recorded time.Time // when the log took it; never decreases with the offset
+}
+
+// Ledger is the control plane's log.
+//
+// Append answers in one of three ways, and the caller must tell them apart:
+//   - a Receipt: accepted and durable.
+//   - an error of code fault.Conflict: refused, nothing was written; load, decide and try anew.
+//   - an error of code fault.Unknown: the commit may or may not be in the log; append the same commit
+//     again (its ID makes that safe).
+//   - any other error: failed, nothing was written.
+type Ledger interface {
+	Append(ctx context.Context, c Commit) (Receipt, error)
+	// ReadStream yields the stream's commits from the one that holds revision `from` up to the head at
+	// the time of the call; nothing for a stream that does not exist.
+	ReadStream(ctx context.Context, stream string, from Revision) iter.Seq2[*Committed, error]
+	// Read yields commits in order from offset `from` up to the head at the time of the call. Void
+	// commits are not yielded.
+	Read(ctx context.Context, from int64) iter.Seq2[*Committed, error]
+	// Head is the offset after the last durable commit recorded at or before `until`; the zero time
+	// means now. 0 is an empty ledger.
+	Head(ctx context.Context, until time.Time) (int64, error)
+	// Wait blocks until Head > from, or ctx ends.
+	Wait(ctx context.Context, from int64) error
+}

@@ -1,0 +1,7 @@
+// Package local is the embedded log: both halves of [streams.Log] on one Pebble database in a folder of
+// its own. Everything acknowledged has been fsynced; many writers share their fsyncs; no reader sees
+// what is not durable yet. The stored form of a record is its tail in Kafka's wire format, so that a
+// server of Kafka's protocol can hand it out as it lies there.
+//
+// The package must not know what any event means.
+package local

@@ -1,0 +1,111 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// The folder: FORMAT says whose it is and how it is laid out, LOCK is held while it is open, pebble/
+// holds the database. FORMAT is one line, "projectionist-log 1". A change of keys.go's table raises the
+// number, and Open then migrates older folders or says which program can.
+const (
+	formatProgram = "projectionist-log"
+	formatVersion = 1
+	formatFile    = "FORMAT"
+	lockFile      = "LOCK"
+	pebbleDir     = "pebble"
+	formatTemp    = "FORMAT.new"
+	formatMax     = 256 // bytes looked at in a file that may be anyone's
+)
+
+// checkFormat looks whether dir is a log of this program. A missing or empty folder is fresh; so is one
+// in which a first start was cut short before FORMAT was there.
+func checkFormat(fsys vfs.FS, dir string) (fresh bool, err error) {
+	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fault.Wrap(fault.Unavailable, err, "the log's folder %s cannot be read", dir)
+	}
+	fresh = true
+	for _, name := range names {
+		switch name {
+		case formatFile:
+			return false, readFormat(fsys, dir)
+		case lockFile, formatTemp:
+		default:
+			fresh = false
+		}
+	}
+	if !fresh {
+		return false, fault.New(fault.Corrupt, "%s is not empty and is no log of this program: it has no %s file but %q", dir, formatFile, names[0]).
+			WithHint("give an empty folder, or one this program made")
+	}
+	return true, nil
+}
+
+func readFormat(fsys vfs.FS, dir string) error {
+	f, err := fsys.Open(fsys.PathJoin(dir, formatFile))
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "%s of the log in %s cannot be read", formatFile, dir)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, formatMax))
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "%s of the log in %s cannot be read", formatFile, dir)
+	}
+	program, version, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
+	if program != formatProgram {
+		return fault.New(fault.Corrupt, "%s belongs to another program: its %s says %.60q, want %q", dir, formatFile, b, formatProgram).
+			WithHint("give an empty folder, or one this program made")
+	}
+	n, err := strconv.Atoi(version)
+	if err != nil || n < 1 {
+		return fault.New(fault.Corrupt, "%s of the log in %s says %.60q; want %q and a version", formatFile, dir, b, formatProgram).
+			WithHint("restore the folder from a backup")
+	}
+	if n > formatVersion {
+		return fault.New(fault.Corrupt, "the log in %s has format version %d; this program knows up to %d", dir, n, formatVersion).
+			WithHint("use the newer program that wrote it")
+	}
+	return nil
+}
+
+// writeFormat makes FORMAT durable, whole or not at all.
+func writeFormat(fsys vfs.FS, dir string) error {
+	temp := fsys.PathJoin(dir, formatTemp)
+	err := func() error {
+		f, err := fsys.Create(temp, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			return err
+		}
+		if _, err = fmt.Fprintf(f, "%s %d\n", formatProgram, formatVersion); err == nil {
+			err = f.Sync()
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		if err := fsys.Rename(temp, fsys.PathJoin(dir, formatFile)); err != nil {
+			return err
+		}
+		return syncDir(fsys, dir)
+	}()
+	return fault.Wrap(fault.Unavailable, err, "%s of the log in %s cannot be written", formatFile, dir)
+}
+
+func syncDir(fsys vfs.FS, dir string) error {
+	d, err := fsys.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

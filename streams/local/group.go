@@ -1,0 +1,366 @@
+package local
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// How appends become durable. Requests queue up; whoever finds no leader becomes it, takes all that
+// waits, up to groupBytes, judges expected revisions, gives offsets and recorded times, and applies one
+// batch. Then it passes the lead on if more has queued up, and waits for its batch's fsync beside the
+// next leader: Pebble's WAL syncs all that was applied meanwhile at once. After the sync it raises the
+// high watermarks and answers. A single caller thus does everything on its own goroutine, without a
+// hand-over before the disk.
+//
+// Batches reach the WAL in the order in which leaders lead, and a synced WAL is synced up to that
+// batch, across its files too (Pebble syncs and closes a file before it writes the next). So a group
+// may raise the watermarks over earlier groups' records that it finds below its own.
+
+// writer is the state of the leader. Only queueMu's fields and syncing are shared.
+type writer struct {
+	queueMu sync.Mutex
+	queue   []*request
+	leading bool
+	syncing atomic.Int32 // groups whose fsync is waited for
+
+	lastMillis int64 // recorded time of the last record of any partition
+	heads      map[string]streams.Revision
+	ids        map[string]commitEntry // of the group being filled
+}
+
+const (
+	// groupBytes bounds a group, and so how long one batch holds up the next: about half a millisecond.
+	groupBytes = 256 << 10
+	// groupRequests bounds it for many small commits.
+	groupRequests = 1024
+	// headsMax bounds the cache of streams' heads; when it is full it starts anew.
+	headsMax = 100_000
+)
+
+// request is one commit, or some records of one topic.
+type request struct {
+	commit *streams.Commit
+	rec    *streams.Record // the commit's, or nil
+
+	topic *topic // of recs
+	recs  []streams.Record
+
+	bytes   int
+	receipt streams.Receipt
+	judged  bool // answered from what stands in the ledger: by a conflict or as a duplicate
+	err     error
+	done    chan struct{}
+}
+
+type group struct {
+	requests []*request
+	batch    *pebble.Batch
+	ends     []end
+	records  int
+	barrier  int64 // the ledger's next offset when a request was judged by it; else 0
+}
+
+type end struct {
+	p    *partition
+	next int64
+}
+
+// submit queues a request; if nobody leads, lead must follow.
+func (l *Log) submit(r *request) (lead bool) {
+	l.queueMu.Lock()
+	defer l.queueMu.Unlock()
+	l.queue = append(l.queue, r)
+	lead = !l.leading
+	l.leading = true
+	return lead
+}
+
+// lead leads one group from the queue to its answers.
+func (l *Log) lead() {
+	if l.syncing.Load() > 0 {
+		// The disk is busy, so nothing is lost if those who are about to append do so first: larger
+		// groups cost less. A single caller never gets here.
+		runtime.Gosched()
+	}
+	g := &group{requests: l.take()}
+	err := l.write(g)
+	l.pass()
+	l.finish(g, err)
+}
+
+// take takes the next group's requests.
+func (l *Log) take() []*request {
+	l.queueMu.Lock()
+	defer l.queueMu.Unlock()
+	n, bytes := 0, 0
+	for n < len(l.queue) && n < groupRequests && (n == 0 || bytes+l.queue[n].bytes <= groupBytes) {
+		bytes += l.queue[n].bytes
+		n++
+	}
+	if n == len(l.queue) {
+		taken := l.queue
+		l.queue = nil
+		return taken
+	}
+	taken := l.queue[:n:n]
+	l.queue = append([]*request(nil), l.queue[n:]...)
+	return taken
+}
+
+// pass gives up the lead, to a new goroutine if requests wait.
+func (l *Log) pass() {
+	l.queueMu.Lock()
+	more := len(l.queue) > 0
+	l.leading = more
+	l.queueMu.Unlock()
+	if more {
+		go l.lead()
+	}
+}
+
+// write fills the group's batch and applies it. An error means that Pebble failed.
+func (l *Log) write(g *group) (err error) {
+	if err := l.failed(); err != nil {
+		for _, r := range g.requests {
+			r.err = err
+		}
+		return nil
+	}
+	// Pebble panics where its WAL has failed.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("pebble: %v", r)
+			l.fail(err)
+		}
+	}()
+	bytes := 0
+	for _, r := range g.requests {
+		bytes += r.bytes
+	}
+	if err := l.guard.admit(int64(bytes)); err != nil {
+		l.stats.refused.Add(uint64(len(g.requests)))
+		for _, r := range g.requests {
+			r.err = err
+		}
+		return nil
+	}
+	l.lastMillis = max(l.lastMillis, l.opts.Now().UnixMilli())
+	if len(l.heads) > headsMax {
+		clear(l.heads)
+	}
+	g.batch = l.db.NewBatchWithSize(bytes+64*len(g.requests), pebble.WithMaxRetainedSizeBytes(2*groupBytes))
+	for _, r := range g.requests {
+		if r.commit != nil {
+			r.err = l.fillCommit(g, r)
+		} else {
+			r.err = l.fillFacts(g, r)
+		}
+	}
+	clear(l.ids)
+	if g.batch.Empty() {
+		return nil
+	}
+	l.stats.bytes.Add(uint64(g.batch.Len()))
+	if err := l.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
+		l.fail(err)
+		return err
+	}
+	l.syncing.Add(1)
+	return nil
+}
+
+// finish waits until the group is durable, raises the watermarks and answers.
+func (l *Log) finish(g *group, err error) {
+	if err == nil && g.batch != nil && len(g.ends) > 0 {
+		err = g.batch.SyncWait()
+		l.syncing.Add(-1)
+		if err != nil {
+			l.fail(err)
+		} else {
+			for _, e := range g.ends {
+				e.p.raise(e.next)
+			}
+			l.stats.groups.Add(1)
+			if n := uint64(g.records); n > l.stats.recordsMax.Load() {
+				l.stats.recordsMax.Store(n) // two leaders may race; the figure is for people
+			}
+		}
+	}
+	if err == nil && g.batch != nil {
+		g.batch.Close() // back to Pebble's pool
+	}
+	// What a conflict or duplicate was judged by must be durable, and visible to the caller, first.
+	if err == nil && g.barrier > 0 && !l.ledger.wait(context.Background(), g.barrier-1, l.dead) {
+		err = errors.New("an earlier write failed")
+	}
+	for _, r := range g.requests {
+		switch {
+		case err != nil && (r.err == nil || r.judged):
+			r.err = fault.Wrap(fault.Unknown, err, "the append may or may not have been written")
+		case r.err == nil && r.receipt.Duplicate:
+			l.stats.duplicates.Add(1)
+		case r.err == nil && r.commit != nil:
+			l.stats.commits.Add(1)
+		case r.err == nil:
+			l.stats.facts.Add(uint64(len(r.recs)))
+		case r.judged:
+			l.stats.conflicts.Add(1)
+		}
+		close(r.done)
+	}
+}
+
+// fillCommit judges a commit and adds it to the batch.
+func (l *Log) fillCommit(g *group, r *request) error {
+	c, p := r.commit, l.ledger
+	entry, ok, err := l.committed(c.ID)
+	if err != nil {
+		return err
+	}
+	if ok {
+		if entry.stream != c.Stream {
+			return fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, entry.stream)
+		}
+		g.barrier, r.judged = p.next, true
+		r.receipt = entry.receipt(p.TP)
+		r.receipt.Duplicate = true
+		return nil
+	}
+	head, err := l.head(c.Stream)
+	if err != nil {
+		return err
+	}
+	if c.Expected != streams.AnyRevision && c.Expected != head {
+		g.barrier, r.judged = p.next, true
+		return conflict(c, head)
+	}
+	entry = commitEntry{offset: p.next, last: head + streams.Revision(len(c.Events)), millis: l.lastMillis, stream: c.Stream}
+	if err := l.fillRecord(g, p, head+1, r.rec); err != nil {
+		return err
+	}
+	err = errors.Join(
+		g.batch.Set(streamKey(c.Stream, entry.last), binary.BigEndian.AppendUint64(nil, uint64(entry.offset)), nil),
+		g.batch.Set(commitKey(c.ID), appendCommitEntry(nil, entry), nil),
+	)
+	if err != nil {
+		panic(err) // the batch is half filled; an in-memory batch gives no error
+	}
+	l.heads[c.Stream] = entry.last
+	l.ids[c.ID] = entry
+	r.receipt = entry.receipt(p.TP)
+	return nil
+}
+
+func (e commitEntry) receipt(tp streams.TP) streams.Receipt {
+	return streams.Receipt{Position: streams.Position{TP: tp, Offset: e.offset}, Revision: e.last, Recorded: time.UnixMilli(e.millis).UTC()}
+}
+
+func conflict(c *streams.Commit, head streams.Revision) error {
+	name := func(r streams.Revision) string {
+		if r == streams.NoStream {
+			return "no stream"
+		}
+		return fmt.Sprintf("revision %d", r)
+	}
+	return fault.New(fault.Conflict, "stream %s: expected %s, it has %s", c.Stream, name(c.Expected), name(head))
+}
+
+// fillFacts adds a feed's records to the batch.
+func (l *Log) fillFacts(g *group, r *request) error {
+	n := int32(len(r.topic.partitions))
+	for i := range r.recs {
+		rec := &r.recs[i]
+		p := r.topic.partitions[streams.PartitionOf(rec.Key, n)]
+		if err := l.fillRecord(g, p, 0, rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillRecord gives the record its offset and time and adds it to the batch.
+func (l *Log) fillRecord(g *group, p *partition, revision streams.Revision, rec *streams.Record) error {
+	size := recordValueSize(revision, streams.TailSize(rec))
+	op := g.batch.SetDeferred(recordKeyBytes, size)
+	recordKey(op.Key, p.topic, uint32(p.Partition), p.next)
+	v := streams.AppendTail(appendRecordHead(op.Value[:0], l.lastMillis, revision), rec)
+	if len(v) != size || &v[0] != &op.Value[0] {
+		panic(fmt.Sprintf("record of %d bytes was measured as %d", len(v), size))
+	}
+	if err := op.Finish(); err != nil {
+		panic(err)
+	}
+	rec.Position = streams.Position{TP: p.TP, Offset: p.next}
+	rec.Recorded = time.UnixMilli(l.lastMillis).UTC()
+	p.next++
+	g.records++
+	for i := range g.ends {
+		if g.ends[i].p == p {
+			g.ends[i].next = p.next
+			return nil
+		}
+	}
+	g.ends = append(g.ends, end{p, p.next})
+	return nil
+}
+
+// committed looks a commit id up, in the group being filled and in what was applied before.
+func (l *Log) committed(id string) (commitEntry, bool, error) {
+	if e, ok := l.ids[id]; ok {
+		return e, true, nil
+	}
+	v, closer, err := l.db.Get(commitKey(id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return commitEntry{}, false, nil
+	}
+	if err != nil {
+		return commitEntry{}, false, readError(err, "the index of commit ids cannot be read")
+	}
+	defer closer.Close()
+	e, err := parseCommitEntry(v)
+	return e, err == nil, err
+}
+
+// head is the revision of a stream's last event, or NoStream.
+func (l *Log) head(stream string) (streams.Revision, error) {
+	if head, ok := l.heads[stream]; ok {
+		return head, nil
+	}
+	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, 0), UpperBound: streamKeyEnd(stream)})
+	if err != nil {
+		return 0, readError(err, "the index of streams cannot be read")
+	}
+	defer iter.Close()
+	head := streams.NoStream
+	if iter.Last() {
+		_, last, ok := parseStreamKey(iter.Key())
+		if !ok {
+			return 0, fault.New(fault.Corrupt, "the index of stream %s is damaged", stream)
+		}
+		head = last
+	}
+	if err := iter.Error(); err != nil {
+		return 0, readError(err, "the index of streams cannot be read")
+	}
+	l.heads[stream] = head
+	return head, nil
+}
+
+// readError is what a failed read of an index says.
+func readError(err error, message string) error {
+	if pebble.IsCorruptionError(err) {
+		return fault.Wrap(fault.Corrupt, err, "%s", message)
+	}
+	return fault.Wrap(fault.Unavailable, err, "%s", message)
+}

@@ -1,0 +1,144 @@
+package local
+
+import (
+	"encoding/binary"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// The log's keys. Integers are big-endian, so that keys sort as the numbers do.
+//
+//	| key                                       | value                                                     |
+//	| r | topic id 4 | partition 4 | offset 8   | recorded millis 8 | first revision uvarint | tail          |
+//	| x | stream | 0 | revision 8               | offset 8 of the commit whose LAST event has that revision  |
+//	| c | commit id                             | offset 8 | last revision 8 | recorded millis 8 | stream       |
+//	| m | topic                                 | topic id 4 | partitions 4                                   |
+//
+// The tail is streams.AppendTail's. A fact's first revision is 0 and means nothing. A stream's name has
+// no zero byte. Offsets of a partition start at 0 and have no holes; a reader still does not count on
+// it beyond naming what is missing.
+const (
+	prefixRecord = 'r'
+	prefixStream = 'x'
+	prefixCommit = 'c'
+	prefixTopic  = 'm'
+
+	recordKeyBytes = 17
+)
+
+// recordKey writes a record's key into b, which has recordKeyBytes.
+func recordKey(b []byte, topic, partition uint32, offset int64) {
+	b[0] = prefixRecord
+	binary.BigEndian.PutUint32(b[1:], topic)
+	binary.BigEndian.PutUint32(b[5:], partition)
+	binary.BigEndian.PutUint64(b[9:], uint64(offset))
+}
+
+func parseRecordKey(b []byte) (topic, partition uint32, offset int64, ok bool) {
+	if len(b) != recordKeyBytes || b[0] != prefixRecord || b[9] >= 0x80 {
+		return 0, 0, 0, false
+	}
+	return binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[5:]), int64(binary.BigEndian.Uint64(b[9:])), true
+}
+
+// recordSpanEnd is the key after all keys of k's partition, or nil when k is no record's key. It cuts
+// tables between partitions.
+func recordSpanEnd(k []byte) []byte {
+	if len(k) < 9 || k[0] != prefixRecord {
+		return nil
+	}
+	end := make([]byte, 9)
+	copy(end, k)
+	for i := 8; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			break
+		}
+	}
+	return end
+}
+
+func streamKey(stream string, last streams.Revision) []byte {
+	b := make([]byte, 0, len(stream)+10)
+	b = append(b, prefixStream)
+	b = append(b, stream...)
+	b = append(b, 0)
+	return binary.BigEndian.AppendUint64(b, uint64(last))
+}
+
+// streamKeyEnd is the key after all of a stream.
+func streamKeyEnd(stream string) []byte {
+	b := make([]byte, 0, len(stream)+2)
+	b = append(b, prefixStream)
+	b = append(b, stream...)
+	return append(b, 1)
+}
+
+func parseStreamKey(b []byte) (stream string, last streams.Revision, ok bool) {
+	n := len(b) - 9
+	if n < 2 || b[0] != prefixStream || b[n] != 0 || b[n+1] >= 0x80 {
+		return "", 0, false
+	}
+	return string(b[1:n]), streams.Revision(binary.BigEndian.Uint64(b[n+1:])), true
+}
+
+func commitKey(id string) []byte { return append([]byte{prefixCommit}, id...) }
+
+func topicKey(name string) []byte { return append([]byte{prefixTopic}, name...) }
+
+// recordValueSize is the length of a record's value with a tail of so many bytes.
+func recordValueSize(revision streams.Revision, tail int) int {
+	n := 8 + 1 + tail
+	for u := uint64(revision); u >= 0x80; u >>= 7 {
+		n++
+	}
+	return n
+}
+
+func appendRecordHead(b []byte, millis int64, revision streams.Revision) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(millis))
+	return binary.AppendUvarint(b, uint64(revision))
+}
+
+func parseRecordHead(b []byte) (millis int64, revision streams.Revision, tail []byte, ok bool) {
+	if len(b) < 9 {
+		return 0, 0, nil, false
+	}
+	millis = int64(binary.BigEndian.Uint64(b))
+	if b[8] < 0x80 {
+		return millis, streams.Revision(b[8]), b[9:], true
+	}
+	u, n := binary.Uvarint(b[8:])
+	if n <= 0 || b[8+n-1] == 0 || u >= 1<<63 {
+		return 0, 0, nil, false
+	}
+	return millis, streams.Revision(u), b[8+n:], true
+}
+
+// commitEntry is what the index of commit ids knows: the receipt, and the stream to tell a repeat from
+// a misuse.
+type commitEntry struct {
+	offset int64
+	last   streams.Revision
+	millis int64
+	stream string
+}
+
+func appendCommitEntry(b []byte, e commitEntry) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(e.offset))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.last))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.millis))
+	return append(b, e.stream...)
+}
+
+func parseCommitEntry(b []byte) (commitEntry, error) {
+	if len(b) < 25 {
+		return commitEntry{}, fault.New(fault.Corrupt, "an entry of the index of commit ids has %d bytes; want 25 or more", len(b))
+	}
+	return commitEntry{
+		offset: int64(binary.BigEndian.Uint64(b)),
+		last:   streams.Revision(binary.BigEndian.Uint64(b[8:])),
+		millis: int64(binary.BigEndian.Uint64(b[16:])),
+		stream: string(b[24:]),
+	}, nil
+}

@@ -1,0 +1,123 @@
+package local
+
+import (
+	"context"
+	"encoding/binary"
+	"iter"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+type ledger struct{ l *Log }
+
+// Append looks at ctx before it begins; from then on it takes as long as the disk does.
+func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, error) {
+	l := a.l
+	rec, err := streams.CommitRecord(c)
+	if err != nil {
+		return streams.Receipt{}, err
+	}
+	if err := ended(ctx); err != nil {
+		return streams.Receipt{}, err
+	}
+	if err := l.begin(); err != nil {
+		return streams.Receipt{}, err
+	}
+	defer l.end()
+	r := &request{commit: &c, rec: &rec, bytes: streams.TailSize(&rec) + 2*len(c.Stream) + len(c.ID) + 100, done: make(chan struct{})}
+	if l.submit(r) {
+		l.lead()
+	}
+	<-r.done
+	if r.err != nil {
+		return streams.Receipt{}, r.err
+	}
+	return r.receipt, nil
+}
+
+func (a ledger) ReadStream(ctx context.Context, stream string, from streams.Revision) iter.Seq2[*streams.Committed, error] {
+	return func(yield func(*streams.Committed, error) bool) {
+		if err := a.l.readStream(ctx, stream, max(from, 0), yield); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+func (l *Log) readStream(ctx context.Context, stream string, from streams.Revision, yield func(*streams.Committed, error) bool) error {
+	if err := streams.CheckStream(stream); err != nil {
+		return err
+	}
+	if err := l.begin(); err != nil {
+		return err
+	}
+	defer l.end()
+	p := l.ledger
+	head := p.head.Load()
+	index, err := l.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, from), UpperBound: streamKeyEnd(stream)})
+	if err != nil {
+		return readError(err, "the index of streams cannot be read")
+	}
+	defer index.Close()
+	records, err := l.db.NewIter(&pebble.IterOptions{LowerBound: p.key(0), UpperBound: p.key(head)})
+	if err != nil {
+		return p.corrupt(0, err)
+	}
+	defer records.Close()
+	s := scan{l: l, p: p, iter: records}
+	defer s.count()
+	for ok := index.First(); ok; ok = index.Next() {
+		v, err := index.ValueAndErr()
+		if err != nil || len(v) != 8 {
+			f := fault.New(fault.Corrupt, "the index of stream %s is damaged", stream)
+			f.Err = err
+			return f
+		}
+		offset := int64(binary.BigEndian.Uint64(v))
+		if offset >= head {
+			return nil
+		}
+		if err := s.check(ctx); err != nil {
+			return err
+		}
+		c, err := s.committed(offset, records.SeekGE(p.key(offset)))
+		if err != nil {
+			return err
+		}
+		if c.Stream != stream {
+			return p.corrupt(offset, fault.New(fault.Corrupt, "it is of stream %q; the index says %q", c.Stream, stream))
+		}
+		if !yield(c, nil) {
+			return nil
+		}
+	}
+	if err := index.Error(); err != nil {
+		return readError(err, "the index of streams cannot be read")
+	}
+	return nil
+}
+
+func (a ledger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committed, error] {
+	return func(yield func(*streams.Committed, error) bool) {
+		s := scan{l: a.l, p: a.l.ledger}
+		err := s.run(ctx, from, func(offset int64) (bool, error) {
+			c, err := s.committed(offset, true)
+			if err != nil {
+				return false, err
+			}
+			return yield(c, nil), nil
+		})
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+func (a ledger) Head(ctx context.Context, until time.Time) (int64, error) {
+	return a.l.headAt(ctx, a.l.ledger, until)
+}
+
+func (a ledger) Wait(ctx context.Context, from int64) error { return a.l.wait(ctx, a.l.ledger, from) }

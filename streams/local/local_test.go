@@ -1,0 +1,590 @@
+package local
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+var driftTP = streams.TP{Topic: events.DriftAlertsTopic}
+
+func mustAppend(t testing.TB, l *Log, id, stream string) streams.Receipt {
+	t.Helper()
+	r, err := l.Ledger().Append(context.Background(), testCommit(id, stream, streams.AnyRevision, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func publish(l *Log, value string) error {
+	return l.Feed().Publish(context.Background(), driftTP.Topic, []streams.Record{{Key: []byte("k"), Value: []byte(value)}})
+}
+
+func wantError(t *testing.T, err error, code fault.Code, parts ...string) {
+	t.Helper()
+	if !fault.Is(err, code) {
+		t.Fatalf("error %v has code %q; want %q", err, fault.CodeOf(err), code)
+	}
+	for _, p := range parts {
+		if !strings.Contains(err.Error(), p) {
+			t.Errorf("error %q does not say %q", err, p)
+		}
+	}
+}
+
+func TestClockGoesBack(t *testing.T) {
+	fsys := vfs.NewMem()
+	now := int64(10_000)
+	opts := Options{FS: fsys, Now: func() time.Time { return time.UnixMilli(now) }}
+	l := mustOpen(t, "log", opts)
+	if r := mustAppend(t, l, "a", "s"); r.Recorded.UnixMilli() != 10_000 {
+		t.Fatalf("recorded %v", r.Recorded)
+	}
+	now = 5_000
+	if r := mustAppend(t, l, "b", "s"); r.Recorded.UnixMilli() != 10_000 {
+		t.Fatalf("recorded %v after the clock went back", r.Recorded)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = mustOpen(t, "log", opts)
+	recs := []streams.Record{{Key: []byte("k")}}
+	if err := l.Feed().Publish(context.Background(), driftTP.Topic, recs); err != nil || recs[0].Recorded.UnixMilli() != 10_000 {
+		t.Fatalf("recorded %v, %v after a restart with the clock behind", recs[0].Recorded, err)
+	}
+	now = 10_001
+	if r := mustAppend(t, l, "c", "s"); r.Recorded.UnixMilli() != 10_001 {
+		t.Fatalf("recorded %v when the clock has caught up", r.Recorded)
+	}
+}
+
+func TestOpenFolder(t *testing.T) {
+	write := func(t *testing.T, dir, name, content string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(t *testing.T, dir string) string {
+		t.Helper()
+		var names []string
+		if err := filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error { names = append(names, p); return err }); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(names, "\n")
+	}
+	t.Run("OK_CutShortFirstStart", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir, lockFile, "")
+		write(t, dir, formatTemp, "proj")
+		l := mustOpen(t, dir, Options{})
+		mustAppend(t, l, "a", "s")
+	})
+	for _, c := range []struct {
+		name, file, content string
+		says                []string
+	}{
+		{"ErrForeignFolder", "holiday.jpg", "x", []string{"not empty", "holiday.jpg"}},
+		{"ErrOtherProgram", formatFile, "wonderdb 3\n", []string{"another program", "wonderdb"}},
+		{"ErrNewerFormat", formatFile, "projectionist-log 99\n", []string{"version 99", "newer"}},
+		{"ErrDamagedFormat", formatFile, "projectionist-log x\n", []string{formatFile}},
+		{"ErrEmptyFormat", formatFile, "", []string{"another program"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, c.file, c.content)
+			before := list(t, dir)
+			_, err := Open(dir, Options{})
+			wantError(t, err, fault.Corrupt, c.says...)
+			if after := list(t, dir); after != before {
+				t.Errorf("the folder has changed:\n%s\nbefore:\n%s", after, before)
+			}
+		})
+	}
+	t.Run("ErrOtherPartitions", func(t *testing.T) {
+		fsys := vfs.NewMem()
+		if err := mustOpen(t, "log", Options{FS: fsys}).Close(); err != nil {
+			t.Fatal(err)
+		}
+		other := append([]streams.Topic(nil), streams.Topics...)
+		other[1].Partitions = 4
+		_, err := Open("log", Options{FS: fsys, Topics: other})
+		wantError(t, err, fault.Corrupt, "user-events", "3", "4")
+		more := append([]streams.Topic{{Name: "new", Partitions: 2}}, streams.Topics...)
+		l := mustOpen(t, "log", Options{FS: fsys, Topics: more})
+		if err := l.Feed().Publish(context.Background(), "new", []streams.Record{{Key: []byte("k")}}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("ErrIsAFile", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir, "file", "x")
+		_, err := Open(filepath.Join(dir, "file"), Options{})
+		wantError(t, err, fault.Unavailable, "file")
+	})
+}
+
+const lockHelperDir = "LOCAL_LOG_TEST_DIR"
+
+// TestLock opens a log that another process has open; the other process is this test again.
+func TestLock(t *testing.T) {
+	if dir := os.Getenv(lockHelperDir); dir != "" {
+		_, err := Open(dir, Options{})
+		wantError(t, err, fault.Unavailable, "another process", dir)
+		return
+	}
+	dir := t.TempDir()
+	l := mustOpen(t, dir, Options{})
+	_, err := Open(dir, Options{})
+	wantError(t, err, fault.Unavailable, "another process", dir)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestLock$", "-test.v")
+	cmd.Env = append(os.Environ(), lockHelperDir+"="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS: TestLock") {
+		t.Fatalf("the other process: %v\n%s", err, out)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustOpen(t, dir, Options{})
+}
+
+// smallDisk is a disk whose free space the test sets.
+type smallDisk struct {
+	vfs.FS
+	free atomic.Uint64
+}
+
+func (d *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: d.free.Load(), TotalBytes: 1 << 40}, nil
+}
+
+func TestDiskFull(t *testing.T) {
+	disk := &smallDisk{FS: vfs.NewMem()}
+	disk.free.Store(1000 << 20)
+	l := mustOpen(t, "log", Options{FS: disk, ReserveBytes: 100 << 20})
+	mustAppend(t, l, "a", "s")
+	disk.free.Store(100 << 20)
+	l.guard.sampled = time.Time{} // as if the sample had grown old
+	_, err := l.Ledger().Append(context.Background(), testCommit("b", "s", 0, 1))
+	wantError(t, err, fault.Unavailable, "disk full", "100 MiB")
+	wantError(t, publish(l, "x"), fault.Unavailable, "disk full")
+	if n := l.Stats().Refused; n != 2 {
+		t.Errorf("%d refused; want 2", n)
+	}
+	for c, err := range l.Ledger().Read(context.Background(), 0) { // reads go on
+		if err != nil || c.ID != "a" {
+			t.Fatal(c, err)
+		}
+	}
+	disk.free.Store(1000 << 20)
+	if _, err := l.Ledger().Append(context.Background(), testCommit("b", "s", 0, 1)); err != nil {
+		t.Fatalf("with space again: %v", err)
+	}
+}
+
+// TestRealDiskUsage: on a real disk the guard knows the free space.
+func TestRealDiskUsage(t *testing.T) {
+	l := mustOpen(t, t.TempDir(), Options{ReserveBytes: 1 << 60})
+	_, err := l.Ledger().Append(context.Background(), testCommit("a", "s", streams.AnyRevision, 1))
+	wantError(t, err, fault.Unavailable, "disk full")
+}
+
+// TestFailedSync: after a failed fsync nothing is acknowledged, and the process is told to end.
+func TestFailedSync(t *testing.T) {
+	var broken atomic.Bool
+	fatal := make(chan error, 10)
+	injected := errors.New("injected: the disk has gone")
+	fsys := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if broken.Load() && strings.HasSuffix(op.Path, ".log") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			return injected
+		}
+		return nil
+	}))
+	l := mustOpen(t, "log", Options{FS: fsys, Fatal: func(err error) { fatal <- err }})
+	mustAppend(t, l, "a", "s")
+	broken.Store(true)
+	var callers sync.WaitGroup
+	for i := range 16 {
+		callers.Go(func() {
+			_, err := l.Ledger().Append(context.Background(), testCommit(fmt.Sprint("b", i), "s", streams.AnyRevision, 1))
+			if !fault.Is(err, fault.Unknown) && !fault.Is(err, fault.Unavailable) {
+				t.Errorf("append to a broken disk: %v", err)
+			}
+		})
+	}
+	callers.Wait()
+	if err := <-fatal; !errors.Is(err, injected) && !strings.Contains(err.Error(), "injected") {
+		t.Errorf("fatal error %v does not name the cause", err)
+	}
+	broken.Store(false)
+	_, err := l.Ledger().Append(context.Background(), testCommit("c", "s", streams.AnyRevision, 1))
+	wantError(t, err, fault.Unavailable, "cannot be written")
+	n := 0
+	for _, err := range l.Ledger().Read(context.Background(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d commits are read; want the one that was durable", n)
+	}
+	if err := l.Close(); err == nil {
+		t.Error("Close hides that the log has failed")
+	}
+	if len(fatal) != 0 {
+		t.Error("the process was told to end more than once")
+	}
+}
+
+// TestWatermark: what is applied but not yet synced is not read, and not answered from.
+func TestWatermark(t *testing.T) {
+	var held atomic.Bool
+	release := make(chan struct{})
+	syncing := make(chan struct{}, 100)
+	fsys := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if held.Load() && strings.HasSuffix(op.Path, ".log") && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+			syncing <- struct{}{}
+			<-release
+		}
+		return nil
+	}))
+	l := mustOpen(t, "log", Options{FS: fsys})
+	ctx := context.Background()
+	mustAppend(t, l, "a", "s")
+	held.Store(true)
+	type answer struct {
+		r   streams.Receipt
+		err error
+	}
+	answers := make(chan answer, 3)
+	appendLater := func(c streams.Commit) {
+		go func() {
+			r, err := l.Ledger().Append(ctx, c)
+			answers <- answer{r, err}
+		}()
+	}
+	b := testCommit("b", "s", 0, 1)
+	appendLater(b)
+	<-syncing
+	// The commit is applied now: its repeat and its conflict are judged by it, and wait for it.
+	appendLater(b)
+	appendLater(testCommit("c", "s", 0, 1))
+	for l.queued() {
+		runtime.Gosched()
+	}
+	if head, err := l.Ledger().Head(ctx, time.Time{}); err != nil || head != 1 {
+		t.Fatalf("head %d, %v before the sync", head, err)
+	}
+	n := 0
+	for range l.Ledger().Read(ctx, 0) {
+		n++
+	}
+	for range l.Ledger().ReadStream(ctx, "s", 0) {
+		n++
+	}
+	if n != 2 || len(answers) != 0 {
+		t.Fatalf("%d reads and %d answers before the sync; want 2 and 0", n, len(answers))
+	}
+	held.Store(false)
+	close(release)
+	accepted, duplicates, conflicts := 0, 0, 0
+	for range 3 {
+		switch a := <-answers; {
+		case a.err == nil && !a.r.Duplicate:
+			accepted++
+		case a.err == nil:
+			duplicates++
+		case fault.Is(a.err, fault.Conflict):
+			conflicts++
+		default:
+			t.Error(a.err)
+		}
+	}
+	if accepted != 1 || duplicates != 1 || conflicts != 1 {
+		t.Errorf("%d accepted, %d duplicates, %d conflicts; want one each", accepted, duplicates, conflicts)
+	}
+}
+
+// queued says whether requests wait for a leader.
+func (l *Log) queued() bool {
+	l.queueMu.Lock()
+	defer l.queueMu.Unlock()
+	return len(l.queue) > 0 || l.leading
+}
+
+// TestDamagedRecord flips bytes of a table: the record that lay there is named, and what follows it is
+// not given as if nothing had been there.
+func TestDamagedRecord(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, dir, Options{})
+	for i := range 2 { // two tables
+		recs := make([]streams.Record, 1000)
+		for n := range recs {
+			sum := sha256.Sum256([]byte{byte(n), byte(n >> 8)}) // does not compress: many blocks
+			recs[n] = streams.Record{Key: []byte("k"), Value: fmt.Appendf(nil, "%d-%x%x", i*1000+n, sum, sum)}
+		}
+		if err := l.Feed().Publish(context.Background(), driftTP.Topic, recs); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(filepath.Join(dir, pebbleDir, "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("%v, %v", tables, err)
+	}
+	largest := ""
+	for _, table := range tables {
+		b, err := os.ReadFile(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if largest == "" || len(b) > len(mustRead(t, largest)) {
+			largest = table
+		}
+	}
+	b := mustRead(t, largest)
+	b[len(b)/2] ^= 0x10
+	if err := os.WriteFile(largest, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l = mustOpen(t, dir, Options{})
+	next := int64(0)
+	var readErr error
+	for r, err := range l.Feed().Read(context.Background(), driftTP, 0) {
+		if err != nil {
+			readErr = err
+			break
+		}
+		if r.Offset != next || !strings.HasPrefix(string(r.Value), fmt.Sprint(next, "-")) {
+			t.Fatalf("record %d where %d was to come", r.Offset, next)
+		}
+		next++
+	}
+	if readErr == nil {
+		t.Fatalf("all %d records are read from a damaged table", next)
+	}
+	wantError(t, readErr, fault.Corrupt, fmt.Sprintf("%s@%d", driftTP, next))
+}
+
+// TestDamagedWAL flips a bit of a WAL that was not closed, here and there: Open says that the log is
+// damaged and does not take the damage for the place where writing ended. (Within the last two blocks
+// of 32 KiB Pebble cannot tell the two apart.)
+func TestDamagedWAL(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, filepath.Join(dir, "log"), Options{})
+	recs := make([]streams.Record, 60)
+	for range 40 {
+		for n := range recs {
+			recs[n] = streams.Record{Key: []byte("k"), Value: []byte(strings.Repeat("x", 150))}
+		}
+		if err := l.Feed().Publish(context.Background(), driftTP.Topic, recs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 12 {
+		crashed := filepath.Join(dir, fmt.Sprint("crashed", i))
+		if err := os.CopyFS(crashed, os.DirFS(filepath.Join(dir, "log"))); err != nil {
+			t.Fatal(err)
+		}
+		logs, err := filepath.Glob(filepath.Join(crashed, pebbleDir, "*.log"))
+		if err != nil || len(logs) == 0 {
+			t.Fatal(logs, err)
+		}
+		last := logs[len(logs)-1] // the one that is written to
+		b := mustRead(t, last)
+		if len(b) < 128<<10 {
+			t.Fatalf("the WAL has %d bytes", len(b))
+		}
+		at := (len(b) - 64<<10) * (2*i + 1) / 24
+		b[at] ^= 0x04
+		if err := os.WriteFile(last, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Open(crashed, Options{Logf: t.Logf})
+		if err == nil {
+			t.Fatalf("a bit flipped at %d of %d went unnoticed", at, len(b))
+		}
+		wantError(t, err, fault.Corrupt, crashed)
+	}
+}
+
+func mustRead(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestMissingRecord deletes records behind the log's back.
+func TestMissingRecord(t *testing.T) {
+	for _, gone := range []int64{0, 3, 9} {
+		l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+		for i := range 10 {
+			mustAppend(t, l, fmt.Sprint("c", i), "s")
+		}
+		if err := l.db.Delete(l.ledger.key(gone), nil); err != nil {
+			t.Fatal(err)
+		}
+		for name, seq := range map[string]func(func(*streams.Committed, error) bool){
+			"Read": l.Ledger().Read(context.Background(), 0), "ReadStream": l.Ledger().ReadStream(context.Background(), "s", 0),
+		} {
+			n := int64(0)
+			var last error
+			for _, err := range seq {
+				if last = err; err == nil {
+					n++
+				}
+			}
+			if n != gone {
+				t.Errorf("%s gives %d commits before the one that is missing, %d", name, n, gone)
+			}
+			wantError(t, last, fault.Corrupt, fmt.Sprintf("@%d", gone))
+		}
+	}
+}
+
+func TestCloseEndsReaders(t *testing.T) {
+	t.Run("OK", func(t *testing.T) {
+		l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+		for i := range 2 * checkEvery {
+			mustAppend(t, l, fmt.Sprint("c", i), "s")
+		}
+		reading, closed := make(chan struct{}), make(chan error, 1)
+		ended := make(chan error, 1)
+		go func() {
+			n := 0
+			var last error
+			for _, err := range l.Ledger().Read(context.Background(), 0) {
+				if n++; n == 1 {
+					close(reading)
+					for !l.isClosing() {
+						runtime.Gosched()
+					}
+				}
+				last = err
+			}
+			ended <- last
+		}()
+		<-reading
+		go func() { closed <- l.Close() }()
+		if err := <-ended; !fault.Is(err, fault.Unavailable) {
+			t.Errorf("the reader ended with %v", err)
+		}
+		if err := <-closed; err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	t.Run("ErrUnavailable", func(t *testing.T) {
+		l := mustOpen(t, "log", Options{FS: vfs.NewMem(), CloseTimeout: time.Millisecond})
+		mustAppend(t, l, "c", "s")
+		for _, err := range l.Ledger().Read(context.Background(), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, l.Close(), fault.Unavailable, "still being read") // from within its own reader
+			wantError(t, l.Close(), fault.Unavailable, "still being read")
+		}
+	})
+}
+
+// TestCheckpoint backs a log up while it is written.
+func TestCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, filepath.Join(dir, "log"), Options{})
+	var acked atomic.Int64
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	wg.Go(func() {
+		for i := int64(0); ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := l.Ledger().Append(context.Background(), testCommit(fmt.Sprint("c", i), "s", streams.Revision(i-1), 1)); err != nil {
+				t.Error(err)
+				return
+			}
+			acked.Store(i + 1)
+		}
+	})
+	for i := range 3 {
+		before := acked.Load()
+		backup := filepath.Join(dir, fmt.Sprint("backup", i))
+		if err := l.Checkpoint(backup); err != nil {
+			t.Fatal(err)
+		}
+		b := mustOpen(t, backup, Options{})
+		n := int64(0)
+		for c, err := range b.Ledger().Read(context.Background(), 0) {
+			if err != nil || c.Revision != streams.Revision(n) {
+				t.Fatalf("commit %d of the backup: %+v, %v", n, c, err)
+			}
+			n++
+		}
+		if n < before {
+			t.Errorf("the backup has %d commits; %d were acknowledged before it", n, before)
+		}
+		mustAppend(t, b, "more", "s") // it is a log of its own
+		wantError(t, l.Checkpoint(backup), fault.Invalid, "not empty")
+	}
+	close(stop)
+	wg.Wait()
+}
+
+func TestStats(t *testing.T) {
+	l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+	mustAppend(t, l, "a", "s")
+	mustAppend(t, l, "a", "s")
+	if _, err := l.Ledger().Append(context.Background(), testCommit("b", "s", 9, 1)); !fault.Is(err, fault.Conflict) {
+		t.Fatal(err)
+	}
+	if err := publish(l, "x"); err != nil {
+		t.Fatal(err)
+	}
+	for range l.Feed().Read(context.Background(), driftTP, 0) {
+	}
+	s := l.Stats()
+	if s.Commits != 1 || s.Duplicates != 1 || s.Conflicts != 1 || s.Facts != 1 || s.Syncs != 2 || s.GroupRecords != 1 || s.RecordsRead != 1 || s.Bytes == 0 || s.Refused != 0 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+// TestHeadsCache: the cache of heads may start anew at any time.
+func TestHeadsCache(t *testing.T) {
+	l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+	mustAppend(t, l, "a", "s")
+	for i := range headsMax + 1 {
+		l.heads[fmt.Sprint("other/", i)] = 0
+	}
+	if r := mustAppend(t, l, "b", "s"); r.Revision != 1 || len(l.heads) > 2 {
+		t.Errorf("revision %d, %d heads", r.Revision, len(l.heads))
+	}
+}

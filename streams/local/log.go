@@ -1,0 +1,253 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Log is the embedded log. Its methods are safe for concurrent use.
+type Log struct {
+	opts   Options
+	dir    string
+	lock   io.Closer
+	db     *pebble.DB
+	topics map[string]*topic // fixed after Open
+	ledger *partition
+
+	writer // group.go
+
+	stats counters
+	guard guard
+
+	ops struct {
+		sync.Mutex
+		n      int
+		closed bool
+		idle   chan struct{} // closed when n falls to 0 after closed was set
+	}
+	closing chan struct{} // closed when Close begins
+	closeMu sync.Mutex    // held by Close
+	closed  bool          // under closeMu: Close has run
+	closeEr error
+
+	failOnce sync.Once
+	failure  atomic.Pointer[error]
+	dead     chan struct{} // closed after a failed write
+}
+
+var _ streams.Log = (*Log)(nil)
+
+// Open opens the log in a folder, or makes it. Errors: fault.Unavailable when another process has it
+// open or the disk refuses, fault.Corrupt when the folder is another program's, a newer version's, or
+// damaged.
+func Open(dir string, opts Options) (_ *Log, err error) {
+	opts.setDefaults()
+	fsys := opts.FS
+	l := &Log{opts: opts, dir: dir, closing: make(chan struct{}), dead: make(chan struct{})}
+	l.ops.idle = make(chan struct{})
+	l.guard.init(&l.opts, dir)
+
+	// Looked at before anything is written: a foreign folder stays as it was.
+	if _, err := checkFormat(fsys, dir); err != nil {
+		return nil, err
+	}
+	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "the log's folder %s cannot be made", dir)
+	}
+	if l.lock, err = fsys.Lock(fsys.PathJoin(dir, lockFile)); err != nil {
+		f := fault.New(fault.Unavailable, "the log in %s is open in another process", dir).
+			WithHint("stop the other one, or choose another folder")
+		f.Err = err
+		return nil, f
+	}
+	defer func() {
+		if err != nil {
+			if l.db != nil {
+				err = errors.Join(err, l.db.Close())
+			}
+			l.lock.Close()
+		}
+	}()
+	fresh, err := checkFormat(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		if err := writeFormat(fsys, dir); err != nil {
+			return nil, err
+		}
+		// The folder itself must survive a power cut too.
+		if err := syncDir(fsys, fsys.PathDir(dir)); err != nil {
+			return nil, fault.Wrap(fault.Unavailable, err, "the folder above the log's cannot be synced")
+		}
+	}
+	if l.db, err = pebble.Open(fsys.PathJoin(dir, pebbleDir), l.pebbleOptions()); err != nil {
+		code := fault.Unavailable
+		if pebble.IsCorruptionError(err) {
+			code = fault.Corrupt
+		}
+		return nil, fault.Wrap(code, err, "the log in %s cannot be opened", dir)
+	}
+	if l.topics, err = openTopics(l.db, opts.Topics); err != nil {
+		return nil, err
+	}
+	t := l.topics[events.LedgerTopic]
+	if t == nil || len(t.partitions) != 1 {
+		return nil, fault.New(fault.Invalid, "a log needs the topic %s with one partition", events.LedgerTopic)
+	}
+	l.ledger = t.partitions[0]
+	for _, t := range l.topics {
+		for _, p := range t.partitions {
+			millis, err := p.recover(l.db)
+			if err != nil {
+				return nil, err
+			}
+			l.lastMillis = max(l.lastMillis, millis)
+		}
+	}
+	l.heads = map[string]streams.Revision{}
+	l.ids = map[string]commitEntry{}
+	return l, nil
+}
+
+// OpenMem is a log in memory, for tests.
+func OpenMem(opts Options) (*Log, error) {
+	opts.FS = vfs.NewMem()
+	return Open("log", opts)
+}
+
+// Ledger is the control plane's log.
+func (l *Log) Ledger() streams.Ledger { return ledger{l} }
+
+// Feed is the data plane's log; the ledger's topic can be read with it.
+func (l *Log) Feed() streams.Feed { return feed{l} }
+
+// Close ends all reads and waits, waits for the appends under way, and closes the folder. It may be
+// called again. When a reader does not return in time, it says so and leaves the folder to the end of
+// the process: what was acknowledged is on disk.
+func (l *Log) Close() error {
+	l.closeMu.Lock()
+	defer l.closeMu.Unlock()
+	if l.closed {
+		return l.closeEr
+	}
+	l.closed = true
+	l.closeEr = l.close()
+	return l.closeEr
+}
+
+func (l *Log) close() error {
+	l.ops.Lock()
+	l.ops.closed = true
+	close(l.closing)
+	if l.ops.n == 0 {
+		close(l.ops.idle)
+	}
+	l.ops.Unlock()
+	timer := time.NewTimer(l.opts.CloseTimeout)
+	defer timer.Stop()
+	select {
+	case <-l.ops.idle:
+	case <-timer.C:
+		return fault.New(fault.Unavailable, "the log in %s is still being read after %v; it is left open", l.dir, l.opts.CloseTimeout)
+	}
+	if err := l.failed(); err != nil {
+		return err // Pebble cannot be closed after a failed commit
+	}
+	// Flushed, the next start has no WAL to replay, and damage at rest is always found: tables have
+	// checksums, whereas damage in a WAL's last blocks looks like the place where writing ended.
+	err := errors.Join(l.db.Flush(), l.db.Close(), l.lock.Close())
+	return fault.Wrap(fault.Unavailable, err, "the log in %s was not closed cleanly; nothing acknowledged is lost", l.dir)
+}
+
+// begin counts an operation that Close waits for; end must follow.
+func (l *Log) begin() error {
+	l.ops.Lock()
+	defer l.ops.Unlock()
+	if l.ops.closed {
+		return errClosed()
+	}
+	l.ops.n++
+	return nil
+}
+
+func (l *Log) end() {
+	l.ops.Lock()
+	defer l.ops.Unlock()
+	if l.ops.n--; l.ops.n == 0 && l.ops.closed {
+		close(l.ops.idle)
+	}
+}
+
+func (l *Log) isClosing() bool {
+	select {
+	case <-l.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+func errClosed() error { return fault.New(fault.Unavailable, "the log is closed") }
+
+// fail marks the log as dead after a failed write and hands the error to Options.Fatal.
+func (l *Log) fail(cause error) {
+	l.failOnce.Do(func() {
+		err := error(fault.Wrap(fault.Unavailable, cause, "the log in %s cannot be written", l.dir))
+		l.failure.Store(&err)
+		close(l.dead)
+		l.opts.Fatal(err)
+	})
+}
+
+func (l *Log) failed() error {
+	if err := l.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Checkpoint makes a copy of the running log in a new folder, which can be opened as a log: a backup of
+// everything acknowledged so far. On one file system it links tables and takes little space at first.
+func (l *Log) Checkpoint(dir string) error {
+	if err := l.begin(); err != nil {
+		return err
+	}
+	defer l.end()
+	fsys := l.opts.FS
+	if names, err := fsys.List(dir); err == nil && len(names) > 0 {
+		return fault.New(fault.Invalid, "the backup's folder %s is not empty", dir)
+	}
+	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the backup's folder %s cannot be made", dir)
+	}
+	if err := l.db.Checkpoint(fsys.PathJoin(dir, pebbleDir), pebble.WithFlushedWAL()); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the backup in %s failed", dir)
+	}
+	return writeFormat(fsys, dir) // last: a folder without it is refused
+}
+
+// partition finds a partition.
+func (l *Log) partition(tp streams.TP) (*partition, error) {
+	t, ok := l.topics[tp.Topic]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "the log has no topic %q", tp.Topic)
+	}
+	if tp.Partition < 0 || int(tp.Partition) >= len(t.partitions) {
+		return nil, fault.New(fault.NotFound, "topic %s has no partition %d; it has 0 to %d", tp.Topic, tp.Partition, len(t.partitions)-1)
+	}
+	return t.partitions[tp.Partition], nil
+}
+
+func (l *Log) String() string { return fmt.Sprintf("log in %s", l.dir) }

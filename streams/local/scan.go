@@ -1,0 +1,184 @@
+package local
+
+import (
+	"context"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// scan reads records of a partition into one reused record.
+type scan struct {
+	l        *Log
+	p        *partition
+	iter     *pebble.Iterator
+	rec      streams.Record
+	revision streams.Revision
+	read     uint64
+	millis   int64 // of rec.Recorded
+}
+
+// checkEvery is how many records a reader may yield before it looks at its context and at Close.
+const checkEvery = 256
+
+// run gives every record from an offset up to the head to fn, until fn says no.
+func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool, error)) error {
+	l, p := s.l, s.p
+	if from < 0 {
+		return fault.Field("from", "offset %d; want 0 or more", from)
+	}
+	if err := l.begin(); err != nil {
+		return err
+	}
+	defer l.end()
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	head := p.head.Load()
+	if from >= head {
+		return nil
+	}
+	var err error
+	if s.iter, err = l.db.NewIter(&pebble.IterOptions{LowerBound: p.key(from), UpperBound: p.key(head)}); err != nil {
+		return p.corrupt(from, err)
+	}
+	defer s.iter.Close()
+	defer s.count()
+	offset := from
+	for ok := s.iter.First(); ok; ok = s.iter.Next() {
+		if err := s.load(offset); err != nil {
+			return err
+		}
+		if goOn, err := fn(offset); !goOn || err != nil {
+			return err
+		}
+		offset++
+		if s.read%checkEvery == 0 {
+			if err := s.check(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.iter.Error(); err != nil || offset != head {
+		return p.corrupt(offset, err)
+	}
+	return nil
+}
+
+// load reads the record at which the iterator stands, which has to be that of the offset.
+func (s *scan) load(offset int64) error {
+	_, _, have, ok := parseRecordKey(s.iter.Key())
+	if !ok || have != offset {
+		return s.p.corrupt(offset, nil)
+	}
+	v, err := s.iter.ValueAndErr()
+	if err != nil {
+		return s.p.corrupt(offset, err)
+	}
+	millis, revision, tail, ok := parseRecordHead(v)
+	if !ok {
+		return s.p.corrupt(offset, nil)
+	}
+	if err := streams.ParseTail(tail, &s.rec); err != nil {
+		return s.p.corrupt(offset, err)
+	}
+	s.rec.Position = streams.Position{TP: s.p.TP, Offset: offset}
+	if millis != s.millis || s.read == 0 {
+		s.millis, s.rec.Recorded = millis, time.UnixMilli(millis).UTC()
+	}
+	s.revision = revision
+	s.read++
+	return nil
+}
+
+// committed reads the commit at the offset, where the iterator stands if found.
+func (s *scan) committed(offset int64, found bool) (*streams.Committed, error) {
+	if !found {
+		return nil, s.p.corrupt(offset, s.iter.Error())
+	}
+	if err := s.load(offset); err != nil {
+		return nil, err
+	}
+	c, err := streams.ReadCommit(&s.rec)
+	if err != nil {
+		return nil, s.p.corrupt(offset, err)
+	}
+	return &streams.Committed{Commit: c, Position: s.rec.Position, Revision: s.revision, Recorded: s.rec.Recorded}, nil
+}
+
+// check says whether the reader has to end.
+func (s *scan) check(ctx context.Context) error {
+	if s.l.isClosing() {
+		return errClosed()
+	}
+	return ended(ctx)
+}
+
+func (s *scan) count() { s.l.stats.recordsRead.Add(s.read) }
+
+// headAt finds the end of what was recorded at or before a time: times do not decrease with offsets.
+func (l *Log) headAt(ctx context.Context, p *partition, until time.Time) (int64, error) {
+	if err := l.begin(); err != nil {
+		return 0, err
+	}
+	defer l.end()
+	if err := ended(ctx); err != nil {
+		return 0, err
+	}
+	head := p.head.Load()
+	if until.IsZero() || head == 0 {
+		return head, nil
+	}
+	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: p.key(0), UpperBound: p.key(head)})
+	if err != nil {
+		return 0, p.corrupt(0, err)
+	}
+	defer iter.Close()
+	millis := until.UnixMilli()
+	low, high := int64(0), head // records below low are in, those from high on are not
+	for low < high {
+		mid := low + (high-low)/2
+		if !iter.SeekGE(p.key(mid)) {
+			return 0, p.corrupt(mid, iter.Error())
+		}
+		v, err := iter.ValueAndErr()
+		if err != nil {
+			return 0, p.corrupt(mid, err)
+		}
+		recorded, _, _, ok := parseRecordHead(v)
+		if !ok {
+			return 0, p.corrupt(mid, nil)
+		}
+		if recorded <= millis {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low, nil
+}
+
+func (l *Log) wait(ctx context.Context, p *partition, from int64) error {
+	if err := l.begin(); err != nil {
+		return err
+	}
+	defer l.end()
+	if p.wait(ctx, from, l.closing) {
+		return nil
+	}
+	if l.isClosing() {
+		return errClosed()
+	}
+	return ended(ctx)
+}
+
+// ended is ctx's end as an error, or nil.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the caller gave up")
+	}
+	return nil
+}
