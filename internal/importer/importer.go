@@ -1,0 +1,286 @@
+// Package importer brings films and the acts of people from a data set, or from the simulated world,
+// into the log: films as commands, facts in bulk. It can be stopped at any moment and started again, and
+// importing the same thing twice adds nothing.
+package importer
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Fact is one act of a person towards a film.
+type Fact struct {
+	UserID, MovieID string
+	Kind            string
+	Rating          float64 // 0: none
+	SessionID       string
+	TimeMillis      int64 // event time
+}
+
+// Source is what can be imported. Facts come in the order of their event time, and every iteration
+// yields the same.
+type Source struct {
+	Dataset string // "ml-latest-small", "simulated"
+	Origin  string // CloudEvents source of the facts
+	Digest  string // SHA-256 of the content
+	Path    string
+	Movies  iter.Seq2[events.Movie, error]
+	Facts   iter.Seq2[Fact, error]
+	// Total is the number of facts, 0 where it is not known beforehand.
+	Total int64
+}
+
+// Progress says how far an import is.
+type Progress struct {
+	Stage       string // "movies" or "interactions"
+	Done, Total int64  // Total 0: not known
+}
+
+// Result says what an import added.
+type Result struct {
+	ImportID       string `json:"import_id"`
+	Dataset        string `json:"dataset"`
+	AlreadyDone    bool   `json:"already_imported"` // the very same content had been imported before
+	MoviesAdded    int64  `json:"movies_added"`
+	FactsAdded     int64  `json:"interactions_added"`
+	FactsDuplicate int64  `json:"interactions_already_there"`
+}
+
+// Importer imports, one source at a time.
+type Importer struct {
+	Log        streams.Log
+	Dispatcher *handlers.Dispatcher
+
+	mu sync.Mutex
+}
+
+// Bounds of the work under way.
+const (
+	movieWriters = 64    // commits of films share a sync: as many as a group commit takes well
+	chunkFacts   = 4_096 // facts in one publish
+)
+
+// Import brings everything of the source into the log that is not there yet.
+func (im *Importer) Import(ctx context.Context, src Source, actor string, progress func(Progress)) (Result, error) {
+	if !im.mu.TryLock() {
+		return Result{}, fault.New(fault.Conflict, "another import is running").WithHint("try again when it has ended")
+	}
+	defer im.mu.Unlock()
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	start := &commands.StartImport{Dataset: src.Dataset, Digest: src.Digest, Path: src.Path}
+	res := Result{ImportID: start.ImportID(), Dataset: src.Dataset}
+	meta := handlers.Meta{Actor: actor, Correlation: "import/" + res.ImportID, Source: src.Origin}
+	started, err := im.Dispatcher.Dispatch(ctx, start, meta)
+	if err != nil {
+		return res, err
+	}
+	if started.Unchanged() {
+		res.AlreadyDone = true
+		return res, nil
+	}
+	err = im.movies(ctx, src, meta, &res, progress)
+	if err == nil {
+		err = im.facts(ctx, src, &res, progress)
+	}
+	if err != nil {
+		if ctx.Err() == nil { // a stopped import simply goes on at the next start
+			_, failErr := im.Dispatcher.Dispatch(ctx, &commands.FailImport{ImportID: res.ImportID, Reason: err.Error()}, meta)
+			if failErr != nil {
+				return res, fault.Wrap(fault.CodeOf(err), err, "the import failed, and so did recording that: %v", failErr)
+			}
+		}
+		return res, err
+	}
+	_, err = im.Dispatcher.Dispatch(ctx, &commands.CompleteImport{ImportID: res.ImportID,
+		MoviesAdded: res.MoviesAdded, FactsAdded: res.FactsAdded, FactsDuplicate: res.FactsDuplicate}, meta)
+	return res, err
+}
+
+func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, res *Result, progress func(Progress)) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(movieWriters)
+	var added, done atomic.Int64
+	for m, err := range src.Movies {
+		if err != nil {
+			g.Wait()
+			return err
+		}
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			r, err := im.Dispatcher.Dispatch(gctx, &commands.ListMovie{Movie: m, Dataset: src.Dataset}, meta)
+			if err != nil {
+				return err
+			}
+			if !r.Unchanged() {
+				added.Add(1)
+			}
+			done.Add(1)
+			return nil
+		})
+		if n := done.Load(); n%256 == 0 {
+			progress(Progress{Stage: "movies", Done: n})
+		}
+	}
+	err := g.Wait()
+	res.MoviesAdded = added.Load()
+	progress(Progress{Stage: "movies", Done: done.Load(), Total: done.Load()})
+	return err
+}
+
+// facts publishes what is not in the log yet. Encoding the next chunk overlaps with the sync of the last.
+func (im *Importer) facts(ctx context.Context, src Source, res *Result, progress func(Progress)) error {
+	known, err := im.known(ctx, progress)
+	if err != nil {
+		return err
+	}
+	type chunk struct {
+		enc  streams.FactEncoder
+		recs []streams.Record
+	}
+	free, full := make(chan *chunk, 2), make(chan *chunk, 1)
+	free <- &chunk{}
+	free <- &chunk{}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		for c := range full {
+			if err := im.Log.Feed().Publish(gctx, events.UserEventsTopic, c.recs); err != nil {
+				return err
+			}
+			c.enc.Reset()
+			c.recs = c.recs[:0]
+			free <- c
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer close(full)
+		take := func() (*chunk, error) {
+			select {
+			case c := <-free:
+				return c, nil
+			case <-gctx.Done():
+				return nil, gctx.Err()
+			}
+		}
+		give := func(c *chunk) error {
+			select {
+			case full <- c:
+				return nil
+			case <-gctx.Done():
+				return gctx.Err()
+			}
+		}
+		c, err := take()
+		if err != nil {
+			return err
+		}
+		var done int64
+		var last uint64
+		for f, err := range src.Facts {
+			if err != nil {
+				return err
+			}
+			done++
+			id := factHash(&f)
+			// The same fact twice in one source has the same time, and so stands side by side with at most
+			// others of that moment; what the log had before is looked up.
+			if _, dup := slices.BinarySearch(known, id); dup || done > 1 && id == last {
+				res.FactsDuplicate++
+				continue
+			}
+			last = id
+			ev := events.Event{ID: strconv.FormatUint(id, 16), Source: src.Origin, Time: time.UnixMilli(f.TimeMillis).UTC(), Actor: "importer"}
+			x := events.Interaction{UserID: f.UserID, MovieID: f.MovieID, Kind: f.Kind, Rating: f.Rating, SessionID: f.SessionID, Timestamp: events.FormatTime(ev.Time)}
+			if err := x.Validate(); err != nil {
+				return fault.Wrap(fault.Invalid, err, "interaction %d of %s", done, src.Dataset)
+			}
+			ev.Data = &x
+			if c.recs, err = c.enc.Append(c.recs, x.UserID, &ev); err != nil {
+				return err
+			}
+			res.FactsAdded++
+			if len(c.recs) == chunkFacts {
+				if err := give(c); err != nil {
+					return err
+				}
+				progress(Progress{Stage: "interactions", Done: done, Total: src.Total})
+				if c, err = take(); err != nil {
+					return err
+				}
+			}
+		}
+		progress(Progress{Stage: "interactions", Done: done, Total: max(done, src.Total)})
+		return give(c)
+	})
+	return g.Wait()
+}
+
+// known are the numbers of all facts that any import has put into the log, sorted.
+func (im *Importer) known(ctx context.Context, progress func(Progress)) ([]uint64, error) {
+	var ids []uint64
+	head := int64(0)
+	for p := range streams.Topics[1].Partitions {
+		tp := streams.TP{Topic: events.UserEventsTopic, Partition: p}
+		n, err := im.Log.Feed().Head(ctx, tp, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		head += n
+		for rec, err := range im.Log.Feed().Read(ctx, tp, 0) {
+			if err != nil {
+				return nil, err
+			}
+			for _, h := range rec.Headers {
+				if h.Key == "ce_id" {
+					if id, err := strconv.ParseUint(string(h.Value), 16, 64); err == nil {
+						ids = append(ids, id)
+					}
+				}
+			}
+			if len(ids)%(1<<18) == 1 {
+				progress(Progress{Stage: "looking through the log", Done: int64(len(ids)), Total: head})
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// factHash numbers a fact by its content: the same act is the same fact whichever file it came from.
+func factHash(f *Fact) uint64 {
+	h := uint64(14695981039346656037)
+	str := func(s string) {
+		for i := 0; i < len(s); i++ {
+			h = (h ^ uint64(s[i])) * 1099511628211
+		}
+		h = (h ^ 0xff) * 1099511628211
+	}
+	num := func(n uint64) {
+		for i := range 8 {
+			h = (h ^ (n >> (8 * i) & 0xff)) * 1099511628211
+		}
+	}
+	str(f.UserID)
+	str(f.MovieID)
+	str(f.Kind)
+	num(uint64(f.TimeMillis))
+	num(uint64(int64(f.Rating*100 + .5)))
+	return h
+}

@@ -1,0 +1,93 @@
+package importer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"time"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/internal/world"
+)
+
+// FromDataset is a published data set as a source. reading, where not nil, follows the reading of its
+// ratings file, which comes before the first fact: they are put in the order of their time.
+func FromDataset(ctx context.Context, set *dataset.Set, path string, reading func(Progress)) (Source, error) {
+	digest, err := set.Digest(ctx)
+	if err != nil {
+		return Source{}, err
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return Source{}, err
+	}
+	follow := func(p dataset.Progress) {
+		if reading != nil {
+			reading(Progress{Stage: "reading " + set.Name, Done: p.BytesRead, Total: p.BytesTotal})
+		}
+	}
+	return Source{
+		Dataset: set.Name, Origin: set.Source(), Digest: digest, Path: abs,
+		Movies: func(yield func(events.Movie, error) bool) {
+			for m, err := range set.Movies() {
+				if !yield(movie(m), err) || err != nil {
+					return
+				}
+			}
+		},
+		Facts: func(yield func(Fact, error) bool) {
+			for r, err := range set.SortedRatings(ctx, follow) {
+				if !yield(Fact{UserID: r.UserID, MovieID: r.MovieID, Kind: "rating", Rating: r.Rating, TimeMillis: r.TimeMillis}, err) || err != nil {
+					return
+				}
+			}
+		},
+	}, nil
+}
+
+// FromWorld is a simulated world as a source.
+func FromWorld(p world.Params) (Source, error) {
+	w, err := world.New(p)
+	if err != nil {
+		return Source{}, err
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "simulated world 1 %d %d %d %d %d %d", p.Seed, p.Users, p.Movies, p.Events, millis(p.Start), millis(p.End)))
+	return Source{
+		Dataset: "simulated", Origin: world.Source, Digest: hex.EncodeToString(sum[:]), Total: int64(w.Events()),
+		Movies: func(yield func(events.Movie, error) bool) {
+			for _, m := range w.Movies() {
+				e := movie(m.Movie)
+				e.Overview, e.Language = m.Overview, m.Language
+				if !yield(e, nil) {
+					return
+				}
+			}
+		},
+		Facts: facts(w.Interactions()),
+	}, nil
+}
+
+func facts(acts iter.Seq[world.Interaction]) iter.Seq2[Fact, error] {
+	return func(yield func(Fact, error) bool) {
+		for a := range acts {
+			if !yield(Fact(a), nil) {
+				return
+			}
+		}
+	}
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func movie(m dataset.Movie) events.Movie {
+	return events.Movie{MovieID: m.ID, Title: m.Title, Year: m.Year, Genres: m.Genres, IMDbID: m.IMDbID, TMDBID: m.TMDBID}
+}

@@ -1,0 +1,47 @@
+package projections
+
+import (
+	"iter"
+
+	"github.com/projectionist/projectionist/streams"
+)
+
+// At is a moment along the two times, which are never mixed: what had happened (event time) and what
+// was known (recorded time, or a position in the log for which it stands). The zero At is now: no limit.
+type At struct {
+	EventMillis    int64       // as_of: only what happened at or before this event time; 0 is no limit
+	RecordedMillis int64       // known_at: only what the log took at or before this time; 0 is no limit
+	Cut            streams.Cut // known_at as a cut: only records it covers; nil is no limit
+}
+
+// Admits says whether something that happened at eventMillis and was recorded at recordedMillis, in
+// the record at pos, counts at this moment.
+func (a At) Admits(eventMillis, recordedMillis int64, pos streams.Position) bool {
+	return (a.EventMillis == 0 || eventMillis <= a.EventMillis) &&
+		(a.RecordedMillis == 0 || recordedMillis <= a.RecordedMillis) &&
+		(a.Cut == nil || a.Cut.Covers(pos))
+}
+
+// admits is Admits for an input.
+func (a At) admits(in *Input) bool {
+	return a.Admits(in.Event.Time.UnixMilli(), in.RecordedMillis, in.Position)
+}
+
+// inputs are the events of a stream's commits as views see them.
+func inputs(commits iter.Seq2[*streams.Committed, error]) iter.Seq2[*Input, error] {
+	return func(yield func(*Input, error) bool) {
+		for c, err := range commits {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range c.Events {
+				in := Input{Position: c.Position, Index: i, Revision: c.Revision + streams.Revision(i),
+					RecordedMillis: c.Recorded.UnixMilli(), Event: &c.Events[i]}
+				if !yield(&in, nil) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package projections
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Audit is every event of the ledger: what happened, to what, who wanted it and what led to it.
+//
+//	p offset index -> AuditEntry
+//	a actor, c correlation, s stream, t type; then offset index -> (nothing)
+type Audit struct{ r Reader }
+
+// NewAudit makes the view "audit".
+func NewAudit() *Audit { return &Audit{} }
+
+// AuditEntry is one event of the ledger.
+type AuditEntry struct {
+	Type     string           `json:"type"`
+	Stream   string           `json:"stream"`
+	Revision streams.Revision `json:"revision"`
+	Index    int              `json:"index"` // in its commit
+	Summary  string           `json:"summary"`
+	Origin
+}
+
+// AuditFilter keeps the entries that fit every field that is set.
+type AuditFilter struct {
+	Actor        string
+	Type         string
+	Correlation  string
+	Stream       string // exactly
+	StreamPrefix string // "model/"
+	FromMillis   int64  // event time, inclusive
+	ToMillis     int64  // event time, exclusive; 0 is no end
+	At           At
+}
+
+func (*Audit) Spec() Spec {
+	return Spec{Name: "audit", Format: 1, Topics: ledgerTopics}
+}
+
+func (v *Audit) Open(r Reader) error { v.r = r; return nil }
+func (*Audit) Flush(Writer) error    { return nil }
+
+func (*Audit) Apply(w Writer, in []Input) error {
+	for i := range in {
+		if in[i].Event == nil {
+			continue
+		}
+		if err := applyAudit(w, &in[i]); err != nil {
+			return PoisonAt(&in[i], err)
+		}
+	}
+	return nil
+}
+
+func applyAudit(w Writer, in *Input) error {
+	ev := in.Event
+	e := AuditEntry{ev.Type(), ev.Subject, in.Revision, in.Index, summary(ev.Data), originOf(in)}
+	if err := setJSON(w, Table('p').entry(in), &e); err != nil {
+		return err
+	}
+	for _, ix := range []struct {
+		table byte
+		value string
+	}{{'a', ev.Actor}, {'c', ev.Correlation}, {'s', ev.Subject}, {'t', e.Type}} {
+		if ix.value != "" {
+			if err := w.Set(Table(ix.table).Str(ix.value).entry(in), nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Entries pages through the entries that fit, newest first.
+func (v *Audit) Entries(f AuditFilter, q PageQuery) (Page[AuditEntry], error) {
+	var prefix Key // the index that leaves the fewest, as a rule
+	switch {
+	case f.Correlation != "":
+		prefix = Table('c').Str(f.Correlation)
+	case f.Stream != "":
+		prefix = Table('s').Str(f.Stream)
+	case f.Actor != "":
+		prefix = Table('a').Str(f.Actor)
+	case f.Type != "":
+		prefix = Table('t').Str(f.Type)
+	default:
+		return pageJSON(v.r, Table('p'), true, q, f.keeps)
+	}
+	return page(v.r, prefix, true, q, func(kv KV) (e AuditEntry, ok bool, err error) {
+		place := kv.Key[len(prefix):]
+		if ok, err = getJSON(v.r, append(Table('p'), place...), &e); ok {
+			ok, err = f.keeps(&e)
+		}
+		return e, ok, err
+	})
+}
+
+func (f *AuditFilter) keeps(e *AuditEntry) (bool, error) {
+	if f.Actor != "" && e.Actor != f.Actor ||
+		f.Type != "" && e.Type != f.Type ||
+		f.Correlation != "" && e.Correlation != f.Correlation ||
+		f.Stream != "" && e.Stream != f.Stream ||
+		!strings.HasPrefix(e.Stream, f.StreamPrefix) ||
+		e.EventMillis < f.FromMillis ||
+		f.ToMillis != 0 && e.EventMillis >= f.ToMillis {
+		return false, nil
+	}
+	return e.admitted(f.At)
+}
+
+// summary says in a few words what an event says.
+func summary(data events.Data) string {
+	switch x := data.(type) {
+	case *events.MovieListed:
+		return fmt.Sprintf("%s lists %s", x.Dataset, title(&x.Movie))
+	case *events.MovieFetched:
+		return fmt.Sprintf("details fetched of %s", title(&x.Movie))
+	case *events.ImportStarted:
+		return fmt.Sprintf("import of %s started", x.Dataset)
+	case *events.ImportCompleted:
+		return fmt.Sprintf("import completed: %d films and %d facts added, %d facts known", x.MoviesAdded, x.FactsAdded, x.FactsDuplicate)
+	case *events.ImportFailed:
+		return short("import failed: " + x.Reason)
+	case *events.FeaturesDefined:
+		return "feature definitions " + abbreviated(x.Hash) + " in force"
+	case *events.DatasetBuilt:
+		return fmt.Sprintf("data set of %d interactions of %d users with %d items, %d rows", x.Interactions, x.Users, x.Items, x.Rows)
+	case *events.ExperimentCreated:
+		return short("experiment " + x.Name + " created")
+	case *events.RunStarted:
+		return short(fmt.Sprintf("run %s started in experiment %s", x.Name, x.ExperimentID))
+	case *events.RunMetricsLogged:
+		keys := make([]string, 0, len(x.Metrics))
+		for _, m := range x.Metrics {
+			keys = append(keys, fmt.Sprintf("%s=%.6g", m.Key, m.Value))
+		}
+		return short("metrics " + strings.Join(keys, ", "))
+	case *events.RunParamsLogged:
+		return fmt.Sprintf("%d parameters logged", len(x.Params))
+	case *events.RunTagsSet:
+		return fmt.Sprintf("%d tags set", len(x.Tags))
+	case *events.RunArtifactLogged:
+		return short(fmt.Sprintf("artifact %s of %d bytes", x.Path, x.Bytes))
+	case *events.RunEnded:
+		return short(because("run "+x.Status, x.Reason))
+	case *events.ModelRegistered:
+		return short("model " + x.Name + " registered")
+	case *events.ModelVersionRegistered:
+		return short(fmt.Sprintf("%s version %d (%s) registered from run %s", x.Name, x.Version, x.Algorithm, abbreviated(x.RunID)))
+	case *events.ModelVersionStaged:
+		return short(because(fmt.Sprintf("%s version %d: %s to %s", x.Name, x.Version, x.From, x.To), x.Reason))
+	case *events.ModelAliasSet:
+		return short(fmt.Sprintf("%s@%s is version %d", x.Name, x.Alias, x.Version))
+	case *events.ModelAliasRemoved:
+		return short(fmt.Sprintf("%s@%s removed", x.Name, x.Alias))
+	case *events.ModelDeployed:
+		return short(because(fmt.Sprintf("%s version %d serves %s", x.Model, x.Version, x.Slot), x.Reason))
+	case *events.WorkflowRunRequested:
+		return short(fmt.Sprintf("%s run of %s requested", x.RunType, x.Workflow))
+	case *events.TaskStarted:
+		return short(fmt.Sprintf("task %s, try %d, started by %s", x.Task, x.Try, x.Holder))
+	case *events.TaskLeaseRenewed:
+		return short(fmt.Sprintf("task %s, try %d, goes on at %s", x.Task, x.Try, x.Holder))
+	case *events.TaskSucceeded:
+		return short(fmt.Sprintf("task %s succeeded at try %d", x.Task, x.Try))
+	case *events.TaskFailed:
+		return short(because(fmt.Sprintf("task %s failed at try %d", x.Task, x.Try), x.Error))
+	case *events.WorkflowRunEnded:
+		return short(because("workflow run ended: "+x.State, x.Reason))
+	case *events.ViewEventSkipped:
+		return short(because(fmt.Sprintf("view %s passes over %s", x.View, x.Position), x.Reason))
+	case *events.DeadLettered:
+		return short(because(fmt.Sprintf("%s gave up on %s after %d attempts", x.Reactor, x.Position, x.Attempts), x.Error))
+	case *events.DeadLetterResolved:
+		return short(because("dead letter "+x.Resolution, x.Reason))
+	}
+	if data == nil {
+		return ""
+	}
+	return data.EventType()
+}
+
+func title(m *events.Movie) string {
+	if m.Year == 0 {
+		return short(m.Title)
+	}
+	return fmt.Sprintf("%s (%d)", short(m.Title), m.Year)
+}
+
+func because(what, why string) string {
+	if why == "" {
+		return what
+	}
+	return what + ": " + why
+}
+
+// short cuts a summary to what fits a line.
+func short(s string) string {
+	const runesMax = 160
+	if r := []rune(s); len(r) > runesMax {
+		return string(r[:runesMax-1]) + "…"
+	}
+	return s
+}
+
+// abbreviated is the start of a hash or id, enough to recognise it.
+func abbreviated(id string) string { return id[:min(len(id), 12)] }

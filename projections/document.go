@@ -1,0 +1,247 @@
+package projections
+
+import (
+	"bytes"
+	"encoding/json"
+	"iter"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// ledgerTopics is what ledger views fold.
+var ledgerTopics = []string{events.LedgerTopic}
+
+// Stamp is what every document says of the events it was folded from.
+type Stamp struct {
+	Revision       streams.Revision `json:"revision"`        // of its stream's last event: the If-Match of a command
+	Offset         int64            `json:"offset"`          // in the ledger, of the last event folded
+	Index          int              `json:"index"`           // of that event in its commit
+	CreatedMillis  int64            `json:"created_millis"`  // event time of the first event
+	UpdatedMillis  int64            `json:"updated_millis"`  // event time of the last event
+	RecordedMillis int64            `json:"recorded_millis"` // recorded time of the last event
+}
+
+// Origin says where one entry came from: the event behind it.
+type Origin struct {
+	Position       string `json:"position"` // "topic/partition@offset"
+	EventID        string `json:"event_id"`
+	EventMillis    int64  `json:"event_millis"`    // when it happened
+	RecordedMillis int64  `json:"recorded_millis"` // when the log took it
+	Source         string `json:"source,omitempty"`
+	Actor          string `json:"actor,omitempty"`
+	Correlation    string `json:"correlation,omitempty"`
+	Causation      string `json:"causation,omitempty"`
+}
+
+func originOf(in *Input) Origin {
+	ev := in.Event
+	return Origin{in.Position.String(), ev.ID, ev.Time.UnixMilli(), in.RecordedMillis, ev.Source, ev.Actor, ev.Correlation, ev.Causation}
+}
+
+// admitted says whether the event counts at the moment.
+func (o *Origin) admitted(at At) (bool, error) {
+	pos, err := streams.ParsePosition(o.Position)
+	if err != nil {
+		return false, fault.Wrap(fault.Corrupt, err, "a stored position does not read")
+	}
+	return at.Admits(o.EventMillis, o.RecordedMillis, pos), nil
+}
+
+// docs describes one kind of document: one per stream, folded event by event, stored as JSON under
+// table and id, with the number of documents under count. Index entries are kept in step with the
+// document; the value of each is the document's id. A docs has no state.
+type docs[T any] struct {
+	table byte
+	count byte // table of the counter; 0 for none
+	// id is the document an event belongs to; false for events this kind does not fold.
+	id    func(in *Input) (string, bool)
+	fold  func(doc *T, in *Input)
+	index func(doc *T) []Key // may be nil
+	stamp func(doc *T) *Stamp
+}
+
+// next folds one event into the document. An event already in it changes nothing: the ledger is one
+// sequence, so the last position says what is in.
+func (d *docs[T]) next(doc *T, exists bool, in *Input) bool {
+	s := d.stamp(doc)
+	if exists && (in.Position.Offset < s.Offset || in.Position.Offset == s.Offset && in.Index <= s.Index) {
+		return false
+	}
+	if !exists {
+		s.CreatedMillis = in.Event.Time.UnixMilli()
+	}
+	s.Revision, s.Offset, s.Index = in.Revision, in.Position.Offset, in.Index
+	s.UpdatedMillis, s.RecordedMillis = in.Event.Time.UnixMilli(), in.RecordedMillis
+	d.fold(doc, in)
+	return true
+}
+
+// apply folds every input this kind of document takes.
+func (d *docs[T]) apply(w Writer, in []Input) error {
+	for i := range in {
+		if in[i].Event == nil {
+			continue
+		}
+		if id, ok := d.id(&in[i]); ok {
+			if err := d.applyOne(w, id, &in[i]); err != nil {
+				return PoisonAt(&in[i], err)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *docs[T]) applyOne(w Writer, id string, in *Input) error {
+	doc, exists, err := d.get(w, id)
+	if err != nil {
+		return err
+	}
+	var before []Key
+	if d.index != nil && exists {
+		before = d.index(&doc)
+	}
+	if !d.next(&doc, exists, in) {
+		return nil
+	}
+	if err := setJSON(w, Table(d.table).Str(id), &doc); err != nil {
+		return err
+	}
+	if !exists && d.count != 0 {
+		n, err := readCount(w, Table(d.count))
+		if err != nil {
+			return err
+		}
+		if err := writeCount(w, Table(d.count), n+1); err != nil {
+			return err
+		}
+	}
+	if d.index == nil {
+		return nil
+	}
+	after := d.index(&doc)
+	for _, k := range before {
+		if !holds(after, k) {
+			if err := w.Delete(k); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range after {
+		if !holds(before, k) {
+			if err := w.Set(k, []byte(id)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func holds(keys []Key, key Key) bool {
+	for _, k := range keys {
+		if bytes.Equal(k, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// foldStream folds what at admits of one stream, in log order; false when that is nothing.
+func (d *docs[T]) foldStream(commits iter.Seq2[*streams.Committed, error], at At) (doc T, exists bool, err error) {
+	for in, err := range inputs(commits) {
+		if err != nil {
+			return doc, false, err
+		}
+		if _, ok := d.id(in); ok && at.admits(in) {
+			exists = d.next(&doc, exists, in) || exists
+		}
+	}
+	return doc, exists, nil
+}
+
+func (d *docs[T]) get(r Reader, id string) (doc T, ok bool, err error) {
+	ok, err = getJSON(r, Table(d.table).Str(id), &doc)
+	return doc, ok, err
+}
+
+// load reads the document an index entry points at.
+func (d *docs[T]) load(r Reader, kv KV) (T, bool, error) { return d.get(r, string(kv.Value)) }
+
+// first reads the document of the first index entry under a prefix.
+func (d *docs[T]) first(r Reader, prefix Key) (doc T, ok bool, err error) {
+	for kv, err := range r.Scan(prefix, prefix.End()) {
+		if err != nil {
+			return doc, false, err
+		}
+		return d.load(r, kv)
+	}
+	return doc, false, nil
+}
+
+// page lists the documents of the index entries under a prefix that keep lets through (nil: all).
+func (d *docs[T]) page(r Reader, prefix Key, back bool, q PageQuery, keep func(*T) bool) (Page[T], error) {
+	return page(r, prefix, back, q, func(kv KV) (T, bool, error) {
+		doc, ok, err := d.load(r, kv)
+		return doc, ok && (keep == nil || keep(&doc)), err
+	})
+}
+
+// all yields every document in order of id.
+func (d *docs[T]) all(r Reader) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for kv, err := range r.Scan(Table(d.table), Table(d.table).End()) {
+			var doc T
+			if err == nil {
+				err = decodeJSON(kv.Value, &doc)
+			}
+			if !yield(doc, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// number is how many documents there are.
+func (d *docs[T]) number(r Reader) (int64, error) { return readCount(r, Table(d.count)) }
+
+func readCount(r Reader, key Key) (n int64, err error) {
+	_, err = getJSON(r, key, &n)
+	return n, err
+}
+
+func writeCount(w Writer, key Key, n int64) error { return setJSON(w, key, n) }
+
+// getJSON reads a stored value into v.
+func getJSON(r Reader, key Key, v any) (bool, error) {
+	raw, ok, err := r.Get(key)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, decodeJSON(raw, v)
+}
+
+func decodeJSON(raw []byte, v any) error {
+	return fault.Wrap(fault.Corrupt, json.Unmarshal(raw, v), "a stored value of a view does not read")
+}
+
+// setJSON stores v; encoding/json writes the fields in order and map keys sorted, so the same value
+// has the same bytes.
+func setJSON(w Writer, key Key, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return w.Set(key, raw)
+}
+
+// pageJSON lists the values stored under a prefix that keep lets through (nil: all).
+func pageJSON[T any](r Reader, prefix Key, back bool, q PageQuery, keep func(*T) (bool, error)) (Page[T], error) {
+	return page(r, prefix, back, q, func(kv KV) (item T, ok bool, err error) {
+		if err := decodeJSON(kv.Value, &item); err != nil || keep == nil {
+			return item, err == nil, err
+		}
+		ok, err = keep(&item)
+		return item, ok, err
+	})
+}

@@ -1,0 +1,214 @@
+package projections
+
+import (
+	"context"
+	"iter"
+	"sync"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Features answers for features: as they are, as they were at a moment, as they were known at another,
+// and for whole tables of rows joined point in time. It is a query over the views online, histories,
+// catalogue and definitions; all of them are folded by the one function of ml/features.
+type Features struct {
+	views *Runner
+	log   streams.Log
+
+	mu       sync.Mutex
+	defs     *features.Definitions // in force
+	catalog  map[string]*features.Attributes
+	catalogN int64 // how far the catalogue had folded the ledger when catalog was begun
+}
+
+// NewFeatures makes the query over a runner's views.
+func NewFeatures(views *Runner, log streams.Log) *Features {
+	return &Features{views: views, log: log}
+}
+
+// Definitions are the definitions in force at a moment; the zero At is now.
+func (f *Features) Definitions(at At) (*features.Definitions, error) {
+	view := Of[*Definitions](f.views)
+	var d Definition
+	var ok bool
+	var err error
+	if at.none() {
+		d, ok, err = view.Current()
+	} else {
+		d, ok, err = view.At(at)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fault.New(fault.NotFound, "no features are defined").WithHint("apply a definitions file: projectionist features apply FILE")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.defs != nil && f.defs.Hash() == d.Hash {
+		return f.defs, nil
+	}
+	defs, err := features.Parse([]byte(d.Definitions))
+	if err != nil {
+		return nil, fault.Wrap(fault.Corrupt, err, "the feature definitions in force")
+	}
+	if at.none() {
+		f.defs = defs
+	}
+	return defs, nil
+}
+
+// Attributes is what the catalogue says of a film now; nil if it does not know it.
+func (f *Features) Attributes(movieID string) *features.Attributes {
+	view := Of[*Catalogue](f.views)
+	now := f.views.FoldedTo("catalogue", streams.TP{Topic: events.LedgerTopic})
+	f.mu.Lock()
+	if f.catalog == nil || f.catalogN != now {
+		f.catalog, f.catalogN = map[string]*features.Attributes{}, now
+	}
+	a, ok := f.catalog[movieID]
+	f.mu.Unlock()
+	if ok {
+		return a
+	}
+	m, found, err := view.Movie(movieID)
+	if err != nil {
+		return nil
+	}
+	if found {
+		a = attributes(&m)
+	}
+	f.mu.Lock()
+	if f.catalogN == now {
+		f.catalog[movieID] = a
+	}
+	f.mu.Unlock()
+	return a
+}
+
+func attributes(m *Movie) *features.Attributes {
+	return &features.Attributes{Title: m.Title, Year: m.Year, Genres: m.Genres, Language: m.Language,
+		RuntimeMinutes: m.RuntimeMinutes, TimeMillis: m.UpdatedMillis}
+}
+
+// catalogueAt is the catalogue as of a moment, each film folded from its own stream.
+func (f *Features) catalogueAt(ctx context.Context, at At, failed *error) features.Catalogue {
+	if at.none() {
+		return f.Attributes
+	}
+	known := map[string]*features.Attributes{}
+	return func(id string) *features.Attributes {
+		a, ok := known[id]
+		if ok {
+			return a
+		}
+		m, ok, err := FoldMovie(f.log.Ledger().ReadStream(ctx, "movie/"+id, 0), at)
+		if err != nil && *failed == nil {
+			*failed = err
+		}
+		if ok {
+			a = attributes(&m)
+		}
+		known[id] = a
+		return a
+	}
+}
+
+// Read appends the selected features of one user, one film, or both, to dst. With the zero At they are
+// as of nowMillis from the online states; otherwise the histories are folded up to at, and nowMillis is
+// the moment they are read as of.
+func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features.Selection, userID, movieID string, at At, nowMillis int64) ([]features.Value, error) {
+	// A catalogue entry is about a film's content: films imported today existed in 2013. So attributes
+	// are taken as known at the recorded time asked for, whatever the event time.
+	known := At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}
+	var failed error
+	in := features.Inputs{MovieID: movieID, NowMillis: nowMillis, Catalogue: f.catalogueAt(ctx, known, &failed)}
+	if userID != "" && sel.Needs(features.User) {
+		s, err := f.fold(features.User, userID, at, nowMillis)
+		if err != nil {
+			return dst, err
+		}
+		in.User = s
+	}
+	if movieID != "" && sel.Needs(features.Movie) {
+		if at.none() {
+			done := false
+			Of[*Online](f.views).Film(movieID, func(s *features.State) {
+				if s != nil && s.LastMillis() > nowMillis {
+					return // facts of the future: fold without them
+				}
+				in.Movie = s
+				dst, done = sel.AppendValues(dst, in), true
+			})
+			if done {
+				return dst, failed
+			}
+		}
+		s, err := f.fold(features.Movie, movieID, at, nowMillis)
+		if err != nil {
+			return dst, err
+		}
+		in.Movie = s
+	}
+	return sel.AppendValues(dst, in), failed
+}
+
+// fold folds an entity's facts up to nowMillis, as admitted by at; nil without any.
+func (f *Features) fold(e features.Entity, id string, at At, nowMillis int64) (*features.State, error) {
+	if at.EventMillis == 0 || nowMillis < at.EventMillis {
+		at.EventMillis = nowMillis
+	}
+	var s *features.State
+	for fact, err := range f.facts(e, id, at) {
+		if err != nil {
+			return nil, err
+		}
+		if s == nil {
+			s = features.NewState(e)
+		}
+		s.Add(fact)
+	}
+	return s, nil
+}
+
+// facts are an entity's facts in the order of event time.
+func (f *Features) facts(e features.Entity, id string, at At) iter.Seq2[features.Fact, error] {
+	h := Of[*Histories](f.views)
+	return func(yield func(features.Fact, error) bool) {
+		seq := h.User(id, at)
+		if e == features.Movie {
+			seq = h.Movie(id, at)
+		}
+		for x, err := range seq {
+			fact := features.Fact{TimeMillis: x.EventMillis, RecordedMillis: x.RecordedMillis, Kind: x.Kind, Rating: x.Rating, Other: x.MovieID}
+			if e == features.Movie {
+				fact.Other = x.UserID
+			}
+			if !yield(fact, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Historical joins rows with the selected features point in time: for every row as they were at its own
+// time, from what at admits. atRow also leaves out what was recorded after the row's time; exclusive
+// looks back to just before it.
+func (f *Features) Historical(ctx context.Context, rows []features.Row, sel *features.Selection, at At, atRow, exclusive bool) ([]features.Column, error) {
+	var failed error
+	j := features.Join{
+		Selection: sel, KnownAtRow: atRow, Exclusive: exclusive,
+		Catalogue: f.catalogueAt(ctx, At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}, &failed),
+		Facts:     func(e features.Entity, id string) iter.Seq2[features.Fact, error] { return f.facts(e, id, at) },
+	}
+	cols, err := j.Historical(rows)
+	if err == nil {
+		err = failed
+	}
+	return cols, err
+}
+
+func (a At) none() bool { return a.EventMillis == 0 && a.RecordedMillis == 0 && a.Cut == nil }

@@ -1,0 +1,210 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// chunk is a piece of one partition, decoded once for all views.
+type chunk struct {
+	tp         streams.TP
+	from, next int64 // offsets: the first asked for, the first not in it
+	in         []Input
+}
+
+// Bounds of a chunk: large enough that a batch's fixed costs vanish, small enough that memory stays
+// flat and a waiting query is not held up for long.
+const (
+	chunkRecords = 8192
+	chunkBytes   = 8 << 20
+)
+
+// HeadCut is the whole log up to `until` (recorded time); the zero time means now.
+func HeadCut(ctx context.Context, log streams.Log, until time.Time) (streams.Cut, error) {
+	cut := streams.Cut{}
+	for _, t := range streams.Topics {
+		for p := range t.Partitions {
+			tp := streams.TP{Topic: t.Name, Partition: p}
+			head, err := headOf(ctx, log, tp, until)
+			if err != nil {
+				return nil, err
+			}
+			cut[tp] = head
+		}
+	}
+	return cut, nil
+}
+
+func headOf(ctx context.Context, log streams.Log, tp streams.TP, until time.Time) (int64, error) {
+	if tp.Topic == events.LedgerTopic {
+		return log.Ledger().Head(ctx, until)
+	}
+	return log.Feed().Head(ctx, tp, until)
+}
+
+// readChunk decodes records of a partition from an offset, up to the head or `until`, whichever is first.
+func readChunk(ctx context.Context, log streams.Log, tp streams.TP, from, until int64) (*chunk, error) {
+	head, err := headOf(ctx, log, tp, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	if from > head {
+		return nil, fmt.Errorf("%s: a view has folded up to offset %d but the log ends at %d", tp, from, head)
+	}
+	if until >= 0 && until < head {
+		head = until
+	}
+	c := &chunk{tp: tp, from: from, next: from}
+	if from >= head {
+		return c, nil
+	}
+	if tp.Topic == events.LedgerTopic {
+		return c, c.readLedger(ctx, log.Ledger(), head)
+	}
+	return c, c.readFeed(ctx, log.Feed(), head)
+}
+
+func (c *chunk) readLedger(ctx context.Context, l streams.Ledger, head int64) error {
+	n := 0
+	for com, err := range l.Read(ctx, c.from) {
+		if err != nil {
+			return err
+		}
+		if com.Position.Offset >= head {
+			break
+		}
+		if n++; n > chunkRecords {
+			return nil
+		}
+		for i := range com.Events {
+			c.in = append(c.in, Input{
+				Position: com.Position, Index: i, Revision: com.Revision + streams.Revision(i),
+				RecordedMillis: com.Recorded.UnixMilli(), Event: &com.Events[i],
+			})
+		}
+		c.next = com.Position.Offset + 1
+	}
+	c.next = head // holes at the end hold nothing
+	return nil
+}
+
+func (c *chunk) readFeed(ctx context.Context, f streams.Feed, head int64) error {
+	size := min(int(head-c.from), chunkRecords)
+	c.in = make([]Input, 0, size)
+	d := decoder{events: make([]events.Event, 0, size), interactions: make([]events.Interaction, 0, size)}
+	bytes := 0
+	for rec, err := range f.Read(ctx, c.tp, c.from) {
+		if err != nil {
+			return err
+		}
+		if rec.Offset >= head {
+			break
+		}
+		if len(c.in) >= chunkRecords || bytes >= chunkBytes {
+			return nil
+		}
+		bytes += len(rec.Key) + len(rec.Value)
+		c.in = append(c.in, d.decode(rec))
+		c.next = rec.Offset + 1
+	}
+	c.next = head
+	return nil
+}
+
+// decoder turns records into inputs. The events of one chunk stand in two slices, not in thousands of
+// small objects.
+type decoder struct {
+	events       []events.Event
+	interactions []events.Interaction
+}
+
+func (d *decoder) decode(rec *streams.Record) Input {
+	in := Input{Position: rec.Position, RecordedMillis: rec.Recorded.UnixMilli()}
+	d.events = append(d.events, events.Event{})
+	ev := &d.events[len(d.events)-1]
+	fast, err := d.interaction(rec, ev)
+	if !fast && err == nil {
+		*ev, err = streams.ReadFact(rec)
+		if err == nil {
+			if x, ok := ev.Data.(*events.Interaction); ok {
+				err = x.Validate()
+			}
+		}
+	}
+	if err != nil {
+		in.Malformed = err
+		in.Record = cloneRecord(rec)
+		return in
+	}
+	in.Event = ev
+	return in
+}
+
+// interaction is the fast path for user.interaction facts in CloudEvents binary mode at schema 1.
+func (d *decoder) interaction(rec *streams.Record, ev *events.Event) (bool, error) {
+	if rec.Topic != events.UserEventsTopic || len(rec.Headers) == 0 {
+		return false, nil
+	}
+	for i := range rec.Headers {
+		h := &rec.Headers[i]
+		switch h.Key {
+		case "ce_type":
+			if string(h.Value) != "user.interaction" {
+				return false, nil
+			}
+		case "ce_schemaversion":
+			n, err := strconv.Atoi(string(h.Value))
+			if err != nil || n != 1 {
+				return false, nil
+			}
+			ev.Schema = n
+		case "ce_time":
+			t, err := time.Parse(time.RFC3339Nano, string(h.Value))
+			if err != nil {
+				return false, nil
+			}
+			ev.Time = t
+		case "ce_id":
+			ev.ID = string(h.Value)
+		case "ce_source":
+			ev.Source = string(h.Value)
+		case "ce_subject":
+			ev.Subject = string(h.Value)
+		case "ce_actor":
+			ev.Actor = string(h.Value)
+		case "ce_correlationid":
+			ev.Correlation = string(h.Value)
+		case "ce_causationid":
+			ev.Causation = string(h.Value)
+		}
+	}
+	if ev.Schema == 0 || ev.ID == "" || ev.Time.IsZero() {
+		return false, nil
+	}
+	d.interactions = append(d.interactions, events.Interaction{})
+	x := &d.interactions[len(d.interactions)-1]
+	if err := events.ParseInteraction(rec.Value, x); err != nil {
+		return false, err
+	}
+	if err := x.Validate(); err != nil {
+		return false, err
+	}
+	ev.Data = x
+	return true, nil
+}
+
+func cloneRecord(rec *streams.Record) *streams.Record {
+	c := *rec
+	c.Key = append([]byte(nil), rec.Key...)
+	c.Value = append([]byte(nil), rec.Value...)
+	c.Headers = make([]streams.Header, len(rec.Headers))
+	for i, h := range rec.Headers {
+		c.Headers[i] = streams.Header{Key: h.Key, Value: append([]byte(nil), h.Value...)}
+	}
+	return &c
+}

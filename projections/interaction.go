@@ -1,0 +1,408 @@
+package projections
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"encoding/binary"
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Histories keeps every interaction twice, by person and by film, each in order of event time. Nothing
+// is read while folding: the place in the log is part of the key, and a fact that was published twice
+// (same person, event time and what [events.FactHash] covers) is taken out when reading, where the first
+// recorded wins.
+//
+//	u USER millis partition offset -> FILM kind rating recorded session source event-id
+//	m FILM millis partition offset -> USER kind rating recorded FactHash
+type Histories struct{ r Reader }
+
+// NewHistories makes the view "histories".
+func NewHistories() *Histories { return &Histories{} }
+
+func (*Histories) Spec() Spec {
+	return Spec{Name: "histories", Format: 1, Topics: []string{events.UserEventsTopic}}
+}
+
+func (h *Histories) Open(r Reader) error { h.r = r; return nil }
+func (*Histories) Flush(Writer) error    { return nil }
+
+// interactionKinds are stored as their index; kinds not among them are spelled out. Append only, or
+// raise the view's format.
+var interactionKinds = [...]string{
+	"", "rating", "click", "view", "watch", "complete", "like", "dislike", "purchase",
+	"wishlist", "share", "search", "skip", "impression",
+}
+
+func kindCode(kind string) byte {
+	for i := 1; i < len(interactionKinds); i++ {
+		if interactionKinds[i] == kind {
+			return byte(i)
+		}
+	}
+	return 0
+}
+
+// Apply writes each table's pairs of the inputs in order of key: the store takes neighbours much faster
+// than pairs in random order, and finding their order costs less than that.
+func (h *Histories) Apply(w Writer, in []Input) error {
+	const pairBytes = 64 // about
+	users := sortedPairs{buf: make(Key, 0, pairBytes*len(in)), pairs: make([]pair, 0, len(in))}
+	movies := sortedPairs{buf: make(Key, 0, pairBytes*len(in)), pairs: make([]pair, 0, len(in))}
+	for i := range in {
+		if in[i].Event == nil {
+			continue
+		}
+		x, ok := in[i].Event.Data.(*events.Interaction)
+		if !ok {
+			continue
+		}
+		ev := in[i].Event
+		user, movie := events.CanonicalUser(x.UserID), events.CanonicalMovie(x.MovieID)
+		millis := ev.Time.UnixMilli()
+
+		start := len(users.buf)
+		users.buf = in[i].appendFactKey(append(users.buf, 'u').ID(user), millis)
+		value := len(users.buf)
+		users.buf = appendFact(users.buf.ID(movie), x, in[i].RecordedMillis).Text(x.SessionID).Text(ev.Source).EventID(ev.ID)
+		users.add(start, value)
+
+		start = len(movies.buf)
+		movies.buf = in[i].appendFactKey(append(movies.buf, 'm').ID(movie), millis)
+		value = len(movies.buf)
+		movies.buf = appendFact(movies.buf.ID(user), x, in[i].RecordedMillis).U64(events.FactHash(ev.Source, ev.ID, x))
+		movies.add(start, value)
+	}
+	if err := movies.write(w); err != nil {
+		return err
+	}
+	return users.write(w)
+}
+
+// sortedPairs collects pairs of one table in one buffer and writes them in order of key.
+type sortedPairs struct {
+	buf   Key
+	pairs []pair
+}
+
+type pair struct {
+	prefix            uint64 // bytes 1 to 8 of the key, which nearly always decide the order
+	start, value, end int
+}
+
+func (s *sortedPairs) add(start, value int) {
+	var prefix [8]byte
+	copy(prefix[:], s.buf[start+1:value])
+	s.pairs = append(s.pairs, pair{binary.BigEndian.Uint64(prefix[:]), start, value, len(s.buf)})
+}
+
+func (s *sortedPairs) write(w Writer) error {
+	slices.SortFunc(s.pairs, func(a, b pair) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		return bytes.Compare(s.buf[a.start:a.value], s.buf[b.start:b.value])
+	})
+	for _, p := range s.pairs {
+		if err := w.Set(s.buf[p.start:p.value], s.buf[p.value:p.end]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *Input) appendFactKey(k Key, millis int64) Key {
+	return k.Millis(millis).Number(uint64(in.Position.Partition)).Number(uint64(in.Position.Offset))
+}
+
+func appendFact(v Key, x *events.Interaction, recordedMillis int64) Key {
+	code := kindCode(x.Kind)
+	if v = append(v, code); code == 0 {
+		v = v.Text(x.Kind)
+	}
+	return v.rating(x.Rating).Uvarint(uint64(recordedMillis))
+}
+
+// rating appends a rating: twice its hundredths if it has no more digits, else 1 and the float itself.
+func (k Key) rating(r float64) Key {
+	if n := math.Round(r * 100); n >= 0 && n < 1<<20 && n/100 == r {
+		return k.Uvarint(uint64(n) << 1)
+	}
+	return k.Uvarint(1).U64(math.Float64bits(r))
+}
+
+func (p *KeyParts) rating() float64 {
+	if n := p.Uvarint(); n&1 == 0 {
+		return float64(n>>1) / 100
+	}
+	return math.Float64frombits(p.U64())
+}
+
+// Fact is one interaction as the histories keep it. A rating of 0 is none.
+type Fact struct {
+	UserID         string  `json:"user_id"`
+	MovieID        string  `json:"movie_id"`
+	Kind           string  `json:"interaction_type"`
+	Rating         float64 `json:"rating,omitempty"`
+	EventMillis    int64   `json:"event_millis"`
+	RecordedMillis int64   `json:"recorded_millis"`
+	Partition      int32   `json:"partition"` // of topic user-events
+	Offset         int64   `json:"offset"`
+
+	// Only in a person's history; a film's names the record they are in by partition and offset.
+	SessionID string `json:"session_id,omitempty"`
+	EventID   string `json:"event_id,omitempty"`
+	Source    string `json:"source,omitempty"`
+
+	hash uint64
+}
+
+// Position is the fact's record in the log.
+func (f *Fact) Position() streams.Position {
+	return streams.Position{TP: streams.TP{Topic: events.UserEventsTopic, Partition: f.Partition}, Offset: f.Offset}
+}
+
+// identity is what two facts of one millisecond share if one is a repetition of the other.
+type identity struct {
+	user, movie, kind, source, id string
+	rating                        float64
+	hash                          uint64
+}
+
+func (f *Fact) identity() identity {
+	return identity{f.UserID, f.MovieID, f.Kind, f.Source, f.EventID, f.Rating, f.hash}
+}
+
+// recordedBefore orders facts by when the log took them.
+func (f *Fact) recordedBefore(g *Fact) bool {
+	if f.RecordedMillis != g.RecordedMillis {
+		return f.RecordedMillis < g.RecordedMillis
+	}
+	return f.Partition < g.Partition || f.Partition == g.Partition && f.Offset < g.Offset
+}
+
+// compare orders facts as their keys do: by event time, then place in the log.
+func (f *Fact) compare(millis int64, partition int32, offset int64) int {
+	switch {
+	case f.EventMillis != millis:
+		return sign(f.EventMillis < millis)
+	case f.Partition != partition:
+		return sign(f.Partition < partition)
+	case f.Offset != offset:
+		return sign(f.Offset < offset)
+	}
+	return 0
+}
+
+func sign(less bool) int {
+	if less {
+		return -1
+	}
+	return 1
+}
+
+// factReader decodes the entries of one history. It keeps the last source, which hardly ever changes.
+type factReader struct {
+	table byte
+	id    string
+	skip  int // bytes of the key before the time
+	last  string
+}
+
+func (d *factReader) read(kv KV) (Fact, error) {
+	f := Fact{}
+	k := KeyParts{b: kv.Key[d.skip:]}
+	f.EventMillis, f.Partition, f.Offset = k.Millis(), int32(k.Number()), int64(k.Number())
+	v := KeyParts{b: kv.Value}
+	f.UserID, f.MovieID = d.id, v.ID()
+	if d.table == 'm' {
+		f.UserID, f.MovieID = f.MovieID, f.UserID
+	}
+	switch code := v.byte(); {
+	case code == 0:
+		f.Kind = string(v.text())
+	case int(code) < len(interactionKinds):
+		f.Kind = interactionKinds[code]
+	default:
+		v.err = errKey
+	}
+	f.Rating, f.RecordedMillis = v.rating(), int64(v.Uvarint())
+	if d.table == 'm' {
+		f.hash = v.U64()
+	} else {
+		f.SessionID = string(v.text())
+		if source := v.text(); string(source) != d.last {
+			d.last = string(source)
+		}
+		f.Source, f.EventID = d.last, v.EventID()
+	}
+	if k.err != nil || v.err != nil {
+		return f, fault.Wrap(fault.Corrupt, errKey, "a stored fact of view histories does not read")
+	}
+	return f, nil
+}
+
+// HistoryQuery asks for a piece of a history.
+type HistoryQuery struct {
+	At         At
+	FromMillis int64 // event time, inclusive
+	ToMillis   int64 // event time, exclusive; 0 is no end
+	Newest     bool  // newest first
+	Page       PageQuery
+}
+
+// User yields a person's facts in order of event time; nothing for someone unknown.
+func (h *Histories) User(id string, at At) iter.Seq2[Fact, error] {
+	return h.facts('u', events.CanonicalUser(id), HistoryQuery{At: at})
+}
+
+// Movie yields a film's facts in order of event time. They lack session, source and event id.
+func (h *Histories) Movie(id string, at At) iter.Seq2[Fact, error] {
+	return h.facts('m', events.CanonicalMovie(id), HistoryQuery{At: at})
+}
+
+// UserPage reads a piece of a person's history.
+func (h *Histories) UserPage(id string, q HistoryQuery) (Page[Fact], error) {
+	return h.page('u', events.CanonicalUser(id), q)
+}
+
+// MoviePage reads a piece of a film's history.
+func (h *Histories) MoviePage(id string, q HistoryQuery) (Page[Fact], error) {
+	return h.page('m', events.CanonicalMovie(id), q)
+}
+
+// HasUser says whether anything was ever recorded of the person.
+func (h *Histories) HasUser(id string) (bool, error) {
+	prefix := Table('u').ID(events.CanonicalUser(id))
+	for _, err := range h.r.Scan(prefix, prefix.End()) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// facts reads a history, taking facts of the same event time together: that is where duplicates are.
+func (h *Histories) facts(table byte, id string, q HistoryQuery) iter.Seq2[Fact, error] {
+	prefix := Table(table).ID(id)
+	lo, hi, scan := slices.Clone(prefix).Millis(q.FromMillis), prefix.End(), h.r.Scan
+	if q.FromMillis <= 0 {
+		lo = prefix
+	}
+	end := q.ToMillis
+	if as := q.At.EventMillis; as != 0 && (end == 0 || as < end) {
+		end = as + 1
+	}
+	if end != 0 {
+		hi = slices.Clone(prefix).Millis(end)
+	}
+	if q.Newest {
+		scan = h.r.ScanBack
+	}
+	return func(yield func(Fact, error) bool) {
+		d := factReader{table: table, id: id, skip: len(prefix)}
+		var group []Fact
+		for kv, err := range scan(lo, hi) {
+			var f Fact
+			if err == nil {
+				f, err = d.read(kv)
+			}
+			if err != nil {
+				yield(f, err)
+				return
+			}
+			if !q.At.Admits(f.EventMillis, f.RecordedMillis, f.Position()) {
+				continue
+			}
+			if len(group) > 0 && group[0].EventMillis != f.EventMillis {
+				if !yieldFacts(group, yield) {
+					return
+				}
+				group = group[:0]
+			}
+			group = append(group, f)
+		}
+		yieldFacts(group, yield)
+	}
+}
+
+// yieldFacts yields facts of one event time without those that were recorded before.
+func yieldFacts(group []Fact, yield func(Fact, error) bool) bool {
+	first := func(int) bool { return true }
+	switch n := len(group); {
+	case n > 32: // a burst: by map
+		best := make(map[identity]*Fact, n)
+		for i := range group {
+			f := &group[i]
+			k := f.identity()
+			if b := best[k]; b == nil || f.recordedBefore(b) {
+				best[k] = f
+			}
+		}
+		first = func(i int) bool {
+			return best[group[i].identity()] == &group[i]
+		}
+	case n > 1:
+		first = func(i int) bool {
+			for j := range group {
+				if j != i && group[j].identity() == group[i].identity() && group[j].recordedBefore(&group[i]) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	for i := range group {
+		if first(i) && !yield(group[i], nil) {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *Histories) page(table byte, id string, q HistoryQuery) (Page[Fact], error) {
+	p := Page[Fact]{Items: []Fact{}}
+	limit, err := q.Page.limit()
+	if err != nil {
+		return p, err
+	}
+	// A cursor names the last fact shown. Its whole millisecond is read again, for the duplicates.
+	var millis, offset int64
+	var partition int32
+	if q.Page.Cursor != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(q.Page.Cursor)
+		if err != nil || len(raw) != 20 {
+			return p, fault.Field("cursor", "is not one that this list gave out").WithHint("leave it out to start at the beginning")
+		}
+		c := KeyParts{b: raw}
+		millis, partition, offset = c.Millis(), int32(c.U32()), int64(c.U64())
+		if q.Newest && (q.ToMillis == 0 || millis < q.ToMillis) {
+			q.ToMillis = millis + 1
+		} else if !q.Newest {
+			q.FromMillis = max(q.FromMillis, millis)
+		}
+	}
+	for f, err := range h.facts(table, id, q) {
+		if err != nil {
+			return p, err
+		}
+		if q.Page.Cursor != "" {
+			if c := f.compare(millis, partition, offset); q.Newest && c >= 0 || !q.Newest && c <= 0 {
+				continue
+			}
+		}
+		if len(p.Items) == limit {
+			last := &p.Items[limit-1]
+			b := Key{}.Millis(last.EventMillis)
+			b = b.U32(uint32(last.Partition)).U64(uint64(last.Offset))
+			p.Next = cursorOf(b)
+			break
+		}
+		p.Items = append(p.Items, f)
+	}
+	return p, nil
+}

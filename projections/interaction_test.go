@@ -1,0 +1,207 @@
+package projections
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+func collect[T any](t testing.TB, seq iter.Seq2[T, error]) (all []T) {
+	t.Helper()
+	for v, err := range seq {
+		must0(t, err)
+		all = append(all, v)
+	}
+	return all
+}
+
+func rate(user, movie string, rating float64) *events.Interaction {
+	return &events.Interaction{UserID: user, MovieID: movie, Kind: "rating", Rating: rating, SessionID: "s1"}
+}
+
+func brief(facts []Fact) (out []string) {
+	for _, f := range facts {
+		out = append(out, fmt.Sprintf("%s %s %s %g @%d", f.UserID, f.MovieID, f.Kind, f.Rating, f.EventMillis))
+	}
+	return out
+}
+
+func historyScript() *script {
+	s := newScript()
+	s.fact("user-events", 0, "a", 300, 1000, rate("7", "42", 4.5))
+	s.fact("user-events", 0, "b", 100, 1001, rate("user_007", "movie_43", 3))
+	s.fact("user-events", 0, "a", 300, 1002, rate("7", "42", 4.5)) // published again
+	s.fact("user-events", 1, "c", 200, 1003, rate("anna", "42", 0.5))
+	s.fact("user-events", 2, "a", 300, 999, rate("7", "42", 4.5)) // again, by another key, and recorded first
+	s.fact("user-events", 0, "d", 300, 1004, &events.Interaction{UserID: "7", MovieID: "42", Kind: "hummed"})
+	s.fact("user-events", 0, "e", -5, 1005, rate("7", "tt1", 10.0/3)) // before 1970
+	s.in = append(s.in, Input{Event: &events.Event{Data: &events.SystemHealth{}}})
+	return s
+}
+
+func TestHistories(t *testing.T) {
+	h := opened(t, NewHistories(), historyScript().in)
+	equal(t, "a person's facts", brief(collect(t, h.User("user_7", At{}))),
+		[]string{"7 tt1 rating 3.3333333333333335 @-5", "7 43 rating 3 @100", "7 42 hummed 0 @300", "7 42 rating 4.5 @300"})
+	equal(t, "a film's facts", brief(collect(t, h.Movie("0042", At{}))),
+		[]string{"anna 42 rating 0.5 @200", "7 42 hummed 0 @300", "7 42 rating 4.5 @300"})
+
+	facts := collect(t, h.User("7", At{}))
+	want := Fact{UserID: "7", MovieID: "42", Kind: "rating", Rating: 4.5, EventMillis: 300, RecordedMillis: 999, Partition: 2, SessionID: "s1", EventID: "a", Source: "/test"}
+	equal(t, "of a fact published three times the first recorded", facts[3], want)
+	equal(t, "its record", facts[3].Position().String(), "user-events/2@0")
+	equal(t, "nobody", brief(collect(t, h.User("8", At{}))), nil)
+
+	for id, want := range map[string]bool{"7": true, "user_7": true, "anna": true, "8": false, "ann": false, "42": false} {
+		equal(t, "HasUser "+id, must[bool](t)(h.HasUser(id)), want)
+	}
+}
+
+func TestHistoriesAt(t *testing.T) {
+	h := opened(t, NewHistories(), historyScript().in)
+	equal(t, "as of 100", brief(collect(t, h.User("7", At{EventMillis: 100}))), []string{"7 tt1 rating 3.3333333333333335 @-5", "7 43 rating 3 @100"})
+	equal(t, "known at 1001", brief(collect(t, h.User("7", At{RecordedMillis: 1001}))), []string{"7 43 rating 3 @100", "7 42 rating 4.5 @300"})
+	cut := streams.Cut{{Topic: "user-events", Partition: 0}: 3}
+	facts := collect(t, h.User("7", At{Cut: cut}))
+	equal(t, "known at a cut", brief(facts), []string{"7 43 rating 3 @100", "7 42 rating 4.5 @300"})
+	equal(t, "the first recorded that the cut covers", facts[1].Position().String(), "user-events/0@0")
+	equal(t, "known at the empty cut", brief(collect(t, h.User("7", At{Cut: streams.Cut{}}))), nil)
+}
+
+// TestHistoryPages reads a history with bursts and duplicates in pages of every size, both ways, and
+// compares with the whole.
+func TestHistoryPages(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	s := newScript()
+	for i := range 200 {
+		millis, recorded := int64(rng.IntN(4)), int64(i)
+		if i > 120 {
+			millis = 2 // more than 32 in one millisecond
+		}
+		s.fact("user-events", int32(rng.IntN(3)), fmt.Sprint("e", rng.IntN(90)), millis, recorded, rate("7", "42", 1))
+	}
+	h := opened(t, NewHistories(), s.in)
+	all := collect(t, h.User("7", At{}))
+	seen := map[string]bool{}
+	for _, f := range all {
+		k := fmt.Sprint(f.EventMillis, f.EventID)
+		if seen[k] {
+			t.Fatalf("event %s at %d is there twice", f.EventID, f.EventMillis)
+		}
+		seen[k] = true
+	}
+	distinct := map[string]int64{}
+	for _, in := range s.in {
+		k := fmt.Sprint(in.Event.Time.UnixMilli(), in.Event.ID)
+		if at, ok := distinct[k]; !ok || in.RecordedMillis < at {
+			distinct[k] = in.RecordedMillis
+		}
+	}
+	equal(t, "facts without duplicates", len(all), len(distinct))
+	for _, f := range all {
+		if want := distinct[fmt.Sprint(f.EventMillis, f.EventID)]; f.RecordedMillis != want {
+			t.Fatalf("event %s at %d was first recorded at %d, not %d", f.EventID, f.EventMillis, want, f.RecordedMillis)
+		}
+	}
+	backwards := slices.Clone(all)
+	slices.Reverse(backwards)
+	for _, limit := range []int{1, 7, 64, 1000} {
+		for _, newest := range []bool{false, true} {
+			want := all
+			if newest {
+				want = backwards
+			}
+			var got []Fact
+			q := HistoryQuery{Newest: newest, Page: PageQuery{Limit: limit}}
+			for {
+				p := must[Page[Fact]](t)(h.UserPage("7", q))
+				if len(p.Items) > limit {
+					t.Fatalf("page of %d facts; limit %d", len(p.Items), limit)
+				}
+				got = append(got, p.Items...)
+				if q.Page.Cursor = p.Next; p.Next == "" {
+					break
+				}
+			}
+			equal(t, fmt.Sprintf("pages of %d, newest %v", limit, newest), got, want)
+		}
+	}
+	p := must[Page[Fact]](t)(h.UserPage("7", HistoryQuery{FromMillis: 1, ToMillis: 2}))
+	for _, f := range p.Items {
+		equal(t, "event time within [1, 2)", f.EventMillis, 1)
+	}
+	if len(p.Items) == 0 {
+		t.Error("nothing within [1, 2)")
+	}
+}
+
+func TestHistoryPageRefuses(t *testing.T) {
+	h := opened(t, NewHistories(), historyScript().in)
+	for _, q := range []PageQuery{{Limit: -1}, {Limit: PageLimitMax + 1}, {Cursor: "x"}, {Cursor: "!"}} {
+		if _, err := h.MoviePage("42", HistoryQuery{Page: q}); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%+v: error %v; want an invalid one", q, err)
+		}
+	}
+}
+
+func TestInteractionKindsCoverTheVocabulary(t *testing.T) {
+	for _, kind := range events.Kinds {
+		if kindCode(kind) == 0 {
+			t.Errorf("kind %q is spelled out in every fact: append it to interactionKinds", kind)
+		}
+	}
+}
+
+type discard struct {
+	memory
+	bytes, pairs int64
+}
+
+func (d *discard) Set(k, v []byte) error {
+	d.bytes += int64(len(k) + len(v))
+	d.pairs++
+	return nil
+}
+func (d *discard) Delete([]byte) error { return nil }
+
+// BenchmarkHistoriesApply folds chunks of 8192 facts into a writer that drops them.
+func BenchmarkHistoriesApply(b *testing.B) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	s := newScript()
+	for i := range 8192 {
+		in := rate(fmt.Sprint(rng.IntN(160_000)), fmt.Sprint(rng.IntN(60_000)), 3.5)
+		in.SessionID = ""
+		s.fact("user-events", int32(i%3), fmt.Sprintf("%08x-0000-4000-8000-%012x", rng.Uint32(), i), 1_400_000_000_000+rng.Int64N(1e11), 1_700_000_000_000+int64(i), in)
+		s.in[i].Position.Offset += 5_000_000
+		s.in[i].Event.Source = "/import/movietweetings"
+	}
+	h, w := NewHistories(), &discard{}
+	b.ReportAllocs()
+	for b.Loop() {
+		must0(b, h.Apply(w, s.in))
+	}
+	b.ReportMetric(float64(b.N)*8192/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(w.bytes)/float64(w.pairs/2), "bytes/event")
+}
+
+// BenchmarkHistoriesRead reads a person's thousand facts.
+func BenchmarkHistoriesRead(b *testing.B) {
+	s := newScript()
+	for i := range 1000 {
+		s.fact("user-events", 0, fmt.Sprintf("00000000-0000-4000-8000-%012x", i), int64(i), int64(i), rate("7", fmt.Sprint(i), 3.5))
+	}
+	h := opened(b, NewHistories(), s.in)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, err := range h.User("7", At{}) {
+			must0(b, err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "facts/s")
+}

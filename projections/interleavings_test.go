@@ -1,0 +1,307 @@
+package projections
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/streams"
+)
+
+func show(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// views are the views under test; a new one belongs here.
+var views = []Factory{
+	func() View { return NewCatalogue() },
+	func() View { return NewHistories() },
+	func() View { return NewRuns() },
+	func() View { return NewRegistry() },
+	func() View { return NewDeployments() },
+	func() View { return NewWorkflows() },
+	func() View { return NewDatasets() },
+	func() View { return NewImports() },
+	func() View { return NewDefinitions() },
+	func() View { return NewLineage() },
+	func() View { return NewAudit() },
+	func() View { return NewServed() },
+	func() View { return NewQuarantine() },
+	func() View { return NewDeadLetters() },
+	func() View { return NewHealth() },
+}
+
+// TestInterleavings folds a random log into every view: once event by event, partition after partition;
+// then in random interleavings of the partitions, in chunks of random size, several chunks to a batch,
+// some chunks twice. The bytes must be the same.
+func TestInterleavings(t *testing.T) {
+	log := randomLog(rand.New(rand.NewPCG(1, 2)), 1500)
+	for _, f := range views {
+		t.Run(f().Spec().Name, func(t *testing.T) {
+			want := foldInterleaved(t, f(), log, nil)
+			if want == "" {
+				t.Fatal("the view has folded nothing of the log")
+			}
+			for seed := range uint64(6) {
+				if got := foldInterleaved(t, f(), log, rand.New(rand.NewPCG(seed, 7))); got != want {
+					t.Fatalf("interleaving %d gives other bytes:\n%s", seed, firstDifference(want, got))
+				}
+			}
+		})
+	}
+}
+
+// lastWord is a view that depends on the order between partitions: it keeps what came last.
+type lastWord struct{}
+
+func (lastWord) Spec() Spec {
+	return Spec{Name: "last", Topics: []string{events.UserEventsTopic}}
+}
+func (lastWord) Open(Reader) error  { return nil }
+func (lastWord) Flush(Writer) error { return nil }
+func (lastWord) Apply(w Writer, in []Input) error {
+	return w.Set([]byte("last"), []byte(in[len(in)-1].Position.String()))
+}
+
+// TestInterleavingsCatch makes sure that the test above can fail.
+func TestInterleavingsCatch(t *testing.T) {
+	log := randomLog(rand.New(rand.NewPCG(1, 2)), 300)
+	want := foldInterleaved(t, lastWord{}, log, nil)
+	for seed := range uint64(20) {
+		if foldInterleaved(t, lastWord{}, log, rand.New(rand.NewPCG(seed, 7))) != want {
+			return
+		}
+	}
+	t.Fatal("twenty interleavings did not find a view that depends on the order")
+}
+
+// foldInterleaved folds the log as rng cuts it; without one event by event, partition after partition.
+func foldInterleaved(t *testing.T, v View, log map[streams.TP][]Input, rng *rand.Rand) string {
+	t.Helper()
+	spec := v.Spec()
+	s := newMemory()
+	must0(t, v.Open(s))
+	var parts [][]Input
+	for _, topic := range streams.Topics {
+		for p := range topic.Partitions {
+			for _, name := range spec.Topics {
+				if name == topic.Name {
+					parts = append(parts, admittedBy(spec, log[streams.TP{Topic: name, Partition: p}]))
+				}
+			}
+		}
+	}
+	b, left := s.batch(spec.Indexed), 1
+	for {
+		var open []int
+		for i := range parts {
+			if len(parts[i]) > 0 {
+				open = append(open, i)
+			}
+		}
+		if len(open) == 0 {
+			break
+		}
+		i, n, twice := open[0], 1, false
+		if rng != nil {
+			i = open[rng.IntN(len(open))]
+			n, twice = min(len(parts[i]), 1+rng.IntN(80)), rng.IntN(4) == 0
+		}
+		must0(t, v.Apply(b, parts[i][:n]))
+		if twice {
+			must0(t, v.Apply(b, parts[i][:n]))
+		}
+		parts[i] = parts[i][n:]
+		if left--; left == 0 {
+			b.commit()
+			b, left = s.batch(spec.Indexed), 40
+			if rng != nil {
+				left = 1 + rng.IntN(3)
+			}
+		}
+	}
+	must0(t, v.Flush(b))
+	b.commit()
+	return s.dump()
+}
+
+func admittedBy(spec Spec, in []Input) (kept []Input) {
+	for _, x := range in {
+		if x.Malformed == nil || spec.Malformed {
+			kept = append(kept, x)
+		}
+	}
+	return kept
+}
+
+func firstDifference(want, got string) string {
+	i := 0
+	for i < len(want) && i < len(got) && want[i] == got[i] {
+		i++
+	}
+	lo := max(0, i-200)
+	return fmt.Sprintf("want …%q\n got …%q", want[lo:min(len(want), i+200)], got[lo:min(len(got), i+200)])
+}
+
+// randomLog makes a log of n records with holes in the offsets, commits of several events, facts
+// published twice, malformed facts, and events that contradict what was before.
+func randomLog(rng *rand.Rand, n int) map[streams.TP][]Input {
+	log := map[streams.TP][]Input{}
+	next := map[streams.TP]int64{}
+	revisions := map[string]streams.Revision{}
+	recorded := day(400)
+	at := func(tp streams.TP) Input {
+		p := streams.Position{TP: tp, Offset: next[tp]}
+		next[tp] += 1 + int64(rng.IntN(10)/9)
+		recorded += int64(rng.IntN(3))
+		return Input{Position: p, RecordedMillis: recorded}
+	}
+	for i := range n {
+		ev := events.Event{ID: fmt.Sprintf("00000000-0000-4000-8000-%012x", i), Source: pick(rng, "/projectionist", "/import/movielens"),
+			Time:   time.UnixMilli(day(rng.IntN(3)) + int64(rng.IntN(4))).UTC(),
+			Schema: 1, Actor: pick(rng, "user:anna", "reactor:train", ""), Correlation: pick(rng, "c1", "c2", "")}
+		if rng.IntN(2) == 0 {
+			in := at(streams.TP{Topic: events.LedgerTopic})
+			stream := ""
+			for j := range 1 + rng.IntN(3) {
+				e := ev
+				e.ID += pick(rng, "", "x") + fmt.Sprint(j)
+				e.Subject, e.Data = randomDecision(rng, stream)
+				stream = e.Subject
+				one := in
+				one.Index, one.Revision, one.Event = j, revisions[stream], &e
+				revisions[stream]++
+				log[in.Position.TP] = append(log[in.Position.TP], one)
+			}
+			continue
+		}
+		topic, key, data := randomFact(rng, ev.Time)
+		tp := streams.TP{Topic: topic, Partition: streams.PartitionOf([]byte(key), partitionsOf(topic))}
+		ev.Data = data
+		for range 1 + rng.IntN(8)/7 { // some are published twice
+			in := at(tp)
+			if rng.IntN(12) == 0 {
+				in.Malformed = errors.New("rating: is 17; want above 0, at most 5")
+				in.Record = &streams.Record{Position: in.Position, Recorded: time.UnixMilli(in.RecordedMillis), Key: []byte(key),
+					Value: []byte{0xff, byte(i)}, Headers: []streams.Header{{Key: "ce_type", Value: []byte("user.interaction")}}}
+			} else {
+				e := ev
+				in.Event = &e
+			}
+			log[tp] = append(log[tp], in)
+		}
+	}
+	return log
+}
+
+func partitionsOf(topic string) int32 {
+	for _, t := range streams.Topics {
+		if t.Name == topic {
+			return t.Partitions
+		}
+	}
+	return 0
+}
+
+func pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
+
+func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Data) {
+	user, movie := pick(rng, "1", "007", "user_12", "anna", "0"), pick(rng, "movie_42", "7", "tt9")
+	switch rng.IntN(5) {
+	case 0:
+		return events.RecommendationsTopic, user, &events.RecommendationServed{RequestID: fmt.Sprint("r", rng.IntN(40)), UserID: user,
+			Timestamp: events.FormatTime(at), Strategy: "blend", Cut: "user-events/0:1",
+			Items: []events.RecommendedItem{{MovieID: movie, Score: rng.Float64(), Sources: map[string]float64{"als": .5, "content": .5}}}}
+	case 1:
+		service := pick(rng, "api", "trainer")
+		return events.SystemHealthTopic, pick(rng, "a", "b", "c", "d", "e"), &events.SystemHealth{ServiceName: service, Status: pick(rng, "ok", "down"), CPUUsage: rng.Float64()}
+	case 2:
+		return events.DriftAlertsTopic, "als", &events.ModelDrift{ModelName: pick(rng, "als", "mlp"), DriftScore: rng.Float64(), Metrics: map[string]float64{"b": 1, "a": 2}}
+	}
+	// The key is not always the user: clients may choose another.
+	return events.UserEventsTopic, pick(rng, user, movie), &events.Interaction{UserID: user, MovieID: movie,
+		Kind: pick(rng, "rating", "click", "hummed"), Rating: float64(rng.IntN(11)) / 2, SessionID: pick(rng, "", "s1")}
+}
+
+// randomDecision is an event of a random stream, or of the given one's kind and id.
+func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
+	n := rng.IntN(4)
+	id := fmt.Sprint("id", n)
+	kind := pick(rng, "movie", "run", "model", "workflow-run", "import", "dataset", "experiment", "deployment", "dead-letter", "features", "view")
+	if stream != "" {
+		for i := range stream {
+			if stream[i] == '/' {
+				kind, id = stream[:i], stream[i+1:]
+			}
+		}
+	}
+	version := 1 + rng.IntN(3)
+	blob := pick(rng, "aa11", "bb22")
+	var d events.Data
+	switch kind {
+	case "movie":
+		m := events.Movie{MovieID: id, Title: pick(rng, "", "The Matrix", "Amélie & the Mätrix", "Heat"), Year: 1990 + rng.IntN(20),
+			Genres: pick(rng, nil, []string{"Drama"}, []string{"Sci-Fi", "Drama"}), IMDbID: pick(rng, "", "tt0113", "113"), TMDBID: pick(rng, "", "5")}
+		d = pick[events.Data](rng, &events.MovieListed{Movie: m, Dataset: pick(rng, "simulated", "ml")}, &events.MovieFetched{Movie: m, RawSHA256: blob})
+	case "run":
+		d = pick[events.Data](rng,
+			&events.RunStarted{RunID: id, ExperimentID: "id1", Name: "als", Params: map[string]string{"d": "64", "a": "1"}, DatasetID: "id1", WorkflowRun: "id2"},
+			&events.RunMetricsLogged{RunID: id, Metrics: []events.Metric{{Key: pick(rng, "ndcg", "loss"), Value: rng.NormFloat64(), Step: int64(rng.IntN(4)), TimestampMillis: int64(rng.IntN(3))}}},
+			&events.RunParamsLogged{RunID: id, Params: map[string]string{"x": id}},
+			&events.RunTagsSet{RunID: id, Tags: map[string]string{"t": blob, "u": "v"}},
+			&events.RunArtifactLogged{RunID: id, Path: "model/als.bin", Blob: blob, Bytes: 3},
+			&events.RunEnded{RunID: id, Status: pick(rng, "FINISHED", "FAILED")})
+	case "model":
+		d = pick[events.Data](rng,
+			&events.ModelRegistered{Name: id, Description: "d"},
+			&events.ModelVersionRegistered{Name: id, Version: version, RunID: "id1", Algorithm: "als", Blob: blob, DatasetID: "id1", FeaturesHash: "ff"},
+			&events.ModelVersionStaged{Name: id, Version: version, From: "None", To: pick(rng, "Staging", "Production")},
+			&events.ModelAliasSet{Name: id, Alias: "champion", Version: version},
+			&events.ModelAliasRemoved{Name: id, Alias: "champion"})
+	case "workflow-run":
+		task := pick(rng, "fetch", "train")
+		d = pick[events.Data](rng,
+			&events.WorkflowRunRequested{RunID: id, Workflow: pick(rng, "w1", "w2"), RunType: "manual", Conf: map[string]string{"k": "v"}},
+			&events.TaskStarted{RunID: id, Task: task, Try: version, Holder: "h", LeaseUntilMillis: 9},
+			&events.TaskLeaseRenewed{RunID: id, Task: task, Try: version, Holder: "h", LeaseUntilMillis: 10, Checkpoint: blob},
+			&events.TaskSucceeded{RunID: id, Task: task, Try: version, Output: map[string]string{"o": "1"}},
+			&events.TaskFailed{RunID: id, Task: task, Try: version, Error: "no", RetryAtMillis: int64(rng.IntN(2))},
+			&events.WorkflowRunEnded{RunID: id, State: pick(rng, "success", "failed")})
+	case "import":
+		d = pick[events.Data](rng, &events.ImportStarted{ImportID: id, Dataset: "ml", Digest: blob},
+			&events.ImportCompleted{ImportID: id, FactsAdded: 5}, &events.ImportFailed{ImportID: id, Reason: "disk"})
+	case "dataset":
+		d = &events.DatasetBuilt{DatasetID: id, Cut: pick(rng, "", "mlops-events/0:30", "user-events/0:4", "nonsense"), FeaturesHash: "ff", Blob: blob, Rows: rng.IntN(9)}
+	case "experiment":
+		d = &events.ExperimentCreated{ExperimentID: id, Name: pick(rng, "exp", "other"), Tags: map[string]string{"b": "1", "a": "2"}}
+	case "deployment":
+		d = &events.ModelDeployed{Slot: id, Model: "id1", Version: version, Blob: blob}
+	case "dead-letter":
+		d = pick[events.Data](rng, &events.DeadLettered{DeadLetterID: id, Reactor: "train", Error: "x"}, &events.DeadLetterResolved{DeadLetterID: id, Resolution: "retried"})
+	case "features":
+		id, d = "definitions", &events.FeaturesDefined{Definitions: "views: []", Hash: pick(rng, "ff", "ee")}
+	default:
+		d = &events.ViewEventSkipped{View: id, Position: "user-events/0@3", Reason: "r"}
+	}
+	return kind + "/" + id, d
+}
+
+// TestRandomLogUsesEveryPartition: an interleaving of one partition would show nothing.
+func TestRandomLogUsesEveryPartition(t *testing.T) {
+	log := randomLog(rand.New(rand.NewPCG(1, 2)), 1500)
+	for _, topic := range streams.Topics {
+		for p := range topic.Partitions {
+			if tp := (streams.TP{Topic: topic.Name, Partition: p}); len(log[tp]) < 20 {
+				t.Errorf("%s has %d inputs", tp, len(log[tp]))
+			}
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package projections
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Registry is the registered models with their versions, stages and aliases.
+//
+//	d name -> Model      c -> number of models
+//	b blob name version -> name       r run name version -> name
+type Registry struct{ r Reader }
+
+// NewRegistry makes the view "registry".
+func NewRegistry() *Registry { return &Registry{} }
+
+// Model is one registered model. Versions are in order of registration.
+type Model struct {
+	Name        string         `json:"name"`
+	Description string         `json:"description,omitempty"`
+	Versions    []ModelVersion `json:"versions"`
+	Aliases     map[string]int `json:"aliases,omitempty"` // to a version
+	Stamp
+}
+
+// ModelVersion is a version as it was registered, and the stage it is in.
+type ModelVersion struct {
+	events.ModelVersionRegistered
+	Stage        string `json:"stage"` // None, Staging, Production or Archived
+	StageReason  string `json:"stage_reason,omitempty"`
+	StagedMillis int64  `json:"staged_millis,omitempty"` // event time of the last change of stage
+	Origin
+}
+
+// StageNone is the stage of a version that was never staged.
+const StageNone = "None"
+
+var modelDocs = docs[Model]{
+	table: 'd', count: 'c',
+	id: func(in *Input) (string, bool) {
+		switch x := in.Event.Data.(type) {
+		case *events.ModelRegistered:
+			return x.Name, true
+		case *events.ModelVersionRegistered:
+			return x.Name, true
+		case *events.ModelVersionStaged:
+			return x.Name, true
+		case *events.ModelAliasSet:
+			return x.Name, true
+		case *events.ModelAliasRemoved:
+			return x.Name, true
+		}
+		return "", false
+	},
+	fold: func(m *Model, in *Input) {
+		switch x := in.Event.Data.(type) {
+		case *events.ModelRegistered:
+			m.Name, m.Description = x.Name, x.Description
+		case *events.ModelVersionRegistered:
+			m.Name = x.Name
+			v := m.version(x.Version)
+			v.ModelVersionRegistered, v.Origin = *x, originOf(in)
+		case *events.ModelVersionStaged:
+			m.Name = x.Name
+			v := m.version(x.Version)
+			v.Name, v.Stage, v.StageReason, v.StagedMillis = x.Name, x.To, x.Reason, in.Event.Time.UnixMilli()
+		case *events.ModelAliasSet:
+			m.Name = x.Name
+			if m.Aliases == nil {
+				m.Aliases = map[string]int{}
+			}
+			m.Aliases[x.Alias] = x.Version
+		case *events.ModelAliasRemoved:
+			m.Name = x.Name
+			delete(m.Aliases, x.Alias)
+		}
+		if m.Versions == nil {
+			m.Versions = []ModelVersion{}
+		}
+	},
+	index: func(m *Model) []Key {
+		keys := make([]Key, 0, 2*len(m.Versions))
+		for i := range m.Versions {
+			v := &m.Versions[i]
+			if v.Blob != "" {
+				keys = append(keys, Table('b').Str(v.Blob).Str(m.Name).U64(uint64(v.Version)))
+			}
+			if v.RunID != "" {
+				keys = append(keys, Table('r').Str(v.RunID).Str(m.Name).U64(uint64(v.Version)))
+			}
+		}
+		return keys
+	},
+	stamp: func(m *Model) *Stamp { return &m.Stamp },
+}
+
+// version is the version's entry, made if it is not there.
+func (m *Model) version(n int) *ModelVersion {
+	if v := m.Version(n); v != nil {
+		return v
+	}
+	v := ModelVersion{Stage: StageNone}
+	v.Version = n
+	m.Versions = append(m.Versions, v)
+	return &m.Versions[len(m.Versions)-1]
+}
+
+// Version is the version of that number, or nil.
+func (m *Model) Version(n int) *ModelVersion {
+	if i := slices.IndexFunc(m.Versions, func(v ModelVersion) bool { return v.Version == n }); i >= 0 {
+		return &m.Versions[i]
+	}
+	return nil
+}
+
+// Alias is the version an alias points at, or nil.
+func (m *Model) Alias(alias string) *ModelVersion {
+	n, ok := m.Aliases[alias]
+	if !ok {
+		return nil
+	}
+	return m.Version(n)
+}
+
+// Latest is the highest version in each stage.
+func (m *Model) Latest() map[string]ModelVersion {
+	latest := map[string]ModelVersion{}
+	for _, v := range m.Versions {
+		if old, ok := latest[v.Stage]; !ok || v.Version > old.Version {
+			latest[v.Stage] = v
+		}
+	}
+	return latest
+}
+
+func (*Registry) Spec() Spec {
+	return Spec{Name: "registry", Format: 1, Topics: ledgerTopics, Indexed: true}
+}
+
+func (v *Registry) Open(r Reader) error            { v.r = r; return nil }
+func (*Registry) Flush(Writer) error               { return nil }
+func (*Registry) Apply(w Writer, in []Input) error { return modelDocs.apply(w, in) }
+
+// Model reads one registered model.
+func (v *Registry) Model(name string) (Model, bool, error) { return modelDocs.get(v.r, name) }
+
+// Count is the number of registered models.
+func (v *Registry) Count() (int64, error) { return modelDocs.number(v.r) }
+
+// Models pages through the registered models by name.
+func (v *Registry) Models(q PageQuery) (Page[Model], error) {
+	return pageJSON[Model](v.r, Table(modelDocs.table), false, q, nil)
+}
+
+// Version reads one version of a model.
+func (v *Registry) Version(name string, n int) (ModelVersion, bool, error) {
+	return v.pick(name, func(m *Model) *ModelVersion { return m.Version(n) })
+}
+
+// ByAlias reads the version an alias points at.
+func (v *Registry) ByAlias(name, alias string) (ModelVersion, bool, error) {
+	return v.pick(name, func(m *Model) *ModelVersion { return m.Alias(alias) })
+}
+
+func (v *Registry) pick(name string, of func(*Model) *ModelVersion) (ModelVersion, bool, error) {
+	m, ok, err := v.Model(name)
+	if err != nil || !ok {
+		return ModelVersion{}, false, err
+	}
+	if found := of(&m); found != nil {
+		return *found, true, nil
+	}
+	return ModelVersion{}, false, nil
+}
+
+// ByBlob finds the versions with these weights, by name and version.
+func (v *Registry) ByBlob(blob string) ([]ModelVersion, error) { return v.find(Table('b').Str(blob)) }
+
+// ByRun finds the versions a run made, by name and version.
+func (v *Registry) ByRun(run string) ([]ModelVersion, error) { return v.find(Table('r').Str(run)) }
+
+func (v *Registry) find(prefix Key) ([]ModelVersion, error) {
+	found := []ModelVersion{}
+	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+		if err != nil {
+			return nil, err
+		}
+		k := KeyParts{b: kv.Key[len(prefix):]}
+		name, n := k.Str(), int(k.U64())
+		if k.err != nil {
+			return nil, k.err
+		}
+		version, ok, err := v.Version(name, n)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			found = append(found, version)
+		}
+	}
+	return found, nil
+}
+
+// FoldModel folds what at admits of a "model/NAME" stream; false when that is nothing.
+func FoldModel(commits iter.Seq2[*streams.Committed, error], at At) (Model, bool, error) {
+	return modelDocs.foldStream(commits, at)
+}

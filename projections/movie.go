@@ -1,0 +1,256 @@
+package projections
+
+import (
+	"iter"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Catalogue is the films: what data sets list and what TMDB's details say, merged.
+//
+//	d id -> Movie                     c -> number of films
+//	i imdb id -> id                   t tmdb id -> id
+//	n title id -> id                  w word title id -> id              g genre title id -> id
+//
+// Titles, words and genres are folded: lower case, without accents, letters and digits only.
+type Catalogue struct{ r Reader }
+
+// NewCatalogue makes the view "catalogue".
+func NewCatalogue() *Catalogue { return &Catalogue{} }
+
+// Movie is one film. Its own fields are the merged ones: fetched details over what data sets list, and
+// of each the latest word. Nothing that a source leaves empty overwrites another's value.
+type Movie struct {
+	events.Movie
+	Datasets  []string      `json:"datasets,omitempty"`   // that list it, in order of first listing
+	Simulated bool          `json:"simulated,omitempty"`  // of the invented world, and of no real data set
+	Listed    *events.Movie `json:"listed,omitempty"`     // as data sets have it; only once details were fetched
+	Fetched   *events.Movie `json:"fetched,omitempty"`    // as TMDB has it
+	RawSHA256 string        `json:"raw_sha256,omitempty"` // blob with TMDB's raw answer
+	Stamp
+}
+
+// datasetSimulated is the data set name of films that do not exist.
+const datasetSimulated = "simulated"
+
+var movieDocs = docs[Movie]{
+	table: 'd', count: 'c',
+	id: func(in *Input) (string, bool) {
+		switch x := in.Event.Data.(type) {
+		case *events.MovieListed:
+			return events.CanonicalMovie(x.MovieID), true
+		case *events.MovieFetched:
+			return events.CanonicalMovie(x.MovieID), true
+		}
+		return "", false
+	},
+	fold: func(m *Movie, in *Input) {
+		switch x := in.Event.Data.(type) {
+		case *events.MovieListed:
+			listed := &m.Movie
+			if m.Fetched != nil {
+				listed = m.Listed
+			}
+			overlay(listed, &x.Movie)
+			if x.Dataset != "" && !slices.Contains(m.Datasets, x.Dataset) {
+				m.Datasets = append(m.Datasets, x.Dataset)
+			}
+		case *events.MovieFetched:
+			if m.Fetched == nil {
+				listed := m.Movie
+				m.Listed, m.Fetched = &listed, &events.Movie{}
+			}
+			overlay(m.Fetched, &x.Movie)
+			m.RawSHA256 = x.RawSHA256
+		}
+		if m.Fetched != nil {
+			m.Movie = *m.Listed
+			overlay(&m.Movie, m.Fetched)
+		}
+		m.Simulated = len(m.Datasets) == 1 && m.Datasets[0] == datasetSimulated && m.Fetched == nil
+	},
+	index: func(m *Movie) []Key {
+		words := titleWords(m.Title)
+		title := titleKey(words)
+		keys := []Key{Table('n').Str(title).Str(m.MovieID)}
+		if m.IMDbID != "" {
+			keys = append(keys, Table('i').Str(imdbKey(m.IMDbID)).Str(m.MovieID))
+		}
+		if m.TMDBID != "" {
+			keys = append(keys, Table('t').Str(m.TMDBID).Str(m.MovieID))
+		}
+		for _, w := range words {
+			keys = append(keys, Table('w').Str(w).Str(title).Str(m.MovieID))
+		}
+		for _, g := range m.Genres {
+			keys = append(keys, Table('g').Str(genreKey(g)).Str(title).Str(m.MovieID))
+		}
+		return keys
+	},
+	stamp: func(m *Movie) *Stamp { return &m.Stamp },
+}
+
+// overlay writes what over says onto m.
+func overlay(m, over *events.Movie) {
+	id := events.CanonicalMovie(over.MovieID)
+	m.MovieID = id
+	say(&m.Title, over.Title)
+	say(&m.Year, over.Year)
+	say(&m.IMDbID, over.IMDbID)
+	say(&m.TMDBID, over.TMDBID)
+	say(&m.Overview, over.Overview)
+	say(&m.Language, over.Language)
+	say(&m.RuntimeMinutes, over.RuntimeMinutes)
+	say(&m.ReleaseDate, over.ReleaseDate)
+	say(&m.PosterPath, over.PosterPath)
+	say(&m.Popularity, over.Popularity)
+	say(&m.VoteAverage, over.VoteAverage)
+	say(&m.VoteCount, over.VoteCount)
+	if len(over.Genres) > 0 {
+		m.Genres = slices.Clone(over.Genres)
+	}
+	if len(over.Keywords) > 0 {
+		m.Keywords = slices.Clone(over.Keywords)
+	}
+}
+
+func say[T comparable](to *T, value T) {
+	if value != *new(T) {
+		*to = value
+	}
+}
+
+// accents are the Latin letters whose accent a search leaves out, by the letters it leaves.
+var accents = func() map[rune]string {
+	m := map[rune]string{'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'đ': "d", 'ð': "d", 'þ': "th", 'ł': "l", 'ı': "i"}
+	for letter, accented := range map[string]string{
+		"a": "àáâãäåāăą", "c": "çćĉċč", "d": "ď", "e": "èéêëēĕėęě", "g": "ĝğġģ", "h": "ĥħ", "i": "ìíîïĩīĭį",
+		"j": "ĵ", "k": "ķ", "l": "ĺļľ", "n": "ñńņň", "o": "òóôõöōŏő", "r": "ŕŗř", "s": "śŝşšș", "t": "ţťŧț",
+		"u": "ùúûüũūŭůűų", "w": "ŵ", "y": "ýÿŷ", "z": "źżž",
+	} {
+		for _, r := range accented {
+			m[r] = letter
+		}
+	}
+	return m
+}()
+
+// titleWords are the folded words of a text, in its order. An apostrophe ends an elided article ("l'",
+// "d'", "qu'") and is left out of longer words, so that "Schindler's" is found as "schindlers".
+func titleWords(text string) []string {
+	const elidedLetters = 2
+	var b strings.Builder
+	letters := 0 // of the word so far
+	for _, r := range text {
+		r = unicode.ToLower(r)
+		switch {
+		case accents[r] != "":
+			b.WriteString(accents[r])
+			letters++
+		case unicode.IsLetter(r) || unicode.IsDigit(r):
+			b.WriteRune(r)
+			letters++
+		case unicode.IsMark(r), (r == '\'' || r == '’') && letters > elidedLetters:
+		default:
+			b.WriteByte(' ')
+			letters = 0
+		}
+	}
+	return strings.Fields(b.String())
+}
+
+// titleKeyBytes bounds titles in keys; beyond it order no longer matters.
+const titleKeyBytes = 96
+
+func titleKey(words []string) string {
+	t := strings.Join(words, " ")
+	return t[:min(len(t), titleKeyBytes)]
+}
+
+// genreKey folds a genre: "Sci-Fi" and "sci fi" are one.
+func genreKey(genre string) string { return strings.Join(titleWords(genre), " ") }
+
+// imdbKey is an IMDb id without its "tt" and leading zeros.
+func imdbKey(id string) string {
+	return events.CanonicalMovie(strings.TrimPrefix(id, "tt"))
+}
+
+func (*Catalogue) Spec() Spec {
+	return Spec{Name: "catalogue", Format: 1, Topics: ledgerTopics, Indexed: true}
+}
+
+func (c *Catalogue) Open(r Reader) error            { c.r = r; return nil }
+func (*Catalogue) Flush(Writer) error               { return nil }
+func (*Catalogue) Apply(w Writer, in []Input) error { return movieDocs.apply(w, in) }
+
+// Movie reads one film, under any spelling of its id.
+func (c *Catalogue) Movie(id string) (Movie, bool, error) {
+	return movieDocs.get(c.r, events.CanonicalMovie(id))
+}
+
+// Count is the number of films.
+func (c *Catalogue) Count() (int64, error) { return movieDocs.number(c.r) }
+
+// All yields every film, in byte order of id.
+func (c *Catalogue) All() iter.Seq2[Movie, error] { return movieDocs.all(c.r) }
+
+// ByIMDb finds a film by its IMDb id, with or without "tt" and leading zeros.
+func (c *Catalogue) ByIMDb(id string) (Movie, bool, error) {
+	return movieDocs.first(c.r, Table('i').Str(imdbKey(id)))
+}
+
+// ByTMDB finds a film by its TMDB id.
+func (c *Catalogue) ByTMDB(id string) (Movie, bool, error) {
+	return movieDocs.first(c.r, Table('t').Str(id))
+}
+
+// List pages through the films by title.
+func (c *Catalogue) List(q PageQuery) (Page[Movie], error) {
+	return movieDocs.page(c.r, Table('n'), false, q, nil)
+}
+
+// ByGenre pages through a genre's films by title.
+func (c *Catalogue) ByGenre(genre string, q PageQuery) (Page[Movie], error) {
+	return movieDocs.page(c.r, Table('g').Str(genreKey(genre)), false, q, nil)
+}
+
+// Search pages through the films in whose title every word of the text begins some word, whatever the
+// order, case and accents.
+func (c *Catalogue) Search(text string, q PageQuery) (Page[Movie], error) {
+	words := titleWords(text)
+	if len(words) == 0 {
+		return Page[Movie]{Items: []Movie{}}, fault.Field("q", "must hold a letter or a digit of the title")
+	}
+	// The longest word is the rarest as a rule: look through what it finds.
+	rare := slices.MaxFunc(words, func(a, b string) int { return len(a) - len(b) })
+	prefix := Key(append(Table('w'), rare...))
+	return page(c.r, prefix, false, q, func(kv KV) (Movie, bool, error) {
+		m, ok, err := movieDocs.load(c.r, kv)
+		if err != nil || !ok {
+			return m, false, err
+		}
+		// A title with several words that fit has as many entries: the first counts.
+		word, title := Parts(kv.Key).Str(), titleWords(m.Title)
+		for _, w := range title {
+			if strings.HasPrefix(w, rare) && w < word {
+				return m, false, nil
+			}
+		}
+		for _, want := range words {
+			if !slices.ContainsFunc(title, func(w string) bool { return strings.HasPrefix(w, want) }) {
+				return m, false, nil
+			}
+		}
+		return m, true, nil
+	})
+}
+
+// FoldMovie folds what at admits of a "movie/ID" stream; false when that is nothing.
+func FoldMovie(commits iter.Seq2[*streams.Committed, error], at At) (Movie, bool, error) {
+	return movieDocs.foldStream(commits, at)
+}

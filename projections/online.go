@@ -1,0 +1,161 @@
+package projections
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/ml/online"
+)
+
+// Online is the view that keeps what has to be at hand at once: the online model (what every person did,
+// which films go together, what is popular, learned from each interaction as it comes) and the state of
+// every film's features. It lives in memory; its rows are written at checkpoints.
+//
+//	u USER    a person's row of the model
+//	i ITEM    a film's row of the model
+//	f ITEM    the state of a film's features
+//
+// Both halves stand in one view because one of them, the model, knows which facts are repetitions.
+type Online struct {
+	mu    sync.RWMutex
+	m     *online.Model
+	films map[string]*features.State
+	dirty map[string]bool // films whose feature state changed since the last Flush
+}
+
+// NewOnline makes an empty online view.
+func NewOnline() *Online {
+	return &Online{m: online.New(), films: map[string]*features.State{}, dirty: map[string]bool{}}
+}
+
+func (v *Online) Spec() Spec {
+	return Spec{Name: "online", Format: 1, Topics: []string{events.UserEventsTopic}, Lazy: true}
+}
+
+// restoreRows bounds the users read before they are handed to the model, which takes them in parallel.
+const restoreRows = 1 << 16
+
+func (v *Online) Open(r Reader) error {
+	scan := func(table byte, batch int, take func(rows []online.Row) error) error {
+		var rows []online.Row
+		for kv, err := range r.Scan(Table(table), Table(table).End()) {
+			if err != nil {
+				return err
+			}
+			p := Parts(kv.Key)
+			rows = append(rows, online.Row{ID: p.Str(), Data: slices.Clone(kv.Value)})
+			if err := p.Err(); err != nil {
+				return err
+			}
+			if len(rows) == batch {
+				if err := take(rows); err != nil {
+					return err
+				}
+				rows = rows[:0]
+			}
+		}
+		return take(rows)
+	}
+	if err := scan('i', 0, v.m.RestoreItems); err != nil { // all at once: they name each other
+		return err
+	}
+	if err := scan('u', restoreRows, v.m.RestoreUsers); err != nil {
+		return err
+	}
+	if err := v.m.Check(); err != nil {
+		return err
+	}
+	v.m.ClearDirty()
+	return scan('f', restoreRows, func(rows []online.Row) error {
+		for _, row := range rows {
+			s, err := features.ParseState(row.Data)
+			if err != nil {
+				return err
+			}
+			v.films[row.ID] = s
+		}
+		return nil
+	})
+}
+
+func (v *Online) Apply(_ Writer, in []Input) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i := range in {
+		ev := in[i].Event
+		x, ok := ev.Data.(*events.Interaction)
+		if !ok {
+			continue
+		}
+		at := ev.Time.UnixMilli()
+		if !v.m.Add(x.UserID, x.MovieID, at, events.FactHash(ev.Source, ev.ID, x), online.NewSignal(online.KindOf(x.Kind), x.Rating)) {
+			continue // a repetition
+		}
+		film := v.films[x.MovieID]
+		if film == nil {
+			film = features.NewState(features.Movie)
+			at, _ := v.m.Lookup(x.MovieID)
+			v.films[v.m.ItemID(at)] = film // the model's own copy of the id
+		}
+		film.Add(features.Fact{TimeMillis: at, RecordedMillis: in[i].RecordedMillis, Other: x.UserID, Kind: x.Kind, Rating: x.Rating})
+		if !v.dirty[x.MovieID] {
+			at, _ := v.m.Lookup(x.MovieID)
+			v.dirty[v.m.ItemID(at)] = true
+		}
+	}
+	return nil
+}
+
+func (v *Online) Flush(w Writer) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	write := func(table byte, id string, row []byte) error {
+		if len(row) == 0 {
+			return w.Delete(Table(table).Str(id))
+		}
+		return w.Set(Table(table).Str(id), row)
+	}
+	var row []byte
+	for id := range v.m.DirtyUsers() {
+		row = v.m.EncodeUser(row[:0], id)
+		if err := write('u', id, row); err != nil {
+			return err
+		}
+	}
+	for id := range v.m.DirtyItems() {
+		row = v.m.EncodeItem(row[:0], id)
+		if err := write('i', id, row); err != nil {
+			return err
+		}
+	}
+	films := make([]string, 0, len(v.dirty))
+	for id := range v.dirty {
+		films = append(films, id)
+	}
+	slices.Sort(films)
+	for _, id := range films {
+		row = v.films[id].AppendTo(row[:0])
+		if err := write('f', id, row); err != nil {
+			return err
+		}
+	}
+	v.m.ClearDirty()
+	clear(v.dirty)
+	return nil
+}
+
+// Read calls f with the model at rest; f must not keep it.
+func (v *Online) Read(f func(m *online.Model)) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	f(v.m)
+}
+
+// Film calls f with the feature state of a film at rest, nil for one without facts; f must not keep it.
+func (v *Online) Film(id string, f func(s *features.State)) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	f(v.films[id])
+}

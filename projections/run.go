@@ -1,0 +1,214 @@
+package projections
+
+import (
+	"iter"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Runs is the experiments and their runs.
+//
+//	e id -> Experiment     N -> number of experiments     E name id -> id     a created id -> id
+//	r id -> Run            n -> number of runs            s start id -> id    x experiment start id -> id
+//	h run, metric, step, timestamp, value -> (nothing): every value ever logged; one logged twice is one
+type Runs struct{ r Reader }
+
+// NewRuns makes the view "runs".
+func NewRuns() *Runs { return &Runs{} }
+
+// Run is one training or evaluation.
+type Run struct {
+	RunID        string                   `json:"run_id"`
+	ExperimentID string                   `json:"experiment_id"`
+	Name         string                   `json:"name"`
+	Status       string                   `json:"status"` // RUNNING, FINISHED, FAILED or KILLED
+	Reason       string                   `json:"reason,omitempty"`
+	Actor        string                   `json:"actor,omitempty"` // who started it
+	StartMillis  int64                    `json:"start_millis,omitempty"`
+	EndMillis    int64                    `json:"end_millis,omitempty"`
+	Params       map[string]string        `json:"params,omitempty"`
+	Tags         map[string]string        `json:"tags,omitempty"`
+	Metrics      map[string]events.Metric `json:"metrics,omitempty"` // the latest value of each: highest step, then timestamp, then value
+	Artifacts    []Artifact               `json:"artifacts,omitempty"`
+	DatasetID    string                   `json:"dataset_id,omitempty"`
+	WorkflowRun  string                   `json:"workflow_run,omitempty"`
+	Stamp
+}
+
+// Artifact is a file a run made. A path logged again is replaced.
+type Artifact struct {
+	Path        string `json:"path"`
+	Blob        string `json:"blob"` // SHA-256
+	Bytes       int64  `json:"bytes"`
+	EventMillis int64  `json:"event_millis"`
+}
+
+// RunRunning is the status of a run that has not ended; the others come with events.RunEnded.
+const RunRunning = "RUNNING"
+
+var runDocs = docs[Run]{
+	table: 'r', count: 'n',
+	id: func(in *Input) (string, bool) {
+		switch x := in.Event.Data.(type) {
+		case *events.RunStarted:
+			return x.RunID, true
+		case *events.RunMetricsLogged:
+			return x.RunID, true
+		case *events.RunParamsLogged:
+			return x.RunID, true
+		case *events.RunTagsSet:
+			return x.RunID, true
+		case *events.RunArtifactLogged:
+			return x.RunID, true
+		case *events.RunEnded:
+			return x.RunID, true
+		}
+		return "", false
+	},
+	fold: func(r *Run, in *Input) {
+		millis := in.Event.Time.UnixMilli()
+		switch x := in.Event.Data.(type) {
+		case *events.RunStarted:
+			r.RunID, r.ExperimentID, r.Name = x.RunID, x.ExperimentID, x.Name
+			r.DatasetID, r.WorkflowRun, r.Actor = x.DatasetID, x.WorkflowRun, in.Event.Actor
+			r.Status, r.StartMillis = RunRunning, millis
+			r.Params, r.Tags = merged(r.Params, x.Params), merged(r.Tags, x.Tags)
+		case *events.RunMetricsLogged:
+			r.RunID = x.RunID
+			if r.Metrics == nil {
+				r.Metrics = map[string]events.Metric{}
+			}
+			for _, m := range x.Metrics {
+				if old, ok := r.Metrics[m.Key]; !ok || !supersedes(old, m) {
+					r.Metrics[m.Key] = m
+				}
+			}
+		case *events.RunParamsLogged:
+			r.RunID, r.Params = x.RunID, merged(r.Params, x.Params)
+		case *events.RunTagsSet:
+			r.RunID, r.Tags = x.RunID, merged(r.Tags, x.Tags)
+		case *events.RunArtifactLogged:
+			r.RunID = x.RunID
+			a := Artifact{x.Path, x.Blob, x.Bytes, millis}
+			if i := slices.IndexFunc(r.Artifacts, func(b Artifact) bool { return b.Path == a.Path }); i >= 0 {
+				r.Artifacts[i] = a
+			} else {
+				r.Artifacts = append(r.Artifacts, a)
+			}
+		case *events.RunEnded:
+			r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, x.Reason, millis
+		}
+	},
+	index: func(r *Run) []Key {
+		return []Key{
+			Table('x').Str(r.ExperimentID).Millis(r.StartMillis).Str(r.RunID),
+			Table('s').Millis(r.StartMillis).Str(r.RunID),
+		}
+	},
+	stamp: func(r *Run) *Stamp { return &r.Stamp },
+}
+
+func merged(into, from map[string]string) map[string]string {
+	if len(from) == 0 {
+		return into
+	}
+	if into == nil {
+		into = make(map[string]string, len(from))
+	}
+	maps.Copy(into, from)
+	return into
+}
+
+// supersedes says whether a metric's value a is later than b.
+func supersedes(a, b events.Metric) bool {
+	if a.Step != b.Step {
+		return a.Step > b.Step
+	}
+	if a.TimestampMillis != b.TimestampMillis {
+		return a.TimestampMillis > b.TimestampMillis
+	}
+	return a.Value > b.Value
+}
+
+func (*Runs) Spec() Spec {
+	return Spec{Name: "runs", Format: 1, Topics: ledgerTopics, Indexed: true}
+}
+
+func (v *Runs) Open(r Reader) error { v.r = r; return nil }
+func (*Runs) Flush(Writer) error    { return nil }
+
+func (*Runs) Apply(w Writer, in []Input) error {
+	for i := range in {
+		if err := experimentDocs.apply(w, in[i:i+1]); err != nil {
+			return err
+		}
+		if err := runDocs.apply(w, in[i:i+1]); err != nil {
+			return err
+		}
+		if in[i].Event == nil {
+			continue
+		}
+		if x, ok := in[i].Event.Data.(*events.RunMetricsLogged); ok {
+			for _, m := range x.Metrics {
+				if err := w.Set(metricKey(x.RunID, m), nil); err != nil {
+					return PoisonAt(&in[i], err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func metricKey(run string, m events.Metric) Key {
+	return Table('h').Str(run).Str(m.Key).Millis(m.Step).Millis(m.TimestampMillis).U64(floatOrder(m.Value))
+}
+
+// floatOrder maps a float to an integer of the same order; floatOf maps it back.
+func floatOrder(f float64) uint64 {
+	b := math.Float64bits(f)
+	if b>>63 == 1 {
+		return ^b
+	}
+	return b | 1<<63
+}
+
+func floatOf(n uint64) float64 {
+	if n>>63 == 1 {
+		return math.Float64frombits(n &^ (1 << 63))
+	}
+	return math.Float64frombits(^n)
+}
+
+// Run reads one run.
+func (v *Runs) Run(id string) (Run, bool, error) { return runDocs.get(v.r, id) }
+
+// Count is the number of runs.
+func (v *Runs) Count() (int64, error) { return runDocs.number(v.r) }
+
+// Runs pages through the runs of an experiment ("": of all), newest first.
+func (v *Runs) Runs(experimentID string, q PageQuery) (Page[Run], error) {
+	prefix := Table('s')
+	if experimentID != "" {
+		prefix = Table('x').Str(experimentID)
+	}
+	return runDocs.page(v.r, prefix, true, q, nil)
+}
+
+// MetricHistory pages through every value of a run's metric, by step, timestamp and value.
+func (v *Runs) MetricHistory(run, metric string, q PageQuery) (Page[events.Metric], error) {
+	return page(v.r, Table('h').Str(run).Str(metric), false, q, func(kv KV) (events.Metric, bool, error) {
+		p := Parts(kv.Key)
+		p.Str()
+		m := events.Metric{Key: p.Str(), Step: p.Millis(), TimestampMillis: p.Millis(), Value: floatOf(p.U64())}
+		return m, p.Err() == nil, p.Err()
+	})
+}
+
+// FoldRun folds what at admits of a "run/ID" stream; false when that is nothing.
+func FoldRun(commits iter.Seq2[*streams.Committed, error], at At) (Run, bool, error) {
+	return runDocs.foldStream(commits, at)
+}

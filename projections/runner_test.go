@@ -1,0 +1,347 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/local"
+)
+
+func testLog(t testing.TB) streams.Log {
+	t.Helper()
+	log, err := local.OpenMem(local.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	return log
+}
+
+func testStore(t testing.TB) *Store {
+	t.Helper()
+	s, err := OpenStore(t.TempDir(), StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// tally is a lazy view for the tests of the runner: it counts interactions by film, and chokes on a film
+// of the name "poison".
+type tally struct {
+	n     map[string]uint64
+	lazy  bool
+	fails bool
+}
+
+func (v *tally) Spec() Spec {
+	name := "tally"
+	if v.lazy {
+		name = "lazy-tally"
+	}
+	return Spec{Name: name, Format: 1, Topics: []string{events.UserEventsTopic}, Lazy: v.lazy, Indexed: !v.lazy}
+}
+
+func (v *tally) Open(r Reader) error {
+	v.n = map[string]uint64{}
+	for kv, err := range r.Scan(Table('n'), Table('n').End()) {
+		if err != nil {
+			return err
+		}
+		v.n[Parts(kv.Key).Str()] = Parts(append([]byte{0}, kv.Value...)).U64()
+	}
+	return nil
+}
+
+func (v *tally) Apply(w Writer, in []Input) error {
+	for i := range in {
+		x := in[i].Event.Data.(*events.Interaction)
+		if x.MovieID == "poison" {
+			return PoisonAt(&in[i], errors.New("this film cannot be counted"))
+		}
+		id := strings.Clone(x.MovieID)
+		if v.lazy {
+			v.n[id]++
+			continue
+		}
+		k := Table('n').Str(id)
+		var n uint64
+		if b, ok, err := w.Get(k); err != nil {
+			return err
+		} else if ok {
+			n = Parts(append([]byte{0}, b...)).U64()
+		}
+		if err := w.Set(k, Key{}.U64(n+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *tally) Flush(w Writer) error {
+	for id, n := range v.n {
+		if err := w.Set(Table('n').Str(id), Key{}.U64(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func publish(t testing.TB, log streams.Log, from, n int, movie func(i int) string) []streams.Record {
+	t.Helper()
+	var recs []streams.Record
+	for i := from; i < from+n; i++ {
+		at := time.UnixMilli(int64(i) * 1000).UTC()
+		user := fmt.Sprint(i % 50)
+		ev := events.Event{ID: fmt.Sprintf("e%d", i), Source: "/test", Time: at,
+			Data: &events.Interaction{UserID: user, MovieID: movie(i), Kind: "view", Timestamp: events.FormatTime(at)}}
+		rec, err := streams.FactRecord(user, &ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recs = append(recs, rec)
+	}
+	if err := log.Feed().Publish(context.Background(), events.UserEventsTopic, recs); err != nil {
+		t.Fatal(err)
+	}
+	return recs
+}
+
+func films(i int) string { return fmt.Sprint(i % 7) }
+
+var tallies = []Factory{
+	func() View { return &tally{} },
+	func() View { return &tally{lazy: true} },
+	func() View { return NewHistories() },
+	func() View { return NewOnline() },
+	func() View { return NewQuarantine() },
+	func() View { return NewAudit() }, // one that reads the ledger, where skips are decided
+}
+
+func running(t testing.TB, log streams.Log, store *Store) (*Runner, func()) {
+	t.Helper()
+	r, err := NewRunner(context.Background(), log, store, tallies...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	return r, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func wait(t testing.TB, r *Runner, recs []streams.Record, views ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for _, rec := range recs {
+		if err := r.Wait(ctx, rec.Position, views...); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func verified(t testing.TB, r *Runner) {
+	t.Helper()
+	reports, err := r.Verify(context.Background(), t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(reports) != len(tallies) {
+		t.Fatalf("%d reports for %d views", len(reports), len(tallies))
+	}
+	for _, rep := range reports {
+		if !rep.Equal {
+			t.Errorf("view %s differs from its replay: %s", rep.View, rep.Diff)
+		}
+		if rep.Pairs == 0 && rep.View != "quarantine" && rep.View != "audit" {
+			t.Errorf("view %s is empty", rep.View)
+		}
+	}
+}
+
+func TestRunnerFoldsLiveAndAfterRestart(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	r, stop := running(t, log, store)
+	wait(t, r, publish(t, log, 0, 1000, films))
+	stop()
+	r, stop = running(t, log, store)
+	defer stop()
+	wait(t, r, publish(t, log, 1000, 500, films))
+	verified(t, r)
+	if n := Of[*tally](r).n["3"]; Of[*tally](r).lazy && n == 0 {
+		t.Fatal("the lazy view has lost its state")
+	}
+	st, err := r.Status(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range st {
+		if s.Lag != 0 || s.Error != "" {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// A process that dies loses what lazy views had in memory and nothing else: the next one folds the tail again.
+func TestRunnerAfterCrash(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	r, err := NewRunner(context.Background(), log, store, tallies...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, log, 0, 300, films)
+	if _, err := r.round(context.Background()); err != nil { // folds, and is then forgotten without a checkpoint
+		t.Fatal(err)
+	}
+	publish(t, log, 300, 10, films)
+	r, stop := running(t, log, store)
+	defer stop()
+	wait(t, r, publish(t, log, 310, 1, films))
+	verified(t, r)
+}
+
+func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	r, stop := running(t, log, store)
+	defer stop()
+	wait(t, r, publish(t, log, 0, 100, films))
+	gen := r.slots[0].gen
+	if err := store.db.Set(genKey(gen, Table('n').Str("3")), Key{}.U64(99), nil); err != nil {
+		t.Fatal(err)
+	}
+	reports, err := r.Verify(context.Background(), t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rep := range reports {
+		if rep.Equal == (rep.View == "tally") {
+			t.Errorf("%+v", rep)
+		}
+	}
+	if err := r.Rebuild(context.Background(), "tally", nil); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, r, publish(t, log, 100, 10, films))
+	verified(t, r)
+}
+
+func TestRebuildBesideTheRunningOne(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	r, stop := running(t, log, store)
+	wait(t, r, publish(t, log, 0, 20_000, films))
+	for i, name := range []string{"tally", "lazy-tally", "online", "histories"} {
+		done := make(chan error, 1)
+		go func() { done <- r.Rebuild(context.Background(), name, func(_, _ int64) {}) }()
+		wait(t, r, publish(t, log, 20_000+i*100, 100, films))
+		if err := <-done; err != nil {
+			t.Fatal(name, err)
+		}
+	}
+	verified(t, r)
+	stop()
+	r, stop = running(t, log, store) // the store points at the new generations
+	defer stop()
+	verified(t, r)
+	if err := r.Rebuild(context.Background(), "nonsense", nil); !fault.Is(err, fault.Invalid) {
+		t.Fatal(err)
+	}
+}
+
+func TestPoisonHaltsUntilSkipped(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	r, stop := running(t, log, store)
+	wait(t, r, publish(t, log, 0, 100, films))
+	bad := publish(t, log, 100, 1, func(int) string { return "poison" })
+	after := publish(t, log, 101, 100, films)
+	wait(t, r, after, "online", "histories") // the others go on
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := r.Wait(ctx, bad[0].Position, "tally"); err == nil || !strings.Contains(err.Error(), "halted at "+bad[0].Position.String()) {
+		t.Fatal("no word of the halt:", err)
+	}
+	stop()
+	r, stop = running(t, log, store) // it halts again after a restart
+	if err := r.Wait(ctx, bad[0].Position, "lazy-tally"); err == nil {
+		t.Fatal("a restart passes over the poison")
+	}
+	for _, view := range []string{"tally", "lazy-tally"} {
+		_, err := log.Ledger().Append(ctx, streams.Commit{ID: "skip-" + view, Stream: "view/" + view, Expected: streams.AnyRevision,
+			Events: []events.Event{{ID: "skip-" + view, Source: "/test", Subject: "view/" + view, Time: time.Now(),
+				Data: &events.ViewEventSkipped{View: view, Position: bad[0].Position.String(), Reason: "test"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer stop()
+	for r.Wait(ctx, after[len(after)-1].Position) != nil { // until the skips are folded it says that the views are halted
+		if ctx.Err() != nil {
+			t.Fatal("the views do not go on")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	wait(t, r, bad)
+	wait(t, r, after)
+	verified(t, r)
+}
+
+func TestMalformedFactsOnlyReachTheQuarantine(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	r, stop := running(t, log, store)
+	defer stop()
+	recs := []streams.Record{{Key: []byte("1"), Value: []byte(`{"user_id":"1","movie_id":"2","interaction_type":"view","rating":77}`)}, {Value: []byte("\xff\x00 garbage")}}
+	if err := log.Feed().Publish(context.Background(), events.UserEventsTopic, recs); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, r, recs)
+	wait(t, r, publish(t, log, 0, 10, films))
+	verified(t, r)
+	for _, rep := range mustHashes(t, r) {
+		if rep.View == "quarantine" && rep.Pairs == 0 {
+			t.Fatal("the quarantine is empty")
+		}
+	}
+}
+
+func mustHashes(t testing.TB, r *Runner) []ViewReport {
+	t.Helper()
+	h, err := r.Hashes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// Views that are ahead of the log belong to another log, or the log has lost data.
+func TestViewsAheadOfTheLogAreRefused(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	r, stop := running(t, log, store)
+	wait(t, r, publish(t, log, 0, 100, films))
+	stop()
+	if _, err := NewRunner(context.Background(), testLog(t), store, tallies...); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "lost data") {
+		t.Fatal(err)
+	}
+}
+
+func TestViewOfANewerFormatIsRefused(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	if err := store.point("tally", viewMeta{Format: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewRunner(context.Background(), log, store, tallies...); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "newer program") {
+		t.Fatal(err)
+	}
+}

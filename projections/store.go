@@ -1,0 +1,319 @@
+package projections
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Keys of the store. A view's pairs stand under its generation's number; a rebuild folds into a new
+// generation, the swap is one write, and the old range is deleted.
+//
+//	f                  format of the store: "projectionist-views 1"
+//	n                  next generation, uint32 BE
+//	m NAME             JSON meta: generation and format of a view
+//	c GEN              JSON cursor: the cut the generation has folded
+//	g GEN KEY          a view's own pairs
+const (
+	storeFormat = "projectionist-views 1"
+	genPrefix   = 'g'
+)
+
+// Store keeps all views of one program in one Pebble database.
+type Store struct {
+	db   *pebble.DB
+	next uint32
+}
+
+type viewMeta struct {
+	Gen    uint32 `json:"gen"`
+	Format int    `json:"format"`
+}
+
+// StoreOptions tune a Store; the zero value is right.
+type StoreOptions struct {
+	FS         vfs.FS // default: the disk
+	CacheBytes int64  // block cache; default 64 MiB
+}
+
+// quiet drops Pebble's own chatter: errors come back from the calls that met them.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (quiet) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf("views store: "+format, args...))
+}
+
+// ErrDamaged is wrapped by the error of OpenStore when the store's own files do not fit together.
+var ErrDamaged = errors.New("the views are damaged")
+
+// OpenStore opens the store in dir, or makes it. A store of another program or of a newer format is
+// refused; a damaged one too, with the hint that deleting it loses nothing.
+func OpenStore(dir string, o StoreOptions) (*Store, error) {
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	cache := pebble.NewCache(o.CacheBytes)
+	defer cache.Unref()
+	opts := &pebble.Options{
+		Cache:                       cache,
+		FS:                          o.FS,
+		MemTableSize:                32 << 20, // bulk replays write in large batches
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       8, // replays are write bound; reads of a cold view can bear a few more files
+		L0StopWritesThreshold:       64,
+		FormatMajorVersion:          pebble.FormatNewest,
+		Logger:                      quiet{},
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+	}
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		return nil, &fault.Error{Code: fault.Corrupt, Message: "cannot open the views in " + dir, Err: err,
+			Hint: "views can be deleted at any time, they are folded again from the log: remove that folder and start again"}
+	}
+	s := &Store{db: db}
+	if err := s.check(dir); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) check(dir string) error {
+	v, ok, err := get(s.db, []byte{'f'})
+	if err != nil {
+		return err
+	}
+	if !ok {
+		it, err := s.db.NewIter(nil)
+		if err != nil {
+			return err
+		}
+		foreign := it.First()
+		if err := it.Close(); err != nil {
+			return err
+		}
+		if foreign {
+			return fault.New(fault.Corrupt, "%s holds a database of another program", dir).WithHint("choose another data folder")
+		}
+		return s.db.Set([]byte{'f'}, []byte(storeFormat), pebble.Sync)
+	}
+	if string(v) != storeFormat {
+		return fault.New(fault.Corrupt, "the views in %s have the format %q; this program knows %q", dir, v, storeFormat).
+			WithHint("run the newer program, or remove that folder: views are folded again from the log")
+	}
+	if v, ok, err = get(s.db, []byte{'n'}); err != nil {
+		return err
+	} else if ok && len(v) == 4 {
+		s.next = binary.BigEndian.Uint32(v)
+	}
+	return s.dropOrphans()
+}
+
+// dropOrphans deletes generations that no view points at: left by a rebuild that did not finish.
+func (s *Store) dropOrphans() error {
+	used := map[uint32]bool{}
+	err := scan(s.db, []byte{'m'}, []byte{'m' + 1}, false, func(_, v []byte) error {
+		var m viewMeta
+		if err := json.Unmarshal(v, &m); err != nil {
+			return err
+		}
+		used[m.Gen] = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for g := range s.next {
+		if !used[g] {
+			if err := s.drop(g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) drop(gen uint32) error {
+	lo := genKey(gen, nil)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: Key(lo).End()})
+	if err != nil {
+		return err
+	}
+	any := it.First()
+	if err := it.Close(); err != nil || !any {
+		return err
+	}
+	b := s.db.NewBatch()
+	defer b.Close()
+	if err := errors.Join(b.DeleteRange(lo, Key(lo).End(), nil), b.Delete(cursorKey(gen), nil)); err != nil {
+		return err
+	}
+	return s.db.Apply(b, pebble.NoSync)
+}
+
+// meta is what the store knows of a view; ok is false for a view it has never seen.
+func (s *Store) meta(name string) (m viewMeta, ok bool, err error) {
+	v, ok, err := get(s.db, append([]byte{'m'}, name...))
+	if err != nil || !ok {
+		return m, false, err
+	}
+	return m, true, json.Unmarshal(v, &m)
+}
+
+// newGeneration reserves a generation number.
+func (s *Store) newGeneration() (uint32, error) {
+	g := s.next
+	s.next++
+	return g, s.db.Set([]byte{'n'}, binary.BigEndian.AppendUint32(nil, s.next), pebble.NoSync)
+}
+
+// point makes gen the generation of the view, in one write.
+func (s *Store) point(name string, m viewMeta) error {
+	v, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return s.db.Set(append([]byte{'m'}, name...), v, pebble.Sync)
+}
+
+func (s *Store) cursor(gen uint32) (streams.Cut, error) {
+	v, ok, err := get(s.db, cursorKey(gen))
+	if err != nil || !ok {
+		return streams.Cut{}, err
+	}
+	return streams.ParseCut(string(v))
+}
+
+// Close flushes and closes the store.
+func (s *Store) Close() error {
+	return errors.Join(s.db.Flush(), s.db.Close())
+}
+
+// DiskBytes is the store's size on disk.
+func (s *Store) DiskBytes() int64 { return int64(s.db.Metrics().DiskSpaceUsage()) }
+
+func cursorKey(gen uint32) []byte { return binary.BigEndian.AppendUint32([]byte{'c'}, gen) }
+
+func genKey(gen uint32, key []byte) []byte {
+	k := make([]byte, 0, 5+len(key))
+	return append(binary.BigEndian.AppendUint32(append(k, genPrefix), gen), key...)
+}
+
+func get(r pebble.Reader, key []byte) ([]byte, bool, error) {
+	v, closer, err := r.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	v = append([]byte(nil), v...)
+	return v, true, closer.Close()
+}
+
+func scan(r pebble.Reader, lo, hi []byte, back bool, f func(k, v []byte) error) error {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
+	if err != nil {
+		return err
+	}
+	first, step := it.First, it.Next
+	if back {
+		first, step = it.Last, it.Prev
+	}
+	for ok := first(); ok; ok = step() {
+		v, err := it.ValueAndErr()
+		if err == nil {
+			err = f(it.Key(), v)
+		}
+		if err != nil {
+			it.Close()
+			return err
+		}
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+// space is one generation seen as a Reader.
+type space struct {
+	r   pebble.Reader
+	gen uint32
+}
+
+func (s space) Get(key []byte) ([]byte, bool, error) { return get(s.r, genKey(s.gen, key)) }
+
+func (s space) Scan(lo, hi []byte) iter.Seq2[KV, error]     { return s.scan(lo, hi, false) }
+func (s space) ScanBack(lo, hi []byte) iter.Seq2[KV, error] { return s.scan(lo, hi, true) }
+
+var errStop = errors.New("stop")
+
+func (s space) scan(lo, hi []byte, back bool) iter.Seq2[KV, error] {
+	return func(yield func(KV, error) bool) {
+		lower, upper := genKey(s.gen, lo), Key(genKey(s.gen, nil)).End()
+		if hi != nil {
+			upper = genKey(s.gen, hi)
+		}
+		err := scan(s.r, lower, upper, back, func(k, v []byte) error {
+			if !yield(KV{k[5:], v}, nil) {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil && err != errStop {
+			yield(KV{}, err)
+		}
+	}
+}
+
+// batch is a Writer into one generation. Reads see the committed state, or with an indexed batch also
+// its own writes.
+type batch struct {
+	space
+	b   *pebble.Batch
+	buf []byte
+}
+
+func (s *Store) newBatch(gen uint32, indexed bool) *batch {
+	if indexed {
+		b := s.db.NewIndexedBatch()
+		return &batch{space: space{b, gen}, b: b}
+	}
+	return &batch{space: space{s.db, gen}, b: s.db.NewBatch()}
+}
+
+func (b *batch) key(key []byte) []byte {
+	b.buf = binary.BigEndian.AppendUint32(append(b.buf[:0], genPrefix), b.gen)
+	b.buf = append(b.buf, key...)
+	return b.buf
+}
+
+func (b *batch) Set(key, value []byte) error { return b.b.Set(b.key(key), value, nil) }
+func (b *batch) Delete(key []byte) error     { return b.b.Delete(b.key(key), nil) }
+
+// commit writes the batch with the cursor it leads to: the whole of exactly-once.
+func (s *Store) commit(b *batch, cursor streams.Cut) error {
+	if err := b.b.Set(cursorKey(b.gen), []byte(cursor.String()), nil); err != nil {
+		return err
+	}
+	if err := s.db.Apply(b.b, pebble.NoSync); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "cannot write the views")
+	}
+	return b.b.Close()
+}
+
+// StoreDir is where a data folder keeps its views.
+func StoreDir(dir string) string { return filepath.Join(dir, "views") }

@@ -1,0 +1,184 @@
+package projections
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/projectionist/projectionist/streams"
+)
+
+// ViewReport is what verification found of one view.
+type ViewReport struct {
+	View   string `json:"view"`
+	Cut    string `json:"cut"`
+	Pairs  int64  `json:"pairs"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"` // of the live view's pairs in key order, lengths included
+	Equal  bool   `json:"equal"`
+	Diff   string `json:"diff,omitempty"` // the first difference
+}
+
+// Verify folds every view again from the log into a scratch folder, up to where the live one stands, and
+// compares the two byte for byte. The live views go on meanwhile.
+func (r *Runner) Verify(ctx context.Context, scratch string, progress func(done, total int64)) ([]ViewReport, error) {
+	if err := os.MkdirAll(scratch, 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(scratch, "verify-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+
+	r.mu.Lock()
+	if err := r.checkpoint(func(s *slot) bool { return s.dirty > 0 }); err != nil {
+		r.mu.Unlock()
+		return nil, err
+	}
+	live := r.store.db.NewSnapshot()
+	type at struct {
+		gen uint32
+		cut streams.Cut
+	}
+	stood := map[string]at{}
+	for _, s := range r.slots {
+		stood[s.spec.Name] = at{s.gen, s.cursor.Clone()}
+	}
+	r.mu.Unlock()
+	defer live.Close()
+
+	store, err := OpenStore(dir, StoreOptions{CacheBytes: 16 << 20})
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	again, err := NewRunner(ctx, r.log, store, r.factories...)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range again.slots {
+		s.until = stood[s.spec.Name].cut
+	}
+	if err := again.CatchUp(ctx, streams.Cut{}, progress); err != nil {
+		return nil, err
+	}
+	var reports []ViewReport
+	for _, s := range again.slots {
+		was := stood[s.spec.Name]
+		rep, err := compare(live, was.gen, store.db, s.gen)
+		if err != nil {
+			return nil, err
+		}
+		rep.View, rep.Cut = s.spec.Name, was.cut.String()
+		reports = append(reports, rep)
+	}
+	return reports, nil
+}
+
+// Hashes sums every view's pairs as they stand, with the cut each stands at.
+func (r *Runner) Hashes() ([]ViewReport, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.checkpoint(func(s *slot) bool { return s.dirty > 0 }); err != nil {
+		return nil, err
+	}
+	var reports []ViewReport
+	for _, s := range r.slots {
+		rep, err := compare(r.store.db, s.gen, r.store.db, s.gen)
+		if err != nil {
+			return nil, err
+		}
+		rep.View, rep.Cut = s.spec.Name, s.cursor.String()
+		reports = append(reports, rep)
+	}
+	return reports, nil
+}
+
+func compare(a pebble.Reader, genA uint32, b pebble.Reader, genB uint32) (ViewReport, error) {
+	var rep ViewReport
+	open := func(r pebble.Reader, gen uint32) (*pebble.Iterator, error) {
+		lo := genKey(gen, nil)
+		return r.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: Key(lo).End()})
+	}
+	x, err := open(a, genA)
+	if err != nil {
+		return rep, err
+	}
+	defer x.Close()
+	y, err := open(b, genB)
+	if err != nil {
+		return rep, err
+	}
+	defer y.Close()
+	sum := sha256.New()
+	okX, okY := x.First(), y.First()
+	for okX || okY {
+		if rep.Diff == "" {
+			rep.Diff = difference(x, okX, y, okY)
+		}
+		if okX {
+			v, err := x.ValueAndErr()
+			if err != nil {
+				return rep, err
+			}
+			k := x.Key()[5:]
+			var n [8]byte
+			binary.BigEndian.PutUint32(n[:4], uint32(len(k)))
+			binary.BigEndian.PutUint32(n[4:], uint32(len(v)))
+			sum.Write(n[:])
+			sum.Write(k)
+			sum.Write(v)
+			rep.Pairs++
+			rep.Bytes += int64(len(k) + len(v))
+		}
+		if rep.Diff != "" && !okX {
+			break
+		}
+		if okX {
+			okX = x.Next()
+		}
+		if okY {
+			okY = y.Next()
+		}
+	}
+	if err := x.Error(); err != nil {
+		return rep, err
+	}
+	if err := y.Error(); err != nil {
+		return rep, err
+	}
+	rep.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	rep.Equal = rep.Diff == ""
+	return rep, nil
+}
+
+func difference(x *pebble.Iterator, okX bool, y *pebble.Iterator, okY bool) string {
+	switch {
+	case !okX:
+		return fmt.Sprintf("only the rebuilt view has key %q", y.Key()[5:])
+	case !okY:
+		return fmt.Sprintf("only the live view has key %q", x.Key()[5:])
+	}
+	kx, ky := x.Key()[5:], y.Key()[5:]
+	if c := bytes.Compare(kx, ky); c < 0 {
+		return fmt.Sprintf("only the live view has key %q", kx)
+	} else if c > 0 {
+		return fmt.Sprintf("only the rebuilt view has key %q", ky)
+	}
+	vx, errX := x.ValueAndErr()
+	vy, errY := y.ValueAndErr()
+	if errX != nil || errY != nil {
+		return fmt.Sprintf("key %q cannot be read: %v %v", kx, errX, errY)
+	}
+	if !bytes.Equal(vx, vy) {
+		return fmt.Sprintf("key %q differs: live %d bytes, rebuilt %d bytes", kx, len(vx), len(vy))
+	}
+	return ""
+}

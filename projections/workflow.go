@@ -1,0 +1,238 @@
+package projections
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Workflows is the runs of workflows and their tasks.
+//
+//	d id -> WorkflowRun     c -> number of runs
+//	s requested id -> id    t state requested id -> id    w workflow requested id -> id
+//	a requested id -> id    only while the run has not ended
+type Workflows struct{ r Reader }
+
+// NewWorkflows makes the view "workflows".
+func NewWorkflows() *Workflows { return &Workflows{} }
+
+// States of workflow runs (queued, running, success, failed) and of tasks (all).
+const (
+	StateQueued         = "queued"
+	StateRunning        = "running"
+	StateSuccess        = "success"
+	StateFailed         = "failed"
+	StateUpForRetry     = "up_for_retry"
+	StateUpstreamFailed = "upstream_failed" // never started, since a task before it failed
+)
+
+// WorkflowRun is one run of a workflow. All times are event times; 0 is not yet.
+type WorkflowRun struct {
+	RunID           string            `json:"run_id"`
+	Workflow        string            `json:"workflow"`
+	RunType         string            `json:"run_type"`
+	Conf            map[string]string `json:"conf,omitempty"`
+	Note            string            `json:"note,omitempty"`
+	Actor           string            `json:"actor,omitempty"` // who asked for it
+	State           string            `json:"state"`
+	Reason          string            `json:"reason,omitempty"`
+	RequestedMillis int64             `json:"requested_millis"`
+	StartedMillis   int64             `json:"started_millis,omitempty"` // of the first task
+	EndedMillis     int64             `json:"ended_millis,omitempty"`
+	Tasks           []Task            `json:"tasks"` // that anything is known of, in that order
+	Stamp
+}
+
+// Task is one task of a run as its last try has it.
+type Task struct {
+	Task             string            `json:"task"`
+	State            string            `json:"state"`
+	Try              int               `json:"try"` // 0 before the first
+	Holder           string            `json:"holder,omitempty"`
+	LeaseUntilMillis int64             `json:"lease_until_millis,omitempty"` // while running
+	Checkpoint       string            `json:"checkpoint,omitempty"`         // blob from which the next try can go on
+	Output           map[string]string `json:"output,omitempty"`
+	Error            string            `json:"error,omitempty"`
+	RetryAtMillis    int64             `json:"retry_at_millis,omitempty"` // while up for retry
+	StartedMillis    int64             `json:"started_millis,omitempty"`
+	EndedMillis      int64             `json:"ended_millis,omitempty"`
+	Tries            []Try             `json:"tries,omitempty"`
+}
+
+// Try is one try of a task.
+type Try struct {
+	Try           int    `json:"try"`
+	Holder        string `json:"holder"`
+	State         string `json:"state"` // running, success or failed
+	Error         string `json:"error,omitempty"`
+	StartedMillis int64  `json:"started_millis"`
+	EndedMillis   int64  `json:"ended_millis,omitempty"`
+}
+
+var workflowDocs = docs[WorkflowRun]{
+	table: 'd', count: 'c',
+	id: func(in *Input) (string, bool) {
+		switch x := in.Event.Data.(type) {
+		case *events.WorkflowRunRequested:
+			return x.RunID, true
+		case *events.TaskStarted:
+			return x.RunID, true
+		case *events.TaskLeaseRenewed:
+			return x.RunID, true
+		case *events.TaskSucceeded:
+			return x.RunID, true
+		case *events.TaskFailed:
+			return x.RunID, true
+		case *events.WorkflowRunEnded:
+			return x.RunID, true
+		}
+		return "", false
+	},
+	fold: func(r *WorkflowRun, in *Input) {
+		millis := in.Event.Time.UnixMilli()
+		if r.State == "" {
+			r.State, r.Tasks = StateQueued, []Task{}
+		}
+		switch x := in.Event.Data.(type) {
+		case *events.WorkflowRunRequested:
+			r.RunID, r.Workflow, r.RunType, r.Conf, r.Note = x.RunID, x.Workflow, x.RunType, x.Conf, x.Note
+			r.Actor, r.RequestedMillis = in.Event.Actor, millis
+		case *events.TaskStarted:
+			r.RunID = x.RunID
+			if r.State == StateQueued {
+				r.State, r.StartedMillis = StateRunning, millis
+			}
+			r.task(x.Task).start(x, millis)
+		case *events.TaskLeaseRenewed:
+			r.RunID = x.RunID
+			t := r.task(x.Task)
+			t.Holder, t.LeaseUntilMillis = x.Holder, x.LeaseUntilMillis
+			say(&t.Checkpoint, x.Checkpoint)
+		case *events.TaskSucceeded:
+			r.RunID = x.RunID
+			t := r.task(x.Task)
+			t.end(x.Try, StateSuccess, "", millis)
+			t.Output = x.Output
+		case *events.TaskFailed:
+			r.RunID = x.RunID
+			t := r.task(x.Task)
+			t.end(x.Try, StateFailed, x.Error, millis)
+			if t.RetryAtMillis = x.RetryAtMillis; x.RetryAtMillis != 0 {
+				t.State = StateUpForRetry
+			} else if len(t.Tries) == 0 {
+				t.State = StateUpstreamFailed
+			}
+		case *events.WorkflowRunEnded:
+			r.RunID, r.State, r.Reason, r.EndedMillis = x.RunID, x.State, x.Reason, millis
+		}
+	},
+	index: func(r *WorkflowRun) []Key {
+		keys := []Key{
+			Table('s').Millis(r.RequestedMillis).Str(r.RunID),
+			Table('t').Str(r.State).Millis(r.RequestedMillis).Str(r.RunID),
+			Table('w').Str(r.Workflow).Millis(r.RequestedMillis).Str(r.RunID),
+		}
+		if !r.Ended() {
+			keys = append(keys, Table('a').Millis(r.RequestedMillis).Str(r.RunID))
+		}
+		return keys
+	},
+	stamp: func(r *WorkflowRun) *Stamp { return &r.Stamp },
+}
+
+// task is the task's entry, made if it is not there.
+func (r *WorkflowRun) task(name string) *Task {
+	if i := slices.IndexFunc(r.Tasks, func(t Task) bool { return t.Task == name }); i >= 0 {
+		return &r.Tasks[i]
+	}
+	r.Tasks = append(r.Tasks, Task{Task: name, State: StateQueued})
+	return &r.Tasks[len(r.Tasks)-1]
+}
+
+func (t *Task) start(x *events.TaskStarted, millis int64) {
+	t.State, t.Try, t.Holder, t.LeaseUntilMillis = StateRunning, x.Try, x.Holder, x.LeaseUntilMillis
+	t.Error, t.RetryAtMillis, t.EndedMillis = "", 0, 0
+	if t.StartedMillis == 0 {
+		t.StartedMillis = millis
+	}
+	t.Tries = append(t.Tries, Try{Try: x.Try, Holder: x.Holder, State: StateRunning, StartedMillis: millis})
+}
+
+// end closes a try, and with it the lease.
+func (t *Task) end(try int, state, message string, millis int64) {
+	t.State, t.Error, t.EndedMillis = state, message, millis
+	t.LeaseUntilMillis, t.RetryAtMillis = 0, 0
+	for i := range t.Tries {
+		if y := &t.Tries[i]; y.Try == try {
+			y.State, y.Error, y.EndedMillis = state, message, millis
+		}
+	}
+}
+
+// Ended says whether the run is over.
+func (r *WorkflowRun) Ended() bool { return r.State != StateQueued && r.State != StateRunning }
+
+// TaskOf is a task of the run by name. One of which no event speaks is queued while the run goes on,
+// and upstream_failed once the run has ended: the run says nothing of which tasks its workflow has.
+func (r *WorkflowRun) TaskOf(name string) Task {
+	for _, t := range r.Tasks {
+		if t.Task == name {
+			return t
+		}
+	}
+	state := StateQueued
+	if r.Ended() {
+		state = StateUpstreamFailed
+	}
+	return Task{Task: name, State: state}
+}
+
+func (*Workflows) Spec() Spec {
+	return Spec{Name: "workflows", Format: 1, Topics: ledgerTopics, Indexed: true}
+}
+
+func (v *Workflows) Open(r Reader) error            { v.r = r; return nil }
+func (*Workflows) Flush(Writer) error               { return nil }
+func (*Workflows) Apply(w Writer, in []Input) error { return workflowDocs.apply(w, in) }
+
+// Run reads one run.
+func (v *Workflows) Run(id string) (WorkflowRun, bool, error) { return workflowDocs.get(v.r, id) }
+
+// Count is the number of runs.
+func (v *Workflows) Count() (int64, error) { return workflowDocs.number(v.r) }
+
+// Runs pages through the runs of a workflow in a state ("": any), newest first.
+func (v *Workflows) Runs(workflow, state string, q PageQuery) (Page[WorkflowRun], error) {
+	switch {
+	case workflow != "":
+		return workflowDocs.page(v.r, Table('w').Str(workflow), true, q, func(r *WorkflowRun) bool { return state == "" || r.State == state })
+	case state != "":
+		return workflowDocs.page(v.r, Table('t').Str(state), true, q, nil)
+	}
+	return workflowDocs.page(v.r, Table('s'), true, q, nil)
+}
+
+// Active are the runs that have not ended, oldest first.
+func (v *Workflows) Active() ([]WorkflowRun, error) {
+	active := []WorkflowRun{}
+	for kv, err := range v.r.Scan(Table('a'), Table('a').End()) {
+		if err != nil {
+			return nil, err
+		}
+		run, ok, err := workflowDocs.load(v.r, kv)
+		if err != nil {
+			return nil, err
+		}
+		if ok && !run.Ended() { // it may have ended since the scan began
+			active = append(active, run)
+		}
+	}
+	return active, nil
+}
+
+// FoldWorkflowRun folds what at admits of a "workflow-run/ID" stream; false when that is nothing.
+func FoldWorkflowRun(commits iter.Seq2[*streams.Committed, error], at At) (WorkflowRun, bool, error) {
+	return workflowDocs.foldStream(commits, at)
+}
