@@ -226,7 +226,21 @@ func (s *Service) Ready() error {
 		return err
 	case ranker.Len() == 0:
 		return fault.New(fault.Unavailable, "the catalogue is empty").WithHint("import a data set: projectionist import PATH")
-	case deployed.Model == "":
+	case deployed.Model != "":
+		return nil
+	}
+	// Without a model the online counts rank alone. That is a service once a training run has had its
+	// chance, and its model was not good enough; before that, wait for it.
+	workflows := projections.Of[*projections.Workflows](s.views)
+	active, err := workflows.Active()
+	if err != nil {
+		return err
+	}
+	ended, err := workflows.Count()
+	if err != nil {
+		return err
+	}
+	if len(active) > 0 || ended == 0 {
 		return fault.New(fault.Unavailable, "no model is deployed yet").WithHint("a training run deploys one: projectionist workflows list")
 	}
 	return nil

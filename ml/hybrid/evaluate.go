@@ -44,54 +44,59 @@ func place(counts []float32, target int32, score func(i int) float32) int {
 	return rank
 }
 
-// replay goes through the samples from..to in time order, test-then-learn: before a sample that is liked
-// and new to its person is learned, the online model as it stands and the frozen factors of m score every
-// film. At most limit samples are scored, evenly over the range.
-func (in Input) replay(ctx context.Context, m *Model, from, to, limit int, score func(components)) error {
-	model := online.New()
-	learn := func(i int) {
-		s := in.Data.Samples[i]
-		model.Add(in.Data.Users[s.User], in.Data.Items[s.Item], s.Time, uint64(i), in.Signals[i])
-	}
-	for i := range from {
-		learn(i)
-	}
-	ranker := NewRanker(m, in.Data.Items, in.Content)
-	met := map[[2]int32]bool{}
-	for i := range from {
-		met[[2]int32{in.Data.Samples[i].User, in.Data.Samples[i].Item}] = true
-	}
-	liked := func(i int) bool {
-		s := in.Data.Samples[i]
-		return s.Weight > 0 && !met[[2]int32{s.User, s.Item}]
-	}
-	count := 0
-	seen := map[[2]int32]bool{}
-	for i := from; i < to; i++ {
-		key := [2]int32{in.Data.Samples[i].User, in.Data.Samples[i].Item}
-		if liked(i) && !seen[key] {
-			count++
+// likedWithin is how long after meeting a film a person has to like it, for the meeting to count as one
+// that a recommender should have foreseen: a view becomes a watch and a rating in one evening.
+const likedWithin = 24 * 60 * 60 * 1000
+
+// moments finds the samples of from..to at which a person meets a film for the first time, and likes it
+// then or within likedWithin.
+func (in Input) moments(from, to int) []int {
+	type pair struct{ user, item int32 }
+	met := map[pair]int{} // the first meeting
+	liked := map[int]bool{}
+	for i, s := range in.Data.Samples[:to] {
+		p := pair{s.User, s.Item}
+		first, again := met[p]
+		if !again {
+			first, met[p] = i, i
 		}
-		seen[key] = true
+		if first >= from && s.Weight > 0 && s.Time-in.Data.Samples[first].Time <= likedWithin {
+			liked[first] = true
+		}
 	}
-	every := max(1, (count+limit-1)/limit)
+	var moments []int
+	for i := from; i < to; i++ {
+		if liked[i] {
+			moments = append(moments, i)
+		}
+	}
+	return moments
+}
+
+// replay goes through the samples from..to in time order, test-then-learn: before a person meets a film
+// they are going to like, the online model as it stands and the frozen factors of m score every film. At
+// most limit such moments are scored, evenly over the range.
+func (in Input) replay(ctx context.Context, m *Model, from, to, limit int, score func(components)) error {
+	moments := in.moments(from, to)
+	every := max(1, (len(moments)+limit-1)/limit)
+	model := online.New()
+	ranker := NewRanker(m, in.Data.Items, in.Content)
 	s := &scratch{}
 	n := 0
-	for i := from; i < to; i++ {
-		sample := in.Data.Samples[i]
-		if liked(i) {
+	for i, sample := range in.Data.Samples[:to] {
+		user := in.Data.Users[sample.User]
+		if n < len(moments) && moments[n] == i {
 			if n%every == 0 {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				trained := ranker.components(model, in.Data.Users[sample.User], sample.Time, s)
+				trained := ranker.components(model, user, sample.Time, s)
 				score(components{target: sample.Item, trained: trained, als: s.als, counts: s.counts,
 					baseline: func(source online.Source) []float32 { return in.byFilm(model, ranker, sample, source, s) }})
 			}
 			n++
 		}
-		met[[2]int32{sample.User, sample.Item}] = true
-		learn(i)
+		model.Add(user, in.Data.Items[sample.Item], sample.Time, uint64(i), in.Signals[i])
 	}
 	return nil
 }
@@ -109,7 +114,7 @@ func (in Input) byFilm(m *online.Model, r *Ranker, sample ml.Sample, source onli
 
 // Report is an evaluation: metrics of the model and of the baselines on the same moments. The metrics
 // are hr@10, ndcg@10 and mrr over the full ranking of unseen films, one relevant film a moment, plus
-// coverage@10 and novelty@10 (bits) of the model's lists.
+// coverage@10 and novelty@10 (bits) of the model's lists. A moment is a person meeting a film they will like.
 type Report struct {
 	Moments   int                // scored
 	ALSWeight float32            // chosen on the part before the one judged

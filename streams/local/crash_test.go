@@ -35,6 +35,7 @@ func testRecord(key string, n int) streams.Record {
 // sequence a prefix.
 func TestCrash(t *testing.T) {
 	const writers, rounds = 6, 12
+	pad := make([]byte, groupBytes/2)
 	for round := range rounds {
 		rng := rand.New(rand.NewPCG(7, uint64(round)))
 		fs := vfs.NewCrashableMem()
@@ -75,7 +76,11 @@ func TestCrash(t *testing.T) {
 						sentFacts[w].Store(n + size)
 						var recs []streams.Record
 						for i := range size {
-							recs = append(recs, testRecord(strconv.Itoa(w), int(n+i)))
+							r := testRecord(strconv.Itoa(w), int(n+i))
+							if n%5 == 0 { // so large that it is cut into several requests
+								r.Headers = []streams.Header{{Key: "pad", Value: pad}}
+							}
+							recs = append(recs, r)
 						}
 						if err := l.Feed().Publish(context.Background(), events.UserEventsTopic, recs); err != nil {
 							t.Error(err)

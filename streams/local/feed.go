@@ -47,6 +47,7 @@ func (f feed) Publish(ctx context.Context, name string, recs []streams.Record) e
 		}
 		r := &request{topic: t, recs: recs[:n], bytes: bytes, done: make(chan struct{})}
 		recs = recs[n:]
+		r.more = len(recs) > 0
 		requests = append(requests, r)
 		if l.submit(r) {
 			if len(recs) == 0 {

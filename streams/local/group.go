@@ -25,7 +25,8 @@ import (
 //
 // Batches reach the WAL in the order in which leaders lead, and a synced WAL is synced up to that
 // batch, across its files too (Pebble syncs and closes a file before it writes the next). So a group
-// may raise the watermarks over earlier groups' records that it finds below its own.
+// may raise the watermarks over earlier groups' records that it finds below its own. For the same
+// reason a large publish, cut into many requests, needs one sync at its end and not one for each.
 
 // writer is the state of the leader. Only queueMu's fields and syncing are shared.
 type writer struct {
@@ -34,9 +35,13 @@ type writer struct {
 	leading bool
 	syncing atomic.Int32 // groups whose fsync is waited for
 
-	lastMillis int64 // recorded time of the last record of any partition
-	heads      map[string]streams.Revision
-	ids        map[string]commitEntry // of the group being filled
+	lastMillis   int64    // recorded time of the last record of any partition
+	carried      []*group // unsynced; a group that syncs follows
+	carriedBytes int
+	heads        map[string]streams.Revision
+	ids          map[string]commitEntry // of the group being filled
+	producers    producers              // door_append.go
+	nextProducer int64
 }
 
 const (
@@ -44,11 +49,13 @@ const (
 	groupBytes = 256 << 10
 	// groupRequests bounds it for many small commits.
 	groupRequests = 1024
+	// carriedBytesMax bounds what a large publish has applied and not yet synced.
+	carriedBytesMax = 4 << 20
 	// headsMax bounds the cache of streams' heads; when it is full it starts anew.
 	headsMax = 100_000
 )
 
-// request is one commit, or some records of one topic.
+// request is one commit, some records of one topic, or what fill adds.
 type request struct {
 	commit *streams.Commit
 	rec    *streams.Record // the commit's, or nil
@@ -56,6 +63,9 @@ type request struct {
 	topic *topic // of recs
 	recs  []streams.Record
 
+	fill func(*group) error // by the leader; adds all or, on an error, nothing
+
+	more    bool // the same caller's next request follows at once, so this one may go without a sync of its own
 	bytes   int
 	receipt streams.Receipt
 	judged  bool // answered from what stands in the ledger: by a conflict or as a duplicate
@@ -68,7 +78,10 @@ type group struct {
 	batch    *pebble.Batch
 	ends     []end
 	records  int
-	barrier  int64 // the ledger's next offset when a request was judged by it; else 0
+	barrier  int64    // the ledger's next offset when a request was judged by it; else 0
+	syncing  bool     // applied, to be waited for
+	unsynced bool     // applied without a sync
+	carried  []*group // unsynced groups before this one: its sync is theirs
 }
 
 type end struct {
@@ -95,6 +108,12 @@ func (l *Log) lead() {
 	}
 	g := &group{requests: l.take()}
 	err := l.write(g)
+	if err == nil && g.unsynced {
+		l.carried = append(l.carried, g)
+		l.pass()
+		return
+	}
+	g.carried, l.carried, l.carriedBytes = l.carried, nil, 0
 	l.pass()
 	l.finish(g, err)
 }
@@ -135,7 +154,7 @@ func (l *Log) write(g *group) (err error) {
 		for _, r := range g.requests {
 			r.err = err
 		}
-		return nil
+		return err
 	}
 	// Pebble panics where its WAL has failed.
 	defer func() {
@@ -144,60 +163,92 @@ func (l *Log) write(g *group) (err error) {
 			l.fail(err)
 		}
 	}()
-	bytes := 0
+	bytes, more := 0, true
 	for _, r := range g.requests {
 		bytes += r.bytes
+		more = more && r.more
 	}
+	g.batch = l.db.NewBatchWithSize(bytes+64*len(g.requests), pebble.WithMaxRetainedSizeBytes(2*groupBytes))
 	if err := l.guard.admit(int64(bytes)); err != nil {
 		l.stats.refused.Add(uint64(len(g.requests)))
 		for _, r := range g.requests {
 			r.err = err
 		}
-		return nil
+	} else {
+		l.fill(g)
 	}
+	empty := g.batch.Empty()
+	if empty {
+		if len(l.carried) == 0 {
+			return nil
+		}
+		if err := g.batch.LogData(nil, nil); err != nil { // no record, but a sync for those carried
+			return err
+		}
+	}
+	l.stats.bytes.Add(uint64(g.batch.Len()))
+	if g.unsynced = more && !empty && l.carriedBytes+bytes <= carriedBytesMax; g.unsynced {
+		l.carriedBytes += bytes
+		err = l.db.Apply(g.batch, pebble.NoSync)
+	} else {
+		err = l.db.ApplyNoSyncWait(g.batch, pebble.Sync)
+	}
+	if err != nil {
+		l.fail(err)
+		return err
+	}
+	if !g.unsynced {
+		g.syncing = true
+		l.syncing.Add(1)
+	}
+	return nil
+}
+
+// fill judges the group's requests and fills its batch.
+func (l *Log) fill(g *group) {
 	l.lastMillis = max(l.lastMillis, l.opts.Now().UnixMilli())
 	if len(l.heads) > headsMax {
 		clear(l.heads)
 	}
-	g.batch = l.db.NewBatchWithSize(bytes+64*len(g.requests), pebble.WithMaxRetainedSizeBytes(2*groupBytes))
 	for _, r := range g.requests {
-		if r.commit != nil {
+		switch {
+		case r.commit != nil:
 			r.err = l.fillCommit(g, r)
-		} else {
+		case r.fill != nil:
+			r.err = r.fill(g)
+		default:
 			r.err = l.fillFacts(g, r)
 		}
 	}
 	clear(l.ids)
-	if g.batch.Empty() {
-		return nil
-	}
-	l.stats.bytes.Add(uint64(g.batch.Len()))
-	if err := l.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
-		l.fail(err)
-		return err
-	}
-	l.syncing.Add(1)
-	return nil
 }
 
-// finish waits until the group is durable, raises the watermarks and answers.
+// finish waits until the group is durable, and those it carries with it, and answers them.
 func (l *Log) finish(g *group, err error) {
-	if err == nil && g.batch != nil && len(g.ends) > 0 {
+	if g.syncing {
 		err = g.batch.SyncWait()
 		l.syncing.Add(-1)
 		if err != nil {
 			l.fail(err)
 		} else {
-			for _, e := range g.ends {
-				e.p.raise(e.next)
-			}
 			l.stats.groups.Add(1)
-			if n := uint64(g.records); n > l.stats.recordsMax.Load() {
-				l.stats.recordsMax.Store(n) // two leaders may race; the figure is for people
-			}
 		}
 	}
-	if err == nil && g.batch != nil {
+	for _, c := range g.carried {
+		l.answer(c, err)
+	}
+	l.answer(g, err)
+}
+
+// answer raises the watermarks for a group that is durable, or else has failed, and answers.
+func (l *Log) answer(g *group, err error) {
+	if err == nil {
+		for _, e := range g.ends {
+			e.p.raise(e.next)
+		}
+		if n := uint64(g.records); n > l.stats.recordsMax.Load() {
+			l.stats.recordsMax.Store(n) // two leaders may race; the figure is for people
+		}
 		g.batch.Close() // back to Pebble's pool
 	}
 	// What a conflict or duplicate was judged by must be durable, and visible to the caller, first.
@@ -305,13 +356,7 @@ func (l *Log) fillRecord(g *group, p *partition, revision streams.Revision, rec 
 	rec.Recorded = time.UnixMilli(l.lastMillis).UTC()
 	p.next++
 	g.records++
-	for i := range g.ends {
-		if g.ends[i].p == p {
-			g.ends[i].next = p.next
-			return nil
-		}
-	}
-	g.ends = append(g.ends, end{p, p.next})
+	g.extend(p)
 	return nil
 }
 

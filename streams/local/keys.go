@@ -42,12 +42,8 @@ func parseRecordKey(b []byte) (topic, partition uint32, offset int64, ok bool) {
 	return binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[5:]), int64(binary.BigEndian.Uint64(b[9:])), true
 }
 
-// recordSpanEnd is the key after all keys of k's partition, or nil when k is no record's key. It cuts
-// tables between partitions.
+// recordSpanEnd is the key after all keys of a record's partition.
 func recordSpanEnd(k []byte) []byte {
-	if len(k) < 9 || k[0] != prefixRecord {
-		return nil
-	}
 	end := make([]byte, 9)
 	copy(end, k)
 	for i := 8; i >= 0; i-- {
@@ -56,6 +52,18 @@ func recordSpanEnd(k []byte) []byte {
 		}
 	}
 	return end
+}
+
+// tableEnd is the key at which a table that holds k ends at the latest, nil for anywhere: tables are
+// cut between partitions.
+func tableEnd(k []byte) []byte {
+	switch {
+	case len(k) == 0 || k[0] < prefixRecord:
+		return []byte{prefixRecord}
+	case k[0] == prefixRecord && len(k) >= 9:
+		return recordSpanEnd(k)
+	}
+	return nil
 }
 
 func streamKey(stream string, last streams.Revision) []byte {

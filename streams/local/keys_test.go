@@ -7,6 +7,25 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
+func TestTableEnd(t *testing.T) {
+	key := func(topic, part uint32, offset int64) []byte {
+		k := make([]byte, recordKeyBytes)
+		recordKey(k, topic, part, offset)
+		return k
+	}
+	if end := tableEnd(key(2, 0xffffffff, 7)); !bytes.Equal(end, key(3, 0, 0)[:9]) {
+		t.Errorf("a partition's tables end at %x", end)
+	}
+	for _, k := range [][]byte{nil, commitKey("c"), topicKey("t")} {
+		if end := tableEnd(k); bytes.Compare(k, end) >= 0 || bytes.Compare(end, key(0, 0, 0)) > 0 {
+			t.Errorf("the table of %x ends at %x; want before the records", k, end)
+		}
+	}
+	if end := tableEnd(streamKey("s", 1)); end != nil {
+		t.Errorf("the index's tables end at %x", end)
+	}
+}
+
 func FuzzRecordKey(f *testing.F) {
 	f.Add(uint32(1), uint32(2), int64(3), []byte("r"))
 	f.Add(uint32(0xffffffff), uint32(0xffffffff), int64(1<<62), bytes.Repeat([]byte{'r'}, recordKeyBytes))

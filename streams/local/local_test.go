@@ -201,6 +201,32 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// TestDiskFullWithinPublish: the disk fills between the parts of a large publish. It is refused, and
+// the part that was taken is durable and seen.
+func TestDiskFullWithinPublish(t *testing.T) {
+	fsys := vfs.NewCrashableMem()
+	disk := &smallDisk{FS: fsys}
+	disk.free.Store(1000 << 20)
+	var l *Log
+	l = mustOpen(t, "log", Options{FS: disk, ReserveBytes: 100 << 20, Now: func() time.Time {
+		disk.free.Store(0) // the leader asks for the time after the guard has let the first part pass
+		l.guard.sampled = time.Time{}
+		return time.UnixMilli(1)
+	}})
+	recs := make([]streams.Record, 4)
+	for i := range recs {
+		recs[i] = streams.Record{Key: []byte("k"), Value: make([]byte, groupBytes*2/3)}
+	}
+	wantError(t, l.Feed().Publish(context.Background(), driftTP.Topic, recs), fault.Unavailable, "disk full")
+	if head, err := l.Feed().Head(context.Background(), driftTP, time.Time{}); err != nil || head != 1 {
+		t.Fatalf("head %d, %v; want 1", head, err)
+	}
+	crashed := mustOpen(t, "log", Options{FS: fsys.CrashClone(vfs.CrashCloneCfg{})})
+	if head, err := crashed.Feed().Head(context.Background(), driftTP, time.Time{}); err != nil || head != 1 {
+		t.Fatalf("head %d, %v after a crash; want 1", head, err)
+	}
+}
+
 // TestRealDiskUsage: on a real disk the guard knows the free space.
 func TestRealDiskUsage(t *testing.T) {
 	l := mustOpen(t, t.TempDir(), Options{ReserveBytes: 1 << 60})
@@ -557,6 +583,50 @@ func TestCheckpoint(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+}
+
+// TestCommitIDOfAnotherStream: an id is not taken for a duplicate of what it is not.
+func TestCommitIDOfAnotherStream(t *testing.T) {
+	l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+	mustAppend(t, l, "a", "model/als")
+	_, err := l.Ledger().Append(context.Background(), testCommit("a", "model/other", streams.NoStream, 1))
+	wantError(t, err, fault.Invalid, "model/als", "commit_id")
+}
+
+// TestTablesEndBetweenPartitions: a memtable with a bit of everything is flushed to tables that each
+// hold records of one partition only, so that compactions can move instead of rewrite them.
+func TestTablesEndBetweenPartitions(t *testing.T) {
+	l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+	var recs []streams.Record
+	for i := range 100 {
+		mustAppend(t, l, fmt.Sprint("c", i), "s")
+		recs = append(recs, testRecord(fmt.Sprint(i), i))
+	}
+	if err := l.Feed().Publish(context.Background(), events.UserEventsTopic, recs); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	levels, err := l.db.SSTables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables := 0
+	for _, level := range levels {
+		for _, table := range level {
+			low, high := table.Smallest.UserKey, table.Largest.UserKey
+			if low[0] == prefixRecord || high[0] == prefixRecord {
+				tables++
+				if len(low) != recordKeyBytes || len(high) != recordKeyBytes || string(low[:9]) != string(high[:9]) {
+					t.Errorf("a table goes from %x to %x", low, high)
+				}
+			}
+		}
+	}
+	if tables != 4 {
+		t.Errorf("%d tables of records; want one for each of the 4 partitions", tables)
+	}
 }
 
 func TestStats(t *testing.T) {

@@ -123,15 +123,15 @@ func (l *Log) pebbleOptions() *pebble.Options {
 	for i := range o.Levels {
 		o.Levels[i] = pebble.LevelOptions{
 			BlockSize: 32 << 10, // scans; a single record costs one block
-			Compression: func() *block.CompressionProfile {
-				return block.SnappyCompression
-			},
+			// Measured on imports: the processor time of none (what it costs is saved in writing), a
+			// third of its disk, and scans as fast; MinLZ was no better.
+			Compression: func() *block.CompressionProfile { return block.SnappyCompression },
 			// A new commit's id is looked up and not found: the filter answers that without a read.
 			FilterPolicy: bloom.FilterPolicy(10),
 		}
 	}
 	o.Experimental.SpanPolicyFunc = func(start []byte) (pebble.SpanPolicy, []byte, error) {
-		return pebble.SpanPolicy{}, recordSpanEnd(start), nil
+		return pebble.SpanPolicy{}, tableEnd(start), nil
 	}
 	return o
 }

@@ -1,0 +1,196 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// The two times of a question, which are never mixed:
+//
+//	as_of=TIME       event time: what had happened by then
+//	known_at=TIME    recorded time: what the log had taken by then
+//	known_at=POSITION, such as user-events/0@12: what the log had taken when it took that record, the
+//	                 record included; a whole number below 1,000,000,000 is an offset of the ledger
+//	known_at=CUT, such as mlops-events/0:7,user-events/0:12: exactly that part of the log
+//
+// TIME is RFC 3339, a date (its first instant, UTC), or Unix seconds or milliseconds.
+const (
+	asOfParam    = "as_of"
+	knownAtParam = "known_at"
+)
+
+const (
+	secondsMax = 100_000_000_000 // from here on a number counts milliseconds: seconds would be past the year 5000
+	offsetMax  = 1_000_000_000   // of the ledger; as a time it would be 2001, before any log of this program
+)
+
+// moment is what a question is asked as of.
+type moment struct {
+	at          projections.At
+	eventMillis int64 // as_of, 0 when not given
+	knownMillis int64 // the recorded time known_at stands for, 0 when not given
+}
+
+func (m *moment) given() bool { return m.eventMillis != 0 || m.knownMillis != 0 }
+
+// millis is the instant that windows and decay look back from.
+func (m *moment) millis(now int64) int64 {
+	switch {
+	case m.eventMillis != 0:
+		return m.eventMillis
+	case m.knownMillis != 0:
+		return m.knownMillis
+	}
+	return now
+}
+
+// moment reads as_of and known_at.
+func (s *Server) moment(ctx context.Context, q *query) (moment, error) {
+	if err := q.err(); err != nil {
+		return moment{}, err
+	}
+	return s.momentOf(ctx, q.str(asOfParam), q.str(knownAtParam))
+}
+
+func (s *Server) momentOf(ctx context.Context, asOf, knownAt string) (m moment, err error) {
+	if asOf != "" {
+		if m.eventMillis, err = parseTime(asOf); err != nil {
+			return m, fault.Field(asOfParam, "%v", err)
+		}
+		m.at.EventMillis = m.eventMillis
+	}
+	if knownAt != "" {
+		m.at.RecordedMillis, m.at.Cut, err = s.knownAt(ctx, knownAt)
+		if err != nil {
+			return m, err
+		}
+		if m.knownMillis = m.at.RecordedMillis; m.at.Cut != nil {
+			m.knownMillis, err = s.recordedMillis(ctx, m.at.Cut)
+		}
+	}
+	return m, err
+}
+
+// knownAt is a time, or the cut that a position or cut stands for.
+func (s *Server) knownAt(ctx context.Context, v string) (millis int64, cut streams.Cut, err error) {
+	if n, err := strconv.ParseInt(v, 10, 64); err == nil && n >= 0 && n < offsetMax {
+		v = streams.Position{TP: streams.TP{Topic: events.LedgerTopic}, Offset: n}.String()
+	}
+	switch {
+	case strings.ContainsRune(v, '@'):
+		p, err := streams.ParsePosition(v)
+		if err != nil {
+			return 0, nil, fault.Field(knownAtParam, "%v", err)
+		}
+		cut, err = s.cutAt(ctx, p)
+		return 0, cut, err
+	case strings.ContainsRune(v, '/'):
+		if cut, err = streams.ParseCut(v); err != nil {
+			return 0, nil, fault.Field(knownAtParam, "%v", err)
+		}
+		head, err := projections.HeadCut(ctx, s.Log, time.Time{})
+		if err != nil {
+			return 0, nil, err
+		}
+		for _, tp := range cut.Partitions() {
+			if next, ok := head[tp]; !ok || cut[tp] > next {
+				return 0, nil, fault.Field(knownAtParam, "%s:%d is beyond the log, which ends at %d", tp, cut[tp], next)
+			}
+		}
+		return 0, cut, nil
+	}
+	if millis, err = parseTime(v); err != nil {
+		return 0, nil, fault.Field(knownAtParam, "%v", err).
+			WithHint("or give a position such as user-events/0@12, or a cut such as mlops-events/0:7")
+	}
+	return millis, nil, nil
+}
+
+// cutAt is the log as it was when it took the record at p, with that record.
+func (s *Server) cutAt(ctx context.Context, p streams.Position) (streams.Cut, error) {
+	recorded, err := s.recordedAt(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	cut, err := projections.HeadCut(ctx, s.Log, recorded)
+	if err == nil {
+		cut[p.TP] = p.Offset + 1 // and none that came after it within its millisecond
+	}
+	return cut, err
+}
+
+func (s *Server) recordedAt(ctx context.Context, p streams.Position) (time.Time, error) {
+	if known(p.TP) {
+		for rec, err := range s.Log.Feed().Read(ctx, p.TP, p.Offset) {
+			if err != nil {
+				return time.Time{}, err
+			}
+			if rec.Offset == p.Offset {
+				return rec.Recorded, nil
+			}
+			break
+		}
+	}
+	return time.Time{}, fault.Field(knownAtParam, "the log has no record at %s", p)
+}
+
+// recordedMillis is the recorded time of the newest record in a cut.
+func (s *Server) recordedMillis(ctx context.Context, cut streams.Cut) (int64, error) {
+	newest := int64(events.TimeMillisMin + 1) // of an empty cut: before everything
+	for _, tp := range cut.Partitions() {
+		if cut[tp] == 0 {
+			continue
+		}
+		for rec, err := range s.Log.Feed().Read(ctx, tp, cut[tp]-1) {
+			if err != nil {
+				return 0, err
+			}
+			newest = max(newest, rec.Recorded.UnixMilli())
+			break
+		}
+	}
+	return newest, nil
+}
+
+// cut is what of the log the moment knows.
+func (m *moment) cut(ctx context.Context, log streams.Log) (streams.Cut, error) {
+	if m.at.Cut != nil {
+		return m.at.Cut, nil
+	}
+	var until time.Time
+	if m.at.RecordedMillis != 0 {
+		until = time.UnixMilli(m.at.RecordedMillis)
+	}
+	return projections.HeadCut(ctx, log, until)
+}
+
+// parseTime reads a time into Unix milliseconds. The first instant of 1970 becomes the millisecond
+// after it, as 0 stands for none.
+func parseTime(v string) (int64, error) {
+	bad := fmt.Errorf("is %q; want a time such as 2024-01-15T10:30:00Z, a date, or Unix seconds or milliseconds", short(v))
+	var ms int64
+	if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+		if ms = n; n < secondsMax {
+			ms = n * 1000
+		}
+		if n < 0 {
+			return 0, bad
+		}
+	} else if day, err := time.Parse(time.DateOnly, v); err == nil {
+		ms = day.UnixMilli()
+	} else if ms, err = events.TimeMillis(strings.Replace(v, " ", "+", 1)); err != nil { // a + of an offset, read as a space
+		return 0, bad
+	}
+	if ms < events.TimeMillisMin || ms >= events.TimeMillisEnd {
+		return 0, fmt.Errorf("%s is outside 1970 to 2100", short(v))
+	}
+	return max(ms, 1), nil
+}

@@ -1,0 +1,318 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/recommend"
+	"github.com/projectionist/projectionist/projections"
+)
+
+const (
+	kDefault = 10
+	// anonymous stands in the log for a request without a person.
+	anonymous = "anonymous"
+)
+
+func (s *Server) recommendationRoutes() {
+	s.route("GET /{$}", s.baseline, "online", "catalogue")
+	s.route("GET /api/v1/recommendations", s.recommendations, "online", "catalogue", "deployments")
+	s.route("POST /api/v1/recommendations", s.postRecommendations)
+	s.route("GET /api/v1/recommendations/{request}", s.recommendation, "served")
+	s.route("GET /api/v1/users/{user}/recommendations", s.userRecommendations, "served")
+}
+
+// baseline is what everyone gets without a model: the films with the most interactions.
+func (s *Server) baseline(w http.ResponseWriter, r *http.Request) error {
+	q := queryOf(r, "k")
+	k := int(q.number("k", kDefault, 1, recommend.KMax))
+	if err := q.err(); err != nil {
+		return err
+	}
+	items, err := s.Recommend.Popular(k)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, struct {
+		Strategy string           `json:"strategy"`
+		Items    []recommend.Item `json:"items"`
+	}{"popularity", items})
+}
+
+// wanted is a request for recommendations.
+type wanted struct {
+	UserID  id     `json:"user_id"`
+	K       *int64 `json:"k"`
+	Explain bool   `json:"explain"`
+	After   string `json:"after"`
+	AsOf    string `json:"as_of"`
+	KnownAt string `json:"known_at"`
+}
+
+func (v *wanted) request() (recommend.Request, error) {
+	req := recommend.Request{UserID: events.CanonicalUser(string(v.UserID)), K: kDefault, Explain: v.Explain}
+	if v.K != nil {
+		if *v.K < 1 || *v.K > recommend.KMax {
+			return req, fault.Field("k", "is %d; want 1 to %d", *v.K, recommend.KMax)
+		}
+		req.K = int(*v.K)
+	}
+	if v.UserID == "" {
+		return req, nil
+	}
+	return req, checkID("user_id", req.UserID)
+}
+
+func (s *Server) recommendations(w http.ResponseWriter, r *http.Request) error {
+	q := queryOf(r, "user_id", "k", "explain", asOfParam, knownAtParam)
+	v := wanted{UserID: id(q.str("user_id")), Explain: q.flag("explain"), AsOf: q.str(asOfParam), KnownAt: q.str(knownAtParam)}
+	k := q.number("k", kDefault, 1, recommend.KMax)
+	v.K = &k
+	if err := q.err(); err != nil {
+		return err
+	}
+	return s.recommend(w, r, &v)
+}
+
+func (s *Server) postRecommendations(w http.ResponseWriter, r *http.Request) error {
+	var v wanted
+	if err := readJSON(w, r, &v, true); err != nil {
+		return err
+	}
+	if err := s.await(r.Context(), v.After, "online", "catalogue", "deployments"); err != nil {
+		return err
+	}
+	return s.recommend(w, r, &v)
+}
+
+// recommended is an answer. Position is where the log has that it was given; a replayed one was not.
+type recommended struct {
+	*recommend.Result
+	RequestID string `json:"request_id,omitempty"`
+	Position  string `json:"position,omitempty"`
+	Replayed  bool   `json:"replayed,omitempty"`
+	NowMillis int64  `json:"now_millis,omitempty"` // of a replay: the moment it was made for
+}
+
+func (s *Server) recommend(w http.ResponseWriter, r *http.Request, v *wanted) error {
+	req, err := v.request()
+	if err != nil {
+		return err
+	}
+	if v.AsOf != "" || v.KnownAt != "" {
+		m, err := s.momentOf(r.Context(), v.AsOf, v.KnownAt)
+		if err != nil {
+			return err
+		}
+		done, err := s.begin(r)
+		if err != nil {
+			return err
+		}
+		defer done()
+		res, err := s.replayed(r.Context(), req, m, nil)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, res)
+	}
+	start := time.Now()
+	now := s.Now()
+	req.NowMillis = now.UnixMilli()
+	res, err := s.Recommend.Recommend(req)
+	if err != nil {
+		return err
+	}
+	s.metrics.predictions.Inc()
+	s.metrics.predictionSeconds.Observe(time.Since(start).Seconds())
+	q := requestOf(r)
+	requestID := q.id
+	if q.own { // a client's ids may repeat; answers are told apart by theirs
+		requestID = handlers.RandomID()
+	}
+	fact := served(res, requestID)
+	p, err := s.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, handlers.Meta{Actor: "api", Correlation: q.id, Time: now})
+	if err != nil {
+		return err
+	}
+	s.metrics.served.WithLabelValues(res.Strategy).Inc()
+	if !req.Explain {
+		withoutReasons(res)
+	}
+	return writeJSON(w, http.StatusOK, recommended{Result: res, RequestID: requestID, Position: p.Positions[0].String()})
+}
+
+// served is the fact that an answer was given.
+func served(res *recommend.Result, requestID string) *commands.PublishRecommendation {
+	fact := &commands.PublishRecommendation{RecommendationServed: events.RecommendationServed{
+		RequestID: requestID, UserID: res.UserID, ModelName: res.ModelName, ModelVersion: res.ModelVersion, Strategy: res.Strategy,
+		Cut: res.Cut, Items: make([]events.RecommendedItem, len(res.Items)),
+	}}
+	if fact.UserID == "" {
+		fact.UserID = anonymous
+	}
+	for i := range res.Items {
+		it := &res.Items[i]
+		item := events.RecommendedItem{MovieID: it.MovieID, Score: it.Score, Sources: it.Sources}
+		for k := range it.Because {
+			item.Because = append(item.Because, it.Because[k].MovieID)
+		}
+		fact.Items[i] = item
+	}
+	return fact
+}
+
+func withoutReasons(res *recommend.Result) {
+	for i := range res.Items {
+		res.Items[i].Sources, res.Items[i].Because = nil, nil
+	}
+}
+
+// replayed is what would have been recommended at a moment: the views it takes are folded again, up to
+// what the log had then, and of it only what had happened by then.
+func (s *Server) replayed(ctx context.Context, req recommend.Request, m moment, progress func(done, total int64)) (*recommended, error) {
+	cut, err := m.cut(ctx, s.Log)
+	if err != nil {
+		return nil, err
+	}
+	req.NowMillis = m.millis(s.Now().UnixMilli())
+	if err := os.MkdirAll(s.ScratchDir, 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(s.ScratchDir, "recommend-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // scratch is emptied at start
+	store, err := projections.OpenStore(dir, projections.StoreOptions{CacheBytes: scratchCacheBytes})
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close() //nolint:errcheck // scratch
+	log := s.Log
+	if m.eventMillis != 0 {
+		log = happenedBy{s.Log, m.eventMillis}
+	}
+	views, err := projections.Replay(ctx, log, store, cut, progress, s.factoriesOf("catalogue", "online", "deployments")...)
+	if err != nil {
+		return nil, err
+	}
+	res, err := recommend.New(views, s.Blobs).Recommend(req)
+	if err != nil {
+		return nil, err
+	}
+	if !req.Explain {
+		withoutReasons(res)
+	}
+	return &recommended{Result: res, Replayed: true, NowMillis: req.NowMillis}, nil
+}
+
+// shown is an answer as it was given, with titles as the catalogue has them now.
+type shown struct {
+	RequestID    string      `json:"request_id"`
+	UserID       string      `json:"user_id"`
+	Timestamp    string      `json:"timestamp"`
+	ModelName    string      `json:"model_name,omitempty"`
+	ModelVersion int         `json:"model_version,omitempty"`
+	Strategy     string      `json:"strategy"`
+	Cut          string      `json:"cut"`
+	Items        []shownItem `json:"items"`
+	projections.Origin
+}
+
+type shownItem struct {
+	filmRef
+	Score   float64            `json:"score"`
+	Sources map[string]float64 `json:"sources,omitempty"`
+	Because []filmRef          `json:"because,omitempty"`
+}
+
+type filmRef struct {
+	MovieID string `json:"movie_id"`
+	Title   string `json:"title,omitempty"`
+	Year    int    `json:"year,omitempty"`
+}
+
+func (s *Server) shown(v projections.ServedRecommendation) (shown, error) {
+	out := shown{RequestID: v.RequestID, UserID: v.UserID, Timestamp: v.Timestamp, ModelName: v.ModelName, ModelVersion: v.ModelVersion,
+		Strategy: v.Strategy, Cut: v.Cut, Items: make([]shownItem, len(v.Items)), Origin: v.Origin}
+	for i, it := range v.Items {
+		ref, err := s.filmRef(it.MovieID)
+		if err != nil {
+			return out, err
+		}
+		out.Items[i] = shownItem{filmRef: ref, Score: it.Score, Sources: it.Sources}
+		for _, id := range it.Because {
+			if ref, err = s.filmRef(id); err != nil {
+				return out, err
+			}
+			out.Items[i].Because = append(out.Items[i].Because, ref)
+		}
+	}
+	return out, nil
+}
+
+func (s *Server) filmRef(id string) (filmRef, error) {
+	m, _, err := projections.Of[*projections.Catalogue](s.Views).Movie(id)
+	return filmRef{id, m.Title, m.Year}, err
+}
+
+func (s *Server) recommendation(w http.ResponseWriter, r *http.Request) error {
+	if err := queryOf(r).err(); err != nil {
+		return err
+	}
+	id := r.PathValue("request")
+	v, ok, err := projections.Of[*projections.Served](s.Views).ByRequest(id)
+	if err != nil {
+		return err
+	}
+	out, err := s.shown(v)
+	return found(w, out, ok, err, "no recommendation was given under the request id %s", strconv.Quote(short(id)))
+}
+
+// userRecommendations is what a person had last been shown at a moment (at=), or everything they were
+// shown, newest first.
+func (s *Server) userRecommendations(w http.ResponseWriter, r *http.Request) error {
+	q := queryOf(r, "at", asOfParam, knownAtParam, "limit", "cursor")
+	page, at := q.page(), q.millis("at")
+	if at != 0 && q.str(asOfParam) != "" {
+		q.fault("at", "cannot be combined with as_of: at asks for the last answer before, as_of for all of them")
+	}
+	user, err := userOf(r)
+	if err != nil {
+		q.errs = append(q.errs, err)
+	}
+	m, err := s.moment(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	view := projections.Of[*projections.Served](s.Views)
+	if at != 0 {
+		m.at.EventMillis = at
+		v, ok, err := view.At(user, m.at)
+		if err != nil {
+			return err
+		}
+		out, err := s.shown(v)
+		return found(w, out, ok, err, "user %q had been shown nothing by then", user)
+	}
+	p, err := view.ByUser(user, m.at, page)
+	if err != nil {
+		return err
+	}
+	out := projections.Page[shown]{Items: []shown{}, Next: p.Next}
+	for _, v := range p.Items {
+		one, err := s.shown(v)
+		if err != nil {
+			return err
+		}
+		out.Items = append(out.Items, one)
+	}
+	return writeJSON(w, http.StatusOK, out)
+}

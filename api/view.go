@@ -1,0 +1,61 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
+)
+
+func (s *Server) viewRoutes() {
+	s.route("GET /api/v1/views", s.viewStatus)
+	s.route("POST /api/v1/views/{view}/skip", s.skip)
+}
+
+func (s *Server) viewStatus(w http.ResponseWriter, r *http.Request) error {
+	if err := queryOf(r).err(); err != nil {
+		return err
+	}
+	views, err := s.Views.Status(r.Context())
+	return paged(w, projections.Page[projections.Status]{Items: views}, err)
+}
+
+// factoriesOf are the factories of the named views; none named: all.
+func (s *Server) factoriesOf(names ...string) []projections.Factory {
+	if len(names) == 0 {
+		return s.Factories
+	}
+	var some []projections.Factory
+	for _, f := range s.Factories {
+		for _, name := range names {
+			if f().Spec().Name == name {
+				some = append(some, f)
+			}
+		}
+	}
+	return some
+}
+
+// skip makes a view pass over a record that it cannot fold.
+func (s *Server) skip(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		Position string `json:"position"`
+		Reason   string `json:"reason"`
+	}
+	if err := readJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	name := r.PathValue("view")
+	if len(s.factoriesOf(name)) == 0 {
+		return fault.New(fault.NotFound, "no view %q", short(name))
+	}
+	if v.Position != "" {
+		if p, err := streams.ParsePosition(v.Position); err != nil || !known(p.TP) {
+			return fault.Field("position", "%q is no position of the log; want one such as user-events/0@12", short(v.Position))
+		}
+	}
+	// Not waited for: the view may have other records to halt at.
+	return s.dispatch(w, r, &commands.SkipViewEvent{View: name, Position: v.Position, Reason: v.Reason}, http.StatusOK, "audit")
+}

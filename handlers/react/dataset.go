@@ -1,0 +1,182 @@
+package react
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/training"
+	"github.com/projectionist/projectionist/ml/online"
+)
+
+// dataset is a training set as it is kept in a blob: every interaction up to a cut, in order of time,
+// and point-in-time feature rows of the newest ratings. The same set always has the same bytes:
+//
+//	magic     "PROJDATA" and the format, 1
+//	cut, features hash                      text: uvarint length, bytes
+//	users, items, features                  uvarint number, texts
+//	samples   uvarint number; each: varint time less the one before (milliseconds), uvarint user, item, signal
+//	rows      uvarint number; each: uvarint sample, float32 of every feature, little-endian
+//	crc       CRC-32C of all before, little-endian
+type dataset struct {
+	Cut, FeaturesHash string
+	Users, Items      []string
+	Samples           []datasetSample
+	Features          []string
+	Rows              []datasetRow
+}
+
+type datasetSample struct {
+	User, Item int32
+	TimeMillis int64
+	Signal     online.Signal
+}
+
+type datasetRow struct {
+	Sample int       // whose features, just before it
+	Values []float32 // by dataset.Features
+}
+
+const datasetMagic = "PROJDATA\x01"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func newDataset(s *training.Snapshot) *dataset {
+	d := &dataset{Cut: s.Cut.String(), FeaturesHash: s.FeaturesHash, Users: s.Data.Users, Items: s.Data.Items,
+		Samples: make([]datasetSample, len(s.Data.Samples))}
+	for i, x := range s.Data.Samples {
+		d.Samples[i] = datasetSample{x.User, x.Item, x.Time, s.Signals[i]}
+	}
+	return d
+}
+
+func (d *dataset) encode() []byte {
+	b := []byte(datasetMagic)
+	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	text(d.Cut)
+	text(d.FeaturesHash)
+	for _, list := range [][]string{d.Users, d.Items, d.Features} {
+		b = binary.AppendUvarint(b, uint64(len(list)))
+		for _, s := range list {
+			text(s)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(d.Samples)))
+	before := int64(0)
+	for _, s := range d.Samples {
+		b = binary.AppendVarint(b, s.TimeMillis-before)
+		b = binary.AppendUvarint(b, uint64(s.User))
+		b = binary.AppendUvarint(b, uint64(s.Item))
+		b = binary.AppendUvarint(b, uint64(s.Signal))
+		before = s.TimeMillis
+	}
+	b = binary.AppendUvarint(b, uint64(len(d.Rows)))
+	for _, r := range d.Rows {
+		b = binary.AppendUvarint(b, uint64(r.Sample))
+		for _, v := range r.Values {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+		}
+	}
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// decodeDataset reads what encode wrote; anything else is fault.Corrupt.
+func decodeDataset(b []byte) (*dataset, error) {
+	corrupt := fault.New(fault.Corrupt, "the blob is no training set, or a damaged one")
+	n := len(b) - 4
+	if n < len(datasetMagic) || !bytes.HasPrefix(b, []byte(datasetMagic)) || crc32.Checksum(b[:n], castagnoli) != binary.LittleEndian.Uint32(b[n:]) {
+		return nil, corrupt
+	}
+	r := datasetReader{b: b[len(datasetMagic):n]}
+	d := &dataset{Cut: r.text(), FeaturesHash: r.text(), Users: r.texts(), Items: r.texts(), Features: r.texts()}
+	d.Samples = make([]datasetSample, r.count(4))
+	at := int64(0)
+	for i := range d.Samples {
+		at += r.varint()
+		d.Samples[i] = datasetSample{int32(r.below(len(d.Users))), int32(r.below(len(d.Items))), at, online.Signal(r.below(1 << 16))}
+	}
+	d.Rows = make([]datasetRow, r.count(1+4*len(d.Features)))
+	for i := range d.Rows {
+		d.Rows[i] = datasetRow{r.below(len(d.Samples)), r.floats(len(d.Features))}
+	}
+	if r.bad || len(r.b) > 0 {
+		return nil, corrupt
+	}
+	return d, nil
+}
+
+// datasetReader reads pieces; after a wrong one it gives zeros.
+type datasetReader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *datasetReader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.b, r.bad = nil, true
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *datasetReader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.b, r.bad = nil, true
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// below reads a number that must be less than n.
+func (r *datasetReader) below(n int) int {
+	v := r.uvarint()
+	if v >= uint64(n) {
+		r.b, r.bad = nil, true
+		return 0
+	}
+	return int(v)
+}
+
+// count reads how many things of at least so many bytes follow.
+func (r *datasetReader) count(bytesMin int) int {
+	v := r.uvarint()
+	if v > uint64(len(r.b)/bytesMin) {
+		r.b, r.bad = nil, true
+		return 0
+	}
+	return int(v)
+}
+
+func (r *datasetReader) text() string {
+	n := r.count(1)
+	s := string(r.b[:n])
+	r.b = r.b[n:]
+	return s
+}
+
+func (r *datasetReader) texts() []string {
+	list := make([]string, r.count(1))
+	for i := range list {
+		list[i] = r.text()
+	}
+	return list
+}
+
+func (r *datasetReader) floats(n int) []float32 {
+	if len(r.b) < 4*n {
+		r.b, r.bad = nil, true
+		return nil
+	}
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(r.b[4*i:]))
+	}
+	r.b = r.b[4*n:]
+	return v
+}

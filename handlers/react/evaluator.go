@@ -1,0 +1,93 @@
+package react
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/training"
+	"github.com/projectionist/projectionist/ml/hybrid"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// evaluateTrainedModel judges the recipe on the last part of the data beside its baselines. The metrics
+// go to the training's run, which ends here: the model's under their own names, a baseline's as
+// "popularity.ndcg@10".
+func evaluateTrainedModel(ctx context.Context, w *work) (map[string]string, error) {
+	run, err := w.input(taskTrain, "run_id")
+	if err != nil {
+		return nil, err
+	}
+	snap, err := w.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := w.params()
+	if err != nil {
+		return nil, err
+	}
+	report, err := snap.Evaluate(ctx, p, hybrid.Hooks{Progress: func(stage string, done, of int, _ float64) {
+		w.progress(stage, int64(done), int64(of))
+	}})
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]float64{"moments": float64(report.Moments), "als_weight": float64(report.ALSWeight)}
+	maps.Copy(values, report.Model)
+	for name, metrics := range report.Baselines {
+		for metric, v := range metrics {
+			values[name+"."+metric] = v
+		}
+	}
+	if err := w.once(ctx, "metrics", &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, 0)}); err != nil {
+		return nil, err
+	}
+	if _, err := w.dispatch(ctx, "end_run", &commands.EndRun{RunID: run, Status: "FINISHED"}); err != nil {
+		return nil, err
+	}
+	out := map[string]string{"run_id": run, gateMetric: "0", "popularity." + gateMetric: "0"}
+	for name, v := range values {
+		out[name] = strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	w.r.log.Info("model evaluated", "workflow_run", w.run.id, "moments", report.Moments, "ndcg@10", out[gateMetric],
+		"popularity", out["popularity."+gateMetric], "als_weight", out["als_weight"])
+	return out, nil
+}
+
+// metrics are values as a run logs them, by name.
+func (w *work) metrics(values map[string]float64, step int64) []events.Metric {
+	now := w.r.cfg.Clock().UnixMilli()
+	list := make([]events.Metric, 0, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		list = append(list, events.Metric{Key: name, Value: values[name], Step: step, TimestampMillis: now})
+	}
+	return list
+}
+
+// snapshot reads the log up to the cut that the run pinned.
+func (w *work) snapshot(ctx context.Context) (*training.Snapshot, error) {
+	text, err := w.input(taskPrepare, "cut")
+	if err != nil {
+		return nil, err
+	}
+	cut, err := streams.ParseCut(text)
+	if err != nil {
+		return nil, err
+	}
+	return training.Load(ctx, w.r.cfg.Log, cut, w.reading)
+}
+
+func (w *work) reading(done, total int64) { w.progress("read the log", done, total) }
+
+// params are the configured ones, but for those that the run's conf names ("als.dim": "32").
+func (w *work) params() (hybrid.Params, error) {
+	flat, err := training.ParamsToMap(*w.r.cfg.Params)
+	if err != nil {
+		return hybrid.Params{}, err
+	}
+	maps.Copy(flat, w.run.conf)
+	return training.ParamsFromMap(flat)
+}

@@ -1,0 +1,203 @@
+package react
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/training"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
+)
+
+const (
+	// rowsMax bounds the point-in-time rows of a training set: enough for the small neural baseline, and
+	// seconds to join.
+	rowsMax = 20_000
+	// viewsTimeout bounds the wait for views that are being folded; the task is tried again after it.
+	viewsTimeout = 15 * time.Minute
+)
+
+// prepareTrainingData pins what the run trains on: the head of the log when the task first starts, kept
+// as the task's checkpoint so that every later try has the same. Without feature definitions in force it
+// puts the ones the program comes with in force before.
+func prepareTrainingData(ctx context.Context, w *work) (map[string]string, error) {
+	cut, err := w.pin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := training.Load(ctx, w.r.cfg.Log, cut, w.reading)
+	if err != nil {
+		return nil, err
+	}
+	d := newDataset(snap)
+	if err := w.join(ctx, snap, d); err != nil {
+		return nil, err
+	}
+	w.progress("write the training set", 0, 0)
+	blob, size, err := w.r.cfg.Blobs.Put(bytes.NewReader(d.encode()))
+	if err != nil {
+		return nil, err
+	}
+	c := &commands.RecordDataset{DatasetID: hashID("dataset", d.Cut, d.FeaturesHash), Cut: d.Cut, FeaturesHash: d.FeaturesHash, Blob: blob,
+		Users: len(d.Users), Items: len(d.Items), Interactions: len(d.Samples), Rows: len(d.Rows)}
+	if _, err := w.dispatch(ctx, "record_dataset", c); err != nil {
+		return nil, err
+	}
+	return map[string]string{"dataset_id": c.DatasetID, "cut": d.Cut, "features_hash": d.FeaturesHash, "blob": blob,
+		"bytes": strconv.FormatInt(size, 10), "users": strconv.Itoa(c.Users), "items": strconv.Itoa(c.Items),
+		"interactions": strconv.Itoa(c.Interactions), "rows": strconv.Itoa(c.Rows)}, nil
+}
+
+// pin gives the run's cut: that of an earlier try, or the log's head now.
+func (w *work) pin(ctx context.Context) (streams.Cut, error) {
+	pinned, err := w.resume()
+	if err != nil {
+		return nil, err
+	}
+	if pinned != nil {
+		return streams.ParseCut(string(pinned))
+	}
+	definitions, err := features.Parse([]byte(features.DefaultYAML()))
+	if err != nil {
+		return nil, err
+	}
+	none := streams.NoStream
+	m := w.meta("define_features")
+	m.IfMatch = &none
+	_, err = w.r.cfg.Dispatcher.Dispatch(ctx, &commands.DefineFeatures{Definitions: features.DefaultYAML(), Hash: definitions.Hash()}, m)
+	if err != nil && !fault.Is(err, fault.Conflict) { // a conflict: there are some
+		return nil, err
+	}
+	cut, err := projections.HeadCut(ctx, w.r.cfg.Log, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	return cut, w.save(ctx, []byte(cut.String()))
+}
+
+// join adds to the training set the features that person and film had just before each of the newest
+// ratings, as the definitions in force at the cut say.
+func (w *work) join(ctx context.Context, snap *training.Snapshot, d *dataset) error {
+	for i := len(d.Samples) - 1; i >= 0 && len(d.Rows) < rowsMax; i-- {
+		if d.Samples[i].Signal.RatingCenti() > 0 {
+			d.Rows = append(d.Rows, datasetRow{Sample: i})
+		}
+	}
+	if len(d.Rows) == 0 {
+		return nil
+	}
+	slices.Reverse(d.Rows)
+
+	inForce, ok, err := projections.FoldDefinitions(w.r.cfg.Log.Ledger().ReadStream(ctx, "features/definitions", 0), projections.At{Cut: snap.Cut})
+	if err != nil {
+		return err
+	}
+	if !ok || inForce.Hash != snap.FeaturesHash {
+		return fault.New(fault.Internal, "the definitions at the cut have hash %q; the log says %q", inForce.Hash, snap.FeaturesHash)
+	}
+	definitions, err := features.Parse([]byte(inForce.Definitions))
+	if err != nil {
+		return err
+	}
+	var refs []string
+	for _, v := range definitions.Views {
+		refs = append(refs, v.Name)
+	}
+	selection, err := definitions.Select(refs, true)
+	if err != nil {
+		return err
+	}
+	if err := w.viewsReach(ctx, snap.Cut); err != nil {
+		return err
+	}
+	rows := make([]features.Row, len(d.Rows))
+	for i, r := range d.Rows {
+		s := d.Samples[r.Sample]
+		rows[i] = features.Row{UserID: d.Users[s.User], MovieID: d.Items[s.Item], TimeMillis: s.TimeMillis}
+	}
+	histories, at := projections.Of[*projections.Histories](w.r.cfg.Runner), projections.At{Cut: snap.Cut}
+	catalogue := catalogueOf(snap)
+	read := int64(0)
+	join := features.Join{Selection: selection, Catalogue: catalogue, Exclusive: true,
+		Facts: func(entity features.Entity, id string) iter.Seq2[features.Fact, error] {
+			w.progress("join features", read, 0)
+			read++
+			facts := histories.User(id, at)
+			if entity == features.Movie {
+				facts = histories.Movie(id, at)
+			}
+			return featureFacts(ctx, entity, facts)
+		}}
+	columns, err := join.Historical(rows)
+	if err != nil {
+		return err
+	}
+	for c := range columns {
+		column := &columns[c]
+		if column.Type != features.Float64 && column.Type != features.Int64 {
+			continue
+		}
+		d.Features = append(d.Features, column.Name)
+		for i := range d.Rows {
+			v := column.Value(i)
+			x, _ := v.Number() // absent is 0: the person or film was new
+			if math.IsInf(float64(float32(x)), 0) {
+				return fault.New(fault.Invalid, "feature %s is %v in a row: too large for training", column.Name, x)
+			}
+			d.Rows[i].Values = append(d.Rows[i].Values, float32(x))
+		}
+	}
+	return nil
+}
+
+// catalogueOf is what the log says of films up to the snapshot's cut.
+func catalogueOf(snap *training.Snapshot) features.Catalogue {
+	known := make(map[string]*features.Attributes, len(snap.Movies))
+	for id, m := range snap.Movies {
+		known[id] = &features.Attributes{Title: m.Title, Year: m.Year, Genres: m.Genres, Language: m.Language, RuntimeMinutes: m.RuntimeMinutes}
+	}
+	return func(id string) *features.Attributes { return known[id] }
+}
+
+func featureFacts(ctx context.Context, entity features.Entity, facts iter.Seq2[projections.Fact, error]) iter.Seq2[features.Fact, error] {
+	return func(yield func(features.Fact, error) bool) {
+		if err := ctx.Err(); err != nil {
+			yield(features.Fact{}, err)
+			return
+		}
+		for f, err := range facts {
+			other := f.MovieID
+			if entity == features.Movie {
+				other = f.UserID
+			}
+			if !yield(features.Fact{TimeMillis: f.EventMillis, RecordedMillis: f.RecordedMillis, Other: other, Kind: f.Kind, Rating: f.Rating}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// viewsReach waits until people's histories have folded the cut.
+func (w *work) viewsReach(ctx context.Context, cut streams.Cut) error {
+	w.progress("wait for the views", 0, 0)
+	wctx, cancel := context.WithTimeout(ctx, viewsTimeout)
+	defer cancel()
+	for _, tp := range cut.Partitions() {
+		if tp.Topic != events.UserEventsTopic || cut[tp] == 0 {
+			continue
+		}
+		if err := w.r.cfg.Runner.Wait(wctx, streams.Position{TP: tp, Offset: cut[tp] - 1}, projections.NewHistories().Spec().Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package react
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/training"
+)
+
+// registerModel registers the trained version with everything it takes to train it again, and stages it.
+func registerModel(ctx context.Context, w *work) (map[string]string, error) {
+	var run, blob, bytesText, code, dataset, cut, hash string
+	if err := w.inputs(taskTrain, map[string]*string{"run_id": &run, "blob": &blob, "bytes": &bytesText, "code_version": &code}); err != nil {
+		return nil, err
+	}
+	if err := w.inputs(taskPrepare, map[string]*string{"dataset_id": &dataset, "cut": &cut, "features_hash": &hash}); err != nil {
+		return nil, err
+	}
+	size, err := strconv.ParseInt(bytesText, 10, 64)
+	if err != nil {
+		return nil, fault.Wrap(fault.Corrupt, err, "size of the weights")
+	}
+	p, err := w.params()
+	if err != nil {
+		return nil, err
+	}
+	flat, err := training.ParamsToMap(p)
+	if err != nil {
+		return nil, err
+	}
+	name := training.Algorithm
+	err = w.ensure(ctx, "register_model", &commands.RegisterModel{Name: name,
+		Description: "Implicit matrix factorisation (iALS), blended with online co-counts and content"})
+	if err != nil {
+		return nil, err
+	}
+	res, err := w.dispatch(ctx, "register_version", &commands.RegisterModelVersion{Name: name, RunID: run, Algorithm: training.Algorithm,
+		Params: flat, Seed: p.ALS.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size})
+	if err != nil {
+		return nil, err
+	}
+	registered, ok := res.Events[0].Data.(*events.ModelVersionRegistered)
+	if !ok {
+		return nil, fault.New(fault.Internal, "RegisterModelVersion was answered with a %s", res.Events[0].Type())
+	}
+	_, err = w.dispatch(ctx, "stage", &commands.StageModelVersion{Name: name, Version: registered.Version, Stage: commands.StageStaging,
+		Reason: "registered by workflow run " + w.run.id})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"model": name, "version": strconv.Itoa(registered.Version)}, nil
+}

@@ -1,0 +1,238 @@
+package react
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math"
+	"strconv"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/training"
+	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/hybrid"
+)
+
+const (
+	// Experiment holds the runs of the training pipeline.
+	Experiment = "movie_recommendation_experiment"
+
+	runALS, runMLP = "als", "movie_predictor" // names of the pipeline's runs
+
+	// mlpRowsMin is the least to train the neural baseline on: two batches.
+	mlpRowsMin = 64
+)
+
+// runID is the id of one of the two runs of a workflow run: every try has the same.
+func runID(workflowRun, name string) string { return hashID("run", workflowRun, name) }
+
+// trainCheckpoint is what the next try goes on from, if the same code runs it.
+type trainCheckpoint struct {
+	CodeVersion string `json:"code_version"`
+	State       []byte `json:"state"`
+}
+
+// trainMovieModel trains the model, going on from an earlier try's checkpoint, and then the neural
+// baseline. The model's run stays active: its evaluation is logged to it.
+func trainMovieModel(ctx context.Context, w *work) (map[string]string, error) {
+	var datasetID, datasetBlob string
+	if err := w.inputs(taskPrepare, map[string]*string{"dataset_id": &datasetID, "blob": &datasetBlob}); err != nil {
+		return nil, err
+	}
+	p, err := w.params()
+	if err != nil {
+		return nil, err
+	}
+	experiment := &commands.CreateExperiment{Name: Experiment, Description: "Models of the training pipeline"}
+	if err := w.ensure(ctx, "experiment", experiment); err != nil {
+		return nil, err
+	}
+	flat, err := training.ParamsToMap(p)
+	if err != nil {
+		return nil, err
+	}
+	run := runID(w.run.id, runALS)
+	if err := w.openRun(ctx, runALS, experiment.ExperimentID(), datasetID, flat); err != nil {
+		return nil, err
+	}
+	snap, err := w.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	trained, err := w.train(ctx, snap, run, p)
+	if err != nil {
+		return nil, err
+	}
+	blob, size, err := w.r.cfg.Blobs.Put(bytes.NewReader(trained.Bytes))
+	if err != nil {
+		return nil, err
+	}
+	if blob != trained.SHA256 {
+		return nil, fault.New(fault.Internal, "the weights were stored as %s, trained as %s", blob, trained.SHA256)
+	}
+	if _, err := w.dispatch(ctx, "artifact", &commands.LogArtifact{RunID: run, Path: "model/als.bin", Blob: blob, Bytes: size}); err != nil {
+		return nil, err
+	}
+	out := map[string]string{"run_id": run, "experiment_id": experiment.ExperimentID(), "blob": blob,
+		"bytes": strconv.FormatInt(size, 10), "code_version": training.CodeVersion()}
+	return out, w.trainBaseline(ctx, experiment.ExperimentID(), datasetID, datasetBlob, out)
+}
+
+// openRun starts one of the pipeline's runs, unless an earlier try has.
+func (w *work) openRun(ctx context.Context, name, experiment, datasetID string, params map[string]string) error {
+	id := runID(w.run.id, name)
+	err := w.ensure(ctx, name+"/start", &commands.StartRun{RunID: id, ExperimentID: experiment, Name: name, DatasetID: datasetID, WorkflowRun: w.run.id})
+	if err != nil {
+		return err
+	}
+	_, err = w.dispatch(ctx, name+"/params", &commands.LogParams{RunID: id, Params: params})
+	return err
+}
+
+func (w *work) train(ctx context.Context, snap *training.Snapshot, run string, p hybrid.Params) (*training.Trained, error) {
+	var hooks hybrid.Hooks
+	saved, err := w.resume()
+	if err != nil {
+		return nil, err
+	}
+	if saved != nil {
+		var c trainCheckpoint
+		if err := json.Unmarshal(saved, &c); err != nil || !training.SameCode(c.CodeVersion) {
+			w.r.log.Warn("the checkpoint is another program's; training begins anew", "workflow_run", w.run.id, "code_version", c.CodeVersion)
+		} else {
+			hooks.Resume = c.State
+		}
+	}
+	var failed error // of a hook that cannot say so itself
+	hooks.Progress = func(stage string, done, of int, loss float64) {
+		w.progress(stage, int64(done), int64(of))
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return // no metric: training says itself if it diverged
+		}
+		name := map[string]string{"fit": "loss"}[stage]
+		if name == "" {
+			name = stage + "_loss"
+		}
+		failed = w.once(ctx, runALS+"/"+name+"/"+strconv.Itoa(done), &commands.LogMetrics{RunID: run, Metrics: w.metrics(map[string]float64{name: loss}, int64(done))})
+	}
+	hooks.Save = func(state []byte) error {
+		if failed != nil {
+			return failed
+		}
+		if !w.due() {
+			return nil // without the cost of encoding it
+		}
+		b, err := json.Marshal(trainCheckpoint{training.CodeVersion(), state})
+		if err != nil {
+			return err
+		}
+		return w.save(ctx, b)
+	}
+	return snap.Train(ctx, p, hooks)
+}
+
+// trainBaseline trains the small neural predictor of ratings on the training set's rows, the newest of
+// them held out, and adds its figures to out. It is there for comparison: what is wrong with it is its
+// own run's failure, not the task's.
+func (w *work) trainBaseline(ctx context.Context, experiment, datasetID, datasetBlob string, out map[string]string) error {
+	raw, err := w.r.cfg.Blobs.Get(datasetBlob)
+	if err != nil {
+		return err
+	}
+	d, err := decodeDataset(raw)
+	if err != nil {
+		return err
+	}
+	if len(d.Rows) < mlpRowsMin {
+		w.r.log.Info("too few ratings for the neural baseline", "rows", len(d.Rows), "least", mlpRowsMin)
+		return nil
+	}
+	p := *w.r.cfg.MLP
+	run := runID(w.run.id, runMLP)
+	params := map[string]string{"hidden": strconv.Itoa(p.Hidden), "batch": strconv.Itoa(p.Batch), "epochs": strconv.Itoa(p.Epochs),
+		"learning_rate": strconv.FormatFloat(p.LearningRate, 'g', -1, 64), "validation_share": strconv.FormatFloat(p.ValidationShare, 'g', -1, 64),
+		"seed": strconv.FormatUint(p.Seed, 10), "features": strconv.Itoa(len(d.Features))}
+	if err := w.openRun(ctx, runMLP, experiment, datasetID, params); err != nil {
+		return err
+	}
+	features, ratings := make([][]float32, len(d.Rows)), make([]float32, len(d.Rows))
+	for i, r := range d.Rows {
+		features[i], ratings[i] = r.Values, float32(d.Samples[r.Sample].Signal.Rating())
+	}
+	var last ml.EpochReport
+	var failed error
+	m, err := ml.TrainMoviePredictor(ctx, features, ratings, p, func(e ml.EpochReport) {
+		last = e
+		w.progress("neural baseline", int64(e.Epoch), int64(e.Of))
+		values := map[string]float64{"train_rows": float64(e.TrainRows), "validation_rows": float64(e.ValidationRows)}
+		for name, loss := range map[string]float64{"train_loss": e.TrainLoss, "validation_loss": e.ValidationLoss} {
+			if !math.IsNaN(loss) && !math.IsInf(loss, 0) {
+				values[name] = loss
+			}
+		}
+		if err := w.once(ctx, runMLP+"/epoch/"+strconv.Itoa(e.Epoch), &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, int64(e.Epoch))}); err != nil {
+			failed = err
+		}
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case failed != nil:
+		return failed
+	case err != nil:
+		w.r.log.Warn("the neural baseline failed", "workflow_run", w.run.id, "error", err)
+		return w.ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FAILED", Reason: trace(err.Error())})
+	}
+	var square, absolute float64
+	for i := last.TrainRows; i < len(features); i++ {
+		e := float64(m.Predict(features[i]) - ratings[i])
+		square += float64(e * e)
+		absolute += math.Abs(e)
+	}
+	if n := float64(last.ValidationRows); n > 0 {
+		values := map[string]float64{"rmse": math.Sqrt(square / n), "mae": absolute / n}
+		if err := w.once(ctx, runMLP+"/metrics", &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, int64(last.Epoch))}); err != nil {
+			return err
+		}
+		for name, v := range values {
+			out[runMLP+"."+name] = strconv.FormatFloat(v, 'g', -1, 64)
+		}
+	}
+	artifact, err := m.Artifact()
+	if err != nil {
+		return err
+	}
+	artifact.FeatureHash = d.FeaturesHash
+	weights, err := artifact.Encode()
+	if err != nil {
+		return err
+	}
+	blob, size, err := w.r.cfg.Blobs.Put(bytes.NewReader(weights))
+	if err != nil {
+		return err
+	}
+	if _, err := w.dispatch(ctx, runMLP+"/artifact", &commands.LogArtifact{RunID: run, Path: "model/movie_predictor.bin", Blob: blob, Bytes: size}); err != nil {
+		return err
+	}
+	if err := w.ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FINISHED"}); err != nil {
+		return err
+	}
+	out[runMLP+".run_id"], out[runMLP+".blob"] = run, blob
+	out[runMLP+".train_rows"], out[runMLP+".validation_rows"] = strconv.Itoa(last.TrainRows), strconv.Itoa(last.ValidationRows)
+	return nil
+}
+
+// closeRuns ends as failed what runs of the pipeline are still active.
+func (w *work) closeRuns(ctx context.Context, reason string) error {
+	if w.run.workflow != TrainingPipeline {
+		return nil
+	}
+	for _, name := range []string{runALS, runMLP} {
+		err := w.ensure(ctx, name+"/failed", &commands.EndRun{RunID: runID(w.run.id, name), Status: "FAILED", Reason: trace(reason)})
+		if err != nil && !fault.Is(err, fault.NotFound) { // it was never started
+			return err
+		}
+	}
+	return nil
+}

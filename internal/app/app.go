@@ -1,0 +1,358 @@
+// Package app is the program as one value: it opens a data folder, wires log, views, deciders, reactors
+// and the HTTP surface, and closes them in order. The command line and the tests start it whole.
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/blob"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/importer"
+	"github.com/projectionist/projectionist/internal/recommend"
+	"github.com/projectionist/projectionist/internal/tmdb"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/local"
+)
+
+// Version is the program's release.
+const Version = "0.1.0"
+
+// Options of an App. Dir is needed; the rest has defaults.
+type Options struct {
+	Dir    string
+	Listen string // default 127.0.0.1:8000
+	Token  string // bearer token; needed to listen on anything but loopback
+	Logger *slog.Logger
+	Now    func() time.Time
+
+	Lease time.Duration // of a task; 0: the reactors' default
+}
+
+// App is the running program.
+type App struct {
+	opts  Options
+	log   *local.Log
+	store *projections.Store
+
+	Log        streams.Log
+	Views      *projections.Runner
+	Dispatcher *handlers.Dispatcher
+	Blobs      *blob.Store
+	Recommend  *recommend.Service
+	Features   *projections.Features
+	Importer   *importer.Importer
+	Reactors   *react.Reactors
+	API        *api.Server
+
+	runViews chan error
+	stop     context.CancelFunc
+}
+
+// Factories are all views, in the order they are listed.
+func Factories() []projections.Factory {
+	return []projections.Factory{
+		func() projections.View { return projections.NewCatalogue() },
+		func() projections.View { return projections.NewHistories() },
+		func() projections.View { return projections.NewOnline() },
+		func() projections.View { return projections.NewDefinitions() },
+		func() projections.View { return projections.NewRuns() },
+		func() projections.View { return projections.NewRegistry() },
+		func() projections.View { return projections.NewDeployments() },
+		func() projections.View { return projections.NewWorkflows() },
+		func() projections.View { return projections.NewDatasets() },
+		func() projections.View { return projections.NewImports() },
+		func() projections.View { return projections.NewLineage() },
+		func() projections.View { return projections.NewAudit() },
+		func() projections.View { return projections.NewServed() },
+		func() projections.View { return projections.NewHealth() },
+		func() projections.View { return projections.NewQuarantine() },
+		func() projections.View { return projections.NewDeadLetters() },
+	}
+}
+
+// Open opens the data folder and starts folding. Another process on the same folder, a folder of another
+// program or of a newer version is refused with the reason.
+func Open(ctx context.Context, o Options) (_ *App, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if err := openFolder(o.Dir); err != nil {
+		return nil, err
+	}
+	a := &App{opts: o}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	logf := func(format string, args ...any) { o.Logger.Debug(fmt.Sprintf(format, args...)) }
+	a.log, err = local.Open(filepath.Join(o.Dir, "log"), local.Options{Now: o.Now, Logf: logf})
+	if err != nil {
+		return nil, err
+	}
+	a.Log = a.log
+	scratch := filepath.Join(o.Dir, "scratch")
+	if err := os.RemoveAll(scratch); err != nil { // ours alone: the log's lock is held
+		return nil, err
+	}
+	if a.store, err = a.openViews(); err != nil {
+		return nil, err
+	}
+	if a.Views, err = projections.NewRunner(ctx, a.Log, a.store, Factories()...); err != nil {
+		return nil, err
+	}
+	for _, note := range a.Views.Refolded() {
+		o.Logger.Warn(note)
+	}
+	if a.Blobs, err = blob.Open(filepath.Join(o.Dir, "blobs")); err != nil {
+		return nil, err
+	}
+	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now})
+	a.Recommend = recommend.New(a.Views, a.Blobs)
+	a.Features = projections.NewFeatures(a.Views, a.Log)
+	a.Importer = &importer.Importer{Log: a.Log, Dispatcher: a.Dispatcher}
+	if a.Reactors, err = a.reactors(); err != nil {
+		return nil, err
+	}
+	a.API, err = api.New(api.Config{
+		Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Factories: Factories(), Features: a.Features,
+		Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer, Reactors: a.Reactors,
+		Dir: o.Dir, ScratchDir: scratch, Version: Version, Now: o.Now, Logger: o.Logger, Token: o.Token,
+		Backup: a.Backup, LogStats: a.log.Stats,
+	})
+	if err != nil {
+		return nil, err
+	}
+	run, stop := context.WithCancel(context.Background())
+	a.stop, a.runViews = stop, make(chan error, 1)
+	go func() { a.runViews <- a.Views.Run(run) }()
+	return a, nil
+}
+
+// openViews opens the store of the views. A damaged one is put aside and folded anew: it holds nothing
+// that the log does not.
+func (a *App) openViews() (*projections.Store, error) {
+	dir := projections.StoreDir(a.opts.Dir)
+	s, err := projections.OpenStore(dir, projections.StoreOptions{})
+	if err == nil || !errors.Is(err, projections.ErrDamaged) {
+		return s, err
+	}
+	aside := fmt.Sprintf("%s.damaged-%d", dir, a.opts.Now().Unix())
+	if err := os.Rename(dir, aside); err != nil {
+		return nil, err
+	}
+	a.opts.Logger.Warn("the views were damaged: folding all of them again from the log", "damaged", aside, "error", err)
+	return projections.OpenStore(dir, projections.StoreOptions{})
+}
+
+// Backup writes a copy of the running log and of the blobs into a new folder, which can be served.
+func (a *App) Backup(dir string) error {
+	if err := openFolder(dir); err != nil {
+		return err
+	}
+	if err := a.log.Checkpoint(filepath.Join(dir, "log")); err != nil {
+		return err
+	}
+	return copyTree(filepath.Join(a.opts.Dir, "blobs"), filepath.Join(dir, "blobs"))
+}
+
+// copyTree links or copies the files of a folder that only grows.
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if rel == "tmp" {
+			return filepath.SkipDir
+		}
+		target := filepath.Join(to, rel)
+		if d.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		if os.Link(path, target) == nil {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return writeFile(target, b)
+	})
+}
+
+// Define makes the built-in feature definitions the ones in force where there are none yet.
+func (a *App) Define(ctx context.Context) error {
+	if err := a.caughtUp(ctx, "definitions"); err != nil {
+		return err
+	}
+	if _, err := a.Features.Definitions(projections.At{}); !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	text := features.DefaultYAML()
+	defs, err := features.Parse([]byte(text))
+	if err != nil {
+		return err
+	}
+	_, err = a.Dispatcher.Dispatch(ctx, &commands.DefineFeatures{Definitions: text, Hash: defs.Hash()}, handlers.Meta{Actor: "projectionist"})
+	return err
+}
+
+// caughtUp waits until the views have folded the log as it is now.
+func (a *App) caughtUp(ctx context.Context, views ...string) error {
+	head, err := projections.HeadCut(ctx, a.Log, time.Time{})
+	if err != nil {
+		return err
+	}
+	for tp, next := range head {
+		if next > 0 {
+			if err := a.Views.Wait(ctx, streams.Position{TP: tp, Offset: next - 1}, views...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// CheckListen refuses to listen beyond this machine without credentials.
+func CheckListen(address, token string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fault.Field("listen", "%q is no address: want host:port, such as 127.0.0.1:8000", address)
+	}
+	ip := net.ParseIP(host)
+	if host == "localhost" || ip != nil && ip.IsLoopback() || token != "" {
+		return nil
+	}
+	return fault.Field("listen", "%s can be reached from other machines, and no credentials are set", address).
+		WithHint("set PROJECTIONIST_TOKEN to a secret that clients send as a bearer token, or listen on 127.0.0.1")
+}
+
+// Serve starts the reactors and answers HTTP until ctx ends, then drains. ready is called with the
+// address once requests are answered (which is before recommendations can be served).
+func (a *App) Serve(ctx context.Context, ready func(address string)) error {
+	if a.opts.Listen == "" {
+		a.opts.Listen = "127.0.0.1:8000"
+	}
+	if err := CheckListen(a.opts.Listen, a.opts.Token); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", a.opts.Listen)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "cannot listen on %s", a.opts.Listen).(*fault.Error).
+			WithHint("another program may have the port: choose another with --listen")
+	}
+	abs, err := filepath.Abs(a.opts.Dir)
+	if err != nil {
+		return err
+	}
+	serving, err := json.Marshal(Serving{abs, l.Addr().String(), os.Getpid(), a.opts.Now().UTC()})
+	if err != nil {
+		return err
+	}
+	where := filepath.Join(a.opts.Dir, serverFile)
+	if err := writeFile(where, append(serving, '\n')); err != nil {
+		return err
+	}
+	defer os.Remove(where)
+
+	srv := &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	reactors, served := make(chan error, 1), make(chan error, 1)
+	go func() { reactors <- a.Reactors.Run(work) }()
+	go func() { served <- srv.Serve(l) }()
+	swept := make(chan struct{})
+	go func() { defer close(swept); a.sweeps(work) }()
+	if ready != nil {
+		ready(l.Addr().String())
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+	case err = <-reactors:
+		reactors <- nil
+		if err == nil && ctx.Err() == nil {
+			err = errors.New("the reactors ended")
+		}
+	case err = <-a.runViews:
+		a.runViews <- nil
+		if err == nil {
+			err = errors.New("folding ended")
+		}
+	}
+	a.API.Drain()
+	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	shut := srv.Shutdown(drain)
+	stop()
+	<-swept
+	select {
+	case e := <-reactors:
+		err = errors.Join(err, e)
+	case <-drain.Done():
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	if errors.Is(shut, context.DeadlineExceeded) {
+		srv.Close()
+	}
+	return err
+}
+
+// Dir is the data folder.
+func (a *App) Dir() string { return a.opts.Dir }
+
+// Handler is the HTTP surface.
+func (a *App) Handler() http.Handler { return a.API }
+
+// Close ends everything in order: no more folding, then views, then the log. It may be called twice.
+func (a *App) Close() error {
+	var errs []error
+	if a.stop != nil {
+		a.stop()
+		if err := <-a.runViews; err != nil && !errors.Is(err, context.Canceled) {
+			errs = append(errs, err)
+		}
+		a.stop = nil
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+		a.store = nil
+	}
+	if a.log != nil {
+		errs = append(errs, a.log.Close())
+		a.log = nil
+	}
+	return errors.Join(errs...)
+}
+
+func (a *App) reactors() (*react.Reactors, error) {
+	return react.New(react.Config{
+		Dispatcher: a.Dispatcher, Log: a.Log, Runner: a.Views, Blobs: a.Blobs, Dir: a.opts.Dir,
+		TMDB:  tmdb.Config{Key: os.Getenv(tmdb.KeyVariable)},
+		Clock: a.opts.Now, Exclusive: true, Logger: a.opts.Logger, Lease: a.opts.Lease,
+	})
+}

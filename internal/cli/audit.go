@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) lineageCommand() *cobra.Command {
+	var downstream bool
+	var m moment
+	cmd := &cobra.Command{Use: "lineage NODE", Short: "Show what something was made of, or what was made of it", Args: cobra.ExactArgs(1),
+		Long:    "Show what something was made of, nearest first, or with --downstream what was made of it.\nNodes: model/NAME/VERSION, deployment/SLOT, run/ID, dataset/ID, import/ID, blob/SHA-256, workflow-run/ID.",
+		Example: "  projectionist lineage model/als/1\n  projectionist lineage import/ID --downstream",
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			q := m.query(url.Values{"node": {args[0]}})
+			if downstream {
+				q.Set("direction", "downstream")
+			}
+			raw, err := c.get(ctx, "/api/v1/lineage", q)
+			if err != nil {
+				return err
+			}
+			return p.list(raw, "edges", "FROM from, EDGE kind, TO to, WHEN event_millis, ACTOR actor, POSITION position", "nothing is known of "+oneLine(args[0])+" in that direction")
+		})}
+	cmd.Flags().BoolVar(&downstream, "downstream", false, "what was made of it")
+	m.flags(cmd)
+	return cmd
+}
+
+func (p *program) auditCommand() *cobra.Command {
+	var g page
+	var m moment
+	filters := map[string]*string{}
+	cmd := &cobra.Command{Use: "audit", Short: "List what happened in the ledger: what, to what, who wanted it, what led to it", Args: cobra.NoArgs,
+		Example: "  projectionist audit --stream-prefix model/ -n 20\n  projectionist audit --actor user:anna --from 2024-01-15",
+		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
+			q := m.query(g.query(nil))
+			for name, v := range filters {
+				with(q, name, *v)
+			}
+			raw, err := c.get(ctx, "/api/v1/audit", q)
+			if err != nil {
+				return err
+			}
+			return p.list(raw, "items", "TIME event_millis, TYPE type, STREAM stream, REV revision, ACTOR actor, CAUSE causation, SUMMARY summary, POSITION position", "nothing fits")
+		})}
+	for flag, f := range map[string][2]string{"actor": {"actor", "only what they wanted, such as user:anna"}, "type": {"type", "only one type, such as model.deployed"},
+		"correlation": {"correlation", "only what belongs to one request or workflow run"}, "stream": {"stream", "only one stream, such as model/als"},
+		"stream-prefix": {"stream_prefix", "only streams that begin so, such as model/"}, "from": {"from", "from that time on (event time)"}, "to": {"to", "before that time (event time)"}} {
+		filters[f[0]] = cmd.Flags().String(flag, "", f[1])
+	}
+	m.flags(cmd)
+	g.flags(cmd)
+	return cmd
+}
+
+func (p *program) quarantineCommand() *cobra.Command {
+	var g page
+	var topic string
+	list := &cobra.Command{Use: "list", Short: "List facts from outside that could not be read", Args: cobra.NoArgs, Example: "  projectionist quarantine list",
+		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
+			raw, err := c.get(ctx, "/api/v1/quarantine", with(g.query(nil), "topic", topic))
+			if err != nil {
+				return err
+			}
+			return p.list(raw, "items", "RECORDED recorded_millis, POSITION position, REASON reason", "nothing is in quarantine")
+		})}
+	list.Flags().StringVar(&topic, "topic", "", "only those of one topic")
+	g.flags(list)
+	show := &cobra.Command{Use: "show POSITION", Short: "Show such a fact as it came", Args: cobra.ExactArgs(1), Example: "  projectionist quarantine show user-events/0@12",
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			raw, err := c.get(ctx, "/api/v1/quarantine/records/"+args[0], nil)
+			if err != nil {
+				return err
+			}
+			return p.document(raw)
+		})}
+	return group("quarantine", "Facts from outside that could not be read, kept whole", list, show)
+}
+
+func (p *program) deadLettersCommand() *cobra.Command {
+	var g page
+	var state, reason string
+	list := &cobra.Command{Use: "list", Short: "List events that reactors gave up on", Args: cobra.NoArgs, Example: "  projectionist dead-letters list --state open",
+		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
+			raw, err := c.get(ctx, "/api/v1/dead-letters", with(g.query(nil), "state", state))
+			if err != nil {
+				return err
+			}
+			return p.list(raw, "items", "ID dead_letter_id, STATE state, REACTOR reactor, WRITTEN created_millis, ATTEMPTS attempts, ERROR error, RESOLVED resolved_by", "there are none")
+		})}
+	list.Flags().StringVar(&state, "state", "", "only open, retried or dropped ones")
+	g.flags(list)
+	retry := &cobra.Command{Use: "retry ID", Short: "Have the reactor deal with the event again", Args: cobra.ExactArgs(1), Example: "  projectionist dead-letters retry ID",
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			return p.resolved(c.post(ctx, "/api/v1/dead-letters/"+escape(args[0])+"/retry", map[string]any{}))
+		})}
+	drop := &cobra.Command{Use: "drop ID", Short: "Give up on the event for good", Args: cobra.ExactArgs(1), Example: "  projectionist dead-letters drop ID --reason 'the film is gone'",
+		PreRunE: need(&reason, "reason", "'the film is gone'"),
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			return p.resolved(c.post(ctx, "/api/v1/dead-letters/"+escape(args[0])+"/drop", map[string]any{"reason": reason}))
+		})}
+	drop.Flags().StringVar(&reason, "reason", "", "why, for the audit")
+	return group("dead-letters", "Events that reactors gave up on: retry or drop them", list, retry, drop)
+}
+
+func (p *program) resolved(raw []byte, err error) error {
+	if err != nil || p.json {
+		return p.answer(raw, err)
+	}
+	var letter map[string]any
+	if err := decode(raw, &letter); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "%s: %s\n", cell(letter["dead_letter_id"]), cell(letter["state"]))
+	return err
+}

@@ -1,0 +1,22 @@
+//go:build unix
+
+package cli
+
+import (
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// logLocked says whether another process holds the log of a data folder. It only asks: a lock taken to
+// find out could turn away a server that starts at that moment.
+func logLocked(dir string) bool {
+	f, err := os.OpenFile(filepath.Join(dir, "log", "LOCK"), os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	return unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock) == nil && lock.Type != unix.F_UNLCK
+}

@@ -1,0 +1,511 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/app"
+	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/internal/importer"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
+)
+
+const (
+	// pollEvery is how often the views and the reactors are looked at while waiting for them.
+	pollEvery = 50 * time.Millisecond
+	// waitingEvery is how often it is said again what readiness waits for.
+	waitingEvery = 10 * time.Second
+)
+
+type serving struct {
+	p                      *program
+	listen, data, simulate string
+	token                  string
+
+	set   *dataset.Set // of data
+	bar   *bar         // of what is under way
+	app   *app.App
+	start time.Time
+}
+
+func (p *program) serveCommand() *cobra.Command {
+	s := &serving{p: p}
+	cmd := &cobra.Command{Use: "serve", Short: "Serve the data folder; fill it first where there is nothing in it", Args: cobra.NoArgs,
+		Long: `Serve the data folder over HTTP.
+
+An empty folder is filled from --data, or else from a simulated world of invented films and people.
+A model is trained on what is there, and recommendations are served once one is deployed. With --data
+on a folder that has data, what is new is added; the same data set twice adds nothing.
+
+The first SIGINT or SIGTERM ends the server in good order, the second one at once.
+Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.`,
+		Example: `  projectionist serve
+  projectionist serve --dir /srv/films --data ml-latest-small.zip
+  projectionist serve --simulate users=2000,movies=500,events=200000`,
+		RunE: p.running(func(ctx context.Context, _ []string) error { return s.run(ctx) })}
+	cmd.Flags().StringVar(&s.listen, "listen", "127.0.0.1:8000", "address to listen on; beyond this machine only with $"+envToken)
+	cmd.Flags().StringVar(&s.data, "data", "", "MovieLens or MovieTweetings data set to import: a folder or a .zip")
+	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1")
+	return cmd
+}
+
+func refused(err error) error { return exitCode{exitRefused, err} }
+
+// step tells what has been done, with the time since the start.
+func (s *serving) step(format string, args ...any) {
+	s.bar.end()
+	fmt.Fprintf(s.p.out, "%6.1fs  %s\n", time.Since(s.start).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (s *serving) run(ctx context.Context) (err error) {
+	if s.p.server != "" && os.Getenv(envServer) == "" {
+		return usage("serve is a server itself: --server does not go with it")
+	}
+	if s.data != "" && s.simulate != "" {
+		return usage("--data and --simulate are two ways to fill the folder: give one of them")
+	}
+	s.start, s.token, s.bar = time.Now(), os.Getenv(envToken), s.p.bar("")
+	given, err := parseWorld(s.simulate)
+	if err != nil {
+		return exitCode{exitUsage, err}
+	}
+	if err := app.CheckListen(s.listen, s.token); err != nil {
+		return refused(err)
+	}
+	if s.data != "" { // before a folder is made for what is not there
+		if s.set, err = openData(s.data); err != nil {
+			return refused(err)
+		}
+		defer func() { err = errors.Join(err, s.set.Close()) }()
+	}
+	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, Listen: s.listen, Token: s.token, Logger: s.p.logger(slog.LevelWarn)})
+	if err != nil {
+		if at, ok := servedAt(ctx, s.p.dir); ok {
+			err = fmt.Errorf("%w; it is served at %s", err, at)
+		}
+		return refused(err)
+	}
+	defer func() { err = errors.Join(err, s.app.Close()) }()
+	if err := s.open(ctx); err != nil {
+		return refused(err)
+	}
+	src, err := s.source(ctx, given)
+	if err != nil {
+		return refused(err)
+	}
+
+	// From here on the server answers; what fails now is no refusal to start, except for the listener.
+	sctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served, address := make(chan error, 1), make(chan string, 1)
+	go func() { served <- s.app.Serve(sctx, func(a string) { address <- a }) }()
+	var base string
+	select {
+	case a := <-address:
+		base = "http://" + dialable(a)
+		s.step("answering on %s", base)
+	case err := <-served:
+		return refused(err)
+	}
+	work := make(chan error, 1)
+	go func() { work <- s.fill(sctx, src, base) }()
+	for {
+		select {
+		case err := <-work:
+			if err != nil && sctx.Err() == nil {
+				stop()
+				return errors.Join(err, <-served)
+			}
+			work = nil
+		case err := <-served:
+			stop()
+			if work != nil {
+				<-work // it uses the app, which is closed next
+			}
+			if err == nil && ctx.Err() != nil {
+				s.step("ended in good order")
+			}
+			return err
+		case <-sctx.Done():
+			s.step("ending: requests under way are answered, work under way goes on at the next start")
+			err := <-served
+			if work != nil {
+				<-work
+			}
+			if err == nil {
+				s.step("ended in good order")
+			}
+			return err
+		}
+	}
+}
+
+// open brings the views to the end of the log and sees to it that there are feature definitions.
+func (s *serving) open(ctx context.Context) error {
+	head, err := projections.HeadCut(ctx, s.app.Log, time.Time{})
+	if err != nil {
+		return err
+	}
+	var records int64
+	for _, n := range head {
+		records += n
+	}
+	s.step("opened %s: %s in the log", s.p.dir, count(records, "record"))
+	if err := s.p.catchUp(ctx, s.app, s.bar); err != nil {
+		return err
+	}
+	views, err := s.app.Views.Status(ctx)
+	if err != nil {
+		return err
+	}
+	halted := 0
+	for _, v := range views {
+		if v.Halted != nil {
+			halted++
+			s.step("HALTED: %s", v.Error)
+			fmt.Fprintf(s.p.out, "         mend what it cannot read, or pass over it: projectionist views skip %s %s --reason WHY\n", v.View, v.Halted.Position)
+		}
+	}
+	s.step("%d of %d views have all of it", len(views)-halted, len(views))
+	if halted > 0 {
+		return nil // the definitions may be what cannot be read
+	}
+	return s.app.Define(ctx)
+}
+
+// catchUp waits until every view that is not halted has all of the log.
+func (p *program) catchUp(ctx context.Context, a *app.App, bar *bar) error {
+	defer bar.end()
+	var total int64
+	for {
+		views, err := a.Views.Status(ctx)
+		if err != nil {
+			return err
+		}
+		var lag int64
+		for _, v := range views {
+			if v.Halted == nil {
+				lag += v.Lag
+			}
+		}
+		if lag == 0 {
+			return nil
+		}
+		total = max(total, lag)
+		bar.show("folding the log", total-lag, total)
+		if err := sleep(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// source is what there is to import; nil for nothing.
+func (s *serving) source(ctx context.Context, given worldParams) (*importer.Source, error) {
+	if s.set != nil {
+		src, err := importer.FromDataset(ctx, s.set, s.data, func(g importer.Progress) { s.bar.show(g.Stage, g.Done, g.Total) })
+		if err != nil {
+			return nil, fmt.Errorf("cannot import %s: %w", s.data, err)
+		}
+		return &src, nil
+	}
+	w, err := s.world(ctx, given)
+	if w == nil || err != nil {
+		return nil, err
+	}
+	src, err := w.source()
+	return &src, err
+}
+
+// world is the simulated world to import. One that was asked for before, or whose import was cut off, is
+// the same again, up to the very moment it ends; an empty log gets the default one.
+func (s *serving) world(ctx context.Context, given worldParams) (*worldParams, error) {
+	view, q := projections.Of[*projections.Imports](s.app.Views), projections.PageQuery{}
+	imports := int64(0)
+	for {
+		list, err := view.List(q)
+		if err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			imports++
+			im := &list.Items[i]
+			before, ok := worldOfPath(im.Path)
+			if im.Dataset != datasetSimulated || !ok {
+				continue
+			}
+			if s.simulate == "" && im.State != projections.ImportCompleted || s.simulate != "" && before.same(given) {
+				return &before, nil
+			}
+		}
+		if list.Next == "" {
+			break
+		}
+		q.Cursor = list.Next
+	}
+	if s.simulate == "" {
+		empty, err := s.empty(ctx, imports)
+		if err != nil || !empty {
+			return nil, err
+		}
+	}
+	given.End = s.p.now().UTC().Truncate(time.Hour)
+	return &given, nil
+}
+
+// empty says whether nobody has put anything into the log yet.
+func (s *serving) empty(ctx context.Context, imports int64) (bool, error) {
+	films, err := projections.Of[*projections.Catalogue](s.app.Views).Count()
+	if err != nil || films > 0 || imports > 0 {
+		return false, err
+	}
+	for _, t := range streams.Topics {
+		for n := range t.Partitions {
+			if t.Name != events.UserEventsTopic {
+				continue
+			}
+			head, err := s.app.Log.Feed().Head(ctx, streams.TP{Topic: t.Name, Partition: n}, time.Time{})
+			if err != nil || head > 0 {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// fill imports, waits until recommendations can be served and any training that follows the import is
+// over, and says what is ready.
+func (s *serving) fill(ctx context.Context, src *importer.Source, base string) error {
+	run := ""
+	if src != nil {
+		res, err := s.bring(ctx, src)
+		if err != nil {
+			if n, countErr := s.facts(ctx); countErr != nil || n == 0 || ctx.Err() != nil {
+				return err
+			}
+			s.p.say(fmt.Errorf("%w; serving what was there before", err))
+		} else if !res.AlreadyDone {
+			run = react.TrainingRunOf(res.ImportID)
+		}
+	}
+	c := &client{base: "http://localhost", token: s.token, actor: actor(), app: s.app}
+	c.http.Transport = transport{s.app.Handler()}
+	if err := s.untilReady(ctx, c, run); err != nil {
+		return err
+	}
+	return s.announce(ctx, c, base)
+}
+
+func (s *serving) facts(ctx context.Context) (int64, error) {
+	cut, err := projections.HeadCut(ctx, s.app.Log, time.Time{})
+	var n int64
+	for tp, head := range cut {
+		if tp.Topic == events.UserEventsTopic {
+			n += head
+		}
+	}
+	return n, err
+}
+
+func (s *serving) bring(ctx context.Context, src *importer.Source) (importer.Result, error) {
+	s.step("importing %s", describe(src))
+	res, err := s.app.Importer.Import(ctx, *src, "importer", func(g importer.Progress) { s.bar.show("importing "+g.Stage, g.Done, g.Total) })
+	s.bar.end()
+	switch {
+	case err != nil:
+		return res, fmt.Errorf("importing %s: %w", src.Dataset, err)
+	case res.AlreadyDone:
+		s.step("%s is in the log already: nothing was added", src.Dataset)
+	default:
+		s.step("imported %s: %s and %s added, %s there already", src.Dataset, count(res.MoviesAdded, "film"),
+			count(res.FactsAdded, "interaction"), thousands(res.FactsDuplicate))
+	}
+	return res, nil
+}
+
+func describe(src *importer.Source) string {
+	if src.Dataset == datasetSimulated {
+		return "a simulated world: invented films and people (" + strings.TrimPrefix(src.Path, worldPrefix) + ")"
+	}
+	return src.Dataset + " from " + src.Path
+}
+
+// untilReady waits until recommendations can be served and the workflow run, if any, has ended.
+func (s *serving) untilReady(ctx context.Context, c *client, run string) error {
+	defer s.bar.end()
+	workflows := projections.Of[*projections.Workflows](s.app.Views)
+	var told map[string]bool // tasks of the run whose end was told
+	var why string
+	var since, lastCheck time.Time
+	ready := false
+	for {
+		if tasks := s.app.Reactors.Progress(); len(tasks) > 0 {
+			t := tasks[0]
+			s.bar.show(strings.TrimSuffix(t.Task+", "+t.Stage, ", "), t.Done, t.Of)
+		}
+		ended := run == ""
+		if run != "" {
+			r, ok, err := workflows.Run(run)
+			if err != nil {
+				return err
+			}
+			if told == nil {
+				told = map[string]bool{}
+			}
+			for _, t := range r.Tasks {
+				if over := t.State == projections.StateSuccess || t.State == projections.StateFailed; over && !told[t.Task] {
+					told[t.Task] = true
+					s.step("%s: %s%s", t.Task, t.State, cmp.Or(errorText(t.Error), outputText(t.Output)))
+				}
+			}
+			if ended = ok && r.Ended(); ended && r.State == projections.StateFailed {
+				s.step("%s FAILED: %s (see `projectionist workflows show %s`)", r.Workflow, r.Reason, run)
+				run = ""
+			}
+		}
+		if time.Since(lastCheck) >= 4*pollEvery {
+			lastCheck = time.Now()
+			_, err := c.get(ctx, "/readyz", nil)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			ready = err == nil
+			if err != nil && (err.Error() != why || time.Since(since) > waitingEvery) && len(s.app.Reactors.Progress()) == 0 {
+				if why != "" {
+					s.step("not ready: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+				}
+				why, since = err.Error(), time.Now()
+			}
+		}
+		if ready && ended {
+			return nil
+		}
+		if err := sleep(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+func errorText(e string) string {
+	if e == "" {
+		return ""
+	}
+	return ": " + e
+}
+
+// outputText shows the main figures of a task's result, and why; without hashes, and without what is said
+// of the parts ("als.ndcg@10"), which the run keeps.
+func outputText(output map[string]string) string {
+	var parts []string
+	for _, k := range sortedKeys(output) {
+		v := output[k]
+		if f, err := strconv.ParseFloat(v, 64); err == nil && strings.Contains(v, ".") {
+			v = strconv.FormatFloat(f, 'g', 4, 64)
+		}
+		if k == "reason" || len(v) <= outputWidthMax && !strings.Contains(k, ".") {
+			parts = append(parts, k+"="+oneLine(v))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, " ") + ")"
+}
+
+// outputWidthMax keeps words and numbers, and leaves out hashes.
+const outputWidthMax = 30
+
+// announce says what is ready, with requests to try.
+func (s *serving) announce(ctx context.Context, c *client, base string) error {
+	films, err := projections.Of[*projections.Catalogue](s.app.Views).Count()
+	if err != nil {
+		return err
+	}
+	facts, err := s.facts(ctx)
+	if err != nil {
+		return err
+	}
+	model := "no model yet: ranking by what people do online"
+	if slot, ok, err := projections.Of[*projections.Deployments](s.app.Views).Slot("production"); err != nil {
+		return err
+	} else if ok {
+		model = fmt.Sprintf("model %s version %d", slot.Current.Model, slot.Current.Version)
+	}
+	user, movie, simulated, err := s.example(ctx)
+	if err != nil {
+		return err
+	}
+	s.step("ready: %s, %s, %s", count(films, "film"), count(facts, "interaction"), model)
+	if simulated {
+		fmt.Fprintln(s.p.out, "         The films and people are SIMULATED: nobody in here is real.")
+	}
+	auth := ""
+	if s.token != "" {
+		auth = ` -H "Authorization: Bearer $` + envToken + `"`
+	}
+	fmt.Fprintf(s.p.out, `
+  %[1]s
+
+  curl%[2]s "%[1]s/api/v1/recommendations?k=10&user_id=%[3]s&explain=true"
+  curl%[2]s "%[1]s/api/v1/movies/%[4]s/similar?k=5"
+  curl%[2]s -H "Content-Type: application/json" "%[1]s/api/v1/feedback" -d '{"user_id":"%[3]s","movie_id":"%[4]s","rating":5}'
+
+`, base, auth, url.QueryEscape(user), url.PathEscape(movie))
+	return nil
+}
+
+// example is someone who has rated a film, and a film of the catalogue that people have met.
+func (s *serving) example(ctx context.Context) (user, movie string, simulated bool, err error) {
+	catalogue := projections.Of[*projections.Catalogue](s.app.Views)
+	if top, err := s.app.Recommend.Popular(1); err != nil {
+		return "", "", false, err
+	} else if len(top) > 0 {
+		movie = top[0].MovieID
+	}
+	for m, err := range catalogue.All() {
+		if err != nil {
+			return "", "", false, err
+		}
+		if movie == "" || m.MovieID == movie {
+			movie, simulated = m.MovieID, m.Simulated
+			break
+		}
+	}
+	for f, err := range projections.Of[*projections.Histories](s.app.Views).Movie(movie, projections.At{}) {
+		if err != nil {
+			return "", "", false, err
+		}
+		user = f.UserID
+		break
+	}
+	return cmp.Or(user, "1"), cmp.Or(movie, "1"), simulated, ctx.Err()
+}
+
+// count is a number with its noun.
+func count(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return thousands(n) + " " + noun
+}

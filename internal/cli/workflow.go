@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/projectionist/projectionist/projections"
+)
+
+func (p *program) workflowsCommand() *cobra.Command {
+	var g page
+	var workflow, state string
+	list := &cobra.Command{Use: "list", Short: "List workflow runs, newest first", Args: cobra.NoArgs, Example: "  projectionist workflows list --state failed",
+		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
+			raw, err := c.get(ctx, "/api/v1/workflows/runs", with(with(g.query(nil), "workflow", workflow), "state", state))
+			if err != nil {
+				return err
+			}
+			return p.list(raw, "items", "RUN run_id, WORKFLOW workflow, STATE state, TYPE run_type, REQUESTED requested_millis, ENDED ended_millis, ACTOR actor, REASON reason", "no workflow has run yet")
+		})}
+	list.Flags().StringVar(&workflow, "workflow", "", "only the runs of one workflow")
+	list.Flags().StringVar(&state, "state", "", "only queued, running, success or failed ones")
+	g.flags(list)
+	kinds := &cobra.Command{Use: "kinds", Short: "List the workflows there are", Args: cobra.NoArgs, Example: "  projectionist workflows kinds",
+		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
+			raw, err := c.get(ctx, "/api/v1/workflows", nil)
+			if err != nil || p.json {
+				return p.answer(raw, err)
+			}
+			items, _, err := itemsOf(raw, "items")
+			if err != nil {
+				return err
+			}
+			for _, it := range items {
+				var names []string
+				tasks, _ := it["tasks"].([]any)
+				for _, t := range tasks {
+					if t, ok := t.(map[string]any); ok {
+						names = append(names, cell(t["name"]))
+					}
+				}
+				it["chain"] = strings.Join(names, " → ")
+			}
+			return p.rows(items, "", "WORKFLOW name, TASKS chain", "there is none")
+		})}
+	show := &cobra.Command{Use: "show ID", Short: "Show a workflow run and its tasks", Args: cobra.ExactArgs(1), Example: "  projectionist workflows show 4f2c…",
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			raw, err := c.get(ctx, "/api/v1/workflows/runs/"+escape(args[0]), nil)
+			if err != nil || p.json {
+				return p.answer(raw, err)
+			}
+			var run map[string]any
+			if err := decode(raw, &run); err != nil {
+				return err
+			}
+			fmt.Fprintf(p.out, "%s %s: %s", cell(run["workflow"]), cell(run["run_id"]), cell(run["state"]))
+			if r := run["reason"]; r != nil {
+				fmt.Fprintf(p.out, ": %s", cell(r))
+			}
+			fmt.Fprintf(p.out, "\nrequested %s by %s\n\n", cell(lookUp(run, "requested_millis")), cell(run["actor"]))
+			return p.list(raw, "tasks", "TASK task, STATE state, TRY try, STARTED started_millis, ENDED ended_millis, ERROR error, OUTPUT output", "no task has started yet")
+		})}
+	var conf []string
+	values := map[string]string{}
+	var follow bool
+	run := &cobra.Command{Use: "run NAME", Short: "Ask for a workflow run", Args: cobra.ExactArgs(1),
+		Example: "  projectionist workflows run movie_training_pipeline --follow",
+		PreRunE: func(*cobra.Command, []string) error {
+			for _, kv := range conf {
+				k, v, ok := strings.Cut(kv, "=")
+				if !ok || k == "" {
+					return fmt.Errorf("--conf: %q: want NAME=VALUE", kv)
+				}
+				values[k] = v
+			}
+			return nil
+		},
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			return p.runWorkflow(ctx, c, args[0], values, follow)
+		})}
+	run.Flags().StringArrayVar(&conf, "conf", nil, "a setting of the run, NAME=VALUE; may be given again")
+	run.Flags().BoolVarP(&follow, "follow", "f", false, "stay until it has ended; exit code 1 if it failed")
+	return group("workflows", "Workflows: training, fetching films", list, kinds, show, run)
+}
+
+// followEvery is how often a run is looked at; a task takes seconds at least.
+const followEvery = 200 * time.Millisecond
+
+// runWorkflow asks for a run. Following one without a server, this process does the work.
+func (p *program) runWorkflow(ctx context.Context, c *client, name string, conf map[string]string, follow bool) error {
+	raw, err := c.post(ctx, "/api/v1/workflows/"+escape(name)+"/runs", map[string]any{"conf": conf})
+	if err != nil {
+		return err
+	}
+	var res struct {
+		Stream   string
+		Position string
+	}
+	if err := decode(raw, &res); err != nil {
+		return err
+	}
+	id := res.Stream[strings.IndexByte(res.Stream, '/')+1:]
+	if !follow {
+		if p.json {
+			return p.printRaw(raw)
+		}
+		fmt.Fprintln(p.out, id)
+		if c.app != nil {
+			fmt.Fprintln(p.err, "it runs when `projectionist serve` does, or with --follow")
+		}
+		return nil
+	}
+	if c.app != nil {
+		wctx, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- c.app.Reactors.Run(wctx) }()
+		defer func() { stop(); <-ended }()
+	}
+	return p.followWorkflow(ctx, c, id)
+}
+
+func (p *program) followWorkflow(ctx context.Context, c *client, id string) error {
+	bar := p.bar("")
+	defer bar.end()
+	told := map[string]bool{}
+	for {
+		raw, err := c.get(ctx, "/api/v1/workflows/runs/"+escape(id), nil)
+		if err != nil {
+			return err
+		}
+		var run projections.WorkflowRun
+		if err := decode(raw, &run); err != nil {
+			return err
+		}
+		for _, t := range run.Tasks {
+			said := fmt.Sprint(t.Task, t.State, t.Try)
+			if t.State == projections.StateRunning || t.State == projections.StateQueued || told[said] || p.json {
+				continue
+			}
+			told[said] = true
+			bar.end()
+			fmt.Fprintf(p.out, "%s  %s: %s%s%s\n", isoTime(time.UnixMilli(t.EndedMillis)), t.Task, t.State, errorText(t.Error), outputText(t.Output))
+		}
+		if run.Ended() {
+			bar.end()
+			if p.json {
+				if err := p.printRaw(raw); err != nil {
+					return err
+				}
+			} else {
+				fmt.Fprintf(p.out, "%s %s: %s\n", run.Workflow, id, run.State)
+			}
+			if run.State == projections.StateFailed {
+				return errors.New(strings.TrimSuffix("the run failed: "+run.Reason, ": "))
+			}
+			return nil
+		}
+		if raw, err := c.get(ctx, "/api/v1/reactors", nil); err == nil {
+			var now struct {
+				Tasks []struct {
+					WorkflowRun string `json:"workflow_run"`
+					Task, Stage string
+					Done, Of    int64
+				}
+			}
+			if decode(raw, &now) == nil {
+				for _, t := range now.Tasks {
+					if t.WorkflowRun == id {
+						bar.show(strings.TrimSuffix(t.Task+", "+t.Stage, ", "), t.Done, t.Of)
+					}
+				}
+			}
+		}
+		if err := sleep(ctx, followEvery); err != nil {
+			return err
+		}
+	}
+}

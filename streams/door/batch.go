@@ -1,0 +1,261 @@
+package door
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// A record batch, format v2:
+//
+//	offset 8 | length 4 | leader epoch 4 | magic 1 | CRC-32C 4 of what follows | attributes 2 |
+//	last offset delta 4 | first time 8 | last time 8 | producer 8 | epoch 2 | sequence 4 | records 4
+//
+// and then records: length varint | attributes 1 | time delta varint | offset delta varint | tail.
+const (
+	batchHeadBytes   = 61
+	batchLengthFrom  = 12 // the length counts from here
+	batchCRCFrom     = 21
+	batchMagic       = 2
+	recordBytesMin   = 7
+	tailHeadBytes    = 24 // a slice
+	codecMask        = 0x07
+	timestampTypeBit = 0x08
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// refusal is why a batch is not taken.
+type refusal struct {
+	code    int16
+	record  int // number of the record at fault, or -1
+	message string
+	err     error           // Validate's, or nil
+	rec     *streams.Record // the record that Validate refused
+}
+
+func (r *refusal) Error() string { return r.message }
+
+func refuse(code int16, format string, args ...any) *refusal {
+	return &refusal{code: code, record: -1, message: fmt.Sprintf(format, args...)}
+}
+
+// batch is a Produce request's batch for one partition, taken apart. Tails point into the request, or
+// into what was decompressed.
+type batch struct {
+	tails    [][]byte
+	producer int64
+	epoch    int16
+	sequence int32
+}
+
+// readBatch takes a batch apart and checks every record against what the log takes and Validate. charge
+// is asked for the memory that it takes beyond the request.
+func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(int64) bool) (*batch, *refusal) {
+	if len(b) < batchHeadBytes {
+		return nil, refuse(codeInvalidRecord, "a batch of %d bytes; want %d or more", len(b), batchHeadBytes)
+	}
+	if len(b) > batchBytesMax {
+		return nil, refuse(codeMessageTooLarge, "a batch of %d bytes; at most %d are allowed", len(b), batchBytesMax)
+	}
+	if b[16] != batchMagic {
+		return nil, refuse(codeInvalidRecord, "record format %d; want 2", int8(b[16]))
+	}
+	if n := int64(int32(binary.BigEndian.Uint32(b[8:]))); n != int64(len(b)-batchLengthFrom) {
+		return nil, refuse(codeInvalidRecord, "the batch says %d bytes and has %d; want one batch per partition", n, len(b)-batchLengthFrom)
+	}
+	if crc32.Checksum(b[batchCRCFrom:], castagnoli) != binary.BigEndian.Uint32(b[17:]) {
+		return nil, refuse(codeCorruptMessage, "the batch's CRC-32C is wrong")
+	}
+	attributes := binary.BigEndian.Uint16(b[21:])
+	if attributes&^(codecMask|timestampTypeBit) != 0 {
+		return nil, refuse(codeInvalidRecord, "batch attributes %#x: there are no transactions or control records here", attributes)
+	}
+	out := &batch{
+		producer: int64(binary.BigEndian.Uint64(b[43:])),
+		epoch:    int16(binary.BigEndian.Uint16(b[51:])),
+		sequence: int32(binary.BigEndian.Uint32(b[53:])),
+	}
+	if out.producer < 0 {
+		out.producer = -1
+	} else if out.epoch < 0 || out.sequence < 0 {
+		return nil, refuse(codeInvalidRecord, "producer %d with epoch %d and sequence %d", out.producer, out.epoch, out.sequence)
+	}
+	count, last := int32(binary.BigEndian.Uint32(b[57:])), int32(binary.BigEndian.Uint32(b[23:]))
+	if count < 1 || last != count-1 {
+		return nil, refuse(codeInvalidRecord, "a batch of %d records whose last offset delta is %d", count, last)
+	}
+	records, extra := b[batchHeadBytes:], int64(0)
+	if codec := int(attributes & codecMask); codec != codecNone {
+		var err error
+		if records, err = d.decompress(codec, records); err != nil {
+			code := int16(codeCorruptMessage)
+			switch {
+			case errors.Is(err, errTooLarge):
+				code = codeMessageTooLarge
+			case errors.Is(err, errCodec):
+				code = codeUnsupportedCompression
+			}
+			return nil, refuse(code, "the batch cannot be decompressed: %v", err)
+		}
+	}
+	if attributes&codecMask != codecNone {
+		extra = int64(len(records))
+	}
+	if int64(count)*recordBytesMin > int64(len(records)) {
+		return nil, refuse(codeInvalidRecord, "%d records in %d bytes", count, len(records))
+	}
+	if !charge(extra + int64(count)*tailHeadBytes) {
+		return nil, refuse(codeStorage, "too many requests are under way")
+	}
+	out.tails = make([][]byte, count)
+	rec := streams.Record{Position: streams.Position{TP: streams.TP{Topic: topic, Partition: partition}, Offset: -1}}
+	if d.cfg.Validate != nil {
+		rec.Recorded = d.cfg.Now()
+	}
+	for i := range out.tails {
+		at := func(r *refusal) (*batch, *refusal) {
+			r.record = i
+			return nil, r
+		}
+		tail, rest, ok := cutRecord(records, int64(i))
+		if !ok {
+			return at(refuse(codeInvalidRecord, "record %d is malformed", i))
+		}
+		records = rest
+		if err := streams.ParseTail(tail, &rec); err != nil {
+			return at(refuse(codeInvalidRecord, "record %d: %v", i, err))
+		}
+		if err := streams.CheckRecord(&rec); err != nil {
+			code := int16(codeInvalidRecord)
+			if len(tail) > streams.RecordBytesMax {
+				code = codeMessageTooLarge
+			}
+			return at(refuse(code, "record %d: %v", i, err))
+		}
+		if d.cfg.Validate != nil {
+			if err := d.cfg.Validate(topic, &rec); err != nil {
+				r := refuse(codeInvalidRecord, "record %d: %v", i, err)
+				r.err, r.rec = err, &rec
+				return at(r)
+			}
+		}
+		out.tails[i] = tail
+	}
+	if len(records) != 0 {
+		return nil, refuse(codeInvalidRecord, "%d bytes after the batch's last record", len(records))
+	}
+	return out, nil
+}
+
+// decompress bounds how many batches are decompressed at once.
+func (d *Door) decompress(codec int, b []byte) ([]byte, error) {
+	d.decoders <- struct{}{}
+	defer func() { <-d.decoders }()
+	return decompress(codec, b)
+}
+
+// cutRecord takes one record and gives its tail. Its offset delta has to be as given; its time is that
+// of the log.
+func cutRecord(b []byte, delta int64) (tail, rest []byte, ok bool) {
+	n, b, ok := cutVarint(b)
+	if !ok || n < recordBytesMin-1 || n > int64(len(b)) {
+		return nil, nil, false
+	}
+	rec, rest := b[:n:n], b[n:]
+	if rec = rec[1:]; len(rec) == 0 { // attributes are not used
+		return nil, nil, false
+	}
+	if _, rec, ok = cutVarint(rec); !ok {
+		return nil, nil, false
+	}
+	have, rec, ok := cutVarint(rec)
+	if !ok || have != delta {
+		return nil, nil, false
+	}
+	return rec, rest, true
+}
+
+func cutVarint(b []byte) (int64, []byte, bool) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return int64(b[0]>>1) ^ -int64(b[0]&1), b[1:], true
+	}
+	v, n := binary.Varint(b)
+	if n <= 0 {
+		return 0, nil, false
+	}
+	return v, b[n:], true
+}
+
+// batchWriter builds batches to hand out.
+type batchWriter struct {
+	buf   []byte
+	start int // of the open batch, or -1
+	base  int64
+	first int64 // time of the first record
+	last  int64
+	count int32
+}
+
+// add appends one record, and says how long the buffer is.
+func (w *batchWriter) add(offset, millis int64, tail []byte) int {
+	if w.start >= 0 && len(w.buf)-w.start >= fetchBatchBytes {
+		w.end()
+	}
+	if w.start < 0 {
+		w.start, w.base, w.first, w.count = len(w.buf), offset, millis, 0
+		w.buf = append(w.buf, make([]byte, batchHeadBytes)...)
+	}
+	var head [24]byte
+	h := append(head[:0], 0) // attributes
+	h = binary.AppendVarint(h, millis-w.first)
+	h = binary.AppendVarint(h, offset-w.base)
+	w.buf = binary.AppendVarint(w.buf, int64(len(h)+len(tail)))
+	w.buf = append(w.buf, h...)
+	w.buf = append(w.buf, tail...)
+	w.last = millis // times never decrease
+	w.count++
+	return len(w.buf)
+}
+
+// end completes the open batch.
+func (w *batchWriter) end() {
+	if w.start < 0 {
+		return
+	}
+	b := w.buf[w.start:]
+	w.start = -1
+	binary.BigEndian.PutUint64(b, uint64(w.base))
+	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-batchLengthFrom))
+	binary.BigEndian.PutUint32(b[12:], 0xffffffff) // no leader epoch
+	b[16] = batchMagic
+	// Attributes 0: a time of its own for each record. Kafka's LogAppendTime bit would give all of the
+	// batch's records the time of the last.
+	binary.BigEndian.PutUint32(b[23:], uint32(w.count-1))
+	binary.BigEndian.PutUint64(b[27:], uint64(w.first))
+	binary.BigEndian.PutUint64(b[35:], uint64(w.last))
+	for i := 43; i < 57; i++ { // no producer, epoch, sequence: -1
+		b[i] = 0xff
+	}
+	binary.BigEndian.PutUint32(b[57:], uint32(w.count))
+	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[batchCRCFrom:], castagnoli))
+}
+
+// faultCode is Kafka's code for an error of the log.
+func faultCode(err error) int16 {
+	switch fault.CodeOf(err) {
+	case fault.NotFound:
+		return codeUnknownTopic
+	case fault.TooLarge:
+		return codeMessageTooLarge
+	case fault.Invalid:
+		return codeInvalidRequest
+	case fault.Unavailable, fault.Unknown, fault.Corrupt:
+		return codeStorage
+	}
+	return codeUnknown
+}

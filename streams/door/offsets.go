@@ -1,0 +1,150 @@
+package door
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/local"
+)
+
+// offsetCommit stores a group's offsets; it answers when they are durable.
+func (k *coordinator) offsetCommit(req *kmsg.OffsetCommitRequest) kmsg.Response {
+	r := kmsg.NewOffsetCommitResponse()
+	code := k.mayCommit(req)
+	var offsets []local.GroupOffset
+	n := 0
+	for _, t := range req.Topics {
+		rt := kmsg.NewOffsetCommitResponseTopic()
+		rt.Topic = t.Topic
+		for _, p := range t.Partitions {
+			if n++; n > requestPartitionsMax {
+				return nil
+			}
+			rp := kmsg.NewOffsetCommitResponseTopicPartition()
+			rp.Partition = p.Partition
+			metadata := ""
+			if p.Metadata != nil {
+				metadata = *p.Metadata
+			}
+			parts, ok := k.d.partitions[t.Topic]
+			switch {
+			case code != codeNone:
+				rp.ErrorCode = code
+			case !ok || p.Partition < 0 || p.Partition >= parts:
+				rp.ErrorCode = codeUnknownTopic
+			case p.Offset < 0:
+				rp.ErrorCode = codeOffsetOutOfRange
+			case len(metadata) > offsetMetadataBytesMax:
+				rp.ErrorCode = codeOffsetMetadataTooLarge
+			default:
+				offsets = append(offsets, local.GroupOffset{TP: streams.TP{Topic: t.Topic, Partition: p.Partition}, Offset: p.Offset, Metadata: metadata})
+			}
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		r.Topics = append(r.Topics, rt)
+	}
+	if len(offsets) == 0 {
+		return &r
+	}
+	if err := k.d.log.CommitOffsets(req.Group, offsets); err != nil {
+		k.d.complain("a consumer group's offsets could not be stored", "group", req.Group, "error", err.Error())
+		for i := range r.Topics {
+			for j := range r.Topics[i].Partitions {
+				if p := &r.Topics[i].Partitions[j]; p.ErrorCode == codeNone {
+					p.ErrorCode = faultCode(err)
+				}
+			}
+		}
+	}
+	return &r
+}
+
+// mayCommit says whether the group takes offsets from whom the request names.
+func (k *coordinator) mayCommit(req *kmsg.OffsetCommitRequest) int16 {
+	if !validGroup(req.Group) {
+		return codeInvalidGroupID
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	g := k.groups[req.Group]
+	if req.Generation < 0 && req.MemberID == "" { // who assigns its partitions itself, or an operator
+		if g == nil {
+			g = k.add(req.Group)
+		}
+		switch {
+		case g == nil:
+			return codeGroupFull
+		case len(g.members) > 0:
+			return codeUnknownMember
+		}
+		g.stored = true
+		return codeNone
+	}
+	g, m, code := k.find(req.Group, req.MemberID, req.InstanceID, req.Generation)
+	if code != codeNone {
+		return code
+	}
+	m.deadline = time.Now().Add(m.session)
+	if g.state == syncing {
+		return codeRebalanceInProgress
+	}
+	g.stored = true
+	return codeNone
+}
+
+// offsetFetch gives a group's offsets, -1 where it has none.
+func (k *coordinator) offsetFetch(req *kmsg.OffsetFetchRequest) kmsg.Response {
+	r := kmsg.NewOffsetFetchResponse()
+	var offsets []local.GroupOffset
+	code := int16(codeNone)
+	if !validGroup(req.Group) {
+		code = codeInvalidGroupID
+	} else {
+		var err error
+		if offsets, err = k.d.log.GroupOffsets(req.Group); err != nil {
+			k.d.complain("a consumer group's offsets could not be read", "group", req.Group, "error", err.Error())
+			code = faultCode(err)
+		}
+	}
+	r.ErrorCode = code
+	have := make(map[streams.TP]local.GroupOffset, len(offsets))
+	for _, o := range offsets {
+		have[o.TP] = o
+	}
+	add := func(rt *kmsg.OffsetFetchResponseTopic, partition int32) {
+		rp := kmsg.NewOffsetFetchResponseTopicPartition()
+		metadata := ""
+		rp.Partition, rp.Offset, rp.LeaderEpoch, rp.ErrorCode = partition, -1, -1, code
+		if o, ok := have[streams.TP{Topic: rt.Topic, Partition: partition}]; ok {
+			rp.Offset, metadata = o.Offset, o.Metadata
+		}
+		rp.Metadata = &metadata
+		rt.Partitions = append(rt.Partitions, rp)
+	}
+	if req.Topics == nil { // all, from version 2 on
+		for _, o := range offsets {
+			if n := len(r.Topics); n == 0 || r.Topics[n-1].Topic != o.Topic {
+				rt := kmsg.NewOffsetFetchResponseTopic()
+				rt.Topic = o.Topic
+				r.Topics = append(r.Topics, rt)
+			}
+			add(&r.Topics[len(r.Topics)-1], o.Partition)
+		}
+		return &r
+	}
+	n := 0
+	for _, t := range req.Topics {
+		rt := kmsg.NewOffsetFetchResponseTopic()
+		rt.Topic = t.Topic
+		for _, p := range t.Partitions {
+			if n++; n > requestPartitionsMax {
+				return nil
+			}
+			add(&rt, p)
+		}
+		r.Topics = append(r.Topics, rt)
+	}
+	return &r
+}

@@ -1,0 +1,183 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+const (
+	// followWait is how long a fetch of the ledger's tail waits in the broker for a record. It bounds
+	// nothing but how often an idle node asks.
+	followWait = 500 * time.Millisecond
+	// lostTries: an offset that is out of range is asked for so often before the log counts as cut off.
+	lostTries = 5
+)
+
+// catchUp checks that the index belongs to what the brokers have, and folds up to the end they name.
+func (l *Log) catchUp(ctx context.Context) error {
+	p := l.ledger
+	var oldest, newest int64
+	err := l.persist(ctx, "the ledger's ends cannot be found", func() (err error) {
+		if oldest, err = l.listOffset(p, sarama.OffsetOldest); err != nil {
+			return err
+		}
+		newest, err = l.listOffset(p, sarama.OffsetNewest)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s := l.index.snapshot()
+	if oldest > 0 {
+		// Even where the index has it, another node would fold something else.
+		return lost(l.index.dir, "topic %s begins at offset %d, not 0", p.name, oldest)
+	}
+	if s.Cursor > newest {
+		// A leader that has just been elected may not know yet how far its replicas are.
+		for try := 0; s.Cursor > newest && try < 2*lostTries; try++ {
+			if !l.pause(ctx, lostTries) {
+				return ended(ctx)
+			}
+			if newest, err = l.listOffset(p, sarama.OffsetNewest); err != nil && !transient(err) {
+				return brokerError(err, "the ledger's end cannot be found")
+			}
+		}
+		if s.Cursor > newest {
+			return lost(l.index.dir, "the index in %s has topic %s up to offset %d, the brokers up to %d", l.index.dir, p.name, s.Cursor, newest)
+		}
+	}
+	if err := l.checkLast(ctx, s); err != nil {
+		return err
+	}
+	for s.Cursor < newest {
+		err := l.persist(ctx, "the ledger cannot be read", func() error { return l.foldOnce(0) })
+		if err != nil {
+			return err
+		}
+		s = l.index.snapshot()
+	}
+	l.judged.raise(s.Cursor)
+	l.head.raise(s.Head)
+	return nil
+}
+
+// checkLast compares the record that was judged last with what stands at its offset now.
+func (l *Log) checkLast(ctx context.Context, s state) error {
+	if s.Last < 0 {
+		return nil
+	}
+	var same, found bool
+	err := l.persist(ctx, "the ledger cannot be read", func() error {
+		b, err := l.fetch(l.ledger, s.Last, 0, 1)
+		if err != nil {
+			return err
+		}
+		k, err := newBlock(l.ledger, b, s.Last)
+		if err != nil {
+			return err
+		}
+		k.records(func(r *streams.Record) bool {
+			found = r.Offset == s.Last
+			same = found && recordSum(streams.AppendTail(nil, r)) == s.LastSum
+			return false
+		})
+		return nil
+	})
+	if err == nil && !same {
+		if found {
+			return lost(l.index.dir, "at offset %d of topic %s stands another record than the index in %s was made from", s.Last, l.ledger.name, l.index.dir)
+		}
+		return lost(l.index.dir, "at offset %d of topic %s there is no record any more", s.Last, l.ledger.name)
+	}
+	return err
+}
+
+// foldOnce fetches what follows the cursor, and folds it.
+func (l *Log) foldOnce(wait time.Duration) error {
+	from := l.index.snapshot().Cursor
+	b, err := l.fetch(l.ledger, from, wait, l.opts.FetchBytes)
+	if err != nil {
+		return err
+	}
+	k, err := newBlock(l.ledger, b, from)
+	if err != nil {
+		return err
+	}
+	if err := l.index.fold(k.records, k.next); err != nil {
+		return err
+	}
+	s := l.index.snapshot()
+	l.head.raise(s.Head) // first: who learns of a verdict must find the commit
+	l.judged.raise(s.Cursor)
+	return nil
+}
+
+// follow folds the ledger's partition as it grows, until the log is closed or the fold cannot go on.
+func (l *Log) follow() {
+	outOfRange, failed := 0, 0
+	for !l.stopped() {
+		err := l.foldOnce(followWait)
+		if err == nil {
+			if failed > 0 {
+				l.opts.Logf("the ledger is read again")
+			}
+			outOfRange, failed = 0, 0
+			continue
+		}
+		if l.stopped() {
+			return
+		}
+		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
+			if outOfRange++; outOfRange >= lostTries {
+				l.give(lost(l.index.dir, "offset %d of topic %s is out of range", l.index.snapshot().Cursor, l.ledger.name))
+				return
+			}
+		} else if fault.Is(err, fault.Corrupt) || !transient(err) {
+			l.give(brokerError(err, "the ledger cannot be read"))
+			return
+		}
+		if failed++; failed == 1 {
+			l.opts.Logf("the ledger cannot be read, it is tried again: %v", err)
+		}
+		l.pause(context.Background(), failed)
+	}
+}
+
+// give ends the fold for good: nothing can be appended or waited for any more, and everyone is told why.
+func (l *Log) give(err error) {
+	l.opts.Logf("the ledger cannot be followed any more: %v", err)
+	l.broken.Store(&err)
+	close(l.dead)
+}
+
+func (l *Log) failure() error {
+	if err := l.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// waitFor blocks until a watermark of the fold is above n.
+func (l *Log) waitFor(ctx context.Context, w *watermark, n int64, until <-chan struct{}) error {
+	for {
+		raised := w.above(n)
+		if raised == nil {
+			return nil
+		}
+		select {
+		case <-raised:
+		case <-ctx.Done():
+			return ended(ctx)
+		case <-until:
+			return errClosed()
+		case <-l.dead:
+			return l.failure()
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package local
+
+import (
+	"context"
+	"sort"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Topics are the log's topics in the order in which they were made.
+func (l *Log) Topics() []streams.Topic {
+	topics := make([]streams.Topic, 0, len(l.topics))
+	for name, t := range l.topics {
+		topics = append(topics, streams.Topic{Name: name, Partitions: int32(len(t.partitions))})
+	}
+	sort.Slice(topics, func(i, j int) bool { return l.topics[topics[i].Name].id < l.topics[topics[j].Name].id })
+	return topics
+}
+
+// Watch gives the high watermark and a channel that is closed when it rises above that.
+func (l *Log) Watch(tp streams.TP) (head int64, risen <-chan struct{}, err error) {
+	p, err := l.partition(tp)
+	if err != nil {
+		return 0, nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wake == nil {
+		p.wake = make(chan struct{})
+	}
+	// raise stores the head before it takes the lock: a rise after this Load closes this channel.
+	return p.head.Load(), p.wake, nil
+}
+
+// ReadTails gives the records of a partition from an offset up to the head to fn, each by its recorded
+// time and its tail as it is stored, until fn says no. The tail is valid only during the call.
+func (l *Log) ReadTails(ctx context.Context, tp streams.TP, from int64, fn func(offset, millis int64, tail []byte) bool) (err error) {
+	p, err := l.partition(tp)
+	if err != nil {
+		return err
+	}
+	if from < 0 {
+		return fault.Field("from", "offset %d; want 0 or more", from)
+	}
+	if err := l.begin(); err != nil {
+		return err
+	}
+	defer l.end()
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	head := p.head.Load()
+	if from >= head {
+		return nil
+	}
+	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: p.key(from), UpperBound: p.key(head)})
+	if err != nil {
+		return p.corrupt(from, err)
+	}
+	defer iter.Close()
+	offset := from
+	defer func() { l.stats.recordsRead.Add(uint64(offset - from)) }()
+	for ok := iter.First(); ok; ok = iter.Next() {
+		_, _, have, good := parseRecordKey(iter.Key())
+		if !good || have != offset {
+			return p.corrupt(offset, nil)
+		}
+		v, err := iter.ValueAndErr()
+		if err != nil {
+			return p.corrupt(offset, err)
+		}
+		millis, _, tail, good := parseRecordHead(v)
+		if !good {
+			return p.corrupt(offset, nil)
+		}
+		if !fn(offset, millis, tail) {
+			return nil
+		}
+		if offset++; offset%checkEvery == 0 && l.isClosing() {
+			return errClosed()
+		}
+	}
+	if err := iter.Error(); err != nil || offset != head {
+		return p.corrupt(offset, err)
+	}
+	return nil
+}
