@@ -3,11 +3,13 @@ package projections
 import (
 	"context"
 	"iter"
+	"strings"
 	"sync"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -22,7 +24,11 @@ type Features struct {
 	defs     *features.Definitions // in force
 	catalog  map[string]*features.Attributes
 	catalogN int64 // how far the catalogue had folded the ledger when catalog was begun
+	people   map[string]*features.State
 }
+
+// peopleMax bounds the people whose present state is kept in memory, at about 10 bytes a fact.
+const peopleMax = 4096
 
 // NewFeatures makes the query over a runner's views.
 func NewFeatures(views *Runner, log streams.Log) *Features {
@@ -127,7 +133,7 @@ func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features
 	var failed error
 	in := features.Inputs{MovieID: movieID, NowMillis: nowMillis, Catalogue: f.catalogueAt(ctx, known, &failed)}
 	if userID != "" && sel.Needs(features.User) {
-		s, err := f.fold(features.User, userID, at, nowMillis)
+		s, err := f.person(userID, at, nowMillis)
 		if err != nil {
 			return dst, err
 		}
@@ -154,6 +160,34 @@ func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features
 		in.Movie = s
 	}
 	return sel.AppendValues(dst, in), failed
+}
+
+// person is a person's state. The present one is kept until they act again.
+func (f *Features) person(id string, at At, nowMillis int64) (*features.State, error) {
+	if !at.none() {
+		return f.fold(features.User, id, at, nowMillis)
+	}
+	facts := 0
+	Of[*Online](f.views).Read(func(m *online.Model) { facts = m.UserEvents(id) })
+	f.mu.Lock()
+	s := f.people[id]
+	f.mu.Unlock()
+	if s != nil && s.Facts() == int64(facts) && s.LastMillis() <= nowMillis {
+		return s, nil
+	}
+	s, err := f.fold(features.User, id, at, nowMillis)
+	// Whoever is kept must have all facts: histories may be a moment behind online, and facts dated after
+	// now are not in it.
+	if err != nil || s == nil || s.Facts() != int64(facts) {
+		return s, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.people == nil || len(f.people) >= peopleMax {
+		f.people = map[string]*features.State{}
+	}
+	f.people[strings.Clone(id)] = s
+	return s, nil
 }
 
 // fold folds an entity's facts up to nowMillis, as admitted by at; nil without any.

@@ -70,7 +70,7 @@ type Importer struct {
 // Bounds of the work under way.
 const (
 	movieWriters = 64    // commits of films share a sync: as many as a group commit takes well
-	chunkFacts   = 4_096 // facts in one publish
+	chunkFacts   = 16_384// facts in one publish
 )
 
 // Import brings everything of the source into the log that is not there yet.

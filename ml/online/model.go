@@ -259,6 +259,16 @@ func (m *Model) Lookup(itemID string) (idx int, ok bool) {
 	return int(at), ok
 }
 
+// UserEvents is how many events of a person there are, 0 for a stranger. It grows with every event that
+// is no repetition.
+func (m *Model) UserEvents(userID string) int {
+	at, ok := m.userAt[userID]
+	if !ok {
+		return 0
+	}
+	return len(m.users[at].counted) + len(m.users[at].other)
+}
+
 // UserCount is the number of people with at least one event.
 func (m *Model) UserCount() int { return len(m.users) }
 

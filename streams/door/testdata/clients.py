@@ -1,0 +1,89 @@
+"""Kafka's Python clients against the door: clients.py HOST:PORT. Prints one line per check, ends with 1 on a failure."""
+import sys
+import threading
+import time
+
+import confluent_kafka
+import kafka
+from confluent_kafka.admin import AdminClient
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+server = sys.argv[1]
+failed = False
+
+
+def check(name, got, want):
+    global failed
+    ok = got == want
+    failed = failed or not ok
+    print("ok  " if ok else "FAIL", name, got if ok else f"{got!r}; want {want!r}")
+
+
+print("kafka-python", kafka.__version__)
+topic = "movie-recommendations"
+producer = KafkaProducer(bootstrap_servers=server, acks="all")
+sent = [producer.send(topic, key=b"u%d" % i, value=b'{"n":%d}' % i).get(10) for i in range(20)]
+check("kafka-python produce", len({(m.partition, m.offset) for m in sent}), 20)
+for refused_topic, value in (("mlops-events", b"{}"), ("user-events", b"bad")):
+    try:
+        producer.send(refused_topic, value).get(10)
+        check("kafka-python refused by " + refused_topic, "taken", "refused")
+    except kafka.errors.KafkaError as e:
+        print("ok   kafka-python refused by", refused_topic, type(e).__name__)
+packed = KafkaProducer(bootstrap_servers=server, compression_type="gzip")
+packed.send(topic, key=b"u1", value=b"{}" * 100).get(10)
+consumer = KafkaConsumer(topic, bootstrap_servers=server, group_id="python", auto_offset_reset="earliest", consumer_timeout_ms=3000)
+check("kafka-python consume", sum(1 for _ in consumer), 21)
+consumer.commit()
+consumer.close()
+consumer = KafkaConsumer(bootstrap_servers=server, group_id="python")
+parts = [TopicPartition(topic, p) for p in range(3)]
+check("kafka-python committed", sum(consumer.committed(p) or 0 for p in parts), 21)
+first = min(m.timestamp for m in sent)
+found = consumer.offsets_for_times({p: first for p in parts})
+check("kafka-python offsets by time", {o.offset for o in found.values() if o}, {0})
+consumer.close()
+admin = KafkaAdminClient(bootstrap_servers=server)
+check("kafka-python topics", "user-events" in admin.list_topics(), True)
+admin.close()
+
+print("confluent-kafka", confluent_kafka.version(), "librdkafka", confluent_kafka.libversion()[0])
+topic, reports = "system-health", []
+for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+    producer = confluent_kafka.Producer({"bootstrap.servers": server, "enable.idempotence": True, "compression.type": codec})
+    for i in range(200):
+        producer.produce(topic, key=str(i), value='{"n":%d}' % i, callback=lambda err, _: reports.append(err))
+    producer.flush(20)
+check("confluent produce, idempotent, five codecs", (len(reports), sum(e is None for e in reports)), (1000, 1000))
+
+seen, assigned, stop = [], [], threading.Event()
+
+
+def member(name):
+    c = confluent_kafka.Consumer({"bootstrap.servers": server, "group.id": "confluent", "auto.offset.reset": "earliest", "session.timeout.ms": 6000, "heartbeat.interval.ms": 200})
+    c.subscribe([topic], on_assign=lambda _, ps: assigned.append((name, len(ps))))
+    while not stop.is_set():
+        m = c.poll(0.1)
+        if m is not None and not m.error():
+            seen.append((m.partition(), m.offset()))
+    c.close()
+
+
+threads = []
+for name in "ab":
+    threads.append(threading.Thread(target=member, args=(name,)))
+    threads[-1].start()
+    deadline = time.time() + 20
+    while time.time() < deadline and (name, 1 if name == "b" else 2) not in assigned:
+        time.sleep(0.05)
+deadline = time.time() + 20
+while time.time() < deadline and len(seen) < 1000:
+    time.sleep(0.05)
+stop.set()
+for t in threads:
+    t.join()
+check("confluent consume, two members", (len(seen), len(set(seen))), (1000, 1000))
+check("confluent rebalance", ("a", 2) in assigned and ("b", 1) in assigned, True)
+admin = AdminClient({"bootstrap.servers": server})
+check("confluent groups", sorted(g.group_id for g in admin.list_consumer_groups().result().valid), ["confluent", "python"])
+sys.exit(failed)
