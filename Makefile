@@ -1,5 +1,5 @@
 # Projectionist. `make` lists what there is.
-DIR    ?= ./projectionist-data
+DIR    ?=
 DATA   ?=
 LISTEN ?= 127.0.0.1:8000
 N      ?= 100
@@ -11,13 +11,13 @@ export CGO_ENABLED = 0
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 	@echo
-	@echo "  DIR=folder     data folder of run, $(DIR) by default"
+	@echo "  DIR=folder     data folder of run; by default projectionist-data/ and the data set's name"
 	@echo "  DATA=path      a MovieLens or MovieTweetings folder or zip for run; without it an empty"
 	@echo "                 folder is filled from a simulated world"
 	@echo "  LISTEN=h:p     where run listens, $(LISTEN) by default"
 
 run: build ## build, start, fill with data, train, and serve recommendations
-	./bin/projectionist serve --dir $(DIR) --listen $(LISTEN) $(if $(DATA),--data $(DATA))
+	./bin/projectionist serve --listen $(LISTEN) $(if $(DIR),--dir $(DIR)) $(if $(DATA),--data $(DATA))
 
 build: ## build bin/projectionist
 	go build -o bin/projectionist .

@@ -70,6 +70,7 @@ func (s *Server) importData(w http.ResponseWriter, r *http.Request) error {
 	var v struct {
 		Path     string    `json:"path"` // on the server's machine
 		Simulate *simulate `json:"simulate"`
+		Merge    bool      `json:"merge"` // ids mean the same as in the data sets imported before
 	}
 	if err := readJSON(w, r, &v, false); err != nil {
 		return err
@@ -106,6 +107,7 @@ func (s *Server) importData(w http.ResponseWriter, r *http.Request) error {
 				return nil, fault.Wrap(fault.Invalid, err, "the data set at %s", v.Path)
 			}
 		}
+		src.Merge = v.Merge
 		return s.Importer.Import(ctx, src, m.Actor, follow)
 	})
 }

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Installs and runs real Apache Kafka (KRaft) on loopback ports, for tests and for trying things out.
 #
-#   cluster.sh up [--brokers 1|3] [--dir D] [--base-port P]   install if needed, format, start, wait
+#   cluster.sh up [--brokers 1|3] [--dir D] [--base-port P] [--secure]
+#                                                             install if needed, format, start, wait
 #   cluster.sh down [--purge]                                 stop all brokers; --purge deletes their data
 #   cluster.sh status                                         one line per broker; 0 when all accept
 #   cluster.sh kill N | start N                               SIGKILL broker N, or start it again (1, 2, 3)
 #   cluster.sh bootstrap                                      print host:port,... for clients
+#   cluster.sh secure MECHANISM                               print the kafka:// URL of the --secure listeners
 #   cluster.sh install                                        only install
 #
-# Broker N listens on base-port + 2(N-1), its controller on the port after it. `up` may be repeated: what
+# Broker N listens on base-port + 2(N-1), its controller on the port after it; with --secure it has one more
+# listener, 10 ports further, with TLS and SASL (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512). `up` may be repeated: what
 # runs is left alone. Data and options live in --dir (default: PROJECTIONIST_KAFKA_HOME/data), the jars in
 # PROJECTIONIST_KAFKA_HOME (default ~/.cache/projectionist/kafka). KAFKA_HEAP is the Java heap of one broker.
 #
@@ -24,17 +27,19 @@ WAIT_SECONDS=${KAFKA_WAIT_SECONDS:-90}
 say() { echo "kafka: $*" >&2; }
 die() { say "$*"; exit 1; }
 cannot() { say "cannot be had: $*"; exit 77; }
-usage() { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,20s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 [ $# -ge 1 ] || usage
 verb=$1; shift
-node='' brokers='' dir=$HOME_DIR/data port='' purge=no
+node='' brokers='' dir=$HOME_DIR/data port='' purge=no secure=no mechanism=SCRAM-SHA-512
 while [ $# -gt 0 ]; do
 	case $1 in
 	--brokers) brokers=${2:?}; shift 2 ;;
 	--dir) dir=${2:?}; shift 2 ;;
 	--base-port) port=${2:?}; shift 2 ;;
 	--purge) purge=yes; shift ;;
+	--secure) secure=yes; shift ;;
+	PLAIN | SCRAM-SHA-256 | SCRAM-SHA-512) mechanism=$1; shift ;;
 	[1-3]) node=$1; shift ;;
 	*) usage ;;
 	esac
@@ -80,7 +85,7 @@ install() {
 
 load() { # the options of the cluster in --dir
 	[ -f "$dir/cluster" ] || die "no cluster in $dir; run: $0 up --dir $dir"
-	read -r brokers port uuid <"$dir/cluster"
+	read -r brokers port uuid secure <"$dir/cluster"
 }
 
 broker_port() { echo $((port + 2 * ($1 - 1))); }
@@ -123,9 +128,35 @@ prepare() { # write N's configuration, and format its folder once
 		num.io.threads=4
 		log.cleaner.dedupe.buffer.size=16777216
 	EOF
+	local scram=()
+	if [ "$secure" = yes ]; then
+		local password; password=$(cat "$dir/password")
+		sed -i -e "s|^listeners=.*|&,SECURE://127.0.0.1:$(($(broker_port "$n") + 10))|" \
+			-e "s|^advertised.listeners=.*|&,SECURE://127.0.0.1:$(($(broker_port "$n") + 10))|" \
+			-e "s|^listener.security.protocol.map=.*|&,SECURE:SASL_SSL|" "$dir/$n/server.properties"
+		cat >>"$dir/$n/server.properties" <<-EOF
+			sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+			listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_projectionist="$password";
+			listener.name.secure.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+			listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+			ssl.keystore.type=PKCS12
+			ssl.keystore.location=$dir/keystore.p12
+			ssl.keystore.password=$password
+		EOF
+		chmod 600 "$dir/$n/server.properties"
+		scram=(--add-scram "SCRAM-SHA-256=[name=projectionist,password=$password]" --add-scram "SCRAM-SHA-512=[name=projectionist,password=$password]")
+	fi
 	[ -f "$dir/$n/data/meta.properties" ] ||
-		java -cp "$LIBS/*" kafka.tools.StorageTool format -t "$uuid" -c "$dir/$n/server.properties" >"$dir/$n/format.log" 2>&1 ||
+		java -cp "$LIBS/*" kafka.tools.StorageTool format -t "$uuid" -c "$dir/$n/server.properties" "${scram[@]}" >"$dir/$n/format.log" 2>&1 ||
 		{ cat "$dir/$n/format.log" >&2; die "broker $n's folder could not be formatted"; }
+}
+
+credentials() { # a password for the user projectionist, and a certificate for 127.0.0.1
+	(umask 077; head -c 18 /dev/urandom | base64 | tr '+/' '-_' >"$dir/password")
+	keytool -genkeypair -alias kafka -keyalg EC -validity 3650 -dname CN=localhost -ext san=ip:127.0.0.1,dns:localhost \
+		-storetype PKCS12 -keystore "$dir/keystore.p12" -storepass:file "$dir/password" >"$dir/keytool.log" 2>&1 &&
+		keytool -exportcert -rfc -alias kafka -keystore "$dir/keystore.p12" -storepass:file "$dir/password" >"$dir/ca.pem" 2>>"$dir/keytool.log" ||
+		{ cat "$dir/keytool.log" >&2; die "no certificate could be made with keytool"; }
 }
 
 launch() {
@@ -186,7 +217,8 @@ up)
 	else
 		brokers=${brokers:-1} port=${port:-19092}
 		uuid=$(java -cp "$LIBS/*" kafka.tools.StorageTool random-uuid 2>/dev/null) || die "no cluster id: StorageTool random-uuid failed"
-		echo "$brokers $port $uuid" >"$dir/cluster"
+		if [ $secure = yes ]; then credentials; fi
+		echo "$brokers $port $uuid $secure" >"$dir/cluster"
 	fi
 	started=no
 	for n in $(seq "$brokers"); do pid_of "$n" >/dev/null || { launch "$n"; started=yes; }; done
@@ -201,7 +233,7 @@ down)
 	# All at once: a broker that leaves alone waits for a quorum to hand over to.
 	for n in $(seq "$brokers"); do stop "$n" TERM & done
 	wait
-	if [ $purge = yes ]; then rm -rf "${dir:?}"/{1,2,3,cluster}; fi
+	if [ $purge = yes ]; then rm -rf "${dir:?}"/{1,2,3,cluster,password,keystore.p12,ca.pem,keytool.log}; fi
 	;;
 status)
 	dir=$(cd "$dir" 2>/dev/null && pwd) || die "no cluster in $dir"
@@ -226,6 +258,13 @@ kill | start)
 		launch "$node"
 		await "$node"
 	fi
+	;;
+secure)
+	dir=$(cd "$dir" 2>/dev/null && pwd) || die "no cluster in $dir"
+	load
+	[ "$secure" = yes ] || die "the cluster in $dir was made without --secure"
+	hosts=; for n in $(seq "$brokers"); do hosts+=${hosts:+,}127.0.0.1:$(($(broker_port "$n") + 10)); done
+	echo "kafka://$hosts?tls_ca=$dir/ca.pem&sasl=$mechanism&user=projectionist&password_file=$dir/password"
 	;;
 bootstrap)
 	dir=$(cd "$dir" 2>/dev/null && pwd) || die "no cluster in $dir"

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
@@ -128,7 +129,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now})
 	a.Recommend = recommend.New(a.Views, a.Blobs)
 	a.Features = projections.NewFeatures(a.Views, a.Log)
-	a.Importer = &importer.Importer{Log: a.Log, Dispatcher: a.Dispatcher}
+	a.Importer = &importer.Importer{Log: a.Log, Dispatcher: a.Dispatcher, Imported: a.imported}
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err
 	}
@@ -217,6 +218,28 @@ func (a *App) Define(ctx context.Context) error {
 	}
 	_, err = a.Dispatcher.Dispatch(ctx, &commands.DefineFeatures{Definitions: text, Hash: defs.Hash()}, handlers.Meta{Actor: "projectionist"})
 	return err
+}
+
+// imported are the names of the data sets in the log.
+func (a *App) imported(ctx context.Context) ([]string, error) {
+	if err := a.caughtUp(ctx, "imports"); err != nil {
+		return nil, err
+	}
+	var names []string
+	for cursor := ""; ; {
+		page, err := projections.Of[*projections.Imports](a.Views).List(projections.PageQuery{Cursor: cursor})
+		if err != nil {
+			return nil, err
+		}
+		for _, im := range page.Items {
+			if !slices.Contains(names, im.Dataset) {
+				names = append(names, im.Dataset)
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			return names, nil
+		}
+	}
 }
 
 // caughtUp waits until the views have folded the log as it is now.

@@ -70,6 +70,13 @@ func openFolder(dir string) error {
 	return nil
 }
 
+// IsFolder says whether dir is a data folder of this program.
+func IsFolder(dir string) bool {
+	b, err := os.ReadFile(filepath.Join(dir, folderFile))
+	var mark folderMark
+	return err == nil && json.Unmarshal(b, &mark) == nil && mark.Program == "projectionist"
+}
+
 // writeFile replaces a file whole: it is either the old one or the new one, also after a crash.
 func writeFile(path string, b []byte) error {
 	tmp := path + ".tmp"

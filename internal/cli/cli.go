@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,7 +159,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	f := root.PersistentFlags()
-	f.StringVar(&p.dir, "dir", cmp.Or(os.Getenv(envDir), dirDefault), "data folder ($"+envDir+")")
+	f.StringVar(&p.dir, "dir", os.Getenv(envDir), "data folder ($"+envDir+"); by default the one in "+dirDefault+"/ that is served, or was last")
 	f.StringVar(&p.server, "server", os.Getenv(envServer), "address of a running server, such as http://127.0.0.1:8000 ($"+envServer+")")
 	f.BoolVar(&p.json, "json", false, "print answers as JSON, as the server gives them")
 	f.BoolVar(&p.verbose, "verbose", false, "log what happens inside")

@@ -49,6 +49,9 @@ func (p *program) connect(ctx context.Context) (*client, error) {
 		c.base = strings.TrimSuffix(p.server, "/")
 		return c, nil
 	}
+	if p.dir == "" {
+		p.dir = folder(ctx)
+	}
 	if base, ok := servedAt(ctx, p.dir); ok {
 		c.base = base
 		return c, nil

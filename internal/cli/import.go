@@ -32,9 +32,7 @@ func defaultWorld() worldParams {
 	return worldParams{world.Params{Seed: 1, Users: 600, Movies: 1000, Events: 60_000}}
 }
 
-func (w worldParams) path() string {
-	return fmt.Sprintf("%sseed=%d,users=%d,movies=%d,events=%d,end=%s", worldPrefix, w.Seed, w.Users, w.Movies, w.Events, w.End.UTC().Format(time.RFC3339))
-}
+func (w worldParams) path() string { return importer.WorldPath(w.Params) }
 
 // same says whether two worlds differ by nothing but when they end.
 func (w worldParams) same(o worldParams) bool {
@@ -43,9 +41,7 @@ func (w worldParams) same(o worldParams) bool {
 }
 
 func (w worldParams) source() (importer.Source, error) {
-	src, err := importer.FromWorld(w.Params)
-	src.Path = w.path()
-	return src, err
+	return importer.FromWorld(w.Params)
 }
 
 // parseWorld reads "users=600,seed=2"; what is not named keeps its default.
@@ -71,6 +67,8 @@ func parseWorld(text string) (worldParams, error) {
 			w.Events, err = positive(value)
 		case "end":
 			w.End, err = time.Parse(time.RFC3339, value)
+		case "start":
+			w.Start, err = time.Parse(time.RFC3339, value)
 		default:
 			return w, fmt.Errorf("--simulate: %q is not known; it takes seed, users, movies and events", name)
 		}
@@ -112,7 +110,8 @@ func openData(path string) (*dataset.Set, error) {
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (p *program) importCommand() *cobra.Command {
-	return &cobra.Command{Use: "import PATH", Short: "Import a data set: films, and what people did with them",
+	merge := false
+	cmd := &cobra.Command{Use: "import PATH", Short: "Import a data set: films, and what people did with them",
 		Long:    "Import a MovieLens (.csv, .dat or u.data layout) or MovieTweetings data set, a folder or a .zip.\nAn import that was cut off goes on where it was; importing twice adds nothing.",
 		Example: "  projectionist import ml-latest-small.zip", Args: cobra.ExactArgs(1),
 		RunE: p.filling(func(ctx context.Context, c *client, args []string) error {
@@ -120,8 +119,14 @@ func (p *program) importCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.imported(ctx, c, map[string]any{"path": path})
+			return p.imported(ctx, c, map[string]any{"path": path, "merge": merge})
 		})}
+	mergeFlag(cmd, &merge)
+	return cmd
+}
+
+func mergeFlag(cmd *cobra.Command, merge *bool) {
+	cmd.Flags().BoolVar(merge, "merge", false, "ids mean the same people and films as in the data sets that are there already")
 }
 
 // filling is asking for a command that may make the data folder.

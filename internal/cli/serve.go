@@ -34,6 +34,7 @@ type serving struct {
 	p                      *program
 	listen, data, simulate string
 	token                  string
+	merge                  bool
 
 	set   *dataset.Set // of data
 	bar   *bar         // of what is under way
@@ -59,6 +60,7 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
 	cmd.Flags().StringVar(&s.listen, "listen", "127.0.0.1:8000", "address to listen on; beyond this machine only with $"+envToken)
 	cmd.Flags().StringVar(&s.data, "data", "", "MovieLens or MovieTweetings data set to import: a folder or a .zip")
 	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1")
+	mergeFlag(cmd, &s.merge)
 	return cmd
 }
 
@@ -90,6 +92,9 @@ func (s *serving) run(ctx context.Context) (err error) {
 			return refused(err)
 		}
 		defer func() { err = errors.Join(err, s.set.Close()) }()
+	}
+	if s.p.dir == "" {
+		s.p.dir = folderFor(s.data)
 	}
 	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, Listen: s.listen, Token: s.token, Logger: s.p.logger(slog.LevelWarn)})
 	if err != nil {
@@ -228,6 +233,7 @@ func (s *serving) source(ctx context.Context, given worldParams) (*importer.Sour
 		if err != nil {
 			return nil, fmt.Errorf("cannot import %s: %w", s.data, err)
 		}
+		src.Merge = s.merge
 		return &src, nil
 	}
 	w, err := s.world(ctx, given)

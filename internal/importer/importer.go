@@ -37,8 +37,10 @@ type Source struct {
 	Origin  string // CloudEvents source of the facts
 	Digest  string // SHA-256 of the content
 	Path    string
-	Movies  iter.Seq2[events.Movie, error]
-	Facts   iter.Seq2[Fact, error]
+	// Merge says that ids mean the same as in whatever was imported before under another name.
+	Merge  bool
+	Movies iter.Seq2[events.Movie, error]
+	Facts  iter.Seq2[Fact, error]
 	// Total is the number of facts, 0 where it is not known beforehand.
 	Total int64
 }
@@ -63,14 +65,17 @@ type Result struct {
 type Importer struct {
 	Log        streams.Log
 	Dispatcher *handlers.Dispatcher
+	// Imported are the names of the data sets that were imported before, or begun; nil for a log that
+	// takes whatever comes.
+	Imported func(context.Context) ([]string, error)
 
 	mu sync.Mutex
 }
 
 // Bounds of the work under way.
 const (
-	movieWriters = 64    // commits of films share a sync: as many as a group commit takes well
-	chunkFacts   = 16_384// facts in one publish
+	movieWriters = 64     // commits of films share a sync: as many as a group commit takes well
+	chunkFacts   = 16_384 // facts in one publish
 )
 
 // Import brings everything of the source into the log that is not there yet.
@@ -81,6 +86,9 @@ func (im *Importer) Import(ctx context.Context, src Source, actor string, progre
 	defer im.mu.Unlock()
 	if progress == nil {
 		progress = func(Progress) {}
+	}
+	if err := im.sameIDs(ctx, src); err != nil {
+		return Result{}, err
 	}
 	start := &commands.StartImport{Dataset: src.Dataset, Digest: src.Digest, Path: src.Path}
 	res := Result{ImportID: start.ImportID(), Dataset: src.Dataset}
@@ -109,6 +117,24 @@ func (im *Importer) Import(ctx context.Context, src Source, actor string, progre
 	_, err = im.Dispatcher.Dispatch(ctx, &commands.CompleteImport{ImportID: res.ImportID,
 		MoviesAdded: res.MoviesAdded, FactsAdded: res.FactsAdded, FactsDuplicate: res.FactsDuplicate}, meta)
 	return res, err
+}
+
+// sameIDs refuses a second data set: person 1 of one is not person 1 of the other.
+func (im *Importer) sameIDs(ctx context.Context, src Source) error {
+	if src.Merge || im.Imported == nil {
+		return nil
+	}
+	names, err := im.Imported(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name != src.Dataset {
+			return fault.New(fault.Conflict, "this data folder holds %q; with %q in it too, people and films with the same ids would be taken for the same", name, src.Dataset).
+				WithHint("import into a folder of its own (--dir, or DIR= for make); or say --merge if the ids do mean the same")
+		}
+	}
+	return nil
 }
 
 func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, res *Result, progress func(Progress)) error {

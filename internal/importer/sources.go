@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/world"
 )
 
@@ -34,19 +36,39 @@ func FromDataset(ctx context.Context, set *dataset.Set, path string, reading fun
 		Dataset: set.Name, Origin: set.Source(), Digest: digest, Path: abs,
 		Movies: func(yield func(events.Movie, error) bool) {
 			for m, err := range set.Movies() {
-				if !yield(movie(m), err) || err != nil {
+				if !yield(movie(m), badLine(err)) || err != nil {
 					return
 				}
 			}
 		},
 		Facts: func(yield func(Fact, error) bool) {
 			for r, err := range set.SortedRatings(ctx, follow) {
-				if !yield(Fact{UserID: r.UserID, MovieID: r.MovieID, Kind: "rating", Rating: r.Rating, TimeMillis: r.TimeMillis}, err) || err != nil {
+				if !yield(Fact{UserID: r.UserID, MovieID: r.MovieID, Kind: "rating", Rating: r.Rating, TimeMillis: r.TimeMillis}, badLine(err)) || err != nil {
 					return
 				}
 			}
 		},
 	}, nil
+}
+
+// badLine makes a line that its layout does not know an error of the request.
+func badLine(err error) error {
+	var line *dataset.LineError
+	if !errors.As(err, &line) {
+		return err
+	}
+	return fault.Wrap(fault.Invalid, err, "the data set cannot be read").(*fault.Error).
+		WithHint("mend or fetch the file again; what was imported before stays, and importing again goes on after it")
+}
+
+// WorldPath writes the parameters of a simulated world as an import's path, from which an import that
+// was cut off finds the very same world again.
+func WorldPath(p world.Params) string {
+	path := fmt.Sprintf("simulation:seed=%d,users=%d,movies=%d,events=%d,end=%s", p.Seed, p.Users, p.Movies, p.Events, p.End.UTC().Format(time.RFC3339))
+	if !p.Start.IsZero() {
+		path += ",start=" + p.Start.UTC().Format(time.RFC3339)
+	}
+	return path
 }
 
 // FromWorld is a simulated world as a source.
@@ -57,7 +79,7 @@ func FromWorld(p world.Params) (Source, error) {
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "simulated world 1 %d %d %d %d %d %d", p.Seed, p.Users, p.Movies, p.Events, millis(p.Start), millis(p.End)))
 	return Source{
-		Dataset: "simulated", Origin: world.Source, Digest: hex.EncodeToString(sum[:]), Total: int64(w.Events()),
+		Dataset: "simulated", Origin: world.Source, Digest: hex.EncodeToString(sum[:]), Path: WorldPath(p), Total: int64(w.Events()),
 		Movies: func(yield func(events.Movie, error) bool) {
 			for _, m := range w.Movies() {
 				e := movie(m.Movie)

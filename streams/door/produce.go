@@ -103,8 +103,8 @@ func (c *conn) submit(p *production, part *productionPart) *refusal {
 	case !ok || part.partition < 0 || part.partition >= n:
 		return refuse(codeUnknownTopic, "the log has no partition %d of topic %q", part.partition, part.topic)
 	case part.topic == ledgerTopic:
-		// Not TOPIC_AUTHORIZATION_FAILED: on that, clients take the whole topic for unreadable, and some
-		// fail their next sends to other topics. Java clients show the message of this one.
+		// Not TOPIC_AUTHORIZATION_FAILED: on that, librdkafka takes the whole topic for gone. Java
+		// clients show the message of this one.
 		return refuse(codePolicyViolation, "topic %s is the ledger: it can be read; only the program's commands write it", ledgerTopic)
 	}
 	b, r := d.readBatch(part.topic, part.partition, part.records, func(n int64) bool { return c.charge(p, n) })

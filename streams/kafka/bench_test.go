@@ -174,13 +174,42 @@ func BenchmarkPublish(b *testing.B) {
 	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "of-sarama")
 }
 
-// BenchmarkRead reads three partitions, one after the other, in turn with the log and with a bare
-// Consumer. An operation is 200,000 records on each side.
+// consume reads a topic's partitions up to their ends with a bare Consumer, all at once, which is how it
+// is fastest.
+func consume(b *testing.B, consumer sarama.Consumer, topic string, ends map[int32]int64) int {
+	var n atomic.Int64
+	var wg sync.WaitGroup
+	for p, end := range ends {
+		pc, err := consumer.ConsumePartition(topic, p, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		wg.Go(func() {
+			count := int64(0)
+			for m := range pc.Messages() {
+				if count++; m.Offset+1 == end {
+					break
+				}
+			}
+			n.Add(count)
+			pc.AsyncClose()
+		})
+	}
+	wg.Wait()
+	return int(n.Load())
+}
+
+// BenchmarkRead reads three partitions, one after the other, in turn with a bare Consumer that reads them
+// all at once. An operation is a million records on each side.
 func BenchmarkRead(b *testing.B) {
 	opts := testOptions(b)
 	l := mustOpen(b, opts)
-	if err := l.Feed().Publish(newContext(b), events.UserEventsTopic, benchFacts(b, benchRecords)); err != nil {
-		b.Fatal(err)
+	recs := benchFacts(b, benchRecords)
+	const total = 5 * benchRecords
+	for range total / benchRecords {
+		if err := l.Feed().Publish(newContext(b), events.UserEventsTopic, recs); err != nil {
+			b.Fatal(err)
+		}
 	}
 	bare, err := sarama.NewConsumer(opts.Brokers, saramaConfig())
 	if err != nil {
@@ -191,36 +220,24 @@ func BenchmarkRead(b *testing.B) {
 	run := func() {
 		t := time.Now()
 		n := 0
-		var heads [3]int64
+		ends := map[int32]int64{}
 		for p := range int32(3) {
 			for r, err := range l.Feed().Read(context.Background(), streams.TP{Topic: events.UserEventsTopic, Partition: p}, 0) {
 				if err != nil {
 					b.Fatal(err)
 				}
 				n++
-				heads[p] = r.Offset + 1
+				ends[p] = r.Offset + 1
 			}
 		}
 		ours += time.Since(t)
-		if n != benchRecords {
+		if n != total {
 			b.Fatalf("%d records", n)
 		}
 		t = time.Now()
-		n = 0
-		for p := range int32(3) {
-			pc, err := bare.ConsumePartition(opts.TopicPrefix+events.UserEventsTopic, p, 0)
-			if err != nil {
-				b.Fatal(err)
-			}
-			for m := range pc.Messages() {
-				if n++; m.Offset+1 == heads[p] {
-					break
-				}
-			}
-			pc.AsyncClose()
-		}
+		n = consume(b, bare, opts.TopicPrefix+events.UserEventsTopic, ends)
 		theirs += time.Since(t)
-		if n != benchRecords {
+		if n != total {
 			b.Fatalf("%d records", n)
 		}
 	}
@@ -231,8 +248,68 @@ func BenchmarkRead(b *testing.B) {
 		run()
 	}
 	b.StopTimer()
-	n := float64(b.N * benchRecords)
+	n := float64(b.N * total)
 	b.ReportMetric(n/ours.Seconds(), "records/s")
 	b.ReportMetric(n/theirs.Seconds(), "sarama/s")
 	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "of-sarama")
+}
+
+// BenchmarkFold opens a log of 50,000 commits without its index, in turn with a bare Consumer that only
+// reads them. An operation is one start.
+func BenchmarkFold(b *testing.B) {
+	opts := testOptions(b)
+	l := mustOpen(b, opts)
+	const total = 50_000
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 256 {
+		wg.Go(func() {
+			for i := next.Add(1); i <= total; i = next.Add(1) {
+				if _, err := l.Ledger().Append(context.Background(), testCommit("c"+strconv.FormatInt(i, 10), "run/"+strconv.FormatInt(i%1000, 10), streams.AnyRevision, 1)); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	end := l.Stats().Judged
+	bare, err := sarama.NewConsumer(opts.Brokers, saramaConfig())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer bare.Close()
+	var ours, theirs, replay time.Duration
+	b.ResetTimer()
+	for range b.N {
+		fresh := opts
+		fresh.Dir = b.TempDir()
+		t := time.Now()
+		l := mustOpen(b, fresh)
+		ours += time.Since(t)
+		if s := l.Stats(); s.Accepted != total {
+			b.Fatalf("stats %+v", s)
+		}
+		t = time.Now()
+		n := 0
+		for _, err := range l.Ledger().Read(context.Background(), 0) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		replay += time.Since(t)
+		if n != total {
+			b.Fatalf("%d commits", n)
+		}
+		l.Close()
+		t = time.Now()
+		consume(b, bare, opts.TopicPrefix+events.LedgerTopic, map[int32]int64{0: end})
+		theirs += time.Since(t)
+	}
+	b.StopTimer()
+	n := float64(b.N * total)
+	b.ReportMetric(n/ours.Seconds(), "folded/s")
+	b.ReportMetric(n/replay.Seconds(), "replayed/s")
+	b.ReportMetric(n/theirs.Seconds(), "sarama/s")
 }

@@ -552,6 +552,38 @@ func TestDeletedFacts(t *testing.T) {
 	}
 }
 
+// TestWait_Ends: a wait behind the end ends when the end gets there by another node's doing, and one
+// before the first record that is left ends at once.
+func TestWait_Ends(t *testing.T) {
+	opts := testOptions(t)
+	a, b := node(t, opts), node(t, opts)
+	tp := streams.TP{Topic: events.DriftAlertsTopic}
+	publish := func() {
+		t.Helper()
+		if err := a.Feed().Publish(newContext(t), tp.Topic, []streams.Record{{Key: []byte("k")}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan error, 3)
+	for from := range int64(3) {
+		go func() { done <- b.Feed().Wait(newContext(t), tp, from) }()
+	}
+	for range 3 {
+		publish()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	admin := newAdmin(t, opts.Brokers)
+	defer admin.Close()
+	if err := admin.DeleteRecords(opts.TopicPrefix+tp.Topic, map[int32]int64{0: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if err := node(t, opts).Feed().Wait(newContext(t), tp, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestUnreachable: no cluster is an error that says where it was looked for, in bounded time.
 func TestUnreachable(t *testing.T) {
 	_, err := Open(newContext(t), Options{Brokers: []string{"127.0.0.1:1"}, Logf: t.Logf})

@@ -388,8 +388,18 @@ func (l *Log) tailPartition(p *partition) {
 		if err == nil {
 			k, err = newBlock(p, b, at)
 		}
-		if err != nil {
-			// Behind the end, or a broker is gone: it is looked again in a while.
+		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
+			// Behind the end, or before what is left: the brokers know the end.
+			if at, err = l.listOffset(p, sarama.OffsetNewest); err == nil {
+				at, err = l.lastBefore(context.Background(), p, at)
+			}
+			if err == nil {
+				p.last.raise(at)
+				l.pause(context.Background(), 0)
+				continue
+			}
+		}
+		if err != nil { // a broker is gone: it is looked again in a while
 			failed++
 			l.pause(context.Background(), min(failed-1, 4))
 			continue

@@ -15,6 +15,8 @@ const (
 	// followWait is how long a fetch of the ledger's tail waits in the broker for a record. It bounds
 	// nothing but how often an idle node asks.
 	followWait = 500 * time.Millisecond
+	// catchUpWait is the same while there is known to be more: only a leader just elected makes use of it.
+	catchUpWait = 100 * time.Millisecond
 	// lostTries: an offset that is out of range is asked for so often before the log counts as cut off.
 	lostTries = 5
 )
@@ -56,7 +58,10 @@ func (l *Log) catchUp(ctx context.Context) error {
 		return err
 	}
 	for s.Cursor < newest {
-		err := l.persist(ctx, "the ledger cannot be read", func() error { return l.foldOnce(0) })
+		if err := ended(ctx); err != nil {
+			return err
+		}
+		err := l.persist(ctx, "the ledger cannot be read", func() error { return l.foldOnce(catchUpWait) })
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,8 @@ type Options struct {
 	// ReplicationFactor of topics that are made; default 3, or as many brokers as there are.
 	ReplicationFactor int
 	// WriteTimeout bounds how long an append or publish tries, default 30 s: longer than a cluster takes to
-	// replace a leader that died. When it ends in doubt the error is fault.Unknown.
+	// replace a leader that died. When it ends in doubt the error is fault.Unknown. An append that was
+	// written waits for its verdict up to as long again.
 	WriteTimeout time.Duration
 	// ReadTimeout bounds how long a read or head tries before it fails as fault.Unavailable; default 15 s.
 	ReadTimeout time.Duration

@@ -26,7 +26,8 @@ sent = [producer.send(topic, key=b"u%d" % i, value=b'{"n":%d}' % i).get(10) for 
 check("kafka-python produce", len({(m.partition, m.offset) for m in sent}), 20)
 for refused_topic, value in (("mlops-events", b"{}"), ("user-events", b"bad")):
     try:
-        producer.send(refused_topic, value).get(10)
+        # A producer of its own: after an error this client fails whatever it sends next.
+        KafkaProducer(bootstrap_servers=server).send(refused_topic, value).get(10)
         check("kafka-python refused by " + refused_topic, "taken", "refused")
     except kafka.errors.KafkaError as e:
         print("ok   kafka-python refused by", refused_topic, type(e).__name__)

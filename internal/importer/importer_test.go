@@ -1,0 +1,159 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/world"
+	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/local"
+)
+
+func newImporter(t *testing.T) *Importer {
+	t.Helper()
+	log, err := local.OpenMem(local.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	return &Importer{Log: log, Dispatcher: handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed()})}
+}
+
+// source yields n films and facts; digest tells versions of it apart.
+func source(digest string, n int) Source {
+	return Source{
+		Dataset: "test", Origin: "/import/test", Digest: strings.Repeat(digest, 64), Total: int64(n),
+		Movies: func(yield func(events.Movie, error) bool) {
+			for i := range 20 {
+				if !yield(events.Movie{MovieID: fmt.Sprint(i + 1), Title: fmt.Sprint("Film ", i+1)}, nil) {
+					return
+				}
+			}
+		},
+		Facts: func(yield func(Fact, error) bool) {
+			for i := range n {
+				if !yield(Fact{UserID: fmt.Sprint(i % 10), MovieID: fmt.Sprint(i%20 + 1), Kind: "rating", Rating: 4, TimeMillis: int64(i) * 1000}, nil) {
+					return
+				}
+			}
+		},
+	}
+}
+
+func facts64(t *testing.T, im *Importer) (n int64) {
+	t.Helper()
+	for p := range int32(3) {
+		head, err := im.Log.Feed().Head(context.Background(), streams.TP{Topic: events.UserEventsTopic, Partition: p}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += head
+	}
+	return n
+}
+
+func TestImportTwiceAddsNothing(t *testing.T) {
+	im, ctx := newImporter(t), context.Background()
+	res, err := im.Import(ctx, source("a", 30_000), "test", nil)
+	if err != nil || res.FactsAdded != 30_000 || res.MoviesAdded != 20 || res.FactsDuplicate != 0 {
+		t.Fatal(res, err)
+	}
+	if res, err = im.Import(ctx, source("a", 30_000), "test", nil); err != nil || !res.AlreadyDone {
+		t.Fatal(res, err)
+	}
+	// A later edition of the set: only what is new comes in.
+	if res, err = im.Import(ctx, source("b", 30_100), "test", nil); err != nil || res.FactsAdded != 100 || res.FactsDuplicate != 30_000 || res.MoviesAdded != 0 {
+		t.Fatal(res, err)
+	}
+	if n := facts64(t, im); n != 30_100 {
+		t.Fatal(n)
+	}
+}
+
+func TestImportGoesOnAfterAStop(t *testing.T) {
+	im := newImporter(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	res, err := im.Import(ctx, source("a", 100_000), "test", func(p Progress) {
+		if p.Stage == "interactions" && p.Done > 40_000 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) && !fault.Is(err, fault.Unavailable) {
+		t.Fatal(res, err)
+	}
+	there := facts64(t, im)
+	if there == 0 || there >= 100_000 {
+		t.Fatalf("%d facts: the import was not cut off in the middle", there)
+	}
+	res, err = im.Import(context.Background(), source("a", 100_000), "test", nil)
+	if err != nil || res.FactsAdded != 100_000-there || res.FactsDuplicate != there {
+		t.Fatal(there, res, err)
+	}
+}
+
+func TestImportStopsAtABadLine(t *testing.T) {
+	im, ctx := newImporter(t), context.Background()
+	bad := source("a", 50_000)
+	good := bad.Facts
+	bad.Facts = func(yield func(Fact, error) bool) {
+		n := 0
+		for f := range good {
+			if n++; n > 40_000 {
+				yield(Fact{}, fault.New(fault.Invalid, "line 40001 is bad"))
+				return
+			}
+			if !yield(f, nil) {
+				return
+			}
+		}
+	}
+	if _, err := im.Import(ctx, bad, "test", nil); !fault.Is(err, fault.Invalid) {
+		t.Fatal(err)
+	}
+	if res, err := im.Import(ctx, source("a", 50_000), "test", nil); err != nil || facts64(t, im) != 50_000 {
+		t.Fatal(res, err)
+	}
+	repeated := source("c", 10)
+	repeated.Facts = func(yield func(Fact, error) bool) {
+		for range 2 {
+			if !yield(Fact{UserID: "new", MovieID: "1", Kind: "view", TimeMillis: 5}, nil) {
+				return
+			}
+		}
+	}
+	if res, err := im.Import(ctx, repeated, "test", nil); err != nil || res.FactsAdded != 1 || res.FactsDuplicate != 1 {
+		t.Fatal(res, err)
+	}
+}
+
+func TestAnotherDataSetNeedsASayso(t *testing.T) {
+	im, ctx := newImporter(t), context.Background()
+	im.Imported = func(context.Context) ([]string, error) { return []string{"simulated"}, nil }
+	src := source("a", 10)
+	if _, err := im.Import(ctx, src, "test", nil); !fault.Is(err, fault.Conflict) || facts64(t, im) != 0 {
+		t.Fatal(err)
+	}
+	src.Merge = true
+	if res, err := im.Import(ctx, src, "test", nil); err != nil || res.FactsAdded != 10 {
+		t.Fatal(res, err)
+	}
+}
+
+func TestWorldsOfOnePathAreTheSame(t *testing.T) {
+	p := world.Params{Seed: 3, Users: 5, Movies: 7, Events: 100, End: time.Unix(1_700_000_000, 0).UTC()}
+	a, err := FromWorld(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := FromWorld(p)
+	if err != nil || a.Digest != b.Digest || a.Path != "simulation:seed=3,users=5,movies=7,events=100,end=2023-11-14T22:13:20Z" {
+		t.Fatal(a.Path, err)
+	}
+}
