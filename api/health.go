@@ -68,6 +68,13 @@ func (s *Server) missing(ctx context.Context) ([]FieldProblem, error) {
 			missing = append(missing, FieldProblem{"view " + v.View, fmt.Sprintf("lags %d events behind the log", v.Lag), "it catches up by itself"})
 		}
 	}
+	if s.Writable != nil { // a recommendation is recorded before it is shown
+		if err := s.Writable(); err != nil {
+			f := fieldProblem(err)
+			f.Field = "log"
+			missing = append(missing, f)
+		}
+	}
 	if err := s.Recommend.Ready(); err != nil {
 		f := fieldProblem(err)
 		if f.Field == "" {

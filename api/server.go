@@ -50,6 +50,7 @@ type Config struct {
 
 	Backup   func(dir string) error // copies the running log and the blobs into a new folder
 	LogStats func() local.Stats     // for the metrics
+	Writable func() error           // nil while the log takes appends
 }
 
 func (c *Config) validate() error {

@@ -36,6 +36,7 @@ type Runner struct {
 
 	statusMu sync.Mutex // guards what queries read: slots' view and shown
 	changed  chan struct{}
+	full     error // the disk is: nothing is folded until it is not
 	skips    map[string]map[streams.Position]bool
 	refolded []string
 }
@@ -171,31 +172,53 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		more, err := r.round(ctx)
+		r.statusMu.Lock()
+		if r.full = nil; errors.Is(err, errFull) {
+			r.full, err = err, nil
+		}
+		full := r.full != nil
+		r.statusMu.Unlock()
 		if err != nil {
 			if ctx.Err() != nil {
-				return r.Checkpoint()
+				return r.checkpointIfRoom()
 			}
 			return err
 		}
+		if full {
+			select {
+			case <-ctx.Done():
+				return nil // without a checkpoint: there is no room for it, and the log has everything
+			case <-time.After(time.Second):
+			}
+			continue
+		}
 		if more {
 			if ctx.Err() != nil {
-				return r.Checkpoint()
+				return r.checkpointIfRoom()
 			}
 			continue
 		}
 		select {
 		case <-ctx.Done():
-			return r.Checkpoint()
+			return r.checkpointIfRoom()
 		case <-wake:
 		case <-tick.C:
 			r.mu.Lock()
 			err := r.checkpoint(func(s *slot) bool { return s.dirty > 0 && time.Since(s.saved) >= checkpointEvery })
 			r.mu.Unlock()
-			if err != nil {
+			if err != nil && !errors.Is(err, errFull) {
 				return err
 			}
 		}
 	}
+}
+
+// checkpointIfRoom is Checkpoint, but for a full disk: a checkpoint only saves time, the log has everything.
+func (r *Runner) checkpointIfRoom() error {
+	if err := r.Checkpoint(); !errors.Is(err, errFull) {
+		return err
+	}
+	return nil
 }
 
 // watch wakes the loop whenever a partition grows.
@@ -279,6 +302,9 @@ func (s *slot) remaining() (n int64) {
 func (r *Runner) round(ctx context.Context) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.store.room(); err != nil {
+		return false, err
+	}
 	type result struct {
 		c   *chunk
 		err error
@@ -481,6 +507,9 @@ func (r *Runner) Checkpoint() error {
 }
 
 func (r *Runner) checkpoint(due func(*slot) bool) error {
+	if err := r.store.room(); err != nil {
+		return err
+	}
 	for _, s := range r.slots {
 		if s.spec.Lazy && due(s) {
 			if err := r.save(s); err != nil {
@@ -634,6 +663,9 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 			if s.folds(tp) && n > s.shown.cursor[tp] {
 				st.Lag += n - s.shown.cursor[tp]
 			}
+		}
+		if st.Lag > 0 && r.full != nil {
+			st.Error = r.full.Error()
 		}
 		if st.Halted != nil {
 			st.Error = st.Halted.Error()

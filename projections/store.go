@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -33,6 +34,11 @@ const (
 type Store struct {
 	db   *pebble.DB
 	next uint32
+
+	fs      vfs.FS
+	dir     string
+	sampled time.Time // of the free space; used by whoever folds
+	full    error
 }
 
 type viewMeta struct {
@@ -77,6 +83,9 @@ func OpenStore(dir string, o StoreOptions) (*Store, error) {
 		Logger:                      quiet{},
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
+	if opts.FS == nil {
+		opts.FS = vfs.Default
+	}
 	db, err := pebble.Open(dir, opts)
 	if err != nil {
 		if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
@@ -85,7 +94,7 @@ func OpenStore(dir string, o StoreOptions) (*Store, error) {
 		return nil, &fault.Error{Code: fault.Corrupt, Message: "cannot open the views in " + dir, Err: err,
 			Hint: "views can be deleted at any time, they are folded again from the log: remove that folder and start again"}
 	}
-	s := &Store{db: db}
+	s := &Store{db: db, fs: opts.FS, dir: dir}
 	if err := s.check(dir); err != nil {
 		db.Close()
 		return nil, err
@@ -202,6 +211,35 @@ func (s *Store) cursor(gen uint32) (streams.Cut, error) {
 // Close flushes and closes the store.
 func (s *Store) Close() error {
 	return errors.Join(s.db.Flush(), s.db.Close())
+}
+
+// Views stop being written while less than a twentieth of the disk is free, within these bounds: half of
+// what the log leaves, so that the log refuses first and what it took can still be folded.
+const (
+	reserveMin  = 32 << 20
+	reserveMax  = 256 << 20
+	sampleEvery = 100 * time.Millisecond
+)
+
+// errFull is wrapped by the error of room.
+var errFull = errors.New("disk full")
+
+// room says whether there is disk space to write on.
+func (s *Store) room() error {
+	if time.Since(s.sampled) < sampleEvery {
+		return s.full
+	}
+	s.sampled, s.full = time.Now(), nil
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	if err != nil {
+		return nil // a file system that does not say
+	}
+	if reserve := min(max(usage.TotalBytes/20, reserveMin), reserveMax); usage.AvailBytes < reserve {
+		e := fault.New(fault.Unavailable, "views are not folded further: %s has %d MiB free and %d MiB are held in reserve", s.dir, usage.AvailBytes>>20, reserve>>20)
+		e.Err, e.Hint = errFull, "free space on that disk; nothing else is needed"
+		s.full = e
+	}
+	return s.full
 }
 
 // DiskBytes is the store's size on disk.

@@ -137,7 +137,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Factories: Factories(), Features: a.Features,
 		Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer, Reactors: a.Reactors,
 		Dir: o.Dir, ScratchDir: scratch, Version: Version, Now: o.Now, Logger: o.Logger, Token: o.Token,
-		Backup: a.Backup, LogStats: a.log.Stats,
+		Backup: a.Backup, LogStats: a.log.Stats, Writable: a.log.Writable,
 	})
 	if err != nil {
 		return nil, err

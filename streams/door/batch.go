@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strings"
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
@@ -41,7 +42,11 @@ type refusal struct {
 func (r *refusal) Error() string { return r.message }
 
 func refuse(code int16, format string, args ...any) *refusal {
-	return &refusal{code: code, record: -1, message: fmt.Sprintf(format, args...)}
+	message := fmt.Sprintf(format, args...)
+	if len(message) > messageBytesMax {
+		message = strings.ToValidUTF8(message[:messageBytesMax], "") + "…"
+	}
+	return &refusal{code: code, record: -1, message: message}
 }
 
 // batch is a Produce request's batch for one partition, taken apart. Tails point into the request, or

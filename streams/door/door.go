@@ -95,6 +95,10 @@ func Listen(cfg Config) (*Door, error) {
 			Message: "Kafka's tools cannot be served on " + cfg.Address,
 			Hint:    "stop the program that has the port, such as a Kafka broker, or choose another address"}
 	}
+	if host, _, _ := net.SplitHostPort(cfg.Address); host == "localhost" && !listener.Addr().(*net.TCPAddr).IP.IsLoopback() && cfg.open() {
+		listener.Close()
+		return nil, fault.Field("address", "localhost is %s on this machine, which can be reached from others", listener.Addr())
+	}
 	d := &Door{
 		cfg: cfg, log: cfg.Log, logger: cfg.Logger, listener: listener,
 		topics: cfg.Log.Topics(), partitions: map[string]int32{},
@@ -135,7 +139,7 @@ func (c *Config) validate() error {
 		return fault.Field("address", "%q is no address; want host:port such as %s", c.Address, AddressDefault)
 	}
 	ip := net.ParseIP(host)
-	if !(ip != nil && ip.IsLoopback() || host == "localhost") && (c.TLS == nil || len(c.Users) == 0) {
+	if !(ip != nil && ip.IsLoopback() || host == "localhost") && c.open() {
 		return fault.Field("address", "%s can be reached from other machines; that needs TLS and SASL users", c.Address).
 			WithHint("listen on 127.0.0.1, or give a certificate and users")
 	}
@@ -151,6 +155,9 @@ func (c *Config) validate() error {
 	}
 	return nil
 }
+
+// open says that anyone who reaches the address gets in, or can listen in.
+func (c *Config) open() bool { return c.TLS == nil || len(c.Users) == 0 }
 
 // Addr is the address listened on.
 func (d *Door) Addr() net.Addr { return d.listener.Addr() }

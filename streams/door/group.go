@@ -700,7 +700,7 @@ func (k *coordinator) delete(req *kmsg.DeleteGroupsRequest) kmsg.Response {
 	}
 	for _, name := range req.Groups {
 		e := kmsg.NewDeleteGroupsResponseGroup()
-		e.Group = strings.ToValidUTF8(name, "�")
+		e.Group = strings.ToValidUTF8(name, "?")
 		if e.ErrorCode = k.deletable(name); e.ErrorCode == codeNone {
 			if err := k.d.log.DeleteOffsets(context.Background(), name, time.Time{}); err != nil {
 				e.ErrorCode = faultCode(err)
@@ -788,9 +788,10 @@ func (k *coordinator) describe(req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	size := 0
 	for _, name := range req.Groups {
 		e := kmsg.NewDescribeGroupsResponseGroup()
-		e.Group, e.State, e.AuthorizedOperations = strings.ToValidUTF8(name, "�"), "Dead", noACLs
+		e.Group, e.State, e.AuthorizedOperations = strings.ToValidUTF8(name, "?"), "Dead", noACLs
 		if g := k.groups[name]; g != nil {
 			e.State, e.ProtocolType = g.state.String(), g.protocolType
 			if g.state == stable || g.state == syncing {
@@ -806,6 +807,9 @@ func (k *coordinator) describe(req *kmsg.DescribeGroupsRequest) kmsg.Response {
 					em.MemberAssignment = append(em.MemberAssignment, m.assignment...)
 				}
 				e.Members = append(e.Members, em)
+				if size += len(em.ProtocolMetadata) + len(em.MemberAssignment) + 500; size > describeBytesMax {
+					return nil
+				}
 			}
 		} else if !validGroup(name) {
 			e.ErrorCode = codeInvalidGroupID

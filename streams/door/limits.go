@@ -51,12 +51,16 @@ const (
 	groupMembersMax     = 500
 	membersMax          = 5_000
 	protocolsMax        = 20
-	memberBytesMax      = 64 << 10 // a member's metadata in all its protocols, or its assignment
+	memberBytesMax      = 16 << 10 // a member's metadata in all its protocols, or its assignment
 	sessionTimeoutMin   = 500 * time.Millisecond
 	sessionTimeoutMax   = 30 * time.Minute
 	rebalanceTimeoutMax = 5 * time.Minute
 	// rebalanceDelay lets the members of a new group come together before the first generation.
 	rebalanceDelay = 200 * time.Millisecond
+	// describeBytesMax bounds an answer that may name one group a thousand times.
+	describeBytesMax = 16 << 20
+	// messageBytesMax bounds the error messages that clients get; the wire allows 32,767.
+	messageBytesMax = 1000
 	// offsetMetadataBytesMax is Kafka's default.
 	offsetMetadataBytesMax = 4096
 

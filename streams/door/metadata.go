@@ -49,7 +49,7 @@ func (d *Door) topicMetadata(name string) kmsg.MetadataResponseTopic {
 		// Topics are the program's: none is made because a client asks for it.
 		t.ErrorCode = codeUnknownTopic
 		if !utf8.ValidString(name) {
-			t.ErrorCode, name = codeInvalidTopic, strings.ToValidUTF8(name, "�")
+			t.ErrorCode, name = codeInvalidTopic, strings.ToValidUTF8(name, "?")
 		}
 	}
 	t.Topic = &name
@@ -100,7 +100,7 @@ func (d *Door) createTopics(req *kmsg.CreateTopicsRequest) kmsg.Response {
 	}
 	for _, want := range req.Topics {
 		t := kmsg.NewCreateTopicsResponseTopic()
-		t.Topic = strings.ToValidUTF8(want.Topic, "�")
+		t.Topic = strings.ToValidUTF8(want.Topic, "?")
 		message := "the topics of the embedded log are fixed; none can be added"
 		t.ErrorCode = codePolicyViolation
 		if _, ok := d.partitions[want.Topic]; ok {
@@ -145,7 +145,7 @@ func (d *Door) describeConfigs(req *kmsg.DescribeConfigsRequest) kmsg.Response {
 	}
 	for _, want := range req.Resources {
 		res := kmsg.NewDescribeConfigsResponseResource()
-		res.ResourceType, res.ResourceName = want.ResourceType, strings.ToValidUTF8(want.ResourceName, "�")
+		res.ResourceType, res.ResourceName = want.ResourceType, strings.ToValidUTF8(want.ResourceName, "?")
 		var settings []setting
 		_, known := d.partitions[want.ResourceName]
 		switch {

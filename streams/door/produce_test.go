@@ -124,7 +124,7 @@ func TestProduceRefused(t *testing.T) {
 	d := mustListen(t, Config{Log: l,
 		Validate: func(topic string, r *streams.Record) error {
 			if strings.HasPrefix(string(r.Value), "bad") {
-				return errors.New("no such movie")
+				return errors.New("no such movie" + strings.Repeat(".", max(0, len(r.Value)-10)))
 			}
 			return nil
 		},
@@ -163,6 +163,7 @@ func TestProduceRefused(t *testing.T) {
 		{"unknown partition", testTopic, 3, good().bytes(), codeUnknownTopic, "no partition 3"},
 		{"topic not UTF-8", "\xff", 0, good().bytes(), codeInvalidTopic, "UTF-8"},
 		{"validate", testTopic, 0, newBatch(rec("a", "1"), rec("b", "bad 1")).bytes(), codeInvalidRecord, "record 1: no such movie"},
+		{"validate, at length", testTopic, 0, newBatch(rec("a", "bad "+strings.Repeat("x", 100_000))).bytes(), codeInvalidRecord, "record 0: no such movie"},
 		{"empty", testTopic, 0, nil, codeInvalidRecord, "0 bytes"},
 		{"CRC", testTopic, 0, spoil(func(b []byte) { b[len(b)-1]++ }), codeCorruptMessage, "CRC"},
 		{"magic", testTopic, 0, edit(func(b *testBatch) { b.Magic = 1 }), codeInvalidRecord, "format 1"},
@@ -214,7 +215,7 @@ func TestProduceRefused(t *testing.T) {
 			}
 		}
 	}
-	if want := testTopic + " bad 1 no such movie"; len(rejected) != 1 || rejected[0] != want {
+	if want := testTopic + " bad 1 no such movie"; len(rejected) != 2 || rejected[0] != want {
 		t.Errorf("rejected: %q; want %q", rejected, want)
 	}
 

@@ -306,3 +306,44 @@ func TestSASL(t *testing.T) {
 		b.Close()
 	}
 }
+
+// TestTLS produces into long polls over TLS: their ends leave the connection whole.
+func TestTLS(t *testing.T) {
+	server, client := testTLS(t)
+	d := mustListen(t, Config{TLS: server, Users: map[string]string{"ada": "s3cret"}})
+	addr := []string{d.Addr().String()}
+	cfg := saramaConfig()
+	cfg.Net.TLS.Enable, cfg.Net.TLS.Config = true, client
+	cfg.Net.SASL.Enable, cfg.Net.SASL.User, cfg.Net.SASL.Password = true, "ada", "s3cret"
+	cfg.Consumer.MaxWaitTime = 20 * time.Millisecond // some end without a record
+	consumer, err := sarama.NewConsumer(addr, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close()
+	pc, err := consumer.ConsumePartition("model-drift-alerts", 0, sarama.OffsetOldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	producer, err := sarama.NewSyncProducer(addr, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	timeout := time.After(20 * time.Second)
+	for i := range 30 {
+		if _, _, err := producer.SendMessage(&sarama.ProducerMessage{Topic: "model-drift-alerts", Value: sarama.StringEncoder(fmt.Sprint(i))}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case m := <-pc.Messages():
+			if string(m.Value) != fmt.Sprint(i) {
+				t.Fatalf("%q; want %d", m.Value, i)
+			}
+		case <-timeout:
+			t.Fatal("not everything came")
+		}
+		time.Sleep(time.Duration(i) * time.Millisecond)
+	}
+}

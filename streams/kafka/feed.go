@@ -150,7 +150,9 @@ func (l *Log) read(ctx context.Context, tp streams.TP, from int64, yield func(*s
 	end := max(k.end, known)
 	var stalled time.Time // since when a fetch brought nothing
 	var ahead chan fetched
+	fetching, cancel := context.WithCancel(ctx)
 	defer func() {
+		cancel() // else a fetch that nobody wants any more would be tried again
 		if ahead != nil {
 			<-ahead // its goroutine must not outlive the operation
 		}
@@ -164,7 +166,7 @@ func (l *Log) read(ctx context.Context, tp streams.TP, from int64, yield func(*s
 			}
 			ahead = c
 			go func() {
-				k, err := l.fetchBlock(ctx, p, next, wait, l.opts.FetchBytes)
+				k, err := l.fetchBlock(fetching, p, next, wait, l.opts.FetchBytes)
 				c <- fetched{k, err}
 			}()
 		}

@@ -162,9 +162,10 @@ func TestProducersCrash(t *testing.T) {
 		var work sync.WaitGroup
 		var acked [writers]atomic.Int32
 		for w := range writers {
-			acked[w].Store(sequence[w])
+			from := sequence[w]
+			acked[w].Store(from)
 			work.Go(func() {
-				for s := sequence[w]; ; s += 2 {
+				for s := from; ; s += 2 {
 					select {
 					case <-stop:
 						return

@@ -14,7 +14,16 @@ type guard struct {
 	sampled time.Time
 	written int64 // since the sample
 	free    int64 // at the sample; -1 when the file system does not say
+	reserve int64 // to be left free
 }
+
+// The default reserve is a tenth of the disk, within these. It holds what Pebble may still write for
+// records already taken: the queued memtables once more as tables, and the output of one running
+// compaction; on a small disk, where there cannot be much to compact, the lesser will do.
+const (
+	reserveBytesMin = 64 << 20
+	reserveBytesMax = 512 << 20
+)
 
 const (
 	// guardInterval and guardBytes bound how old a sample of the free space may be. A sample costs some
@@ -31,16 +40,26 @@ func (g *guard) admit(n int64) error {
 		return nil
 	}
 	// The wall clock's steps do not matter here: time.Since uses the monotonic one.
-	if g.sampled.IsZero() || time.Since(g.sampled) >= guardInterval || g.written >= guardBytes || g.free >= 0 && g.free-g.written < g.opts.ReserveBytes {
+	if g.sampled.IsZero() || time.Since(g.sampled) >= guardInterval || g.written >= guardBytes || g.free >= 0 && g.free-g.written < g.reserve {
 		g.sampled, g.written, g.free = time.Now(), 0, -1
 		if usage, err := g.opts.FS.GetDiskUsage(g.dir); err == nil {
 			g.free = int64(min(usage.AvailBytes, 1<<62))
+			if g.reserve = g.opts.ReserveBytes; g.reserve == 0 {
+				g.reserve = int64(min(max(usage.TotalBytes/10, reserveBytesMin), reserveBytesMax))
+			}
 		}
 	}
 	g.written += n
-	if g.free >= 0 && g.free-g.written < g.opts.ReserveBytes {
-		return fault.New(fault.Unavailable, "disk full: %s has %d MiB free and %d MiB are held in reserve", g.dir, g.free>>20, g.opts.ReserveBytes>>20).
+	if g.free >= 0 && g.free-g.written < g.reserve {
+		return fault.New(fault.Unavailable, "disk full: %s has %d MiB free and %d MiB are held in reserve", g.dir, g.free>>20, g.reserve>>20).
 			WithHint("free space on that disk; nothing else is needed")
 	}
 	return nil
+}
+
+// Writable is nil while the disk has room for appends; otherwise the error that they get.
+func (l *Log) Writable() error {
+	var g guard
+	g.init(&l.opts, l.guard.dir)
+	return g.admit(0)
 }

@@ -27,7 +27,7 @@ type Options struct {
 	// Should it return, the log answers every append with an error.
 	Fatal func(error)
 	// ReserveBytes is the free disk space below which appends are refused, until there is more again;
-	// default ReserveBytesDefault, negative for no guard.
+	// default a tenth of the disk, 64 to 512 MiB; negative for no guard.
 	ReserveBytes int64
 	// CacheBytes bounds the cache of blocks; default 32 MiB: catch-up reads are sequential and need
 	// little, commit-id look-ups need the filters.
@@ -39,10 +39,6 @@ type Options struct {
 }
 
 const (
-	// ReserveBytesDefault holds what Pebble may still write for records already taken: the queued
-	// memtables once more as tables, and the output of one running compaction.
-	ReserveBytesDefault = 512 << 20
-
 	cacheBytesDefault   = 32 << 20
 	closeTimeoutDefault = 10 * time.Second
 
@@ -68,9 +64,6 @@ func (o *Options) setDefaults() {
 			log.Printf("the log cannot be written, the program ends: %v", err)
 			os.Exit(ExitCode)
 		}
-	}
-	if o.ReserveBytes == 0 {
-		o.ReserveBytes = ReserveBytesDefault
 	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = cacheBytesDefault
