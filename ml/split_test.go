@@ -15,15 +15,11 @@ func times(d *Dataset) string {
 }
 
 func splitWorld() *Dataset {
-	d := &Dataset{Users: []string{"a", "b", "c"}, Items: []string{"x", "y"}}
-	for _, s := range []Sample{
+	return &Dataset{Users: []string{"a", "b", "c"}, Items: []string{"x", "y"}, Samples: []Sample{
 		{User: 0, Time: 1, Weight: 1}, {User: 1, Time: 2, Weight: 1}, {User: 0, Time: 3, Weight: 1},
 		{User: 2, Time: 4, Weight: 1}, {User: 0, Time: 5, Weight: -1}, {User: 1, Time: 6, Weight: 0},
 		{User: 1, Time: 6, Item: 1, Weight: 1}, {User: 2, Time: 7, Weight: -1},
-	} {
-		d.Samples = append(d.Samples, s)
-	}
-	return d
+	}}
 }
 
 func TestSplit(t *testing.T) {

@@ -37,9 +37,8 @@ func testStore(t testing.TB) *Store {
 // tally is a lazy view for the tests of the runner: it counts interactions by film, and chokes on a film
 // of the name "poison".
 type tally struct {
-	n     map[string]uint64
-	lazy  bool
-	fails bool
+	n    map[string]uint64
+	lazy bool
 }
 
 func (v *tally) Spec() Spec {

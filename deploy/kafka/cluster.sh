@@ -84,6 +84,8 @@ install() {
 }
 
 load() { # the options of the cluster in --dir
+	[ -d "$dir" ] || die "no cluster in $dir; run: $0 up --dir $dir"
+	dir=$(cd "$dir" && pwd)
 	[ -f "$dir/cluster" ] || die "no cluster in $dir; run: $0 up --dir $dir"
 	read -r brokers port uuid secure <"$dir/cluster"
 }
@@ -210,14 +212,14 @@ up)
 	mkdir -p "$dir"
 	dir=$(cd "$dir" && pwd)
 	if [ -f "$dir/cluster" ]; then
-		want_brokers=$brokers want_port=$port
+		want_brokers=$brokers want_port=$port want_secure=$secure
 		load
-		[ "${want_brokers:-$brokers}" = "$brokers" ] && [ "${want_port:-$port}" = "$port" ] ||
-			die "the cluster in $dir has $brokers broker(s) from port $port; use another --dir, or down --purge first"
+		[ "${want_brokers:-$brokers}" = "$brokers" ] && [ "${want_port:-$port}" = "$port" ] && { [ "$want_secure" = no ] || [ "$secure" = yes ]; } ||
+			die "the cluster in $dir has $brokers broker(s) from port $port, secure: $secure; use another --dir, or down --purge first"
 	else
 		brokers=${brokers:-1} port=${port:-19092}
 		uuid=$(java -cp "$LIBS/*" kafka.tools.StorageTool random-uuid 2>/dev/null) || die "no cluster id: StorageTool random-uuid failed"
-		if [ $secure = yes ]; then credentials; fi
+		if [ "$secure" = yes ]; then credentials; fi
 		echo "$brokers $port $uuid $secure" >"$dir/cluster"
 	fi
 	started=no
@@ -227,7 +229,6 @@ up)
 	bootstrap
 	;;
 down)
-	dir=$(cd "$dir" 2>/dev/null && pwd) || exit 0
 	[ -f "$dir/cluster" ] || exit 0
 	load
 	# All at once: a broker that leaves alone waits for a quorum to hand over to.
@@ -236,7 +237,6 @@ down)
 	if [ $purge = yes ]; then rm -rf "${dir:?}"/{1,2,3,cluster,password,keystore.p12,ca.pem,keytool.log}; fi
 	;;
 status)
-	dir=$(cd "$dir" 2>/dev/null && pwd) || die "no cluster in $dir"
 	load
 	bad=0
 	for n in $(seq "$brokers"); do
@@ -248,7 +248,6 @@ status)
 	;;
 kill | start)
 	[ -n "$node" ] || usage
-	dir=$(cd "$dir" 2>/dev/null && pwd) || die "no cluster in $dir"
 	load
 	[ "$node" -le "$brokers" ] || die "the cluster has $brokers broker(s)"
 	if [ "$verb" = kill ]; then
@@ -260,14 +259,12 @@ kill | start)
 	fi
 	;;
 secure)
-	dir=$(cd "$dir" 2>/dev/null && pwd) || die "no cluster in $dir"
 	load
 	[ "$secure" = yes ] || die "the cluster in $dir was made without --secure"
 	hosts=; for n in $(seq "$brokers"); do hosts+=${hosts:+,}127.0.0.1:$(($(broker_port "$n") + 10)); done
 	echo "kafka://$hosts?tls_ca=$dir/ca.pem&sasl=$mechanism&user=projectionist&password_file=$dir/password"
 	;;
 bootstrap)
-	dir=$(cd "$dir" 2>/dev/null && pwd) || die "no cluster in $dir"
 	load
 	bootstrap
 	;;

@@ -3,13 +3,14 @@
 # then on three, whose brokers it kills in turn. Clusters are made anew in a folder of their own and are
 # gone afterwards. Arguments go to `go test`, such as -race or -run Conformance.
 #
-#   PROJECTIONIST_TEST_PORT   first port, default 39092 (uses up to 16 after it)
+#   PROJECTIONIST_TEST_PORT   first port, default 29492 (uses up to 16 after it); best below the range of ports
+#                             that systems give to outgoing connections, 32768 on Linux
 #   BROKERS                   "1", "3" or "1 3" (default)
 #
 # Exit status: 77 when Kafka cannot be had here, else go test's.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-port=${PROJECTIONIST_TEST_PORT:-39092}
+port=${PROJECTIONIST_TEST_PORT:-29492}
 "$here/cluster.sh" install || exit
 work=$(mktemp -d)
 trap '"$here/cluster.sh" down --dir "$work" || true; rm -rf "$work"' EXIT

@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,6 +57,11 @@ func (c *conn) fetch(req *kmsg.FetchRequest, correlation uint32) error {
 	deadline := time.Now().Add(wait)
 	want := min(int64(max(req.MinBytes, 0)), limit)
 	var ctx context.Context // of the long poll
+	defer func() {
+		for i := range parts {
+			giveBuffer(parts[i].batch)
+		}
+	}()
 	for {
 		// Looked at before the records are: a rise after this wakes.
 		for i := range parts {
@@ -115,7 +121,38 @@ func (c *conn) fetch(req *kmsg.FetchRequest, correlation uint32) error {
 		t := &resp.Topics[len(resp.Topics)-1]
 		t.Partitions = append(t.Partitions, rp)
 	}
-	return c.answer(correlation, &resp)
+	size := int64(1 << 10)
+	for i := range parts {
+		size += int64(len(parts[i].batch)+len(parts[i].tp.Topic)) + 64
+	}
+	out := appendAnswer(takeBuffer(size), correlation, &resp)
+	defer giveBuffer(out)
+	_, err := c.write(out)
+	return err
+}
+
+// buffers are those of answers and batches that went out, for the next: making a megabyte anew for each
+// costs more than filling it.
+var buffers sync.Pool
+
+// pooledBytes is where a buffer is worth keeping.
+const pooledBytes = 64 << 10
+
+// takeBuffer is an empty buffer with room for n bytes.
+func takeBuffer(n int64) []byte {
+	if n < pooledBytes {
+		return make([]byte, 0, n)
+	}
+	if b, ok := buffers.Get().(*[]byte); ok && int64(cap(*b)) >= n {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, max(n, fetchPartitionBytesMax+pooledBytes))
+}
+
+func giveBuffer(b []byte) {
+	if cap(b) >= pooledBytes {
+		buffers.Put(&b)
+	}
 }
 
 // waitRise waits until a partition's head rises; false at the deadline or the end of ctx.
@@ -172,6 +209,7 @@ func (d *Door) collect(parts []fetchPart, limit int64) (got int64, err error) {
 	more := false
 	for i := range parts {
 		f := &parts[i]
+		giveBuffer(f.batch)
 		f.batch = nil
 		if f.code != 0 || f.from >= f.head {
 			continue
@@ -181,7 +219,7 @@ func (d *Door) collect(parts []fetchPart, limit int64) (got int64, err error) {
 			more = true
 			continue
 		}
-		w := batchWriter{start: -1, buf: make([]byte, 0, min(room, f.guess())+batchHeadBytes)}
+		w := batchWriter{start: -1, buf: takeBuffer(min(room, f.guess()) + 4*batchHeadBytes)}
 		n := int64(0)
 		rerr := d.log.ReadTails(d.ctx, f.tp, f.from, func(offset, millis int64, tail []byte) bool {
 			if size := n + int64(len(tail)) + 16; size > room && (n > 0 || got > 0) {

@@ -550,6 +550,15 @@ func TestDeletedFacts(t *testing.T) {
 	if n != 3 {
 		t.Fatalf("%d records of 2 are left", n-1)
 	}
+	for from := int64(4); from <= 5; from++ { // offset 4 alone is left, then nothing
+		want := map[int64]int64{4: 5, 5: 0}[from]
+		if err := admin.DeleteRecords(opts.TopicPrefix+tp.Topic, map[int32]int64{0: from}); err != nil {
+			t.Fatal(err)
+		}
+		if head, err := node(t, opts).Feed().Head(newContext(t), tp, time.Time{}); err != nil || head != want {
+			t.Errorf("head %d, %v when records before %d are deleted; want %d", head, err, from, want)
+		}
+	}
 }
 
 // TestWait_Ends: a wait behind the end ends when the end gets there by another node's doing, and one

@@ -285,19 +285,32 @@ func (l *Log) lastBefore(ctx context.Context, p *partition, end int64) (int64, e
 	if raw == end {
 		return trimmed, nil
 	}
+	expires, try := time.Now().Add(l.opts.ReadTimeout), 0
 	last := int64(0)
 	for step, at := int64(1), end; at > 0; step *= 8 {
 		top := at
 		at = max(at-step, 0)
 		for from := at; from < top; {
 			k, err := l.fetchBlock(ctx, p, from, 0, probeBytes)
-			if fault.Is(err, fault.Corrupt) && from < end-1 {
-				at, k = 0, nil // the partition begins in between
-			} else if err != nil {
+			if fault.Is(err, fault.Corrupt) { // the partition begins later
+				oldest, lerr := l.listOffset(p, sarama.OffsetOldest)
+				if lerr == nil && oldest > from {
+					from, at = oldest, 0
+					continue
+				}
+			}
+			if err != nil {
 				return 0, err
 			}
 			if k == nil || k.next == from {
-				break
+				// A leader just elected may not know yet that it has what is below the end.
+				if time.Now().After(expires) {
+					return 0, fault.New(fault.Unavailable, "%s is known to reach offset %d; the brokers give nothing from %d on", p.TP, end, from)
+				}
+				if try++; !l.pause(ctx, try) {
+					return 0, l.goOn(ctx)
+				}
+				continue
 			}
 			k.records(func(r *streams.Record) bool {
 				if r.Offset < end {

@@ -47,7 +47,7 @@ func mockLog(t *testing.T, ledger bool, answers ...any) (*Log, *partition, *sara
 }
 
 // send writes one record and gives the outcome and the number of tries.
-func send(t *testing.T, l *Log, p *partition, b *sarama.MockBroker, ctx context.Context, patience time.Duration) (error, int, int) {
+func send(t *testing.T, l *Log, p *partition, b *sarama.MockBroker, ctx context.Context, patience time.Duration) (produced, introduced int, err error) {
 	t.Helper()
 	var c chunk
 	r := streams.Record{Key: []byte("k"), Value: []byte("v")}
@@ -56,8 +56,7 @@ func send(t *testing.T, l *Log, p *partition, b *sarama.MockBroker, ctx context.
 	if err := l.submit(p, req); err != nil {
 		t.Fatal(err)
 	}
-	err := l.await(req)
-	produced, introduced := 0, 0
+	err = l.await(req)
 	for _, h := range b.History() {
 		switch h.Request.(type) {
 		case *sarama.ProduceRequest:
@@ -66,7 +65,7 @@ func send(t *testing.T, l *Log, p *partition, b *sarama.MockBroker, ctx context.
 			introduced++
 		}
 	}
-	return err, produced, introduced
+	return produced, introduced, err
 }
 
 // TestWriter_Outcomes: what a writer says is what can be known. Tries are counted; "introduced" is the
@@ -109,7 +108,7 @@ func TestWriter_Outcomes(t *testing.T) {
 			if c.produced == 0 {
 				patience = 500 * time.Millisecond
 			}
-			err, produced, introduced := send(t, l, p, b, context.Background(), patience)
+			produced, introduced, err := send(t, l, p, b, context.Background(), patience)
 			if fault.CodeOf(err) != c.code {
 				t.Errorf("%v has code %q; want %q", err, fault.CodeOf(err), c.code)
 			}
@@ -127,7 +126,7 @@ func TestWriter_Outcomes(t *testing.T) {
 						"InitProducerIDRequest": sarama.NewMockInitProducerIDResponse(t).SetProducerID(8),
 						"ProduceRequest":        ok,
 					})
-					if err, _, again := send(t, l, p, b, context.Background(), 30*time.Second); err != nil || again != introduced+1 {
+					if _, again, err := send(t, l, p, b, context.Background(), 30*time.Second); err != nil || again != introduced+1 {
 						t.Errorf("after it: %v, %d producer ids; want one more than %d", err, again, introduced)
 					}
 				}
@@ -142,7 +141,7 @@ func TestWriter_Cancel(t *testing.T) {
 	l, p, b := mockLog(t, false, notYet)
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
-	err, _, _ := send(t, l, p, b, ctx, time.Minute)
+	_, _, err := send(t, l, p, b, ctx, time.Minute)
 	// The writer and the caller may notice first: in doubt for the caller, refused for the writer.
 	if !fault.Is(err, fault.Unknown) && !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)

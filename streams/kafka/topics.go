@@ -116,13 +116,13 @@ func (l *Log) openTopics(ctx context.Context) (id identity, err error) {
 	if err != nil {
 		return id, err
 	}
+	found, err := l.describe(ctx, admin, meta)
+	if err != nil {
+		return id, err
+	}
 	var errs []error
 	for i, t := range streams.Topics {
-		have, err := l.describe(ctx, admin, topicOf(meta, names[i]))
-		if err != nil {
-			return id, err
-		}
-		errs = append(errs, checkTopic(names[i], t, have))
+		errs = append(errs, checkTopic(names[i], t, found[names[i]]))
 		if t.Name == events.LedgerTopic {
 			id.topicID = uuid(topicOf(meta, names[i]).Uuid)
 		}
@@ -182,21 +182,36 @@ func (l *Log) makeTopic(admin sarama.ClusterAdmin, name string, t streams.Topic,
 	return err
 }
 
-func (l *Log) describe(ctx context.Context, admin sarama.ClusterAdmin, m *sarama.TopicMetadata) (topicFound, error) {
-	have := topicFound{partitions: len(m.Partitions), settings: map[string]string{}}
-	for i, p := range m.Partitions {
-		if i == 0 || len(p.Replicas) < have.replicas {
-			have.replicas = len(p.Replicas)
+// describe gathers what the brokers say of the topics.
+func (l *Log) describe(ctx context.Context, admin sarama.ClusterAdmin, meta *sarama.MetadataResponse) (map[string]topicFound, error) {
+	found := map[string]topicFound{}
+	var resources []*sarama.ConfigResource
+	for _, m := range meta.Topics {
+		have := topicFound{partitions: len(m.Partitions), settings: map[string]string{}}
+		for i, p := range m.Partitions {
+			if i == 0 || len(p.Replicas) < have.replicas {
+				have.replicas = len(p.Replicas)
+			}
 		}
+		found[m.Name] = have
+		resources = append(resources, &sarama.ConfigResource{Type: sarama.TopicResource, Name: m.Name})
 	}
-	err := l.persist(ctx, "the settings of topic "+m.Name+" cannot be read", func() error {
-		entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: m.Name})
-		for _, e := range entries {
-			have.settings[e.Name] = e.Value
+	err := l.persist(ctx, "the settings of the log's topics cannot be read", func() error {
+		results, err := admin.DescribeConfigs(resources, sarama.DescribeConfigsOptions{})
+		if err != nil {
+			return err
 		}
-		return err
+		for _, r := range results {
+			if k := sarama.KError(r.ErrorCode); k != sarama.ErrNoError {
+				return k
+			}
+			for _, e := range r.Configs {
+				found[r.Name].settings[e.Name] = e.Value
+			}
+		}
+		return nil
 	})
-	return have, err
+	return found, err
 }
 
 // uuid is a topic's id as text; the zero one is none.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -83,6 +85,61 @@ func TestTails(t *testing.T) {
 	}
 	if s := l.Stats(); s.Facts != 100 {
 		t.Errorf("%d facts", s.Facts)
+	}
+}
+
+// TestTailsWatermark: a batch that is sent again while the first one waits for the disk waits with it.
+func TestTailsWatermark(t *testing.T) {
+	var held atomic.Bool
+	release := make(chan struct{})
+	syncing := make(chan struct{}, 100)
+	fsys := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if held.Load() && strings.HasSuffix(op.Path, ".log") && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+			syncing <- struct{}{}
+			<-release
+		}
+		return nil
+	}))
+	l := mustOpen(t, "log", Options{FS: fsys})
+	defer l.Close()
+	b := TailBatch{TP: doorTP, Tails: tails(0, 3), Producer: 1}
+	held.Store(true)
+	answers := make(chan Appended, 2)
+	send := func() *PendingAppend {
+		a, err := l.SubmitTails(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			r, err := a.Wait()
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- r
+		}()
+		return a
+	}
+	send()
+	<-syncing
+	again := send()
+	<-again.r.done // judged
+	head, risen, err := l.Watch(doorTP)
+	if err != nil || head != 0 {
+		t.Fatalf("head %d, %v before the sync", head, err)
+	}
+	// Were the answer not held back, it would come soon.
+	for range 1000 {
+		runtime.Gosched()
+	}
+	if len(answers) != 0 {
+		t.Fatal("answered before the sync")
+	}
+	held.Store(false)
+	close(release)
+	<-risen
+	one, two := <-answers, <-answers
+	if one.Duplicate == two.Duplicate || one.Offset != 0 || two.Offset != 0 {
+		t.Errorf("%+v, %+v", one, two)
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 //	| c | commit id                             | offset 8 | last revision 8 | recorded millis 8 | stream       |
 //	| m | topic                                 | topic id 4 | partitions 4                                   |
 //
-// The tail is streams.AppendTail's. A fact's first revision is 0 and means nothing. A stream's name has
-// no zero byte. Offsets of a partition start at 0 and have no holes; a reader still does not count on
+// door_keys.go has those of producers and consumer groups. The tail is streams.AppendTail's. A fact's
+// first revision is 0 and means nothing. A stream's name has no zero byte. Offsets of a partition start at 0 and have no holes; a reader still does not count on
 // it beyond naming what is missing.
 const (
 	prefixRecord = 'r'
