@@ -34,50 +34,90 @@ func (v *Online) Spec() Spec {
 	return Spec{Name: "online", Format: 1, Topics: []string{events.UserEventsTopic}, Lazy: true}
 }
 
-// restoreRows bounds the users read before they are handed to the model, which takes them in parallel.
-const restoreRows = 1 << 16
+// restoreRows bounds the rows read before they are handed on.
+const restoreRows = 1 << 14
 
+// rows are some rows of one table, or the error that ended reading.
+type rows struct {
+	table byte
+	rows  []online.Row
+	err   error
+}
+
+// Open reads one table while it restores the one before: with millions of facts both take a second.
 func (v *Online) Open(r Reader) error {
-	scan := func(table byte, batch int, take func(rows []online.Row) error) error {
-		var rows []online.Row
-		for kv, err := range r.Scan(Table(table), Table(table).End()) {
-			if err != nil {
-				return err
-			}
-			p := Parts(kv.Key)
-			rows = append(rows, online.Row{ID: p.Str(), Data: slices.Clone(kv.Value)})
-			if err := p.Err(); err != nil {
-				return err
-			}
-			if len(rows) == batch {
-				if err := take(rows); err != nil {
-					return err
-				}
-				rows = rows[:0]
+	read, stop := make(chan rows, 4), make(chan struct{})
+	defer func() {
+		close(stop)
+		for range read { // until the reader has let go of the store
+		}
+	}()
+	go func() {
+		defer close(read)
+		send := func(b rows) bool {
+			select {
+			case read <- b:
+				return b.err == nil
+			case <-stop:
+				return false
 			}
 		}
-		return take(rows)
-	}
-	if err := scan('i', 0, v.m.RestoreItems); err != nil { // all at once: they name each other
-		return err
-	}
-	if err := scan('u', restoreRows, v.m.RestoreUsers); err != nil {
-		return err
+		for _, table := range []byte{'i', 'u', 'f'} {
+			b := rows{table: table}
+			for kv, err := range r.Scan(Table(table), Table(table).End()) {
+				if err == nil {
+					p := Parts(kv.Key)
+					b.rows = append(b.rows, online.Row{ID: p.Str(), Data: slices.Clone(kv.Value)})
+					err = p.Err()
+				}
+				if err != nil {
+					send(rows{err: err})
+					return
+				}
+				if len(b.rows) == restoreRows && table != 'i' { // films all at once: they name each other
+					if !send(b) {
+						return
+					}
+					b.rows = nil
+				}
+			}
+			if !send(b) {
+				return
+			}
+		}
+	}()
+	for b := range read {
+		err := b.err
+		if err == nil {
+			switch b.table {
+			case 'i':
+				err = v.m.RestoreItems(b.rows)
+			case 'u':
+				err = v.m.RestoreUsers(b.rows)
+			case 'f':
+				err = v.restoreFilms(b.rows)
+			}
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if err := v.m.Check(); err != nil {
 		return err
 	}
 	v.m.ClearDirty()
-	return scan('f', restoreRows, func(rows []online.Row) error {
-		for _, row := range rows {
-			s, err := features.ParseState(row.Data)
-			if err != nil {
-				return err
-			}
-			v.films[row.ID] = s
+	return nil
+}
+
+func (v *Online) restoreFilms(films []online.Row) error {
+	for _, row := range films {
+		s, err := features.ParseState(row.Data)
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+		v.films[row.ID] = s
+	}
+	return nil
 }
 
 func (v *Online) Apply(_ Writer, in []Input) error {
