@@ -191,6 +191,9 @@ func (d *decoder) interaction(rec *streams.Record, ev *events.Event) (bool, erro
 	if err := events.ParseInteraction(rec.Value, x); err != nil {
 		return false, err
 	}
+	if x.Timestamp == "" {
+		x.Timestamp = events.FormatTime(ev.Time)
+	}
 	if err := x.Validate(); err != nil {
 		return false, err
 	}

@@ -411,6 +411,9 @@ func ReadFact(r *Record) (events.Event, error) {
 	if ev.Data, err = decode(eventType, ev.Schema, ev.Raw); err != nil {
 		return events.Event{}, fault.Wrap(fault.Invalid, err, "record %s cannot be read", r.Position)
 	}
+	if stamp := stampOf(ev.Data); stamp != nil && *stamp == "" {
+		*stamp = events.FormatTime(ev.Time)
+	}
 	return ev, nil
 }
 
@@ -434,25 +437,31 @@ func readPlain(r *Record) (events.Event, error) {
 	if ev.Data, err = decode(eventType, 1, ev.Raw); err != nil {
 		return events.Event{}, fault.Wrap(fault.Invalid, err, "record %s cannot be read", r.Position)
 	}
-	var stamp string
-	switch d := ev.Data.(type) { // the types of typeOfTopic
-	case *events.Interaction:
-		stamp = d.Timestamp
-	case *events.RecommendationServed:
-		stamp = d.Timestamp
-	case *events.ModelDrift:
-		stamp = d.Timestamp
-	case *events.SystemHealth:
-		stamp = d.Timestamp
-	}
-	if stamp != "" {
-		t, err := time.Parse(time.RFC3339Nano, stamp)
+	if stamp := stampOf(ev.Data); *stamp != "" {
+		millis, err := events.TimeMillis(*stamp)
 		if err != nil {
-			return events.Event{}, fault.Field("timestamp", "record %s has %q; want RFC 3339 such as 2024-01-31T12:00:00Z", r.Position, stamp)
+			return events.Event{}, fault.Field("timestamp", "record %s has %q: %v", r.Position, *stamp, err)
 		}
-		ev.Time = t.UTC()
+		ev.Time = time.UnixMilli(millis).UTC()
+	} else { // it happened when the log took it
+		*stamp = events.FormatTime(ev.Time)
 	}
 	return ev, nil
+}
+
+// stampOf is the timestamp in a fact of one of typeOfTopic's types, nil for another.
+func stampOf(d events.Data) *string {
+	switch d := d.(type) {
+	case *events.Interaction:
+		return &d.Timestamp
+	case *events.RecommendationServed:
+		return &d.Timestamp
+	case *events.ModelDrift:
+		return &d.Timestamp
+	case *events.SystemHealth:
+		return &d.Timestamp
+	}
+	return nil
 }
 
 func header(r *Record, key string) []byte {

@@ -68,8 +68,8 @@ func TestFactRecord(t *testing.T) {
 		}
 	})
 	t.Run("OK_EveryTopicsType", func(t *testing.T) {
-		for _, d := range []events.Data{&events.RecommendationServed{RequestID: "r", UserID: "7", Items: []events.RecommendedItem{{MovieID: "1", Score: .5}}},
-			&events.ModelDrift{ModelName: "als", Metrics: map[string]float64{"b": 1, "a": 2}}, &events.SystemHealth{ServiceName: "api"}} {
+		for _, d := range []events.Data{&events.RecommendationServed{Timestamp: "2013-05-01T02:03:04.056Z", RequestID: "r", UserID: "7", Items: []events.RecommendedItem{{MovieID: "1", Score: .5}}},
+			&events.ModelDrift{Timestamp: "2013-05-01T02:03:04.056Z", ModelName: "als", Metrics: map[string]float64{"b": 1, "a": 2}}, &events.SystemHealth{Timestamp: "2013-05-01T02:03:04.056Z", ServiceName: "api"}} {
 			ev := testFact()
 			ev.Data = d
 			r, err := FactRecord("k", ev)
@@ -80,6 +80,28 @@ func TestFactRecord(t *testing.T) {
 			if err != nil || !reflect.DeepEqual(back.Data, d) {
 				t.Errorf("%s: %+v, %v", d.EventType(), back.Data, err)
 			}
+		}
+	})
+	t.Run("OK_WithoutTimestamp", func(t *testing.T) { // it happened when the event says, or else when the log took it
+		ev := testFact()
+		ev.Data = &events.ModelDrift{ModelName: "als"}
+		r, err := FactRecord("k", ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := ReadFact(&r)
+		if err != nil || back.Data.(*events.ModelDrift).Timestamp != events.FormatTime(ev.Time) {
+			t.Errorf("%+v, %v", back.Data, err)
+		}
+		plain := Record{Position: Position{TP: TP{Topic: events.UserEventsTopic}}, Recorded: time.UnixMilli(1_700_000_000_000).UTC(),
+			Value: []byte(`{"user_id":"7","movie_id":"1","interaction_type":"view"}`)}
+		back, err = ReadFact(&plain)
+		if x, ok := back.Data.(*events.Interaction); err != nil || !ok || x.Timestamp != "2023-11-14T22:13:20.000Z" || x.Validate() != nil {
+			t.Errorf("%+v, %v", back.Data, err)
+		}
+		plain.Value = []byte(`{"user_id":"7","movie_id":"1","interaction_type":"view","timestamp":"2024-01-15T10:30:00"}`)
+		if back, err = ReadFact(&plain); err != nil || back.Time.Unix() != 1705314600 {
+			t.Errorf("%v, %v", back.Time, err)
 		}
 	})
 	t.Run("ErrInvalid", func(t *testing.T) {

@@ -6,6 +6,7 @@
 #   cluster.sh down [--purge]                                 stop all brokers; --purge deletes their data
 #   cluster.sh status                                         one line per broker; 0 when all accept
 #   cluster.sh kill N | start N                               SIGKILL broker N, or start it again (1, 2, 3)
+#   cluster.sh pause N | resume N                             SIGSTOP broker N, so that it hangs, and SIGCONT
 #   cluster.sh bootstrap                                      print host:port,... for clients
 #   cluster.sh secure MECHANISM                               print the kafka:// URL of the --secure listeners
 #   cluster.sh install                                        only install
@@ -27,7 +28,7 @@ WAIT_SECONDS=${KAFKA_WAIT_SECONDS:-90}
 say() { echo "kafka: $*" >&2; }
 die() { say "$*"; exit 1; }
 cannot() { say "cannot be had: $*"; exit 77; }
-usage() { sed -n '2,20s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,21s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 [ $# -ge 1 ] || usage
 verb=$1; shift
@@ -257,6 +258,12 @@ kill | start)
 		launch "$node"
 		await "$node"
 	fi
+	;;
+pause | resume)
+	[ -n "$node" ] || usage
+	load
+	pid=$(pid_of "$node") || die "broker $node does not run"
+	if [ "$verb" = pause ]; then kill -STOP "$pid"; else kill -CONT "$pid"; fi
 	;;
 secure)
 	load

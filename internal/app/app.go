@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/blob"
@@ -27,6 +29,7 @@ import (
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/door"
 	"github.com/projectionist/projectionist/streams/local"
 )
 
@@ -38,6 +41,10 @@ type Options struct {
 	Dir    string
 	Listen string // default 127.0.0.1:8000
 	Token  string // bearer token; needed to listen on anything but loopback
+
+	Kafka    string      // where Kafka's clients connect, such as 127.0.0.1:9092; "" nowhere
+	KafkaTLS *tls.Config // needed there on anything but loopback, as is Token: the password of user KafkaUser
+
 	Logger *slog.Logger
 	Now    func() time.Time
 
@@ -274,7 +281,7 @@ func CheckListen(address, token string) error {
 
 // Serve starts the reactors and answers HTTP until ctx ends, then drains. ready is called with the
 // address once requests are answered (which is before recommendations can be served).
-func (a *App) Serve(ctx context.Context, ready func(address string)) error {
+func (a *App) Serve(ctx context.Context, ready func(address string)) (err error) {
 	if a.opts.Listen == "" {
 		a.opts.Listen = "127.0.0.1:8000"
 	}
@@ -286,6 +293,15 @@ func (a *App) Serve(ctx context.Context, ready func(address string)) error {
 		return fault.Wrap(fault.Unavailable, err, "cannot listen on %s", a.opts.Listen).(*fault.Error).
 			WithHint("another program may have the port: choose another with --listen")
 	}
+	kafka, err := a.openDoor()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer func() {
+		if kafka != nil {
+			err = errors.Join(err, kafka.Close())
+		}
+	}()
 	abs, err := filepath.Abs(a.opts.Dir)
 	if err != nil {
 		return err
@@ -370,6 +386,42 @@ func (a *App) Close() error {
 		a.log = nil
 	}
 	return errors.Join(errs...)
+}
+
+// KafkaUser is the SASL user of Kafka's clients where credentials are needed.
+const KafkaUser = "projectionist"
+
+// openDoor lets Kafka's clients in, if they are to come in.
+func (a *App) openDoor() (*door.Door, error) {
+	if a.opts.Kafka == "" {
+		return nil, nil
+	}
+	c := door.Config{Log: a.log, Address: a.opts.Kafka, TLS: a.opts.KafkaTLS, Now: a.opts.Now, Logger: a.opts.Logger,
+		Validate: a.validFact, Rejected: a.rejected}
+	if a.opts.Token != "" {
+		c.Users = map[string]string{KafkaUser: a.opts.Token}
+	}
+	return door.Listen(c)
+}
+
+// validFact says whether a record of a feed is one that every view can read.
+func (a *App) validFact(topic string, rec *streams.Record) error {
+	r := *rec
+	r.Topic, r.Recorded = topic, a.opts.Now()
+	ev, err := streams.ReadFact(&r)
+	if err != nil {
+		return err
+	}
+	if x, ok := ev.Data.(*events.Interaction); ok {
+		return x.Validate()
+	}
+	return nil
+}
+
+// rejected tells the operator what a Kafka client was refused: it only gets a code.
+func (a *App) rejected(rec *streams.Record, reason error) {
+	a.opts.Logger.Warn("a record was refused", "topic", rec.Topic, "key", string(rec.Key[:min(len(rec.Key), 100)]),
+		"value", string(rec.Value[:min(len(rec.Value), 300)]), "reason", reason)
 }
 
 func (a *App) reactors() (*react.Reactors, error) {

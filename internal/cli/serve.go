@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,9 +19,11 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/importer"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/door"
 )
 
 const (
@@ -35,6 +38,7 @@ type serving struct {
 	listen, data, simulate string
 	token                  string
 	merge                  bool
+	kafka, cert, key       string
 
 	set   *dataset.Set // of data
 	bar   *bar         // of what is under way
@@ -57,11 +61,34 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
   projectionist serve --dir /srv/films --data ml-latest-small.zip
   projectionist serve --simulate users=2000,movies=500,events=200000`,
 		RunE: p.running(func(ctx context.Context, _ []string) error { return s.run(ctx) })}
-	cmd.Flags().StringVar(&s.listen, "listen", "127.0.0.1:8000", "address to listen on; beyond this machine only with $"+envToken)
+	cmd.Flags().StringVar(&s.listen, "listen", listenDefault, "address to listen on; beyond this machine only with $"+envToken)
 	cmd.Flags().StringVar(&s.data, "data", "", "MovieLens or MovieTweetings data set to import: a folder or a .zip")
 	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1")
 	mergeFlag(cmd, &s.merge)
+	cmd.Flags().StringVar(&s.kafka, "kafka", "", "address for Kafka's clients, or off (default "+door.AddressDefault+" beside the default --listen, else off);\nbeyond this machine they need TLS and SASL PLAIN as user "+app.KafkaUser+" with $"+envToken)
+	cmd.Flags().StringVar(&s.cert, "kafka-cert", "", "PEM file of the certificate for Kafka's clients")
+	cmd.Flags().StringVar(&s.key, "kafka-key", "", "PEM file of its key")
 	return cmd
+}
+
+const listenDefault = "127.0.0.1:8000"
+
+// door is where Kafka's clients are let in, and with which certificate.
+func (s *serving) door() (address string, c *tls.Config, err error) {
+	switch {
+	case s.kafka == "off" || s.kafka == "" && s.listen != listenDefault:
+		return "", nil, nil
+	case s.kafka == "":
+		s.kafka = door.AddressDefault
+	}
+	if s.cert == "" && s.key == "" {
+		return s.kafka, nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
+	if err != nil {
+		return "", nil, fault.Field("kafka-cert", "the certificate for Kafka's clients cannot be read: %v", err)
+	}
+	return s.kafka, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
 func refused(err error) error { return exitCode{exitRefused, err} }
@@ -96,7 +123,11 @@ func (s *serving) run(ctx context.Context) (err error) {
 	if s.p.dir == "" {
 		s.p.dir = folderFor(s.data)
 	}
-	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, Listen: s.listen, Token: s.token, Logger: s.p.logger(slog.LevelWarn)})
+	kafka, cert, err := s.door()
+	if err != nil {
+		return refused(err)
+	}
+	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, Listen: s.listen, Token: s.token, Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn)})
 	if err != nil {
 		if at, ok := servedAt(ctx, s.p.dir); ok {
 			err = fmt.Errorf("%w; it is served at %s", err, at)
@@ -122,6 +153,9 @@ func (s *serving) run(ctx context.Context) (err error) {
 	case a := <-address:
 		base = "http://" + dialable(a)
 		s.step("answering on %s", base)
+		if kafka != "" {
+			s.step("Kafka's clients are answered on %s", kafka)
+		}
 	case err := <-served:
 		return refused(err)
 	}

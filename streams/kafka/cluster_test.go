@@ -392,6 +392,23 @@ func TestTransactions(t *testing.T) {
 	}
 }
 
+// deleteRecords deletes a topic's records below an offset. A new admin knows the leader of a topic that was
+// just made anew; it is tried again while the brokers do not.
+func deleteRecords(t *testing.T, opts Options, topic string, below int64) {
+	t.Helper()
+	var err error
+	for range 50 {
+		admin := newAdmin(t, opts.Brokers)
+		err = admin.DeleteRecords(opts.TopicPrefix+topic, map[int32]int64{0: below})
+		admin.Close()
+		if err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatal(err)
+}
+
 func alterTopic(t *testing.T, opts Options, topic, name, value string) {
 	t.Helper()
 	admin := newAdmin(t, opts.Brokers)
@@ -510,9 +527,7 @@ func TestLostData(t *testing.T) {
 	refused(t, fresh, topic, "offset 4", "another record")
 
 	// Records are deleted from the front.
-	if err := admin.DeleteRecords(topic, map[int32]int64{0: 2}); err != nil {
-		t.Fatal(err)
-	}
+	deleteRecords(t, opts, events.LedgerTopic, 2)
 	fresh.Dir = t.TempDir()
 	refused(t, fresh, topic, "begins at offset 2")
 }
@@ -527,11 +542,7 @@ func TestDeletedFacts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	admin := newAdmin(t, opts.Brokers)
-	defer admin.Close()
-	if err := admin.DeleteRecords(opts.TopicPrefix+tp.Topic, map[int32]int64{0: 3}); err != nil {
-		t.Fatal(err)
-	}
+	deleteRecords(t, opts, tp.Topic, 3)
 	n := 0
 	for _, err := range l.Feed().Read(newContext(t), tp, 0) {
 		if n++; !fault.Is(err, fault.Corrupt) {
@@ -552,9 +563,7 @@ func TestDeletedFacts(t *testing.T) {
 	}
 	for from := int64(4); from <= 5; from++ { // offset 4 alone is left, then nothing
 		want := map[int64]int64{4: 5, 5: 0}[from]
-		if err := admin.DeleteRecords(opts.TopicPrefix+tp.Topic, map[int32]int64{0: from}); err != nil {
-			t.Fatal(err)
-		}
+		deleteRecords(t, opts, tp.Topic, from)
 		if head, err := node(t, opts).Feed().Head(newContext(t), tp, time.Time{}); err != nil || head != want {
 			t.Errorf("head %d, %v when records before %d are deleted; want %d", head, err, from, want)
 		}
@@ -583,11 +592,7 @@ func TestWait_Ends(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	admin := newAdmin(t, opts.Brokers)
-	defer admin.Close()
-	if err := admin.DeleteRecords(opts.TopicPrefix+tp.Topic, map[int32]int64{0: 2}); err != nil {
-		t.Fatal(err)
-	}
+	deleteRecords(t, opts, tp.Topic, 2)
 	if err := node(t, opts).Feed().Wait(newContext(t), tp, 0); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func (c *conn) Close() error {
 
 // Dial is what sarama calls.
 func (d *dialer) Dial(network, addr string) (net.Conn, error) {
-	nd := net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	nd := net.Dialer{Timeout: metadataTimeout, KeepAlive: 30 * time.Second}
 	nc, err := nd.Dial(network, addr)
 	if err != nil {
 		return nil, err

@@ -63,10 +63,9 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	}
 	l := &Log{opts: opts, dialer: &dialer{}, closing: make(chan struct{}), stop: make(chan struct{}), dead: make(chan struct{})}
 	l.ops.idle = make(chan struct{})
-	config := opts.config(l.dialer)
-	l.pool.config = config
+	l.pool.config = opts.config(l.dialer, netTimeout)
 	where := strings.Join(opts.Brokers, ",")
-	if l.client, err = sarama.NewClient(opts.Brokers, config); err != nil {
+	if l.client, err = sarama.NewClient(opts.Brokers, opts.config(l.dialer, metadataTimeout)); err != nil {
 		return nil, brokerError(err, "no broker of "+where+" can be reached")
 	}
 	defer func() {

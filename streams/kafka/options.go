@@ -65,9 +65,12 @@ const (
 
 	// netTimeout bounds one request on a connection, so that a broker that hangs without closing its
 	// connections is noticed; a produce may wait in the broker for its replicas for produceMillis of it.
-	netTimeout    = 10 * time.Second
-	produceMillis = 7000
-	dialTimeout   = 5 * time.Second
+	netTimeout    = 5 * time.Second
+	produceMillis = 4000
+	// metadataTimeout is shorter: any broker can answer, and one that hangs may be asked first.
+	metadataTimeout = 2 * time.Second
+	// adminTimeout is longer: topics are made once, and on a busy cluster that takes a while.
+	adminTimeout = 15 * time.Second
 )
 
 func (o *Options) setDefaults() {
@@ -133,19 +136,19 @@ func (o *Options) Validate() error {
 // topicPrefixMax leaves Kafka's 249 characters enough for the topics' own names.
 const topicPrefixMax = 200
 
-// config is sarama's configuration for metadata, administration and the connections of our own.
-func (o *Options) config(d *dialer) *sarama.Config {
+// config is sarama's configuration for connections on which one request may take so long.
+func (o *Options) config(d *dialer, timeout time.Duration) *sarama.Config {
 	c := sarama.NewConfig()
 	c.Version = sarama.V3_6_0_0
 	c.ClientID = o.ClientID
 	c.Net.MaxOpenRequests = 1
-	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = dialTimeout, netTimeout, netTimeout
+	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = timeout, timeout, timeout
 	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, d
 	c.Producer.Idempotent = true
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Metadata.Retry.Max, c.Metadata.Retry.Backoff = 1, 100*time.Millisecond
 	c.Metadata.RefreshFrequency = time.Minute
-	c.Admin.Timeout = netTimeout
+	c.Admin.Timeout = timeout
 	if o.TLS != nil {
 		c.Net.TLS.Enable, c.Net.TLS.Config = true, o.TLS
 	}

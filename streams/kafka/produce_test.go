@@ -27,7 +27,7 @@ func mockLog(t *testing.T, ledger bool, answers ...any) (*Log, *partition, *sara
 		"InitProducerIDRequest": sarama.NewMockInitProducerIDResponse(t).SetProducerID(7),
 		"ProduceRequest":        sarama.NewMockSequence(answers...),
 	})
-	config := l.opts.config(l.dialer)
+	config := l.opts.config(l.dialer, netTimeout)
 	config.ApiVersionsRequest = false // the mock knows fewer than are asked for
 	config.Net.ReadTimeout = 200 * time.Millisecond
 	l.pool.config = config

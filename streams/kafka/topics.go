@@ -78,7 +78,12 @@ type identity struct{ cluster, topicID string }
 
 // openTopics makes the topics that are missing and checks the others.
 func (l *Log) openTopics(ctx context.Context) (id identity, err error) {
-	admin, err := sarama.NewClusterAdminFromClient(l.client)
+	client, err := sarama.NewClient(l.opts.Brokers, l.opts.config(l.dialer, adminTimeout))
+	if err != nil {
+		return id, brokerError(err, "the cluster does not answer")
+	}
+	defer client.Close()
+	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
 		return id, brokerError(err, "the cluster has no controller")
 	}
@@ -90,7 +95,7 @@ func (l *Log) openTopics(ctx context.Context) (id identity, err error) {
 	made := map[string]bool{}
 	err = l.persist(ctx, "the log's topics cannot be made", func() error {
 		var err error
-		if meta, err = l.metadata(names); err != nil {
+		if meta, err = metadata(client, names); err != nil {
 			return err
 		}
 		missing := errNone
@@ -146,18 +151,18 @@ func topicOf(meta *sarama.MetadataResponse, name string) *sarama.TopicMetadata {
 }
 
 // metadata asks any broker.
-func (l *Log) metadata(names []string) (*sarama.MetadataResponse, error) {
-	b := l.client.LeastLoadedBroker()
+func metadata(client sarama.Client, names []string) (*sarama.MetadataResponse, error) {
+	b := client.LeastLoadedBroker()
 	if b == nil {
 		// All brokers that were asked have failed; look at the given ones again.
-		if err := l.client.RefreshMetadata(); err != nil {
+		if err := client.RefreshMetadata(); err != nil {
 			return nil, err
 		}
-		if b = l.client.LeastLoadedBroker(); b == nil {
+		if b = client.LeastLoadedBroker(); b == nil {
 			return nil, sarama.ErrOutOfBrokers
 		}
 	}
-	_ = b.Open(l.client.Config()) // it may be open
+	_ = b.Open(client.Config()) // it may be open
 	return b.GetMetadata(sarama.NewMetadataRequest(sarama.V3_6_0_0, names))
 }
 

@@ -42,7 +42,7 @@ func (g *gaps) take() time.Duration {
 }
 
 // TestKilledBrokers kills every broker of the cluster in turn with SIGKILL, under load from six writers
-// and three publishers on three nodes, and starts it again. Nothing acknowledged is lost, nothing is
+// and three publishers on three nodes, and starts it again; then one hangs for a while. Nothing acknowledged is lost, nothing is
 // there twice, and all nodes have the same. PROJECTIONIST_KAFKA_KILLS is the number of kills, default as
 // many as there are brokers.
 func TestKilledBrokers(t *testing.T) {
@@ -155,6 +155,12 @@ func TestKilledBrokers(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		t.Logf("broker %s started: longest time without an append %v, without a publish %v", n, appends.take().Round(time.Millisecond), facts.take().Round(time.Millisecond))
 	}
+	// A broker that hangs keeps its connections.
+	clusterScript(t, "pause", "1")
+	time.Sleep(15 * time.Second)
+	clusterScript(t, "resume", "1")
+	time.Sleep(3 * time.Second)
+	t.Logf("broker 1 hung for 15s: longest time without an append %v, without a publish %v", appends.take().Round(time.Millisecond), facts.take().Round(time.Millisecond))
 	close(stop)
 	load.Wait()
 	if t.Failed() {

@@ -16,8 +16,8 @@ import (
 //	| m | topic                                 | topic id 4 | partitions 4                                   |
 //
 // door_keys.go has those of producers and consumer groups. The tail is streams.AppendTail's. A fact's
-// first revision is 0 and means nothing. A stream's name has no zero byte. Offsets of a partition start at 0 and have no holes; a reader still does not count on
-// it beyond naming what is missing.
+// first revision is 0 and means nothing. A stream's name has no zero byte. Offsets of a partition start
+// at 0 and have no holes; a reader still does not count on it beyond naming what is missing.
 const (
 	prefixRecord = 'r'
 	prefixStream = 'x'
