@@ -176,7 +176,8 @@ launch() {
 await() {
 	local n=$1 end=$((SECONDS + WAIT_SECONDS))
 	until accepts "$n"; do
-		pid_of "$n" >/dev/null || { tail -n 20 "$dir/$n/kafka.log" >&2; die "broker $n ended while starting"; }
+		# Not pid_of: for a moment the new process still has this script's command line.
+		kill -0 "$(cat "$dir/$n/pid")" 2>/dev/null || { tail -n 20 "$dir/$n/kafka.log" >&2; die "broker $n ended while starting"; }
 		[ $SECONDS -lt $end ] || { tail -n 20 "$dir/$n/kafka.log" >&2; die "broker $n does not accept connections after $WAIT_SECONDS s"; }
 		sleep .2
 	done
