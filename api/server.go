@@ -124,7 +124,7 @@ func New(c Config) (*Server, error) {
 func (s *Server) routes() {
 	s.mux.HandleFunc("/", s.handler(s.unmatched))
 	for _, add := range []func(){
-		s.auditRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes,
+		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes,
 		s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.logRoutes, s.metricRoutes, s.modelRoutes,
 		s.movieRoutes, s.operationRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.viewRoutes,
 		s.workflowRoutes,

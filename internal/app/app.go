@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
@@ -42,6 +43,9 @@ type Options struct {
 	Listen string // default 127.0.0.1:8000
 	Token  string // bearer token; needed to listen on anything but loopback
 
+	LogURL string   // kafka://host:9092,… for a log on a cluster; "" for the embedded one
+	Peers  []string // other nodes of that log, such as http://10.0.0.2:8000: asked for weights
+
 	Kafka    string      // where Kafka's clients connect, such as 127.0.0.1:9092; "" nowhere
 	KafkaTLS *tls.Config // needed there on anything but loopback, as is Token: the password of user KafkaUser
 
@@ -53,9 +57,13 @@ type Options struct {
 
 // App is the running program.
 type App struct {
-	opts  Options
-	log   *local.Log
-	store *projections.Store
+	opts     Options
+	embedded *local.Log // nil where the log is elsewhere
+	store    *projections.Store
+
+	work       context.Context // of what goes on in the background, until Close
+	background sync.WaitGroup
+	fetching   fetches
 
 	Log        streams.Log
 	Views      *projections.Runner
@@ -111,12 +119,10 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 			a.Close()
 		}
 	}()
-	logf := func(format string, args ...any) { o.Logger.Debug(fmt.Sprintf(format, args...)) }
-	a.log, err = local.Open(filepath.Join(o.Dir, "log"), local.Options{Now: o.Now, Logf: logf})
-	if err != nil {
+	a.work, a.stop = context.WithCancel(context.Background())
+	if err := a.openLog(ctx); err != nil {
 		return nil, err
 	}
-	a.Log = a.log
 	scratch := filepath.Join(o.Dir, "scratch")
 	if err := os.RemoveAll(scratch); err != nil { // ours alone: the log's lock is held
 		return nil, err
@@ -133,6 +139,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.Blobs, err = blob.Open(filepath.Join(o.Dir, "blobs")); err != nil {
 		return nil, err
 	}
+	if a.opts.LogURL != "" {
+		a.Blobs.Elsewhere = a.elsewhere
+	}
 	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now})
 	a.Recommend = recommend.New(a.Views, a.Blobs)
 	a.Features = projections.NewFeatures(a.Views, a.Log)
@@ -140,18 +149,19 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err
 	}
-	a.API, err = api.New(api.Config{
+	c := api.Config{
 		Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Factories: Factories(), Features: a.Features,
 		Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer, Reactors: a.Reactors,
 		Dir: o.Dir, ScratchDir: scratch, Version: Version, Now: o.Now, Logger: o.Logger, Token: o.Token,
-		Backup: a.Backup, LogStats: a.log.Stats, Writable: a.log.Writable,
-	})
-	if err != nil {
+	}
+	if a.embedded != nil {
+		c.Backup, c.LogStats, c.Writable = a.Backup, a.embedded.Stats, a.embedded.Writable
+	}
+	if a.API, err = api.New(c); err != nil {
 		return nil, err
 	}
-	run, stop := context.WithCancel(context.Background())
-	a.stop, a.runViews = stop, make(chan error, 1)
-	go func() { a.runViews <- a.Views.Run(run) }()
+	a.runViews = make(chan error, 1)
+	go func() { a.runViews <- a.Views.Run(a.work) }()
 	return a, nil
 }
 
@@ -176,7 +186,7 @@ func (a *App) Backup(dir string) error {
 	if err := openFolder(dir); err != nil {
 		return err
 	}
-	if err := a.log.Checkpoint(filepath.Join(dir, "log")); err != nil {
+	if err := a.embedded.Checkpoint(filepath.Join(dir, "log")); err != nil {
 		return err
 	}
 	return copyTree(filepath.Join(a.opts.Dir, "blobs"), filepath.Join(dir, "blobs"))
@@ -372,8 +382,11 @@ func (a *App) Close() error {
 	var errs []error
 	if a.stop != nil {
 		a.stop()
-		if err := <-a.runViews; err != nil && !errors.Is(err, context.Canceled) {
-			errs = append(errs, err)
+		a.background.Wait()
+		if a.runViews != nil {
+			if err := <-a.runViews; err != nil && !errors.Is(err, context.Canceled) {
+				errs = append(errs, err)
+			}
 		}
 		a.stop = nil
 	}
@@ -381,9 +394,9 @@ func (a *App) Close() error {
 		errs = append(errs, a.store.Close())
 		a.store = nil
 	}
-	if a.log != nil {
-		errs = append(errs, a.log.Close())
-		a.log = nil
+	if a.Log != nil {
+		errs = append(errs, a.Log.Close())
+		a.Log = nil
 	}
 	return errors.Join(errs...)
 }
@@ -393,10 +406,10 @@ const KafkaUser = "projectionist"
 
 // openDoor lets Kafka's clients in, if they are to come in.
 func (a *App) openDoor() (*door.Door, error) {
-	if a.opts.Kafka == "" {
+	if a.opts.Kafka == "" || a.embedded == nil { // a log on Kafka has Kafka's own door
 		return nil, nil
 	}
-	c := door.Config{Log: a.log, Address: a.opts.Kafka, TLS: a.opts.KafkaTLS, Now: a.opts.Now, Logger: a.opts.Logger,
+	c := door.Config{Log: a.embedded, Address: a.opts.Kafka, TLS: a.opts.KafkaTLS, Now: a.opts.Now, Logger: a.opts.Logger,
 		Validate: a.validFact, Rejected: a.rejected}
 	if a.opts.Token != "" {
 		c.Users = map[string]string{KafkaUser: a.opts.Token}
@@ -428,6 +441,6 @@ func (a *App) reactors() (*react.Reactors, error) {
 	return react.New(react.Config{
 		Dispatcher: a.Dispatcher, Log: a.Log, Runner: a.Views, Blobs: a.Blobs, Dir: a.opts.Dir,
 		TMDB:  tmdb.Config{Key: os.Getenv(tmdb.KeyVariable)},
-		Clock: a.opts.Now, Exclusive: true, Logger: a.opts.Logger, Lease: a.opts.Lease,
+		Clock: a.opts.Now, Exclusive: a.embedded != nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	})
 }

@@ -18,14 +18,19 @@ import (
 )
 
 // Store is a folder of blobs: ab/abcdef….
-type Store struct{ dir string }
+type Store struct {
+	dir string
+	// Elsewhere gets a blob that is not here, from another node or by making it again; nil for a store
+	// that has all there is. It may answer that it is on its way (fault.Unavailable).
+	Elsewhere func(hash string) ([]byte, error)
+}
 
 // Open makes the folder if it is not there.
 func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o755); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "cannot make the blob folder")
 	}
-	return &Store{dir}, nil
+	return &Store{dir: dir}, nil
 }
 
 // Put writes the content and returns its hash and size. Putting the same content again changes nothing.
@@ -64,6 +69,9 @@ func (s *Store) Get(hash string) ([]byte, error) {
 	}
 	b, err := os.ReadFile(s.path(hash))
 	if errors.Is(err, os.ErrNotExist) {
+		if s.Elsewhere != nil {
+			return s.Elsewhere(hash)
+		}
 		return nil, fault.New(fault.NotFound, "no blob %s", hash)
 	}
 	if err != nil {

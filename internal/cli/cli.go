@@ -32,6 +32,8 @@ const (
 	envDir    = "PROJECTIONIST_DIR"
 	envServer = "PROJECTIONIST_SERVER"
 	envToken  = "PROJECTIONIST_TOKEN"
+	envLog    = "PROJECTIONIST_LOG"   // kafka://host:9092,…: the log is on that cluster
+	envPeers  = "PROJECTIONIST_PEERS" // http://host:8000,…: other nodes of it
 
 	dirDefault = "projectionist-data"
 )
@@ -144,6 +146,11 @@ func readEnvFile(path string) error {
 		}
 	}
 	return nil
+}
+
+// peers are the other nodes of a shared log.
+func peers() []string {
+	return strings.FieldsFunc(os.Getenv(envPeers), func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func (p *program) root() *cobra.Command {

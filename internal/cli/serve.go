@@ -127,7 +127,7 @@ func (s *serving) run(ctx context.Context) (err error) {
 	if err != nil {
 		return refused(err)
 	}
-	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, Listen: s.listen, Token: s.token, Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn)})
+	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, LogURL: os.Getenv(envLog), Peers: peers(), Listen: s.listen, Token: s.token, Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn)})
 	if err != nil {
 		if at, ok := servedAt(ctx, s.p.dir); ok {
 			err = fmt.Errorf("%w; it is served at %s", err, at)
