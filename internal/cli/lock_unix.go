@@ -9,10 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// logLocked says whether another process holds the log of a data folder. It only asks: a lock taken to
-// find out could turn away a server that starts at that moment.
+// logLocked says whether another process holds the log of a data folder, or its index of a log on Kafka.
+// It only asks: a lock taken to find out could turn away a server that starts at that moment.
 func logLocked(dir string) bool {
-	f, err := os.OpenFile(filepath.Join(dir, "log", "LOCK"), os.O_RDWR, 0)
+	return locked(filepath.Join(dir, "log", "LOCK")) || locked(filepath.Join(dir, "index", "LOCK"))
+}
+
+func locked(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return false
 	}
