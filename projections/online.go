@@ -86,6 +86,7 @@ func (v *Online) Open(r Reader) error {
 			}
 		}
 	}()
+	var checked chan error // the model is whole when the films' states begin, and is checked beside them
 	for b := range read {
 		err := b.err
 		if err == nil {
@@ -95,6 +96,10 @@ func (v *Online) Open(r Reader) error {
 			case 'u':
 				err = v.m.RestoreUsers(b.rows)
 			case 'f':
+				if checked == nil {
+					checked = make(chan error, 1)
+					go func() { checked <- v.m.Check() }()
+				}
 				err = v.restoreFilms(b.rows)
 			}
 		}
@@ -102,7 +107,7 @@ func (v *Online) Open(r Reader) error {
 			return err
 		}
 	}
-	if err := v.m.Check(); err != nil {
+	if err := <-checked; err != nil {
 		return err
 	}
 	v.m.ClearDirty()

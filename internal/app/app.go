@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -130,7 +131,11 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.store, err = a.openViews(); err != nil {
 		return nil, err
 	}
-	if a.Views, err = projections.NewRunner(ctx, a.Log, a.store, Factories()...); err != nil {
+	// What is read here stays, so collecting garbage at every doubling is mostly work for nothing.
+	percent := debug.SetGCPercent(400)
+	a.Views, err = projections.NewRunner(ctx, a.Log, a.store, Factories()...)
+	debug.SetGCPercent(percent)
+	if err != nil {
 		return nil, err
 	}
 	for _, note := range a.Views.Refolded() {
