@@ -75,7 +75,8 @@ func (a *App) obtain(ctx context.Context, hash string) error {
 	if err != nil {
 		return err
 	}
-	for _, v := range versions {
+	if len(versions) > 0 { // several versions of one blob are the same training
+		v := versions[0]
 		a.opts.Logger.Info("training a version again whose weights no node has", "model", v.Name, "version", v.Version)
 		trained, err := training.Rebuild(ctx, a.Log, v.CodeVersion, v.DatasetCut, v.Params, func(string, int64, int64) {})
 		if err != nil {
