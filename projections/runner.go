@@ -36,7 +36,7 @@ type Runner struct {
 
 	statusMu sync.Mutex // guards what queries read: slots' view and shown
 	changed  chan struct{}
-	full     error // the disk is: nothing is folded until it is not
+	stalled  error // why nothing is folded for now: the disk is full, or the log is away
 	skips    map[string]map[streams.Position]bool
 	refolded []string
 }
@@ -172,25 +172,24 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		more, err := r.round(ctx)
+		stalled := passes(err)
 		r.statusMu.Lock()
-		if r.full = nil; errors.Is(err, errFull) {
-			r.full, err = err, nil
+		if r.stalled = nil; stalled {
+			r.stalled = err
 		}
-		full := r.full != nil
 		r.statusMu.Unlock()
-		if err != nil {
-			if ctx.Err() != nil {
-				return r.checkpointIfRoom()
-			}
-			return err
-		}
-		if full {
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return r.checkpointIfRoom()
+		case stalled:
 			select {
 			case <-ctx.Done():
-				return nil // without a checkpoint: there is no room for it, and the log has everything
+				return r.checkpointIfRoom()
 			case <-time.After(time.Second):
 			}
 			continue
+		case err != nil:
+			return err
 		}
 		if more {
 			if ctx.Err() != nil {
@@ -219,6 +218,18 @@ func (r *Runner) checkpointIfRoom() error {
 		return err
 	}
 	return nil
+}
+
+// logError is an error of reading the log; nothing was folded of what it concerns.
+type logError struct{ error }
+
+func (e *logError) Unwrap() error { return e.error }
+
+// passes says whether an error of a round is one that mends itself: no room on the disk, or a log that is
+// away, such as brokers that are started again.
+func passes(err error) bool {
+	var away *logError
+	return errors.Is(err, errFull) || errors.As(err, &away) && fault.Is(err, fault.Unavailable)
 }
 
 // watch wakes the loop whenever a partition grows.
@@ -337,7 +348,10 @@ func (r *Runner) round(ctx context.Context) (bool, error) {
 			if i+1 < len(tps) {
 				<-pending
 			}
-			return any, got.err
+			if any {
+				r.publish()
+			}
+			return any, &logError{got.err}
 		}
 		if got.c == nil || got.c.next == got.c.from {
 			continue
@@ -664,8 +678,8 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 				st.Lag += n - s.shown.cursor[tp]
 			}
 		}
-		if st.Lag > 0 && r.full != nil {
-			st.Error = r.full.Error()
+		if st.Lag > 0 && r.stalled != nil {
+			st.Error = r.stalled.Error()
 		}
 		if st.Halted != nil {
 			st.Error = st.Halted.Error()

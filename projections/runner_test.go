@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -343,4 +345,48 @@ func TestViewOfANewerFormatIsRefused(t *testing.T) {
 	if _, err := NewRunner(context.Background(), log, store, tallies...); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "newer program") {
 		t.Fatal(err)
 	}
+}
+
+// away is a log whose feeds cannot be read for a while.
+type away struct {
+	streams.Log
+	down atomic.Bool
+}
+
+func (a *away) Feed() streams.Feed { return awayFeed{a.Log.Feed(), a} }
+
+type awayFeed struct {
+	streams.Feed
+	a *away
+}
+
+func (f awayFeed) Read(ctx context.Context, tp streams.TP, from int64) iter.Seq2[*streams.Record, error] {
+	if f.a.down.Load() {
+		return func(yield func(*streams.Record, error) bool) {
+			yield(nil, fault.New(fault.Unavailable, "the brokers are away"))
+		}
+	}
+	return f.Feed.Read(ctx, tp, from)
+}
+
+func TestFoldingGoesOnWhenTheLogIsBack(t *testing.T) {
+	log, store := &away{Log: testLog(t)}, testStore(t)
+	r, stop := running(t, log, store)
+	defer stop()
+	wait(t, r, publish(t, log, 0, 10, films))
+	log.down.Store(true)
+	recs := publish(t, log, 10, 10, films)
+	for {
+		st, err := r.Status(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(st[0].Error, "brokers are away") {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	log.down.Store(false)
+	wait(t, r, recs)
+	verified(t, r)
 }
