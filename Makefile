@@ -23,7 +23,7 @@ build: ## build bin/projectionist
 	go build -o bin/projectionist .
 
 test: ## every test that needs nothing but Go
-	go test ./...
+	go test -timeout 8m ./...
 
 torture: ## kill -9 the program N times under load, then check every acknowledged event (N=100)
 	TORTURE_KILLS=$(N) go test ./internal/app -run '^TestTorture$$' -count=1 -timeout 0 -v
