@@ -31,7 +31,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			switch p := recover(); {
 			case p == nil:
 				out.WriteHeader(http.StatusOK)
-				w.Close()
+				w.CloseWithError(ctx.Err()) // a handler that ended because its request did has not said all; nil is io.EOF
 			case p == http.ErrAbortHandler:
 				out.fail(io.ErrUnexpectedEOF)
 			default:
