@@ -336,7 +336,7 @@ func unmarshal(b []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return bodyFault(err, d.InputOffset())
+		return bodyFault(err, len(b))
 	}
 	if d.More() {
 		return fault.New(fault.Invalid, "the body goes on after its JSON value, at byte %d", d.InputOffset())
@@ -347,7 +347,7 @@ func unmarshal(b []byte, into any) error {
 	return nil
 }
 
-func bodyFault(err error, offset int64) error {
+func bodyFault(err error, size int) error {
 	var wrong *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	var own *fault.Error
@@ -363,7 +363,7 @@ func bodyFault(err error, offset int64) error {
 	case errors.As(err, &syntax):
 		return fault.New(fault.Invalid, "the body is not JSON at byte %d: %v", syntax.Offset, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fault.New(fault.Invalid, "the body is not whole JSON: it ends at byte %d", offset)
+		return fault.New(fault.Invalid, "the body is not whole JSON: it ends after %d bytes", size)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return fault.Field(short(strings.Trim(name, `"`)), "is not a field of this request").WithHint("leave it out, or look for a typing error")

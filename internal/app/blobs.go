@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -68,7 +69,7 @@ func (a *App) obtain(ctx context.Context, hash string) error {
 			a.opts.Logger.Debug("a node has no blob", "peer", peer, "blob", hash, "error", err)
 			continue
 		}
-		_, _, err = a.Blobs.Put(strings.NewReader(string(b)))
+		_, _, err = a.Blobs.Put(bytes.NewReader(b))
 		return err
 	}
 	versions, err := projections.Of[*projections.Registry](a.Views).ByBlob(hash)
@@ -85,7 +86,7 @@ func (a *App) obtain(ctx context.Context, hash string) error {
 		if trained.SHA256 != hash {
 			return fault.New(fault.Corrupt, "%s version %d was trained again to %s, not to %s", v.Name, v.Version, trained.SHA256, hash)
 		}
-		_, _, err = a.Blobs.Put(strings.NewReader(string(trained.Bytes)))
+		_, _, err = a.Blobs.Put(bytes.NewReader(trained.Bytes))
 		return err
 	}
 	return fault.New(fault.NotFound, "no blob %s: no other node has it, and it is no model version's weights", hash)

@@ -83,6 +83,10 @@ func (p *program) ranking(raw []byte, explain bool) error {
 	if err != nil {
 		return err
 	}
+	if len(items) == 0 {
+		fmt.Fprintln(p.out, "no films: the catalogue had none then, or the person had met all of them")
+		return nil
+	}
 	for i, it := range items {
 		it["rank"] = i + 1
 		if y := cell(it["year"]); y != "-" {
