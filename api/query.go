@@ -212,12 +212,7 @@ func (s *Server) await(ctx context.Context, after string, views ...string) error
 
 // known says whether the log has the partition.
 func known(tp streams.TP) bool {
-	for _, t := range streams.Topics {
-		if t.Name == tp.Topic {
-			return tp.Partition < t.Partitions
-		}
-	}
-	return false
+	return slices.Contains(streams.PartitionsOf(tp.Topic), tp)
 }
 
 // found answers with what a view was asked for, or says that there is no such thing.

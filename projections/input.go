@@ -27,15 +27,12 @@ const (
 // HeadCut is the whole log up to `until` (recorded time); the zero time means now.
 func HeadCut(ctx context.Context, log streams.Log, until time.Time) (streams.Cut, error) {
 	cut := streams.Cut{}
-	for _, t := range streams.Topics {
-		for p := range t.Partitions {
-			tp := streams.TP{Topic: t.Name, Partition: p}
-			head, err := headOf(ctx, log, tp, until)
-			if err != nil {
-				return nil, err
-			}
-			cut[tp] = head
+	for _, tp := range streams.PartitionsOf() {
+		head, err := headOf(ctx, log, tp, until)
+		if err != nil {
+			return nil, err
 		}
+		cut[tp] = head
 	}
 	return cut, nil
 }

@@ -3,6 +3,7 @@ package streams
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,20 @@ var Topics = []Topic{
 	{"movie-recommendations", 3},
 	{"model-drift-alerts", 1},
 	{"system-health", 2},
+}
+
+// PartitionsOf are all partitions of the named topics, in the order of Topics; of every topic without a name.
+func PartitionsOf(topics ...string) []TP {
+	var tps []TP
+	for _, t := range Topics {
+		if len(topics) > 0 && !slices.Contains(topics, t.Name) {
+			continue
+		}
+		for p := range t.Partitions {
+			tps = append(tps, TP{t.Name, p})
+		}
+	}
+	return tps
 }
 
 // Feed is the data plane's log: topics of facts. Nothing is refused for its revision.

@@ -320,15 +320,10 @@ func (s *serving) empty(ctx context.Context, imports int64) (bool, error) {
 	if err != nil || films > 0 || imports > 0 {
 		return false, err
 	}
-	for _, t := range streams.Topics {
-		for n := range t.Partitions {
-			if t.Name != events.UserEventsTopic {
-				continue
-			}
-			head, err := s.app.Log.Feed().Head(ctx, streams.TP{Topic: t.Name, Partition: n}, time.Time{})
-			if err != nil || head > 0 {
-				return false, err
-			}
+	for _, tp := range streams.PartitionsOf(events.UserEventsTopic) {
+		head, err := s.app.Log.Feed().Head(ctx, tp, time.Time{})
+		if err != nil || head > 0 {
+			return false, err
 		}
 	}
 	return true, nil

@@ -262,8 +262,7 @@ func (im *Importer) facts(ctx context.Context, src Source, res *Result, progress
 func (im *Importer) known(ctx context.Context, progress func(Progress)) ([]uint64, error) {
 	var ids []uint64
 	head := int64(0)
-	for p := range streams.Topics[1].Partitions {
-		tp := streams.TP{Topic: events.UserEventsTopic, Partition: p}
+	for _, tp := range streams.PartitionsOf(events.UserEventsTopic) {
 		n, err := im.Log.Feed().Head(ctx, tp, time.Time{})
 		if err != nil {
 			return nil, err
