@@ -31,7 +31,7 @@ func NewOnline() *Online {
 }
 
 func (v *Online) Spec() Spec {
-	return Spec{Name: "online", Format: 1, Topics: []string{events.UserEventsTopic}, Lazy: true}
+	return Spec{Name: "online", Format: 2, Topics: []string{events.UserEventsTopic}, Lazy: true}
 }
 
 // restoreRows bounds the rows read before they are handed on.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -397,4 +398,21 @@ func TestFoldingGoesOnWhenTheLogIsBack(t *testing.T) {
 	log.down.Store(false)
 	wait(t, r, recs)
 	verified(t, r)
+}
+
+// What any Kafka client publishes as documented is learned under the one spelling of person and film.
+func TestPlainFactsAreLearnedUnderCanonicalIDs(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	r, stop := running(t, log, store)
+	defer stop()
+	recs := []streams.Record{{Value: []byte(`{"user_id":"user_001","movie_id":"movie_011","interaction_type":"like","timestamp":"2026-11-24T12:00:00Z"}`)}}
+	if err := log.Feed().Publish(context.Background(), events.UserEventsTopic, recs); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, r, recs)
+	Of[*Online](r).Read(func(m *online.Model) {
+		if _, known := m.Lookup("11"); m.UserEvents("1") != 1 || !known {
+			t.Errorf("person 1 has %d events, person user_001 %d", m.UserEvents("1"), m.UserEvents("user_001"))
+		}
+	})
 }

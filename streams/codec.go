@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -408,23 +407,13 @@ func ReadFact(r *Record) (events.Event, error) {
 	}
 	ev.Raw = bytes.Clone(r.Value)
 	var err error
-	if ev.Data, err = decode(eventType, ev.Schema, ev.Raw); err != nil {
+	if ev.Data, err = events.Decode(eventType, ev.Schema, ev.Raw); err != nil {
 		return events.Event{}, fault.Wrap(fault.Invalid, err, "record %s cannot be read", r.Position)
 	}
 	if stamp := stampOf(ev.Data); stamp != nil && *stamp == "" {
 		*stamp = events.FormatTime(ev.Time)
 	}
 	return ev, nil
-}
-
-// decode is events.Decode with a short way for the facts that fill the log.
-func decode(eventType string, schema int, raw []byte) (events.Data, error) {
-	if eventType == interactionType && schema == 1 && events.SchemaOf(interactionType) == 1 {
-		if i, ok := parseInteraction(raw); ok {
-			return i, nil
-		}
-	}
-	return events.Decode(eventType, schema, raw)
 }
 
 func readPlain(r *Record) (events.Event, error) {
@@ -434,7 +423,7 @@ func readPlain(r *Record) (events.Event, error) {
 	}
 	ev := events.Event{ID: r.Position.String(), Source: "/kafka", Time: r.Recorded, Schema: 1, Raw: bytes.Clone(r.Value)}
 	var err error
-	if ev.Data, err = decode(eventType, 1, ev.Raw); err != nil {
+	if ev.Data, err = events.Decode(eventType, 1, ev.Raw); err != nil {
 		return events.Event{}, fault.Wrap(fault.Invalid, err, "record %s cannot be read", r.Position)
 	}
 	if stamp := stampOf(ev.Data); *stamp != "" {
@@ -648,58 +637,6 @@ func appendInteraction(b []byte, i *events.Interaction) ([]byte, error) {
 		b = appendString(b, i.SessionID)
 	}
 	return append(b, '}'), nil
-}
-
-// parseInteraction reads the JSON that appendInteraction writes when no string needs an escape, and
-// leaves everything else to encoding/json. The strings share one allocation.
-func parseInteraction(raw []byte) (*events.Interaction, bool) {
-	s := string(raw)
-	i := &events.Interaction{}
-	ok := cutString(&s, `{"user_id":"`, &i.UserID) && cutString(&s, `,"movie_id":"`, &i.MovieID) &&
-		cutString(&s, `,"interaction_type":"`, &i.Kind) && cutString(&s, `,"timestamp":"`, &i.Timestamp)
-	if !ok {
-		return nil, false
-	}
-	if rest, found := strings.CutPrefix(s, `,"rating":`); found {
-		n, dots := 0, 0
-		for n < len(rest) && (rest[n] >= '0' && rest[n] <= '9' || rest[n] == '.') {
-			if rest[n] == '.' {
-				dots++
-			}
-			n++
-		}
-		// 4, 4.5 and 0.5 are JSON numbers; 04.5, .5 and 4. are not.
-		if n == 0 || dots > 1 || rest[0] == '.' || rest[n-1] == '.' || rest[0] == '0' && n > 1 && rest[1] != '.' {
-			return nil, false
-		}
-		var err error
-		if i.Rating, err = strconv.ParseFloat(rest[:n], 64); err != nil {
-			return nil, false
-		}
-		s = rest[n:]
-	}
-	if strings.HasPrefix(s, `,"session_id":"`) && !cutString(&s, `,"session_id":"`, &i.SessionID) {
-		return nil, false
-	}
-	return i, s == "}"
-}
-
-// cutString cuts a prefix that ends in a quote, and the string up to the next quote, off s.
-func cutString(s *string, prefix string, value *string) bool {
-	rest, ok := strings.CutPrefix(*s, prefix)
-	if !ok {
-		return false
-	}
-	for n := 0; n < len(rest); n++ {
-		switch c := rest[n]; {
-		case c == '"':
-			*value, *s = rest[:n], rest[n+1:]
-			return true
-		case c < ' ' || c >= utf8.RuneSelf || c == '\\':
-			return false
-		}
-	}
-	return false
 }
 
 // interactionBytesMax is what appendInteraction needs at most: a byte of a string becomes six.

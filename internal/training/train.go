@@ -21,7 +21,7 @@ import (
 const Algorithm = "als"
 
 // codeGeneration is raised whenever a change makes the same data, parameters and seed give other bytes.
-const codeGeneration = 1
+const codeGeneration = 2
 
 // CodeVersion states the code that trains: versions it made can be made again by the same.
 func CodeVersion() string {
