@@ -416,3 +416,26 @@ func TestPlainFactsAreLearnedUnderCanonicalIDs(t *testing.T) {
 		}
 	})
 }
+
+func TestViewOfAnOlderFormatIsFoldedAgain(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	r, stop := running(t, log, store)
+	recs := publish(t, log, 0, 100, films)
+	wait(t, r, recs)
+	stop()
+	m, _, err := store.meta("tally")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Format = 0
+	if err := store.point("tally", m); err != nil {
+		t.Fatal(err)
+	}
+	r, stop = running(t, log, store)
+	defer stop()
+	if notes := r.Refolded(); len(notes) != 1 || !strings.Contains(notes[0], "view tally is stored in format 0") {
+		t.Fatal(notes)
+	}
+	wait(t, r, recs)
+	verified(t, r)
+}
