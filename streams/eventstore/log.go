@@ -13,6 +13,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // Log is the log on a server or cluster. Its methods are safe for concurrent use.
@@ -34,15 +35,9 @@ type Log struct {
 	caughtUp   chan struct{} // closed when the fold has been at the end of $all
 	caughtOnce sync.Once
 
-	ops struct {
-		sync.Mutex
-		n      int
-		closed bool
-		idle   chan struct{} // closed when n falls to 0 after closed was set
-	}
-	closeMu sync.Mutex
-	closed  bool // under closeMu: Close has run
-	closeEr error
+	ops       gate.Gate
+	closeOnce sync.Once
+	closeErr  error
 }
 
 var _ streams.Log = (*Log)(nil)
@@ -61,7 +56,6 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	l := &Log{opts: opts, fold: newFold(opts.prefix()), writer: rand.Text()[:10], caughtUp: make(chan struct{})}
 	l.reads, l.endReads = context.WithCancel(context.Background())
 	l.stop, l.endAll = context.WithCancel(context.Background())
-	l.ops.idle = make(chan struct{})
 	if err := probe(ctx, &opts); err != nil {
 		return nil, err
 	}
@@ -141,30 +135,13 @@ func (l *Log) Feed() streams.Feed { return feed{l} }
 // Close ends the relay, all reads and waits, waits for the appends under way, and disconnects. It may be
 // called again. Options.Feed stays open.
 func (l *Log) Close() error {
-	l.closeMu.Lock()
-	defer l.closeMu.Unlock()
-	if l.closed {
-		return l.closeEr
-	}
-	l.closed = true
-	l.closeEr = l.close()
-	return l.closeEr
+	l.closeOnce.Do(func() { l.closeErr = l.close() })
+	return l.closeErr
 }
 
 func (l *Log) close() error {
-	l.ops.Lock()
-	l.ops.closed = true
-	l.endReads()
-	if l.ops.n == 0 {
-		close(l.ops.idle)
-	}
-	l.ops.Unlock()
-	timer := time.NewTimer(l.opts.CloseTimeout)
-	defer timer.Stop()
 	var late error
-	select {
-	case <-l.ops.idle:
-	case <-timer.C:
+	if !l.ops.Close(l.opts.CloseTimeout, l.endReads) {
 		late = fault.New(fault.Unavailable, "the log on EventStoreDB is still in use after %v", l.opts.CloseTimeout)
 	}
 	l.endAll()
@@ -187,22 +164,13 @@ const hangTimeout = time.Second
 
 // begin counts an operation that Close waits for; end must follow.
 func (l *Log) begin() error {
-	l.ops.Lock()
-	defer l.ops.Unlock()
-	if l.ops.closed {
+	if !l.ops.Enter() {
 		return errClosed()
 	}
-	l.ops.n++
 	return nil
 }
 
-func (l *Log) end() {
-	l.ops.Lock()
-	defer l.ops.Unlock()
-	if l.ops.n--; l.ops.n == 0 && l.ops.closed {
-		close(l.ops.idle)
-	}
-}
+func (l *Log) end() { l.ops.Leave() }
 
 // reading is a context for a read: it ends with the caller's and when Close begins.
 func (l *Log) reading(ctx context.Context) (context.Context, func()) {

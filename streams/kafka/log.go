@@ -7,13 +7,13 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/IBM/sarama"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // Log is the log on a cluster. Its methods are safe for concurrent use.
@@ -29,18 +29,12 @@ type Log struct {
 	judged     watermark // the index's cursor: every record below has a verdict
 	head       watermark // offset after the last accepted commit
 
-	ops struct {
-		sync.Mutex
-		n      int
-		closed bool
-		idle   chan struct{} // closed when n falls to 0 after closed was set
-	}
-	closing chan struct{}  // closed when Close begins: reads and waits end
-	stop    chan struct{}  // closed when all operations have ended: the background ends
-	running sync.WaitGroup // background goroutines
-	closeMu sync.Mutex
-	closed  bool // under closeMu: Close has run
-	closeEr error
+	ops       gate.Gate
+	closing   chan struct{}  // closed when Close begins: reads and waits end
+	stop      chan struct{}  // closed when all operations have ended: the background ends
+	running   sync.WaitGroup // background goroutines
+	closeOnce sync.Once
+	closeErr  error
 
 	broken atomic.Pointer[error] // why the fold has ended for good
 	dead   chan struct{}         // closed with it
@@ -62,7 +56,6 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 		return nil, err
 	}
 	l := &Log{opts: opts, dialer: &dialer{}, closing: make(chan struct{}), stop: make(chan struct{}), dead: make(chan struct{})}
-	l.ops.idle = make(chan struct{})
 	l.pool.config = opts.config(l.dialer, netTimeout)
 	where := strings.Join(opts.Brokers, ",")
 	if l.client, err = sarama.NewClient(opts.Brokers, opts.config(l.dialer, metadataTimeout)); err != nil {
@@ -115,30 +108,13 @@ func (l *Log) Feed() streams.Feed { return feed{l} }
 // Close ends all reads and waits, waits for the appends under way, and leaves the cluster. It may be
 // called again.
 func (l *Log) Close() error {
-	l.closeMu.Lock()
-	defer l.closeMu.Unlock()
-	if l.closed {
-		return l.closeEr
-	}
-	l.closed = true
-	l.closeEr = l.close()
-	return l.closeEr
+	l.closeOnce.Do(func() { l.closeErr = l.close() })
+	return l.closeErr
 }
 
 func (l *Log) close() error {
-	l.ops.Lock()
-	l.ops.closed = true
-	close(l.closing)
-	if l.ops.n == 0 {
-		close(l.ops.idle)
-	}
-	l.ops.Unlock()
-	timer := time.NewTimer(l.opts.CloseTimeout)
-	defer timer.Stop()
 	var late error
-	select {
-	case <-l.ops.idle:
-	case <-timer.C:
+	if !l.ops.Close(l.opts.CloseTimeout, func() { close(l.closing) }) {
 		late = fault.New(fault.Unavailable, "the log on Kafka is still in use after %v", l.opts.CloseTimeout)
 	}
 	close(l.stop)
@@ -160,22 +136,13 @@ func (l *Log) close() error {
 
 // begin counts an operation that Close waits for; end must follow.
 func (l *Log) begin() error {
-	l.ops.Lock()
-	defer l.ops.Unlock()
-	if l.ops.closed {
+	if !l.ops.Enter() {
 		return errClosed()
 	}
-	l.ops.n++
 	return nil
 }
 
-func (l *Log) end() {
-	l.ops.Lock()
-	defer l.ops.Unlock()
-	if l.ops.n--; l.ops.n == 0 && l.ops.closed {
-		close(l.ops.idle)
-	}
-}
+func (l *Log) end() { l.ops.Leave() }
 
 func (l *Log) isClosing() bool {
 	select {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -14,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // Log is the embedded log. Its methods are safe for concurrent use.
@@ -30,16 +30,10 @@ type Log struct {
 	stats counters
 	guard guard
 
-	ops struct {
-		sync.Mutex
-		n      int
-		closed bool
-		idle   chan struct{} // closed when n falls to 0 after closed was set
-	}
-	closing chan struct{} // closed when Close begins
-	closeMu sync.Mutex    // held by Close
-	closed  bool          // under closeMu: Close has run
-	closeEr error
+	ops       gate.Gate
+	closing   chan struct{} // closed when Close begins
+	closeOnce sync.Once
+	closeErr  error
 
 	failOnce sync.Once
 	failure  atomic.Pointer[error]
@@ -55,7 +49,6 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 	opts.setDefaults()
 	fsys := opts.FS
 	l := &Log{opts: opts, dir: dir, closing: make(chan struct{}), dead: make(chan struct{})}
-	l.ops.idle = make(chan struct{})
 	l.guard.init(&l.opts, dir)
 
 	// Looked at before anything is written: a foreign folder stays as it was.
@@ -137,29 +130,12 @@ func (l *Log) Feed() streams.Feed { return feed{l} }
 // called again. When a reader does not return in time, it says so and leaves the folder to the end of
 // the process: what was acknowledged is on disk.
 func (l *Log) Close() error {
-	l.closeMu.Lock()
-	defer l.closeMu.Unlock()
-	if l.closed {
-		return l.closeEr
-	}
-	l.closed = true
-	l.closeEr = l.close()
-	return l.closeEr
+	l.closeOnce.Do(func() { l.closeErr = l.close() })
+	return l.closeErr
 }
 
 func (l *Log) close() error {
-	l.ops.Lock()
-	l.ops.closed = true
-	close(l.closing)
-	if l.ops.n == 0 {
-		close(l.ops.idle)
-	}
-	l.ops.Unlock()
-	timer := time.NewTimer(l.opts.CloseTimeout)
-	defer timer.Stop()
-	select {
-	case <-l.ops.idle:
-	case <-timer.C:
+	if !l.ops.Close(l.opts.CloseTimeout, func() { close(l.closing) }) {
 		return fault.New(fault.Unavailable, "the log in %s is still being read after %v; it is left open", l.dir, l.opts.CloseTimeout)
 	}
 	if err := l.failed(); err != nil {
@@ -173,22 +149,13 @@ func (l *Log) close() error {
 
 // begin counts an operation that Close waits for; end must follow.
 func (l *Log) begin() error {
-	l.ops.Lock()
-	defer l.ops.Unlock()
-	if l.ops.closed {
+	if !l.ops.Enter() {
 		return errClosed()
 	}
-	l.ops.n++
 	return nil
 }
 
-func (l *Log) end() {
-	l.ops.Lock()
-	defer l.ops.Unlock()
-	if l.ops.n--; l.ops.n == 0 && l.ops.closed {
-		close(l.ops.idle)
-	}
-}
+func (l *Log) end() { l.ops.Leave() }
 
 func (l *Log) isClosing() bool {
 	select {
