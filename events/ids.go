@@ -32,26 +32,31 @@ func canonical(id, prefix string) string {
 // FactHash tells facts apart: it covers who published the event under which id, and what it says, so that
 // a repetition has the same number and nothing else has.
 func FactHash(source, id string, i *Interaction) uint64 {
-	h := hash(fnvOffset, source)
-	h = hash(h, id)
-	h = hash(h, i.MovieID)
-	h = hash(h, i.Kind)
-	bits := math.Float64bits(i.Rating)
-	for k := range 8 {
-		h = (h ^ bits>>(8*k)&0xff) * fnvPrime
-	}
-	return h
+	h := Hash(HashStart, source)
+	h = Hash(h, id)
+	h = Hash(h, i.MovieID)
+	h = Hash(h, i.Kind)
+	return HashNumber(h, math.Float64bits(i.Rating))
 }
 
-const (
-	fnvOffset = 14695981039346656037
-	fnvPrime  = 1099511628211
-)
+// HashStart begins a hash (FNV-1a, 64 bits) that [Hash] and [HashNumber] go on with. Hashes are stored:
+// they never change.
+const HashStart = 14695981039346656037
 
-// hash goes on with FNV-1a over a string and an end mark.
-func hash(h uint64, s string) uint64 {
+const fnvPrime = 1099511628211
+
+// Hash goes on with a hash over a string and an end mark.
+func Hash(h uint64, s string) uint64 {
 	for i := 0; i < len(s); i++ {
 		h = (h ^ uint64(s[i])) * fnvPrime
 	}
 	return (h ^ 0xff) * fnvPrime
+}
+
+// HashNumber goes on with a hash over a number.
+func HashNumber(h, n uint64) uint64 {
+	for k := range 8 {
+		h = (h ^ n>>(8*k)&0xff) * fnvPrime
+	}
+	return h
 }

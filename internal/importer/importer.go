@@ -290,22 +290,9 @@ func (im *Importer) known(ctx context.Context, progress func(Progress)) ([]uint6
 
 // factHash numbers a fact by its content: the same act is the same fact whichever file it came from.
 func factHash(f *Fact) uint64 {
-	h := uint64(14695981039346656037)
-	str := func(s string) {
-		for i := 0; i < len(s); i++ {
-			h = (h ^ uint64(s[i])) * 1099511628211
-		}
-		h = (h ^ 0xff) * 1099511628211
-	}
-	num := func(n uint64) {
-		for i := range 8 {
-			h = (h ^ (n >> (8 * i) & 0xff)) * 1099511628211
-		}
-	}
-	str(f.UserID)
-	str(f.MovieID)
-	str(f.Kind)
-	num(uint64(f.TimeMillis))
-	num(uint64(int64(f.Rating*100 + .5)))
-	return h
+	h := events.Hash(events.HashStart, f.UserID)
+	h = events.Hash(h, f.MovieID)
+	h = events.Hash(h, f.Kind)
+	h = events.HashNumber(h, uint64(f.TimeMillis))
+	return events.HashNumber(h, uint64(int64(f.Rating*100+.5)))
 }
