@@ -45,6 +45,8 @@ type LogOptions struct {
 	Index string // folder of what is kept here of a log on a cluster; "" keeps it in memory
 	Now   func() time.Time
 	Logf  func(format string, args ...any) // of what happens in the background
+	// Restoring opens a log to be filled from another one: see [streams.Restorer].
+	Restoring bool
 }
 
 // OpenLog opens the log at an address: kafka://host:9092,… on a cluster, or else the folder of an embedded
