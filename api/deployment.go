@@ -116,6 +116,9 @@ func (s *Server) deployable(v *projections.ModelVersion) error {
 		return e.WithHint("train a version with the definitions in force, or put back the ones it was trained with: " +
 			"GET /api/v1/features/definitions/history has them")
 	case !s.Blobs.Has(v.Blob):
+		if _, err := s.Blobs.Get(v.Blob); fault.Is(err, fault.Unavailable) { // on its way from another node
+			return err
+		}
 		e := fault.New(fault.Conflict, "the weights of version %d, blob %s, are not here", v.Version, v.Blob)
 		e.Field = "blob"
 		return e.WithHint("train them again from the log: projectionist models rebuild %s %d", v.Name, v.Version)

@@ -167,10 +167,12 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		count(descRead, float64(st.RecordsRead))
 	}
 	if c.s.Reactors != nil {
-		for _, st := range c.s.Reactors.Stats() {
+		for _, st := range c.s.Reactors.Stats(context.Background()) {
 			count(descHandled, float64(st.Handled), st.Reactor)
 			count(descFailed, float64(st.Failed), st.Reactor)
-			gauge(descReactorLag, float64(st.Lag), st.Reactor)
+			if st.Here { // else a node's that reacts: the lag of all is the sum over nodes
+				gauge(descReactorLag, float64(st.Lag), st.Reactor)
+			}
 			count(descReactorDead, float64(st.DeadLettered), st.Reactor)
 		}
 		gauge(descTasks, float64(len(c.s.Reactors.Progress())))

@@ -26,7 +26,7 @@ func (s *Server) reactors(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, struct {
 		Reactors []react.Stat `json:"reactors"`
 		Tasks    []react.Task `json:"tasks"`
-	}{s.Reactors.Stats(), tasks})
+	}{s.Reactors.Stats(r.Context()), tasks})
 }
 
 func (s *Server) needReactors() error {

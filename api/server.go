@@ -25,7 +25,7 @@ type Reactors interface {
 	Retry(ctx context.Context, deadLetterID, actor string) error
 	Drop(ctx context.Context, deadLetterID, actor, reason string) error
 	Progress() []react.Task
-	Stats() []react.Stat
+	Stats(context.Context) []react.Stat
 }
 
 // Config is what a [Server] answers from. Log, Dispatcher, Views, Factories, Features, Recommend and

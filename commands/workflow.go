@@ -28,12 +28,17 @@ func (c *RequestWorkflowRun) Validate() error {
 const LeaseMillisMax = int64(24 * time.Hour / time.Millisecond)
 
 // StartTask takes the lease on a task of a run for lease_millis from now. A task that another holder
-// works on is refused until that lease has run out, and then taken over as the next try.
+// works on is refused until that lease has run out, and then taken over as the next try; so is a failed
+// one that is to wait for its next try.
 type StartTask struct {
 	RunID       string `json:"run_id"`
 	Task        string `json:"task"`
 	Holder      string `json:"holder"` // unique to a worker of a process, across restarts
 	LeaseMillis int64  `json:"lease_millis"`
+	// WatchedMillis is the end of the lease, or of the wait for the next try, that the caller has watched
+	// for its whole length on its own clock while nothing changed. It counts as over then, whatever
+	// the two clocks say: they may be an hour apart.
+	WatchedMillis int64 `json:"watched_millis,omitempty"`
 }
 
 func (*StartTask) CommandType() string { return "workflow.start_task" }
@@ -44,6 +49,7 @@ func (c *StartTask) Validate() error {
 	f.task(c.RunID, c.Task)
 	f.required("holder", c.Holder, NameBytesMax)
 	f.lease(c.LeaseMillis)
+	f.atLeast("watched_millis", c.WatchedMillis, 0)
 	return f.err()
 }
 
@@ -98,6 +104,7 @@ type FailTask struct {
 	Holder        string `json:"holder"`
 	Error         string `json:"error"`
 	RetryAtMillis int64  `json:"retry_at_millis,omitempty"`
+	WatchedMillis int64  `json:"watched_millis,omitempty"` // see StartTask
 }
 
 func (*FailTask) CommandType() string { return "workflow.fail_task" }
@@ -108,6 +115,7 @@ func (c *FailTask) Validate() error {
 	f.try(c.RunID, c.Task, c.Try, c.Holder)
 	f.trace("error", c.Error)
 	f.atLeast("retry_at_millis", c.RetryAtMillis, 0)
+	f.atLeast("watched_millis", c.WatchedMillis, 0)
 	return f.err()
 }
 

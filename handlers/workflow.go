@@ -103,14 +103,15 @@ func (s *workflowRun) decide(c commands.Command, now time.Time) ([]events.Data, 
 
 func (s *workflowRun) start(c *commands.StartTask, nowMillis int64) ([]events.Data, error) {
 	t := s.tasks[c.Task]
+	over := func(untilMillis int64) bool { return nowMillis >= untilMillis || c.WatchedMillis == untilMillis }
 	switch {
 	case t.state == taskSucceeded:
 		return refuse(fault.Conflict, "task", "task %s has succeeded at try %d; it never starts again", c.Task, t.try)
-	case t.state == taskRunning && t.holder != c.Holder && nowMillis < t.leaseUntilMillis:
+	case t.state == taskRunning && t.holder != c.Holder && !over(t.leaseUntilMillis):
 		return refuse(fault.Conflict, "holder", "task %s is held by %s until %s", c.Task, t.holder, events.FormatTime(time.UnixMilli(t.leaseUntilMillis)))
 	case t.state == taskFailed && t.retryAtMillis == 0:
 		return refuse(fault.Conflict, "task", "task %s has failed for good at try %d", c.Task, t.try)
-	case t.state == taskFailed && nowMillis < t.retryAtMillis:
+	case t.state == taskFailed && !over(t.retryAtMillis):
 		return refuse(fault.Conflict, "task", "task %s is not to be tried again before %s", c.Task, events.FormatTime(time.UnixMilli(t.retryAtMillis)))
 	}
 	return one(&events.TaskStarted{RunID: c.RunID, Task: c.Task, Try: t.try + 1, Holder: c.Holder, LeaseUntilMillis: nowMillis + c.LeaseMillis})
@@ -118,7 +119,7 @@ func (s *workflowRun) start(c *commands.StartTask, nowMillis int64) ([]events.Da
 
 func (s *workflowRun) fail(c *commands.FailTask, nowMillis int64) ([]events.Data, error) {
 	t := s.tasks[c.Task]
-	abandoned := t.state == taskRunning && t.try == c.Try && nowMillis >= t.leaseUntilMillis
+	abandoned := t.state == taskRunning && t.try == c.Try && (nowMillis >= t.leaseUntilMillis || c.WatchedMillis == t.leaseUntilMillis)
 	if err := t.heldBy(c.Task, c.Try, c.Holder); err != nil && !abandoned {
 		return nil, err
 	}

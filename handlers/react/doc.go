@@ -3,7 +3,8 @@
 //
 // A reactor is a role with a name. It reads the events it wants from the ledger, strictly in order and
 // under watermill's router, and keeps a cursor of its own: at least once, the next event only after the
-// last one was dealt with. It says what it did with commands whose idempotency keys derive from
+// last one was dealt with. Where several processes share a ledger on a cluster, its place is that of a
+// consumer group instead, and one of them reacts. It says what it did with commands whose idempotency keys derive from
 // (reactor, id of the causing event, step), so a repeat is harmless and a lost cursor costs reading.
 //
 // Work that takes long is a task of a workflow run ([Workflows]). Whoever works on a task holds a lease,

@@ -38,18 +38,14 @@ func prepareTrainingData(ctx context.Context, w *work) (map[string]string, error
 	if err != nil {
 		return nil, err
 	}
-	d := newDataset(snap)
-	if err := w.join(ctx, snap, d); err != nil {
-		return nil, err
-	}
-	w.progress("write the training set", 0, 0)
-	blob, size, err := w.r.cfg.Blobs.Put(bytes.NewReader(d.encode()))
+	d, blob, size, err := w.buildDataset(ctx, snap)
 	if err != nil {
 		return nil, err
 	}
 	c := &commands.RecordDataset{DatasetID: hashID("dataset", d.Cut, d.FeaturesHash), Cut: d.Cut, FeaturesHash: d.FeaturesHash, Blob: blob,
 		Users: len(d.Users), Items: len(d.Items), Interactions: len(d.Samples), Rows: len(d.Rows)}
-	if _, err := w.dispatch(ctx, "record_dataset", c); err != nil {
+	// The id is part of the step: a try on another node may not have the cut that an earlier one pinned.
+	if _, err := w.dispatch(ctx, "record_dataset/"+c.DatasetID, c); err != nil {
 		return nil, err
 	}
 	return map[string]string{"dataset_id": c.DatasetID, "cut": d.Cut, "features_hash": d.FeaturesHash, "blob": blob,
@@ -57,9 +53,38 @@ func prepareTrainingData(ctx context.Context, w *work) (map[string]string, error
 		"interactions": strconv.Itoa(c.Interactions), "rows": strconv.Itoa(c.Rows)}, nil
 }
 
+// buildDataset makes the training set of a snapshot and keeps it as a blob.
+func (w *work) buildDataset(ctx context.Context, snap *training.Snapshot) (d *dataset, blob string, size int64, err error) {
+	d = newDataset(snap)
+	if err := w.join(ctx, snap, d); err != nil {
+		return nil, "", 0, err
+	}
+	w.progress("write the training set", 0, 0)
+	blob, size, err = w.r.cfg.Blobs.Put(bytes.NewReader(d.encode()))
+	return d, blob, size, err
+}
+
+// dataset is the training set of a snapshot that an earlier task has kept as a blob. One that was kept on
+// a node which is gone is made again from the log, to the same bytes.
+func (w *work) dataset(ctx context.Context, snap *training.Snapshot, blob string) (*dataset, error) {
+	raw, err := w.blob(ctx, blob)
+	if err == nil {
+		return decodeDataset(raw)
+	}
+	if !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	w.r.log.Info("making the training set again, which no node has", "workflow_run", w.run.id, "blob", blob)
+	d, again, _, err := w.buildDataset(ctx, snap)
+	if err == nil && again != blob {
+		err = fault.New(fault.Corrupt, "the training set was made again as %s, not as %s", again, blob).WithHint("request a new run")
+	}
+	return d, err
+}
+
 // pin gives the run's cut: that of an earlier try, or the log's head now.
 func (w *work) pin(ctx context.Context) (streams.Cut, error) {
-	pinned, err := w.resume()
+	pinned, err := w.resume(ctx)
 	if err != nil {
 		return nil, err
 	}

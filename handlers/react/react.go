@@ -66,6 +66,11 @@ type Config struct {
 	CrashesMax      int           // default 20, workers gone in a row without a new checkpoint
 	RetryBackoff    time.Duration // default 2 s before the second try, then four times as long each
 
+	// Subscribe makes this process one of many that share a reactor's place in the ledger: the member of
+	// the reactor's consumer group that is given a record reacts to it, and another goes on when it is
+	// gone. nil: this process reads the ledger alone, with cursors in Dir.
+	Subscribe func(reactor string) (Group, error)
+
 	HandlerRetries int           // default 4: of an event whose handling fails, before the dead letter
 	HandlerBackoff time.Duration // default 200 ms before the first of them, doubling
 	CloseTimeout   time.Duration // default 8 s: for the work under way to stop, within what supervisors give a program
@@ -143,7 +148,8 @@ type Reactors struct {
 	log      *slog.Logger
 	reactors []*reactor
 	counters map[string]*counters
-	tail     *tail
+	tail     *tail // nil with Config.Subscribe
+	sources  []source
 	router   *message.Router
 	ran      atomic.Bool
 	node     string // begins the names of all holders from this folder
@@ -195,13 +201,16 @@ func (r *Reactors) route() error {
 		ShouldRetry: func(p middleware.RetryParams) bool { return !errors.Is(p.Err, errEnding) },
 	}
 	r.router.AddMiddleware(r.count, poison, ending, retry.Middleware, middleware.Recoverer)
-	r.tail = newTail(r.cfg.Log.Ledger(), r.log)
+	if r.cfg.Subscribe == nil {
+		r.tail = newTail(r.cfg.Log.Ledger(), r.log)
+	}
 	for _, one := range r.reactors {
 		r.counters[one.name] = &counters{}
-		s, err := newSubscriber(context.Background(), r.tail, one.name, dir, one.wants, r.cfg.CloseTimeout, r.cfg.HandlerBackoff)
+		s, err := r.source(one, dir)
 		if err != nil {
 			return err
 		}
+		r.sources = append(r.sources, s)
 		r.router.AddConsumerHandler(one.name, events.LedgerTopic, s, func(msg *message.Message) error {
 			attempts, _ := strconv.Atoi(msg.Metadata.Get(metaAttempts))
 			msg.Metadata.Set(metaAttempts, strconv.Itoa(attempts+1))
@@ -213,6 +222,26 @@ func (r *Reactors) route() error {
 		})
 	}
 	return nil
+}
+
+// source is where a reactor's events come from.
+type source interface {
+	message.Subscriber
+	// stat is the offset of the ledger below which all was dealt with, how many offsets lie above it, and
+	// whether this process is the one that deals with them.
+	stat(context.Context) (offset, lag int64, here bool)
+}
+
+func (r *Reactors) source(one *reactor, dir string) (source, error) {
+	if r.cfg.Subscribe == nil {
+		return newSubscriber(context.Background(), r.tail, one.name, dir, one.wants, r.cfg.CloseTimeout, r.cfg.HandlerBackoff)
+	}
+	g, err := r.cfg.Subscribe(one.name)
+	if err != nil {
+		return nil, err
+	}
+	return &shared{delivery: delivery{r.log.With("reactor", one.name), r.cfg.CloseTimeout, r.cfg.HandlerBackoff},
+		group: g, ledger: r.cfg.Log.Ledger(), wants: one.wants}, nil
 }
 
 // settle reads the name of the folder, which is part of the holder's, or gives it one.
@@ -270,10 +299,12 @@ func (r *Reactors) Run(ctx context.Context) error {
 	if !r.ran.CompareAndSwap(false, true) {
 		return fault.New(fault.Internal, "these reactors have run already; make new ones")
 	}
-	r.tail.start()
 	tctx, stop := context.WithCancel(ctx)
 	var reading sync.WaitGroup
-	reading.Go(func() { r.tail.run(tctx) })
+	if r.tail != nil {
+		r.tail.start()
+		reading.Go(func() { r.tail.run(tctx) })
+	}
 	err := r.router.Run(ctx)
 	stop()
 	reading.Wait()
@@ -283,6 +314,7 @@ func (r *Reactors) Run(ctx context.Context) error {
 // Stat is how one reactor fares.
 type Stat struct {
 	Reactor      string `json:"reactor"`
+	Here         bool   `json:"here"`   // false where another node reacts, which then knows the next two
 	Offset       int64  `json:"offset"` // of the ledger: everything below was dealt with
 	Lag          int64  `json:"lag"`    // offsets of the ledger it has not passed
 	Handled      int64  `json:"handled_total"`
@@ -291,12 +323,13 @@ type Stat struct {
 }
 
 // Stats are those of all reactors since the start, in a fixed order.
-func (r *Reactors) Stats() []Stat {
-	stats := make([]Stat, len(r.tail.subs))
-	for i, s := range r.tail.subs {
-		at, lag := r.tail.lag(s)
-		c := r.counters[s.name]
-		stats[i] = Stat{s.name, at.Offset, lag, c.handled.Load(), c.failed.Load(), c.deadLettered.Load()}
+func (r *Reactors) Stats(ctx context.Context) []Stat {
+	stats := make([]Stat, len(r.sources))
+	for i, s := range r.sources {
+		name := r.reactors[i].name
+		offset, lag, here := s.stat(ctx)
+		c := r.counters[name]
+		stats[i] = Stat{name, here, offset, lag, c.handled.Load(), c.failed.Load(), c.deadLettered.Load()}
 	}
 	return stats
 }

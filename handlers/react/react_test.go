@@ -292,7 +292,7 @@ func TestPipeline(t *testing.T) {
 		stop := b.run(r)
 		b.wait("reading to the end", func() bool {
 			handled = 0
-			for _, s := range r.Stats() {
+			for _, s := range r.Stats(t.Context()) {
 				if s.Offset < before {
 					return false
 				}
@@ -458,7 +458,7 @@ func TestDeadLetter(t *testing.T) {
 	if _, err := streams.ParsePosition(letter.Position); err != nil {
 		t.Error(err)
 	}
-	b.wait("going on", func() bool { return r.Stats()[0].Handled == 1 && r.Stats()[0].DeadLettered == 1 })
+	b.wait("going on", func() bool { return r.Stats(t.Context())[0].Handled == 1 && r.Stats(t.Context())[0].DeadLettered == 1 })
 
 	if err := r.Retry(t.Context(), letter.DeadLetterID, "user:anna"); err == nil || !strings.Contains(err.Error(), "broken on purpose") {
 		t.Errorf("retry while broken: %v", err)
@@ -500,7 +500,7 @@ func TestCursorFile(t *testing.T) {
 			must(t, os.MkdirAll(filepath.Join(dir, "reactors"), 0o755))
 			must(t, os.WriteFile(filepath.Join(dir, "reactors", "trigger.cursor"), []byte(content), 0o644))
 			r := b.reactors(b.config(dir, nil))
-			if at := r.Stats()[0]; at.Reactor != "trigger" || at.Offset != 0 {
+			if at := r.Stats(t.Context())[0]; at.Reactor != "trigger" || at.Offset != 0 {
 				t.Errorf("%+v", at)
 			}
 		})

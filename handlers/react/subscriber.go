@@ -206,17 +206,20 @@ func (t *tail) lag(s *Subscriber) (next cursor, lag int64) {
 	return s.cursor, max(0, t.scanned-s.cursor.Offset)
 }
 
+func (s *Subscriber) stat(context.Context) (offset, lag int64, here bool) {
+	at, lag := s.tail.lag(s)
+	return at.Offset, lag, true
+}
+
 // Subscriber is a watermill subscriber over the ledger for one reactor: one message per wanted event,
 // in the ledger's order, the next one only after the last was acked; a nacked one is sent again after a
 // pause. What was acked is in the cursor's file: at least once.
 type Subscriber struct {
-	name   string
-	tail   *tail
-	wants  func(*events.Event) bool
-	path   string // of the cursor's file
-	log    *slog.Logger
-	drain  time.Duration // how long an end waits for the message under way
-	resend time.Duration // first pause after a nack, doubling to resendMax
+	delivery
+	name  string
+	tail  *tail
+	wants func(*events.Event) bool
+	path  string // of the cursor's file
 
 	cursor cursor // guarded by tail.mu
 	saved  cursor // of the goroutine that delivers
@@ -242,8 +245,8 @@ type cursorFile struct {
 // newSubscriber registers with the tail and loads the cursor. One that cannot be read, or lies beyond
 // the ledger's end, starts anew: events are then seen again, which is harmless.
 func newSubscriber(ctx context.Context, t *tail, name, dir string, wants func(*events.Event) bool, drain, resend time.Duration) (*Subscriber, error) {
-	s := &Subscriber{name: name, tail: t, wants: wants, path: filepath.Join(dir, name+".cursor"), log: t.log.With("reactor", name),
-		drain: drain, resend: resend, closing: make(chan struct{})}
+	s := &Subscriber{name: name, tail: t, wants: wants, path: filepath.Join(dir, name+".cursor"),
+		delivery: delivery{t.log.With("reactor", name), drain, resend}, closing: make(chan struct{})}
 	b, err := os.ReadFile(s.path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fault.Wrap(fault.Unavailable, err, "the cursor of reactor %s cannot be read", name)
@@ -326,8 +329,15 @@ func (s *Subscriber) run(ctx context.Context, out chan<- *message.Message) {
 	}
 }
 
+// delivery is how a subscriber hands its events on.
+type delivery struct {
+	log    *slog.Logger
+	drain  time.Duration // how long an end waits for the message under way
+	resend time.Duration // first pause after a nack, doubling to resendMax
+}
+
 // deliver sends the event until it is acked; false if the subscription ended before.
-func (s *Subscriber) deliver(ctx context.Context, out chan<- *message.Message, e entry) bool {
+func (s *delivery) deliver(ctx context.Context, out chan<- *message.Message, e entry) bool {
 	for pause := s.resend; ; pause = min(2*pause, resendMax) {
 		msg, err := messageOf(e)
 		if err != nil {

@@ -47,7 +47,8 @@ type taskFold struct {
 	try               int
 	holder            string
 	leaseUntilMillis  int64
-	retryAtMillis     int64 // of a failed try; 0 if no other follows
+	retryAtMillis     int64         // of a failed try; 0 if no other follows
+	length            time.Duration // of the lease or the wait, on the clock of who wrote it
 	checkpoint        string
 	output            map[string]string
 	err               string
@@ -73,8 +74,9 @@ func (f *runFold) task(name string) *taskFold {
 	return t
 }
 
-func (f *runFold) evolve(d events.Data) {
-	switch e := d.(type) {
+func (f *runFold) evolve(ev *events.Event) {
+	length := func(untilMillis int64) time.Duration { return time.UnixMilli(untilMillis).Sub(ev.Time) }
+	switch e := ev.Data.(type) {
 	case *events.WorkflowRunRequested:
 		f.exists, f.workflow, f.conf = true, e.Workflow, e.Conf
 	case *events.TaskStarted:
@@ -83,9 +85,10 @@ func (f *runFold) evolve(d events.Data) {
 			t.crashes++
 		}
 		t.state, t.try, t.holder, t.leaseUntilMillis = taskRunning, e.Try, e.Holder, e.LeaseUntilMillis
+		t.length = length(e.LeaseUntilMillis)
 	case *events.TaskLeaseRenewed:
 		t := f.task(e.Task)
-		t.leaseUntilMillis = e.LeaseUntilMillis
+		t.leaseUntilMillis, t.length = e.LeaseUntilMillis, length(e.LeaseUntilMillis)
 		if e.Checkpoint != "" {
 			t.checkpoint, t.crashes = e.Checkpoint, 0
 		}
@@ -95,6 +98,7 @@ func (f *runFold) evolve(d events.Data) {
 	case *events.TaskFailed:
 		t := f.task(e.Task)
 		t.state, t.retryAtMillis, t.err = taskFailed, e.RetryAtMillis, e.Error
+		t.length = length(e.RetryAtMillis)
 		switch {
 		case strings.HasPrefix(e.Error, crashed):
 			t.crashes++
@@ -113,7 +117,7 @@ func (r *Reactors) foldRun(ctx context.Context, id string) (*runFold, error) {
 			return nil, err
 		}
 		for i := range c.Events {
-			f.evolve(c.Events[i].Data)
+			f.evolve(&c.Events[i])
 		}
 	}
 	return f, nil
@@ -149,6 +153,7 @@ func (r *Reactors) taskReactor(name string, works map[string]workFunc) *reactor 
 // perform sees to it that a task comes to its end, by its own work or somebody else's. It returns nil
 // when the task has ended, or the run; and an error when ctx ends, or the log does not answer.
 func (r *Reactors) perform(ctx context.Context, task *WorkflowTask, runID string, cause *events.Event, do workFunc) error {
+	var seen watch
 	for {
 		head, err := r.cfg.Log.Ledger().Head(ctx, time.Time{})
 		if err != nil {
@@ -162,14 +167,15 @@ func (r *Reactors) perform(ctx context.Context, task *WorkflowTask, runID string
 			return nil
 		}
 		w := &work{r: r, task: task, run: run, cause: cause, holder: r.node + r.cfg.Holder + "/" + task.Reactor}
-		t, now := run.task(task.Name), r.cfg.Clock().UnixMilli()
+		t := run.task(task.Name)
+		left := seen.left(t)
 		switch {
 		case t.state == taskSucceeded:
 			return w.complete(ctx)
 		case t.state == taskFailed && t.retryAtMillis == 0:
 			return w.giveUp(ctx, t.err)
-		case t.state == taskFailed && now < t.retryAtMillis:
-			if err := r.await(ctx, head, t.retryAtMillis-now); err != nil {
+		case t.state == taskFailed && left > 0:
+			if err := r.await(ctx, head, left); err != nil {
 				return err
 			}
 			continue
@@ -179,24 +185,24 @@ func (r *Reactors) perform(ctx context.Context, task *WorkflowTask, runID string
 				return err
 			}
 			continue
-		case t.state == taskRunning && t.holder != w.holder && now < t.leaseUntilMillis:
-			if err := r.await(ctx, head, t.leaseUntilMillis-now); err != nil {
+		case t.state == taskRunning && t.holder != w.holder && left > 0:
+			if err := r.await(ctx, head, left); err != nil {
 				return err
 			}
 			continue
 		case t.state == taskRunning && t.holder != w.holder && t.crashes+1 >= r.cfg.CrashesMax:
-			w.try = t.try
+			w.try, w.watched = t.try, seen.untilMillis
 			if err := w.fail(ctx, givenUp(t.crashes+1), 0); err != nil && !fault.Is(err, fault.Conflict) {
 				return err
 			}
 			continue
 		}
-		w.checkpoint, w.failures = t.checkpoint, t.failures
+		w.checkpoint, w.failures, w.watched = t.checkpoint, t.failures, seen.untilMillis
 		if err := w.start(ctx, t.try+1); err != nil {
 			if !fault.Is(err, fault.Conflict) {
 				return err
 			}
-			if err := r.await(ctx, head, r.cfg.Poll.Milliseconds()); err != nil { // somebody was first
+			if err := r.await(ctx, head, r.cfg.Poll); err != nil { // somebody was first
 				return err
 			}
 			continue
@@ -205,6 +211,27 @@ func (r *Reactors) perform(ctx context.Context, task *WorkflowTask, runID string
 			return err
 		}
 	}
+}
+
+// watch is for how long a lease, or the wait for another try, has been seen to stand unchanged. Its end
+// is a time on another node's clock, which may be an hour off; its length is not.
+type watch struct {
+	state       taskState
+	try         int
+	untilMillis int64
+	since       time.Time
+}
+
+// left is how long the task is still to be left alone.
+func (s *watch) left(t *taskFold) time.Duration {
+	until := t.leaseUntilMillis
+	if t.state == taskFailed {
+		until = t.retryAtMillis
+	}
+	if s.state != t.state || s.try != t.try || s.untilMillis != until {
+		*s = watch{t.state, t.try, until, time.Now()}
+	}
+	return t.length - time.Since(s.since)
 }
 
 // predecessor says whether the holder was a process on this folder before this one: then it is dead.
@@ -228,8 +255,8 @@ func givenUp(crashes int) string {
 
 // await returns when the ledger has grown, the time is over, or it is time to look again; never at once,
 // so that a busy ledger does not make it spin.
-func (r *Reactors) await(ctx context.Context, head, millis int64) error {
-	limit := min(time.Duration(millis+1)*time.Millisecond, r.cfg.Poll)
+func (r *Reactors) await(ctx context.Context, head int64, limit time.Duration) error {
+	limit = min(limit, r.cfg.Poll)
 	wctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := r.cfg.Log.Ledger().Wait(wctx, head); err != nil && wctx.Err() == nil {
@@ -252,6 +279,7 @@ type work struct {
 	try        int
 	checkpoint string // of an earlier try, "" without one
 	failures   int    // of earlier tries
+	watched    int64  // see commands.StartTask
 
 	cancel context.CancelCauseFunc
 
@@ -309,7 +337,7 @@ func (w *work) step(parts ...string) string {
 
 func (w *work) start(ctx context.Context, try int) error {
 	w.try = try
-	res, err := w.dispatch(ctx, w.step("start"), &commands.StartTask{RunID: w.run.id, Task: w.task.Name, Holder: w.holder, LeaseMillis: w.r.cfg.Lease.Milliseconds()})
+	res, err := w.dispatch(ctx, w.step("start"), &commands.StartTask{RunID: w.run.id, Task: w.task.Name, Holder: w.holder, LeaseMillis: w.r.cfg.Lease.Milliseconds(), WatchedMillis: w.watched})
 	if err != nil {
 		return err
 	}
@@ -405,7 +433,7 @@ func mends(err error) bool {
 
 func (w *work) fail(ctx context.Context, message string, retryAtMillis int64) error {
 	_, err := w.dispatch(ctx, w.step("fail"), &commands.FailTask{RunID: w.run.id, Task: w.task.Name, Try: w.try, Holder: w.holder,
-		Error: trace(message), RetryAtMillis: retryAtMillis})
+		Error: trace(message), RetryAtMillis: retryAtMillis, WatchedMillis: w.watched})
 	return err
 }
 
@@ -454,16 +482,31 @@ func (w *work) save(ctx context.Context, state []byte) error {
 
 // resume is the last checkpoint's content, nil without one. One that is gone or damaged is none: the
 // work begins anew.
-func (w *work) resume() ([]byte, error) {
+func (w *work) resume(ctx context.Context) ([]byte, error) {
 	if w.checkpoint == "" {
 		return nil, nil
 	}
-	b, err := w.r.cfg.Blobs.Get(w.checkpoint)
+	b, err := w.blob(ctx, w.checkpoint)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Corrupt) {
 		w.r.log.Warn("the checkpoint cannot be used; the task begins anew", "task", w.task.Name, "error", err)
 		return nil, nil
 	}
 	return b, err
+}
+
+// blobTimeout bounds the wait for a blob that another node has.
+const blobTimeout = time.Minute
+
+// blob reads a blob, and waits for one that is on its way from another node.
+func (w *work) blob(ctx context.Context, hash string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, blobTimeout)
+	defer cancel()
+	for {
+		b, err := w.r.cfg.Blobs.Get(hash)
+		if !fault.Is(err, fault.Unavailable) || !sleep(ctx, 100*time.Millisecond) {
+			return b, err
+		}
+	}
 }
 
 // input is what an earlier task of the run has put out.

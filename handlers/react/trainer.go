@@ -76,7 +76,7 @@ func trainMovieModel(ctx context.Context, w *work) (map[string]string, error) {
 	}
 	out := map[string]string{"run_id": run, "experiment_id": experiment.ExperimentID(), "blob": blob,
 		"bytes": strconv.FormatInt(size, 10), "code_version": training.CodeVersion()}
-	return out, w.trainBaseline(ctx, experiment.ExperimentID(), datasetID, datasetBlob, out)
+	return out, w.trainBaseline(ctx, snap, experiment.ExperimentID(), datasetID, datasetBlob, out)
 }
 
 // openRun starts one of the pipeline's runs, unless an earlier try has.
@@ -92,7 +92,7 @@ func (w *work) openRun(ctx context.Context, name, experiment, datasetID string, 
 
 func (w *work) train(ctx context.Context, snap *training.Snapshot, run string, p hybrid.Params) (*training.Trained, error) {
 	var hooks hybrid.Hooks
-	saved, err := w.resume()
+	saved, err := w.resume(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -135,12 +135,8 @@ func (w *work) train(ctx context.Context, snap *training.Snapshot, run string, p
 // trainBaseline trains the small neural predictor of ratings on the training set's rows, the newest of
 // them held out, and adds its figures to out. It is there for comparison: what is wrong with it is its
 // own run's failure, not the task's.
-func (w *work) trainBaseline(ctx context.Context, experiment, datasetID, datasetBlob string, out map[string]string) error {
-	raw, err := w.r.cfg.Blobs.Get(datasetBlob)
-	if err != nil {
-		return err
-	}
-	d, err := decodeDataset(raw)
+func (w *work) trainBaseline(ctx context.Context, snap *training.Snapshot, experiment, datasetID, datasetBlob string, out map[string]string) error {
+	d, err := w.dataset(ctx, snap, datasetBlob)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill"
+
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
@@ -32,6 +34,7 @@ import (
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/door"
+	"github.com/projectionist/projectionist/streams/kafka"
 	"github.com/projectionist/projectionist/streams/local"
 )
 
@@ -442,10 +445,19 @@ func (a *App) rejected(rec *streams.Record, reason error) {
 		"value", string(rec.Value[:min(len(rec.Value), 300)]), "reason", reason)
 }
 
+// groupPrefix begins the names of the reactors' consumer groups.
+const groupPrefix = "projectionist-"
+
+// reactors are this node's. Where the nodes of one log share it, each reactor runs on one of them.
 func (a *App) reactors() (*react.Reactors, error) {
-	return react.New(react.Config{
+	c := react.Config{
 		Dispatcher: a.Dispatcher, Log: a.Log, Runner: a.Views, Blobs: a.Blobs, Dir: a.opts.Dir,
 		TMDB:  tmdb.Config{Key: os.Getenv(tmdb.KeyVariable)},
 		Clock: a.opts.Now, Exclusive: a.embedded != nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
-	})
+	}
+	if l, ok := a.Log.(*kafka.Log); ok {
+		logger := watermill.NewSlogLoggerWithLevelMapping(a.opts.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+		c.Subscribe = func(reactor string) (react.Group, error) { return l.Subscriber(groupPrefix+reactor, logger) }
+	}
+	return react.New(c)
 }

@@ -23,7 +23,7 @@ var rules = map[string]struct{ ours, others []string }{
 	"streams":                 {[]string{"events", "internal/fault"}, nil},
 	"streams/local":           {[]string{"streams", "events", "internal/fault"}, []string{"github.com/cockroachdb/pebble/v2", "golang.org/x/sys"}},
 	"streams/door":            {[]string{"streams", "events", "internal/fault"}, []string{"github.com/twmb/franz-go/pkg/kmsg", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4"}},
-	"streams/kafka":           {[]string{"streams", "events", "internal/fault"}, []string{"github.com/IBM/sarama", "github.com/xdg-go/scram", "github.com/cockroachdb/pebble/v2"}},
+	"streams/kafka":           {[]string{"streams", "events", "internal/fault"}, []string{"github.com/IBM/sarama", "github.com/xdg-go/scram", "github.com/cockroachdb/pebble/v2", "github.com/ThreeDotsLabs/watermill", "github.com/ThreeDotsLabs/watermill-kafka/v3"}},
 	"streams/eventstore":      {[]string{"streams", "events", "internal/fault"}, []string{"github.com/EventStore/EventStore-Client-Go/v4", "github.com/google/uuid", "google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto"}},
 	"streams/eventstore/fake": {[]string{"streams", "events", "internal/fault"}, []string{"github.com/EventStore/EventStore-Client-Go/v4", "github.com/google/uuid", "google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto"}},
 	"streams/conformance":     {[]string{"streams", "events", "internal/fault"}, nil},
@@ -38,7 +38,7 @@ var rules = map[string]struct{ ours, others []string }{
 	"internal/world":          {[]string{"events", "internal/fault", "internal/dataset"}, nil},
 	"internal/importer":       {[]string{"commands", "events", "handlers", "streams", "internal"}, []string{"golang.org/x/sync"}},
 	"internal/cli":            {[]string{"api", "commands", "events", "handlers", "projections", "streams", "ml", "internal"}, []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml", "golang.org/x/sys"}},
-	"internal/app":            {[]string{"api", "commands", "events", "handlers", "projections", "streams", "ml", "internal"}, nil},
+	"internal/app":            {[]string{"api", "commands", "events", "handlers", "projections", "streams", "ml", "internal"}, []string{"github.com/ThreeDotsLabs/watermill"}},
 	"internal/bench":          {[]string{"api", "commands", "events", "handlers", "projections", "streams", "ml", "internal"}, []string{"github.com/cockroachdb/pebble/v2", "gonum.org/v1/gonum"}},
 	"":                        {[]string{"internal/cli"}, nil},
 }
