@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests the log on Kafka against real brokers: the whole suite on one broker (with TLS and SASL beside),
-# then on three, whose brokers it kills in turn. Clusters are made anew in a folder of their own and are
+# Tests the log on Kafka, and nodes of the program on it, against real brokers: the whole suite on one broker
+# (with TLS and SASL beside), then on three, whose brokers and nodes it kills in turn. Clusters are made anew in a folder of their own and are
 # gone afterwards. Arguments go to `go test`, such as -race or -run Conformance.
 #
 #   PROJECTIONIST_TEST_PORT   first port, default 29492 (uses up to 16 after it); best below the range of ports
@@ -29,6 +29,8 @@ for n in ${BROKERS:-1 3}; do
 	fi
 	echo "=== Kafka with $n broker(s) at $PROJECTIONIST_TEST_KAFKA"
 	(cd "$here/../.." && go test -count=1 -timeout 30m "$@" ./streams/kafka) || status=1
+	# The whole program in several nodes; with three brokers, under kill -9 of nodes and brokers in turn.
+	(cd "$here/../.." && go test -count=1 -timeout 30m -run '^TestKafka' -v "$@" ./internal/app) || status=1
 	"$here/cluster.sh" down --purge --dir "$work"
 done
 exit $status

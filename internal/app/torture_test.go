@@ -45,9 +45,14 @@ type child struct {
 // start runs `serve` on a folder and waits until it listens.
 func start(t testing.TB, dir string, args ...string) *child {
 	t.Helper()
+	return startWith(t, dir, nil, args...)
+}
+
+func startWith(t testing.TB, dir string, env []string, args ...string) *child {
+	t.Helper()
 	c := &child{exited: make(chan error, 1)}
 	c.cmd = exec.Command(os.Args[0], append([]string{"serve", "--dir", dir, "--listen", "127.0.0.1:0"}, args...)...)
-	c.cmd.Env = append(os.Environ(), childVariable+"=1")
+	c.cmd.Env = append(append(os.Environ(), childVariable+"=1"), env...)
 	c.cmd.Dir = t.TempDir() // no .env of the repository
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
 	if err := c.cmd.Start(); err != nil {
