@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
@@ -13,6 +14,9 @@ import (
 
 // lagEventsMax is the lag from which answers are called stale: a second's folding, on a slow day.
 const lagEventsMax = 100_000
+
+// logTimeout is how long readiness waits for the log to say how far it is: probes give up soon.
+const logTimeout = 2 * time.Second
 
 func (s *Server) healthRoutes() {
 	s.route("GET /healthz", s.healthz)
@@ -55,9 +59,16 @@ func (s *Server) missing(ctx context.Context) ([]FieldProblem, error) {
 	if s.draining.Load() {
 		missing = append(missing, FieldProblem{Field: "server", Message: "the server is shutting down"})
 	}
-	views, err := s.Views.Status(ctx)
-	if err != nil {
+	wctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	views, err := s.Views.Status(wctx)
+	switch {
+	case ctx.Err() != nil:
 		return nil, err
+	case err != nil:
+		f := fieldProblem(err)
+		f.Field = "log"
+		missing = append(missing, f)
 	}
 	for _, v := range views {
 		switch {

@@ -267,13 +267,16 @@ func (l *Log) persist(ctx context.Context, what string, fn func() error) error {
 		if l.isClosing() {
 			return errClosed()
 		}
+		if !transient(err) || time.Now().After(end) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return brokerError(err, what) // rather than that time is up
+		}
 		if err := ended(ctx); err != nil {
 			return err
 		}
-		if !transient(err) || time.Now().After(end) {
-			return brokerError(err, what)
-		}
 		if !l.pause(ctx, try) {
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return brokerError(err, what)
+			}
 			if err := ended(ctx); err != nil {
 				return err
 			}
