@@ -147,6 +147,7 @@ func (d *Door) describeConfigs(req *kmsg.DescribeConfigsRequest) kmsg.Response {
 		res := kmsg.NewDescribeConfigsResponseResource()
 		res.ResourceType, res.ResourceName = want.ResourceType, strings.ToValidUTF8(want.ResourceName, "?")
 		var settings []setting
+		source := kmsg.ConfigSourceStaticBrokerConfig
 		_, known := d.partitions[want.ResourceName]
 		switch {
 		case want.ResourceType == kmsg.ConfigResourceTypeBroker:
@@ -156,7 +157,7 @@ func (d *Door) describeConfigs(req *kmsg.DescribeConfigsRequest) kmsg.Response {
 		case !known:
 			res.ErrorCode = codeUnknownTopic
 		default:
-			settings = topicSettings
+			settings, source = topicSettings, kmsg.ConfigSourceDynamicTopicConfig // a UI shows these alone
 		}
 		for _, s := range settings {
 			if want.ConfigNames != nil && !contains(want.ConfigNames, s.name) {
@@ -165,7 +166,7 @@ func (d *Door) describeConfigs(req *kmsg.DescribeConfigsRequest) kmsg.Response {
 			c := kmsg.NewDescribeConfigsResponseResourceConfig()
 			value := s.value
 			c.Name, c.Value, c.ReadOnly, c.ConfigType = s.name, &value, true, s.kind
-			c.Source = kmsg.ConfigSourceStaticBrokerConfig
+			c.Source = source
 			res.Configs = append(res.Configs, c)
 		}
 		r.Resources = append(r.Resources, res)
