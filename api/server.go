@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/importer"
 	"github.com/projectionist/projectionist/internal/recommend"
+	"github.com/projectionist/projectionist/internal/snapshot"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
@@ -48,9 +50,11 @@ type Config struct {
 	Logger     *slog.Logger     // default slog.Default
 	Token      string           // bearer token wanted of every request but GET /healthz; "" wants none
 
-	Backup   func(dir string) error // copies the running log and the blobs into a new folder
-	LogStats func() local.Stats     // for the metrics
-	Writable func() error           // nil while the log takes appends
+	Backup func(dir string) error // copies the running log and the blobs into a new folder
+	// Snapshot copies views and index into a folder, for a new node of the same log.
+	Snapshot func(dir string) (*snapshot.Manifest, error)
+	LogStats func() local.Stats // for the metrics
+	Writable func() error       // nil while the log takes appends
 }
 
 func (c *Config) validate() error {
@@ -92,6 +96,8 @@ type Server struct {
 	tokenSum   [sha256.Size]byte
 	operations chan struct{} // a token for each operation under way
 
+	snapshotting sync.Mutex
+
 	draining atomic.Bool
 	follow   context.Context // of streams without an end: until Drain
 	drain    context.CancelFunc
@@ -126,7 +132,7 @@ func (s *Server) routes() {
 	for _, add := range []func(){
 		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes,
 		s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.logRoutes, s.metricRoutes, s.modelRoutes,
-		s.movieRoutes, s.operationRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.viewRoutes,
+		s.movieRoutes, s.operationRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.snapshotRoutes, s.viewRoutes,
 		s.workflowRoutes,
 	} {
 		add()

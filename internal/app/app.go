@@ -49,12 +49,15 @@ type Options struct {
 
 	LogURL string   // kafka://host:9092,… for a log on a cluster; "" for the embedded one
 	Peers  []string // other nodes of that log, such as http://10.0.0.2:8000: asked for weights
+	From   string   // one of them, whose views a folder without any starts from; "" folds them from the log
 
 	Kafka    string      // where Kafka's clients connect, such as 127.0.0.1:9092; "" nowhere
 	KafkaTLS *tls.Config // needed there on anything but loopback, as is Token: the password of user KafkaUser
 
 	Logger *slog.Logger
 	Now    func() time.Time
+	// Progress is told how far a download of views is, in bytes; may be nil.
+	Progress func(stage string, done, total int64)
 
 	Lease time.Duration // of a task; 0: the reactors' default
 }
@@ -68,6 +71,7 @@ type App struct {
 	work       context.Context // of what goes on in the background, until Close
 	background sync.WaitGroup
 	fetching   fetches
+	origin     string
 
 	Log        streams.Log
 	Views      *projections.Runner
@@ -114,6 +118,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if err := checkFrom(o); err != nil {
+		return nil, err
+	}
 	if err := openFolder(o.Dir); err != nil {
 		return nil, err
 	}
@@ -124,6 +131,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}()
 	a.work, a.stop = context.WithCancel(context.Background())
+	if err := a.startFrom(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.openLog(ctx); err != nil {
 		return nil, err
 	}
@@ -164,6 +174,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	if a.embedded != nil {
 		c.Backup, c.LogStats, c.Writable = a.Backup, a.embedded.Stats, a.embedded.Writable
+	}
+	if l, ok := a.Log.(nodeLog); ok {
+		c.Snapshot = a.snapshotOf(l)
 	}
 	if a.API, err = api.New(c); err != nil {
 		return nil, err

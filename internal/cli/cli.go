@@ -34,6 +34,7 @@ const (
 	envToken  = "PROJECTIONIST_TOKEN"
 	envLog    = "PROJECTIONIST_LOG"   // kafka://host:9092,…: the log is on that cluster
 	envPeers  = "PROJECTIONIST_PEERS" // http://host:8000,…: other nodes of it
+	envFrom   = "PROJECTIONIST_FROM"  // http://host:8000: one whose views a new folder starts from; as --from
 
 	dirDefault = "projectionist-data"
 )

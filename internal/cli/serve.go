@@ -38,7 +38,7 @@ type serving struct {
 	listen, data, simulate string
 	token                  string
 	merge                  bool
-	kafka, cert, key       string
+	from, kafka, cert, key string
 
 	set   *dataset.Set // of data
 	bar   *bar         // of what is under way
@@ -65,6 +65,7 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
 	cmd.Flags().StringVar(&s.data, "data", "", "MovieLens or MovieTweetings data set to import: a folder or a .zip")
 	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1")
 	mergeFlag(cmd, &s.merge)
+	cmd.Flags().StringVar(&s.from, "from", "", "another node of a log on Kafka, such as http://10.0.0.2:8000: a folder without views takes\nthat node's and folds what follows; else all is folded from the log (default $"+envFrom+")")
 	cmd.Flags().StringVar(&s.kafka, "kafka", "", "address for Kafka's clients, or off (default "+door.AddressDefault+" beside the default --listen, else off);\nbeyond this machine they need TLS and SASL PLAIN as user "+app.KafkaUser+" with $"+envToken)
 	cmd.Flags().StringVar(&s.cert, "kafka-cert", "", "PEM file of the certificate for Kafka's clients")
 	cmd.Flags().StringVar(&s.key, "kafka-key", "", "PEM file of its key")
@@ -127,7 +128,9 @@ func (s *serving) run(ctx context.Context) (err error) {
 	if err != nil {
 		return refused(err)
 	}
-	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, LogURL: os.Getenv(envLog), Peers: peers(), Listen: s.listen, Token: s.token, Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn)})
+	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, LogURL: os.Getenv(envLog), Peers: peers(), From: cmp.Or(s.from, os.Getenv(envFrom)), Listen: s.listen, Token: s.token,
+		Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading})
+	s.bar.end()
 	if err != nil {
 		if at, ok := servedAt(ctx, s.p.dir); ok {
 			err = fmt.Errorf("%w; it is served at %s", err, at)
@@ -135,6 +138,9 @@ func (s *serving) run(ctx context.Context) (err error) {
 		return refused(err)
 	}
 	defer func() { err = errors.Join(err, s.app.Close()) }()
+	if origin := s.app.Origin(); origin != "" {
+		s.step("%s", origin)
+	}
 	if err := s.open(ctx); err != nil {
 		return refused(err)
 	}
@@ -190,6 +196,11 @@ func (s *serving) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
+}
+
+// downloading shows how far a download is.
+func (s *serving) downloading(stage string, done, total int64) {
+	s.bar.show(stage+", MiB", done>>20, total>>20)
 }
 
 // open brings the views to the end of the log and sees to it that there are feature definitions.
