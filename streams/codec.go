@@ -46,6 +46,10 @@ const (
 
 	interactionType = "user.interaction"
 
+	// VoidHeader marks records that are none: an adapter that cannot leave an offset out fills holes with
+	// them and shows them to no reader. No other record has it.
+	VoidHeader = "projectionist-void"
+
 	headerContentType = "content-type"
 	headerCommitID    = "commit_id"
 	headerExpected    = "expected_revision"
@@ -115,7 +119,7 @@ func checkCommit(c *Commit) error {
 }
 
 // CheckRecord says whether the log takes the record: its tail, key and headers are within the limits.
-// The error is fault.TooLarge, or fault.Invalid for a header key that is not UTF-8.
+// The error is fault.TooLarge, or fault.Invalid for a header key that is not UTF-8 or the log's own.
 func CheckRecord(r *Record) error {
 	if len(r.Key) > KeyBytesMax {
 		return fault.New(fault.TooLarge, "record key of %d bytes; at most %d are allowed", len(r.Key), KeyBytesMax)
@@ -127,6 +131,9 @@ func CheckRecord(r *Record) error {
 		k := r.Headers[i].Key
 		if len(k) > HeaderKeyBytesMax {
 			return fault.New(fault.TooLarge, "record header key of %d bytes; at most %d are allowed", len(k), HeaderKeyBytesMax)
+		}
+		if k == VoidHeader {
+			return fault.Field("headers", "header key %q is the log's own", k)
 		}
 		if !isASCII(k) && !utf8.ValidString(k) {
 			return fault.Field("headers", "header key %q is not UTF-8", k)

@@ -157,9 +157,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.Blobs, err = blob.Open(filepath.Join(o.Dir, "blobs")); err != nil {
 		return nil, err
 	}
-	if a.opts.LogURL != "" {
-		a.Blobs.Elsewhere = a.elsewhere
-	}
+	a.Blobs.Elsewhere = a.elsewhere
 	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now})
 	a.Recommend = recommend.New(a.Views, a.Blobs)
 	a.Features = projections.NewFeatures(a.Views, a.Log)

@@ -18,7 +18,8 @@ import (
 )
 
 // Nodes of one log share events, not files. A node that lacks the weights of a model version asks the
-// others for them; where none has them it trains the version again from the log, to the same hash.
+// others for them; where none has them it trains the version again from the log, to the same hash. So does
+// a folder whose log is a copy of one that had its blobs elsewhere.
 
 const (
 	peerTimeout  = 30 * time.Second
@@ -34,8 +35,16 @@ type fetches struct {
 	going  map[string]bool
 }
 
-// elsewhere begins to get a blob that is not here, and says that it is on its way.
+// elsewhere begins to get a blob that is not here, and says that it is on its way; or at once that it
+// cannot be had, where there is nobody to ask and it is no model version's.
 func (a *App) elsewhere(hash string) ([]byte, error) {
+	if len(a.opts.Peers) == 0 {
+		if versions, err := projections.Of[*projections.Registry](a.Views).ByBlob(hash); err != nil {
+			return nil, err
+		} else if len(versions) == 0 {
+			return nil, fault.New(fault.NotFound, "no blob %s", hash)
+		}
+	}
 	f := &a.fetching
 	f.mu.Lock()
 	defer f.mu.Unlock()

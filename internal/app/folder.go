@@ -70,6 +70,12 @@ func openFolder(dir string) error {
 	return nil
 }
 
+// UnmakeFolder removes a data folder that was made and has nothing in it yet.
+func UnmakeFolder(dir string) error {
+	os.Remove(filepath.Join(dir, "scratch")) // it may not be there, or not be empty: then nor is dir
+	return errors.Join(os.Remove(filepath.Join(dir, folderFile)), os.Remove(dir))
+}
+
 // IsFolder says whether dir is a data folder of this program.
 func IsFolder(dir string) bool {
 	b, err := os.ReadFile(filepath.Join(dir, folderFile))

@@ -2,13 +2,16 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/kafka"
 	"github.com/projectionist/projectionist/streams/local"
@@ -54,15 +57,52 @@ type LogOptions struct {
 // that is none, fault.Unavailable where it does not answer or is open elsewhere.
 func OpenLog(ctx context.Context, address string, o LogOptions) (streams.Log, error) {
 	if !strings.Contains(address, "://") {
-		return local.Open(address, local.Options{Now: o.Now, Logf: o.Logf})
+		return local.Open(address, local.Options{Now: o.Now, Logf: o.Logf, Restoring: o.Restoring})
 	}
 	opts, err := kafka.ParseURL(address)
 	if err != nil {
 		return nil, err
 	}
-	opts.Dir, opts.Logf = o.Index, o.Logf
+	opts.Dir, opts.Logf, opts.Restoring = o.Index, o.Logf, o.Restoring
 	return kafka.Open(ctx, opts)
 }
+
+// EmbeddedLog is the address of the log in a data folder. Errors: fault.NotFound where there is no such
+// folder, fault.Invalid for one whose log is elsewhere.
+func EmbeddedLog(dir string) (address string, err error) {
+	address = filepath.Join(dir, "log")
+	switch {
+	case !IsFolder(dir):
+		return "", fault.New(fault.NotFound, "%s is no data folder", dir).WithHint("give one that `projectionist serve` has made, or the address of a log such as kafka://host:9092")
+	case exists(filepath.Join(dir, "index")):
+		return "", fault.New(fault.Invalid, "%s is a node of a log on Kafka, and has none of its own", dir).WithHint("give that log's address, such as kafka://host:9092")
+	case !exists(address):
+		return "", fault.New(fault.NotFound, "%s has no log", dir)
+	}
+	return address, nil
+}
+
+// NewEmbeddedLog is the address of the log in a data folder, which is made if it is not there. Errors are
+// those of [Open] for the folder, and fault.Invalid for one whose log is elsewhere.
+func NewEmbeddedLog(dir string) (address string, err error) {
+	if err := openFolder(dir); err != nil {
+		return "", err
+	}
+	address = filepath.Join(dir, "log")
+	if !exists(address) && !exists(filepath.Join(dir, "index")) {
+		return address, nil
+	}
+	return EmbeddedLog(dir)
+}
+
+// ForgetFolds removes from a data folder what follows from its log, before that becomes another one. It
+// grows back.
+func ForgetFolds(dir string) error {
+	return errors.Join(os.RemoveAll(projections.StoreDir(dir)), os.RemoveAll(filepath.Join(dir, "reactors")))
+}
+
+// OpenBlobs opens the blobs of a data folder, without the program around them.
+func OpenBlobs(dir string) (*blob.Store, error) { return blob.Open(filepath.Join(dir, "blobs")) }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

@@ -36,6 +36,7 @@ var rules = map[string]struct{ ours, others []string }{
 	"internal/dataset":        {[]string{"events", "internal/fault"}, nil},
 	"internal/tmdb":           {[]string{"events", "internal/fault", "internal/dataset"}, nil},
 	"internal/world":          {[]string{"events", "internal/fault", "internal/dataset"}, nil},
+	"internal/transfer":       {[]string{"events", "streams", "projections", "internal/fault"}, nil},
 	"internal/importer":       {[]string{"commands", "events", "handlers", "streams", "internal"}, []string{"golang.org/x/sync"}},
 	"internal/cli":            {[]string{"api", "commands", "events", "handlers", "projections", "streams", "ml", "internal"}, []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml", "golang.org/x/sys"}},
 	"internal/app":            {[]string{"api", "commands", "events", "handlers", "projections", "streams", "ml", "internal"}, []string{"github.com/ThreeDotsLabs/watermill"}},

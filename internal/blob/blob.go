@@ -4,6 +4,8 @@
 package blob
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -91,6 +93,34 @@ func (s *Store) Has(hash string) bool {
 	}
 	_, err := os.Stat(s.path(hash))
 	return err == nil
+}
+
+// CopyTo puts every blob into another store, and checks each against its name, also those that the other
+// one has already. It returns how many were put and their bytes.
+func (s *Store) CopyTo(ctx context.Context, to *Store) (put int, size int64, err error) {
+	err = filepath.WalkDir(s.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !valid(d.Name()) || path != s.path(d.Name()) {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		hash, from := d.Name(), s
+		if to.Has(hash) {
+			from = to
+		}
+		b, err := from.Get(hash)
+		if err != nil || from == to {
+			return err
+		}
+		if _, _, err = to.Put(bytes.NewReader(b)); err != nil {
+			return err
+		}
+		put++
+		size += int64(len(b))
+		return nil
+	})
+	return put, size, err
 }
 
 // Sweep removes blobs that nothing names and that are older than a grace period, in which the event

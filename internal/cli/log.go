@@ -90,7 +90,7 @@ func (p *program) logCommand() *cobra.Command {
 			return nil
 		})}
 	g.flags(show)
-	return group("log", "Look at the log itself", topics, tail, show)
+	return group("log", "Look at the log itself, or copy it", topics, tail, show, p.logCopyCommand())
 }
 
 type topic struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"strings"
 
 	"github.com/projectionist/projectionist/internal/fault"
@@ -202,17 +203,18 @@ type batchWriter struct {
 	start int // of the open batch, or -1
 	base  int64
 	first int64 // time of the first record
-	last  int64
+	last  int64 // the latest time
+	delta int64 // of the last record's offset: count-1, or more where the log has a hole
 	count int32
 }
 
 // add appends one record, and says how long the buffer is.
 func (w *batchWriter) add(offset, millis int64, tail []byte) int {
-	if w.start >= 0 && len(w.buf)-w.start >= fetchBatchBytes {
+	if w.start >= 0 && (len(w.buf)-w.start >= fetchBatchBytes || offset-w.base > math.MaxInt32) {
 		w.end()
 	}
 	if w.start < 0 {
-		w.start, w.base, w.first, w.count = len(w.buf), offset, millis, 0
+		w.start, w.base, w.first, w.last, w.count = len(w.buf), offset, millis, millis, 0
 		w.buf = append(w.buf, make([]byte, batchHeadBytes)...)
 	}
 	var head [24]byte
@@ -222,7 +224,7 @@ func (w *batchWriter) add(offset, millis int64, tail []byte) int {
 	w.buf = binary.AppendVarint(w.buf, int64(len(h)+len(tail)))
 	w.buf = append(w.buf, h...)
 	w.buf = append(w.buf, tail...)
-	w.last = millis // times never decrease
+	w.last, w.delta = max(w.last, millis), offset-w.base
 	w.count++
 	return len(w.buf)
 }
@@ -240,7 +242,7 @@ func (w *batchWriter) end() {
 	b[16] = batchMagic
 	// Attributes 0: a time of its own for each record. Kafka's LogAppendTime bit would give all of the
 	// batch's records the time of the last.
-	binary.BigEndian.PutUint32(b[23:], uint32(w.count-1))
+	binary.BigEndian.PutUint32(b[23:], uint32(w.delta))
 	binary.BigEndian.PutUint64(b[27:], uint64(w.first))
 	binary.BigEndian.PutUint64(b[35:], uint64(w.last))
 	for i := 43; i < 57; i++ { // no producer, epoch, sequence: -1

@@ -3,11 +3,14 @@ package door
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/projectionist/projectionist/events"
@@ -172,4 +175,77 @@ func fetched(t testing.TB, resp *kmsg.FetchResponse) (n int) {
 		}
 	}
 	return n
+}
+
+// TestFetch_Holes: a log that was copied from another one has offsets without records.
+func TestFetch_Holes(t *testing.T) {
+	const topic = events.DriftAlertsTopic
+	fs := vfs.NewMem()
+	filled, err := local.Open("log", local.Options{FS: fs, Restoring: true, Logf: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []streams.Record
+	for i := range int64(400) {
+		offset := i + i/3*5 // three in a row, then a hole of five
+		if i == 399 {
+			offset = 1 << 40 // more than a batch can span
+		}
+		want = append(want, streams.Record{Position: streams.Position{TP: streams.TP{Topic: topic}, Offset: offset}, Recorded: time.UnixMilli(1000 + i).UTC(),
+			Key: []byte("k"), Value: bytes.Repeat([]byte("x"), int(i))})
+	}
+	if err := filled.Restore(t.Context(), want[0].TP, want); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(filled.Restored(t.Context()), filled.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := local.Open("log", local.Options{FS: fs, Logf: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	d := mustListen(t, Config{Log: l})
+
+	p := mustDial(t, d)
+	for _, limit := range []int32{0, 5000, 1 << 20} {
+		n := 0
+		for from := int64(0); n < len(want); {
+			req := fetchRequest(topic, 0, from)
+			req.Topics[0].Partitions[0].PartitionMaxBytes = limit
+			resp := p.fetch(req)
+			recs := records(t, resp.RecordBatches)
+			if resp.ErrorCode != 0 || resp.HighWatermark != 1<<40+1 || len(recs) == 0 {
+				t.Fatalf("from %d: %+v", from, resp)
+			}
+			for _, r := range recs {
+				if w := &want[n]; r.Offset != w.Offset || !r.Recorded.Equal(w.Recorded) || !bytes.Equal(r.Value, w.Value) {
+					t.Fatalf("record %d is %+v; want %+v", n, r, w)
+				}
+				n++
+			}
+			from = recs[len(recs)-1].Offset + 1
+		}
+	}
+
+	c, err := sarama.NewConsumer([]string{d.Addr().String()}, sarama.NewConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	pc, err := c.ConsumePartition(topic, 0, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	for n := 3; n < len(want); n++ {
+		select {
+		case m := <-pc.Messages():
+			if w := &want[n]; m.Offset != w.Offset || !m.Timestamp.Equal(w.Recorded) || !bytes.Equal(m.Value, w.Value) {
+				t.Fatalf("sarama reads %d at %v; want %d", m.Offset, m.Timestamp, w.Offset)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("sarama reads %d records of %d", n-3, len(want)-3)
+		}
+	}
 }

@@ -38,9 +38,25 @@ func newBlock(p *partition, b *sarama.FetchResponseBlock, from int64) (*block, e
 	return k, nil
 }
 
-// records gives the block's records from its first offset on to fn until it says no. Control records and
-// those of aborted transactions are left out. The record is fn's until the next one; its slices stay.
+// records gives the block's records from its first offset on to fn until it says no. Control records,
+// those of aborted transactions and void ones are left out. The record is fn's until the next one; its
+// slices stay.
 func (k *block) records(fn func(*streams.Record) bool) {
+	k.all(func(r *streams.Record) bool { return isVoid(r) || fn(r) })
+}
+
+// isVoid says whether a record only fills a hole (restore.go).
+func isVoid(r *streams.Record) bool {
+	for i := range r.Headers {
+		if r.Headers[i].Key == streams.VoidHeader {
+			return true
+		}
+	}
+	return false
+}
+
+// all is records with the void ones.
+func (k *block) all(fn func(*streams.Record) bool) {
 	rec := streams.Record{Position: streams.Position{TP: k.p.TP}}
 	aborts := slices.Clone(k.b.AbortedTransactions)
 	slices.SortFunc(aborts, func(a, b *sarama.AbortedTransaction) int { return int(min(max(a.FirstOffset-b.FirstOffset, -1), 1)) })

@@ -25,6 +25,13 @@
 // Within a feed they are as monotonic as the clocks of the brokers that lead it; within the ledger a time
 // that steps back is held at the last one.
 //
+// # Copies of other logs
+//
+// A log can be filled as another one was (restore.go). Its topics are CreateTime until it is whole, so that
+// records keep their times; offsets that the other one passed over are filled with void records, which have
+// the header "projectionist-void" (streams.VoidHeader) and nothing else. No reader of this package ever
+// sees one, nor is it counted in the fold; other programs may leave such records out as well.
+//
 // "Durable" is what Kafka means by it: on min.insync.replicas brokers, not fsynced on one.
 //
 // The package must not know what any event means.

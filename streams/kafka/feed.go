@@ -32,6 +32,9 @@ func (f feed) Publish(ctx context.Context, name string, recs []streams.Record) e
 			return err
 		}
 	}
+	if err := l.writable(); err != nil {
+		return err
+	}
 	if err := ended(ctx); err != nil {
 		return err
 	}

@@ -111,3 +111,28 @@ func TestConformance_FoldedAnew(t *testing.T) {
 		},
 	})
 }
+
+func TestRestore(t *testing.T) {
+	testBrokers(t)
+	conformance.RunRestore(t, conformance.Restoring{
+		Open: func(t testing.TB, restoring bool) streams.Log {
+			opts := testOptions(t)
+			opts.Restoring = restoring
+			return mustOpen(t, opts)
+		},
+		Reopen: func(t testing.TB, log streams.Log, restoring bool) (streams.Log, error) {
+			l := log.(*Log)
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			opts := l.opts
+			opts.Restoring = restoring
+			l, err := Open(newContext(t), opts)
+			if err != nil {
+				return nil, err
+			}
+			t.Cleanup(func() { l.Close() })
+			return l, nil
+		},
+	})
+}

@@ -27,6 +27,9 @@ func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, 
 	if _, ok := parseFrame(&rec); !ok {
 		return streams.Receipt{}, fault.Field("events", "commit %s has an event that no reader would take, such as one with a time outside years 0 to 9999", c.ID)
 	}
+	if err := l.writable(); err != nil {
+		return streams.Receipt{}, err
+	}
 	if err := ended(ctx); err != nil {
 		return streams.Receipt{}, err
 	}

@@ -45,8 +45,9 @@ var _ streams.Log = (*Log)(nil)
 // Open connects to the cluster, makes the topics that are missing, checks those that are there, and folds
 // the ledger up to its end. Errors: fault.Invalid for options; fault.Unavailable when the cluster does not
 // answer or the index is open elsewhere; fault.Forbidden for credentials; fault.Corrupt when a topic has
-// settings under which the log would be lost, when the index belongs elsewhere, or when the brokers have
-// lost what stands in it.
+// settings under which the log would be lost, when it was not filled to its end, when the index belongs
+// elsewhere, or when the brokers have lost what stands in it; fault.Conflict for Options.Restoring where
+// there are records.
 func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	opts.setDefaults()
 	if err := opts.Validate(); err != nil {
@@ -66,21 +67,22 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 			l.Close()
 		}
 	}()
-	id, err := l.openTopics(ctx)
-	if err != nil {
-		return nil, err
-	}
 	l.partitions = map[string][]*partition{}
 	for _, t := range streams.Topics {
 		for n := range t.Partitions {
 			p := &partition{TP: streams.TP{Topic: t.Name, Partition: n}, name: opts.topicName(t), queue: make(chan *request, queueMax)}
-			p.trim.raw = -1
+			p.trim.raw, p.filling.next = -1, -1
+			p.filling.w = &writer{l: l, p: p, id: -1}
 			p.tail.waiting = map[*int64]struct{}{}
 			p.ledger = t.Name == events.LedgerTopic
 			l.partitions[t.Name] = append(l.partitions[t.Name], p)
 		}
 	}
 	l.ledger = l.partitions[events.LedgerTopic][0]
+	id, err := l.openTopics(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if l.index, err = openIndex(opts.Dir, opts.Logf); err != nil {
 		return nil, err
 	}
@@ -91,6 +93,9 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 		return nil, err
 	}
 	l.running.Go(l.follow)
+	if opts.Restoring {
+		return l, nil // Restore does its own writing
+	}
 	for _, ps := range l.partitions {
 		for _, p := range ps {
 			l.running.Go((&writer{l: l, p: p, id: -1}).run)

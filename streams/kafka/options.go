@@ -24,6 +24,9 @@ type Options struct {
 	// TopicPrefix stands before every topic's name on the brokers, for several logs on one cluster.
 	// Positions have the names without it.
 	TopicPrefix string
+	// Restoring opens an empty log, or one whose filling was begun, to be filled from another one: see
+	// [streams.Restorer]. Appends are refused meanwhile.
+	Restoring bool
 	// TLS encrypts connections; nil for none.
 	TLS *tls.Config
 	// SASL authenticates; nil for none.

@@ -23,6 +23,13 @@ type partition struct {
 		at      int64 // where the next fetch goes
 	}
 
+	filling struct { // restore.go
+		sync.Mutex
+		w    *writer
+		next int64 // the partition's end, or -1 where it is to be looked up
+		done bool
+	}
+
 	trim struct {
 		sync.Mutex
 		raw, end int64 // Head's last answer: the partition's end, and the offset after its last record

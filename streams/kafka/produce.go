@@ -246,27 +246,17 @@ func (w *writer) send(batch []*request) (offset int64, at time.Time, err error) 
 				return giveUp(err)
 			}
 		}
-		b := &sarama.RecordBatch{
-			Version: 2, PartitionLeaderEpoch: -1,
-			LastOffsetDelta: int32(len(recs) - 1), FirstTimestamp: now, MaxTimestamp: now,
-			ProducerID: w.id, ProducerEpoch: w.epoch, FirstSequence: w.sequence, Records: recs,
-		}
-		req := &sarama.ProduceRequest{RequiredAcks: sarama.WaitForAll, Timeout: produceMillis, Version: 7}
-		req.AddBatch(p.name, p.Partition, b)
-		var resp *sarama.ProduceResponse
-		resp, err = ask(l, p, func(b *sarama.Broker) (*sarama.ProduceResponse, error) { return b.Produce(req) })
+		var ack *sarama.ProduceResponseBlock
+		ack, err = w.produce(recs, now, now)
 		if err != nil {
 			var unsent errUnsent
 			maybe = maybe || !errors.As(err, &unsent)
-		} else {
-			ack := resp.GetBlock(p.name, p.Partition)
-			if ack == nil {
-				maybe = true
-				return giveUp(sarama.ErrIncompleteResponse)
+			if errors.Is(err, sarama.ErrIncompleteResponse) {
+				return giveUp(err)
 			}
+		} else {
 			switch err = ack.Err; ack.Err {
 			case sarama.ErrNoError:
-				w.sequence = next(w.sequence, len(recs))
 				if ack.Timestamp.IsZero() {
 					ack.Timestamp = now // the topic was given CreateTime since it was checked
 				}
@@ -302,6 +292,29 @@ func (w *writer) send(batch []*request) (offset int64, at time.Time, err error) 
 			return giveUp(err)
 		}
 	}
+}
+
+// produce sends one batch once, whose records have times from first on, up to last.
+func (w *writer) produce(recs []*sarama.Record, first, last time.Time) (*sarama.ProduceResponseBlock, error) {
+	b := &sarama.RecordBatch{
+		Version: 2, PartitionLeaderEpoch: -1,
+		LastOffsetDelta: int32(len(recs) - 1), FirstTimestamp: first, MaxTimestamp: last,
+		ProducerID: w.id, ProducerEpoch: w.epoch, FirstSequence: w.sequence, Records: recs,
+	}
+	req := &sarama.ProduceRequest{RequiredAcks: sarama.WaitForAll, Timeout: produceMillis, Version: 7}
+	req.AddBatch(w.p.name, w.p.Partition, b)
+	resp, err := ask(w.l, w.p, func(b *sarama.Broker) (*sarama.ProduceResponse, error) { return b.Produce(req) })
+	if err != nil {
+		return nil, err
+	}
+	ack := resp.GetBlock(w.p.name, w.p.Partition)
+	if ack == nil {
+		return nil, sarama.ErrIncompleteResponse
+	}
+	if ack.Err == sarama.ErrNoError {
+		w.sequence = next(w.sequence, len(recs))
+	}
+	return ack, nil
 }
 
 // next is the sequence number n after one; Kafka's wrap from 2^31-1 to 0.

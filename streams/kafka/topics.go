@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,8 +27,16 @@ type setting struct {
 	why  string
 }
 
-// settings are those of a topic with a replication factor.
-func settings(replicas int) []setting {
+// Who gives a topic's records their times.
+const (
+	timestampType = "message.timestamp.type"
+	brokersTime   = "LogAppendTime"
+	writersTime   = "CreateTime" // while the log is filled from another one
+)
+
+// settings are those of a topic with a replication factor, whose records get their times from one of the
+// above.
+func settings(replicas int, times string) []setting {
 	is := func(want string) func(string) bool { return func(have string) bool { return have == want } }
 	atLeast := func(want int64) func(string) bool {
 		return func(have string) bool {
@@ -43,7 +52,7 @@ func settings(replicas int) []setting {
 		{"retention.ms", "-1", is("-1"), "the log is kept for ever"},
 		{"retention.bytes", "-1", is("-1"), "the log is kept for ever"},
 		{"cleanup.policy", "delete", is("delete"), "compaction would drop all but a key's last event"},
-		{"message.timestamp.type", "LogAppendTime", is("LogAppendTime"), "recorded times are the log's, not its writers'"},
+		{timestampType, times, is(times), "recorded times are the log's, not its writers'"},
 		{"max.message.bytes", strconv.Itoa(messageBytesMin), atLeast(messageBytesMin), "the largest record must fit"},
 		{"min.insync.replicas", strconv.FormatInt(isr, 10), atLeast(isr), "what is acknowledged must outlive a broker"},
 		{"unclean.leader.election.enable", "false", is("false"), "what is acknowledged must outlive a broker"},
@@ -58,17 +67,23 @@ type topicFound struct {
 }
 
 // checkTopic refuses a topic that would lose or disorder the log, and names everything at once.
-func checkTopic(name string, t streams.Topic, have topicFound) error {
+func checkTopic(name string, t streams.Topic, have topicFound, times string) error {
 	var errs []error
 	if have.partitions != int(t.Partitions) {
 		errs = append(errs, fault.New(fault.Corrupt, "topic %s has %d partitions; want %d, since a key's partition follows from their number", name, have.partitions, t.Partitions).
 			WithHint("if it is empty, delete it and start again: it is made as it has to be; else copy the log to a topic with %d", t.Partitions))
 	}
-	for _, s := range settings(have.replicas) {
-		if v := have.settings[s.name]; !s.ok(v) {
-			errs = append(errs, fault.New(fault.Corrupt, "topic %s has %s=%s; want %s: %s", name, s.name, v, s.want, s.why).
-				WithHint("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config %s=%s", name, s.name, s.want))
+	for _, s := range settings(have.replicas, times) {
+		v := have.settings[s.name]
+		if s.ok(v) {
+			continue
 		}
+		why, remedy := s.why, fmt.Sprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config %s=%s", name, s.name, s.want)
+		if s.name == timestampType && v == writersTime {
+			why += "; it is so while another log is copied into it"
+			remedy = "if a copy was begun, run the same `projectionist log copy` again, it goes on where it stopped; if none was, " + remedy
+		}
+		errs = append(errs, fault.New(fault.Corrupt, "topic %s has %s=%s; want %s: %s", name, s.name, v, s.want, why).WithHint("%s", remedy))
 	}
 	return fault.Wrap(fault.Corrupt, errors.Join(errs...), "topic %s cannot hold the log", name)
 }
@@ -91,6 +106,17 @@ func (l *Log) openTopics(ctx context.Context) (id identity, err error) {
 	for i, t := range streams.Topics {
 		names[i] = l.opts.topicName(t)
 	}
+	times := brokersTime
+	if l.opts.Restoring {
+		// The ledger's topic is the first that is made, and says what the others are made as.
+		have, err := l.timesOf(ctx, client, l.ledger.name)
+		if err != nil {
+			return id, err
+		}
+		if have != brokersTime {
+			times = writersTime
+		}
+	}
 	var meta *sarama.MetadataResponse
 	made := map[string]bool{}
 	err = l.persist(ctx, "the log's topics cannot be made", func() error {
@@ -102,7 +128,7 @@ func (l *Log) openTopics(ctx context.Context) (id identity, err error) {
 		for i, name := range names {
 			switch m := topicOf(meta, name); {
 			case m != nil && m.Err == sarama.ErrUnknownTopicOrPartition && !made[name]:
-				if err := l.makeTopic(admin, name, streams.Topics[i], len(meta.Brokers)); err != nil {
+				if err := l.makeTopic(admin, name, streams.Topics[i], len(meta.Brokers), times); err != nil {
 					return err
 				}
 				made[name] = true
@@ -125,9 +151,15 @@ func (l *Log) openTopics(ctx context.Context) (id identity, err error) {
 	if err != nil {
 		return id, err
 	}
+	if l.opts.Restoring {
+		if err := l.openRestoring(ctx, client, admin, found); err != nil {
+			return id, err
+		}
+		times = writersTime
+	}
 	var errs []error
 	for i, t := range streams.Topics {
-		errs = append(errs, checkTopic(names[i], t, found[names[i]]))
+		errs = append(errs, checkTopic(names[i], t, found[names[i]], times))
 		if t.Name == events.LedgerTopic {
 			id.topicID = uuid(topicOf(meta, names[i]).Uuid)
 		}
@@ -166,14 +198,19 @@ func metadata(client sarama.Client, names []string) (*sarama.MetadataResponse, e
 	return b.GetMetadata(sarama.NewMetadataRequest(sarama.V3_6_0_0, names))
 }
 
-func (l *Log) makeTopic(admin sarama.ClusterAdmin, name string, t streams.Topic, brokers int) error {
+func (l *Log) makeTopic(admin sarama.ClusterAdmin, name string, t streams.Topic, brokers int, times string) error {
 	replicas := l.opts.ReplicationFactor
 	if replicas == 0 {
 		replicas = min(3, max(brokers, 1))
 	}
 	entries := map[string]*string{}
-	for _, s := range settings(replicas) {
+	for _, s := range settings(replicas, times) {
 		entries[s.name] = &s.want
+	}
+	if times == writersTime {
+		for _, name := range timeBounds {
+			entries[name] = &anyTime
+		}
 	}
 	err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: t.Partitions, ReplicationFactor: int16(replicas), ConfigEntries: entries}, false)
 	if errors.Is(err, sarama.ErrTopicAlreadyExists) {

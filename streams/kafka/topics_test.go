@@ -12,7 +12,7 @@ import (
 
 func goodTopic(partitions, replicas int) topicFound {
 	have := topicFound{partitions: partitions, replicas: replicas, settings: map[string]string{}}
-	for _, s := range settings(replicas) {
+	for _, s := range settings(replicas, brokersTime) {
 		have.settings[s.name] = s.want
 	}
 	return have
@@ -21,13 +21,13 @@ func goodTopic(partitions, replicas int) topicFound {
 func TestCheckTopic(t *testing.T) {
 	topic := streams.Topic{Name: "user-events", Partitions: 3}
 	for _, replicas := range []int{1, 2, 3, 5} {
-		if err := checkTopic("user-events", topic, goodTopic(3, replicas)); err != nil {
+		if err := checkTopic("user-events", topic, goodTopic(3, replicas), brokersTime); err != nil {
 			t.Errorf("as this program makes it, with %d replicas: %v", replicas, err)
 		}
 	}
 	refuse := func(have topicFound, parts ...string) {
 		t.Helper()
-		err := checkTopic("p.user-events", topic, have)
+		err := checkTopic("p.user-events", topic, have, brokersTime)
 		if !fault.Is(err, fault.Corrupt) {
 			t.Errorf("%v: %v; want code %s", parts, err, fault.Corrupt)
 			return
@@ -54,7 +54,7 @@ func TestCheckTopic(t *testing.T) {
 	refuse(have, "6 partitions", "retention.ms=1", "cleanup.policy=compact,delete")
 	have = goodTopic(3, 3)
 	have.settings["max.message.bytes"], have.settings["min.insync.replicas"] = "5000000", "3"
-	if err := checkTopic("user-events", topic, have); err != nil {
+	if err := checkTopic("user-events", topic, have, brokersTime); err != nil {
 		t.Errorf("stricter than needed: %v", err)
 	}
 }

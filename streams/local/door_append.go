@@ -63,6 +63,9 @@ func (l *Log) SubmitTails(b TailBatch) (*PendingAppend, error) {
 	if len(b.Tails) == 0 {
 		return nil, fault.New(fault.Invalid, "a batch without records")
 	}
+	if err := l.writable(); err != nil {
+		return nil, err
+	}
 	if err := l.begin(); err != nil {
 		return nil, err
 	}

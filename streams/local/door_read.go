@@ -61,12 +61,11 @@ func (l *Log) ReadTails(ctx context.Context, tp streams.TP, from int64, fn func(
 		return p.corrupt(from, err)
 	}
 	defer iter.Close()
-	offset := from
-	defer func() { l.stats.recordsRead.Add(uint64(offset - from)) }()
+	offset, read := from, uint64(0)
+	defer func() { l.stats.recordsRead.Add(read) }()
 	for ok := iter.First(); ok; ok = iter.Next() {
-		_, _, have, good := parseRecordKey(iter.Key())
-		if !good || have != offset {
-			return p.corrupt(offset, nil)
+		if offset, err = l.over(p, offset, iter.Key()); err != nil {
+			return err
 		}
 		v, err := iter.ValueAndErr()
 		if err != nil {
@@ -79,7 +78,8 @@ func (l *Log) ReadTails(ctx context.Context, tp streams.TP, from int64, fn func(
 		if !fn(offset, millis, tail) {
 			return nil
 		}
-		if offset++; offset%checkEvery == 0 && l.isClosing() {
+		offset++
+		if read++; read%checkEvery == 0 && l.isClosing() {
 			return errClosed()
 		}
 	}

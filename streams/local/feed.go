@@ -30,6 +30,9 @@ func (f feed) Publish(ctx context.Context, name string, recs []streams.Record) e
 	if err := ended(ctx); err != nil {
 		return err
 	}
+	if err := l.writable(); err != nil {
+		return err
+	}
 	if err := l.begin(); err != nil {
 		return err
 	}

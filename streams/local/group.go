@@ -300,17 +300,22 @@ func (l *Log) fillCommit(g *group, r *request) error {
 	if err := l.fillRecord(g, p, head+1, r.rec); err != nil {
 		return err
 	}
-	err = errors.Join(
-		g.batch.Set(streamKey(c.Stream, entry.last), binary.BigEndian.AppendUint64(nil, uint64(entry.offset)), nil),
-		g.batch.Set(commitKey(c.ID), appendCommitEntry(nil, entry), nil),
+	l.accept(g, c.ID, entry)
+	r.receipt = entry.receipt(p.TP)
+	return nil
+}
+
+// accept adds an accepted commit to the indexes.
+func (l *Log) accept(g *group, id string, e commitEntry) {
+	err := errors.Join(
+		g.batch.Set(streamKey(e.stream, e.last), binary.BigEndian.AppendUint64(nil, uint64(e.offset)), nil),
+		g.batch.Set(commitKey(id), appendCommitEntry(nil, e), nil),
 	)
 	if err != nil {
 		panic(err) // the batch is half filled; an in-memory batch gives no error
 	}
-	l.heads[c.Stream] = entry.last
-	l.ids[c.ID] = entry
-	r.receipt = entry.receipt(p.TP)
-	return nil
+	l.heads[e.stream] = e.last
+	l.ids[id] = e
 }
 
 func (e commitEntry) receipt(tp streams.TP) streams.Receipt {
@@ -342,22 +347,27 @@ func (l *Log) fillFacts(g *group, r *request) error {
 
 // fillRecord gives the record its offset and time and adds it to the batch.
 func (l *Log) fillRecord(g *group, p *partition, revision streams.Revision, rec *streams.Record) error {
+	rec.Position = streams.Position{TP: p.TP, Offset: p.next}
+	rec.Recorded = time.UnixMilli(l.lastMillis).UTC()
+	g.put(p, revision, l.lastMillis, rec)
+	return nil
+}
+
+// put adds a record at the partition's next offset to the batch.
+func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *streams.Record) {
 	size := recordValueSize(revision, streams.TailSize(rec))
 	op := g.batch.SetDeferred(recordKeyBytes, size)
 	recordKey(op.Key, p.topic, uint32(p.Partition), p.next)
-	v := streams.AppendTail(appendRecordHead(op.Value[:0], l.lastMillis, revision), rec)
+	v := streams.AppendTail(appendRecordHead(op.Value[:0], millis, revision), rec)
 	if len(v) != size || &v[0] != &op.Value[0] {
 		panic(fmt.Sprintf("record of %d bytes was measured as %d", len(v), size))
 	}
 	if err := op.Finish(); err != nil {
 		panic(err)
 	}
-	rec.Position = streams.Position{TP: p.TP, Offset: p.next}
-	rec.Recorded = time.UnixMilli(l.lastMillis).UTC()
 	p.next++
 	g.records++
 	g.extend(p)
-	return nil
 }
 
 // committed looks a commit id up, in the group being filled and in what was applied before.
@@ -365,6 +375,11 @@ func (l *Log) committed(id string) (commitEntry, bool, error) {
 	if e, ok := l.ids[id]; ok {
 		return e, true, nil
 	}
+	return l.applied(id)
+}
+
+// applied looks a commit id up in what was applied before.
+func (l *Log) applied(id string) (commitEntry, bool, error) {
 	v, closer, err := l.db.Get(commitKey(id))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return commitEntry{}, false, nil

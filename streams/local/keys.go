@@ -14,15 +14,21 @@ import (
 //	| x | stream | 0 | revision 8               | offset 8 of the commit whose LAST event has that revision  |
 //	| c | commit id                             | offset 8 | last revision 8 | recorded millis 8 | stream       |
 //	| m | topic                                 | topic id 4 | partitions 4                                   |
+//	| h | topic id 4 | partition 4 | offset 8   | offset 8 of the first record after the hole                |
+//	| f                                         | nothing; it is there while the log is being filled         |
 //
 // door_keys.go has those of producers and consumer groups. The tail is streams.AppendTail's. A fact's
 // first revision is 0 and means nothing. A stream's name has no zero byte. Offsets of a partition start
-// at 0 and have no holes; a reader still does not count on it beyond naming what is missing.
+// at 0 and have no holes, but for those of a log that was filled from another one (restore.go): they are
+// written down, so that a record that is missing is still told from one that never was. No hole ends a
+// partition. h and f are of format 2.
 const (
 	prefixRecord = 'r'
 	prefixStream = 'x'
 	prefixCommit = 'c'
 	prefixTopic  = 'm'
+	prefixHole   = 'h'
+	prefixFill   = 'f'
 
 	recordKeyBytes = 17
 )
@@ -33,6 +39,14 @@ func recordKey(b []byte, topic, partition uint32, offset int64) {
 	binary.BigEndian.PutUint32(b[1:], topic)
 	binary.BigEndian.PutUint32(b[5:], partition)
 	binary.BigEndian.PutUint64(b[9:], uint64(offset))
+}
+
+// holeKey is the key of the hole that begins at an offset.
+func holeKey(topic, partition uint32, offset int64) []byte {
+	b := make([]byte, recordKeyBytes)
+	recordKey(b, topic, partition, offset)
+	b[0] = prefixHole
+	return b
 }
 
 func parseRecordKey(b []byte) (topic, partition uint32, offset int64, ok bool) {

@@ -24,6 +24,9 @@ func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, 
 	if err := ended(ctx); err != nil {
 		return streams.Receipt{}, err
 	}
+	if err := l.writable(); err != nil {
+		return streams.Receipt{}, err
+	}
 	if err := l.begin(); err != nil {
 		return streams.Receipt{}, err
 	}

@@ -20,6 +20,7 @@ import (
 type Log struct {
 	opts   Options
 	dir    string
+	format int // version of the folder's
 	lock   io.Closer
 	db     *pebble.DB
 	topics map[string]*topic // fixed after Open
@@ -29,6 +30,9 @@ type Log struct {
 
 	stats counters
 	guard guard
+
+	restoring sync.Mutex // restore.go: one at a time
+	restored  atomic.Bool
 
 	ops       gate.Gate
 	closing   chan struct{} // closed when Close begins
@@ -43,8 +47,8 @@ type Log struct {
 var _ streams.Log = (*Log)(nil)
 
 // Open opens the log in a folder, or makes it. Errors: fault.Unavailable when another process has it
-// open or the disk refuses, fault.Corrupt when the folder is another program's, a newer version's, or
-// damaged.
+// open or the disk refuses, fault.Corrupt when the folder is another program's, a newer version's,
+// damaged, or was not filled to its end, fault.Conflict for Options.Restoring where there are records.
 func Open(dir string, opts Options) (_ *Log, err error) {
 	opts.setDefaults()
 	fsys := opts.FS
@@ -72,12 +76,12 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 			l.lock.Close()
 		}
 	}()
-	fresh, err := checkFormat(fsys, dir)
-	if err != nil {
+	if l.format, err = checkFormat(fsys, dir); err != nil {
 		return nil, err
 	}
-	if fresh {
-		if err := writeFormat(fsys, dir); err != nil {
+	if l.format == 0 {
+		l.format = formatPlain
+		if err := writeFormat(fsys, dir, l.format); err != nil {
 			return nil, err
 		}
 		// The folder itself must survive a power cut too.
@@ -106,8 +110,12 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 			if err != nil {
 				return nil, err
 			}
+			p.millis = millis
 			l.lastMillis = max(l.lastMillis, millis)
 		}
+	}
+	if err := l.openRestoring(); err != nil {
+		return nil, err
 	}
 	l.heads = map[string]streams.Revision{}
 	l.ids = map[string]commitEntry{}
@@ -202,7 +210,7 @@ func (l *Log) Checkpoint(dir string) error {
 	if err := l.db.Checkpoint(fsys.PathJoin(dir, pebbleDir), pebble.WithFlushedWAL()); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the backup in %s failed", dir)
 	}
-	return writeFormat(fsys, dir) // last: a folder without it is refused
+	return writeFormat(fsys, dir, l.format) // last: a folder without it is refused
 }
 
 // partition finds a partition.

@@ -20,6 +20,9 @@ type Options struct {
 	Topics []streams.Topic
 	// Now gives the recorded times; default time.Now. A clock that steps back is held at the last time.
 	Now func() time.Time
+	// Restoring opens an empty log, or one whose filling was begun, to be filled from another one: see
+	// [streams.Restorer]. Appends are refused meanwhile.
+	Restoring bool
 	// FS holds the folder; default the disk.
 	FS vfs.FS
 	// Fatal is called once, when a write to disk has failed: what was not acknowledged is in doubt, and

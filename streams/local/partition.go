@@ -18,7 +18,9 @@ type partition struct {
 	streams.TP
 	topic uint32 // id
 
-	next int64        // offset of the next record
+	next   int64 // offset of the next record
+	millis int64 // recorded time of the last record at Open, and of the last one restored
+
 	head atomic.Int64 // the high watermark: offsets below it are durable, and only they are read
 
 	mu   sync.Mutex

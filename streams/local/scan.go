@@ -49,6 +49,9 @@ func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool,
 	defer s.count()
 	offset := from
 	for ok := s.iter.First(); ok; ok = s.iter.Next() {
+		if offset, err = l.over(p, offset, s.iter.Key()); err != nil {
+			return err
+		}
 		if err := s.load(offset); err != nil {
 			return err
 		}
@@ -148,12 +151,13 @@ func (l *Log) headAt(ctx context.Context, p *partition, until time.Time) (int64,
 		if err != nil {
 			return 0, p.corrupt(mid, err)
 		}
+		_, _, offset, good := parseRecordKey(iter.Key()) // behind mid, where mid is in a hole
 		recorded, _, _, ok := parseRecordHead(v)
-		if !ok {
+		if !ok || !good {
 			return 0, p.corrupt(mid, nil)
 		}
 		if recorded <= millis {
-			low = mid + 1
+			low = offset + 1
 		} else {
 			high = mid
 		}
