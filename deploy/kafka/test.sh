@@ -30,7 +30,7 @@ for n in ${BROKERS:-1 3}; do
 	echo "=== Kafka with $n broker(s) at $PROJECTIONIST_TEST_KAFKA"
 	(cd "$here/../.." && go test -count=1 -timeout 30m "$@" ./streams/kafka) || status=1
 	# The whole program in several nodes; with three brokers, under kill -9 of nodes and brokers in turn.
-	(cd "$here/../.." && go test -count=1 -timeout 30m -run '^TestKafka' -v "$@" ./internal/app) || status=1
+	(cd "$here/../.." && go test -count=1 -timeout 30m -run Kafka -v "$@" ./internal/app ./internal/transfer ./internal/cli) || status=1
 	"$here/cluster.sh" down --purge --dir "$work"
 done
 exit $status

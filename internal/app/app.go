@@ -171,7 +171,10 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		Dir: o.Dir, ScratchDir: scratch, Version: Version, Now: o.Now, Logger: o.Logger, Token: o.Token,
 	}
 	if a.embedded != nil {
-		c.Backup, c.LogStats, c.Writable = a.Backup, a.embedded.Stats, a.embedded.Writable
+		c.Backup, c.LogStats = a.Backup, a.embedded.Stats
+	}
+	if l, ok := a.Log.(interface{ Writable() error }); ok {
+		c.Writable = l.Writable
 	}
 	if l, ok := a.Log.(nodeLog); ok {
 		c.Snapshot = a.snapshotOf(l)

@@ -3,11 +3,13 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -468,6 +470,60 @@ func TestRefusedTopics(t *testing.T) {
 		t.Fatalf("another number of partitions: %v", err)
 	}
 	refused(t, opts, opts.TopicPrefix+events.DriftAlertsTopic, "2 partitions; want 1")
+}
+
+// TestChangedTopics changes the topics under a log that is in use: it takes nothing more, says why, and goes
+// on when the topics are mended.
+func TestChangedTopics(t *testing.T) {
+	opts := testOptions(t)
+	opts.watchEvery = 50 * time.Millisecond
+	l := mustOpen(t, opts)
+	write := func() error {
+		return l.Feed().Publish(newContext(t), events.UserEventsTopic, []streams.Record{{Key: []byte("k"), Value: []byte("{}")}})
+	}
+	until := func(what string, holds func(error) bool) error {
+		t.Helper()
+		for range 200 {
+			if err := l.Writable(); holds(err) {
+				return err
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		t.Fatalf("%s: not within ten seconds", what)
+		return nil
+	}
+	if err := write(); err != nil {
+		t.Fatal(err)
+	}
+	alterTopic(t, opts, events.UserEventsTopic, "retention.ms", "604800000")
+	err := until("a retention is noticed", func(err error) bool { return err != nil })
+	if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "retention.ms=604800000") {
+		t.Errorf("error: %v", err)
+	}
+	var f *fault.Error
+	if !errors.As(err, &f) || !strings.Contains(f.Hint, "--add-config retention.ms=-1") {
+		t.Errorf("no remedy: %+v", f)
+	}
+	if err := write(); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a fact was taken: %v", err)
+	}
+	if _, err := l.Ledger().Append(newContext(t), testCommit("a", "model/als", streams.NoStream, 1)); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a commit was taken: %v", err)
+	}
+	alterTopic(t, opts, events.UserEventsTopic, "retention.ms", "-1")
+	until("it is mended", func(err error) bool { return err == nil })
+	if err := write(); err != nil {
+		t.Error(err)
+	}
+	admin := newAdmin(t, opts.Brokers)
+	defer admin.Close()
+	if err := admin.CreatePartitions(opts.TopicPrefix+events.UserEventsTopic, 4, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	err = until("a partition more is noticed", func(err error) bool { return err != nil })
+	if !strings.Contains(err.Error(), "4 partitions; want 3") {
+		t.Errorf("error: %v", err)
+	}
 }
 
 // TestLostData: an index refuses a log that no longer has what was folded; without it the log opens.

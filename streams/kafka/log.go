@@ -36,8 +36,9 @@ type Log struct {
 	closeOnce sync.Once
 	closeErr  error
 
-	broken atomic.Pointer[error] // why the fold has ended for good
-	dead   chan struct{}         // closed with it
+	unfit  atomic.Pointer[fault.Error] // what is wrong with the topics, for as long as it is
+	broken atomic.Pointer[error]       // why the fold has ended for good
+	dead   chan struct{}               // closed with it
 }
 
 var _ streams.Log = (*Log)(nil)
@@ -96,6 +97,7 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	if opts.Restoring {
 		return l, nil // Restore does its own writing
 	}
+	l.running.Go(l.watch)
 	for _, ps := range l.partitions {
 		for _, p := range ps {
 			l.running.Go((&writer{l: l, p: p, id: -1}).run)

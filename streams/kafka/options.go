@@ -47,6 +47,8 @@ type Options struct {
 	CloseTimeout time.Duration
 	// Logf reports what happens in the background; default log.Printf.
 	Logf func(format string, args ...any)
+
+	watchEvery time.Duration
 }
 
 // SASL are credentials.
@@ -91,6 +93,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.CloseTimeout == 0 {
 		o.CloseTimeout = closeTimeoutDefault
+	}
+	if o.watchEvery == 0 {
+		o.watchEvery = watchEvery
 	}
 	if o.Logf == nil {
 		o.Logf = log.Printf

@@ -147,6 +147,9 @@ func (l *Log) writable() error {
 	if l.opts.Restoring {
 		return fault.New(fault.Conflict, "%s is open to be filled from another one: it takes nothing else", l)
 	}
+	if err := l.unfit.Load(); err != nil {
+		return err
+	}
 	return nil
 }
 
