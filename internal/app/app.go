@@ -22,7 +22,6 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
-	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/blob"
@@ -441,16 +440,7 @@ func (a *App) openDoor() (*door.Door, error) {
 
 // validFact says whether a record of a feed is one that every view can read.
 func (a *App) validFact(topic string, rec *streams.Record) error {
-	r := *rec
-	r.Topic, r.Recorded = topic, a.opts.Now()
-	ev, err := streams.ReadFact(&r)
-	if err != nil {
-		return err
-	}
-	if x, ok := ev.Data.(*events.Interaction); ok {
-		return x.Validate()
-	}
-	return nil
+	return door.ValidFact(topic, rec, a.opts.Now())
 }
 
 // rejected tells the operator what a Kafka client was refused: it only gets a code.

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	_ "embed"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -29,17 +26,8 @@ var peerProgram string
 // peerPackages are what the peer runs on; the first one is the peer itself.
 var peerPackages = []string{"implicit==0.7.3", "scipy", "numpy"}
 
-// peer is a running Python process with implicit.
-type peer struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	stderr bytes.Buffer
-	name   string
-}
-
-// startPeer starts implicit in an environment of its own, which is made where it is missing.
-func (b *bench) startPeer() (*peer, error) {
+// implicit starts implicit in an environment of its own, which is made where it is missing.
+func (b *bench) implicit() (*peer, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
@@ -60,63 +48,16 @@ func (b *bench) startPeer() (*peer, error) {
 			}
 		}
 	}
-	p := &peer{cmd: exec.CommandContext(b.ctx, python, "-c", peerProgram)}
+	cmd := exec.CommandContext(b.ctx, python, "-c", peerProgram)
 	// Without this its BLAS starts threads of its own beside implicit's, and both are slower.
-	p.cmd.Env = append(os.Environ(), "OPENBLAS_NUM_THREADS=1")
-	p.cmd.Stderr = &p.stderr
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p.out = bufio.NewReader(out)
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	var v struct {
-		Version string `json:"version"`
-	}
-	if err := p.call(map[string]any{"do": "version"}, &v); err != nil {
-		return nil, errors.Join(err, p.close())
-	}
-	p.name = "implicit " + v.Version
-	return p, nil
-}
-
-// call asks the peer for something.
-func (p *peer) call(request map[string]any, answer any) error {
-	line, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
-	if _, err := p.in.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("the peer has ended: %w: %s", err, p.stderr.String())
-	}
-	if line, err = p.out.ReadBytes('\n'); err != nil {
-		return fmt.Errorf("the peer has ended: %w: %s", errors.Join(err, p.cmd.Wait()), p.stderr.String())
-	}
-	var failed struct {
-		Error string `json:"error"`
-	}
-	if err := json.Unmarshal(line, &failed); err != nil {
-		return err
-	}
-	if failed.Error != "" {
-		return fmt.Errorf("the peer: %s", failed.Error)
-	}
-	return json.Unmarshal(line, answer)
-}
-
-func (p *peer) close() error {
-	return errors.Join(p.in.Close(), p.cmd.Wait())
+	cmd.Env = append(os.Environ(), "OPENBLAS_NUM_THREADS=1")
+	return startPeer(cmd, "implicit")
 }
 
 // factorise compares iALS with implicit's: the time of a sweep over one matrix on as many cores, and the
 // quality on one split.
 func (b *bench) factorise() error {
-	p, err := b.startPeer()
+	p, err := b.implicit()
 	if err != nil {
 		if b.ctx.Err() != nil {
 			return err

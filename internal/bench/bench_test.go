@@ -2,14 +2,22 @@ package main
 
 import (
 	"bytes"
+	"encoding/gob"
+	"fmt"
 	"math"
+	"net"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
 )
 
 func TestFigureCells(t *testing.T) {
@@ -117,5 +125,119 @@ func TestQuick(t *testing.T) {
 	}
 	if status := run([]string{"-only", "nothing like this", "-dir", t.TempDir()}, &out, &progress); status != 2 {
 		t.Errorf("status %d for groups that do not exist", status)
+	}
+}
+
+// TestSkipped: what cannot be had is reported, and is no failure.
+func TestSkipped(t *testing.T) {
+	kept := groups
+	defer func() { groups = kept }()
+	groups = append(groups[:0:0], groups[0])
+	groups[0].name, groups[0].what = "absent", "a peer that is not there"
+	groups[0].measure = func(*bench) error { return fmt.Errorf("starting it: %w", skipped{"no such peer"}) }
+	var out, progress bytes.Buffer
+	if status := run([]string{"-quick", "-dir", t.TempDir(), "-only", "absent"}, &out, &progress); status != 0 {
+		t.Errorf("status %d\n%s", status, progress.String())
+	}
+	if !strings.Contains(out.String(), "SKIPPED: no such peer") || !strings.Contains(progress.String(), "SKIPPED, NOT COMPARED: no such peer") {
+		t.Errorf("it is not told:\n%s\n%s", out.String(), progress.String())
+	}
+}
+
+func TestFreePorts(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := l.Addr().(*net.TCPAddr).Port
+	for _, from := range []int{taken, taken - 1} {
+		got, err := freePorts(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got == taken || got+1 == taken {
+			t.Errorf("from %d on, port %d is free with the next; %d is taken", from, got, taken)
+		}
+	}
+}
+
+// TestPeerRecords: what is written for the peers is what they read, whose program is a module of its own.
+func TestPeerRecords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "records")
+	recs := []streams.Record{
+		{Key: []byte("user"), Value: []byte("v"), Headers: []streams.Header{{Key: "h", Value: []byte("1")}}},
+		{Value: []byte("w")},
+	}
+	if err := writeRecords(path, recs, 3); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var got []peerRecord
+	if err := gob.NewDecoder(f).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	want := []peerRecord{
+		{Partition: streams.PartitionOf([]byte("user"), 3), Key: []byte("user"), Value: []byte("v"), Headers: []peerHeader{{[]byte("h"), []byte("1")}}},
+		{Partition: streams.PartitionOf(nil, 3), Value: []byte("w")},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestPlainFacts(t *testing.T) {
+	facts := plainFacts(20_000)
+	seen := map[string]bool{}
+	for i := range facts {
+		if err := validFact(events.UserEventsTopic, &facts[i]); err != nil {
+			t.Fatalf("%s: %v", facts[i].Value, err)
+		}
+		if len(facts[i].Value) != plainBytes {
+			t.Fatalf("%d bytes; want %d: %s", len(facts[i].Value), plainBytes, facts[i].Value)
+		}
+		seen[string(facts[i].Value)] = true
+	}
+	if len(seen) != len(facts) {
+		t.Errorf("%d of %d differ", len(seen), len(facts))
+	}
+}
+
+// TestUserCounts: the view that is measured beside goka counts, whatever the chunks, and its counts are in
+// the store.
+func TestUserCounts(t *testing.T) {
+	b := &bench{ctx: t.Context(), dir: t.TempDir()}
+	l, _, err := b.openLog("counts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const n = 20_000
+	facts, err := worldFacts(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	for i := range facts {
+		want[facts[i].UserID] = true
+	}
+	var w writer
+	if err := w.publish(b.ctx, l, facts, 0); err != nil {
+		t.Fatal(err)
+	}
+	cut, err := projections.HeadCut(b.ctx, l, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, _, err := b.countUsers(l, cut, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if users != int64(len(want)) {
+		t.Errorf("%d users; want %d", users, len(want))
 	}
 }

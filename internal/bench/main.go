@@ -29,6 +29,7 @@ const (
 	childVariable = "PROJECTIONIST_BENCH_CHILD"
 	childServe    = "serve" // the program's command line
 	childLimit    = "limit" // a server that does nothing but sync
+	childDoor     = "door"  // the embedded log with its door, and nothing else
 )
 
 func main() {
@@ -37,6 +38,8 @@ func main() {
 		os.Exit(cli.Main())
 	case childLimit:
 		os.Exit(limitServer())
+	case childDoor:
+		os.Exit(doorServer())
 	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -54,6 +57,7 @@ type bench struct {
 	group   string // under way
 	figures []figure
 
+	cluster cluster  // once started, see kafka
 	million struct { // see millionFolder
 		dir      string
 		resident []float64 // of the process that took the events and trained on them
@@ -76,6 +80,9 @@ var groups = []struct {
 	{"memory", "resident memory of a server", (*bench).memory},
 	{"features", "250 features of one entity over HTTP", (*bench).features},
 	{"start", "start with ten million events", (*bench).startUp},
+	{"kafka", "the log on Apache Kafka beside bare sarama and franz-go", (*bench).onKafka},
+	{"goka", "a fold from Kafka beside goka", (*bench).fold},
+	{"door", "the embedded log's Kafka door beside Apache Kafka", (*bench).door},
 }
 
 func run(args []string, out, errOut io.Writer) int {
@@ -122,6 +129,11 @@ func run(args []string, out, errOut io.Writer) int {
 		return 1
 	}
 	defer os.RemoveAll(b.dir)
+	defer func() {
+		if err := b.cluster.down(); err != nil {
+			fmt.Fprintln(errOut, "bench:", err)
+		}
+	}()
 	m, err := b.describeMachine()
 	if err != nil {
 		fmt.Fprintln(errOut, "bench:", err)
@@ -137,7 +149,11 @@ func run(args []string, out, errOut io.Writer) int {
 		m.disturbed(g.name)
 		b.say("%s", g.what)
 		began := time.Now()
-		if err := g.measure(b); err != nil && ctx.Err() == nil {
+		var skip skipped
+		if err := g.measure(b); errors.As(err, &skip) && ctx.Err() == nil {
+			b.say("SKIPPED, NOT COMPARED: %s", skip.reason)
+			b.add(figure{name: g.what, missing: "SKIPPED: " + skip.reason})
+		} else if err != nil && ctx.Err() == nil {
 			status = 1
 			b.say("FAILED: %v", err)
 			b.add(figure{name: g.what, missing: fmt.Sprintf("FAILED: %v", err)})

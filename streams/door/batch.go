@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math"
 	"strings"
+	"sync"
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
@@ -54,6 +55,7 @@ func refuse(code int16, format string, args ...any) *refusal {
 // into what was decompressed.
 type batch struct {
 	tails    [][]byte
+	plain    []byte // what was decompressed
 	producer int64
 	epoch    int16
 	sequence int32
@@ -110,7 +112,7 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 		}
 	}
 	if attributes&codecMask != codecNone {
-		extra = int64(len(records))
+		extra, out.plain = int64(len(records)), records
 	}
 	if int64(count)*recordBytesMin > int64(len(records)) {
 		return nil, refuse(codeInvalidRecord, "%d records in %d bytes", count, len(records))
@@ -118,7 +120,7 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 	if !charge(extra + int64(count)*tailHeadBytes) {
 		return nil, refuse(codeStorage, "too many requests are under way")
 	}
-	out.tails = make([][]byte, count)
+	out.tails = takeTails(int(count))
 	rec := streams.Record{Position: streams.Position{TP: streams.TP{Topic: topic, Partition: partition}, Offset: -1}}
 	if d.cfg.Validate != nil {
 		rec.Recorded = d.cfg.Now()
@@ -156,6 +158,21 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 		return nil, refuse(codeInvalidRecord, "%d bytes after the batch's last record", len(records))
 	}
 	return out, nil
+}
+
+// tails are slices of tails that were used before.
+var tails sync.Pool
+
+func takeTails(n int) [][]byte {
+	if t, ok := tails.Get().(*[][]byte); ok && cap(*t) >= n {
+		return (*t)[:n]
+	}
+	return make([][]byte, n)
+}
+
+func giveTails(t [][]byte) {
+	clear(t) // they must not keep what they were pieces of
+	tails.Put(&t)
 }
 
 // decompress bounds how many batches are decompressed at once.

@@ -108,12 +108,16 @@ func unsnappyBlock(out, b []byte) ([]byte, error) {
 	if n > batchPlainBytesMax-len(out) {
 		return nil, errTooLarge
 	}
+	var room []byte
+	if out == nil {
+		if room = takeFrame(n); room == nil {
+			room = roomy(n)
+		}
+		return snappy.Decode(room[:n], b)
+	}
 	plain, err := snappy.Decode(nil, b)
 	if err != nil {
 		return nil, err
-	}
-	if out == nil {
-		return plain, nil
 	}
 	return append(out, plain...), nil
 }

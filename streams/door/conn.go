@@ -130,7 +130,7 @@ func (c *conn) next() error {
 	if key == keyProduce {
 		h := held
 		held = 0 // now the production's
-		return c.produce(version, correlation, body, h)
+		return c.produce(version, correlation, frame, body, h)
 	}
 	c.pending.Wait()
 
@@ -190,7 +190,12 @@ func (c *conn) parse(req kmsg.Request, body []byte) error {
 
 // readFrame reads n bytes. Beyond the first step it takes them from the budget as they arrive.
 func (c *conn) readFrame(n int, held *int64) ([]byte, error) {
-	buf := make([]byte, min(n, readStep))
+	buf := takeFrame(n)
+	if buf != nil {
+		buf = buf[:min(n, readStep)]
+	} else {
+		buf = make([]byte, min(n, readStep))
+	}
 	if _, err := io.ReadFull(c.br, buf); err != nil {
 		return nil, unexpected(err)
 	}
@@ -203,8 +208,11 @@ func (c *conn) readFrame(n int, held *int64) ([]byte, error) {
 			return nil, errors.New("too many requests are under way")
 		}
 		*held += int64(grow)
-		next := make([]byte, len(buf)+grow)
-		copy(next, buf)
+		next := buf[:min(len(buf)+grow, cap(buf))]
+		if len(next) < len(buf)+grow {
+			next = roomy(len(buf) + grow)
+			copy(next, buf)
+		}
 		if _, err := io.ReadFull(c.br, next[len(buf):]); err != nil {
 			return nil, unexpected(err)
 		}

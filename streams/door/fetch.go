@@ -155,6 +155,41 @@ func giveBuffer(b []byte) {
 	}
 }
 
+// frames are buffers of Produce requests that were answered, and of what was decompressed of them. An
+// import sends a megabyte in each; the collector would else run every few of them.
+var frames sync.Pool
+
+// takeFrame is an empty buffer with room for n bytes that was used before, or nil: memory is not to grow
+// with what a client announces.
+func takeFrame(n int) []byte {
+	if n < pooledBytes {
+		return nil
+	}
+	b, ok := frames.Get().(*[]byte)
+	if !ok {
+		return nil
+	}
+	if cap(*b) < n {
+		frames.Put(b)
+		return nil
+	}
+	return (*b)[:0]
+}
+
+func giveFrame(b []byte) {
+	if cap(b) >= pooledBytes {
+		frames.Put(&b)
+	}
+}
+
+// roomy makes a buffer of n bytes that has room for a few more, so that the next such frame fits too.
+func roomy(n int) []byte {
+	if n < pooledBytes {
+		return make([]byte, n)
+	}
+	return make([]byte, n, (n/pooledBytes+1)*pooledBytes)
+}
+
 // waitRise waits until a partition's head rises; false at the deadline or the end of ctx.
 func waitRise(ctx context.Context, parts []fetchPart, deadline time.Time) bool {
 	timer := time.NewTimer(time.Until(deadline))

@@ -22,6 +22,9 @@ type production struct {
 	held        int64 // of the budget
 	crowded     bool  // the budget was not to be had
 	parts       []productionPart
+
+	frame   []byte   // the request; parts' tails are pieces of it, or of what was decompressed
+	batches []*batch // submitted
 }
 
 type productionPart struct {
@@ -33,9 +36,9 @@ type productionPart struct {
 }
 
 // produce submits a Produce request's batches to the log and leaves the rest to answerProductions. Its
-// share of the budget is released when it is answered.
-func (c *conn) produce(version int16, correlation uint32, body []byte, held int64) error {
-	p := &production{version: version, correlation: correlation, held: held}
+// share of the budget is released when it is answered. body is a piece of frame, which is the door's now.
+func (c *conn) produce(version int16, correlation uint32, frame, body []byte, held int64) error {
+	p := &production{version: version, correlation: correlation, held: held, frame: frame}
 	sent := false
 	defer func() {
 		if sent {
@@ -122,7 +125,18 @@ func (c *conn) submit(p *production, part *productionPart) *refusal {
 		return refuse(faultCode(err), "%v", err)
 	}
 	part.pending = pending
+	p.batches = append(p.batches, b)
 	return nil
+}
+
+// reuse gives back the memory of a production that the log has taken or refused.
+func (p *production) reuse() {
+	giveFrame(p.frame)
+	for _, b := range p.batches {
+		giveFrame(b.plain)
+		giveTails(b.tails)
+	}
+	p.frame, p.batches = nil, nil
 }
 
 // answerProductions answers Produce requests in order, each when it is durable.
@@ -135,6 +149,7 @@ func (c *conn) answerProductions(produced <-chan *production) {
 			defer c.pending.Done()
 			defer c.d.produce.release(p.held)
 			resp, refused := c.await(p)
+			p.reuse()
 			if broken || p.acks == 0 {
 				if refused && !broken { // Kafka's only way to say so
 					broken = true

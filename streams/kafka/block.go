@@ -94,16 +94,21 @@ func (k *block) all(fn func(*streams.Record) bool) {
 				millis, rec.Recorded = at, time.UnixMilli(at).UTC()
 			}
 			rec.Offset, rec.Key, rec.Value = offset, r.Key, r.Value
-			rec.Headers = rec.Headers[:0]
-			for _, h := range r.Headers {
-				// The bytes are the response's, which nobody changes.
-				rec.Headers = append(rec.Headers, streams.Header{Key: unsafe.String(unsafe.SliceData(h.Key), len(h.Key)), Value: h.Value})
-			}
+			rec.Headers = appendHeaders(rec.Headers[:0], r)
 			if !fn(&rec) {
 				return
 			}
 		}
 	}
+}
+
+// appendHeaders appends a record's headers. Their bytes are those of what was fetched or is being written,
+// which nobody changes.
+func appendHeaders(to []streams.Header, r *sarama.Record) []streams.Header {
+	for _, h := range r.Headers {
+		to = append(to, streams.Header{Key: unsafe.String(unsafe.SliceData(h.Key), len(h.Key)), Value: h.Value})
+	}
+	return to
 }
 
 // isAbort reads a control record's key: version 2 bytes, type 2 bytes, 0 for an abort.

@@ -665,3 +665,73 @@ func TestUnreachable(t *testing.T) {
 		t.Fatalf("no brokers: %v", err)
 	}
 }
+
+// TestRead_Chunks: reads that are ended early and gone on with, which use what was fetched and not read,
+// give every record once and in order, also what is written meanwhile; and one that begins elsewhere too.
+func TestRead_Chunks(t *testing.T) {
+	opts := testOptions(t)
+	opts.FetchBytes = 32 << 10
+	l := mustOpen(t, opts)
+	ctx := newContext(t)
+	tp := streams.TP{Topic: events.DriftAlertsTopic}
+	written := 0
+	publish := func(n int) {
+		t.Helper()
+		var recs []streams.Record
+		for range n {
+			recs = append(recs, streams.Record{Key: []byte("k"), Value: []byte(strconv.Itoa(written) + strings.Repeat(" ", 100))})
+			written++
+		}
+		if err := l.Feed().Publish(ctx, tp.Topic, recs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(from, most int) (n int) {
+		t.Helper()
+		for r, err := range l.Feed().Read(ctx, tp, int64(from)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == most {
+				break
+			}
+			if want := strconv.Itoa(from + n); r.Offset != int64(from+n) || strings.TrimRight(string(r.Value), " ") != want {
+				t.Fatalf("record %d is %q at %d", from+n, r.Value[:10], r.Offset)
+			}
+			n++
+		}
+		return n
+	}
+	for range 20 {
+		publish(300) // small batches: a fetch brings several
+	}
+	kept := 0
+	at := 0
+	for chunk := 0; at < written; chunk++ {
+		n := read(at, 331)
+		if n == 0 {
+			t.Fatalf("a read from %d of %d gave nothing", at, written)
+		}
+		at += n
+		if len(l.partitions[tp.Topic][0].kept.blocks) > 0 {
+			kept++
+		}
+		switch chunk {
+		case 5:
+			read(17, 5) // elsewhere, and then on
+		case 10:
+			publish(500)
+		}
+	}
+	if kept < 10 {
+		t.Errorf("only %d of the reads left anything for the next", kept)
+	}
+	read(at-50, 10)
+	publish(1) // behind what is kept
+	if n := read(at-40, written); n != 41 {
+		t.Errorf("%d records are read on; want 41", n)
+	}
+	if n := read(0, written+1); n != written {
+		t.Errorf("%d records in all; want %d", n, written)
+	}
+}

@@ -6,7 +6,8 @@
 // broker gives: every node folds the partition in order and judges each record by the same rule
 // (judge.go). A record is an accepted commit if its id was not accepted before and its expected revision
 // is the head of its stream at that point; else it is void for every reader. Racing nodes therefore need
-// no lock, lease, fence or leader, and a record that was written twice counts once.
+// no lock, lease, fence or leader, and a record that was written twice counts once. A record that this node
+// wrote right behind what it has judged is judged from the acknowledgement: a fetch would bring the same.
 //
 // What was judged is kept in a local Pebble index together with the accepted commits, so that loading a
 // stream asks no broker. The index is a cache of the fold: state and cursor go in one batch, it may be

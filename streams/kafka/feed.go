@@ -143,28 +143,45 @@ func (l *Log) read(ctx context.Context, tp streams.TP, from int64, yield func(*s
 		return err
 	}
 	known := p.last.load() // a leader just elected may not know yet that it has it
-	k, err := l.fetchBlock(ctx, p, from, 0, l.opts.FetchBytes)
-	if err != nil {
-		return err
+	var end int64
+	have := p.takeKept(from)
+	if have != nil {
+		err := l.persist(ctx, "the end of a partition cannot be found", func() (err error) {
+			end, err = l.listOffset(p, sarama.OffsetNewest)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	} else {
+		k, err := l.fetchBlock(ctx, p, from, 0, l.opts.FetchBytes)
+		if err != nil {
+			return err
+		}
+		if k == nil {
+			return nil // from is behind the end
+		}
+		have, end = []*block{k}, k.end
 	}
-	if k == nil {
-		return nil // from is behind the end
-	}
-	end := max(k.end, known)
+	end = max(end, known)
 	var stalled time.Time // since when a fetch brought nothing
 	var ahead chan fetched
 	fetching, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel() // else a fetch that nobody wants any more would be tried again
 		if ahead != nil {
-			<-ahead // its goroutine must not outlive the operation
+			f := <-ahead // its goroutine must not outlive the operation
+			if f.k != nil && f.k.next > f.k.from && len(have) > 0 {
+				have = append(have, f.k)
+			}
 		}
+		p.keep(have)
 	}()
 	for {
-		if k.next < end {
-			next, c := k.next, make(chan fetched, 1)
+		if last := have[len(have)-1]; ahead == nil && last.next < end {
+			next, c := last.next, make(chan fetched, 1)
 			wait := time.Duration(0)
-			if next == k.from {
+			if next == last.from {
 				wait = 50 * time.Millisecond // what is known to be there is not seen yet
 			}
 			ahead = c
@@ -173,12 +190,19 @@ func (l *Log) read(ctx context.Context, tp streams.TP, from int64, yield func(*s
 				c <- fetched{k, err}
 			}()
 		}
-		goOn := true
+		k, goOn := have[0], true
 		k.records(func(r *streams.Record) bool {
 			goOn = r.Offset < end && yield(r, nil)
 			return goOn
 		})
-		if !goOn || ahead == nil {
+		if !goOn {
+			return nil
+		}
+		have = have[1:]
+		if len(have) > 0 {
+			continue
+		}
+		if ahead == nil {
 			return nil
 		}
 		if err := l.goOn(ctx); err != nil {
@@ -193,6 +217,7 @@ func (l *Log) read(ctx context.Context, tp streams.TP, from int64, yield func(*s
 			return fault.New(fault.Corrupt, "%s ended at offset %d when the read began, and is shorter now", tp, end).
 				WithHint("the brokers lost data, or records were deleted")
 		}
+		have = append(have, f.k)
 		if k = f.k; k.next > k.from {
 			stalled = time.Time{}
 		} else if stalled.IsZero() {

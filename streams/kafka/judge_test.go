@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -433,5 +434,93 @@ func TestIndex_Adopt(t *testing.T) {
 		if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "delete") {
 			t.Errorf("%s: %v; want a refusal that says what to do", name, err)
 		}
+	}
+}
+
+// TestFoldWritten: what a node folds of its own writes, from the brokers' acknowledgement alone, is what
+// it would fold of a fetch; and it folds only what follows what it has.
+func TestFoldWritten(t *testing.T) {
+	const millis = 1_700_000_000_000
+	commits := []streams.Commit{
+		testCommit("a", "model/als", streams.NoStream, 2),
+		testCommit("b", "model/als", streams.NoStream, 1), // a conflict
+		testCommit("a", "model/als", streams.NoStream, 2), // a duplicate
+		testCommit("c", "run/1", streams.AnyRevision, 1),
+		testCommit("d", "model/als", 1, 3),
+	}
+	fetched := memIndex(t)
+	var want []streams.Record
+	var batch []*request
+	for i, c := range commits {
+		r := mustRecord(t, c, int64(i), millis)
+		want = append(want, r)
+		var k chunk
+		k.add(&r, streams.TailSize(&r))
+		req := k.request(t.Context(), time.Time{})
+		req.offset, req.at = int64(i), r.Recorded
+		batch = append(batch, req)
+	}
+	foldAll(t, fetched, want, len(want))
+	l := &Log{index: memIndex(t), ledger: &partition{TP: streams.TP{Topic: "mlops-events"}, ledger: true}}
+	l.foldWritten(batch[2:])
+	if s := l.index.snapshot(); s.Cursor != 0 || l.judged.load() != 0 {
+		t.Fatalf("records were folded whose past is not known: %+v", s)
+	}
+	l.foldWritten(batch[:2])
+	l.foldWritten(batch[:2])
+	l.foldWritten(batch[2:])
+	if got, want := l.index.snapshot(), fetched.snapshot(); got != want {
+		t.Fatalf("the state is\n%+v, of a fetch\n%+v", got, want)
+	}
+	if l.judged.load() != 5 || l.head.load() != 5 {
+		t.Errorf("judged %d, head %d; want 5 and 5", l.judged.load(), l.head.load())
+	}
+	if got, want := dump(t, l.index), dump(t, fetched); !slices.Equal(got, want) {
+		t.Errorf("the index holds\n%q, of a fetch\n%q", got, want)
+	}
+	// The fetch that was under way brings the same records, and changes nothing.
+	if err := l.judge(sequence(want), 5); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := l.index.snapshot(), fetched.snapshot(); got != want {
+		t.Errorf("after a fetch of the same the state is\n%+v, not\n%+v", got, want)
+	}
+}
+
+// dump is every pair of an index.
+func dump(t *testing.T, ix *index) (pairs []string) {
+	t.Helper()
+	iter, err := ix.db.NewIter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer iter.Close()
+	for ok := iter.First(); ok; ok = iter.Next() {
+		v, err := iter.ValueAndErr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pairs = append(pairs, fmt.Sprintf("%x=%x", iter.Key(), v))
+	}
+	return pairs
+}
+
+// TestFoldWritten_Fetched: on a real cluster, a node's index of its own appends equals the one that another
+// node folds of what it fetches.
+func TestFoldWritten_Fetched(t *testing.T) {
+	opts := testOptions(t)
+	l := mustOpen(t, opts)
+	for i := range 50 {
+		if _, err := l.Ledger().Append(newContext(t), testCommit("c"+strconv.Itoa(i), "run/"+strconv.Itoa(i%7), streams.AnyRevision, 1+i%3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opts.Dir = t.TempDir()
+	other := mustOpen(t, opts)
+	if got, want := l.index.snapshot(), other.index.snapshot(); got != want {
+		t.Errorf("the state is\n%+v, of a fetch\n%+v", got, want)
+	}
+	if got, want := dump(t, l.index), dump(t, other.index); !slices.Equal(got, want) {
+		t.Error("the index holds other pairs than that of a fetch")
 	}
 }

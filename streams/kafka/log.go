@@ -24,6 +24,9 @@ type Log struct {
 	pool   pool
 	index  *index
 
+	folding  sync.Mutex    // held by who folds the ledger's records into the index
+	unjudged chan struct{} // gets a value when this node has written what has to be fetched to be judged
+
 	partitions map[string][]*partition // by topic; fixed after Open
 	ledger     *partition
 	judged     watermark // the index's cursor: every record below has a verdict
@@ -57,7 +60,7 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	if err := ended(ctx); err != nil {
 		return nil, err
 	}
-	l := &Log{opts: opts, dialer: &dialer{}, closing: make(chan struct{}), stop: make(chan struct{}), dead: make(chan struct{})}
+	l := &Log{opts: opts, dialer: &dialer{}, closing: make(chan struct{}), stop: make(chan struct{}), dead: make(chan struct{}), unjudged: make(chan struct{}, 1)}
 	l.pool.config = opts.config(l.dialer, netTimeout)
 	where := strings.Join(opts.Brokers, ",")
 	if l.client, err = sarama.NewClient(opts.Brokers, opts.config(l.dialer, metadataTimeout)); err != nil {

@@ -41,7 +41,8 @@ type Options struct {
 	WriteTimeout time.Duration
 	// ReadTimeout bounds how long a read or head tries before it fails as fault.Unavailable; default 15 s.
 	ReadTimeout time.Duration
-	// FetchBytes is asked for per fetch; a read holds at most three such. Default 2 MiB.
+	// FetchBytes is asked for per fetch; a read holds at most three such, and one that is ended early leaves
+	// them to the next for some seconds. Default 2 MiB.
 	FetchBytes int
 	// CloseTimeout bounds how long Close waits for what is under way; default 10 s.
 	CloseTimeout time.Duration

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"sync"
+	"time"
 
 	"github.com/projectionist/projectionist/streams"
 )
@@ -34,6 +35,48 @@ type partition struct {
 		sync.Mutex
 		raw, end int64 // Head's last answer: the partition's end, and the offset after its last record
 	}
+
+	kept struct {
+		sync.Mutex
+		blocks []*block
+	}
+}
+
+// keptFor is how long a read that was ended early leaves what it had fetched for the next one.
+const keptFor = 2 * time.Second
+
+// keep leaves blocks that follow each other, or nothing, for a read that goes on where one ended: folding
+// reads chunk by chunk, and would else fetch much of the log twice.
+func (p *partition) keep(blocks []*block) {
+	p.kept.Lock()
+	defer p.kept.Unlock()
+	if p.kept.blocks = blocks; len(blocks) == 0 {
+		return
+	}
+	time.AfterFunc(keptFor, func() {
+		p.kept.Lock()
+		defer p.kept.Unlock()
+		if len(p.kept.blocks) > 0 && p.kept.blocks[0] == blocks[0] {
+			p.kept.blocks = nil
+		}
+	})
+}
+
+// takeKept takes the blocks that were left, from the one that holds an offset; nil if none does. They
+// hold all records from there up to where the last one ends.
+func (p *partition) takeKept(from int64) []*block {
+	p.kept.Lock()
+	defer p.kept.Unlock()
+	blocks := p.kept.blocks
+	p.kept.blocks = nil
+	for i, k := range blocks {
+		if k.from <= from && from < k.next {
+			rest := *k
+			rest.from = from
+			return append([]*block{&rest}, blocks[i+1:]...)
+		}
+	}
+	return nil
 }
 
 // queueMax bounds the requests that wait for a writer; more make their callers wait.

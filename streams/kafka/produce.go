@@ -148,6 +148,7 @@ type writer struct {
 	epoch    int16
 	sequence int32
 	rest     *request // taken from the queue, and too large for the last batch
+	told     bool     // the brokers' answer to the last batch says all that a fetch of it would
 }
 
 func (w *writer) run() {
@@ -206,6 +207,13 @@ func (w *writer) write(batch []*request) {
 			last += int64(len(r.recs))
 		}
 		w.p.last.raise(last)
+		// While others wait to be written, the fold takes what it fetches, beside the next batch.
+		if w.p.ledger && !(w.told && w.rest == nil && len(w.p.queue) == 0 && w.l.foldWritten(batch)) {
+			select {
+			case w.l.unjudged <- struct{}{}:
+			default:
+			}
+		}
 	}
 	for _, r := range batch {
 		r.err = err
@@ -257,6 +265,7 @@ func (w *writer) send(batch []*request) (offset int64, at time.Time, err error) 
 		} else {
 			switch err = ack.Err; ack.Err {
 			case sarama.ErrNoError:
+				w.told = !maybe && !ack.Timestamp.IsZero()
 				if ack.Timestamp.IsZero() {
 					ack.Timestamp = now // the topic was given CreateTime since it was checked
 				}
