@@ -107,6 +107,7 @@ var (
 	descInputs      = desc("projection_inputs_total", "Events a view has folded since the start.", "view")
 	descHalted      = desc("projection_halted", "1 where a view has met an event it cannot fold.", "view")
 	descQuarantine  = desc("quarantined_facts_total", "Facts from outside that could not be read.", "topic")
+	descRefusedFact = desc("refused_facts_total", "Records that Kafka's clients were refused, since they could not have been read.", "topic")
 	descDeadLetters = desc("dead_letters_total", "Events that reactors gave up on, resolved or not.")
 	descCommits     = desc("log_commits_total", "Commits the ledger has accepted since the start.")
 	descFacts       = desc("log_facts_total", "Facts published since the start.")
@@ -132,7 +133,7 @@ const collectorTimeout = 5 * time.Second // a scrape must end, whatever the log 
 type stateCollector struct{ s *Server }
 
 func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descLag, descInputs, descHalted, descQuarantine, descDeadLetters, descCommits, descFacts, descConflicts,
+	for _, d := range []*prometheus.Desc{descLag, descInputs, descHalted, descQuarantine, descRefusedFact, descDeadLetters, descCommits, descFacts, descConflicts,
 		descDuplicates, descRefused, descSyncs, descBytes, descRead, descHandled, descFailed, descReactorLag, descReactorDead, descTasks, descConnections, descInFlight} {
 		out <- d
 	}
@@ -196,13 +197,20 @@ func (c *stateCollector) views(out chan<- prometheus.Metric, gauge, count func(*
 		}
 		gauge(descHalted, halted, v.View)
 	}
-	counts, err := projections.Of[*projections.Quarantine](c.s.Views).Counts()
+	quarantine := projections.Of[*projections.Quarantine](c.s.Views)
+	counts, err := quarantine.Counts()
 	if err != nil {
 		out <- prometheus.NewInvalidMetric(descQuarantine, err)
 		return
 	}
+	refused, err := quarantine.Refused()
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(descRefusedFact, err)
+		return
+	}
 	for _, topic := range []string{events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic} {
 		count(descQuarantine, float64(counts[topic]), topic)
+		count(descRefusedFact, float64(refused[topic]), topic)
 	}
 	letters, err := projections.Of[*projections.DeadLetters](c.s.Views).Count()
 	if err != nil {

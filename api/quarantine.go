@@ -32,9 +32,14 @@ func (s *Server) quarantineCounts(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	refused, err := projections.Of[*projections.Quarantine](s.Views).Refused()
+	if err != nil {
+		return err
+	}
 	return writeJSON(w, http.StatusOK, struct {
-		Topics map[string]int64 `json:"topics"`
-	}{counts})
+		Topics  map[string]int64 `json:"topics"`
+		Refused map[string]int64 `json:"refused"` // before they were in the log
+	}{counts, refused})
 }
 
 func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) error {

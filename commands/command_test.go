@@ -36,7 +36,7 @@ func good() []validated {
 		&RenewTaskLease{RunID: "w", Task: "t", Try: 1, Holder: "h", LeaseMillis: LeaseMillisMax}, &SucceedTask{RunID: "w", Task: "t", Try: 1, Holder: "h"},
 		&FailTask{RunID: "w", Task: "t", Try: 1, Holder: "h", Error: "x"}, &EndWorkflowRun{RunID: "w", State: "failed"},
 		&SkipViewEvent{View: "v", Position: "p", Reason: "r"}, &WriteDeadLetter{DeadLetterID: "d", Reactor: "r", Position: "p", Error: "e", Attempts: 1},
-		&ResolveDeadLetter{DeadLetterID: "d", Resolution: "dropped"},
+		&ResolveDeadLetter{DeadLetterID: "d", Resolution: "dropped"}, &RefuseFact{Topic: "user-events", Reason: "r", Count: 1},
 		&RecordInteraction{events.Interaction{UserID: "user_7", MovieID: "1", Kind: "view"}},
 		&PublishRecommendation{events.RecommendationServed{RequestID: "r", UserID: "7", Strategy: "cold", Items: []events.RecommendedItem{{MovieID: "1"}}}},
 		&PublishDrift{events.ModelDrift{ModelName: "als"}}, &PublishHealth{events.SystemHealth{ServiceName: "api", Status: "degraded"}},

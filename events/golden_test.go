@@ -68,6 +68,7 @@ var goldens = []struct {
 	{"view/features", &ViewEventSkipped{"features", "user-events/0@17", "not a fact"}},
 	{"dead-letter/x1", &DeadLettered{"x1", "retrain", "mlops-events/0@5", "ev-1", "timeout", 5}},
 	{"dead-letter/x1", &DeadLetterResolved{"x1", "retried", "disk was full"}},
+	{"refusal/user-events", &FactRefused{"user-events", "user_id is empty", 3, []byte("7"), []byte(`{"movie_id":"11"}`)}},
 	{"user/7", &Interaction{"7", "603", "rating", "2024-01-15T10:30:00.000Z", 4.5, "s-1"}},
 	{"user/7", &RecommendationServed{"req-1", "7", "2024-01-15T10:30:00.000Z", "als", 3, "blend", "user-events/0:40",
 		[]RecommendedItem{{"603", 0.875, map[string]float64{"als": 0.75, "cocounts": 0.25}, []string{"604", "605"}}}}},

@@ -63,6 +63,7 @@ func init() {
 	register[ViewEventSkipped]()
 	register[DeadLettered]()
 	register[DeadLetterResolved]()
+	register[FactRefused]()
 	register[Interaction]()
 	register[RecommendationServed]()
 	register[ModelDrift]()

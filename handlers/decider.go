@@ -44,6 +44,8 @@ func newDecider(stream string) decider {
 		return &view{skipped: map[string]bool{}}
 	case "dead-letter":
 		return &deadLetter{}
+	case "refusal":
+		return refusals{}
 	}
 	return nil
 }

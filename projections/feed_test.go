@@ -51,7 +51,7 @@ func TestQuarantine(t *testing.T) {
 	v := opened(t, NewQuarantine(), append(in, s.in...))
 	equal(t, "counts", must[map[string]int64](t)(v.Counts()), map[string]int64{"user-events": 3, "system-health": 1})
 	f := found[QuarantinedFact](t)(v.Fact(in[0].Position))
-	equal(t, "kept whole", f, QuarantinedFact{"user-events", 0, 4, "user-events/0@4", 100, "rating: is 17", []byte("k"), []byte{0xff, 0}, []QuarantinedHeader{{"h", []byte("v")}}})
+	equal(t, "kept whole", f, QuarantinedFact{"user-events", 0, 4, "user-events/0@4", 0, 100, "rating: is 17", []byte("k"), []byte{0xff, 0}, []QuarantinedHeader{{"h", []byte("v")}}})
 	list := func(topic string) (out []string) {
 		for _, f := range pages(t, 1, func(q PageQuery) (Page[QuarantinedFact], error) { return v.Facts(topic, q) }) {
 			out = append(out, f.Position)
@@ -60,6 +60,18 @@ func TestQuarantine(t *testing.T) {
 	}
 	equal(t, "last first", list(""), []string{"user-events/0@9", "user-events/0@4", "system-health/0@0", "user-events/1@2"})
 	equal(t, "of a topic", list("system-health"), []string{"system-health/0@0"})
+
+	// What was refused before it was in the log stands at the event that says so.
+	s = newScript()
+	s.commit("refusal/user-events", 200, 200, &events.FactRefused{Topic: "user-events", Reason: "no user_id", Count: 3, Value: []byte("{}")})
+	s.commit("refusal/user-events", 300, 300, &events.FactRefused{Topic: "user-events", Reason: "no movie_id", Count: 2, Value: []byte("{}")})
+	v = opened(t, NewQuarantine(), append(in, s.in...))
+	equal(t, "refused", must[map[string]int64](t)(v.Refused()), map[string]int64{"user-events": 5})
+	equal(t, "counts", must[map[string]int64](t)(v.Counts()), map[string]int64{"user-events": 3, "system-health": 1})
+	equal(t, "with the refused", list("user-events"), []string{s.in[1].Position.String(), s.in[0].Position.String(), "user-events/0@9", "user-events/0@4", "user-events/1@2"})
+	f = found[QuarantinedFact](t)(v.Fact(s.in[0].Position))
+	equal(t, "a sample", f, QuarantinedFact{Topic: "user-events", Offset: s.in[0].Position.Offset, Position: s.in[0].Position.String(), Refused: 3,
+		RecordedMillis: s.in[0].RecordedMillis, Reason: "no user_id", Value: []byte("{}")})
 
 	var poison *Poison
 	broken := Input{Position: in[0].Position, Malformed: errors.New("x")}

@@ -235,7 +235,7 @@ func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Da
 func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	n := rng.IntN(4)
 	id := fmt.Sprint("id", n)
-	kind := pick(rng, "movie", "run", "model", "workflow-run", "import", "dataset", "experiment", "deployment", "dead-letter", "features", "view")
+	kind := pick(rng, "movie", "run", "model", "workflow-run", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view")
 	if stream != "" {
 		for i := range stream {
 			if stream[i] == '/' {
@@ -286,6 +286,8 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 		d = &events.ModelDeployed{Slot: id, Model: "id1", Version: version, Blob: blob}
 	case "dead-letter":
 		d = pick[events.Data](rng, &events.DeadLettered{DeadLetterID: id, Reactor: "train", Error: "x"}, &events.DeadLetterResolved{DeadLetterID: id, Resolution: "retried"})
+	case "refusal":
+		id, d = "user-events", &events.FactRefused{Topic: "user-events", Reason: pick(rng, "a", "b"), Count: int64(rng.IntN(9) + 1), Value: []byte("{}")}
 	case "features":
 		id, d = "definitions", &events.FeaturesDefined{Definitions: "views: []", Hash: pick(rng, "ff", "ee")}
 	default:

@@ -7,10 +7,11 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Quarantine is the facts from outside that could not be read, kept whole, so that none is lost.
+// Quarantine is the facts from outside that could not be read, kept whole, so that none is lost; and samples
+// of those that were refused before they were in the log, at the position of the event that says so.
 //
 //	q topic partition offset -> QuarantinedFact        a recorded topic partition offset -> key of it
-//	c topic partition -> quarantineCount
+//	c topic partition -> quarantineCount               r topic -> quarantineCount of the refused
 type Quarantine struct{ r Reader }
 
 // NewQuarantine makes the view "quarantine".
@@ -22,6 +23,7 @@ type QuarantinedFact struct {
 	Partition      int32               `json:"partition"`
 	Offset         int64               `json:"offset"`
 	Position       string              `json:"position"`
+	Refused        int64               `json:"refused,omitempty"` // as many such records, of which this is the first; 0: it is in the log
 	RecordedMillis int64               `json:"recorded_millis"`
 	Reason         string              `json:"reason"`
 	Key            []byte              `json:"key"`   // base64 in JSON, as it may hold anything
@@ -43,8 +45,8 @@ type quarantineCount struct {
 }
 
 func (*Quarantine) Spec() Spec {
-	return Spec{Name: "quarantine", Format: 1, Indexed: true, Malformed: true, Topics: []string{
-		events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic}}
+	return Spec{Name: "quarantine", Format: 2, Indexed: true, Malformed: true, Topics: []string{
+		events.LedgerTopic, events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic}}
 }
 
 func (v *Quarantine) Open(r Reader) error { v.r = r; return nil }
@@ -52,14 +54,51 @@ func (*Quarantine) Flush(Writer) error    { return nil }
 
 func (*Quarantine) Apply(w Writer, in []Input) error {
 	for i := range in {
-		if in[i].Malformed == nil {
-			continue
+		var err error
+		switch x := refusalOf(&in[i]); {
+		case x != nil:
+			err = applyRefusal(w, &in[i], x)
+		case in[i].Malformed != nil:
+			err = applyQuarantine(w, &in[i])
 		}
-		if err := applyQuarantine(w, &in[i]); err != nil {
+		if err != nil {
 			return PoisonAt(&in[i], err)
 		}
 	}
 	return nil
+}
+
+func refusalOf(in *Input) *events.FactRefused {
+	if in.Malformed != nil || in.Event == nil {
+		return nil
+	}
+	x, _ := in.Event.Data.(*events.FactRefused)
+	return x
+}
+
+func applyRefusal(w Writer, in *Input, x *events.FactRefused) error {
+	p := in.Position
+	counter := Table('r').Str(x.Topic)
+	var n quarantineCount
+	known, err := getJSON(w, counter, &n)
+	if err != nil || known && n.Offset >= p.Offset {
+		return err
+	}
+	f := QuarantinedFact{Topic: x.Topic, Partition: p.Partition, Offset: p.Offset, Position: p.String(), Refused: x.Count,
+		RecordedMillis: in.RecordedMillis, Reason: x.Reason, Key: x.Key, Value: x.Value}
+	if err := putQuarantined(w, p, &f); err != nil {
+		return err
+	}
+	return setJSON(w, counter, quarantineCount{n.Facts + x.Count, p.Offset})
+}
+
+// putQuarantined writes a fact and its place among all.
+func putQuarantined(w Writer, p streams.Position, f *QuarantinedFact) error {
+	key := quarantineKey(p)
+	if err := setJSON(w, key, f); err != nil {
+		return err
+	}
+	return w.Set(append(Table('a').Millis(f.RecordedMillis), key[1:]...), key)
 }
 
 func applyQuarantine(w Writer, in *Input) error {
@@ -78,11 +117,7 @@ func applyQuarantine(w Writer, in *Input) error {
 	for _, h := range in.Record.Headers {
 		f.Headers = append(f.Headers, QuarantinedHeader{h.Key, h.Value})
 	}
-	key := quarantineKey(p)
-	if err := setJSON(w, key, &f); err != nil {
-		return err
-	}
-	if err := w.Set(append(Table('a').Millis(f.RecordedMillis), key[1:]...), key); err != nil {
+	if err := putQuarantined(w, p, &f); err != nil {
 		return err
 	}
 	return setJSON(w, counter, quarantineCount{n.Facts + 1, p.Offset})
@@ -92,7 +127,7 @@ func quarantineKey(p streams.Position) Key {
 	return Table('q').Str(p.Topic).U32(uint32(p.Partition)).U64(uint64(p.Offset))
 }
 
-// Fact reads the quarantined fact at a position.
+// Fact reads the quarantined fact at a position; of a refused one, that of the event that says so.
 func (v *Quarantine) Fact(p streams.Position) (f QuarantinedFact, ok bool, err error) {
 	ok, err = getJSON(v.r, quarantineKey(p), &f)
 	return f, ok, err
@@ -101,18 +136,20 @@ func (v *Quarantine) Fact(p streams.Position) (f QuarantinedFact, ok bool, err e
 // Facts pages through the quarantined facts of a topic ("": of all), last recorded first.
 func (v *Quarantine) Facts(topic string, q PageQuery) (Page[QuarantinedFact], error) {
 	return page(v.r, Table('a'), true, q, func(kv KV) (f QuarantinedFact, ok bool, err error) {
-		if topic != "" && Parts(kv.Value).Str() != topic {
-			return f, false, nil
-		}
 		ok, err = getJSON(v.r, Key(kv.Value), &f)
-		return f, ok, err
+		return f, ok && (topic == "" || f.Topic == topic), err
 	})
 }
 
 // Counts are the numbers of quarantined facts by topic; a topic without any is left out.
-func (v *Quarantine) Counts() (map[string]int64, error) {
+func (v *Quarantine) Counts() (map[string]int64, error) { return v.counts(Table('c')) }
+
+// Refused are the numbers of refused records by topic; a topic without any is left out.
+func (v *Quarantine) Refused() (map[string]int64, error) { return v.counts(Table('r')) }
+
+func (v *Quarantine) counts(table Key) (map[string]int64, error) {
 	counts := map[string]int64{}
-	for kv, err := range v.r.Scan(Table('c'), Table('c').End()) {
+	for kv, err := range v.r.Scan(table, table.End()) {
 		var n quarantineCount
 		if err == nil {
 			err = decodeJSON(kv.Value, &n)

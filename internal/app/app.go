@@ -70,6 +70,7 @@ type App struct {
 	work       context.Context // of what goes on in the background, until Close
 	background sync.WaitGroup
 	fetching   fetches
+	refused    *refusals
 	origin     string
 
 	Log        streams.Log
@@ -181,6 +182,8 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.API, err = api.New(c); err != nil {
 		return nil, err
 	}
+	a.refused = &refusals{dispatch: a.Dispatcher.Dispatch, logger: o.Logger}
+	a.background.Go(func() { a.refused.run(a.work) })
 	a.runViews = make(chan error, 1)
 	go func() { a.runViews <- a.Views.Run(a.work) }()
 	return a, nil
@@ -431,7 +434,7 @@ func (a *App) openDoor() (*door.Door, error) {
 		return nil, nil
 	}
 	c := door.Config{Log: a.embedded, Address: a.opts.Kafka, TLS: a.opts.KafkaTLS, Now: a.opts.Now, Logger: a.opts.Logger,
-		Validate: a.validFact, Rejected: a.rejected}
+		Validate: a.validFact, Rejected: a.refused.add}
 	if a.opts.Token != "" {
 		c.Users = map[string]string{KafkaUser: a.opts.Token}
 	}
@@ -441,12 +444,6 @@ func (a *App) openDoor() (*door.Door, error) {
 // validFact says whether a record of a feed is one that every view can read.
 func (a *App) validFact(topic string, rec *streams.Record) error {
 	return door.ValidFact(topic, rec, a.opts.Now())
-}
-
-// rejected tells the operator what a Kafka client was refused: it only gets a code.
-func (a *App) rejected(rec *streams.Record, reason error) {
-	a.opts.Logger.Warn("a record was refused", "topic", rec.Topic, "key", string(rec.Key[:min(len(rec.Key), 100)]),
-		"value", string(rec.Value[:min(len(rec.Value), 300)]), "reason", reason)
 }
 
 // groupPrefix begins the names of the reactors' consumer groups.

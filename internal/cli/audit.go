@@ -66,7 +66,7 @@ func (p *program) quarantineCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.list(raw, "items", "RECORDED recorded_millis, POSITION position, REASON reason", "nothing is in quarantine")
+			return p.list(raw, "items", "RECORDED recorded_millis, POSITION position, TOPIC topic, REFUSED refused, REASON reason", "nothing is in quarantine")
 		})}
 	list.Flags().StringVar(&topic, "topic", "", "only those of one topic")
 	g.flags(list)

@@ -1,0 +1,14 @@
+package events
+
+// FactRefused says that records which a Kafka client produced to a feed were refused, since no view could
+// have read them: the client only got a code. Of those that came in one second for one reason the first
+// is kept. Stream "refusal/TOPIC".
+type FactRefused struct {
+	Topic  string `json:"topic"`
+	Reason string `json:"reason"`
+	Count  int64  `json:"count"`           // of records
+	Key    []byte `json:"key,omitempty"`   // base64 in JSON, as it may hold anything; cut off where it is long
+	Value  []byte `json:"value,omitempty"` // likewise
+}
+
+func (*FactRefused) EventType() string { return "fact.refused" }
