@@ -37,6 +37,32 @@ type topicInfo struct {
 	Topic      string          `json:"topic"`
 	Records    int64           `json:"records"`
 	Partitions []partitionInfo `json:"partitions"`
+	Relay      *relayInfo      `json:"relay,omitempty"` // of a ledger on EventStoreDB
+}
+
+// Relay says how far the copying of a ledger on EventStoreDB to the topic that Kafka's tools see is.
+type Relay struct {
+	Copied int64 // commits that are there
+	Behind int64 // commits that are not
+	Err    error // why it has ended for good; nil while it goes on
+}
+
+type relayInfo struct {
+	Copied int64  `json:"copied"`
+	Behind int64  `json:"behind"`
+	Error  string `json:"error,omitempty"`
+}
+
+func (s *Server) relay() *relayInfo {
+	if s.Relay == nil {
+		return nil
+	}
+	r := s.Relay()
+	info := &relayInfo{Copied: r.Copied, Behind: r.Behind}
+	if r.Err != nil {
+		info.Error = r.Err.Error()
+	}
+	return info
 }
 
 func (s *Server) topics(w http.ResponseWriter, r *http.Request) error {
@@ -50,6 +76,9 @@ func (s *Server) topics(w http.ResponseWriter, r *http.Request) error {
 	out := projections.Page[topicInfo]{}
 	for _, t := range streams.Topics {
 		info := topicInfo{Topic: t.Name}
+		if t.Name == events.LedgerTopic {
+			info.Relay = s.relay()
+		}
 		for p := range t.Partitions {
 			tp := streams.TP{Topic: t.Name, Partition: p}
 			part := partitionInfo{Partition: p, Next: head[tp]}

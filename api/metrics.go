@@ -117,6 +117,9 @@ var (
 	descSyncs       = desc("log_syncs_total", "Groups of appends written and synced.")
 	descBytes       = desc("log_written_bytes_total", "Bytes written to the log.")
 	descRead        = desc("log_records_read_total", "Records read from the log.")
+	descCopied      = desc("ledger_relay_commits", "Commits of a ledger on EventStoreDB that are in the topic mlops-events.")
+	descBehind      = desc("ledger_relay_behind", "Commits of a ledger on EventStoreDB that are not in the topic mlops-events yet.")
+	descRelayHalted = desc("ledger_relay_halted", "1 where the copying to the topic mlops-events has ended for good.")
 	descHandled     = desc("reactor_events_handled_total", "Events a reactor has dealt with.", "reactor")
 	descFailed      = desc("reactor_events_failed_total", "Deliveries to a reactor without success.", "reactor")
 	descReactorLag  = desc("reactor_lag_events", "Offsets of the ledger that a reactor has not passed.", "reactor")
@@ -134,7 +137,7 @@ type stateCollector struct{ s *Server }
 
 func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descLag, descInputs, descHalted, descQuarantine, descRefusedFact, descDeadLetters, descCommits, descFacts, descConflicts,
-		descDuplicates, descRefused, descSyncs, descBytes, descRead, descHandled, descFailed, descReactorLag, descReactorDead, descTasks, descConnections, descInFlight} {
+		descDuplicates, descRefused, descSyncs, descBytes, descRead, descCopied, descBehind, descRelayHalted, descHandled, descFailed, descReactorLag, descReactorDead, descTasks, descConnections, descInFlight} {
 		out <- d
 	}
 }
@@ -166,6 +169,15 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		count(descSyncs, float64(st.Syncs))
 		count(descBytes, float64(st.Bytes))
 		count(descRead, float64(st.RecordsRead))
+	}
+	if c.s.Relay != nil {
+		r, halted := c.s.Relay(), 0.0
+		if r.Err != nil {
+			halted = 1
+		}
+		gauge(descCopied, float64(r.Copied))
+		gauge(descBehind, float64(r.Behind))
+		gauge(descRelayHalted, halted)
 	}
 	if c.s.Reactors != nil {
 		for _, st := range c.s.Reactors.Stats(context.Background()) {

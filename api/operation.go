@@ -345,10 +345,14 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
 	}
 	return s.stream(w, r, func(_ context.Context, progress func(string, int64, int64)) (any, error) {
 		progress("copy the log and the blobs", 0, 0)
-		if err := s.Backup(v.To); err != nil {
+		note, err := s.Backup(v.To)
+		if err != nil {
 			return nil, err
 		}
-		return v, nil
+		return struct {
+			To   string `json:"to"`
+			Note string `json:"note,omitempty"` // what is not in it
+		}{v.To, note}, nil
 	})
 }
 

@@ -207,7 +207,7 @@ func TestReplayedRecommendations(t *testing.T) {
 
 func TestBackup(t *testing.T) {
 	var to string
-	w := newFixture(t, func(c *Config) { c.Backup = func(dir string) error { to = dir; return nil } })
+	w := newFixture(t, func(c *Config) { c.Backup = func(dir string) (string, error) { to = dir; return "", nil } })
 	dir := filepath.Join(t.TempDir(), "backup")
 	w.post("/api/v1/ops/backup", map[string]string{"to": dir}).result()
 	if to != dir {

@@ -50,11 +50,13 @@ type Config struct {
 	Logger     *slog.Logger     // default slog.Default
 	Token      string           // bearer token wanted of every request but GET /healthz; "" wants none
 
-	Backup func(dir string) error // copies the running log and the blobs into a new folder
+	// Backup copies the running log and the blobs into a new folder; note says what is not in it.
+	Backup func(dir string) (note string, err error)
 	// Snapshot copies views and index into a folder, for a new node of the same log.
 	Snapshot func(dir string) (*snapshot.Manifest, error)
 	LogStats func() local.Stats // for the metrics
 	Writable func() error       // nil while the log takes appends
+	Relay    func() Relay       // of a ledger on EventStoreDB; nil without one
 }
 
 func (c *Config) validate() error {

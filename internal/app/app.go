@@ -46,9 +46,10 @@ type Options struct {
 	Listen string // default 127.0.0.1:8000
 	Token  string // bearer token; needed to listen on anything but loopback
 
-	LogURL string   // kafka://host:9092,… for a log on a cluster; "" for the embedded one
-	Peers  []string // other nodes of that log, such as http://10.0.0.2:8000: asked for weights
-	From   string   // one of them, whose views a folder without any starts from; "" folds them from the log
+	LogURL   string   // kafka://host:9092,… for a log on a cluster, esdb://host:2113 for a ledger there; "" for the embedded one
+	FeedsURL string   // kafka://host:9092,… for the feeds of a ledger on EventStoreDB; "" for embedded ones
+	Peers    []string // other nodes of that log, such as http://10.0.0.2:8000: asked for weights
+	From     string   // one of them, whose views a folder without any starts from; "" folds them from the log
 
 	Kafka    string      // where Kafka's clients connect, such as 127.0.0.1:9092; "" nowhere
 	KafkaTLS *tls.Config // needed there on anything but loopback, as is Token: the password of user KafkaUser
@@ -64,7 +65,8 @@ type Options struct {
 // App is the running program.
 type App struct {
 	opts     Options
-	embedded *local.Log // nil where the log is elsewhere
+	embedded *local.Log     // the log, or its feeds; nil where both are elsewhere
+	ledger   *eventStoreLog // nil where the ledger is not on EventStoreDB
 	store    *projections.Store
 
 	work       context.Context // of what goes on in the background, until Close
@@ -171,7 +173,10 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		Dir: o.Dir, ScratchDir: scratch, Version: Version, Now: o.Now, Logger: o.Logger, Token: o.Token,
 	}
 	if a.embedded != nil {
-		c.Backup, c.LogStats = a.Backup, a.embedded.Stats
+		c.Backup, c.LogStats = a.Backup, a.logStats
+	}
+	if a.ledger != nil {
+		c.Relay = a.relay
 	}
 	if l, ok := a.Log.(interface{ Writable() error }); ok {
 		c.Writable = l.Writable
@@ -205,15 +210,24 @@ func (a *App) openViews() (*projections.Store, error) {
 	return projections.OpenStore(dir, projections.StoreOptions{})
 }
 
-// Backup writes a copy of the running log and of the blobs into a new folder, which can be served.
-func (a *App) Backup(dir string) error {
+// Backup writes a copy of the running log and of the blobs into a new folder, which can be served. Of a log
+// with its ledger on EventStoreDB these are the feeds: note says so.
+func (a *App) Backup(dir string) (note string, err error) {
 	if err := openFolder(dir); err != nil {
-		return err
+		return "", err
 	}
-	if err := a.embedded.Checkpoint(filepath.Join(dir, "log")); err != nil {
-		return err
+	to := filepath.Join(dir, "log")
+	if a.ledger != nil {
+		to = filepath.Join(dir, "feeds", "log")
+		note = "the feeds and the blobs only: the ledger is on EventStoreDB, whose own backup has it"
+		if err := os.Mkdir(filepath.Dir(to), 0o755); err != nil {
+			return "", err
+		}
 	}
-	return copyTree(filepath.Join(a.opts.Dir, "blobs"), filepath.Join(dir, "blobs"))
+	if err := a.embedded.Checkpoint(to); err != nil {
+		return "", err
+	}
+	return note, copyTree(filepath.Join(a.opts.Dir, "blobs"), filepath.Join(dir, "blobs"))
 }
 
 // copyTree links or copies the files of a folder that only grows.
@@ -430,7 +444,7 @@ const KafkaUser = "projectionist"
 
 // openDoor lets Kafka's clients in, if they are to come in.
 func (a *App) openDoor() (*door.Door, error) {
-	if a.opts.Kafka == "" || a.embedded == nil { // a log on Kafka has Kafka's own door
+	if a.opts.Kafka == "" || a.embedded == nil { // feeds on Kafka have Kafka's own door
 		return nil, nil
 	}
 	c := door.Config{Log: a.embedded, Address: a.opts.Kafka, TLS: a.opts.KafkaTLS, Now: a.opts.Now, Logger: a.opts.Logger,
@@ -454,7 +468,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 	c := react.Config{
 		Dispatcher: a.Dispatcher, Log: a.Log, Runner: a.Views, Blobs: a.Blobs, Dir: a.opts.Dir,
 		TMDB:  tmdb.Config{Key: os.Getenv(tmdb.KeyVariable)},
-		Clock: a.opts.Now, Exclusive: a.embedded != nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
+		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}
 	if l, ok := a.Log.(*kafka.Log); ok {
 		logger := watermill.NewSlogLoggerWithLevelMapping(a.opts.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})

@@ -14,6 +14,9 @@ import (
 //
 //	projectionist.json   whose folder it is, and the format
 //	log/                 the log: the only thing that cannot be made again
+//	index/               instead of log/ for a log on Kafka: what this node has folded of it
+//	feeds/               instead of log/ for a ledger on EventStoreDB: log/ with the feeds and a copy of the
+//	                     ledger, or index/ where those are on Kafka
 //	blobs/               weights and data sets, named by their hash; events point at them
 //	views/               folds of the log; may be deleted at any time
 //	reactors/            how far each reactor has read; may be deleted at any time

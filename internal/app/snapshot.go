@@ -69,6 +69,9 @@ func checkFrom(o Options) error {
 		return fault.Field("from", "the folder's log is its own, so there is no other node to start from").
 			WithHint("set PROJECTIONIST_LOG=kafka://host:9092 as on that node, or leave it out")
 	}
+	if isEventStore(o.LogURL) {
+		return fault.Field("from", "a node of a ledger on EventStoreDB folds it itself").WithHint("leave it out")
+	}
 	u, err := url.Parse(o.From)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return fault.Field("from", "%q is no node's address: want such as http://10.0.0.2:8000", o.From).WithHint(hintFrom)

@@ -9,10 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// logLocked says whether another process holds the log of a data folder, or its index of a log on Kafka.
+// logLocked says whether another process holds the log of a data folder, its index of a log on Kafka, or
+// the feeds beside a ledger on EventStoreDB.
 // It only asks: a lock taken to find out could turn away a server that starts at that moment.
 func logLocked(dir string) bool {
-	return locked(filepath.Join(dir, "log", "LOCK")) || locked(filepath.Join(dir, "index", "LOCK"))
+	for _, part := range []string{"log", "index", "feeds/log", "feeds/index"} {
+		if locked(filepath.Join(dir, part, "LOCK")) {
+			return true
+		}
+	}
+	return false
 }
 
 func locked(path string) bool {

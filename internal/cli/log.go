@@ -100,6 +100,10 @@ type topic struct {
 		First     int64 `json:"first_offset"`
 		Next      int64 `json:"next_offset"`
 	}
+	Relay *struct {
+		Copied, Behind int64
+		Error          string
+	}
 }
 
 func topicsOf(raw []byte) ([]topic, error) {

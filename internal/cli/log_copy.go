@@ -55,6 +55,8 @@ Only after that can B be served. A copy that was cut short goes on where it stop
 A folder must not be served meanwhile. A log on Kafka may be, but the copy is finished only when nothing
 has come in during a run: stop its nodes before the last one. A finished copy is a log of its own.
 
+The feeds beside a ledger at esdb://host:2113 are those of PROJECTIONIST_FEEDS, an address or a data folder.
+
 What Kafka's clients have committed for their groups does not go along.`,
 		Example: `  projectionist log copy --from projectionist-data/ml-latest-small --to kafka://127.0.0.1:9092
   projectionist log copy --from kafka://127.0.0.1:9092 --to /srv/films`,
@@ -85,7 +87,6 @@ func (c *copying) run(ctx context.Context) (err error) {
 	}
 	c.bar = c.p.bar("")
 	defer c.bar.end()
-	c.report = copied{From: c.from, To: c.to}
 	start := time.Now()
 
 	for _, dir := range []string{c.from, c.to} {
@@ -106,6 +107,8 @@ func (c *copying) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	c.from, c.to = app.Shown(c.from), app.Shown(c.to)
+	c.report = copied{From: c.from, To: c.to}
 	scratch, err := c.makeScratch()
 	if err != nil {
 		return err
@@ -201,7 +204,14 @@ func (c *copying) makeScratch() (string, error) {
 
 func (c *copying) open(ctx context.Context, address, index string, restoring bool) (streams.Log, error) {
 	logger := c.p.logger(slog.LevelWarn)
-	return app.OpenLog(ctx, address, app.LogOptions{Index: index, Restoring: restoring,
+	feeds := os.Getenv(envFeeds)
+	if feeds != "" && !isAddress(feeds) {
+		var err error
+		if feeds, err = app.EmbeddedFeeds(feeds); err != nil {
+			return nil, err
+		}
+	}
+	return app.OpenLog(ctx, address, app.LogOptions{Index: index, Feeds: feeds, Restoring: restoring,
 		Logf: func(format string, args ...any) { logger.Debug(fmt.Sprintf(format, args...)) }})
 }
 
@@ -315,7 +325,13 @@ func (c *copying) print() error {
 		fmt.Fprintf(c.p.out, "%s was a finished copy of %s before\n", c.to, c.from)
 	case !c.report.Finished:
 	case isAddress(c.to):
-		fmt.Fprintf(c.p.out, "serve it with %s=%s projectionist serve --dir DIR\n", envLog, c.to)
+		where, dir := envLog+"="+c.to, "DIR"
+		if feeds := os.Getenv(envFeeds); isAddress(feeds) {
+			where += " " + envFeeds + "=" + app.Shown(feeds)
+		} else if feeds != "" {
+			dir = feeds
+		}
+		fmt.Fprintf(c.p.out, "serve it with %s projectionist serve --dir %s\n", where, dir)
 	default:
 		fmt.Fprintf(c.p.out, "serve it with projectionist serve --dir %s\n", c.to)
 	}

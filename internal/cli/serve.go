@@ -128,8 +128,8 @@ func (s *serving) run(ctx context.Context) (err error) {
 	if err != nil {
 		return refused(err)
 	}
-	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, LogURL: os.Getenv(envLog), Peers: peers(), From: cmp.Or(s.from, os.Getenv(envFrom)), Listen: s.listen, Token: s.token,
-		Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading})
+	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), From: cmp.Or(s.from, os.Getenv(envFrom)),
+		Listen: s.listen, Token: s.token, Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading})
 	s.bar.end()
 	if err != nil {
 		if at, ok := servedAt(ctx, s.p.dir); ok {

@@ -59,6 +59,9 @@ func (p *program) statusCommand() *cobra.Command {
 			fmt.Fprintln(p.out)
 			var rows []map[string]any
 			for _, t := range topics {
+				if r := t.Relay; r != nil && r.Error != "" {
+					fmt.Fprintf(p.out, "%s IS NOT COPIED for Kafka's tools, by %s: %s\n\n", t.Topic, count(r.Behind, "commit"), r.Error)
+				}
 				n := int64(0)
 				for _, part := range t.Partitions {
 					n += part.Next - part.First

@@ -35,6 +35,13 @@ type commitMeta struct {
 	Count    int               `json:"count,omitempty"`
 	Expected *streams.Revision `json:"expected,omitempty"` // of the first event only
 	Attempt  string            `json:"attempt,omitempty"`  // of the first event only: which try of which writer
+	Restored *restoredMeta     `json:"restored,omitempty"` // of the first event only: where and when the commit stood in another log
+}
+
+// restoredMeta is what a commit keeps that was copied from another log.
+type restoredMeta struct {
+	Offset int64 `json:"offset"`
+	Millis int64 `json:"millis"` // recorded, Unix time
 }
 
 // appendBytesMax is the server's default limit of one append.
@@ -46,10 +53,10 @@ var eventIDs = uuid.MustParse("6f0d7b0a-4c1e-5d0e-9a41-3d6b0a5c2f17")
 
 // encode makes the events of one append. A commit that streams.CommitRecord takes fits the server's
 // default limit, in the short form if it must.
-func encode(c *streams.Commit, attempt string) ([]esdb.EventData, error) {
-	out, size, err := encodeAs(c, attempt, false)
+func encode(c *streams.Commit, attempt string, restored *restoredMeta) ([]esdb.EventData, error) {
+	out, size, err := encodeAs(c, attempt, restored, false)
 	if err == nil && size > appendBytesMax {
-		out, size, err = encodeAs(c, attempt, true)
+		out, size, err = encodeAs(c, attempt, restored, true)
 	}
 	if err == nil && size > appendBytesMax {
 		err = fault.New(fault.TooLarge, "commit %s takes %d bytes on the server; at most %d are allowed", c.ID, size, appendBytesMax)
@@ -57,7 +64,7 @@ func encode(c *streams.Commit, attempt string) ([]esdb.EventData, error) {
 	return out, err
 }
 
-func encodeAs(c *streams.Commit, attempt string, short bool) ([]esdb.EventData, int, error) {
+func encodeAs(c *streams.Commit, attempt string, restored *restoredMeta, short bool) ([]esdb.EventData, int, error) {
 	out := make([]esdb.EventData, len(c.Events))
 	size := 0
 	for i := range c.Events {
@@ -69,7 +76,7 @@ func encodeAs(c *streams.Commit, attempt string, short bool) ([]esdb.EventData, 
 		}
 		switch {
 		case i == 0:
-			m.Commit.Expected, m.Commit.Attempt = &c.Expected, attempt
+			m.Commit.Expected, m.Commit.Attempt, m.Commit.Restored = &c.Expected, attempt, restored
 		case short:
 			m.SpecVersion, m.Commit.ID, m.Commit.Count = "", "", 0
 		}
@@ -121,7 +128,7 @@ func parseFrame(e *esdb.RecordedEvent) (m metadata, ok bool) {
 	if c.Index == 0 {
 		return m, goodCommitID(c.ID) && c.Count >= 1 && c.Count <= judgedEvents && c.Expected != nil && *c.Expected >= streams.AnyRevision
 	}
-	return m, c.Index > 0 && c.Index < judgedEvents && c.Expected == nil
+	return m, c.Index > 0 && c.Index < judgedEvents && c.Expected == nil && c.Restored == nil
 }
 
 func goodCommitID(s string) bool {

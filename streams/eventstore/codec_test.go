@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ func TestEncode_Fits(t *testing.T) {
 			c.Events[i].Actor, c.Events[i].Correlation, c.Events[i].Causation = "user:anna", "r", "c"
 		}
 	}
+	restored := &restoredMeta{Offset: judgedOffsetMax, Millis: math.MaxInt64}
 	n := 0 // the largest that the log takes
 	for step := 512; step > 0; step /= 2 {
 		grow(n + step)
@@ -29,14 +31,15 @@ func TestEncode_Fits(t *testing.T) {
 		}
 	}
 	grow(n)
-	if _, size, err := encodeAs(&c, "w-1", false); err != nil || size <= appendBytesMax {
+	if _, size, err := encodeAs(&c, "w-1", restored, false); err != nil || size <= appendBytesMax {
 		t.Fatalf("the long form has %d bytes, %v: the test is to show that the short one is needed", size, err)
 	}
-	data, err := encode(&c, "w-1")
+	data, err := encode(&c, "w-1", restored)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := newFold("p-")
+	f.filling = beingFilled
 	for i, e := range data {
 		if err := f.add(recorded(e, uint64(i))); err != nil {
 			t.Fatal(err)
@@ -57,7 +60,7 @@ func recorded(e esdb.EventData, i uint64) *esdb.RecordedEvent {
 func TestEncode_Raw(t *testing.T) {
 	c := testCommit("c", "s", streams.AnyRevision, 1)
 	c.Events[0].Raw, c.Events[0].Schema = []byte(`{"name":"s","alias":"champion","version":1,"more":1}`), 1
-	data, err := encode(&c, "w")
+	data, err := encode(&c, "w", nil)
 	if err != nil || string(data[0].Data) != string(c.Events[0].Raw) {
 		t.Fatalf("%s, %v", data[0].Data, err)
 	}
@@ -90,7 +93,7 @@ func TestEventID(t *testing.T) {
 // FuzzFold: no event, whatever it says, breaks the fold, and every number of the stream is accounted for.
 func FuzzFold(f *testing.F) {
 	c := testCommit("c", "s", streams.NoStream, 2)
-	data, err := encode(&c, "w")
+	data, err := encode(&c, "w", nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -107,8 +110,8 @@ func FuzzFold(f *testing.F) {
 		}
 		_, s, err := fold.snapshot("s")
 		open := 0
-		if s.open != nil {
-			open = s.open.got
+		if fold.open != nil {
+			open = fold.open.got
 		}
 		if err != nil || int(s.head)+1+len(s.voids)+open != 5 {
 			t.Fatalf("5 events: head %d, %d void, %d open, %v", s.head, len(s.voids), open, err)

@@ -3,11 +3,14 @@ package eventstore
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -39,14 +42,15 @@ func mustOpen(t testing.TB, opts Options) *Log {
 	return l
 }
 
-func mustFeed(t testing.TB) streams.Feed {
+// mustFeeds is an embedded log in memory.
+func mustFeeds(t testing.TB) *local.Log {
 	t.Helper()
 	l, err := local.OpenMem(local.Options{Logf: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return l.Feed()
+	return l
 }
 
 func testCommit(id, stream string, expected streams.Revision, n int) streams.Commit {
@@ -114,17 +118,79 @@ func TestConformance(t *testing.T) {
 	runConformance(t, func(t testing.TB) Options {
 		s := fake.New(t, nil)
 		s.Put("$stats-127.0.0.1:2113", "$statsCollected", true, []byte("{}"), nil)
-		return Options{URL: s.URL(), Feed: mustFeed(t)}
+		return Options{URL: s.URL(), Feeds: mustFeeds(t)}
 	})
 }
 
 // TestConformance_Live runs it against a real one, in a category of its own for every test.
 func TestConformance_Live(t *testing.T) {
+	live := liveOptions(t)
+	runConformance(t, func(t testing.TB) Options {
+		o := live(t)
+		o.Feeds = mustFeeds(t)
+		return o
+	})
+}
+
+func runRestore(t *testing.T, open func(t testing.TB) Options) {
+	options := func(t testing.TB, fs vfs.FS, o Options, restoring bool) (Options, error) {
+		feeds, err := local.Open("log", local.Options{FS: fs, Restoring: restoring, Logf: t.Logf})
+		if err != nil {
+			return o, err
+		}
+		t.Cleanup(func() { feeds.Close() })
+		o.Feeds, o.Restoring, o.Logf = feeds, restoring, t.Logf
+		return o, nil
+	}
+	disks := map[streams.Log]vfs.FS{}
+	opened := func(t testing.TB, fs vfs.FS, o Options, restoring bool) (streams.Log, error) {
+		o, err := options(t, fs, o, restoring)
+		if err != nil {
+			return nil, err
+		}
+		l, err := Open(testContext(t), o)
+		if err != nil {
+			return nil, errors.Join(err, o.Feeds.Close())
+		}
+		t.Cleanup(func() { l.Close() })
+		disks[l] = fs
+		return l, nil
+	}
+	conformance.RunRestore(t, conformance.Restoring{
+		Open: func(t testing.TB, restoring bool) streams.Log {
+			l, err := opened(t, vfs.NewMem(), open(t), restoring)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l
+		},
+		Reopen: func(t testing.TB, log streams.Log, restoring bool) (streams.Log, error) {
+			l := log.(*Log)
+			if err := errors.Join(l.Close(), l.opts.Feeds.Close()); err != nil {
+				t.Fatal(err)
+			}
+			return opened(t, disks[l], l.opts, restoring)
+		},
+	})
+}
+
+// TestRestoreConformance runs what streams.Restorer promises against the simulated server.
+func TestRestoreConformance(t *testing.T) {
+	runRestore(t, func(t testing.TB) Options { return Options{URL: fake.New(t, nil).URL()} })
+}
+
+// TestRestoreConformance_Live runs it against a real one.
+func TestRestoreConformance_Live(t *testing.T) {
+	runRestore(t, liveOptions(t))
+}
+
+// liveOptions gives each log a category of its own on a real server.
+func liveOptions(t *testing.T) func(t testing.TB) Options {
 	url := os.Getenv(liveEnv)
 	if url == "" {
 		t.Skipf("SKIPPED: no EventStoreDB: set %s to the connection string of a server that may be written to", liveEnv)
 	}
-	runConformance(t, func(t testing.TB) Options {
-		return Options{URL: url, Category: "t" + strings.ToLower(rand.Text())[:16], Feed: mustFeed(t)}
-	})
+	return func(t testing.TB) Options {
+		return Options{URL: url, Category: "t" + strings.ToLower(rand.Text())[:16]}
+	}
 }

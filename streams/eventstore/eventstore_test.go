@@ -67,7 +67,7 @@ func TestAppend_UnknownThenDuplicate(t *testing.T) {
 			s.ForgetRecent() // a restarted server has no cache of event ids
 			s.Start(t)
 			r := mustAppend(t, l, c)
-			if !r.Duplicate || r.Revision != 2 || r.Position.Offset != int64(s.Events()[2].Position) {
+			if !r.Duplicate || r.Revision != 2 || r.Position.Offset != 0 {
 				t.Errorf("receipt %+v", r)
 			}
 			if ids := commits(t, l.Ledger()); ours(s) != 3 || !reflect.DeepEqual(ids, []string{"c1"}) {
@@ -345,7 +345,7 @@ func TestUnreadableEvent(t *testing.T) {
 	mustAppend(t, l, testCommit("c1", "model/als", streams.NoStream, 1))
 	e := s.Events()[0]
 	s.Put(e.Stream, "model.of_a_newer_program", true, e.Data, []byte(strings.NewReplacer(`"id":"c1"`, `"id":"c2"`, `"expected":-1`, `"expected":0`).Replace(string(e.Metadata))))
-	if err := l.Ledger().Wait(testContext(t), int64(s.Events()[1].Position)); err != nil {
+	if err := l.Ledger().Wait(testContext(t), 1); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
@@ -409,7 +409,7 @@ func raw(t testing.TB, s *fake.Server, c *streams.Commit) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	data, err := encode(c, "raw")
+	data, err := encode(c, "raw", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -624,9 +624,9 @@ func TestOpen_Errors(t *testing.T) {
 	if !strings.Contains(err.Error(), "23.10") {
 		t.Errorf("%v does not name the version", err)
 	}
-	err = open(Options{URL: "http://user:secret@host", Category: "a-b", WriteTimeout: -1, Relay: &RelayOptions{}})
+	err = open(Options{URL: "http://user:secret@host", Category: "a-b", WriteTimeout: -1, Restoring: true})
 	wantCode(t, err, fault.Invalid)
-	for _, part := range []string{"url", "category", "write_timeout", "relay"} {
+	for _, part := range []string{"url", "category", "write_timeout", "feeds"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not name %s", err, part)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// feed is Options.Feed with the ledger's topic in place of its own.
+// feed is that of Options.Feeds with this ledger's topic in place of its own.
 type feed struct{ l *Log }
 
 func (f feed) inner(topic string) (streams.Feed, error) {
@@ -18,11 +18,11 @@ func (f feed) inner(topic string) (streams.Feed, error) {
 		return nil, err
 	}
 	f.l.end() // the feed is not ours to wait for
-	if f.l.opts.Feed == nil {
+	if f.l.opts.Feeds == nil {
 		return nil, fault.New(fault.NotFound, "the log has no topic %q: it was opened without a feed", topic).
 			WithHint("facts need a log on Kafka or an embedded one beside EventStoreDB")
 	}
-	return f.l.opts.Feed, nil
+	return f.l.opts.Feeds.Feed(), nil
 }
 
 // ledger says whether a partition is the ledger's; others of its topic do not exist.

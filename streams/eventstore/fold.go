@@ -23,32 +23,36 @@ import (
 type fold struct {
 	prefix string
 
-	mu      sync.Mutex
-	entries []entry          // accepted commits; only ever appended to
-	ids     map[idHash]int32 // of accepted commits: index of entries
-	streams map[string]*streamState
-	tail    tail                 // the last accepted event
-	begun   bool                 // an event was folded
-	last    uint64               // position of the last event folded
-	seen    uint64               // position up to which $all is folded
-	live    bool                 // the subscription stands
-	counts  Stats                // its counts
-	waiting map[string][]*waiter // by commit id
-	doubted map[string]struct{}  // ids of commits of which it is not known whether they were written
-	changed chan struct{}        // closed at the next change; nil when nobody waits
-	broken  error                // why the fold has ended for good
+	mu       sync.Mutex
+	entries  []entry          // accepted commits, ascending by offset and by position; only ever appended to
+	ids      map[idHash]int32 // of accepted commits: index of entries
+	streams  map[string]*streamState
+	open     *pending             // a commit whose last event has not come by
+	filling  filling              // whether the ledger is filled from another one
+	restored int                  // how many commits it had when that ended
+	tail     tail                 // the last accepted event
+	begun    bool                 // an event was folded
+	last     uint64               // position of the last event folded
+	seen     uint64               // position up to which $all is folded
+	live     bool                 // the subscription stands
+	counts   Stats                // its counts
+	waiting  map[string][]*waiter // by commit id
+	doubted  map[string]struct{}  // ids of commits of which it is not known whether they were written
+	changed  chan struct{}        // closed at the next change; nil when nobody waits
+	broken   error                // why the fold has ended for good
 }
 
 // entry is an accepted commit.
 type entry struct {
-	first, last int64 // positions of its first and last event in $all; last is the commit's offset
-	millis      int64 // recorded
+	offset      int64
+	first, last uint64 // positions of its first and last event in $all
+	millis      int64  // recorded
 	revision    streams.Revision
 	events      int32
 }
 
 func (e *entry) receipt() streams.Receipt {
-	return streams.Receipt{Position: position(e.last), Revision: e.revision + streams.Revision(e.events) - 1, Recorded: time.UnixMilli(e.millis).UTC()}
+	return streams.Receipt{Position: position(e.offset), Revision: e.revision + streams.Revision(e.events) - 1, Recorded: time.UnixMilli(e.millis).UTC()}
 }
 
 func position(offset int64) streams.Position {
@@ -69,7 +73,6 @@ type streamState struct {
 	next  uint64           // number of the server's next event
 	last  int64            // offset of the last accepted commit
 	voids []uint64         // numbers of events that do not count, ascending
-	open  *pending         // a commit whose last event has not come by
 }
 
 // number is the server's number of an accepted event.
@@ -84,12 +87,23 @@ func (s *streamState) number(r streams.Revision) uint64 {
 	return n
 }
 
+// pending is a commit that is coming by. Its events follow one another: the server writes an append whole.
 type pending struct {
 	commitMeta
-	first  int64
+	stream *streamState
+	first  uint64
 	number uint64
 	got    int
 }
+
+// filling says whether the ledger is filled from another one: see restore.go.
+type filling int
+
+const (
+	neverFilled filling = iota
+	beingFilled         // restored commits count, no others
+	wasFilled           // others count, no restored ones
+)
 
 // tail names an event, to see whether the server still has it.
 type tail struct {
@@ -122,10 +136,6 @@ func (f *fold) add(e *esdb.RecordedEvent) error {
 	}
 	defer f.bump()
 	p := e.Position.Commit
-	if p > math.MaxInt64 {
-		f.broken = fault.New(fault.Corrupt, "event %d of %s is at position %d; offsets end at %d", e.EventNumber, e.StreamID, p, int64(math.MaxInt64))
-		return f.broken
-	}
 	if f.begun && p <= f.seen {
 		return nil // folded before
 	}
@@ -148,33 +158,51 @@ func (f *fold) add(e *esdb.RecordedEvent) error {
 	s.next++
 	m, ok := parseFrame(e)
 	if !ok || !goodStream(name) {
-		f.discard(s)
-		f.garbage(s, e.EventNumber)
+		f.discard()
+		if name != "" || !f.mark(e.EventType) {
+			f.garbage(s, e.EventNumber)
+		}
 		return nil
 	}
 	if m.Commit.Index == 0 {
-		f.discard(s)
-		s.open = &pending{commitMeta: m.Commit, first: int64(p), number: e.EventNumber}
+		f.discard()
+		f.open = &pending{commitMeta: m.Commit, stream: s, first: p, number: e.EventNumber}
 	}
-	o := s.open
-	if o == nil || m.Commit.Index != o.got || m.Commit.ID != "" && m.Commit.ID != o.ID || m.Commit.Count != 0 && m.Commit.Count != o.Count {
-		f.discard(s)
+	o := f.open
+	if o == nil || o.stream != s || m.Commit.Index != o.got || m.Commit.ID != "" && m.Commit.ID != o.ID || m.Commit.Count != 0 && m.Commit.Count != o.Count {
+		f.discard()
 		f.garbage(s, e.EventNumber)
 		return nil
 	}
 	if o.got++; o.got == o.Count {
-		s.open = nil
-		if f.judge(name, s, o, int64(p), e.CreatedDate.UnixMilli()) {
+		f.open = nil
+		if f.judge(name, o, p, e.CreatedDate.UnixMilli()) {
 			f.tail = tail{e.StreamID, e.EventNumber, e.EventID}
 		}
 	}
 	return nil
 }
 
-// judge decides about a commit whose events have all come by: it counts if its id was not accepted before
-// and its expected revision is the stream's head.
-func (f *fold) judge(name string, s *streamState, o *pending, last, millis int64) (accepted bool) {
-	expected := *o.Expected
+// mark takes an event of the stream without a name: it says that the ledger is filled from another one, or
+// that this is over. Where it comes at the wrong time it is void, as is anything else there.
+func (f *fold) mark(eventType string) (ok bool) {
+	switch {
+	case eventType == fillBegun && f.filling == neverFilled && len(f.entries) == 0:
+		f.filling = beingFilled
+	case eventType == fillEnded && f.filling == beingFilled:
+		f.filling, f.restored = wasFilled, len(f.entries)
+	default:
+		return false
+	}
+	return true
+}
+
+// judge decides about a commit whose events have all come by: it counts if its id was not accepted before,
+// its expected revision is the stream's head, and it is restored if and only if the ledger is being filled.
+// A restored one has its offset and recorded time with it, which go on from those before; any other has the
+// next offset, and the server's time.
+func (f *fold) judge(name string, o *pending, last uint64, millis int64) (accepted bool) {
+	s, expected := o.stream, *o.Expected
 	void := func() {
 		for i := range o.Count {
 			s.voids = append(s.voids, o.number+uint64(i))
@@ -186,29 +214,52 @@ func (f *fold) judge(name string, s *streamState, o *pending, last, millis int64
 		void()
 		return false
 	}
-	if expected != streams.AnyRevision && expected != s.head {
+	offset, lastMillis := f.head(), int64(math.MinInt64)
+	if n := len(f.entries); n > 0 {
+		lastMillis = f.entries[n-1].millis
+	}
+	var refused error
+	switch r := o.Restored; {
+	case expected != streams.AnyRevision && expected != s.head:
+		refused = conflict(name, expected, s.head)
+	case (r != nil) != (f.filling == beingFilled):
+		refused = f.notOpenFor(r != nil)
+	case r == nil:
+		millis = max(millis, lastMillis) // the clock of another leader may be behind
+	case r.Offset < offset || r.Offset > judgedOffsetMax:
+		refused = fault.New(fault.Conflict, "commit %s is to be restored at offset %d; the next one is %d", o.ID, r.Offset, offset)
+	case r.Millis < lastMillis:
+		refused = fault.New(fault.Corrupt, "commit %s was recorded before the one that it follows", o.ID)
+	default:
+		offset, millis = r.Offset, r.Millis
+	}
+	if refused != nil {
 		f.counts.Conflicts++
 		void()
-		f.tell(o.ID, func(w *waiter) (verdict, bool) {
-			return verdict{err: conflict(name, expected, s.head)}, w.attempt == o.Attempt
-		})
+		f.tell(o.ID, func(w *waiter) (verdict, bool) { return verdict{err: refused}, w.attempt == o.Attempt })
 		return false
 	}
-	if n := len(f.entries); n > 0 {
-		millis = max(millis, f.entries[n-1].millis) // the clock of another leader may be behind
-	}
-	e := entry{first: o.first, last: last, millis: millis, revision: s.head + 1, events: int32(o.Count)}
+	e := entry{offset: offset, first: o.first, last: last, millis: millis, revision: s.head + 1, events: int32(o.Count)}
 	f.ids[id] = int32(len(f.entries))
 	f.entries = append(f.entries, e)
 	f.counts.Accepted++
 	s.head += streams.Revision(o.Count)
-	s.last = last
+	s.last = offset
 	f.tell(o.ID, func(w *waiter) (verdict, bool) {
 		r := e.receipt()
 		r.Duplicate = w.attempt != o.Attempt
 		return verdict{receipt: r}, true
 	})
 	return true
+}
+
+// notOpenFor is why a commit is refused: restored ones count while the ledger is being filled, others while
+// it is not.
+func (f *fold) notOpenFor(restored bool) error { // f.mu is held
+	if restored {
+		return fault.New(fault.Conflict, "the ledger on EventStoreDB is not open to be filled")
+	}
+	return fault.New(fault.Conflict, "the ledger on EventStoreDB is being filled from another one: it takes nothing else")
 }
 
 // garbage is an event that is no part of a commit.
@@ -218,14 +269,13 @@ func (f *fold) garbage(s *streamState, number uint64) {
 }
 
 // discard gives up a commit that does not go on.
-func (f *fold) discard(s *streamState) {
-	if s.open == nil {
-		return
+func (f *fold) discard() {
+	if o := f.open; o != nil {
+		for i := range o.got {
+			f.garbage(o.stream, o.number+uint64(i))
+		}
+		f.open = nil
 	}
-	for i := range s.open.got {
-		f.garbage(s, s.open.number+uint64(i))
-	}
-	s.open = nil
 }
 
 // tell answers the waiters of a commit id that the function chooses.
@@ -319,7 +369,7 @@ func (f *fold) snapshot(name string) ([]entry, streamState, error) {
 // head is the offset after the last accepted commit.
 func (f *fold) head() int64 { // f.mu is held
 	if n := len(f.entries); n > 0 {
-		return f.entries[n-1].last + 1
+		return f.entries[n-1].offset + 1
 	}
 	return 0
 }
@@ -331,7 +381,39 @@ func headAt(entries []entry, until time.Time) int64 {
 	if n == 0 {
 		return 0
 	}
-	return entries[n-1].last + 1
+	return entries[n-1].offset + 1
+}
+
+// takes says whether restored commits, or others, are taken now.
+func (f *fold) takes(restored bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if restored != (f.filling == beingFilled) {
+		return f.notOpenFor(restored)
+	}
+	return nil
+}
+
+// lastRestored says that no commit was accepted after the filling ended.
+func (f *fold) lastRestored() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.entries) == f.restored
+}
+
+// ordinal is which accepted commit has the id, counted from 0.
+func (f *fold) ordinal(id string) (n int, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, ok := f.ids[hashID(id)]
+	return int(i), ok
+}
+
+// state says whether the ledger is filled, and how many commits it has.
+func (f *fold) state() (filling, int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.filling, len(f.entries)
 }
 
 // checkpoint says that there is nothing of the category up to a position.
@@ -411,8 +493,12 @@ func (f *fold) bump() { // f.mu is held
 	}
 }
 
-// judgedStreamBytes is part of the rule: see judgedEvents.
-const judgedStreamBytes = 400
+// judgedStreamBytes and judgedOffsetMax are part of the rule: see judgedEvents. Above the greatest offset
+// that can be restored there is room for as many commits again.
+const (
+	judgedStreamBytes = 400
+	judgedOffsetMax   = 1 << 62
+)
 
 func goodStream(s string) bool {
 	if len(s) == 0 || len(s) > judgedStreamBytes || !utf8.ValidString(s) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -35,8 +36,28 @@ func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, 
 		return streams.Receipt{}, err
 	}
 	defer l.end()
+	if l.opts.Restoring {
+		return streams.Receipt{}, fault.New(fault.Conflict, "the log is open to be filled from another one: it takes nothing else")
+	}
+	if err := l.fold.takes(false); err != nil {
+		return streams.Receipt{}, err
+	}
+	r, err := l.append(ctx, c, nil)
+	switch {
+	case fault.Is(err, fault.Conflict):
+		l.refused.Add(1)
+	case err == nil && r.Duplicate:
+		l.repeated.Add(1)
+	case err == nil:
+		l.appended.Add(1)
+	}
+	return r, err
+}
+
+// append sends a commit, which is checked, and waits for the verdict. restored is nil for one of its own.
+func (l *Log) append(ctx context.Context, c streams.Commit, restored *restoredMeta) (streams.Receipt, error) {
 	mark := fmt.Sprintf("%s-%d", l.writer, l.attempts.Add(1))
-	data, err := encode(&c, mark)
+	data, err := encode(&c, mark, restored)
 	if err != nil {
 		return streams.Receipt{}, err
 	}
@@ -183,14 +204,16 @@ func written(err error) bool {
 	return status.Code(rpcError(err)) != codes.InvalidArgument
 }
 
-// sync waits until the fold has what the server has of the stream.
-func (p *appending) sync(ctx context.Context) error {
-	e, err := p.l.one(ctx, p.name, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}})
+func (p *appending) sync(ctx context.Context) error { return p.l.sync(ctx, p.c.Stream) }
+
+// sync waits until the fold has what the server has of a stream.
+func (l *Log) sync(ctx context.Context, stream string) error {
+	e, err := l.one(ctx, l.opts.prefix()+stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}})
 	if err != nil || e == nil {
 		return err
 	}
-	return p.l.await(ctx, func() bool {
-		s := p.l.fold.streams[p.c.Stream]
+	return l.await(ctx, func() bool {
+		s := l.fold.streams[stream]
 		return s != nil && s.next > e.EventNumber
 	})
 }
@@ -281,8 +304,8 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 			continue
 		}
 		if b.entry == nil {
-			n := sort.Search(len(entries), func(n int) bool { return entries[n].first >= int64(i.event.Position.Commit) })
-			if n == len(entries) || entries[n].first != int64(i.event.Position.Commit) {
+			n := sort.Search(len(entries), func(n int) bool { return entries[n].first >= i.event.Position.Commit })
+			if n == len(entries) || entries[n].first != i.event.Position.Commit {
 				continue // void
 			}
 			b.begin(&entries[n])
@@ -314,9 +337,9 @@ func (b *builder) begin(e *entry) { b.entry, b.c = e, nil }
 
 // add takes the commit's next event; with the last one it gives the commit.
 func (b *builder) add(e *esdb.RecordedEvent, stream string) (*streams.Committed, error) {
-	p := int64(e.Position.Commit)
+	p := e.Position.Commit
 	corrupt := func(err error) error {
-		f := fault.New(fault.Corrupt, "the commit at %s cannot be read at event %d of %s", position(b.entry.last), e.EventNumber, e.StreamID)
+		f := fault.New(fault.Corrupt, "the commit at %s cannot be read at event %d of %s", position(b.entry.offset), e.EventNumber, e.StreamID)
 		f.Err = err
 		return f
 	}
@@ -330,7 +353,7 @@ func (b *builder) add(e *esdb.RecordedEvent, stream string) (*streams.Committed,
 		}
 		b.c = &streams.Committed{
 			Commit:   streams.Commit{ID: m.Commit.ID, Stream: stream, Expected: *m.Commit.Expected},
-			Position: position(b.entry.last), Revision: b.entry.revision, Recorded: time.UnixMilli(b.entry.millis).UTC(),
+			Position: position(b.entry.offset), Revision: b.entry.revision, Recorded: time.UnixMilli(b.entry.millis).UTC(),
 		}
 	}
 	if m.Commit.Index != len(b.c.Events) {
@@ -373,7 +396,7 @@ func (l *Log) read(ctx context.Context, from int64, yield func(*streams.Committe
 	}
 	defer l.end()
 	entries, _, err := l.fold.snapshot("")
-	n := sort.Search(len(entries), func(i int) bool { return entries[i].last >= from })
+	n := sort.Search(len(entries), func(i int) bool { return entries[i].offset >= from })
 	if err != nil || n == len(entries) {
 		return err
 	}
@@ -382,13 +405,12 @@ func (l *Log) read(ctx context.Context, from int64, yield func(*streams.Committe
 	defer done()
 	var after uint64
 	if n > 0 {
-		after = uint64(entries[n-1].last)
+		after = entries[n-1].last
 	}
 	src := l.subscribe(ctx, after, l.opts.ReadTimeout)
 	defer src.cancel()
 	prefix := l.opts.prefix()
 	var b builder
-	var stream string // the server's, of the commit that is being gathered
 	for n < len(entries) {
 		i := src.next(ctx)
 		if i.err != nil {
@@ -396,19 +418,15 @@ func (l *Log) read(ctx context.Context, from int64, yield func(*streams.Committe
 		}
 		if i.caughtUp {
 			// A follower may be behind. If it is lost, the subscription of the fold finds that out.
-			return fault.New(fault.Unavailable, "the node does not have the commit at %s", position(entries[n].last))
+			return fault.New(fault.Unavailable, "the node does not have the commit at %s", position(entries[n].offset))
 		}
-		if i.event == nil || int64(i.event.Position.Commit) < entries[n].first {
+		if i.event == nil || i.event.Position.Commit < entries[n].first {
 			continue
 		}
 		if b.entry == nil {
-			stream = i.event.StreamID
 			b.begin(&entries[n])
 		}
-		if i.event.StreamID != stream {
-			continue // of others, between the commit's events
-		}
-		c, err := b.add(i.event, stream[len(prefix):])
+		c, err := b.add(i.event, strings.TrimPrefix(i.event.StreamID, prefix))
 		if err != nil {
 			return err
 		}
@@ -439,7 +457,7 @@ func (a ledger) Head(ctx context.Context, until time.Time) (int64, error) {
 		if len(entries) == 0 {
 			return 0, nil
 		}
-		return entries[len(entries)-1].last + 1, nil
+		return entries[len(entries)-1].offset + 1, nil
 	}
 	return headAt(entries, until), nil
 }

@@ -21,9 +21,11 @@ type Log struct {
 	opts   Options
 	client *esdb.Client
 	fold   *fold
+	relay  relay
 
-	writer   string // begins the marks of this process's attempts
-	attempts atomic.Uint64
+	writer                      string // begins the marks of this process's attempts
+	attempts                    atomic.Uint64
+	appended, refused, repeated atomic.Uint64 // commits
 
 	calls   sync.WaitGroup // calls of the client under way
 	running sync.WaitGroup // follow and the relay
@@ -44,7 +46,8 @@ var _ streams.Log = (*Log)(nil)
 
 // Open connects, and folds the category up to its end. Errors: fault.Invalid for options or a server older
 // than 23.10; fault.Unavailable when no node answers, or not in time (ctx bounds it; reading a long ledger
-// takes its time); fault.Forbidden for credentials; fault.Corrupt when events are missing.
+// takes its time); fault.Forbidden for credentials; fault.Corrupt when events are missing, or the ledger is
+// an unfinished copy; with Options.Restoring, fault.Conflict for a ledger that has commits of its own.
 func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	opts.setDefaults()
 	if err := opts.Validate(); err != nil {
@@ -54,6 +57,7 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 		return nil, err
 	}
 	l := &Log{opts: opts, fold: newFold(opts.prefix()), writer: rand.Text()[:10], caughtUp: make(chan struct{})}
+	l.relay.l = l
 	l.reads, l.endReads = context.WithCancel(context.Background())
 	l.stop, l.endAll = context.WithCancel(context.Background())
 	if err := probe(ctx, &opts); err != nil {
@@ -80,13 +84,11 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	case <-ctx.Done():
 		return nil, ended(ctx)
 	}
-	if r := opts.Relay; r != nil {
-		relay := NewRelay(l.Ledger(), *r)
-		l.running.Go(func() {
-			if err := relay.Run(l.reads); err != nil && l.reads.Err() == nil {
-				l.opts.Logf("the relay of the ledger has ended: %v", err)
-			}
-		})
+	if err := l.openRestoring(ctx); err != nil {
+		return nil, err
+	}
+	if opts.Feeds != nil && !opts.Restoring {
+		l.running.Go(l.relay.run)
 	}
 	return l, nil
 }
@@ -129,11 +131,11 @@ func probe(ctx context.Context, opts *Options) error {
 // Ledger is the control plane's log.
 func (l *Log) Ledger() streams.Ledger { return ledger{l} }
 
-// Feed is Options.Feed, on which the ledger's topic can be read as well.
+// Feed is that of Options.Feeds, except that the ledger's topic is this ledger's.
 func (l *Log) Feed() streams.Feed { return feed{l} }
 
 // Close ends the relay, all reads and waits, waits for the appends under way, and disconnects. It may be
-// called again. Options.Feed stays open.
+// called again. Options.Feeds stays open.
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() { l.closeErr = l.close() })
 	return l.closeErr
@@ -299,7 +301,13 @@ type Stats struct {
 	// Void for every reader of every process: commits whose expected revision did not fit or whose id was
 	// accepted before, and events that are no part of a commit.
 	Conflicts, Duplicates, Garbage uint64
+	// Appends of this process that were accepted, refused for what they expected, or known already.
+	Appended, Refused, Repeated uint64
 }
 
-// Stats gives the counts since the ledger's beginning.
-func (l *Log) Stats() Stats { return l.fold.stats() }
+// Stats gives the counts since the ledger's beginning, and those of this process.
+func (l *Log) Stats() Stats {
+	s := l.fold.stats()
+	s.Appended, s.Refused, s.Repeated = l.appended.Load(), l.refused.Load(), l.repeated.Load()
+	return s
+}

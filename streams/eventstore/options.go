@@ -21,11 +21,16 @@ type Options struct {
 	// Category begins the names of the ledger's streams, for several logs on one server: letters, digits,
 	// '.' and '_'. Default "projectionist".
 	Category string
-	// Feed is the log's data plane, such as that of a log on Kafka or an embedded one. It stays the
-	// caller's to close. Nil is a log that has no facts: publishing and reading them is fault.NotFound.
-	Feed streams.Feed
-	// Relay, when not nil, is run until Close: it copies the ledger.
-	Relay *RelayOptions
+	// Feeds is the log whose feeds are this one's, on Kafka or embedded, and to whose ledger every commit
+	// is copied. It stays the caller's to close, after this one. Nil is a log without facts: publishing and
+	// reading them is fault.NotFound.
+	Feeds streams.Log
+	// Restoring opens the log to be filled from another one: see streams.Restorer. Feeds must be one, and
+	// open for the same.
+	Restoring bool
+	// RelayHalted is called once when the copying to Feeds has ended for good, with the reason, such as that
+	// somebody else writes there; the log goes on. Default: it is told to Logf.
+	RelayHalted func(error)
 	// WriteTimeout bounds an append, default 30 s: longer than a cluster takes to elect a leader. When it
 	// ends in doubt the error is fault.Unknown.
 	WriteTimeout time.Duration
@@ -69,6 +74,10 @@ func (o *Options) setDefaults() {
 	if o.Logf == nil {
 		o.Logf = log.Printf
 	}
+	if o.RelayHalted == nil {
+		logf := o.Logf
+		o.RelayHalted = func(err error) { logf("%v", err) }
+	}
 }
 
 // Validate names everything that is wrong with the options, each as a fault.Invalid. It never shows a
@@ -98,10 +107,31 @@ func (o *Options) Validate() error {
 			bad(d.field, "%v; want a positive duration", d.d)
 		}
 	}
-	if o.Relay != nil && o.Relay.Target == nil {
-		bad("relay", "it has no target")
+	if err := o.checkRestoring(); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// ParseURL reads an address of a log: a connection string, in which Options.Category may stand beside the
+// client's parameters, such as "esdb://host:2113?tls=false&category=films". The error is fault.Invalid and
+// never shows a password.
+func ParseURL(s string) (Options, error) {
+	var o Options
+	address, query, _ := strings.Cut(s, "?")
+	var kept []string
+	for _, param := range strings.Split(query, "&") {
+		if v, ok := strings.CutPrefix(param, "category="); ok {
+			o.Category = v
+		} else if param != "" {
+			kept = append(kept, param)
+		}
+	}
+	o.URL = address
+	if len(kept) > 0 {
+		o.URL += "?" + strings.Join(kept, "&")
+	}
+	return o, fault.Wrap(fault.Invalid, o.Validate(), "the log's URL")
 }
 
 // prefix begins the name of each of the log's streams on the server, and of no other log's. Up to the

@@ -2,102 +2,85 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"iter"
-	"os"
-	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/eventstore/fake"
 )
 
-// target is a topic in memory. Its offsets have holes, as Kafka's may.
+// target is a log for the feeds whose ledger fails on demand.
 type target struct {
-	mu       sync.Mutex
-	recs     []streams.Record
-	publish  func(n int) (take int, err error) // of the n-th Publish; nil takes all
-	n        int
-	reads    []int64 // offsets from which it was read
-	arrived  chan struct{}
-	arriving int // records at which arrived is closed
+	streams.Log
+	mu     sync.Mutex
+	n      int                                          // appends so far
+	before func(n int, c *streams.Commit) error         // of the n-th append; an error is its answer, nothing is written
+	after  func(n int, c *streams.Commit) error         // the same, when it is written
+	writer func(ctx context.Context, c *streams.Commit) // somebody else, before the append
 }
 
-func (g *target) Publish(ctx context.Context, topic string, recs []streams.Record) error {
+type targetLedger struct {
+	streams.Ledger
+	g *target
+}
+
+func (g *target) Ledger() streams.Ledger { return targetLedger{g.Log.Ledger(), g} }
+
+func (l targetLedger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, error) {
+	g := l.g
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if topic != events.LedgerTopic {
-		return fmt.Errorf("topic %s", topic)
-	}
-	take, err := len(recs), error(nil)
-	if g.publish != nil {
-		take, err = g.publish(g.n)
-		take = min(take, len(recs))
-	}
+	n := g.n
 	g.n++
-	for i := range recs[:take] {
-		recs[i].Offset = int64(3 * len(g.recs))
-		g.recs = append(g.recs, recs[i])
-	}
-	if g.arrived != nil && len(g.recs) >= g.arriving {
-		close(g.arrived)
-		g.arrived = nil
-	}
-	return err
-}
-
-func (g *target) Read(_ context.Context, tp streams.TP, from int64) iter.Seq2[*streams.Record, error] {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.reads = append(g.reads, from)
-	recs := g.recs
-	return func(yield func(*streams.Record, error) bool) {
-		for i := range recs {
-			if recs[i].Offset >= from && !yield(&recs[i], nil) {
-				return
-			}
-		}
-	}
-}
-
-func (g *target) ids(t testing.TB) (ids []string) {
-	t.Helper()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i := range g.recs {
-		c, err := streams.ReadCommit(&g.recs[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids = append(ids, c.ID)
-	}
-	return ids
-}
-
-// run runs a relay until the target has n records.
-func (g *target) run(t testing.TB, l *Log, o RelayOptions, n int) {
-	t.Helper()
-	g.mu.Lock()
-	arrived := make(chan struct{})
-	g.arrived, g.arriving = arrived, n
 	g.mu.Unlock()
-	ctx, cancel := context.WithCancel(testContext(t))
-	defer cancel()
-	done := make(chan error, 1)
-	o.Target, o.Logf = g, t.Logf
-	go func() { done <- NewRelay(l.Ledger(), o).Run(ctx) }()
-	select {
-	case <-arrived:
-	case err := <-done:
-		t.Fatalf("the relay has ended: %v", err)
+	if g.writer != nil {
+		g.writer(ctx, &c)
 	}
-	cancel()
-	if err := <-done; err != context.Canceled {
-		t.Fatalf("the relay ended with %v", err)
+	if g.before != nil {
+		if err := g.before(n, &c); err != nil {
+			return streams.Receipt{}, err
+		}
+	}
+	r, err := l.Ledger.Append(ctx, c)
+	if g.after != nil && err == nil {
+		if err := g.after(n, &c); err != nil {
+			return streams.Receipt{}, err
+		}
+	}
+	return r, err
+}
+
+// relayed waits until a log's relay has copied n commits.
+func relayed(t testing.TB, l *Log, n int) {
+	t.Helper()
+	for ctx := testContext(t); ; {
+		s, ok := l.Relay()
+		if !ok || s.Err != nil || ctx.Err() != nil {
+			t.Fatalf("the relay is at %+v, %v; want %d", s, ok, n)
+		}
+		if s.Copied >= int64(n) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// halted waits until the relay has given up.
+func halted(t testing.TB, told <-chan error, code fault.Code, part string) {
+	t.Helper()
+	select {
+	case err := <-told:
+		wantCode(t, err, code)
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not say %q", err, part)
+		}
+	case <-testContext(t).Done():
+		t.Fatal("the relay goes on")
 	}
 }
 
@@ -113,66 +96,81 @@ func fill(t testing.TB, l *Log, from, to int) (ids []string) {
 	return ids
 }
 
-func TestRelay_OrderAndRecords(t *testing.T) {
+// TestRelay: the feeds' log has every commit as it is, once and in order, through a restart of the server
+// and of the relay.
+func TestRelay(t *testing.T) {
 	s := fake.New(t, nil)
-	l := mustOpen(t, Options{URL: s.URL()})
-	ids := fill(t, l, 0, 20)
-	g := &target{}
-	g.run(t, l, RelayOptions{Batch: 7}, 20)
-	if got := g.ids(t); !reflect.DeepEqual(got, ids) {
+	feeds := mustFeeds(t)
+	l := mustOpen(t, Options{URL: s.URL(), Feeds: feeds})
+	fill(t, l, 0, 7)
+	s.Stop()
+	s.Start(t)
+	fill(t, l, 7, 12)
+	relayed(t, l, 12)
+	l.Close()
+	l = mustOpen(t, Options{URL: s.URL()}) // without a relay
+	if _, ok := l.Relay(); ok {
+		t.Error("a log without feeds has a relay")
+	}
+	fill(t, l, 12, 20)
+	l.Close()
+	l = mustOpen(t, Options{URL: s.URL(), Feeds: feeds})
+	ids := fill(t, l, 20, 25)
+	relayed(t, l, 25)
+	if got := commits(t, feeds.Ledger()); !reflect.DeepEqual(got, ids) {
 		t.Fatalf("%v", got)
 	}
-	n := 0
-	for c, err := range l.Ledger().Read(testContext(t), 0) {
+	var want []string
+	for r, err := range l.Feed().Read(testContext(t), position(0).TP, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := streams.CommitRecord(c.Commit)
+		want = append(want, fmt.Sprintf("%d %x", r.Offset, streams.AppendTail(nil, r)))
+	}
+	var got []string
+	for r, err := range feeds.Feed().Read(testContext(t), position(0).TP, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := g.recs[n]
-		if string(got.Key) != string(want.Key) || string(got.Value) != string(want.Value) || !reflect.DeepEqual(got.Headers, want.Headers) {
-			t.Fatalf("record %d is %s; want %s", n, got.Value, want.Value)
-		}
-		n++
+		got = append(got, fmt.Sprintf("%d %x", r.Offset, streams.AppendTail(nil, r)))
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v\nwant %v", got, want)
 	}
 }
 
-// TestRelay_Killed ends a relay at every place where it can be ended, and starts another: each commit is
-// there once, in order.
+// TestRelay_Killed ends a relay at every place where it can be ended, and starts another.
 func TestRelay_Killed(t *testing.T) {
 	s := fake.New(t, nil)
-	l := mustOpen(t, Options{URL: s.URL()})
-	ids := fill(t, l, 0, 12)
+	ids := fill(t, mustOpen(t, Options{URL: s.URL()}), 0, 8)
 	kill := fault.New(fault.Internal, "killed")
-	for _, stored := range []bool{true, false} { // with and without a cursor that survives
-		for publish := range 3 { // the Publish it dies in
-			for take := range 6 { // of 5: what had been written of it
-				g := &target{}
-				o := RelayOptions{Target: g, Batch: 5, Logf: t.Logf}
-				if stored {
-					o.Cursor = CursorFile(filepath.Join(t.TempDir(), "cursor"))
+	for at := range ids {
+		for _, written := range []bool{false, true} {
+			g := &target{Log: mustFeeds(t)}
+			die := func(n int, _ *streams.Commit) error {
+				if n == at {
+					return kill
 				}
-				g.publish = func(n int) (int, error) {
-					if n == publish {
-						return take, kill
-					}
-					return 5, nil
-				}
-				if err := NewRelay(l.Ledger(), o).Run(testContext(t)); err != kill {
-					t.Fatalf("the relay ended with %v", err)
-				}
-				g.publish = nil
-				if len(g.ids(t)) < len(ids) {
-					g.run(t, l, o, len(ids))
-				}
-				if got := g.ids(t); !reflect.DeepEqual(got, ids) {
-					t.Fatalf("killed in publish %d after %d records, cursor stored %v: %v", publish, take, stored, got)
-				}
-				if last := g.reads[len(g.reads)-1]; stored && publish > 0 && len(g.reads) > 1 && last == 0 {
-					t.Errorf("killed in publish %d: the target was read from the beginning again", publish)
-				}
+				return nil
+			}
+			if written {
+				g.after = die
+			} else {
+				g.before = die
+			}
+			told := make(chan error, 1)
+			l := mustOpen(t, Options{URL: s.URL(), Feeds: g, RelayHalted: func(err error) { told <- err }})
+			halted(t, told, fault.Internal, "killed")
+			if st, _ := l.Relay(); st.Copied != int64(at) || !errors.Is(st.Err, kill) {
+				t.Errorf("status %+v", st)
+			}
+			mustAppend(t, l, testCommit(ids[0], "run/0", streams.AnyRevision, 1)) // the log goes on
+			l.Close()
+			l = mustOpen(t, Options{URL: s.URL(), Feeds: g})
+			relayed(t, l, len(ids))
+			l.Close()
+			if got := commits(t, g.Ledger()); !reflect.DeepEqual(got, ids) {
+				t.Fatalf("killed at %d, written %v: %v", at, written, got)
 			}
 		}
 	}
@@ -181,76 +179,130 @@ func TestRelay_Killed(t *testing.T) {
 // A target that is away, or in doubt, is tried again.
 func TestRelay_TriesAgain(t *testing.T) {
 	s := fake.New(t, nil)
-	l := mustOpen(t, Options{URL: s.URL()})
+	g := &target{Log: mustFeeds(t)}
+	g.before = func(n int, _ *streams.Commit) error {
+		if n == 0 || n == 4 {
+			return fault.New(fault.Unavailable, "away")
+		}
+		return nil
+	}
+	g.after = func(n int, _ *streams.Commit) error {
+		if n == 3 || n == 6 {
+			return fault.New(fault.Unknown, "in doubt")
+		}
+		return nil
+	}
+	l := mustOpen(t, Options{URL: s.URL(), Feeds: g})
 	ids := fill(t, l, 0, 10)
-	g := &target{publish: func(n int) (int, error) {
-		switch n {
-		case 0:
-			return 0, fault.New(fault.Unavailable, "away")
-		case 2:
-			return 2, fault.New(fault.Unknown, "in doubt")
-		}
-		return 100, nil
-	}}
-	g.run(t, l, RelayOptions{Batch: 4}, 10)
-	if got := g.ids(t); !reflect.DeepEqual(got, ids) {
+	relayed(t, l, 10)
+	if got := commits(t, g.Ledger()); !reflect.DeepEqual(got, ids) {
 		t.Errorf("%v", got)
 	}
 }
 
-// Open runs the relay, through a restart of the server, until Close.
-func TestRelay_InLog(t *testing.T) {
+// TestRelay_Racing: relays of several processes on one target, of which none is sure to be the first.
+func TestRelay_Racing(t *testing.T) {
 	s := fake.New(t, nil)
-	g := &target{}
-	arrived := make(chan struct{})
-	g.arrived, g.arriving = arrived, 8
-	l := mustOpen(t, Options{URL: s.URL(), Relay: &RelayOptions{Target: g, Logf: t.Logf}})
-	fill(t, l, 0, 4)
-	s.Stop()
-	s.Start(t)
-	ids := fill(t, l, 4, 8)
-	<-arrived
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
+	feeds := mustFeeds(t)
+	const nodes, n = 3, 60
+	var logs []*Log
+	for range nodes {
+		logs = append(logs, mustOpen(t, Options{URL: s.URL(), Feeds: feeds}))
 	}
-	if got := g.ids(t); !reflect.DeepEqual(got, ids) {
-		t.Errorf("%v", got)
+	var writers sync.WaitGroup
+	for w, l := range logs {
+		writers.Go(func() {
+			for i := range n {
+				insist(t, l, testCommit(fmt.Sprint(w, "-", i), fmt.Sprint("run/", i%4), streams.AnyRevision, 1))
+			}
+		})
+	}
+	writers.Wait()
+	for _, l := range logs {
+		relayed(t, l, nodes*n)
+	}
+	if got, want := commits(t, feeds.Ledger()), commits(t, logs[0].Ledger()); len(got) != nodes*n || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d commits, of %d: %v", len(got), nodes*n, got)
 	}
 }
 
-// A target that has a later commit and lacks an earlier one is not this relay's work: it stops.
-func TestRelay_OutOfOrder(t *testing.T) {
-	s := fake.New(t, nil)
-	l := mustOpen(t, Options{URL: s.URL()})
-	fill(t, l, 0, 3)
-	g := &target{}
-	g.run(t, l, RelayOptions{}, 3)
-	g.recs = g.recs[2:]
-	wantCode(t, NewRelay(l.Ledger(), RelayOptions{Target: g, Logf: t.Logf}).Run(testContext(t)), fault.Corrupt)
+// TestRelay_Foreign: a commit in the target that the ledger has not, or in another order, ends the copying
+// and nothing else.
+func TestRelay_Foreign(t *testing.T) {
+	foreign := testCommit("foreign", "run/1", streams.AnyRevision, 1)
+	for name, c := range map[string]struct {
+		before func(t testing.TB, g *target)
+		during func(ctx context.Context, g *target, c *streams.Commit)
+		part   string
+	}{
+		"Before": {before: func(t testing.TB, g *target) { mustAppend(t, g.Log, foreign) }, part: "another ledger's"},
+		"During": {during: func(ctx context.Context, g *target, c *streams.Commit) {
+			if c.ID == "c02" {
+				g.Log.Ledger().Append(ctx, foreign)
+			}
+		}, part: "commit foreign at mlops-events/0@2"},
+		"Conflict": {during: func(ctx context.Context, g *target, c *streams.Commit) {
+			if c.ID == "exact" {
+				g.Log.Ledger().Append(ctx, testCommit("foreign", c.Stream, streams.AnyRevision, 1))
+			}
+		}, part: "commit foreign at mlops-events/0@4"},
+		"Order": {before: func(t testing.TB, g *target) {
+			mustAppend(t, g.Log, testCommit("c01", "run/1", streams.AnyRevision, 2))
+		}, part: "number 1 of the ledger"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fake.New(t, nil)
+			l := mustOpen(t, Options{URL: s.URL()})
+			fill(t, l, 0, 4)
+			mustAppend(t, l, testCommit("exact", "model/als", streams.NoStream, 1))
+			g := &target{Log: mustFeeds(t)}
+			if c.before != nil {
+				c.before(t, g)
+			}
+			if c.during != nil {
+				g.writer = func(ctx context.Context, com *streams.Commit) { c.during(ctx, g, com) }
+			}
+			told := make(chan error, 1)
+			l = mustOpen(t, Options{URL: s.URL(), Feeds: g, RelayHalted: func(err error) { told <- err }})
+			halted(t, told, fault.Corrupt, c.part)
+			mustAppend(t, l, testCommit("later", "model/als", 0, 1))
+			if st, _ := l.Relay(); st.Err == nil || st.Behind != 6-st.Copied {
+				t.Errorf("status %+v", st)
+			}
+		})
+	}
 }
 
-func TestCursorFile(t *testing.T) {
-	ctx := testContext(t)
-	f := CursorFile(filepath.Join(t.TempDir(), "cursor"))
-	if c, err := f.Load(ctx); err != nil || c != (Cursor{}) {
-		t.Fatalf("%v, %v", c, err)
-	}
-	for i := range int64(3) {
-		want := Cursor{Ledger: 1<<62 + i, Target: i}
-		if err := f.Store(ctx, want); err != nil {
-			t.Fatal(err)
-		}
-		if c, err := f.Load(ctx); err != nil || c != want {
-			t.Fatalf("%v, %v", c, err)
-		}
-	}
-	if left, err := os.ReadDir(filepath.Dir(string(f))); err != nil || len(left) != 1 {
-		t.Errorf("%d files, %v", len(left), err)
-	}
-	if err := os.WriteFile(string(f), []byte("{"), 0o600); err != nil {
+// TestRelay_AheadOfTheFold: what another process has copied and this one has not folded is no foreign commit.
+func TestRelay_AheadOfTheFold(t *testing.T) {
+	s := fake.New(t, nil)
+	feeds := mustFeeds(t)
+	ahead := mustOpen(t, Options{URL: s.URL(), Feeds: feeds})
+	behind := mustOpen(t, Options{URL: s.URL()})
+	fill(t, ahead, 0, 3)
+	relayed(t, ahead, 3)
+	if err := behind.Ledger().Wait(testContext(t), 2); err != nil {
 		t.Fatal(err)
 	}
-	_, err := f.Load(ctx)
-	wantCode(t, err, fault.Corrupt)
-	wantCode(t, CursorFile(filepath.Join(string(f), "x")).Store(ctx, Cursor{}), fault.Unavailable)
+	release := s.Hold()
+	before := s.Calls("subscribe")
+	s.Drop()
+	for s.Calls("subscribe") < before+2 {
+		time.Sleep(time.Millisecond)
+	}
+	// The server has it and so has the target; both folds are held.
+	c := testCommit("c03", "run/0", streams.AnyRevision, 1)
+	raw(t, s, &c)
+	mustAppend(t, feeds, c)
+	behind.opts.Feeds = feeds
+	reads := s.Calls("read")
+	done := make(chan error, 1)
+	go func() { done <- behind.relay.account(testContext(t)) }()
+	for s.Calls("read") == reads {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	if err := <-done; err != nil || behind.relay.n != 4 {
+		t.Errorf("%v, at %d", err, behind.relay.n)
+	}
 }

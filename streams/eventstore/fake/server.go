@@ -49,13 +49,17 @@ type Server struct {
 // New starts a leader that is stopped when the test ends. A nil store is a new one.
 func New(t testing.TB, store *Store) *Server {
 	t.Helper()
-	if store == nil {
-		store = NewStore()
-	}
-	s := &Server{Store: store, version: Version, addr: "127.0.0.1:0", conns: map[net.Conn]struct{}{}, calls: map[string]int{}}
+	s := newServer("127.0.0.1:0", store)
 	s.Start(t)
 	t.Cleanup(s.Stop)
 	return s
+}
+
+func newServer(addr string, store *Store) *Server {
+	if store == nil {
+		store = NewStore()
+	}
+	return &Server{Store: store, version: Version, addr: addr, conns: map[net.Conn]struct{}{}, calls: map[string]int{}}
 }
 
 // NewFollower starts a follower of the leader, on the same store. What is asked of it with
