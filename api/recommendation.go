@@ -13,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
 )
 
 const (
@@ -141,6 +142,9 @@ func (s *Server) recommend(w http.ResponseWriter, r *http.Request, v *wanted) er
 	if err != nil {
 		return err
 	}
+	s.given.Lock()
+	s.given.cut.Include(p.Positions[0])
+	s.given.Unlock()
 	s.metrics.served.WithLabelValues(res.Strategy).Inc()
 	if !req.Explain {
 		withoutReasons(res)
@@ -263,8 +267,27 @@ func (s *Server) filmRef(id string) (filmRef, error) {
 	return filmRef{id, m.Title, m.Year}, err
 }
 
+// givenFolded waits until what this server has answered is among what people were shown: an answer does not
+// wait for that, but who asks next what it was must find it.
+func (s *Server) givenFolded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, waitMax)
+	defer cancel()
+	s.given.Lock()
+	cut := s.given.cut.Clone()
+	s.given.Unlock()
+	for tp, next := range cut {
+		if err := s.Views.Wait(ctx, streams.Position{TP: tp, Offset: next - 1}, "served"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Server) recommendation(w http.ResponseWriter, r *http.Request) error {
 	if err := queryOf(r).err(); err != nil {
+		return err
+	}
+	if err := s.givenFolded(r.Context()); err != nil {
 		return err
 	}
 	id := r.PathValue("request")
@@ -290,6 +313,9 @@ func (s *Server) userRecommendations(w http.ResponseWriter, r *http.Request) err
 	}
 	m, err := s.moment(r.Context(), q)
 	if err != nil {
+		return err
+	}
+	if err := s.givenFolded(r.Context()); err != nil {
 		return err
 	}
 	view := projections.Of[*projections.Served](s.Views)

@@ -99,6 +99,10 @@ type Server struct {
 	operations chan struct{} // a token for each operation under way
 
 	snapshotting sync.Mutex
+	given        struct {
+		sync.Mutex
+		cut streams.Cut // behind the last recommendations that were answered
+	}
 
 	draining atomic.Bool
 	follow   context.Context // of streams without an end: until Drain
@@ -122,6 +126,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{Config: c, mux: http.NewServeMux(), crossSite: http.NewCrossOriginProtection(),
 		tokenSum: sha256.Sum256([]byte(c.Token)), operations: make(chan struct{}, operationsMax)}
+	s.given.cut = streams.Cut{}
 	s.follow, s.drain = context.WithCancel(context.Background())
 	s.work, s.close = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)

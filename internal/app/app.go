@@ -419,7 +419,9 @@ func (a *App) Handler() http.Handler { return a.API }
 func (a *App) Close() error {
 	var errs []error
 	if a.stop != nil {
+		a.fetching.mu.Lock() // no fetch begins between the two
 		a.stop()
+		a.fetching.mu.Unlock()
 		a.background.Wait()
 		if a.runViews != nil {
 			if err := <-a.runViews; err != nil && !errors.Is(err, context.Canceled) {
