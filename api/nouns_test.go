@@ -95,6 +95,21 @@ func TestServedRecommendations(t *testing.T) {
 	w.get("/readyz").want(200)
 }
 
+// Who asks at once what was just answered finds it, without saying after what.
+func TestShownAtOnce(t *testing.T) {
+	w := newFixture(t)
+	version := w.train()
+	w.post("/api/v1/models/als/versions/"+strconv.Itoa(version)+"/deploy", `{"reason":"test"}`).want(200)
+	for range 200 {
+		a := w.get("/api/v1/recommendations?user_id=1&k=1").want(200)
+		w.get("/api/v1/recommendations/" + a.at("request_id")).want(200)
+		a = w.get("/api/v1/recommendations?user_id=2&k=1").want(200)
+		if got := w.get("/api/v1/users/2/recommendations?limit=1").want(200); a.at("request_id") != got.at("items.0.request_id") {
+			t.Fatalf("the last that was shown is %s; want %s", got.Body, a.at("request_id"))
+		}
+	}
+}
+
 func TestIdempotency(t *testing.T) {
 	w := newFixture(t)
 	body := `{"user_id":"8","movie_id":"1","interaction_type":"view"}`

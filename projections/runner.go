@@ -65,6 +65,13 @@ func (s *slot) folds(tp streams.TP) bool {
 // folded again from the start; one of a newer format is refused.
 func NewRunner(ctx context.Context, log streams.Log, store *Store, factories ...Factory) (*Runner, error) {
 	r := &Runner{log: log, store: store, factories: factories, changed: make(chan struct{})}
+	head, err := HeadCut(ctx, log, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Fits(head, factories...); err != nil {
+		return nil, err
+	}
 	if err := r.loadSkips(ctx); err != nil {
 		return nil, err
 	}
@@ -75,18 +82,6 @@ func NewRunner(ctx context.Context, log streams.Log, store *Store, factories ...
 		}
 		r.slots = append(r.slots, s)
 	}
-	head, err := HeadCut(ctx, log, time.Time{})
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range r.slots {
-		for tp, next := range s.cursor {
-			if next > head[tp] {
-				return nil, fault.New(fault.Corrupt, "view %s has folded %s up to offset %d, but the log ends at %d: the log has lost data, or the views are of another log",
-					s.spec.Name, tp, next, head[tp]).WithHint("restore the log from a backup; or, if its loss is accepted, remove the views folder: views are folded again from the log")
-			}
-		}
-	}
 	return r, nil
 }
 
@@ -96,10 +91,6 @@ func (r *Runner) open(f Factory) (*slot, error) {
 	m, known, err := r.store.meta(spec.Name)
 	if err != nil {
 		return nil, err
-	}
-	if known && m.Format > spec.Format {
-		return nil, fault.New(fault.Corrupt, "view %s is stored in format %d; this program knows up to %d", spec.Name, m.Format, spec.Format).
-			WithHint("run the newer program, or remove the views folder: views are folded again from the log")
 	}
 	if known && m.Format == spec.Format {
 		s, err := r.openAt(v, m.Gen)

@@ -48,34 +48,45 @@ func (s *Store) Stored() ([]Stored, error) {
 	return all, err
 }
 
-// Fits says whether a runner of these factories can go on from what the store holds, on a log whose
-// partitions end at head: no view is of a newer format, or has folded what the log does not have. The
-// error is fault.Corrupt and names the view.
-func (s *Store) Fits(head streams.Cut, factories ...Factory) error {
-	all, err := s.Stored()
-	if err != nil {
-		return err
-	}
-	known := map[string]int{}
+// Readable refuses stored views of a newer format than this program knows; those it does not know are of
+// another release, and nobody reads them. The error is fault.Corrupt and names the view.
+func Readable(stored []Stored, factories ...Factory) error {
 	for _, f := range factories {
 		spec := f().Spec()
-		known[spec.Name] = spec.Format
+		for _, v := range stored {
+			if v.View == spec.Name && v.Format > spec.Format {
+				return fault.New(fault.Corrupt, "view %s is stored in format %d; this program knows up to %d", v.View, v.Format, spec.Format).
+					WithHint("run the newer program, or remove the views folder: views are folded again from the log")
+			}
+		}
 	}
-	for _, v := range all {
-		format, ok := known[v.View]
-		if !ok {
-			continue // of another release: nobody reads it
-		}
-		if v.Format > format {
-			return fault.New(fault.Corrupt, "view %s is stored in format %d; this program knows up to %d", v.View, v.Format, format)
-		}
-		cut, err := streams.ParseCut(v.Cut)
+	return nil
+}
+
+// Fits says whether a runner of these factories can go on from what the store holds, on a log whose
+// partitions end at head: it is [Readable], and no view has folded what the log does not have. The error
+// is fault.Corrupt and names the view.
+func (s *Store) Fits(head streams.Cut, factories ...Factory) error {
+	for _, f := range factories {
+		spec := f().Spec()
+		m, known, err := s.meta(spec.Name)
 		if err != nil {
-			return fault.Wrap(fault.Corrupt, err, "view %s has a damaged cursor", v.View)
+			return err
+		}
+		if err := Readable([]Stored{{View: spec.Name, Format: m.Format}}, f); err != nil {
+			return err
+		}
+		if !known || m.Format < spec.Format {
+			continue // it is folded from the start
+		}
+		cut, err := s.cursor(m.Gen)
+		if err != nil {
+			return fault.Wrap(fault.Corrupt, err, "view %s has a damaged cursor", spec.Name)
 		}
 		for tp, next := range cut {
 			if next > head[tp] {
-				return fault.New(fault.Corrupt, "view %s has folded %s up to offset %d, but the log ends at %d", v.View, tp, next, head[tp])
+				return fault.New(fault.Corrupt, "view %s has folded %s up to offset %d, but the log ends at %d: the log has lost data, or the views are of another log",
+					spec.Name, tp, next, head[tp]).WithHint("restore the log from a backup; or, if its loss is accepted, remove the views folder: views are folded again from the log")
 			}
 		}
 	}

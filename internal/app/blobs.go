@@ -101,18 +101,23 @@ func (a *App) obtain(ctx context.Context, hash string) error {
 	return fault.New(fault.NotFound, "no blob %s: no other node has it, and it is no model version's weights", hash)
 }
 
-// ask gets a blob from another node, and believes only its hash.
-func (a *App) ask(ctx context.Context, peer, hash string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "GET", strings.TrimSuffix(peer, "/")+"/api/v1/blobs/"+hash, nil)
+// askNode asks another node, with the credentials that all have.
+func (a *App) askNode(ctx context.Context, node, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, "GET", strings.TrimSuffix(node, "/")+path, nil)
 	if err != nil {
 		return nil, err
 	}
 	if a.opts.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+a.opts.Token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	return http.DefaultClient.Do(req)
+}
+
+// ask gets a blob from another node, and believes only its hash.
+func (a *App) ask(ctx context.Context, peer, hash string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
+	defer cancel()
+	resp, err := a.askNode(ctx, peer, "/api/v1/blobs/"+hash)
 	if err != nil {
 		return nil, err
 	}

@@ -326,8 +326,8 @@ func openNode(t testing.TB, o app.Options) *app.App {
 	return a
 }
 
-// hashesOf are those of a node's views when it has folded all that the log has.
-func hashesOf(t testing.TB, a *app.App) []projections.ViewReport {
+// foldedAll waits until all views have all that the log has.
+func foldedAll(t testing.TB, a *app.App) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -342,6 +342,12 @@ func hashesOf(t testing.TB, a *app.App) []projections.ViewReport {
 			}
 		}
 	}
+}
+
+// hashesOf are those of a node's views when it has folded all that the log has.
+func hashesOf(t testing.TB, a *app.App) []projections.ViewReport {
+	t.Helper()
+	foldedAll(t, a)
 	hashes, err := a.Views.Hashes()
 	if err != nil {
 		t.Fatal(err)
@@ -458,10 +464,32 @@ func TestKafkaLag(t *testing.T) {
 
 func checkPromises(t *testing.T, a *app.App, p *promises) {
 	t.Helper()
-	ctx := context.Background()
+	checkFacts(t, a, p.facts)
+	registered := map[string]int{}
+	for com, err := range a.Log.Ledger().Read(context.Background(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ev := range com.Events {
+			if e, ok := ev.Data.(*events.ModelRegistered); ok {
+				registered[e.Name]++
+			}
+		}
+	}
+	for name, n := range p.models {
+		if n != 1 || registered[name] != 1 {
+			t.Errorf("model %s: %d registrations were acknowledged and %d are in the log; want 1", name, n, registered[name])
+		}
+	}
+	checkEnds(t, a)
+}
+
+// checkFacts looks for every acknowledged fact at its position, and that none is there twice.
+func checkFacts(t *testing.T, a *app.App, acknowledged map[string]string) {
+	t.Helper()
 	found := map[string]string{}
 	for _, tp := range streams.PartitionsOf(events.UserEventsTopic) {
-		for rec, err := range a.Log.Feed().Read(ctx, tp, 0) {
+		for rec, err := range a.Log.Feed().Read(context.Background(), tp, 0) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -475,20 +503,23 @@ func checkPromises(t *testing.T, a *app.App, p *promises) {
 			found[ev.ID] = rec.Position.String()
 		}
 	}
-	for id, position := range p.facts {
+	for id, position := range acknowledged {
 		if found[id] != position {
 			t.Errorf("event %s was acknowledged at %q and stands at %q", id, position, found[id])
 		}
 	}
-	registered, ended, runs := map[string]int{}, map[string]int{}, map[string]int{}
-	for com, err := range a.Log.Ledger().Read(ctx, 0) {
+}
+
+// checkEnds looks that runs have ended, and every task and run once.
+func checkEnds(t *testing.T, a *app.App) {
+	t.Helper()
+	ended, runs := map[string]int{}, map[string]int{}
+	for com, err := range a.Log.Ledger().Read(context.Background(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, ev := range com.Events {
 			switch e := ev.Data.(type) {
-			case *events.ModelRegistered:
-				registered[e.Name]++
 			case *events.TaskSucceeded:
 				ended[e.RunID+" "+e.Task]++
 			case *events.WorkflowRunEnded:
@@ -496,10 +527,8 @@ func checkPromises(t *testing.T, a *app.App, p *promises) {
 			}
 		}
 	}
-	for name, n := range p.models {
-		if n != 1 || registered[name] != 1 {
-			t.Errorf("model %s: %d registrations were acknowledged and %d are in the log; want 1", name, n, registered[name])
-		}
+	if len(runs) == 0 {
+		t.Error("no training run has ended")
 	}
 	for task, n := range ended {
 		if n != 1 {

@@ -166,14 +166,7 @@ func (a *App) takeOnce(ctx context.Context, from, staged string) (*snapshot.Mani
 	defer cancel(nil)
 	stalled := time.AfterFunc(snapshotStall, func() { cancel(fmt.Errorf("it sent nothing for %v", snapshotStall)) })
 	defer stalled.Stop()
-	req, err := http.NewRequestWithContext(ctx, "GET", from+"/api/v1/ops/snapshot", nil)
-	if err != nil {
-		return nil, err
-	}
-	if a.opts.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+a.opts.Token)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := a.askNode(ctx, from, "/api/v1/ops/snapshot")
 	if err != nil {
 		return nil, cmp.Or(context.Cause(ctx), err)
 	}
@@ -189,7 +182,7 @@ func (a *App) takeOnce(ctx context.Context, from, staged string) (*snapshot.Mani
 		}
 		return n, err
 	})
-	return snapshot.Receive(body, staged, func(m *snapshot.Manifest) error { return accepts(m, Factories()) },
+	return snapshot.Receive(body, staged, accepts,
 		func(done, total int64) { a.progress("taking the views of "+from, done, total) })
 }
 
@@ -223,14 +216,10 @@ func refusal(resp *http.Response) error {
 }
 
 // accepts refuses, before it is downloaded, what this program could not read.
-func accepts(m *snapshot.Manifest, factories []projections.Factory) error {
-	for _, f := range factories {
-		spec := f().Spec()
-		for _, v := range m.Views {
-			if v.View == spec.Name && v.Format > spec.Format {
-				return fault.New(fault.Corrupt, "its view %s has format %d; this program knows up to %d: it runs a newer program (%s)", v.View, v.Format, spec.Format, m.Version)
-			}
-		}
+func accepts(m *snapshot.Manifest) error {
+	var f *fault.Error
+	if errors.As(projections.Readable(m.Views, Factories()...), &f) {
+		return fault.New(f.Code, "it runs a newer program (%s): %s", m.Version, f.Message)
 	}
 	return nil
 }
@@ -258,7 +247,7 @@ func checkViews(staged string, head streams.Cut) (err error) {
 		return unfit(err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	return s.Fits(head, Factories()...)
+	return unfit(s.Fits(head, Factories()...))
 }
 
 // unfit is an error of what was taken. Its remedy is left out: it names a folder that is about to go.

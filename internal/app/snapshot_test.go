@@ -3,7 +3,6 @@ package app_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -25,19 +24,7 @@ import (
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/projections"
-	"github.com/projectionist/projectionist/streams"
 )
-
-// sharedLog is the address of a new log on the cluster that deploy/kafka/cluster.sh up has printed.
-func sharedLog(t testing.TB) string {
-	t.Helper()
-	const variable = "PROJECTIONIST_TEST_KAFKA"
-	brokers := os.Getenv(variable)
-	if brokers == "" {
-		t.Skipf("SKIPPED: no Kafka: set %s=host:port,… (deploy/kafka/cluster.sh up starts one)", variable)
-	}
-	return "kafka://" + brokers + "?prefix=t" + strings.ToLower(rand.Text())[:12] + "."
-}
 
 func startNode(t testing.TB, url, from string) (*app.App, *bytes.Buffer) {
 	t.Helper()
@@ -49,6 +36,15 @@ func startNode(t testing.TB, url, from string) (*app.App, *bytes.Buffer) {
 	}
 	t.Cleanup(func() { a.Close() })
 	return a, &said
+}
+
+// sourceNode is one that others can start from.
+func sourceNode(t testing.TB, url string) (*app.App, *httptest.Server) {
+	t.Helper()
+	a, _ := startNode(t, url, "")
+	srv := httptest.NewServer(a.Handler())
+	t.Cleanup(srv.Close)
+	return a, srv
 }
 
 // fill lets people rate films.
@@ -75,50 +71,13 @@ func fill(t testing.TB, a *app.App, from, n int) {
 	}
 }
 
-// hashes are those of all views when they have all of the log.
-func hashes(t testing.TB, a *app.App) []projections.ViewReport {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	head, err := projections.HeadCut(ctx, a.Log, time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for tp, next := range head {
-		if next > 0 {
-			if err := a.Views.Wait(ctx, streams.Position{TP: tp, Offset: next - 1}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	all, err := a.Views.Hashes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-func same(t testing.TB, what string, got, want []projections.ViewReport) {
-	t.Helper()
-	if len(got) != len(want) || len(want) == 0 {
-		t.Fatalf("%s has %d views of %d", what, len(got), len(want))
-	}
-	for i := range want {
-		if got[i].SHA256 != want[i].SHA256 || got[i].Cut != want[i].Cut {
-			t.Errorf("%s: view %s has %d pairs at %s; want %d at %s", what, want[i].View, got[i].Pairs, got[i].Cut, want[i].Pairs, want[i].Cut)
-		}
-	}
-}
-
 // TestKafkaNewNodes: one node starts from another's views while that one folds what people do, one folds the
 // log alone; all three end equal, and so does every view folded again.
 func TestKafkaNewNodes(t *testing.T) {
-	url := sharedLog(t)
-	a, _ := startNode(t, url, "")
-	srv := httptest.NewServer(a.Handler())
-	defer srv.Close()
+	url, _ := clusterLog(t)
+	a, srv := sourceNode(t, url)
 	fill(t, a, 0, 4000)
-	hashes(t, a)
+	hashesOf(t, a)
 	filled := make(chan struct{})
 	go func() {
 		defer close(filled)
@@ -135,9 +94,9 @@ func TestKafkaNewNodes(t *testing.T) {
 	c, _ := startNode(t, url, "")
 	<-filled
 	fill(t, b, 10000, 500) // a command to the new one
-	want := hashes(t, a)
-	same(t, "the node from a snapshot", hashes(t, b), want)
-	same(t, "the node from the log", hashes(t, c), want)
+	want := hashesOf(t, a)
+	compareHashes(t, "the node from a snapshot", hashesOf(t, b), want)
+	compareHashes(t, "the node from the log", hashesOf(t, c), want)
 	again, err := b.Views.Verify(context.Background(), t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -153,12 +112,13 @@ func TestKafkaNewNodes(t *testing.T) {
 	}
 
 	// Views of another log are refused while the folder is as it was.
-	other, said := startNode(t, sharedLog(t), srv.URL)
+	elsewhere, _ := clusterLog(t)
+	other, said := startNode(t, elsewhere, srv.URL)
 	if !strings.Contains(other.Origin(), "NO VIEWS") || !strings.Contains(said.String(), "is of topic") {
 		t.Errorf("a node of another log: %q, %s", other.Origin(), said)
 	}
 	fill(t, other, 0, 500)
-	hashes(t, other)
+	hashesOf(t, other)
 }
 
 // slow passes a snapshot on up to a number of bytes and then hangs.
@@ -196,12 +156,10 @@ const (
 // TestKafkaNewNodeIsKilled: a node is killed at many moments of its first start. Every folder it leaves starts,
 // and ends equal.
 func TestKafkaNewNodeIsKilled(t *testing.T) {
-	url := sharedLog(t)
-	a, _ := startNode(t, url, "")
-	srv := httptest.NewServer(a.Handler())
-	defer srv.Close()
+	url, _ := clusterLog(t)
+	a, srv := sourceNode(t, url)
 	fill(t, a, 0, 3000)
-	hashes(t, a)
+	hashesOf(t, a)
 	proxy := &slow{to: srv.URL, sent: make(chan struct{}, 1)}
 	between := httptest.NewServer(proxy)
 	defer between.Close()
@@ -256,7 +214,7 @@ func TestKafkaNewNodeIsKilled(t *testing.T) {
 		default:
 			t.Errorf("kill %d: %s", i, origin)
 		}
-		same(t, fmt.Sprint("kill ", i), hashes(t, b), hashes(t, a)) // some get as far as to write
+		compareHashes(t, fmt.Sprint("kill ", i), hashesOf(t, b), hashesOf(t, a)) // some get as far as to write
 		if left, err := os.ReadDir(filepath.Join(dir, "scratch")); err == nil && len(left) > 0 {
 			t.Errorf("kill %d: scratch holds %v", i, left)
 		}

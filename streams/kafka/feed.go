@@ -146,11 +146,7 @@ func (l *Log) read(ctx context.Context, tp streams.TP, from int64, yield func(*s
 	var end int64
 	have := p.takeKept(from)
 	if have != nil {
-		err := l.persist(ctx, "the end of a partition cannot be found", func() (err error) {
-			end, err = l.listOffset(p, sarama.OffsetNewest)
-			return err
-		})
-		if err != nil {
+		if end, err = l.endOf(ctx, p); err != nil {
 			return err
 		}
 	} else {
@@ -273,6 +269,15 @@ func (f feed) Head(ctx context.Context, tp streams.TP, until time.Time) (int64, 
 		return 0, err
 	}
 	return l.headAt(ctx, p, until)
+}
+
+// endOf is the offset after a partition's last record, whatever it is.
+func (l *Log) endOf(ctx context.Context, p *partition) (end int64, err error) {
+	err = l.persist(ctx, "the end of "+p.TP.String()+" cannot be found", func() error {
+		end, err = l.listOffset(p, sarama.OffsetNewest)
+		return err
+	})
+	return end, err
 }
 
 func (l *Log) headAt(ctx context.Context, p *partition, until time.Time) (int64, error) {

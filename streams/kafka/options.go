@@ -174,5 +174,14 @@ func (o *Options) config(d *dialer, timeout time.Duration) *sarama.Config {
 	return c
 }
 
+// topicNames are those of all topics on the brokers, in the order of [streams.Topics].
+func (o *Options) topicNames() []string {
+	names := make([]string, len(streams.Topics))
+	for i, t := range streams.Topics {
+		names[i] = o.topicName(t)
+	}
+	return names
+}
+
 // topicName is a topic's name on the brokers.
 func (o *Options) topicName(t streams.Topic) string { return o.TopicPrefix + t.Name }

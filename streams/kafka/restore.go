@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"math"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 	"unsafe"
@@ -29,12 +27,6 @@ var _ streams.Restorer = (*Log)(nil)
 // for another place means that somebody else writes, and ends it. Offsets that were passed over are filled
 // with void records (streams.VoidHeader).
 
-// timeBounds are the settings that refuse records with times far from the broker's, and have no meaning
-// with LogAppendTime.
-var timeBounds = []string{"message.timestamp.before.max.ms", "message.timestamp.after.max.ms"}
-
-var anyTime = strconv.FormatInt(math.MaxInt64, 10)
-
 const (
 	// holeMax bounds the records that one hole is filled with: half a second, and 30 MB for ever. Holes
 	// are left by refused commits and by transactions; a longer one is more likely a mistake.
@@ -43,84 +35,12 @@ const (
 	aheadMax = time.Minute
 )
 
-// timesOf is a topic's message.timestamp.type as every broker has it: "" where they differ, or there is no
-// such topic.
-func (l *Log) timesOf(ctx context.Context, client sarama.Client, topic string) (times string, err error) {
-	err = l.persist(ctx, "the settings of topic "+topic+" cannot be read", func() error {
-		if err := client.RefreshMetadata(); err != nil {
-			return err
-		}
-		req := &sarama.DescribeConfigsRequest{Version: 1, Resources: []*sarama.ConfigResource{
-			{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{timestampType}},
-		}}
-		var all []string
-		for _, b := range client.Brokers() {
-			_ = b.Open(client.Config()) // it may be open
-			resp, err := b.DescribeConfigs(req)
-			if err != nil {
-				b.Close() // opened anew by the next try
-				return err
-			}
-			have := ""
-			for _, r := range resp.Resources {
-				if k := sarama.KError(r.ErrorCode); k == sarama.ErrUnknownTopicOrPartition {
-					continue
-				} else if k != sarama.ErrNoError {
-					return k
-				}
-				for _, e := range r.Configs {
-					if e.Name == timestampType {
-						have = e.Value
-					}
-				}
-			}
-			all = append(all, have)
-		}
-		if all = slices.Compact(all); len(all) == 1 {
-			times = all[0]
-		} else {
-			times = ""
-		}
-		return nil
-	})
-	return times, err
-}
-
-// setTimes changes a topic's message.timestamp.type, and waits until all brokers have it.
-func (l *Log) setTimes(ctx context.Context, client sarama.Client, admin sarama.ClusterAdmin, topic, times string) error {
-	entries := map[string]sarama.IncrementalAlterConfigsEntry{timestampType: {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &times}}
-	for _, name := range timeBounds {
-		e := sarama.IncrementalAlterConfigsEntry{Operation: sarama.IncrementalAlterConfigsOperationDelete}
-		if times == writersTime {
-			e = sarama.IncrementalAlterConfigsEntry{Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &anyTime}
-		}
-		entries[name] = e
-	}
-	err := l.persist(ctx, "the settings of topic "+topic+" cannot be changed", func() error {
-		return admin.IncrementalAlterConfig(sarama.TopicResource, topic, entries, false)
-	})
-	for end, try := time.Now().Add(l.opts.WriteTimeout), 0; err == nil; try++ {
-		have := ""
-		if have, err = l.timesOf(ctx, client, topic); have == times || err != nil {
-			break
-		}
-		if time.Now().After(end) || !l.pause(ctx, try) {
-			return fault.New(fault.Unavailable, "topic %s has not got %s=%s on all brokers", topic, timestampType, times).WithHint("try again later")
-		}
-	}
-	return err
-}
-
 // openRestoring sets the mark where a filling begins, and has all topics take times as they are given.
 func (l *Log) openRestoring(ctx context.Context, client sarama.Client, admin sarama.ClusterAdmin, found map[string]topicFound) error {
 	if found[l.ledger.name].settings[timestampType] != writersTime {
 		for _, tp := range streams.PartitionsOf() {
 			p := l.partitions[tp.Topic][tp.Partition]
-			var end int64
-			err := l.persist(ctx, "the end of "+tp.String()+" cannot be found", func() (err error) {
-				end, err = l.listOffset(p, sarama.OffsetNewest)
-				return err
-			})
+			end, err := l.endOf(ctx, p)
 			if err != nil {
 				return err
 			}
@@ -180,14 +100,11 @@ func (l *Log) Restore(ctx context.Context, tp streams.TP, recs []streams.Record)
 		return fault.New(fault.Conflict, "%s was filled to its end", l)
 	}
 	if f.next < 0 {
-		err := l.persist(ctx, "the end of "+tp.String()+" cannot be found", func() (err error) {
-			f.next, err = l.listOffset(p, sarama.OffsetNewest)
-			return err
-		})
+		end, err := l.endOf(ctx, p)
 		if err != nil {
-			f.next = -1
 			return err
 		}
+		f.next = end
 	}
 	if p.ledger && f.next > 0 {
 		if err := l.waitFor(ctx, &l.judged, f.next-1, l.closing); err != nil {
@@ -447,11 +364,7 @@ var errAgain = errors.New("once more")
 
 // arrived says whether a batch stands where it has to, and is the last there.
 func (l *Log) arrived(ctx context.Context, p *partition, b *restoring, want int64) (bool, error) {
-	var end int64
-	err := l.persist(ctx, "the end of "+p.String()+" cannot be found", func() (err error) {
-		end, err = l.listOffset(p, sarama.OffsetNewest)
-		return err
-	})
+	end, err := l.endOf(ctx, p)
 	if err != nil || end == want {
 		return false, err
 	}

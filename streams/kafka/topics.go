@@ -27,13 +27,6 @@ type setting struct {
 	why  string
 }
 
-// Who gives a topic's records their times.
-const (
-	timestampType = "message.timestamp.type"
-	brokersTime   = "LogAppendTime"
-	writersTime   = "CreateTime" // while the log is filled from another one
-)
-
 // settings are those of a topic with a replication factor, whose records get their times from one of the
 // above.
 func settings(replicas int, times string) []setting {
@@ -102,10 +95,7 @@ func (l *Log) openTopics(ctx context.Context) (id identity, err error) {
 	if err != nil {
 		return id, brokerError(err, "the cluster has no controller")
 	}
-	names := make([]string, len(streams.Topics))
-	for i, t := range streams.Topics {
-		names[i] = l.opts.topicName(t)
-	}
+	names := l.opts.topicNames()
 	times := brokersTime
 	if l.opts.Restoring {
 		// The ledger's topic is the first that is made, and says what the others are made as.

@@ -47,10 +47,7 @@ func (l *Log) lookAtTopics() (*fault.Error, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(streams.Topics))
-	for i, t := range streams.Topics {
-		names[i] = l.opts.topicName(t)
-	}
+	names := l.opts.topicNames()
 	meta, err := metadata(l.client, names)
 	if err != nil {
 		return nil, err
