@@ -147,6 +147,12 @@ func (b *bench) inTurns(peers *bareClients, topic string, ours func(i int) error
 	return mine, theirs, err
 }
 
+func (b *bench) addOneByOne(name string, ours []float64, theirs map[string][]float64, peers *bareClients) {
+	b.add(figure{name: name, unit: seconds, ours: ours, peer: theirs[peers.sarama.name],
+		peerName: peers.sarama.name + " SyncProducer, the same bytes", aim: ratioAtMost(2)},
+		figure{name: "… against franz-go", unit: seconds, ours: ours, peer: theirs[peers.kgo.name], peerName: peers.kgo.name + " ProduceSync"})
+}
+
 // kafkaAppend is one caller's commits, each judged by the fold of the partition when Append returns.
 func (b *bench) kafkaAppend(ledger streams.Ledger, peers *bareClients) error {
 	commit := func(i int) streams.Commit {
@@ -172,20 +178,13 @@ func (b *bench) kafkaAppend(ledger streams.Ledger, peers *bareClients) error {
 	if err != nil {
 		return err
 	}
-	b.add(figure{name: "on Kafka: append of one commit until its verdict, p50", unit: seconds, ours: ours, peer: theirs[peers.sarama.name],
-		peerName: peers.sarama.name + " SyncProducer, the same bytes", aim: ratioAtMost(2)},
-		figure{name: "… against franz-go", unit: seconds, ours: ours, peer: theirs[peers.kgo.name], peerName: peers.kgo.name + " ProduceSync"})
+	b.addOneByOne("on Kafka: append of one commit until its verdict, p50", ours, theirs, peers)
 	return nil
 }
 
 // kafkaPublishOne is one caller's facts, one by one.
 func (b *bench) kafkaPublishOne(l streams.Log, peers *bareClients) error {
-	facts, err := worldFacts(1000)
-	if err != nil {
-		return err
-	}
-	var w writer
-	recs, err := w.encode(facts, 0)
+	recs, err := worldRecords(1000)
 	if err != nil {
 		return err
 	}
@@ -199,10 +198,18 @@ func (b *bench) kafkaPublishOne(l streams.Log, peers *bareClients) error {
 	if err != nil {
 		return err
 	}
-	b.add(figure{name: "on Kafka: publish of one fact, p50", unit: seconds, ours: ours, peer: theirs[peers.sarama.name],
-		peerName: peers.sarama.name + " SyncProducer, the same bytes", aim: ratioAtMost(2)},
-		figure{name: "… against franz-go", unit: seconds, ours: ours, peer: theirs[peers.kgo.name], peerName: peers.kgo.name + " ProduceSync"})
+	b.addOneByOne("on Kafka: publish of one fact, p50", ours, theirs, peers)
 	return nil
+}
+
+// worldRecords are facts of the simulated world as they are published.
+func worldRecords(n int) ([]streams.Record, error) {
+	facts, err := worldFacts(n)
+	if err != nil {
+		return nil, err
+	}
+	var w writer
+	return w.encode(facts, 0)
 }
 
 // publishBatch is how many facts one caller publishes at once, as the importer does.
@@ -219,12 +226,7 @@ func publishAll(ctx context.Context, l streams.Log, recs []streams.Record) error
 
 // kafkaPublish is a bulk load by one caller.
 func (b *bench) kafkaPublish(l streams.Log, peers *bareClients) error {
-	facts, err := worldFacts(b.size(300_000, 30_000))
-	if err != nil {
-		return err
-	}
-	var w writer
-	recs, err := w.encode(facts, 0)
+	recs, err := worldRecords(b.size(300_000, 30_000))
 	if err != nil {
 		return err
 	}
@@ -282,12 +284,7 @@ func (b *bench) filledLog(c *cluster) (streams.Log, []int64, error) {
 			return l, ends, nil
 		}
 		b.say("publishing %s facts", thousands(int64(n)))
-		facts, err := worldFacts(n)
-		var w writer
-		var recs []streams.Record
-		if err == nil {
-			recs, err = w.encode(facts, 0)
-		}
+		recs, err := worldRecords(n)
 		if err == nil {
 			err = publishAll(b.ctx, l, recs)
 		}
