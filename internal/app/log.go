@@ -98,6 +98,10 @@ func OpenLog(ctx context.Context, address string, o LogOptions) (streams.Log, er
 	if isEventStore(address) {
 		return openEventStore(ctx, address, o)
 	}
+	if scheme, _, _ := strings.Cut(address, "://"); scheme != kafka.Scheme {
+		return nil, fault.Field("log", "a log at %s:// is none this program knows", scheme).
+			WithHint("want such as kafka://host:9092 for a log on a cluster, esdb://host:2113 for a ledger on EventStoreDB, or nothing for the embedded one")
+	}
 	opts, err := kafka.ParseURL(address)
 	if err != nil {
 		return nil, err
