@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -72,7 +73,11 @@ func (a *App) elsewhere(hash string) ([]byte, error) {
 
 // obtain puts a blob into the store, from wherever it can be had.
 func (a *App) obtain(ctx context.Context, hash string) error {
-	for _, peer := range a.opts.Peers {
+	peers := slices.Clone(a.opts.Peers)
+	if a.opts.From != "" { // the node that has given its views has their weights
+		peers = append(peers, a.opts.From)
+	}
+	for _, peer := range peers {
 		b, err := a.ask(ctx, peer, hash)
 		if err != nil {
 			a.opts.Logger.Debug("a node has no blob", "peer", peer, "blob", hash, "error", err)

@@ -325,9 +325,9 @@ func (c *copying) print() error {
 		fmt.Fprintf(c.p.out, "%s was a finished copy of %s before\n", c.to, c.from)
 	case !c.report.Finished:
 	case isAddress(c.to):
-		where, dir := envLog+"="+c.to, "DIR"
+		where, dir := envLog+"="+forShell.Replace(c.to), "DIR"
 		if feeds := os.Getenv(envFeeds); isAddress(feeds) {
-			where += " " + envFeeds + "=" + app.Shown(feeds)
+			where += " " + envFeeds + "=" + forShell.Replace(app.Shown(feeds))
 		} else if feeds != "" {
 			dir = feeds
 		}
@@ -337,6 +337,9 @@ func (c *copying) print() error {
 	}
 	return nil
 }
+
+// forShell escapes what a shell would take for its own in an address.
+var forShell = strings.NewReplacer("?", `\?`, "&", `\&`)
 
 // resolved is a folder's one name.
 func resolved(dir string) string {
