@@ -742,9 +742,9 @@ func (k *coordinator) expire(before time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range k.idle() {
+	for name, stored := range k.idle() {
 		last, ok := known[name]
-		if ok && !last.Before(before) {
+		if ok && !last.Before(before) || !ok && stored { // the latter's first offsets are on their way
 			continue
 		}
 		if ok {
@@ -757,12 +757,14 @@ func (k *coordinator) expire(before time.Time) error {
 	return nil
 }
 
-func (k *coordinator) idle() (names []string) {
+// idle are the groups without members, and whether offsets of theirs were ever taken.
+func (k *coordinator) idle() map[string]bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	names := map[string]bool{}
 	for name, g := range k.groups {
 		if g.idle() {
-			names = append(names, name)
+			names[name] = g.stored
 		}
 	}
 	return names

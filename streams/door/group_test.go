@@ -344,6 +344,24 @@ func TestGroupRestart(t *testing.T) {
 }
 
 // TestGroupExpires: idle groups and their offsets are forgotten after a week, others are not.
+// TestGroupExpiresNot: a group whose first offsets are being written is not forgotten meanwhile.
+func TestGroupExpiresNot(t *testing.T) {
+	l := mustMem(t, local.Options{})
+	d := mustListen(t, Config{Log: l})
+	p := mustDial(t, d)
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group, req.Generation = "new", -1
+	if code := d.groups.mayCommit(req); code != 0 { // and no more yet
+		t.Fatal(code)
+	}
+	if err := d.groups.expire(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.listed(); !slices.Equal(got, []string{"new"}) {
+		t.Errorf("groups %q", got)
+	}
+}
+
 func TestGroupExpires(t *testing.T) {
 	l := mustMem(t, local.Options{})
 	d := mustListen(t, Config{Log: l})
