@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
@@ -27,6 +26,7 @@ import (
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/ml/hybrid"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -68,16 +68,16 @@ const (
 	testFacts  = 46
 )
 
-func allViews() []projections.Factory {
-	return []projections.Factory{
-		func() projections.View { return projections.NewCatalogue() }, func() projections.View { return projections.NewHistories() },
-		func() projections.View { return projections.NewOnline() }, func() projections.View { return projections.NewDefinitions() },
-		func() projections.View { return projections.NewRuns() }, func() projections.View { return projections.NewRegistry() },
-		func() projections.View { return projections.NewDeployments() }, func() projections.View { return projections.NewWorkflows() },
-		func() projections.View { return projections.NewDatasets() }, func() projections.View { return projections.NewImports() },
-		func() projections.View { return projections.NewLineage() }, func() projections.View { return projections.NewAudit() },
-		func() projections.View { return projections.NewServed() }, func() projections.View { return projections.NewHealth() },
-		func() projections.View { return projections.NewQuarantine() }, func() projections.View { return projections.NewDeadLetters() },
+func allViews() []fold.Factory {
+	return []fold.Factory{
+		func() fold.View { return projections.NewCatalogue() }, func() fold.View { return projections.NewHistories() },
+		func() fold.View { return projections.NewOnline() }, func() fold.View { return projections.NewDefinitions() },
+		func() fold.View { return projections.NewRuns() }, func() fold.View { return projections.NewRegistry() },
+		func() fold.View { return projections.NewDeployments() }, func() fold.View { return projections.NewWorkflows() },
+		func() fold.View { return projections.NewDatasets() }, func() fold.View { return projections.NewImports() },
+		func() fold.View { return projections.NewLineage() }, func() fold.View { return projections.NewAudit() },
+		func() fold.View { return projections.NewServed() }, func() fold.View { return projections.NewHealth() },
+		func() fold.View { return projections.NewQuarantine() }, func() fold.View { return projections.NewDeadLetters() },
 	}
 }
 
@@ -89,10 +89,10 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 	w.log, err = local.OpenMem(local.Options{Now: w.clock.Now, Logf: func(string, ...any) {}})
 	w.must(err)
 	t.Cleanup(func() { w.must(w.log.Close()) })
-	store, err := projections.OpenStore("views", projections.StoreOptions{FS: vfs.NewMem()})
+	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
 	w.must(err)
 	t.Cleanup(func() { w.must(store.Close()) })
-	views, err := projections.NewRunner(ctx, w.log, store, allViews()...)
+	views, err := fold.NewRunner(ctx, w.log, store, allViews()...)
 	w.must(err)
 	w.blobs, err = blob.Open(t.TempDir())
 	w.must(err)
@@ -172,7 +172,7 @@ func (w *fixture) folded(positions ...streams.Position) {
 func (w *fixture) train() int {
 	w.t.Helper()
 	ctx := context.Background()
-	cut, err := projections.HeadCut(ctx, w.log, time.Time{})
+	cut, err := fold.HeadCut(ctx, w.log, time.Time{})
 	w.must(err)
 	snap, err := training.Load(ctx, w.log, cut, nil)
 	w.must(err)

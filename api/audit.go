@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) auditRoutes() {
@@ -20,6 +21,6 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f.At = m.at
-	p, err := projections.Of[*projections.Audit](s.Views).Entries(f, page)
+	p, err := fold.Of[*projections.Audit](s.Views).Entries(f, page)
 	return paged(w, p, err)
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) datasetRoutes() {
@@ -17,7 +18,7 @@ func (s *Server) datasets(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Datasets](s.Views).List(page)
+	p, err := fold.Of[*projections.Datasets](s.Views).List(page)
 	return paged(w, p, err)
 }
 
@@ -26,6 +27,6 @@ func (s *Server) dataset(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("dataset")
-	d, ok, err := projections.Of[*projections.Datasets](s.Views).Dataset(id)
+	d, ok, err := fold.Of[*projections.Datasets](s.Views).Dataset(id)
 	return found(w, d, ok, err, "no data set %q", short(id))
 }

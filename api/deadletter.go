@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) deadLetterRoutes() {
@@ -27,7 +28,7 @@ func (s *Server) deadLetters(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.DeadLetters](s.Views).List(state, page)
+	p, err := fold.Of[*projections.DeadLetters](s.Views).List(state, page)
 	return paged(w, p, err)
 }
 
@@ -36,7 +37,7 @@ func (s *Server) deadLetter(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("letter")
-	d, ok, err := projections.Of[*projections.DeadLetters](s.Views).DeadLetter(id)
+	d, ok, err := fold.Of[*projections.DeadLetters](s.Views).DeadLetter(id)
 	return found(w, d, ok, err, "no dead letter %q", short(id))
 }
 
@@ -70,6 +71,6 @@ func (s *Server) resolveDeadLetter(w http.ResponseWriter, r *http.Request, resol
 	if err := resolve(r.Context(), id, m.Actor); err != nil {
 		return err
 	}
-	d, ok, err := projections.FoldDeadLetter(s.Log.Ledger().ReadStream(r.Context(), "dead-letter/"+id, 0), projections.At{})
+	d, ok, err := projections.FoldDeadLetter(s.Log.Ledger().ReadStream(r.Context(), "dead-letter/"+id, 0), fold.At{})
 	return found(w, d, ok, err, "no dead letter %q", short(id))
 }

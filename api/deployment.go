@@ -7,6 +7,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) deploymentRoutes() {
@@ -21,8 +22,8 @@ func (s *Server) deployments(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view := projections.Of[*projections.Deployments](s.Views)
-	out := projections.Page[projections.Deployment]{Items: []projections.Deployment{}}
+	view := fold.Of[*projections.Deployments](s.Views)
+	out := fold.Page[projections.Deployment]{Items: []projections.Deployment{}}
 	for slot, err := range view.Slots() {
 		if err != nil {
 			return err
@@ -45,7 +46,7 @@ func (s *Server) deployment(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	slot := r.PathValue("slot")
-	view := projections.Of[*projections.Deployments](s.Views)
+	view := fold.Of[*projections.Deployments](s.Views)
 	if !m.given() {
 		now, ok, err := view.Slot(slot)
 		if ok {
@@ -64,7 +65,7 @@ func (s *Server) deploymentHistory(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Deployments](s.Views).History(r.PathValue("slot"), m.at, page)
+	p, err := fold.Of[*projections.Deployments](s.Views).History(r.PathValue("slot"), m.at, page)
 	return paged(w, p, err)
 }
 
@@ -87,7 +88,7 @@ func (s *Server) deploy(w http.ResponseWriter, r *http.Request) error {
 	}
 	name := r.PathValue("model")
 	// From its stream rather than the view: it may have been registered just now.
-	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0), projections.At{})
+	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0), fold.At{})
 	if err != nil {
 		return err
 	}

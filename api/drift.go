@@ -7,6 +7,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) driftRoutes() {
@@ -66,6 +67,6 @@ func (s *Server) driftAlerts(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Health](s.Views).Alerts(q.str("model"), page)
+	p, err := fold.Of[*projections.Health](s.Views).Alerts(q.str("model"), page)
 	return paged(w, p, err)
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) experimentRoutes() {
@@ -17,7 +18,7 @@ func (s *Server) experiments(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Runs](s.Views).Experiments(page)
+	p, err := fold.Of[*projections.Runs](s.Views).Experiments(page)
 	return paged(w, p, err)
 }
 
@@ -27,7 +28,7 @@ func (s *Server) experiment(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("experiment")
-	view := projections.Of[*projections.Runs](s.Views)
+	view := fold.Of[*projections.Runs](s.Views)
 	e, ok, err := view.Experiment(id)
 	if err == nil && !ok {
 		e, ok, err = view.ExperimentByName(id)

@@ -18,6 +18,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -37,16 +38,16 @@ func (s *Server) featureRoutes() {
 	s.route("POST /api/v1/features/definitions", s.define)
 	s.route("GET /api/v1/features/definitions/history", s.definitionsHistory, "definitions")
 	s.route("GET /api/v1/features/views", func(w http.ResponseWriter, r *http.Request) error {
-		return s.listed(w, r, func(d *features.Definitions) any { return projections.Page[*features.View]{Items: d.Views} })
+		return s.listed(w, r, func(d *features.Definitions) any { return fold.Page[*features.View]{Items: d.Views} })
 	}, "definitions")
 	s.route("GET /api/v1/features/entities", func(w http.ResponseWriter, r *http.Request) error {
 		return s.listed(w, r, func(d *features.Definitions) any {
-			return projections.Page[features.EntityDefinition]{Items: d.Entities}
+			return fold.Page[features.EntityDefinition]{Items: d.Entities}
 		})
 	}, "definitions")
 	s.route("GET /api/v1/features/services", func(w http.ResponseWriter, r *http.Request) error {
 		return s.listed(w, r, func(d *features.Definitions) any {
-			services := projections.Page[*features.Service]{Items: d.Services}
+			services := fold.Page[*features.Service]{Items: d.Services}
 			if services.Items == nil {
 				services.Items = []*features.Service{}
 			}
@@ -90,7 +91,7 @@ func (s *Server) inForce() (*features.Definitions, error) {
 	if k.inForce != nil && k.folded == folded {
 		return k.inForce, nil
 	}
-	defs, err := s.Features.Definitions(projections.At{})
+	defs, err := s.Features.Definitions(fold.At{})
 	if err == nil {
 		k.inForce, k.folded = defs, folded
 	}
@@ -276,7 +277,7 @@ func (s *Server) entityFeatures(w http.ResponseWriter, r *http.Request, e featur
 	return writeBytes(w, http.StatusOK, b.out)
 }
 
-func (s *Server) readEntity(ctx context.Context, b *reading, sel *features.Selection, e features.Entity, id string, at projections.At, now int64) (err error) {
+func (s *Server) readEntity(ctx context.Context, b *reading, sel *features.Selection, e features.Entity, id string, at fold.At, now int64) (err error) {
 	user, movie := id, ""
 	if e == features.Movie {
 		user, movie = "", id
@@ -537,7 +538,7 @@ func (s *Server) definitions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d, ok, err := projections.Of[*projections.Definitions](s.Views).At(m.at)
+	d, ok, err := fold.Of[*projections.Definitions](s.Views).At(m.at)
 	if ok {
 		setETag(w, d.Revision)
 		if strings.Contains(r.Header.Get("Accept"), "yaml") {
@@ -556,7 +557,7 @@ func (s *Server) definitionsHistory(w http.ResponseWriter, r *http.Request) erro
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Definitions](s.Views).History(page)
+	p, err := fold.Of[*projections.Definitions](s.Views).History(page)
 	return paged(w, p, err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // lagEventsMax is the lag from which answers are called stale: a second's folding, on a slow day.
@@ -102,7 +103,7 @@ func (s *Server) services(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Health](s.Views).Services(page)
+	p, err := fold.Of[*projections.Health](s.Views).Services(page)
 	return paged(w, p, err)
 }
 
@@ -111,7 +112,7 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := r.PathValue("service")
-	v, ok, err := projections.Of[*projections.Health](s.Views).Service(name)
+	v, ok, err := fold.Of[*projections.Health](s.Views).Service(name)
 	return found(w, v, ok, err, "service %q has said nothing of its health", short(name))
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/projectionist/projectionist/internal/importer"
 	"github.com/projectionist/projectionist/internal/world"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) importRoutes() {
@@ -24,7 +25,7 @@ func (s *Server) imports(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Imports](s.Views).List(page)
+	p, err := fold.Of[*projections.Imports](s.Views).List(page)
 	return paged(w, p, err)
 }
 
@@ -33,7 +34,7 @@ func (s *Server) importOne(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("import")
-	im, ok, err := projections.Of[*projections.Imports](s.Views).Import(id)
+	im, ok, err := fold.Of[*projections.Imports](s.Views).Import(id)
 	return found(w, im, ok, err, "no import %q", short(id))
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) lineageRoutes() {
@@ -18,7 +19,7 @@ func (s *Server) lineage(w http.ResponseWriter, r *http.Request) error {
 	if node == "" {
 		q.errs = append(q.errs, fault.Field("node", "is needed").WithHint("such as model/als/1, dataset/ID, run/ID or deployment/production"))
 	}
-	view := projections.Of[*projections.Lineage](s.Views)
+	view := fold.Of[*projections.Lineage](s.Views)
 	read := view.Upstream
 	switch direction {
 	case "", "upstream":

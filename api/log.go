@@ -10,7 +10,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -69,11 +69,11 @@ func (s *Server) topics(w http.ResponseWriter, r *http.Request) error {
 	if err := queryOf(r).err(); err != nil {
 		return err
 	}
-	head, err := projections.HeadCut(r.Context(), s.Log, time.Time{})
+	head, err := fold.HeadCut(r.Context(), s.Log, time.Time{})
 	if err != nil {
 		return err
 	}
-	out := projections.Page[topicInfo]{}
+	out := fold.Page[topicInfo]{}
 	for _, t := range streams.Topics {
 		info := topicInfo{Topic: t.Name}
 		if t.Name == events.LedgerTopic {
@@ -212,7 +212,7 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) error {
 	if !known(streams.TP{Topic: topic}) {
 		return fault.New(fault.NotFound, "no topic %q", short(topic)).WithHint("GET /api/v1/log/topics lists them")
 	}
-	head, err := projections.HeadCut(r.Context(), s.Log, time.Time{})
+	head, err := fold.HeadCut(r.Context(), s.Log, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -362,7 +362,7 @@ func (s *Server) streamCommits(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	out := projections.Page[record]{Items: []record{}}
+	out := fold.Page[record]{Items: []record{}}
 	head := streams.NoStream
 	for c, err := range s.Log.Ledger().ReadStream(r.Context(), name, streams.Revision(from)) {
 		if err != nil {

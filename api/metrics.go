@@ -13,12 +13,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/projections"
 )
 
 // metrics are the program's own, in a registry of their own.
@@ -209,7 +209,7 @@ func (c *stateCollector) views(out chan<- prometheus.Metric, gauge, count func(*
 		}
 		gauge(descHalted, halted, v.View)
 	}
-	quarantine := projections.Of[*projections.Quarantine](c.s.Views)
+	quarantine := fold.Of[*projections.Quarantine](c.s.Views)
 	counts, err := quarantine.Counts()
 	if err != nil {
 		out <- prometheus.NewInvalidMetric(descQuarantine, err)
@@ -224,7 +224,7 @@ func (c *stateCollector) views(out chan<- prometheus.Metric, gauge, count func(*
 		count(descQuarantine, float64(counts[topic]), topic)
 		count(descRefusedFact, float64(refused[topic]), topic)
 	}
-	letters, err := projections.Of[*projections.DeadLetters](c.s.Views).Count()
+	letters, err := fold.Of[*projections.DeadLetters](c.s.Views).Count()
 	if err != nil {
 		out <- prometheus.NewInvalidMetric(descDeadLetters, err)
 		return

@@ -8,6 +8,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) modelRoutes() {
@@ -25,7 +26,7 @@ func (s *Server) modelAt(ctx context.Context, name string, m moment) (projection
 	if m.given() {
 		return projections.FoldModel(s.Log.Ledger().ReadStream(ctx, "model/"+name, 0), m.at)
 	}
-	return projections.Of[*projections.Registry](s.Views).Model(name)
+	return fold.Of[*projections.Registry](s.Views).Model(name)
 }
 
 func (s *Server) models(w http.ResponseWriter, r *http.Request) error {
@@ -35,11 +36,11 @@ func (s *Server) models(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Registry](s.Views).Models(page)
+	p, err := fold.Of[*projections.Registry](s.Views).Models(page)
 	if err != nil || !m.given() {
 		return paged(w, p, err)
 	}
-	then := projections.Page[projections.Model]{Items: []projections.Model{}, Next: p.Next}
+	then := fold.Page[projections.Model]{Items: []projections.Model{}, Next: p.Next}
 	for _, now := range p.Items {
 		model, ok, err := s.modelAt(r.Context(), now.Name, m)
 		if err != nil {

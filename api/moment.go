@@ -9,7 +9,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -34,7 +34,7 @@ const (
 
 // moment is what a question is asked as of.
 type moment struct {
-	at          projections.At
+	at          fold.At
 	eventMillis int64 // as_of, 0 when not given
 	knownMillis int64 // the recorded time known_at stands for, 0 when not given
 }
@@ -96,7 +96,7 @@ func (s *Server) knownAt(ctx context.Context, v string) (millis int64, cut strea
 		if cut, err = streams.ParseCut(v); err != nil {
 			return 0, nil, fault.Field(knownAtParam, "%v", err)
 		}
-		head, err := projections.HeadCut(ctx, s.Log, time.Time{})
+		head, err := fold.HeadCut(ctx, s.Log, time.Time{})
 		if err != nil {
 			return 0, nil, err
 		}
@@ -120,7 +120,7 @@ func (s *Server) cutAt(ctx context.Context, p streams.Position) (streams.Cut, er
 	if err != nil {
 		return nil, err
 	}
-	cut, err := projections.HeadCut(ctx, s.Log, recorded)
+	cut, err := fold.HeadCut(ctx, s.Log, recorded)
 	if err == nil {
 		cut[p.TP] = p.Offset + 1 // and none that came after it within its millisecond
 	}
@@ -169,7 +169,7 @@ func (m *moment) cut(ctx context.Context, log streams.Log) (streams.Cut, error) 
 	if m.at.RecordedMillis != 0 {
 		until = time.UnixMilli(m.at.RecordedMillis)
 	}
-	return projections.HeadCut(ctx, log, until)
+	return fold.HeadCut(ctx, log, until)
 }
 
 // parseTime reads a time into Unix milliseconds. The first instant of 1970 becomes the millisecond

@@ -6,6 +6,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) movieRoutes() {
@@ -25,8 +26,8 @@ func (s *Server) movies(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	view := projections.Of[*projections.Catalogue](s.Views)
-	var p projections.Page[projections.Movie]
+	view := fold.Of[*projections.Catalogue](s.Views)
+	var p fold.Page[projections.Movie]
 	var err error
 	switch {
 	case text != "":
@@ -53,7 +54,7 @@ func (s *Server) movie(w http.ResponseWriter, r *http.Request) error {
 	if m.given() {
 		movie, ok, err = projections.FoldMovie(s.Log.Ledger().ReadStream(r.Context(), "movie/"+id, 0), m.at)
 	} else {
-		movie, ok, err = projections.Of[*projections.Catalogue](s.Views).Movie(id)
+		movie, ok, err = fold.Of[*projections.Catalogue](s.Views).Movie(id)
 	}
 	return found(w, movie, ok, err, "no movie %q", id)
 }
@@ -83,7 +84,7 @@ func (s *Server) movieHistory(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.history(w, r, id, projections.Of[*projections.Histories](s.Views).MoviePage)
+	return s.history(w, r, id, fold.Of[*projections.Histories](s.Views).MoviePage)
 }
 
 func (s *Server) userHistory(w http.ResponseWriter, r *http.Request) error {
@@ -91,12 +92,12 @@ func (s *Server) userHistory(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.history(w, r, id, projections.Of[*projections.Histories](s.Views).UserPage)
+	return s.history(w, r, id, fold.Of[*projections.Histories](s.Views).UserPage)
 }
 
 // history answers with a piece of a history; nothing is known of someone unknown, which is no error.
 func (s *Server) history(w http.ResponseWriter, r *http.Request, id string,
-	read func(string, projections.HistoryQuery) (projections.Page[projections.Fact], error)) error {
+	read func(string, projections.HistoryQuery) (fold.Page[projections.Fact], error)) error {
 	q := queryOf(r, asOfParam, knownAtParam, "from", "to", "order", "limit", "cursor")
 	h := projections.HistoryQuery{FromMillis: q.millis("from"), ToMillis: q.millis("to"), Page: q.page()}
 	switch order := q.str("order"); order {
@@ -120,7 +121,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request, id string,
 
 // film finds a film that a request names, in the catalogue as it is now.
 func (s *Server) film(field, id string) error {
-	_, ok, err := projections.Of[*projections.Catalogue](s.Views).Movie(id)
+	_, ok, err := fold.Of[*projections.Catalogue](s.Views).Movie(id)
 	if err == nil && !ok {
 		e := fault.New(fault.NotFound, "no movie %q in the catalogue", short(id))
 		e.Field = field

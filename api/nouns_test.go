@@ -14,6 +14,7 @@ import (
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -337,7 +338,7 @@ func TestPages(t *testing.T) {
 	var titles []string
 	for cursor := ""; ; {
 		a := w.get("/api/v1/movies?limit=5&cursor=" + cursor).want(200)
-		var p projections.Page[projections.Movie]
+		var p fold.Page[projections.Movie]
 		a.into(&p)
 		for _, m := range p.Items {
 			titles = append(titles, m.Title)

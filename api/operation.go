@@ -13,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -149,8 +150,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 			return nil, err
 		}
 		out := struct {
-			Equal bool                     `json:"equal"`
-			Views []projections.ViewReport `json:"views"`
+			Equal bool              `json:"equal"`
+			Views []fold.ViewReport `json:"views"`
 		}{true, views}
 		for _, v := range views {
 			out.Equal = out.Equal && v.Equal
@@ -220,12 +221,12 @@ func (s *Server) replayCopy(w http.ResponseWriter, r *http.Request, names []stri
 			}
 			defer os.RemoveAll(dir) //nolint:errcheck // scratch is emptied at start
 		}
-		store, err := projections.OpenStore(dir, projections.StoreOptions{CacheBytes: scratchCacheBytes})
+		store, err := fold.OpenStore(dir, fold.StoreOptions{CacheBytes: scratchCacheBytes})
 		if err != nil {
 			return nil, err
 		}
-		views, err := projections.Replay(ctx, s.Log, store, cut, func(done, total int64) { progress("replay", done, total) }, s.factoriesOf(names...)...)
-		var reports []projections.ViewReport
+		views, err := fold.Replay(ctx, s.Log, store, cut, func(done, total int64) { progress("replay", done, total) }, s.factoriesOf(names...)...)
+		var reports []fold.ViewReport
 		if err == nil {
 			reports, err = views.Hashes()
 		}
@@ -236,9 +237,9 @@ func (s *Server) replayCopy(w http.ResponseWriter, r *http.Request, names []stri
 			return nil, err
 		}
 		return struct {
-			Cut   string                   `json:"cut"`
-			Into  string                   `json:"into,omitempty"`
-			Views []projections.ViewReport `json:"views"`
+			Cut   string            `json:"cut"`
+			Into  string            `json:"into,omitempty"`
+			Views []fold.ViewReport `json:"views"`
 		}{cut.String(), into, reports}, nil
 	})
 }
@@ -279,7 +280,7 @@ func (s *Server) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := r.PathValue("model")
-	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0), projections.At{})
+	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0), fold.At{})
 	if err != nil {
 		return err
 	}
@@ -366,7 +367,7 @@ func (s *Server) checkpoint(w http.ResponseWriter, r *http.Request) error {
 			return nil, err
 		}
 		views, err := s.Views.Status(ctx)
-		return projections.Page[projections.Status]{Items: views}, err
+		return fold.Page[fold.Status]{Items: views}, err
 	})
 }
 

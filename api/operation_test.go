@@ -16,6 +16,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // corrupted is the catalogue, which after a switch folds something that the log does not say.
@@ -24,7 +25,7 @@ type corrupted struct {
 	on *bool
 }
 
-func (c corrupted) Apply(w projections.Writer, in []projections.Input) error {
+func (c corrupted) Apply(w fold.Writer, in []fold.Input) error {
 	if *c.on && len(in) > 0 {
 		if err := w.Set([]byte("zzz"), []byte("not of the log")); err != nil {
 			return err
@@ -49,14 +50,14 @@ func TestVerify(t *testing.T) {
 func TestVerifyFindsADifference(t *testing.T) {
 	on := true
 	w := newFixture(t, func(c *Config) {
-		store, err := projections.OpenStore(t.TempDir(), projections.StoreOptions{})
+		store, err := fold.OpenStore(t.TempDir(), fold.StoreOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { store.Close() })
 		factories := allViews()
-		factories[0] = func() projections.View { return corrupted{projections.NewCatalogue(), &on} }
-		views, err := projections.NewRunner(context.Background(), c.Log, store, factories...)
+		factories[0] = func() fold.View { return corrupted{projections.NewCatalogue(), &on} }
+		views, err := fold.NewRunner(context.Background(), c.Log, store, factories...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,16 +78,16 @@ func TestVerifyFindsADifference(t *testing.T) {
 // choosy is another catalogue, which cannot fold one film.
 type choosy struct{ *projections.Catalogue }
 
-func (c choosy) Spec() projections.Spec {
+func (c choosy) Spec() fold.Spec {
 	spec := c.Catalogue.Spec()
 	spec.Name = "choosy"
 	return spec
 }
 
-func (c choosy) Apply(w projections.Writer, in []projections.Input) error {
+func (c choosy) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		if m, ok := in[i].Event.Data.(*events.MovieListed); ok && m.MovieID == "666" {
-			return projections.PoisonAt(&in[i], errors.New("not this one"))
+			return fold.PoisonAt(&in[i], errors.New("not this one"))
 		}
 	}
 	return c.Catalogue.Apply(w, in)
@@ -95,14 +96,14 @@ func (c choosy) Apply(w projections.Writer, in []projections.Input) error {
 // TestHaltedView: /readyz goes red and names the event; the operator's word to pass over it mends that.
 func TestHaltedView(t *testing.T) {
 	w := newFixture(t, func(c *Config) {
-		store, err := projections.OpenStore(t.TempDir(), projections.StoreOptions{})
+		store, err := fold.OpenStore(t.TempDir(), fold.StoreOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { store.Close() })
 		c.Factories = allViews()
-		c.Factories = append(c.Factories, func() projections.View { return choosy{projections.NewCatalogue()} })
-		views, err := projections.NewRunner(context.Background(), c.Log, store, c.Factories...)
+		c.Factories = append(c.Factories, func() fold.View { return choosy{projections.NewCatalogue()} })
+		views, err := fold.NewRunner(context.Background(), c.Log, store, c.Factories...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +229,7 @@ func TestImport(t *testing.T) {
 	if r = w.post("/api/v1/imports", body).result(); r["already_imported"] != true {
 		t.Errorf("again: %v", r)
 	}
-	head, err := projections.HeadCut(context.Background(), w.log, time.Time{})
+	head, err := fold.HeadCut(context.Background(), w.log, time.Time{})
 	w.must(err)
 	for _, tp := range head.Partitions() {
 		if head[tp] > 0 {

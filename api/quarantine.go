@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -20,7 +21,7 @@ func (s *Server) quarantine(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Quarantine](s.Views).Facts(q.str("topic"), page)
+	p, err := fold.Of[*projections.Quarantine](s.Views).Facts(q.str("topic"), page)
 	return paged(w, p, err)
 }
 
@@ -28,11 +29,11 @@ func (s *Server) quarantineCounts(w http.ResponseWriter, r *http.Request) error 
 	if err := queryOf(r).err(); err != nil {
 		return err
 	}
-	counts, err := projections.Of[*projections.Quarantine](s.Views).Counts()
+	counts, err := fold.Of[*projections.Quarantine](s.Views).Counts()
 	if err != nil {
 		return err
 	}
-	refused, err := projections.Of[*projections.Quarantine](s.Views).Refused()
+	refused, err := fold.Of[*projections.Quarantine](s.Views).Refused()
 	if err != nil {
 		return err
 	}
@@ -50,6 +51,6 @@ func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fault.Field("position", "%v", err)
 	}
-	f, ok, err := projections.Of[*projections.Quarantine](s.Views).Fact(p)
+	f, ok, err := fold.Of[*projections.Quarantine](s.Views).Fact(p)
 	return found(w, f, ok, err, "the record at %s is not in quarantine", p)
 }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -123,8 +123,8 @@ func (q *query) millis(name string) int64 {
 	return ms
 }
 
-func (q *query) page() projections.PageQuery {
-	return projections.PageQuery{Cursor: q.str("cursor"), Limit: int(q.number("limit", 0, 1, projections.PageLimitMax))}
+func (q *query) page() fold.PageQuery {
+	return fold.PageQuery{Cursor: q.str("cursor"), Limit: int(q.number("limit", 0, 1, fold.PageLimitMax))}
 }
 
 // id is an id that a client may give as a string or as a non-negative whole number.
@@ -226,7 +226,7 @@ func found[T any](w http.ResponseWriter, v T, ok bool, err error, format string,
 	return writeJSON(w, http.StatusOK, v)
 }
 
-func paged[T any](w http.ResponseWriter, p projections.Page[T], err error) error {
+func paged[T any](w http.ResponseWriter, p fold.Page[T], err error) error {
 	if err != nil {
 		return err
 	}

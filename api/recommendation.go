@@ -13,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -194,7 +195,7 @@ func (s *Server) replayed(ctx context.Context, req recommend.Request, m moment, 
 		return nil, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // scratch is emptied at start
-	store, err := projections.OpenStore(dir, projections.StoreOptions{CacheBytes: scratchCacheBytes})
+	store, err := fold.OpenStore(dir, fold.StoreOptions{CacheBytes: scratchCacheBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +204,7 @@ func (s *Server) replayed(ctx context.Context, req recommend.Request, m moment, 
 	if m.eventMillis != 0 {
 		log = happenedBy{s.Log, m.eventMillis}
 	}
-	views, err := projections.Replay(ctx, log, store, cut, progress, s.factoriesOf("catalogue", "online", "deployments")...)
+	views, err := fold.Replay(ctx, log, store, cut, progress, s.factoriesOf("catalogue", "online", "deployments")...)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +228,7 @@ type shown struct {
 	Strategy     string      `json:"strategy"`
 	Cut          string      `json:"cut"`
 	Items        []shownItem `json:"items"`
-	projections.Origin
+	fold.Origin
 }
 
 type shownItem struct {
@@ -263,7 +264,7 @@ func (s *Server) shown(v projections.ServedRecommendation) (shown, error) {
 }
 
 func (s *Server) filmRef(id string) (filmRef, error) {
-	m, _, err := projections.Of[*projections.Catalogue](s.Views).Movie(id)
+	m, _, err := fold.Of[*projections.Catalogue](s.Views).Movie(id)
 	return filmRef{id, m.Title, m.Year}, err
 }
 
@@ -291,7 +292,7 @@ func (s *Server) recommendation(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("request")
-	v, ok, err := projections.Of[*projections.Served](s.Views).ByRequest(id)
+	v, ok, err := fold.Of[*projections.Served](s.Views).ByRequest(id)
 	if err != nil {
 		return err
 	}
@@ -318,7 +319,7 @@ func (s *Server) userRecommendations(w http.ResponseWriter, r *http.Request) err
 	if err := s.givenFolded(r.Context()); err != nil {
 		return err
 	}
-	view := projections.Of[*projections.Served](s.Views)
+	view := fold.Of[*projections.Served](s.Views)
 	if at != 0 {
 		m.at.EventMillis = at
 		v, ok, err := view.At(user, m.at)
@@ -332,7 +333,7 @@ func (s *Server) userRecommendations(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	out := projections.Page[shown]{Items: []shown{}, Next: p.Next}
+	out := fold.Page[shown]{Items: []shown{}, Next: p.Next}
 	for _, v := range p.Items {
 		one, err := s.shown(v)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) runRoutes() {
@@ -19,7 +20,7 @@ func (s *Server) runs(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Runs](s.Views).Runs(q.str("experiment_id"), page)
+	p, err := fold.Of[*projections.Runs](s.Views).Runs(q.str("experiment_id"), page)
 	return paged(w, p, err)
 }
 
@@ -28,7 +29,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("run")
-	run, ok, err := projections.Of[*projections.Runs](s.Views).Run(id)
+	run, ok, err := fold.Of[*projections.Runs](s.Views).Run(id)
 	if ok {
 		setETag(w, run.Revision)
 	}
@@ -41,7 +42,7 @@ func (s *Server) metricHistory(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	view := projections.Of[*projections.Runs](s.Views)
+	view := fold.Of[*projections.Runs](s.Views)
 	id, metric := r.PathValue("run"), r.PathValue("metric")
 	run, ok, err := view.Run(id)
 	if err != nil {

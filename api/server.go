@@ -18,6 +18,7 @@ import (
 	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/internal/snapshot"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -35,8 +36,8 @@ type Reactors interface {
 type Config struct {
 	Log        streams.Log
 	Dispatcher *handlers.Dispatcher
-	Views      *projections.Runner // runs, with all views of Factories
-	Factories  []projections.Factory
+	Views      *fold.Runner // runs, with all views of Factories
+	Factories  []fold.Factory
 	Features   *projections.Features
 	Recommend  *recommend.Service
 	Blobs      *blob.Store

@@ -15,18 +15,18 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/snapshot"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // onDisk gives a fixture views in a folder, and snapshots of them with an index that is none.
 func onDisk(t testing.TB) func(*Config) {
 	return func(c *Config) {
-		store, err := projections.OpenStore(t.TempDir(), projections.StoreOptions{})
+		store, err := fold.OpenStore(t.TempDir(), fold.StoreOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { store.Close() })
-		if c.Views, err = projections.NewRunner(context.Background(), c.Log, store, c.Factories...); err != nil {
+		if c.Views, err = fold.NewRunner(context.Background(), c.Log, store, c.Factories...); err != nil {
 			t.Fatal(err)
 		}
 		views := c.Views
@@ -60,10 +60,10 @@ func TestSnapshot(t *testing.T) {
 	if m.Version != "test" || m.Log.Cluster != "c" || len(m.Views) != len(allViews()) {
 		t.Errorf("manifest %+v", m)
 	}
-	store, err := projections.OpenStore(filepath.Join(dir, snapshot.Views), projections.StoreOptions{})
+	store, err := fold.OpenStore(filepath.Join(dir, snapshot.Views), fold.StoreOptions{})
 	w.must(err)
 	defer store.Close()
-	again, err := projections.NewRunner(context.Background(), w.log, store, allViews()...)
+	again, err := fold.NewRunner(context.Background(), w.log, store, allViews()...)
 	w.must(err)
 	want, err := w.server.Views.Hashes()
 	w.must(err)

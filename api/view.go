@@ -5,7 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -19,15 +19,15 @@ func (s *Server) viewStatus(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	views, err := s.Views.Status(r.Context())
-	return paged(w, projections.Page[projections.Status]{Items: views}, err)
+	return paged(w, fold.Page[fold.Status]{Items: views}, err)
 }
 
 // factoriesOf are the factories of the named views; none named: all.
-func (s *Server) factoriesOf(names ...string) []projections.Factory {
+func (s *Server) factoriesOf(names ...string) []fold.Factory {
 	if len(names) == 0 {
 		return s.Factories
 	}
-	var some []projections.Factory
+	var some []fold.Factory
 	for _, f := range s.Factories {
 		for _, name := range names {
 			if f().Spec().Name == name {

@@ -9,6 +9,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Server) workflowRoutes() {
@@ -22,7 +23,7 @@ func (s *Server) workflows(w http.ResponseWriter, r *http.Request) error {
 	if err := queryOf(r).err(); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, projections.Page[react.Workflow]{Items: react.Workflows()})
+	return writeJSON(w, http.StatusOK, fold.Page[react.Workflow]{Items: react.Workflows()})
 }
 
 var workflowStates = []string{projections.StateQueued, projections.StateRunning, projections.StateSuccess, projections.StateFailed}
@@ -36,7 +37,7 @@ func (s *Server) workflowRuns(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	p, err := projections.Of[*projections.Workflows](s.Views).Runs(q.str("workflow"), state, page)
+	p, err := fold.Of[*projections.Workflows](s.Views).Runs(q.str("workflow"), state, page)
 	return paged(w, p, err)
 }
 
@@ -45,7 +46,7 @@ func (s *Server) workflowRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("run")
-	run, ok, err := projections.Of[*projections.Workflows](s.Views).Run(id)
+	run, ok, err := fold.Of[*projections.Workflows](s.Views).Run(id)
 	if ok {
 		setETag(w, run.Revision)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -12,7 +13,7 @@ import (
 //
 //	p offset index -> AuditEntry
 //	a actor, c correlation, s stream, t type; then offset index -> (nothing)
-type Audit struct{ r Reader }
+type Audit struct{ r fold.Reader }
 
 // NewAudit makes the view "audit".
 func NewAudit() *Audit { return &Audit{} }
@@ -24,7 +25,7 @@ type AuditEntry struct {
 	Revision streams.Revision `json:"revision"`
 	Index    int              `json:"index"` // in its commit
 	Summary  string           `json:"summary"`
-	Origin
+	fold.Origin
 }
 
 // AuditFilter keeps the entries that fit every field that is set.
@@ -36,32 +37,32 @@ type AuditFilter struct {
 	StreamPrefix string // "model/"
 	FromMillis   int64  // event time, inclusive
 	ToMillis     int64  // event time, exclusive; 0 is no end
-	At           At
+	At           fold.At
 }
 
-func (*Audit) Spec() Spec {
-	return Spec{Name: "audit", Format: 1, Topics: ledgerTopics}
+func (*Audit) Spec() fold.Spec {
+	return fold.Spec{Name: "audit", Format: 1, Topics: fold.LedgerTopics}
 }
 
-func (v *Audit) Open(r Reader) error { v.r = r; return nil }
-func (*Audit) Flush(Writer) error    { return nil }
+func (v *Audit) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Audit) Flush(fold.Writer) error    { return nil }
 
-func (*Audit) Apply(w Writer, in []Input) error {
+func (*Audit) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		if in[i].Event == nil {
 			continue
 		}
 		if err := applyAudit(w, &in[i]); err != nil {
-			return PoisonAt(&in[i], err)
+			return fold.PoisonAt(&in[i], err)
 		}
 	}
 	return nil
 }
 
-func applyAudit(w Writer, in *Input) error {
+func applyAudit(w fold.Writer, in *fold.Input) error {
 	ev := in.Event
-	e := AuditEntry{ev.Type(), ev.Subject, in.Revision, in.Index, summary(ev.Data), originOf(in)}
-	if err := setJSON(w, Table('p').entry(in), &e); err != nil {
+	e := AuditEntry{ev.Type(), ev.Subject, in.Revision, in.Index, summary(ev.Data), fold.OriginOf(in)}
+	if err := fold.SetJSON(w, fold.Table('p').Entry(in), &e); err != nil {
 		return err
 	}
 	for _, ix := range []struct {
@@ -69,7 +70,7 @@ func applyAudit(w Writer, in *Input) error {
 		value string
 	}{{'a', ev.Actor}, {'c', ev.Correlation}, {'s', ev.Subject}, {'t', e.Type}} {
 		if ix.value != "" {
-			if err := w.Set(Table(ix.table).Str(ix.value).entry(in), nil); err != nil {
+			if err := w.Set(fold.Table(ix.table).Str(ix.value).Entry(in), nil); err != nil {
 				return err
 			}
 		}
@@ -78,23 +79,23 @@ func applyAudit(w Writer, in *Input) error {
 }
 
 // Entries pages through the entries that fit, newest first.
-func (v *Audit) Entries(f AuditFilter, q PageQuery) (Page[AuditEntry], error) {
-	var prefix Key // the index that leaves the fewest, as a rule
+func (v *Audit) Entries(f AuditFilter, q fold.PageQuery) (fold.Page[AuditEntry], error) {
+	var prefix fold.Key // the index that leaves the fewest, as a rule
 	switch {
 	case f.Correlation != "":
-		prefix = Table('c').Str(f.Correlation)
+		prefix = fold.Table('c').Str(f.Correlation)
 	case f.Stream != "":
-		prefix = Table('s').Str(f.Stream)
+		prefix = fold.Table('s').Str(f.Stream)
 	case f.Actor != "":
-		prefix = Table('a').Str(f.Actor)
+		prefix = fold.Table('a').Str(f.Actor)
 	case f.Type != "":
-		prefix = Table('t').Str(f.Type)
+		prefix = fold.Table('t').Str(f.Type)
 	default:
-		return pageJSON(v.r, Table('p'), true, q, f.keeps)
+		return fold.PageJSON(v.r, fold.Table('p'), true, q, f.keeps)
 	}
-	return page(v.r, prefix, true, q, func(kv KV) (e AuditEntry, ok bool, err error) {
+	return fold.Paginate(v.r, prefix, true, q, func(kv fold.KV) (e AuditEntry, ok bool, err error) {
 		place := kv.Key[len(prefix):]
-		if ok, err = getJSON(v.r, append(Table('p'), place...), &e); ok {
+		if ok, err = fold.GetJSON(v.r, append(fold.Table('p'), place...), &e); ok {
 			ok, err = f.keeps(&e)
 		}
 		return e, ok, err
@@ -111,7 +112,7 @@ func (f *AuditFilter) keeps(e *AuditEntry) (bool, error) {
 		f.ToMillis != 0 && e.EventMillis >= f.ToMillis {
 		return false, nil
 	}
-	return e.admitted(f.At)
+	return e.AdmittedBy(f.At)
 }
 
 // summary says in a few words what an event says.

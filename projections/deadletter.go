@@ -4,13 +4,14 @@ import (
 	"iter"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
 // DeadLetters is the events reactors gave up on.
 //
 //	d id -> DeadLetter      c -> number of them     s state written id -> id     a written id -> id
-type DeadLetters struct{ r Reader }
+type DeadLetters struct{ r fold.Reader }
 
 // NewDeadLetters makes the view "deadletters".
 func NewDeadLetters() *DeadLetters { return &DeadLetters{} }
@@ -26,12 +27,12 @@ type DeadLetter struct {
 	ResolvedReason string `json:"resolved_reason,omitempty"`
 	ResolvedBy     string `json:"resolved_by,omitempty"` // actor
 	ResolvedMillis int64  `json:"resolved_millis,omitempty"`
-	Stamp
+	fold.Stamp
 }
 
-var deadLetterDocs = docs[DeadLetter]{
-	table: 'd', count: 'c',
-	id: func(in *Input) (string, bool) {
+var deadLetterDocs = fold.Documents[DeadLetter]{
+	Table: 'd', Count: 'c',
+	ID: func(in *fold.Input) (string, bool) {
 		switch x := in.Event.Data.(type) {
 		case *events.DeadLettered:
 			return x.DeadLetterID, true
@@ -40,7 +41,7 @@ var deadLetterDocs = docs[DeadLetter]{
 		}
 		return "", false
 	},
-	fold: func(d *DeadLetter, in *Input) {
+	Fold: func(d *DeadLetter, in *fold.Input) {
 		switch x := in.Event.Data.(type) {
 		case *events.DeadLettered: // again, after a retry that failed: open again
 			d.DeadLettered, d.State = *x, DeadLetterOpen
@@ -50,40 +51,40 @@ var deadLetterDocs = docs[DeadLetter]{
 			d.ResolvedBy, d.ResolvedMillis = in.Event.Actor, in.Event.Time.UnixMilli()
 		}
 	},
-	index: func(d *DeadLetter) []Key {
-		return []Key{
-			Table('s').Str(d.State).Millis(d.CreatedMillis).Str(d.DeadLetterID),
-			Table('a').Millis(d.CreatedMillis).Str(d.DeadLetterID),
+	Index: func(d *DeadLetter) []fold.Key {
+		return []fold.Key{
+			fold.Table('s').Str(d.State).Millis(d.CreatedMillis).Str(d.DeadLetterID),
+			fold.Table('a').Millis(d.CreatedMillis).Str(d.DeadLetterID),
 		}
 	},
-	stamp: func(d *DeadLetter) *Stamp { return &d.Stamp },
+	Stamp: func(d *DeadLetter) *fold.Stamp { return &d.Stamp },
 }
 
-func (*DeadLetters) Spec() Spec {
-	return Spec{Name: "deadletters", Format: 1, Topics: ledgerTopics, Indexed: true}
+func (*DeadLetters) Spec() fold.Spec {
+	return fold.Spec{Name: "deadletters", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
 }
 
-func (v *DeadLetters) Open(r Reader) error            { v.r = r; return nil }
-func (*DeadLetters) Flush(Writer) error               { return nil }
-func (*DeadLetters) Apply(w Writer, in []Input) error { return deadLetterDocs.apply(w, in) }
+func (v *DeadLetters) Open(r fold.Reader) error                 { v.r = r; return nil }
+func (*DeadLetters) Flush(fold.Writer) error                    { return nil }
+func (*DeadLetters) Apply(w fold.Writer, in []fold.Input) error { return deadLetterDocs.Apply(w, in) }
 
 // DeadLetter reads one dead letter.
 func (v *DeadLetters) DeadLetter(id string) (DeadLetter, bool, error) {
-	return deadLetterDocs.get(v.r, id)
+	return deadLetterDocs.Get(v.r, id)
 }
 
 // Count is the number of dead letters, resolved or not.
-func (v *DeadLetters) Count() (int64, error) { return deadLetterDocs.number(v.r) }
+func (v *DeadLetters) Count() (int64, error) { return deadLetterDocs.Number(v.r) }
 
 // List pages through the dead letters in a state ("": any), newest first.
-func (v *DeadLetters) List(state string, q PageQuery) (Page[DeadLetter], error) {
+func (v *DeadLetters) List(state string, q fold.PageQuery) (fold.Page[DeadLetter], error) {
 	if state == "" {
-		return deadLetterDocs.page(v.r, Table('a'), true, q, nil)
+		return deadLetterDocs.Paginate(v.r, fold.Table('a'), true, q, nil)
 	}
-	return deadLetterDocs.page(v.r, Table('s').Str(state), true, q, nil)
+	return deadLetterDocs.Paginate(v.r, fold.Table('s').Str(state), true, q, nil)
 }
 
 // FoldDeadLetter folds what at admits of a "dead-letter/ID" stream; false when that is nothing.
-func FoldDeadLetter(commits iter.Seq2[*streams.Committed, error], at At) (DeadLetter, bool, error) {
-	return deadLetterDocs.foldStream(commits, at)
+func FoldDeadLetter(commits iter.Seq2[*streams.Committed, error], at fold.At) (DeadLetter, bool, error) {
+	return deadLetterDocs.FoldStream(commits, at)
 }

@@ -4,13 +4,14 @@ import (
 	"iter"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
 // Definitions is the feature definitions in force, and all that were.
 //
 //	d offset index -> Definition       h hash offset index -> Definition
-type Definitions struct{ r Reader }
+type Definitions struct{ r fold.Reader }
 
 // NewDefinitions makes the view "definitions".
 func NewDefinitions() *Definitions { return &Definitions{} }
@@ -19,32 +20,32 @@ func NewDefinitions() *Definitions { return &Definitions{} }
 type Definition struct {
 	events.FeaturesDefined
 	Revision streams.Revision `json:"revision"` // of its event in the stream "features/definitions"
-	Origin
+	fold.Origin
 }
 
-func (*Definitions) Spec() Spec {
-	return Spec{Name: "definitions", Format: 1, Topics: ledgerTopics}
+func (*Definitions) Spec() fold.Spec {
+	return fold.Spec{Name: "definitions", Format: 1, Topics: fold.LedgerTopics}
 }
 
-func (v *Definitions) Open(r Reader) error { v.r = r; return nil }
-func (*Definitions) Flush(Writer) error    { return nil }
+func (v *Definitions) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Definitions) Flush(fold.Writer) error    { return nil }
 
-func (*Definitions) Apply(w Writer, in []Input) error {
+func (*Definitions) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		d, ok := definitionOf(&in[i])
 		if !ok {
 			continue
 		}
-		for _, k := range []Key{Table('d').entry(&in[i]), Table('h').Str(d.Hash).entry(&in[i])} {
-			if err := setJSON(w, k, &d); err != nil {
-				return PoisonAt(&in[i], err)
+		for _, k := range []fold.Key{fold.Table('d').Entry(&in[i]), fold.Table('h').Str(d.Hash).Entry(&in[i])} {
+			if err := fold.SetJSON(w, k, &d); err != nil {
+				return fold.PoisonAt(&in[i], err)
 			}
 		}
 	}
 	return nil
 }
 
-func definitionOf(in *Input) (Definition, bool) {
+func definitionOf(in *fold.Input) (Definition, bool) {
 	if in.Event == nil {
 		return Definition{}, false
 	}
@@ -52,30 +53,30 @@ func definitionOf(in *Input) (Definition, bool) {
 	if !ok {
 		return Definition{}, false
 	}
-	return Definition{*x, in.Revision, originOf(in)}, true
+	return Definition{*x, in.Revision, fold.OriginOf(in)}, true
 }
 
 // Current reads the definitions in force; false if there are none yet.
-func (v *Definitions) Current() (Definition, bool, error) { return v.At(At{}) }
+func (v *Definitions) Current() (Definition, bool, error) { return v.At(fold.At{}) }
 
 // At reads the definitions in force at a moment.
-func (v *Definitions) At(at At) (Definition, bool, error) { return v.last(Table('d'), at) }
+func (v *Definitions) At(at fold.At) (Definition, bool, error) { return v.last(fold.Table('d'), at) }
 
 // ByHash reads definitions by the hash that data sets and models name.
 func (v *Definitions) ByHash(hash string) (Definition, bool, error) {
-	return v.last(Table('h').Str(hash), At{})
+	return v.last(fold.Table('h').Str(hash), fold.At{})
 }
 
-func (v *Definitions) last(prefix Key, at At) (Definition, bool, error) {
+func (v *Definitions) last(prefix fold.Key, at fold.At) (Definition, bool, error) {
 	for kv, err := range v.r.ScanBack(prefix, prefix.End()) {
 		var d Definition
 		if err == nil {
-			err = decodeJSON(kv.Value, &d)
+			err = fold.DecodeJSON(kv.Value, &d)
 		}
 		if err != nil {
 			return d, false, err
 		}
-		if ok, err := d.admitted(at); ok || err != nil {
+		if ok, err := d.AdmittedBy(at); ok || err != nil {
 			return d, ok, err
 		}
 	}
@@ -83,17 +84,17 @@ func (v *Definitions) last(prefix Key, at At) (Definition, bool, error) {
 }
 
 // History pages through all definitions, newest first.
-func (v *Definitions) History(q PageQuery) (Page[Definition], error) {
-	return pageJSON[Definition](v.r, Table('d'), true, q, nil)
+func (v *Definitions) History(q fold.PageQuery) (fold.Page[Definition], error) {
+	return fold.PageJSON[Definition](v.r, fold.Table('d'), true, q, nil)
 }
 
 // FoldDefinitions folds what at admits of the stream "features/definitions"; false when that is nothing.
-func FoldDefinitions(commits iter.Seq2[*streams.Committed, error], at At) (last Definition, ok bool, err error) {
-	for in, err := range inputs(commits) {
+func FoldDefinitions(commits iter.Seq2[*streams.Committed, error], at fold.At) (last Definition, ok bool, err error) {
+	for in, err := range fold.Inputs(commits) {
 		if err != nil {
 			return last, false, err
 		}
-		if d, is := definitionOf(in); is && at.admits(in) {
+		if d, is := definitionOf(in); is && at.AdmitsInput(in) {
 			last, ok = d, true
 		}
 	}

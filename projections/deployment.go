@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -11,7 +12,7 @@ import (
 //
 //	d slot -> Slot
 //	h slot offset index -> Deployment
-type Deployments struct{ r Reader }
+type Deployments struct{ r fold.Reader }
 
 // NewDeployments makes the view "deployments".
 func NewDeployments() *Deployments { return &Deployments{} }
@@ -21,41 +22,41 @@ type Slot struct {
 	Slot        string     `json:"slot"`
 	Current     Deployment `json:"current"`
 	Deployments int64      `json:"deployments"` // so far
-	Stamp
+	fold.Stamp
 }
 
 // Deployment is one change of what a slot serves.
 type Deployment struct {
 	events.ModelDeployed
-	Origin
+	fold.Origin
 }
 
-var slotDocs = docs[Slot]{
-	table: 'd',
-	id: func(in *Input) (string, bool) {
+var slotDocs = fold.Documents[Slot]{
+	Table: 'd',
+	ID: func(in *fold.Input) (string, bool) {
 		x, ok := in.Event.Data.(*events.ModelDeployed)
 		if !ok {
 			return "", false
 		}
 		return x.Slot, true
 	},
-	fold: func(s *Slot, in *Input) {
+	Fold: func(s *Slot, in *fold.Input) {
 		x := in.Event.Data.(*events.ModelDeployed)
-		s.Slot, s.Current = x.Slot, Deployment{*x, originOf(in)}
+		s.Slot, s.Current = x.Slot, Deployment{*x, fold.OriginOf(in)}
 		s.Deployments++
 	},
-	stamp: func(s *Slot) *Stamp { return &s.Stamp },
+	Stamp: func(s *Slot) *fold.Stamp { return &s.Stamp },
 }
 
-func (*Deployments) Spec() Spec {
-	return Spec{Name: "deployments", Format: 1, Topics: ledgerTopics, Indexed: true}
+func (*Deployments) Spec() fold.Spec {
+	return fold.Spec{Name: "deployments", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
 }
 
-func (v *Deployments) Open(r Reader) error { v.r = r; return nil }
-func (*Deployments) Flush(Writer) error    { return nil }
+func (v *Deployments) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Deployments) Flush(fold.Writer) error    { return nil }
 
-func (*Deployments) Apply(w Writer, in []Input) error {
-	if err := slotDocs.apply(w, in); err != nil {
+func (*Deployments) Apply(w fold.Writer, in []fold.Input) error {
+	if err := slotDocs.Apply(w, in); err != nil {
 		return err
 	}
 	for i := range in {
@@ -63,35 +64,32 @@ func (*Deployments) Apply(w Writer, in []Input) error {
 			continue
 		}
 		if x, ok := in[i].Event.Data.(*events.ModelDeployed); ok {
-			if err := setJSON(w, Table('h').Str(x.Slot).entry(&in[i]), Deployment{*x, originOf(&in[i])}); err != nil {
-				return PoisonAt(&in[i], err)
+			if err := fold.SetJSON(w, fold.Table('h').Str(x.Slot).Entry(&in[i]), Deployment{*x, fold.OriginOf(&in[i])}); err != nil {
+				return fold.PoisonAt(&in[i], err)
 			}
 		}
 	}
 	return nil
 }
 
-// entry appends the input's place in the ledger.
-func (k Key) entry(in *Input) Key { return k.U64(uint64(in.Position.Offset)).U32(uint32(in.Index)) }
-
 // Slot reads one slot.
-func (v *Deployments) Slot(slot string) (Slot, bool, error) { return slotDocs.get(v.r, slot) }
+func (v *Deployments) Slot(slot string) (Slot, bool, error) { return slotDocs.Get(v.r, slot) }
 
 // Slots are all slots, by name.
-func (v *Deployments) Slots() iter.Seq2[Slot, error] { return slotDocs.all(v.r) }
+func (v *Deployments) Slots() iter.Seq2[Slot, error] { return slotDocs.All(v.r) }
 
 // At reads what the slot served at a moment; false if nothing yet.
-func (v *Deployments) At(slot string, at At) (Deployment, bool, error) {
-	prefix := Table('h').Str(slot)
+func (v *Deployments) At(slot string, at fold.At) (Deployment, bool, error) {
+	prefix := fold.Table('h').Str(slot)
 	for kv, err := range v.r.ScanBack(prefix, prefix.End()) {
 		var d Deployment
 		if err == nil {
-			err = decodeJSON(kv.Value, &d)
+			err = fold.DecodeJSON(kv.Value, &d)
 		}
 		if err != nil {
 			return d, false, err
 		}
-		if ok, err := d.admitted(at); ok || err != nil {
+		if ok, err := d.AdmittedBy(at); ok || err != nil {
 			return d, ok, err
 		}
 	}
@@ -99,11 +97,11 @@ func (v *Deployments) At(slot string, at At) (Deployment, bool, error) {
 }
 
 // History pages through a slot's deployments that at admits, newest first.
-func (v *Deployments) History(slot string, at At, q PageQuery) (Page[Deployment], error) {
-	return pageJSON(v.r, Table('h').Str(slot), true, q, func(d *Deployment) (bool, error) { return d.admitted(at) })
+func (v *Deployments) History(slot string, at fold.At, q fold.PageQuery) (fold.Page[Deployment], error) {
+	return fold.PageJSON(v.r, fold.Table('h').Str(slot), true, q, func(d *Deployment) (bool, error) { return d.AdmittedBy(at) })
 }
 
 // FoldSlot folds what at admits of a "deployment/SLOT" stream; false when that is nothing.
-func FoldSlot(commits iter.Seq2[*streams.Committed, error], at At) (Slot, bool, error) {
-	return slotDocs.foldStream(commits, at)
+func FoldSlot(commits iter.Seq2[*streams.Committed, error], at fold.At) (Slot, bool, error) {
+	return slotDocs.FoldStream(commits, at)
 }

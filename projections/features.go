@@ -10,6 +10,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -17,7 +18,7 @@ import (
 // and for whole tables of rows joined point in time. It is a query over the views online, histories,
 // catalogue and definitions; all of them are folded by the one function of ml/features.
 type Features struct {
-	views *Runner
+	views *fold.Runner
 	log   streams.Log
 
 	mu       sync.Mutex
@@ -31,17 +32,17 @@ type Features struct {
 const peopleMax = 4096
 
 // NewFeatures makes the query over a runner's views.
-func NewFeatures(views *Runner, log streams.Log) *Features {
+func NewFeatures(views *fold.Runner, log streams.Log) *Features {
 	return &Features{views: views, log: log}
 }
 
 // Definitions are the definitions in force at a moment; the zero At is now.
-func (f *Features) Definitions(at At) (*features.Definitions, error) {
-	view := Of[*Definitions](f.views)
+func (f *Features) Definitions(at fold.At) (*features.Definitions, error) {
+	view := fold.Of[*Definitions](f.views)
 	var d Definition
 	var ok bool
 	var err error
-	if at.none() {
+	if at.IsZero() {
 		d, ok, err = view.Current()
 	} else {
 		d, ok, err = view.At(at)
@@ -61,7 +62,7 @@ func (f *Features) Definitions(at At) (*features.Definitions, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "the feature definitions in force")
 	}
-	if at.none() {
+	if at.IsZero() {
 		f.defs = defs
 	}
 	return defs, nil
@@ -69,7 +70,7 @@ func (f *Features) Definitions(at At) (*features.Definitions, error) {
 
 // Attributes is what the catalogue says of a film now; nil if it does not know it.
 func (f *Features) Attributes(movieID string) *features.Attributes {
-	view := Of[*Catalogue](f.views)
+	view := fold.Of[*Catalogue](f.views)
 	now := f.views.FoldedTo("catalogue", streams.TP{Topic: events.LedgerTopic})
 	f.mu.Lock()
 	if f.catalog == nil || f.catalogN != now {
@@ -101,8 +102,8 @@ func attributes(m *Movie) *features.Attributes {
 }
 
 // catalogueAt is the catalogue as of a moment, each film folded from its own stream.
-func (f *Features) catalogueAt(ctx context.Context, at At, failed *error) features.Catalogue {
-	if at.none() {
+func (f *Features) catalogueAt(ctx context.Context, at fold.At, failed *error) features.Catalogue {
+	if at.IsZero() {
 		return f.Attributes
 	}
 	known := map[string]*features.Attributes{}
@@ -126,10 +127,10 @@ func (f *Features) catalogueAt(ctx context.Context, at At, failed *error) featur
 // Read appends the selected features of one user, one film, or both, to dst. With the zero At they are
 // as of nowMillis from the online states; otherwise the histories are folded up to at, and nowMillis is
 // the moment they are read as of.
-func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features.Selection, userID, movieID string, at At, nowMillis int64) ([]features.Value, error) {
+func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features.Selection, userID, movieID string, at fold.At, nowMillis int64) ([]features.Value, error) {
 	// A catalogue entry is about a film's content: films imported today existed in 2013. So attributes
 	// are taken as known at the recorded time asked for, whatever the event time.
-	known := At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}
+	known := fold.At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}
 	var failed error
 	in := features.Inputs{MovieID: movieID, NowMillis: nowMillis, Catalogue: f.catalogueAt(ctx, known, &failed)}
 	if userID != "" && sel.Needs(features.User) {
@@ -140,9 +141,9 @@ func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features
 		in.User = s
 	}
 	if movieID != "" && sel.Needs(features.Movie) {
-		if at.none() {
+		if at.IsZero() {
 			done := false
-			Of[*Online](f.views).Film(movieID, func(s *features.State) {
+			fold.Of[*Online](f.views).Film(movieID, func(s *features.State) {
 				if s != nil && s.LastMillis() > nowMillis {
 					return // facts of the future: fold without them
 				}
@@ -163,12 +164,12 @@ func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features
 }
 
 // person is a person's state. The present one is kept until they act again.
-func (f *Features) person(id string, at At, nowMillis int64) (*features.State, error) {
-	if !at.none() {
+func (f *Features) person(id string, at fold.At, nowMillis int64) (*features.State, error) {
+	if !at.IsZero() {
 		return f.fold(features.User, id, at, nowMillis)
 	}
 	facts := 0
-	Of[*Online](f.views).Read(func(m *online.Model) { facts = m.UserEvents(id) })
+	fold.Of[*Online](f.views).Read(func(m *online.Model) { facts = m.UserEvents(id) })
 	f.mu.Lock()
 	s := f.people[id]
 	f.mu.Unlock()
@@ -191,7 +192,7 @@ func (f *Features) person(id string, at At, nowMillis int64) (*features.State, e
 }
 
 // fold folds an entity's facts up to nowMillis, as admitted by at; nil without any.
-func (f *Features) fold(e features.Entity, id string, at At, nowMillis int64) (*features.State, error) {
+func (f *Features) fold(e features.Entity, id string, at fold.At, nowMillis int64) (*features.State, error) {
 	if at.EventMillis == 0 || nowMillis < at.EventMillis {
 		at.EventMillis = nowMillis
 	}
@@ -209,8 +210,8 @@ func (f *Features) fold(e features.Entity, id string, at At, nowMillis int64) (*
 }
 
 // facts are an entity's facts in the order of event time.
-func (f *Features) facts(e features.Entity, id string, at At) iter.Seq2[features.Fact, error] {
-	h := Of[*Histories](f.views)
+func (f *Features) facts(e features.Entity, id string, at fold.At) iter.Seq2[features.Fact, error] {
+	h := fold.Of[*Histories](f.views)
 	return func(yield func(features.Fact, error) bool) {
 		seq := h.User(id, at)
 		if e == features.Movie {
@@ -231,11 +232,11 @@ func (f *Features) facts(e features.Entity, id string, at At) iter.Seq2[features
 // Historical joins rows with the selected features point in time: for every row as they were at its own
 // time, from what at admits. atRow also leaves out what was recorded after the row's time; exclusive
 // looks back to just before it.
-func (f *Features) Historical(ctx context.Context, rows []features.Row, sel *features.Selection, at At, atRow, exclusive bool) ([]features.Column, error) {
+func (f *Features) Historical(ctx context.Context, rows []features.Row, sel *features.Selection, at fold.At, atRow, exclusive bool) ([]features.Column, error) {
 	var failed error
 	j := features.Join{
 		Selection: sel, KnownAtRow: atRow, Exclusive: exclusive,
-		Catalogue: f.catalogueAt(ctx, At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}, &failed),
+		Catalogue: f.catalogueAt(ctx, fold.At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}, &failed),
 		Facts:     func(e features.Entity, id string) iter.Seq2[features.Fact, error] { return f.facts(e, id, at) },
 	}
 	cols, err := j.Historical(rows)
@@ -244,5 +245,3 @@ func (f *Features) Historical(ctx context.Context, rows []features.Row, sel *fea
 	}
 	return cols, err
 }
-
-func (a At) none() bool { return a.EventMillis == 0 && a.RecordedMillis == 0 && a.Cut == nil }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -13,22 +15,22 @@ func served(user, request, movie string) *events.RecommendationServed {
 }
 
 func TestServed(t *testing.T) {
-	s := newScript()
-	s.fact("movie-recommendations", 0, "a", 100, 1000, served("7", "q1", "1"))
-	s.fact("movie-recommendations", 0, "b", 200, 1001, served("user_7", "q2", "2"))
-	s.fact("movie-recommendations", 0, "b", 200, 1002, served("user_7", "q2", "2")) // again
-	s.fact("movie-recommendations", 1, "c", 300, 1003, served("anna", "", "3"))
-	s.fact("movie-recommendations", 0, "d", 300, 1004, served("7", "q3", "4"))
-	v := opened(t, NewServed(), s.in)
+	s := foldtest.NewScript()
+	s.Fact("movie-recommendations", 0, "a", 100, 1000, served("7", "q1", "1"))
+	s.Fact("movie-recommendations", 0, "b", 200, 1001, served("user_7", "q2", "2"))
+	s.Fact("movie-recommendations", 0, "b", 200, 1002, served("user_7", "q2", "2")) // again
+	s.Fact("movie-recommendations", 1, "c", 300, 1003, served("anna", "", "3"))
+	s.Fact("movie-recommendations", 0, "d", 300, 1004, served("7", "q3", "4"))
+	v := foldtest.Opened(t, NewServed(), s.In)
 	for millis, want := range map[int64]string{100: "q1", 199: "q1", 200: "q2", 299: "q2", 300: "q3", 9999: "q3", 0: "q3"} {
-		equal(t, "at a moment", found[ServedRecommendation](t)(v.At("7", At{EventMillis: millis})).RequestID, want)
+		equal(t, "at a moment", found[ServedRecommendation](t)(v.At("7", fold.At{EventMillis: millis})).RequestID, want)
 	}
-	equal(t, "as known then", found[ServedRecommendation](t)(v.At("7", At{RecordedMillis: 1003})).RequestID, "q2")
-	if _, ok, err := v.At("7", At{EventMillis: 99}); ok || err != nil {
+	equal(t, "as known then", found[ServedRecommendation](t)(v.At("7", fold.At{RecordedMillis: 1003})).RequestID, "q2")
+	if _, ok, err := v.At("7", fold.At{EventMillis: 99}); ok || err != nil {
 		t.Errorf("before the first: %v, %v", ok, err)
 	}
 	var requests []string
-	for _, r := range pages(t, 1, func(q PageQuery) (Page[ServedRecommendation], error) { return v.ByUser("007", At{}, q) }) {
+	for _, r := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[ServedRecommendation], error) { return v.ByUser("007", fold.At{}, q) }) {
 		requests = append(requests, r.RequestID+" "+r.Position)
 	}
 	equal(t, "newest first, each once", requests, []string{"q3 movie-recommendations/0@3", "q2 movie-recommendations/0@1", "q1 movie-recommendations/0@0"})
@@ -40,20 +42,20 @@ func TestServed(t *testing.T) {
 }
 
 func TestQuarantine(t *testing.T) {
-	bad := func(topic string, partition int32, offset, recorded int64) Input {
+	bad := func(topic string, partition int32, offset, recorded int64) fold.Input {
 		p := streams.Position{TP: streams.TP{Topic: topic, Partition: partition}, Offset: offset}
-		return Input{Position: p, RecordedMillis: recorded, Malformed: errors.New("rating: is 17"),
+		return fold.Input{Position: p, RecordedMillis: recorded, Malformed: errors.New("rating: is 17"),
 			Record: &streams.Record{Position: p, Key: []byte("k"), Value: []byte{0xff, 0}, Headers: []streams.Header{{Key: "h", Value: []byte("v")}}}}
 	}
-	in := []Input{bad("user-events", 0, 4, 100), bad("user-events", 1, 2, 90), bad("system-health", 0, 0, 95), bad("user-events", 0, 9, 110)}
-	s := newScript()
-	s.fact("user-events", 2, "x", 1, 1, rate("1", "2", 3))
-	v := opened(t, NewQuarantine(), append(in, s.in...))
+	in := []fold.Input{bad("user-events", 0, 4, 100), bad("user-events", 1, 2, 90), bad("system-health", 0, 0, 95), bad("user-events", 0, 9, 110)}
+	s := foldtest.NewScript()
+	s.Fact("user-events", 2, "x", 1, 1, rate("1", "2", 3))
+	v := foldtest.Opened(t, NewQuarantine(), append(in, s.In...))
 	equal(t, "counts", must[map[string]int64](t)(v.Counts()), map[string]int64{"user-events": 3, "system-health": 1})
 	f := found[QuarantinedFact](t)(v.Fact(in[0].Position))
 	equal(t, "kept whole", f, QuarantinedFact{"user-events", 0, 4, "user-events/0@4", 0, 100, "rating: is 17", []byte("k"), []byte{0xff, 0}, []QuarantinedHeader{{"h", []byte("v")}}})
 	list := func(topic string) (out []string) {
-		for _, f := range pages(t, 1, func(q PageQuery) (Page[QuarantinedFact], error) { return v.Facts(topic, q) }) {
+		for _, f := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[QuarantinedFact], error) { return v.Facts(topic, q) }) {
 			out = append(out, f.Position)
 		}
 		return out
@@ -62,36 +64,36 @@ func TestQuarantine(t *testing.T) {
 	equal(t, "of a topic", list("system-health"), []string{"system-health/0@0"})
 
 	// What was refused before it was in the log stands at the event that says so.
-	s = newScript()
-	s.commit("refusal/user-events", 200, 200, &events.FactRefused{Topic: "user-events", Reason: "no user_id", Count: 3, Value: []byte("{}")})
-	s.commit("refusal/user-events", 300, 300, &events.FactRefused{Topic: "user-events", Reason: "no movie_id", Count: 2, Value: []byte("{}")})
-	v = opened(t, NewQuarantine(), append(in, s.in...))
+	s = foldtest.NewScript()
+	s.Commit("refusal/user-events", 200, 200, &events.FactRefused{Topic: "user-events", Reason: "no user_id", Count: 3, Value: []byte("{}")})
+	s.Commit("refusal/user-events", 300, 300, &events.FactRefused{Topic: "user-events", Reason: "no movie_id", Count: 2, Value: []byte("{}")})
+	v = foldtest.Opened(t, NewQuarantine(), append(in, s.In...))
 	equal(t, "refused", must[map[string]int64](t)(v.Refused()), map[string]int64{"user-events": 5})
 	equal(t, "counts", must[map[string]int64](t)(v.Counts()), map[string]int64{"user-events": 3, "system-health": 1})
-	equal(t, "with the refused", list("user-events"), []string{s.in[1].Position.String(), s.in[0].Position.String(), "user-events/0@9", "user-events/0@4", "user-events/1@2"})
-	f = found[QuarantinedFact](t)(v.Fact(s.in[0].Position))
-	equal(t, "a sample", f, QuarantinedFact{Topic: "user-events", Offset: s.in[0].Position.Offset, Position: s.in[0].Position.String(), Refused: 3,
-		RecordedMillis: s.in[0].RecordedMillis, Reason: "no user_id", Value: []byte("{}")})
+	equal(t, "with the refused", list("user-events"), []string{s.In[1].Position.String(), s.In[0].Position.String(), "user-events/0@9", "user-events/0@4", "user-events/1@2"})
+	f = found[QuarantinedFact](t)(v.Fact(s.In[0].Position))
+	equal(t, "a sample", f, QuarantinedFact{Topic: "user-events", Offset: s.In[0].Position.Offset, Position: s.In[0].Position.String(), Refused: 3,
+		RecordedMillis: s.In[0].RecordedMillis, Reason: "no user_id", Value: []byte("{}")})
 
-	var poison *Poison
-	broken := Input{Position: in[0].Position, Malformed: errors.New("x")}
-	if err := NewQuarantine().Apply(newMemory().batch(true), []Input{broken}); !errors.As(err, &poison) || poison.Position != broken.Position {
+	var poison *fold.Poison
+	broken := fold.Input{Position: in[0].Position, Malformed: errors.New("x")}
+	if err := NewQuarantine().Apply(foldtest.NewMemory().Batch(true), []fold.Input{broken}); !errors.As(err, &poison) || poison.Position != broken.Position {
 		t.Errorf("a malformed fact without its record: %v; want poison", err)
 	}
 }
 
 func TestHealth(t *testing.T) {
-	s := newScript()
-	s.fact("system-health", 0, "a", 500, 1000, &events.SystemHealth{ServiceName: "api", Status: "ok"})
-	s.fact("system-health", 1, "b", 100, 1001, &events.SystemHealth{ServiceName: "api", Status: "down"})
-	s.fact("system-health", 0, "c", 600, 1000, &events.SystemHealth{ServiceName: "trainer", Status: "ok"})
-	s.fact("model-drift-alerts", 0, "d", 200, 1002, &events.ModelDrift{ModelName: "als", DriftScore: .4})
-	s.fact("model-drift-alerts", 0, "e", 100, 1003, &events.ModelDrift{ModelName: "mlp", DriftScore: .2})
-	v := opened(t, NewHealth(), s.in)
+	s := foldtest.NewScript()
+	s.Fact("system-health", 0, "a", 500, 1000, &events.SystemHealth{ServiceName: "api", Status: "ok"})
+	s.Fact("system-health", 1, "b", 100, 1001, &events.SystemHealth{ServiceName: "api", Status: "down"})
+	s.Fact("system-health", 0, "c", 600, 1000, &events.SystemHealth{ServiceName: "trainer", Status: "ok"})
+	s.Fact("model-drift-alerts", 0, "d", 200, 1002, &events.ModelDrift{ModelName: "als", DriftScore: .4})
+	s.Fact("model-drift-alerts", 0, "e", 100, 1003, &events.ModelDrift{ModelName: "mlp", DriftScore: .2})
+	v := foldtest.Opened(t, NewHealth(), s.In)
 	equal(t, "the last word", found[ServiceHealth](t)(v.Service("api")).Status, "down")
-	equal(t, "services", len(pages(t, 1, v.Services)), 2)
+	equal(t, "services", len(foldtest.Pages(t, 1, v.Services)), 2)
 	alerts := func(model string) (out []string) {
-		for _, a := range pages(t, 1, func(q PageQuery) (Page[DriftAlert], error) { return v.Alerts(model, q) }) {
+		for _, a := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[DriftAlert], error) { return v.Alerts(model, q) }) {
 			out = append(out, a.ModelName)
 		}
 		return out

@@ -3,6 +3,7 @@ package projections
 import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -10,7 +11,7 @@ import (
 //
 //	s SERVICE -> ServiceHealth
 //	a millis partition offset -> DriftAlert        m MODEL millis partition offset -> DriftAlert
-type Health struct{ r Reader }
+type Health struct{ r fold.Reader }
 
 // NewHealth makes the view "health".
 func NewHealth() *Health { return &Health{} }
@@ -18,23 +19,23 @@ func NewHealth() *Health { return &Health{} }
 // ServiceHealth is the last word of a service: the last the log took, as clocks of services differ.
 type ServiceHealth struct {
 	events.SystemHealth
-	Origin
+	fold.Origin
 }
 
 // DriftAlert is one alert of drift.
 type DriftAlert struct {
 	events.ModelDrift
-	Origin
+	fold.Origin
 }
 
-func (*Health) Spec() Spec {
-	return Spec{Name: "health", Format: 1, Indexed: true, Topics: []string{events.SystemHealthTopic, events.DriftAlertsTopic}}
+func (*Health) Spec() fold.Spec {
+	return fold.Spec{Name: "health", Format: 1, Indexed: true, Topics: []string{events.SystemHealthTopic, events.DriftAlertsTopic}}
 }
 
-func (v *Health) Open(r Reader) error { v.r = r; return nil }
-func (*Health) Flush(Writer) error    { return nil }
+func (v *Health) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Health) Flush(fold.Writer) error    { return nil }
 
-func (*Health) Apply(w Writer, in []Input) error {
+func (*Health) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		if in[i].Event == nil {
 			continue
@@ -45,14 +46,14 @@ func (*Health) Apply(w Writer, in []Input) error {
 			err = applyHealth(w, &in[i], x)
 		case *events.ModelDrift:
 			millis := in[i].Event.Time.UnixMilli()
-			for _, k := range []Key{in[i].appendFactKey(Table('a'), millis), in[i].appendFactKey(Table('m').ID(x.ModelName), millis)} {
+			for _, k := range []fold.Key{fold.Table('a').Fact(&in[i], millis), fold.Table('m').ID(x.ModelName).Fact(&in[i], millis)} {
 				if err == nil {
-					err = setJSON(w, k, &DriftAlert{*x, originOf(&in[i])})
+					err = fold.SetJSON(w, k, &DriftAlert{*x, fold.OriginOf(&in[i])})
 				}
 			}
 		}
 		if err != nil {
-			return PoisonAt(&in[i], err)
+			return fold.PoisonAt(&in[i], err)
 		}
 	}
 	return nil
@@ -60,10 +61,10 @@ func (*Health) Apply(w Writer, in []Input) error {
 
 // applyHealth keeps the service's latest word. Latest is by recorded time, then place in the log, so
 // that the order in which partitions are folded does not matter.
-func applyHealth(w Writer, in *Input, x *events.SystemHealth) error {
-	key := Table('s').ID(x.ServiceName)
+func applyHealth(w fold.Writer, in *fold.Input, x *events.SystemHealth) error {
+	key := fold.Table('s').ID(x.ServiceName)
 	var old ServiceHealth
-	known, err := getJSON(w, key, &old)
+	known, err := fold.GetJSON(w, key, &old)
 	if err != nil {
 		return err
 	}
@@ -77,25 +78,25 @@ func applyHealth(w Writer, in *Input, x *events.SystemHealth) error {
 			return nil
 		}
 	}
-	return setJSON(w, key, &ServiceHealth{*x, originOf(in)})
+	return fold.SetJSON(w, key, &ServiceHealth{*x, fold.OriginOf(in)})
 }
 
 // Service reads the last word of one service.
 func (v *Health) Service(name string) (s ServiceHealth, ok bool, err error) {
-	ok, err = getJSON(v.r, Table('s').ID(name), &s)
+	ok, err = fold.GetJSON(v.r, fold.Table('s').ID(name), &s)
 	return s, ok, err
 }
 
 // Services pages through the last word of every service, by name.
-func (v *Health) Services(q PageQuery) (Page[ServiceHealth], error) {
-	return pageJSON[ServiceHealth](v.r, Table('s'), false, q, nil)
+func (v *Health) Services(q fold.PageQuery) (fold.Page[ServiceHealth], error) {
+	return fold.PageJSON[ServiceHealth](v.r, fold.Table('s'), false, q, nil)
 }
 
 // Alerts pages through the alerts of drift of a model ("": of all), newest first by event time.
-func (v *Health) Alerts(model string, q PageQuery) (Page[DriftAlert], error) {
-	prefix := Table('a')
+func (v *Health) Alerts(model string, q fold.PageQuery) (fold.Page[DriftAlert], error) {
+	prefix := fold.Table('a')
 	if model != "" {
-		prefix = Table('m').ID(model)
+		prefix = fold.Table('m').ID(model)
 	}
-	return pageJSON[DriftAlert](v.r, prefix, true, q, nil)
+	return fold.PageJSON[DriftAlert](v.r, prefix, true, q, nil)
 }

@@ -4,13 +4,14 @@ import (
 	"iter"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
 // Imports is the imports of data sets, and of the simulated world.
 //
 //	d id -> Import       c -> number of them      s started id -> id      g digest started id -> id
-type Imports struct{ r Reader }
+type Imports struct{ r fold.Reader }
 
 // NewImports makes the view "imports".
 func NewImports() *Imports { return &Imports{} }
@@ -36,12 +37,12 @@ type Import struct {
 	FactsDuplicate int64  `json:"facts_duplicate"`
 	StartedMillis  int64  `json:"started_millis"`
 	EndedMillis    int64  `json:"ended_millis,omitempty"`
-	Stamp
+	fold.Stamp
 }
 
-var importDocs = docs[Import]{
-	table: 'd', count: 'c',
-	id: func(in *Input) (string, bool) {
+var importDocs = fold.Documents[Import]{
+	Table: 'd', Count: 'c',
+	ID: func(in *fold.Input) (string, bool) {
 		switch x := in.Event.Data.(type) {
 		case *events.ImportStarted:
 			return x.ImportID, true
@@ -52,7 +53,7 @@ var importDocs = docs[Import]{
 		}
 		return "", false
 	},
-	fold: func(m *Import, in *Input) {
+	Fold: func(m *Import, in *fold.Input) {
 		millis := in.Event.Time.UnixMilli()
 		switch x := in.Event.Data.(type) {
 		case *events.ImportStarted:
@@ -66,40 +67,40 @@ var importDocs = docs[Import]{
 			m.ImportID, m.State, m.Reason, m.EndedMillis = x.ImportID, ImportFailed, x.Reason, millis
 		}
 	},
-	index: func(m *Import) []Key {
-		return []Key{
-			Table('s').Millis(m.StartedMillis).Str(m.ImportID),
-			Table('g').Str(m.Digest).Millis(m.StartedMillis).Str(m.ImportID),
+	Index: func(m *Import) []fold.Key {
+		return []fold.Key{
+			fold.Table('s').Millis(m.StartedMillis).Str(m.ImportID),
+			fold.Table('g').Str(m.Digest).Millis(m.StartedMillis).Str(m.ImportID),
 		}
 	},
-	stamp: func(m *Import) *Stamp { return &m.Stamp },
+	Stamp: func(m *Import) *fold.Stamp { return &m.Stamp },
 }
 
-func (*Imports) Spec() Spec {
-	return Spec{Name: "imports", Format: 1, Topics: ledgerTopics, Indexed: true}
+func (*Imports) Spec() fold.Spec {
+	return fold.Spec{Name: "imports", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
 }
 
-func (v *Imports) Open(r Reader) error            { v.r = r; return nil }
-func (*Imports) Flush(Writer) error               { return nil }
-func (*Imports) Apply(w Writer, in []Input) error { return importDocs.apply(w, in) }
+func (v *Imports) Open(r fold.Reader) error                 { v.r = r; return nil }
+func (*Imports) Flush(fold.Writer) error                    { return nil }
+func (*Imports) Apply(w fold.Writer, in []fold.Input) error { return importDocs.Apply(w, in) }
 
 // Import reads one import.
-func (v *Imports) Import(id string) (Import, bool, error) { return importDocs.get(v.r, id) }
+func (v *Imports) Import(id string) (Import, bool, error) { return importDocs.Get(v.r, id) }
 
 // Count is the number of imports.
-func (v *Imports) Count() (int64, error) { return importDocs.number(v.r) }
+func (v *Imports) Count() (int64, error) { return importDocs.Number(v.r) }
 
 // List pages through the imports, newest first.
-func (v *Imports) List(q PageQuery) (Page[Import], error) {
-	return importDocs.page(v.r, Table('s'), true, q, nil)
+func (v *Imports) List(q fold.PageQuery) (fold.Page[Import], error) {
+	return importDocs.Paginate(v.r, fold.Table('s'), true, q, nil)
 }
 
 // ByDigest pages through the imports of one data set, newest first.
-func (v *Imports) ByDigest(digest string, q PageQuery) (Page[Import], error) {
-	return importDocs.page(v.r, Table('g').Str(digest), true, q, nil)
+func (v *Imports) ByDigest(digest string, q fold.PageQuery) (fold.Page[Import], error) {
+	return importDocs.Paginate(v.r, fold.Table('g').Str(digest), true, q, nil)
 }
 
 // FoldImport folds what at admits of an "import/ID" stream; false when that is nothing.
-func FoldImport(commits iter.Seq2[*streams.Committed, error], at At) (Import, bool, error) {
-	return importDocs.foldStream(commits, at)
+func FoldImport(commits iter.Seq2[*streams.Committed, error], at fold.At) (Import, bool, error) {
+	return importDocs.FoldStream(commits, at)
 }

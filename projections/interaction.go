@@ -6,11 +6,11 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"iter"
-	"math"
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -21,17 +21,17 @@ import (
 //
 //	u USER millis partition offset -> FILM kind rating recorded session source event-id
 //	m FILM millis partition offset -> USER kind rating recorded FactHash
-type Histories struct{ r Reader }
+type Histories struct{ r fold.Reader }
 
 // NewHistories makes the view "histories".
 func NewHistories() *Histories { return &Histories{} }
 
-func (*Histories) Spec() Spec {
-	return Spec{Name: "histories", Format: 1, Topics: []string{events.UserEventsTopic}}
+func (*Histories) Spec() fold.Spec {
+	return fold.Spec{Name: "histories", Format: 1, Topics: []string{events.UserEventsTopic}}
 }
 
-func (h *Histories) Open(r Reader) error { h.r = r; return nil }
-func (*Histories) Flush(Writer) error    { return nil }
+func (h *Histories) Open(r fold.Reader) error { h.r = r; return nil }
+func (*Histories) Flush(fold.Writer) error    { return nil }
 
 // interactionKinds are stored as their index; kinds not among them are spelled out. Append only, or
 // raise the view's format.
@@ -51,10 +51,10 @@ func kindCode(kind string) byte {
 
 // Apply writes each table's pairs of the inputs in order of key: the store takes neighbours much faster
 // than pairs in random order, and finding their order costs less than that.
-func (h *Histories) Apply(w Writer, in []Input) error {
+func (h *Histories) Apply(w fold.Writer, in []fold.Input) error {
 	const pairBytes = 64 // about
-	users := sortedPairs{buf: make(Key, 0, pairBytes*len(in)), pairs: make([]pair, 0, len(in))}
-	movies := sortedPairs{buf: make(Key, 0, pairBytes*len(in)), pairs: make([]pair, 0, len(in))}
+	users := sortedPairs{buf: make(fold.Key, 0, pairBytes*len(in)), pairs: make([]pair, 0, len(in))}
+	movies := sortedPairs{buf: make(fold.Key, 0, pairBytes*len(in)), pairs: make([]pair, 0, len(in))}
 	for i := range in {
 		if in[i].Event == nil {
 			continue
@@ -68,13 +68,13 @@ func (h *Histories) Apply(w Writer, in []Input) error {
 		millis := ev.Time.UnixMilli()
 
 		start := len(users.buf)
-		users.buf = in[i].appendFactKey(append(users.buf, 'u').ID(user), millis)
+		users.buf = append(users.buf, 'u').ID(user).Fact(&in[i], millis)
 		value := len(users.buf)
 		users.buf = appendFact(users.buf.ID(movie), x, in[i].RecordedMillis).Text(x.SessionID).Text(ev.Source).EventID(ev.ID)
 		users.add(start, value)
 
 		start = len(movies.buf)
-		movies.buf = in[i].appendFactKey(append(movies.buf, 'm').ID(movie), millis)
+		movies.buf = append(movies.buf, 'm').ID(movie).Fact(&in[i], millis)
 		value = len(movies.buf)
 		movies.buf = appendFact(movies.buf.ID(user), x, in[i].RecordedMillis).U64(events.FactHash(ev.Source, ev.ID, x))
 		movies.add(start, value)
@@ -87,7 +87,7 @@ func (h *Histories) Apply(w Writer, in []Input) error {
 
 // sortedPairs collects pairs of one table in one buffer and writes them in order of key.
 type sortedPairs struct {
-	buf   Key
+	buf   fold.Key
 	pairs []pair
 }
 
@@ -102,7 +102,7 @@ func (s *sortedPairs) add(start, value int) {
 	s.pairs = append(s.pairs, pair{binary.BigEndian.Uint64(prefix[:]), start, value, len(s.buf)})
 }
 
-func (s *sortedPairs) write(w Writer) error {
+func (s *sortedPairs) write(w fold.Writer) error {
 	slices.SortFunc(s.pairs, func(a, b pair) int {
 		if a.prefix != b.prefix {
 			return cmp.Compare(a.prefix, b.prefix)
@@ -117,31 +117,12 @@ func (s *sortedPairs) write(w Writer) error {
 	return nil
 }
 
-func (in *Input) appendFactKey(k Key, millis int64) Key {
-	return k.Millis(millis).Number(uint64(in.Position.Partition)).Number(uint64(in.Position.Offset))
-}
-
-func appendFact(v Key, x *events.Interaction, recordedMillis int64) Key {
+func appendFact(v fold.Key, x *events.Interaction, recordedMillis int64) fold.Key {
 	code := kindCode(x.Kind)
 	if v = append(v, code); code == 0 {
 		v = v.Text(x.Kind)
 	}
-	return v.rating(x.Rating).Uvarint(uint64(recordedMillis))
-}
-
-// rating appends a rating: twice its hundredths if it has no more digits, else 1 and the float itself.
-func (k Key) rating(r float64) Key {
-	if n := math.Round(r * 100); n >= 0 && n < 1<<20 && n/100 == r {
-		return k.Uvarint(uint64(n) << 1)
-	}
-	return k.Uvarint(1).U64(math.Float64bits(r))
-}
-
-func (p *KeyParts) rating() float64 {
-	if n := p.Uvarint(); n&1 == 0 {
-		return float64(n>>1) / 100
-	}
-	return math.Float64frombits(p.U64())
+	return v.Hundredths(x.Rating).Uvarint(uint64(recordedMillis))
 }
 
 // Fact is one interaction as the histories keep it. A rating of 0 is none.
@@ -215,71 +196,71 @@ type factReader struct {
 	last  string
 }
 
-func (d *factReader) read(kv KV) (Fact, error) {
+func (d *factReader) read(kv fold.KV) (Fact, error) {
 	f := Fact{}
-	k := KeyParts{b: kv.Key[d.skip:]}
+	k := fold.PartsOf(kv.Key[d.skip:])
 	f.EventMillis, f.Partition, f.Offset = k.Millis(), int32(k.Number()), int64(k.Number())
-	v := KeyParts{b: kv.Value}
+	v := fold.PartsOf(kv.Value)
 	f.UserID, f.MovieID = d.id, v.ID()
 	if d.table == 'm' {
 		f.UserID, f.MovieID = f.MovieID, f.UserID
 	}
-	switch code := v.byte(); {
+	switch code := v.Byte(); {
 	case code == 0:
-		f.Kind = string(v.text())
+		f.Kind = string(v.Text())
 	case int(code) < len(interactionKinds):
 		f.Kind = interactionKinds[code]
 	default:
-		v.err = errKey
+		v.Fail()
 	}
-	f.Rating, f.RecordedMillis = v.rating(), int64(v.Uvarint())
+	f.Rating, f.RecordedMillis = v.Hundredths(), int64(v.Uvarint())
 	if d.table == 'm' {
 		f.hash = v.U64()
 	} else {
-		f.SessionID = string(v.text())
-		if source := v.text(); string(source) != d.last {
+		f.SessionID = string(v.Text())
+		if source := v.Text(); string(source) != d.last {
 			d.last = string(source)
 		}
 		f.Source, f.EventID = d.last, v.EventID()
 	}
-	if k.err != nil || v.err != nil {
-		return f, fault.Wrap(fault.Corrupt, errKey, "a stored fact of view histories does not read")
+	if k.Err() != nil || v.Err() != nil {
+		return f, fault.Wrap(fault.Corrupt, fold.ErrKey, "a stored fact of view histories does not read")
 	}
 	return f, nil
 }
 
 // HistoryQuery asks for a piece of a history.
 type HistoryQuery struct {
-	At         At
+	At         fold.At
 	FromMillis int64 // event time, inclusive
 	ToMillis   int64 // event time, exclusive; 0 is no end
 	Newest     bool  // newest first
-	Page       PageQuery
+	Page       fold.PageQuery
 }
 
 // User yields a person's facts in order of event time; nothing for someone unknown.
-func (h *Histories) User(id string, at At) iter.Seq2[Fact, error] {
+func (h *Histories) User(id string, at fold.At) iter.Seq2[Fact, error] {
 	return h.facts('u', events.CanonicalUser(id), HistoryQuery{At: at})
 }
 
 // Movie yields a film's facts in order of event time. They lack session, source and event id.
-func (h *Histories) Movie(id string, at At) iter.Seq2[Fact, error] {
+func (h *Histories) Movie(id string, at fold.At) iter.Seq2[Fact, error] {
 	return h.facts('m', events.CanonicalMovie(id), HistoryQuery{At: at})
 }
 
 // UserPage reads a piece of a person's history.
-func (h *Histories) UserPage(id string, q HistoryQuery) (Page[Fact], error) {
+func (h *Histories) UserPage(id string, q HistoryQuery) (fold.Page[Fact], error) {
 	return h.page('u', events.CanonicalUser(id), q)
 }
 
 // MoviePage reads a piece of a film's history.
-func (h *Histories) MoviePage(id string, q HistoryQuery) (Page[Fact], error) {
+func (h *Histories) MoviePage(id string, q HistoryQuery) (fold.Page[Fact], error) {
 	return h.page('m', events.CanonicalMovie(id), q)
 }
 
 // HasUser says whether anything was ever recorded of the person.
 func (h *Histories) HasUser(id string) (bool, error) {
-	prefix := Table('u').ID(events.CanonicalUser(id))
+	prefix := fold.Table('u').ID(events.CanonicalUser(id))
 	for _, err := range h.r.Scan(prefix, prefix.End()) {
 		return err == nil, err
 	}
@@ -288,7 +269,7 @@ func (h *Histories) HasUser(id string) (bool, error) {
 
 // facts reads a history, taking facts of the same event time together: that is where duplicates are.
 func (h *Histories) facts(table byte, id string, q HistoryQuery) iter.Seq2[Fact, error] {
-	prefix := Table(table).ID(id)
+	prefix := fold.Table(table).ID(id)
 	lo, hi, scan := slices.Clone(prefix).Millis(q.FromMillis), prefix.End(), h.r.Scan
 	if q.FromMillis <= 0 {
 		lo = prefix
@@ -364,9 +345,9 @@ func yieldFacts(group []Fact, yield func(Fact, error) bool) bool {
 	return true
 }
 
-func (h *Histories) page(table byte, id string, q HistoryQuery) (Page[Fact], error) {
-	p := Page[Fact]{Items: []Fact{}}
-	limit, err := q.Page.limit()
+func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact], error) {
+	p := fold.Page[Fact]{Items: []Fact{}}
+	limit, err := q.Page.Size()
 	if err != nil {
 		return p, err
 	}
@@ -378,7 +359,7 @@ func (h *Histories) page(table byte, id string, q HistoryQuery) (Page[Fact], err
 		if err != nil || len(raw) != 20 {
 			return p, fault.Field("cursor", "is not one that this list gave out").WithHint("leave it out to start at the beginning")
 		}
-		c := KeyParts{b: raw}
+		c := fold.PartsOf(raw)
 		millis, partition, offset = c.Millis(), int32(c.U32()), int64(c.U64())
 		if q.Newest && (q.ToMillis == 0 || millis < q.ToMillis) {
 			q.ToMillis = millis + 1
@@ -397,9 +378,9 @@ func (h *Histories) page(table byte, id string, q HistoryQuery) (Page[Fact], err
 		}
 		if len(p.Items) == limit {
 			last := &p.Items[limit-1]
-			b := Key{}.Millis(last.EventMillis)
+			b := fold.Key{}.Millis(last.EventMillis)
 			b = b.U32(uint32(last.Partition)).U64(uint64(last.Offset))
-			p.Next = cursorOf(b)
+			p.Next = fold.PageCursor(b)
 			break
 		}
 		p.Items = append(p.Items, f)

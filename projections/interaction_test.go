@@ -9,6 +9,8 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -32,31 +34,31 @@ func brief(facts []Fact) (out []string) {
 	return out
 }
 
-func historyScript() *script {
-	s := newScript()
-	s.fact("user-events", 0, "a", 300, 1000, rate("7", "42", 4.5))
-	s.fact("user-events", 0, "b", 100, 1001, rate("user_007", "movie_43", 3))
-	s.fact("user-events", 0, "a", 300, 1002, rate("7", "42", 4.5)) // published again
-	s.fact("user-events", 1, "c", 200, 1003, rate("anna", "42", 0.5))
-	s.fact("user-events", 2, "a", 300, 999, rate("7", "42", 4.5)) // again, by another key, and recorded first
-	s.fact("user-events", 0, "d", 300, 1004, &events.Interaction{UserID: "7", MovieID: "42", Kind: "hummed"})
-	s.fact("user-events", 0, "e", -5, 1005, rate("7", "tt1", 10.0/3)) // before 1970
-	s.in = append(s.in, Input{Event: &events.Event{Data: &events.SystemHealth{}}})
+func historyScript() *foldtest.Script {
+	s := foldtest.NewScript()
+	s.Fact("user-events", 0, "a", 300, 1000, rate("7", "42", 4.5))
+	s.Fact("user-events", 0, "b", 100, 1001, rate("user_007", "movie_43", 3))
+	s.Fact("user-events", 0, "a", 300, 1002, rate("7", "42", 4.5)) // published again
+	s.Fact("user-events", 1, "c", 200, 1003, rate("anna", "42", 0.5))
+	s.Fact("user-events", 2, "a", 300, 999, rate("7", "42", 4.5)) // again, by another key, and recorded first
+	s.Fact("user-events", 0, "d", 300, 1004, &events.Interaction{UserID: "7", MovieID: "42", Kind: "hummed"})
+	s.Fact("user-events", 0, "e", -5, 1005, rate("7", "tt1", 10.0/3)) // before 1970
+	s.In = append(s.In, fold.Input{Event: &events.Event{Data: &events.SystemHealth{}}})
 	return s
 }
 
 func TestHistories(t *testing.T) {
-	h := opened(t, NewHistories(), historyScript().in)
-	equal(t, "a person's facts", brief(collect(t, h.User("user_7", At{}))),
+	h := foldtest.Opened(t, NewHistories(), historyScript().In)
+	equal(t, "a person's facts", brief(collect(t, h.User("user_7", fold.At{}))),
 		[]string{"7 tt1 rating 3.3333333333333335 @-5", "7 43 rating 3 @100", "7 42 hummed 0 @300", "7 42 rating 4.5 @300"})
-	equal(t, "a film's facts", brief(collect(t, h.Movie("0042", At{}))),
+	equal(t, "a film's facts", brief(collect(t, h.Movie("0042", fold.At{}))),
 		[]string{"anna 42 rating 0.5 @200", "7 42 hummed 0 @300", "7 42 rating 4.5 @300"})
 
-	facts := collect(t, h.User("7", At{}))
+	facts := collect(t, h.User("7", fold.At{}))
 	want := Fact{UserID: "7", MovieID: "42", Kind: "rating", Rating: 4.5, EventMillis: 300, RecordedMillis: 999, Partition: 2, SessionID: "s1", EventID: "a", Source: "/test"}
 	equal(t, "of a fact published three times the first recorded", facts[3], want)
 	equal(t, "its record", facts[3].Position().String(), "user-events/2@0")
-	equal(t, "nobody", brief(collect(t, h.User("8", At{}))), nil)
+	equal(t, "nobody", brief(collect(t, h.User("8", fold.At{}))), nil)
 
 	for id, want := range map[string]bool{"7": true, "user_7": true, "anna": true, "8": false, "ann": false, "42": false} {
 		equal(t, "HasUser "+id, must[bool](t)(h.HasUser(id)), want)
@@ -64,30 +66,30 @@ func TestHistories(t *testing.T) {
 }
 
 func TestHistoriesAt(t *testing.T) {
-	h := opened(t, NewHistories(), historyScript().in)
-	equal(t, "as of 100", brief(collect(t, h.User("7", At{EventMillis: 100}))), []string{"7 tt1 rating 3.3333333333333335 @-5", "7 43 rating 3 @100"})
-	equal(t, "known at 1001", brief(collect(t, h.User("7", At{RecordedMillis: 1001}))), []string{"7 43 rating 3 @100", "7 42 rating 4.5 @300"})
+	h := foldtest.Opened(t, NewHistories(), historyScript().In)
+	equal(t, "as of 100", brief(collect(t, h.User("7", fold.At{EventMillis: 100}))), []string{"7 tt1 rating 3.3333333333333335 @-5", "7 43 rating 3 @100"})
+	equal(t, "known at 1001", brief(collect(t, h.User("7", fold.At{RecordedMillis: 1001}))), []string{"7 43 rating 3 @100", "7 42 rating 4.5 @300"})
 	cut := streams.Cut{{Topic: "user-events", Partition: 0}: 3}
-	facts := collect(t, h.User("7", At{Cut: cut}))
+	facts := collect(t, h.User("7", fold.At{Cut: cut}))
 	equal(t, "known at a cut", brief(facts), []string{"7 43 rating 3 @100", "7 42 rating 4.5 @300"})
 	equal(t, "the first recorded that the cut covers", facts[1].Position().String(), "user-events/0@0")
-	equal(t, "known at the empty cut", brief(collect(t, h.User("7", At{Cut: streams.Cut{}}))), nil)
+	equal(t, "known at the empty cut", brief(collect(t, h.User("7", fold.At{Cut: streams.Cut{}}))), nil)
 }
 
 // TestHistoryPages reads a history with bursts and duplicates in pages of every size, both ways, and
 // compares with the whole.
 func TestHistoryPages(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
-	s := newScript()
+	s := foldtest.NewScript()
 	for i := range 200 {
 		millis, recorded := int64(rng.IntN(4)), int64(i)
 		if i > 120 {
 			millis = 2 // more than 32 in one millisecond
 		}
-		s.fact("user-events", int32(rng.IntN(3)), fmt.Sprint("e", rng.IntN(90)), millis, recorded, rate("7", "42", 1))
+		s.Fact("user-events", int32(rng.IntN(3)), fmt.Sprint("e", rng.IntN(90)), millis, recorded, rate("7", "42", 1))
 	}
-	h := opened(t, NewHistories(), s.in)
-	all := collect(t, h.User("7", At{}))
+	h := foldtest.Opened(t, NewHistories(), s.In)
+	all := collect(t, h.User("7", fold.At{}))
 	seen := map[string]bool{}
 	for _, f := range all {
 		k := fmt.Sprint(f.EventMillis, f.EventID)
@@ -97,7 +99,7 @@ func TestHistoryPages(t *testing.T) {
 		seen[k] = true
 	}
 	distinct := map[string]int64{}
-	for _, in := range s.in {
+	for _, in := range s.In {
 		k := fmt.Sprint(in.Event.Time.UnixMilli(), in.Event.ID)
 		if at, ok := distinct[k]; !ok || in.RecordedMillis < at {
 			distinct[k] = in.RecordedMillis
@@ -118,9 +120,9 @@ func TestHistoryPages(t *testing.T) {
 				want = backwards
 			}
 			var got []Fact
-			q := HistoryQuery{Newest: newest, Page: PageQuery{Limit: limit}}
+			q := HistoryQuery{Newest: newest, Page: fold.PageQuery{Limit: limit}}
 			for {
-				p := must[Page[Fact]](t)(h.UserPage("7", q))
+				p := must[fold.Page[Fact]](t)(h.UserPage("7", q))
 				if len(p.Items) > limit {
 					t.Fatalf("page of %d facts; limit %d", len(p.Items), limit)
 				}
@@ -132,7 +134,7 @@ func TestHistoryPages(t *testing.T) {
 			equal(t, fmt.Sprintf("pages of %d, newest %v", limit, newest), got, want)
 		}
 	}
-	p := must[Page[Fact]](t)(h.UserPage("7", HistoryQuery{FromMillis: 1, ToMillis: 2}))
+	p := must[fold.Page[Fact]](t)(h.UserPage("7", HistoryQuery{FromMillis: 1, ToMillis: 2}))
 	for _, f := range p.Items {
 		equal(t, "event time within [1, 2)", f.EventMillis, 1)
 	}
@@ -142,8 +144,8 @@ func TestHistoryPages(t *testing.T) {
 }
 
 func TestHistoryPageRefuses(t *testing.T) {
-	h := opened(t, NewHistories(), historyScript().in)
-	for _, q := range []PageQuery{{Limit: -1}, {Limit: PageLimitMax + 1}, {Cursor: "x"}, {Cursor: "!"}} {
+	h := foldtest.Opened(t, NewHistories(), historyScript().In)
+	for _, q := range []fold.PageQuery{{Limit: -1}, {Limit: fold.PageLimitMax + 1}, {Cursor: "x"}, {Cursor: "!"}} {
 		if _, err := h.MoviePage("42", HistoryQuery{Page: q}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: error %v; want an invalid one", q, err)
 		}
@@ -159,7 +161,7 @@ func TestInteractionKindsCoverTheVocabulary(t *testing.T) {
 }
 
 type discard struct {
-	memory
+	foldtest.Memory
 	bytes, pairs int64
 }
 
@@ -173,18 +175,18 @@ func (d *discard) Delete([]byte) error { return nil }
 // BenchmarkHistoriesApply folds chunks of 8192 facts into a writer that drops them.
 func BenchmarkHistoriesApply(b *testing.B) {
 	rng := rand.New(rand.NewPCG(5, 5))
-	s := newScript()
+	s := foldtest.NewScript()
 	for i := range 8192 {
 		in := rate(fmt.Sprint(rng.IntN(160_000)), fmt.Sprint(rng.IntN(60_000)), 3.5)
 		in.SessionID = ""
-		s.fact("user-events", int32(i%3), fmt.Sprintf("%08x-0000-4000-8000-%012x", rng.Uint32(), i), 1_400_000_000_000+rng.Int64N(1e11), 1_700_000_000_000+int64(i), in)
-		s.in[i].Position.Offset += 5_000_000
-		s.in[i].Event.Source = "/import/movietweetings"
+		s.Fact("user-events", int32(i%3), fmt.Sprintf("%08x-0000-4000-8000-%012x", rng.Uint32(), i), 1_400_000_000_000+rng.Int64N(1e11), 1_700_000_000_000+int64(i), in)
+		s.In[i].Position.Offset += 5_000_000
+		s.In[i].Event.Source = "/import/movietweetings"
 	}
 	h, w := NewHistories(), &discard{}
 	b.ReportAllocs()
 	for b.Loop() {
-		must0(b, h.Apply(w, s.in))
+		must0(b, h.Apply(w, s.In))
 	}
 	b.ReportMetric(float64(b.N)*8192/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(w.bytes)/float64(w.pairs/2), "bytes/event")
@@ -192,14 +194,14 @@ func BenchmarkHistoriesApply(b *testing.B) {
 
 // BenchmarkHistoriesRead reads a person's thousand facts.
 func BenchmarkHistoriesRead(b *testing.B) {
-	s := newScript()
+	s := foldtest.NewScript()
 	for i := range 1000 {
-		s.fact("user-events", 0, fmt.Sprintf("00000000-0000-4000-8000-%012x", i), int64(i), int64(i), rate("7", fmt.Sprint(i), 3.5))
+		s.Fact("user-events", 0, fmt.Sprintf("00000000-0000-4000-8000-%012x", i), int64(i), int64(i), rate("7", fmt.Sprint(i), 3.5))
 	}
-	h := opened(b, NewHistories(), s.in)
+	h := foldtest.Opened(b, NewHistories(), s.In)
 	b.ReportAllocs()
 	for b.Loop() {
-		for _, err := range h.User("7", At{}) {
+		for _, err := range h.User("7", fold.At{}) {
 			must0(b, err)
 		}
 	}

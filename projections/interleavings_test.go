@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,34 +8,28 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
 )
 
-func show(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
-
 // views are the views under test; a new one belongs here.
-var views = []Factory{
-	func() View { return NewCatalogue() },
-	func() View { return NewHistories() },
-	func() View { return NewRuns() },
-	func() View { return NewRegistry() },
-	func() View { return NewDeployments() },
-	func() View { return NewWorkflows() },
-	func() View { return NewDatasets() },
-	func() View { return NewImports() },
-	func() View { return NewDefinitions() },
-	func() View { return NewLineage() },
-	func() View { return NewAudit() },
-	func() View { return NewServed() },
-	func() View { return NewQuarantine() },
-	func() View { return NewDeadLetters() },
-	func() View { return NewHealth() },
+var views = []fold.Factory{
+	func() fold.View { return NewCatalogue() },
+	func() fold.View { return NewHistories() },
+	func() fold.View { return NewRuns() },
+	func() fold.View { return NewRegistry() },
+	func() fold.View { return NewDeployments() },
+	func() fold.View { return NewWorkflows() },
+	func() fold.View { return NewDatasets() },
+	func() fold.View { return NewImports() },
+	func() fold.View { return NewDefinitions() },
+	func() fold.View { return NewLineage() },
+	func() fold.View { return NewAudit() },
+	func() fold.View { return NewServed() },
+	func() fold.View { return NewQuarantine() },
+	func() fold.View { return NewDeadLetters() },
+	func() fold.View { return NewHealth() },
 }
 
 // TestInterleavings folds a random log into every view: once event by event, partition after partition;
@@ -62,12 +55,12 @@ func TestInterleavings(t *testing.T) {
 // lastWord is a view that depends on the order between partitions: it keeps what came last.
 type lastWord struct{}
 
-func (lastWord) Spec() Spec {
-	return Spec{Name: "last", Topics: []string{events.UserEventsTopic}}
+func (lastWord) Spec() fold.Spec {
+	return fold.Spec{Name: "last", Topics: []string{events.UserEventsTopic}}
 }
-func (lastWord) Open(Reader) error  { return nil }
-func (lastWord) Flush(Writer) error { return nil }
-func (lastWord) Apply(w Writer, in []Input) error {
+func (lastWord) Open(fold.Reader) error  { return nil }
+func (lastWord) Flush(fold.Writer) error { return nil }
+func (lastWord) Apply(w fold.Writer, in []fold.Input) error {
 	return w.Set([]byte("last"), []byte(in[len(in)-1].Position.String()))
 }
 
@@ -84,12 +77,12 @@ func TestInterleavingsCatch(t *testing.T) {
 }
 
 // foldInterleaved folds the log as rng cuts it; without one event by event, partition after partition.
-func foldInterleaved(t *testing.T, v View, log map[streams.TP][]Input, rng *rand.Rand) string {
+func foldInterleaved(t *testing.T, v fold.View, log map[streams.TP][]fold.Input, rng *rand.Rand) string {
 	t.Helper()
 	spec := v.Spec()
-	s := newMemory()
+	s := foldtest.NewMemory()
 	must0(t, v.Open(s))
-	var parts [][]Input
+	var parts [][]fold.Input
 	for _, topic := range streams.Topics {
 		for p := range topic.Partitions {
 			for _, name := range spec.Topics {
@@ -99,7 +92,7 @@ func foldInterleaved(t *testing.T, v View, log map[streams.TP][]Input, rng *rand
 			}
 		}
 	}
-	b, left := s.batch(spec.Indexed), 1
+	b, left := s.Batch(spec.Indexed), 1
 	for {
 		var open []int
 		for i := range parts {
@@ -121,19 +114,19 @@ func foldInterleaved(t *testing.T, v View, log map[streams.TP][]Input, rng *rand
 		}
 		parts[i] = parts[i][n:]
 		if left--; left == 0 {
-			b.commit()
-			b, left = s.batch(spec.Indexed), 40
+			b.Commit()
+			b, left = s.Batch(spec.Indexed), 40
 			if rng != nil {
 				left = 1 + rng.IntN(3)
 			}
 		}
 	}
 	must0(t, v.Flush(b))
-	b.commit()
-	return s.dump()
+	b.Commit()
+	return s.Dump()
 }
 
-func admittedBy(spec Spec, in []Input) (kept []Input) {
+func admittedBy(spec fold.Spec, in []fold.Input) (kept []fold.Input) {
 	for _, x := range in {
 		if x.Malformed == nil || spec.Malformed {
 			kept = append(kept, x)
@@ -153,20 +146,20 @@ func firstDifference(want, got string) string {
 
 // randomLog makes a log of n records with holes in the offsets, commits of several events, facts
 // published twice, malformed facts, and events that contradict what was before.
-func randomLog(rng *rand.Rand, n int) map[streams.TP][]Input {
-	log := map[streams.TP][]Input{}
+func randomLog(rng *rand.Rand, n int) map[streams.TP][]fold.Input {
+	log := map[streams.TP][]fold.Input{}
 	next := map[streams.TP]int64{}
 	revisions := map[string]streams.Revision{}
-	recorded := day(400)
-	at := func(tp streams.TP) Input {
+	recorded := foldtest.Day(400)
+	at := func(tp streams.TP) fold.Input {
 		p := streams.Position{TP: tp, Offset: next[tp]}
 		next[tp] += 1 + int64(rng.IntN(10)/9)
 		recorded += int64(rng.IntN(3))
-		return Input{Position: p, RecordedMillis: recorded}
+		return fold.Input{Position: p, RecordedMillis: recorded}
 	}
 	for i := range n {
 		ev := events.Event{ID: fmt.Sprintf("00000000-0000-4000-8000-%012x", i), Source: pick(rng, "/projectionist", "/import/movielens"),
-			Time:   time.UnixMilli(day(rng.IntN(3)) + int64(rng.IntN(4))).UTC(),
+			Time:   time.UnixMilli(foldtest.Day(rng.IntN(3)) + int64(rng.IntN(4))).UTC(),
 			Schema: 1, Actor: pick(rng, "user:anna", "reactor:train", ""), Correlation: pick(rng, "c1", "c2", "")}
 		if rng.IntN(2) == 0 {
 			in := at(streams.TP{Topic: events.LedgerTopic})

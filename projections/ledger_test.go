@@ -6,100 +6,102 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
 )
 
 func TestDatasetsAndImports(t *testing.T) {
-	s := newScript()
-	s.commit("import/i1", 0, 0, &events.ImportStarted{ImportID: "i1", Dataset: "ml", Digest: "dd"})
-	s.commit("import/i1", 1, 1, &events.ImportFailed{ImportID: "i1", Reason: "disk full"})
-	s.commit("import/i2", 2, 2, &events.ImportStarted{ImportID: "i2", Dataset: "ml", Digest: "dd"})
-	s.commit("import/i2", 3, 3, &events.ImportCompleted{ImportID: "i2", MoviesAdded: 1, FactsAdded: 2, FactsDuplicate: 3})
-	s.commit("dataset/d1", 4, 4, &events.DatasetBuilt{DatasetID: "d1", Blob: "aa", Rows: 5})
-	s.commit("dataset/d2", 5, 5, &events.DatasetBuilt{DatasetID: "d2", Blob: "bb"})
-	im := opened(t, NewImports(), s.in)
+	s := foldtest.NewScript()
+	s.Commit("import/i1", 0, 0, &events.ImportStarted{ImportID: "i1", Dataset: "ml", Digest: "dd"})
+	s.Commit("import/i1", 1, 1, &events.ImportFailed{ImportID: "i1", Reason: "disk full"})
+	s.Commit("import/i2", 2, 2, &events.ImportStarted{ImportID: "i2", Dataset: "ml", Digest: "dd"})
+	s.Commit("import/i2", 3, 3, &events.ImportCompleted{ImportID: "i2", MoviesAdded: 1, FactsAdded: 2, FactsDuplicate: 3})
+	s.Commit("dataset/d1", 4, 4, &events.DatasetBuilt{DatasetID: "d1", Blob: "aa", Rows: 5})
+	s.Commit("dataset/d2", 5, 5, &events.DatasetBuilt{DatasetID: "d2", Blob: "bb"})
+	im := foldtest.Opened(t, NewImports(), s.In)
 	equal(t, "failed", found[Import](t)(im.Import("i1")).Reason, "disk full")
-	same := pages(t, 1, func(q PageQuery) (Page[Import], error) { return im.ByDigest("dd", q) })
-	equal(t, "of the same data set, newest first", []any{len(same), same[0].ImportID, same[0].State, same[0].FactsAdded, same[0].EndedMillis}, []any{2, "i2", ImportCompleted, 2, day(3)})
-	equal(t, "newest", must[Page[Import]](t)(im.List(PageQuery{})).Items[0].ImportID, "i2")
-	equal(t, "while it ran", found[Import](t)(FoldImport(s.stream("import/i2"), At{EventMillis: day(2)})).State, ImportRunning)
+	same := foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[Import], error) { return im.ByDigest("dd", q) })
+	equal(t, "of the same data set, newest first", []any{len(same), same[0].ImportID, same[0].State, same[0].FactsAdded, same[0].EndedMillis}, []any{2, "i2", ImportCompleted, 2, foldtest.Day(3)})
+	equal(t, "newest", must[fold.Page[Import]](t)(im.List(fold.PageQuery{})).Items[0].ImportID, "i2")
+	equal(t, "while it ran", found[Import](t)(FoldImport(s.Stream("import/i2"), fold.At{EventMillis: foldtest.Day(2)})).State, ImportRunning)
 
-	ds := opened(t, NewDatasets(), s.in)
+	ds := foldtest.Opened(t, NewDatasets(), s.In)
 	equal(t, "data set", found[Dataset](t)(ds.Dataset("d1")).Rows, 5)
 	equal(t, "by blob", found[Dataset](t)(ds.ByBlob("bb")).DatasetID, "d2")
-	equal(t, "newest data set", must[Page[Dataset]](t)(ds.List(PageQuery{Limit: 1})).Items[0].DatasetID, "d2")
+	equal(t, "newest data set", must[fold.Page[Dataset]](t)(ds.List(fold.PageQuery{Limit: 1})).Items[0].DatasetID, "d2")
 	equal(t, "count", must[int64](t)(ds.Count()), 2)
 }
 
 func TestDefinitions(t *testing.T) {
-	s := newScript()
+	s := foldtest.NewScript()
 	for i, hash := range []string{"h1", "h2", "h1"} {
-		s.commit("features/definitions", i, i+2, &events.FeaturesDefined{Hash: hash, Definitions: "d" + hash})
+		s.Commit("features/definitions", i, i+2, &events.FeaturesDefined{Hash: hash, Definitions: "d" + hash})
 	}
-	v := opened(t, NewDefinitions(), s.in)
+	v := foldtest.Opened(t, NewDefinitions(), s.In)
 	equal(t, "in force", found[Definition](t)(v.Current()).Revision, streams.Revision(2))
 	for what, c := range map[string]struct {
-		at   At
+		at   fold.At
 		want string
-	}{"as of day 1": {At{EventMillis: day(1)}, "h2"}, "as of day 1 as known on day 2": {At{EventMillis: day(1), RecordedMillis: day(2)}, "h1"}} {
+	}{"as of day 1": {fold.At{EventMillis: foldtest.Day(1)}, "h2"}, "as of day 1 as known on day 2": {fold.At{EventMillis: foldtest.Day(1), RecordedMillis: foldtest.Day(2)}, "h1"}} {
 		equal(t, what, found[Definition](t)(v.At(c.at)).Hash, c.want)
-		equal(t, what+", folded", found[Definition](t)(FoldDefinitions(s.stream("features/definitions"), c.at)).Hash, c.want)
+		equal(t, what+", folded", found[Definition](t)(FoldDefinitions(s.Stream("features/definitions"), c.at)).Hash, c.want)
 	}
 	equal(t, "by hash", found[Definition](t)(v.ByHash("h2")).Definitions, "dh2")
-	equal(t, "history", len(pages(t, 2, v.History)), 3)
-	if _, ok, err := opened(t, NewDefinitions(), nil).Current(); ok || err != nil {
+	equal(t, "history", len(foldtest.Pages(t, 2, v.History)), 3)
+	if _, ok, err := foldtest.Opened(t, NewDefinitions(), nil).Current(); ok || err != nil {
 		t.Errorf("before the first: %v, %v", ok, err)
 	}
 }
 
 func TestDeadLetters(t *testing.T) {
-	s := newScript()
-	s.commit("dead-letter/a", 0, 0, &events.DeadLettered{DeadLetterID: "a", Reactor: "train", Error: "no", Attempts: 5})
-	s.commit("dead-letter/b", 1, 1, &events.DeadLettered{DeadLetterID: "b", Reactor: "train"})
-	s.commit("dead-letter/a", 2, 2, &events.DeadLetterResolved{DeadLetterID: "a", Resolution: "dropped", Reason: "old"})
-	v := opened(t, NewDeadLetters(), s.in)
+	s := foldtest.NewScript()
+	s.Commit("dead-letter/a", 0, 0, &events.DeadLettered{DeadLetterID: "a", Reactor: "train", Error: "no", Attempts: 5})
+	s.Commit("dead-letter/b", 1, 1, &events.DeadLettered{DeadLetterID: "b", Reactor: "train"})
+	s.Commit("dead-letter/a", 2, 2, &events.DeadLetterResolved{DeadLetterID: "a", Resolution: "dropped", Reason: "old"})
+	v := foldtest.Opened(t, NewDeadLetters(), s.In)
 	a := found[DeadLetter](t)(v.DeadLetter("a"))
-	equal(t, "resolved", []any{a.State, a.ResolvedReason, a.ResolvedBy, a.ResolvedMillis, a.Attempts}, []any{"dropped", "old", "user:anna", day(2), 5})
-	open := must[Page[DeadLetter]](t)(v.List(DeadLetterOpen, PageQuery{})).Items
+	equal(t, "resolved", []any{a.State, a.ResolvedReason, a.ResolvedBy, a.ResolvedMillis, a.Attempts}, []any{"dropped", "old", "user:anna", foldtest.Day(2), 5})
+	open := must[fold.Page[DeadLetter]](t)(v.List(DeadLetterOpen, fold.PageQuery{})).Items
 	equal(t, "open", []any{len(open), open[0].DeadLetterID}, []any{1, "b"})
-	equal(t, "all", len(pages(t, 1, func(q PageQuery) (Page[DeadLetter], error) { return v.List("", q) })), 2)
-	equal(t, "before it was resolved", found[DeadLetter](t)(FoldDeadLetter(s.stream("dead-letter/a"), At{EventMillis: day(1)})).State, DeadLetterOpen)
+	equal(t, "all", len(foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[DeadLetter], error) { return v.List("", q) })), 2)
+	equal(t, "before it was resolved", found[DeadLetter](t)(FoldDeadLetter(s.Stream("dead-letter/a"), fold.At{EventMillis: foldtest.Day(1)})).State, DeadLetterOpen)
 }
 
-func lineageScript() *script {
-	s := newScript()
-	s.commit("import/i1", 0, 0, &events.ImportStarted{ImportID: "i1"})
-	s.commit("import/i2", 1, 1, &events.ImportStarted{ImportID: "i2"})
-	s.commit("dataset/d1", 2, 2, &events.DatasetBuilt{DatasetID: "d1", Cut: "mlops-events/0:1,user-events/0:9", FeaturesHash: "ff", Blob: "rows"})
-	s.commit("import/i3", 3, 3, &events.ImportStarted{ImportID: "i3"})
-	s.commit("run/r1", 3, 3, &events.RunStarted{RunID: "r1", DatasetID: "d1", WorkflowRun: "w1"}, &events.RunArtifactLogged{RunID: "r1", Path: "m", Blob: "weights"})
-	s.commit("model/als", 4, 4, &events.ModelVersionRegistered{Name: "als", Version: 3, RunID: "r1", Blob: "weights", DatasetID: "d1"})
-	s.commit("deployment/production", 5, 9, &events.ModelDeployed{Slot: "production", Model: "als", Version: 3})
-	s.commit("dataset/d2", 6, 10, &events.DatasetBuilt{DatasetID: "d2", Cut: "user-events/0:9"})
+func lineageScript() *foldtest.Script {
+	s := foldtest.NewScript()
+	s.Commit("import/i1", 0, 0, &events.ImportStarted{ImportID: "i1"})
+	s.Commit("import/i2", 1, 1, &events.ImportStarted{ImportID: "i2"})
+	s.Commit("dataset/d1", 2, 2, &events.DatasetBuilt{DatasetID: "d1", Cut: "mlops-events/0:1,user-events/0:9", FeaturesHash: "ff", Blob: "rows"})
+	s.Commit("import/i3", 3, 3, &events.ImportStarted{ImportID: "i3"})
+	s.Commit("run/r1", 3, 3, &events.RunStarted{RunID: "r1", DatasetID: "d1", WorkflowRun: "w1"}, &events.RunArtifactLogged{RunID: "r1", Path: "m", Blob: "weights"})
+	s.Commit("model/als", 4, 4, &events.ModelVersionRegistered{Name: "als", Version: 3, RunID: "r1", Blob: "weights", DatasetID: "d1"})
+	s.Commit("deployment/production", 5, 9, &events.ModelDeployed{Slot: "production", Model: "als", Version: 3})
+	s.Commit("dataset/d2", 6, 10, &events.DatasetBuilt{DatasetID: "d2", Cut: "user-events/0:9"})
 	return s
 }
 
 func TestLineage(t *testing.T) {
-	v := opened(t, NewLineage(), lineageScript().in)
-	up := must[Graph](t)(v.Upstream("deployment/production", At{}))
+	v := foldtest.Opened(t, NewLineage(), lineageScript().In)
+	up := must[Graph](t)(v.Upstream("deployment/production", fold.At{}))
 	equal(t, "upstream", up.Nodes, []string{"model/als/3", "blob/weights", "dataset/d1", "run/r1", "definitions/ff", "import/i1", "workflow-run/w1"})
 	equal(t, "first edge", []string{up.Edges[0].Kind, up.Edges[0].From, up.Edges[0].To, up.Edges[0].Position, up.Edges[0].Causation},
 		[]string{EdgeDeployed, "model/als/3", "deployment/production", "mlops-events/0@6", "cause"})
-	equal(t, "downstream", must[Graph](t)(v.Downstream("import/i1", At{})).Nodes,
+	equal(t, "downstream", must[Graph](t)(v.Downstream("import/i1", fold.At{})).Nodes,
 		[]string{"dataset/d1", "dataset/d2", "blob/rows", "model/als/3", "run/r1", "deployment/production", "blob/weights"})
-	equal(t, "of a cut without the ledger, all imports before it", must[Graph](t)(v.Upstream("dataset/d2", At{})).Nodes, []string{"import/i1", "import/i2", "import/i3"})
-	equal(t, "as known before it was deployed", must[Graph](t)(v.Downstream("model/als/3", At{RecordedMillis: day(8)})).Nodes, []string{})
-	if _, err := v.Upstream("als", At{}); !fault.Is(err, fault.Invalid) {
+	equal(t, "of a cut without the ledger, all imports before it", must[Graph](t)(v.Upstream("dataset/d2", fold.At{})).Nodes, []string{"import/i1", "import/i2", "import/i3"})
+	equal(t, "as known before it was deployed", must[Graph](t)(v.Downstream("model/als/3", fold.At{RecordedMillis: foldtest.Day(8)})).Nodes, []string{})
+	if _, err := v.Upstream("als", fold.At{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a node without kind: %v", err)
 	}
 }
 
 func TestAudit(t *testing.T) {
 	s := lineageScript()
-	s.in[3].Event.Actor, s.in[3].Event.Correlation = "reactor:train", "c2"
-	v := opened(t, NewAudit(), s.in)
+	s.In[3].Event.Actor, s.In[3].Event.Correlation = "reactor:train", "c2"
+	v := foldtest.Opened(t, NewAudit(), s.In)
 	positions := func(f AuditFilter) (out []string) {
-		for _, e := range pages(t, 2, func(q PageQuery) (Page[AuditEntry], error) { return v.Entries(f, q) }) {
+		for _, e := range foldtest.Pages(t, 2, func(q fold.PageQuery) (fold.Page[AuditEntry], error) { return v.Entries(f, q) }) {
 			out = append(out, strings.TrimPrefix(e.Position, "mlops-events/0@")+"."+string(rune('0'+e.Index)))
 		}
 		return out
@@ -111,11 +113,11 @@ func TestAudit(t *testing.T) {
 	equal(t, "stream", positions(AuditFilter{Stream: "run/r1"}), []string{"4.1", "4.0"})
 	equal(t, "stream prefix", positions(AuditFilter{StreamPrefix: "import/"}), []string{"3.0", "1.0", "0.0"})
 	equal(t, "prefix and actor", positions(AuditFilter{StreamPrefix: "import/", Actor: "user:anna"}), []string{"1.0", "0.0"})
-	equal(t, "event time", positions(AuditFilter{FromMillis: day(4), ToMillis: day(6)}), []string{"6.0", "5.0"})
-	equal(t, "recorded time", positions(AuditFilter{FromMillis: day(4), At: At{RecordedMillis: day(9)}}), []string{"6.0", "5.0"})
-	e := must[Page[AuditEntry]](t)(v.Entries(AuditFilter{Type: "model.deployed"}, PageQuery{})).Items[0]
+	equal(t, "event time", positions(AuditFilter{FromMillis: foldtest.Day(4), ToMillis: foldtest.Day(6)}), []string{"6.0", "5.0"})
+	equal(t, "recorded time", positions(AuditFilter{FromMillis: foldtest.Day(4), At: fold.At{RecordedMillis: foldtest.Day(9)}}), []string{"6.0", "5.0"})
+	e := must[fold.Page[AuditEntry]](t)(v.Entries(AuditFilter{Type: "model.deployed"}, fold.PageQuery{})).Items[0]
 	equal(t, "entry", e, AuditEntry{"model.deployed", "deployment/production", 0, 0, "als version 3 serves production",
-		Origin{"mlops-events/0@6", "e6.0", day(5), day(9), "/test", "user:anna", "c1", "cause"}})
+		fold.Origin{Position: "mlops-events/0@6", "e6.0", foldtest.Day(5), foldtest.Day(9), "/test", "user:anna", "c1", "cause"}})
 }
 
 // TestAuditSummaries: every type of the ledger has a summary of its own, which says more than its name.

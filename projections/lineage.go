@@ -6,6 +6,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -15,7 +16,7 @@ import (
 //
 //	o from to offset index -> Edge      i to from offset index -> Edge
 //	n import -> Position of its start
-type Lineage struct{ r Reader }
+type Lineage struct{ r fold.Reader }
 
 // NewLineage makes the view "lineage".
 func NewLineage() *Lineage { return &Lineage{} }
@@ -25,7 +26,7 @@ type Edge struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	Kind string `json:"kind"` // see the Edge constants
-	Origin
+	fold.Origin
 }
 
 // Kinds of edges.
@@ -57,36 +58,36 @@ const (
 
 func modelNode(name string, version int) string { return "model/" + name + "/" + strconv.Itoa(version) }
 
-func (*Lineage) Spec() Spec {
-	return Spec{Name: "lineage", Format: 1, Topics: ledgerTopics, Indexed: true}
+func (*Lineage) Spec() fold.Spec {
+	return fold.Spec{Name: "lineage", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
 }
 
-func (v *Lineage) Open(r Reader) error { v.r = r; return nil }
-func (*Lineage) Flush(Writer) error    { return nil }
+func (v *Lineage) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Lineage) Flush(fold.Writer) error    { return nil }
 
-func (*Lineage) Apply(w Writer, in []Input) error {
+func (*Lineage) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		if in[i].Event == nil {
 			continue
 		}
 		if err := applyLineage(w, &in[i]); err != nil {
-			return PoisonAt(&in[i], err)
+			return fold.PoisonAt(&in[i], err)
 		}
 	}
 	return nil
 }
 
-func applyLineage(w Writer, in *Input) error {
+func applyLineage(w fold.Writer, in *fold.Input) error {
 	var edges []Edge
 	// An end without an id is not known, and makes no edge.
 	edge := func(kind, fromKind, from, to string) {
 		if from != "" {
-			edges = append(edges, Edge{fromKind + from, to, kind, originOf(in)})
+			edges = append(edges, Edge{fromKind + from, to, kind, fold.OriginOf(in)})
 		}
 	}
 	switch x := in.Event.Data.(type) {
 	case *events.ImportStarted:
-		return setJSON(w, Table('n').Str(x.ImportID), in.Position.String())
+		return fold.SetJSON(w, fold.Table('n').Str(x.ImportID), in.Position.String())
 	case *events.DatasetBuilt:
 		to := "dataset/" + x.DatasetID
 		imports, err := importsIn(w, x.Cut, in.Position)
@@ -116,10 +117,10 @@ func applyLineage(w Writer, in *Input) error {
 	}
 	for i := range edges {
 		e := &edges[i]
-		if err := setJSON(w, Table('o').Str(e.From).Str(e.To).entry(in), e); err != nil {
+		if err := fold.SetJSON(w, fold.Table('o').Str(e.From).Str(e.To).Entry(in), e); err != nil {
 			return err
 		}
-		if err := setJSON(w, Table('i').Str(e.To).Str(e.From).entry(in), e); err != nil {
+		if err := fold.SetJSON(w, fold.Table('i').Str(e.To).Str(e.From).Entry(in), e); err != nil {
 			return err
 		}
 	}
@@ -128,18 +129,18 @@ func applyLineage(w Writer, in *Input) error {
 
 // importsIn are the imports that had started by the cut. A cut that says nothing of the ledger, or does
 // not read, leaves all that had started when the data set was built, at `built`.
-func importsIn(r Reader, cut string, built streams.Position) ([]string, error) {
+func importsIn(r fold.Reader, cut string, built streams.Position) ([]string, error) {
 	c, err := streams.ParseCut(cut)
 	ledger := streams.TP{Topic: events.LedgerTopic}
 	_, limited := c[ledger]
 	limited = limited && err == nil
 	var ids []string
-	for kv, err := range r.Scan(Table('n'), Table('n').End()) {
+	for kv, err := range r.Scan(fold.Table('n'), fold.Table('n').End()) {
 		if err != nil {
 			return nil, err
 		}
 		var at string
-		if err := decodeJSON(kv.Value, &at); err != nil {
+		if err := fold.DecodeJSON(kv.Value, &at); err != nil {
 			return nil, err
 		}
 		p, err := streams.ParsePosition(at)
@@ -147,35 +148,35 @@ func importsIn(r Reader, cut string, built streams.Position) ([]string, error) {
 			return nil, fault.Wrap(fault.Corrupt, err, "a stored position does not read")
 		}
 		if p.Offset < built.Offset && (!limited || c.Covers(p)) {
-			ids = append(ids, Parts(kv.Key).Str())
+			ids = append(ids, fold.Parts(kv.Key).Str())
 		}
 	}
 	return ids, nil
 }
 
 // Upstream is everything the node came of, by what at admits.
-func (v *Lineage) Upstream(node string, at At) (Graph, error) { return v.walk('i', node, at) }
+func (v *Lineage) Upstream(node string, at fold.At) (Graph, error) { return v.walk('i', node, at) }
 
 // Downstream is everything that came of the node, by what at admits.
-func (v *Lineage) Downstream(node string, at At) (Graph, error) { return v.walk('o', node, at) }
+func (v *Lineage) Downstream(node string, at fold.At) (Graph, error) { return v.walk('o', node, at) }
 
-func (v *Lineage) walk(table byte, node string, at At) (Graph, error) {
+func (v *Lineage) walk(table byte, node string, at fold.At) (Graph, error) {
 	g := Graph{Node: node, Nodes: []string{}, Edges: []Edge{}}
 	if strings.IndexByte(node, '/') <= 0 {
 		return g, fault.Field("node", "%q is not a node; want KIND/ID, such as model/als/3, run/ID or deployment/production", node)
 	}
 	seen := map[string]bool{node: true}
 	for queue := []string{node}; len(queue) > 0; queue = queue[1:] {
-		prefix := Table(table).Str(queue[0])
+		prefix := fold.Table(table).Str(queue[0])
 		for kv, err := range v.r.Scan(prefix, prefix.End()) {
 			var e Edge
 			if err == nil {
-				err = decodeJSON(kv.Value, &e)
+				err = fold.DecodeJSON(kv.Value, &e)
 			}
 			if err != nil {
 				return g, err
 			}
-			if ok, err := e.admitted(at); err != nil {
+			if ok, err := e.AdmittedBy(at); err != nil {
 				return g, err
 			} else if !ok {
 				continue

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -12,7 +13,7 @@ import (
 //
 //	d name -> Model      c -> number of models
 //	b blob name version -> name       r run name version -> name
-type Registry struct{ r Reader }
+type Registry struct{ r fold.Reader }
 
 // NewRegistry makes the view "registry".
 func NewRegistry() *Registry { return &Registry{} }
@@ -23,7 +24,7 @@ type Model struct {
 	Description string         `json:"description,omitempty"`
 	Versions    []ModelVersion `json:"versions"`
 	Aliases     map[string]int `json:"aliases,omitempty"` // to a version
-	Stamp
+	fold.Stamp
 }
 
 // ModelVersion is a version as it was registered, and the stage it is in.
@@ -32,15 +33,15 @@ type ModelVersion struct {
 	Stage        string `json:"stage"` // None, Staging, Production or Archived
 	StageReason  string `json:"stage_reason,omitempty"`
 	StagedMillis int64  `json:"staged_millis,omitempty"` // event time of the last change of stage
-	Origin
+	fold.Origin
 }
 
 // StageNone is the stage of a version that was never staged.
 const StageNone = "None"
 
-var modelDocs = docs[Model]{
-	table: 'd', count: 'c',
-	id: func(in *Input) (string, bool) {
+var modelDocs = fold.Documents[Model]{
+	Table: 'd', Count: 'c',
+	ID: func(in *fold.Input) (string, bool) {
 		switch x := in.Event.Data.(type) {
 		case *events.ModelRegistered:
 			return x.Name, true
@@ -55,14 +56,14 @@ var modelDocs = docs[Model]{
 		}
 		return "", false
 	},
-	fold: func(m *Model, in *Input) {
+	Fold: func(m *Model, in *fold.Input) {
 		switch x := in.Event.Data.(type) {
 		case *events.ModelRegistered:
 			m.Name, m.Description = x.Name, x.Description
 		case *events.ModelVersionRegistered:
 			m.Name = x.Name
 			v := m.version(x.Version)
-			v.ModelVersionRegistered, v.Origin = *x, originOf(in)
+			v.ModelVersionRegistered, v.Origin = *x, fold.OriginOf(in)
 		case *events.ModelVersionStaged:
 			m.Name = x.Name
 			v := m.version(x.Version)
@@ -81,20 +82,20 @@ var modelDocs = docs[Model]{
 			m.Versions = []ModelVersion{}
 		}
 	},
-	index: func(m *Model) []Key {
-		keys := make([]Key, 0, 2*len(m.Versions))
+	Index: func(m *Model) []fold.Key {
+		keys := make([]fold.Key, 0, 2*len(m.Versions))
 		for i := range m.Versions {
 			v := &m.Versions[i]
 			if v.Blob != "" {
-				keys = append(keys, Table('b').Str(v.Blob).Str(m.Name).U64(uint64(v.Version)))
+				keys = append(keys, fold.Table('b').Str(v.Blob).Str(m.Name).U64(uint64(v.Version)))
 			}
 			if v.RunID != "" {
-				keys = append(keys, Table('r').Str(v.RunID).Str(m.Name).U64(uint64(v.Version)))
+				keys = append(keys, fold.Table('r').Str(v.RunID).Str(m.Name).U64(uint64(v.Version)))
 			}
 		}
 		return keys
 	},
-	stamp: func(m *Model) *Stamp { return &m.Stamp },
+	Stamp: func(m *Model) *fold.Stamp { return &m.Stamp },
 }
 
 // version is the version's entry, made if it is not there.
@@ -136,23 +137,23 @@ func (m *Model) Latest() map[string]ModelVersion {
 	return latest
 }
 
-func (*Registry) Spec() Spec {
-	return Spec{Name: "registry", Format: 1, Topics: ledgerTopics, Indexed: true}
+func (*Registry) Spec() fold.Spec {
+	return fold.Spec{Name: "registry", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
 }
 
-func (v *Registry) Open(r Reader) error            { v.r = r; return nil }
-func (*Registry) Flush(Writer) error               { return nil }
-func (*Registry) Apply(w Writer, in []Input) error { return modelDocs.apply(w, in) }
+func (v *Registry) Open(r fold.Reader) error                 { v.r = r; return nil }
+func (*Registry) Flush(fold.Writer) error                    { return nil }
+func (*Registry) Apply(w fold.Writer, in []fold.Input) error { return modelDocs.Apply(w, in) }
 
 // Model reads one registered model.
-func (v *Registry) Model(name string) (Model, bool, error) { return modelDocs.get(v.r, name) }
+func (v *Registry) Model(name string) (Model, bool, error) { return modelDocs.Get(v.r, name) }
 
 // Count is the number of registered models.
-func (v *Registry) Count() (int64, error) { return modelDocs.number(v.r) }
+func (v *Registry) Count() (int64, error) { return modelDocs.Number(v.r) }
 
 // Models pages through the registered models by name.
-func (v *Registry) Models(q PageQuery) (Page[Model], error) {
-	return pageJSON[Model](v.r, Table(modelDocs.table), false, q, nil)
+func (v *Registry) Models(q fold.PageQuery) (fold.Page[Model], error) {
+	return fold.PageJSON[Model](v.r, fold.Table(modelDocs.Table), false, q, nil)
 }
 
 // Version reads one version of a model.
@@ -177,21 +178,23 @@ func (v *Registry) pick(name string, of func(*Model) *ModelVersion) (ModelVersio
 }
 
 // ByBlob finds the versions with these weights, by name and version.
-func (v *Registry) ByBlob(blob string) ([]ModelVersion, error) { return v.find(Table('b').Str(blob)) }
+func (v *Registry) ByBlob(blob string) ([]ModelVersion, error) {
+	return v.find(fold.Table('b').Str(blob))
+}
 
 // ByRun finds the versions a run made, by name and version.
-func (v *Registry) ByRun(run string) ([]ModelVersion, error) { return v.find(Table('r').Str(run)) }
+func (v *Registry) ByRun(run string) ([]ModelVersion, error) { return v.find(fold.Table('r').Str(run)) }
 
-func (v *Registry) find(prefix Key) ([]ModelVersion, error) {
+func (v *Registry) find(prefix fold.Key) ([]ModelVersion, error) {
 	found := []ModelVersion{}
 	for kv, err := range v.r.Scan(prefix, prefix.End()) {
 		if err != nil {
 			return nil, err
 		}
-		k := KeyParts{b: kv.Key[len(prefix):]}
+		k := fold.PartsOf(kv.Key[len(prefix):])
 		name, n := k.Str(), int(k.U64())
-		if k.err != nil {
-			return nil, k.err
+		if k.Err() != nil {
+			return nil, k.Err()
 		}
 		version, ok, err := v.Version(name, n)
 		if err != nil {
@@ -205,6 +208,6 @@ func (v *Registry) find(prefix Key) ([]ModelVersion, error) {
 }
 
 // FoldModel folds what at admits of a "model/NAME" stream; false when that is nothing.
-func FoldModel(commits iter.Seq2[*streams.Committed, error], at At) (Model, bool, error) {
-	return modelDocs.foldStream(commits, at)
+func FoldModel(commits iter.Seq2[*streams.Committed, error], at fold.At) (Model, bool, error) {
+	return modelDocs.FoldStream(commits, at)
 }

@@ -4,26 +4,28 @@ import (
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
 )
 
-func modelScript() *script {
-	s := newScript()
+func modelScript() *foldtest.Script {
+	s := foldtest.NewScript()
 	version := func(n int, run, blob string) *events.ModelVersionRegistered {
 		return &events.ModelVersionRegistered{Name: "als", Version: n, RunID: run, Algorithm: "als", Params: map[string]string{"d": "64"}, Seed: 7, Blob: blob, DatasetID: "d1", FeaturesHash: "ff"}
 	}
-	s.commit("model/als", 0, 0, &events.ModelRegistered{Name: "als", Description: "factors"}, version(1, "r1", "aa"))
-	s.commit("model/als", 1, 1, &events.ModelVersionStaged{Name: "als", Version: 1, From: "None", To: "Production", Reason: "best"}, &events.ModelAliasSet{Name: "als", Alias: "champion", Version: 1})
-	s.commit("model/mlp", 1, 1, &events.ModelRegistered{Name: "mlp"})
-	s.commit("model/als", 2, 5, version(2, "r2", "aa"), version(3, "r3", "cc"))
-	s.commit("model/als", 3, 6, &events.ModelVersionStaged{Name: "als", Version: 1, From: "Production", To: "Archived"},
+	s.Commit("model/als", 0, 0, &events.ModelRegistered{Name: "als", Description: "factors"}, version(1, "r1", "aa"))
+	s.Commit("model/als", 1, 1, &events.ModelVersionStaged{Name: "als", Version: 1, From: "None", To: "Production", Reason: "best"}, &events.ModelAliasSet{Name: "als", Alias: "champion", Version: 1})
+	s.Commit("model/mlp", 1, 1, &events.ModelRegistered{Name: "mlp"})
+	s.Commit("model/als", 2, 5, version(2, "r2", "aa"), version(3, "r3", "cc"))
+	s.Commit("model/als", 3, 6, &events.ModelVersionStaged{Name: "als", Version: 1, From: "Production", To: "Archived"},
 		&events.ModelVersionStaged{Name: "als", Version: 3, From: "None", To: "Production"}, &events.ModelAliasSet{Name: "als", Alias: "champion", Version: 3},
 		&events.ModelAliasSet{Name: "als", Alias: "old", Version: 1}, &events.ModelAliasRemoved{Name: "als", Alias: "old"})
 	return s
 }
 
 func TestRegistry(t *testing.T) {
-	v := opened(t, NewRegistry(), modelScript().in)
+	v := foldtest.Opened(t, NewRegistry(), modelScript().In)
 	m := found[Model](t)(v.Model("als"))
 	equal(t, "aliases", m.Aliases, map[string]int{"champion": 3})
 	latest := map[string]int{}
@@ -33,7 +35,7 @@ func TestRegistry(t *testing.T) {
 	equal(t, "latest", latest, map[string]int{"Archived": 1, "None": 2, "Production": 3})
 	equal(t, "revision", m.Revision, streams.Revision(10))
 	one := found[ModelVersion](t)(v.Version("als", 1))
-	equal(t, "version 1", []any{one.Stage, one.Seed, one.Params["d"], one.RunID, one.EventID, one.StagedMillis}, []any{"Archived", 7, "64", "r1", "e0.1", day(3)})
+	equal(t, "version 1", []any{one.Stage, one.Seed, one.Params["d"], one.RunID, one.EventID, one.StagedMillis}, []any{"Archived", 7, "64", "r1", "e0.1", foldtest.Day(3)})
 	equal(t, "champion", found[ModelVersion](t)(v.ByAlias("als", "champion")).Version, 3)
 	if _, ok, err := v.ByAlias("als", "old"); ok || err != nil {
 		t.Errorf("a removed alias: %v, %v", ok, err)
@@ -46,50 +48,50 @@ func TestRegistry(t *testing.T) {
 	}
 	equal(t, "by blob", numbers(must[[]ModelVersion](t)(v.ByBlob("aa"))), []int{1, 2})
 	equal(t, "by run", numbers(must[[]ModelVersion](t)(v.ByRun("r3"))), []int{3})
-	equal(t, "models", len(pages(t, 1, v.Models)), 2)
+	equal(t, "models", len(foldtest.Pages(t, 1, v.Models)), 2)
 	equal(t, "count", must[int64](t)(v.Count()), 2)
 }
 
 func TestFoldModel(t *testing.T) {
 	s := modelScript()
-	production := func(at At) int {
-		m := found[Model](t)(FoldModel(s.stream("model/als"), at))
+	production := func(at fold.At) int {
+		m := found[Model](t)(FoldModel(s.Stream("model/als"), at))
 		return m.Latest()["Production"].Version
 	}
-	equal(t, "as of day 2", production(At{EventMillis: day(2)}), 1)
-	equal(t, "as of day 3", production(At{EventMillis: day(3)}), 3)
-	equal(t, "as of day 3 as known on day 5", production(At{EventMillis: day(3), RecordedMillis: day(5)}), 1)
-	equal(t, "known at a cut", len(found[Model](t)(FoldModel(s.stream("model/als"), At{Cut: streams.Cut{{Topic: events.LedgerTopic}: 1}})).Versions), 1)
+	equal(t, "as of day 2", production(fold.At{EventMillis: foldtest.Day(2)}), 1)
+	equal(t, "as of day 3", production(fold.At{EventMillis: foldtest.Day(3)}), 3)
+	equal(t, "as of day 3 as known on day 5", production(fold.At{EventMillis: foldtest.Day(3), RecordedMillis: foldtest.Day(5)}), 1)
+	equal(t, "known at a cut", len(found[Model](t)(FoldModel(s.Stream("model/als"), fold.At{Cut: streams.Cut{{Topic: events.LedgerTopic}: 1}})).Versions), 1)
 }
 
 func TestDeployments(t *testing.T) {
-	s := newScript()
+	s := foldtest.NewScript()
 	deploy := func(happened, recorded, version int) {
-		s.commit("deployment/production", happened, recorded, &events.ModelDeployed{Slot: "production", Model: "als", Version: version})
+		s.Commit("deployment/production", happened, recorded, &events.ModelDeployed{Slot: "production", Model: "als", Version: version})
 	}
 	deploy(1, 1, 1)
 	deploy(3, 3, 2)
-	s.commit("deployment/shadow", 4, 4, &events.ModelDeployed{Slot: "shadow", Model: "mlp", Version: 1})
+	s.Commit("deployment/shadow", 4, 4, &events.ModelDeployed{Slot: "shadow", Model: "mlp", Version: 1})
 	deploy(5, 8, 3)
-	v := opened(t, NewDeployments(), s.in)
+	v := foldtest.Opened(t, NewDeployments(), s.In)
 	slot := found[Slot](t)(v.Slot("production"))
 	equal(t, "current", []any{slot.Current.Version, slot.Deployments, slot.Revision}, []any{3, 3, 2})
 	equal(t, "slots", len(collect(t, v.Slots())), 2)
 	for what, c := range map[string]struct {
-		at   At
+		at   fold.At
 		want int
 	}{
-		"now": {At{}, 3}, "as of day 4": {At{EventMillis: day(4)}, 2}, "as of day 6": {At{EventMillis: day(6)}, 3},
-		"as of day 6 as known on day 7": {At{EventMillis: day(6), RecordedMillis: day(7)}, 2},
+		"now": {fold.At{}, 3}, "as of day 4": {fold.At{EventMillis: foldtest.Day(4)}, 2}, "as of day 6": {fold.At{EventMillis: foldtest.Day(6)}, 3},
+		"as of day 6 as known on day 7": {fold.At{EventMillis: foldtest.Day(6), RecordedMillis: foldtest.Day(7)}, 2},
 	} {
 		equal(t, what, found[Deployment](t)(v.At("production", c.at)).Version, c.want)
-		equal(t, what+", folded", found[Slot](t)(FoldSlot(s.stream("deployment/production"), c.at)).Current.Version, c.want)
+		equal(t, what+", folded", found[Slot](t)(FoldSlot(s.Stream("deployment/production"), c.at)).Current.Version, c.want)
 	}
-	if _, ok, err := v.At("production", At{EventMillis: day(0)}); ok || err != nil {
+	if _, ok, err := v.At("production", fold.At{EventMillis: foldtest.Day(0)}); ok || err != nil {
 		t.Errorf("before the first: %v, %v", ok, err)
 	}
 	var versions []int
-	for _, d := range pages(t, 2, func(q PageQuery) (Page[Deployment], error) { return v.History("production", At{}, q) }) {
+	for _, d := range foldtest.Pages(t, 2, func(q fold.PageQuery) (fold.Page[Deployment], error) { return v.History("production", fold.At{}, q) }) {
 		versions = append(versions, d.Version)
 	}
 	equal(t, "history", versions, []int{3, 2, 1})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -18,7 +19,7 @@ import (
 //	n title id -> id                  w word title id -> id              g genre title id -> id
 //
 // Titles, words and genres are folded: lower case, without accents, letters and digits only.
-type Catalogue struct{ r Reader }
+type Catalogue struct{ r fold.Reader }
 
 // NewCatalogue makes the view "catalogue".
 func NewCatalogue() *Catalogue { return &Catalogue{} }
@@ -32,15 +33,15 @@ type Movie struct {
 	Listed    *events.Movie `json:"listed,omitempty"`     // as data sets have it; only once details were fetched
 	Fetched   *events.Movie `json:"fetched,omitempty"`    // as TMDB has it
 	RawSHA256 string        `json:"raw_sha256,omitempty"` // blob with TMDB's raw answer
-	Stamp
+	fold.Stamp
 }
 
 // datasetSimulated is the data set name of films that do not exist.
 const datasetSimulated = "simulated"
 
-var movieDocs = docs[Movie]{
-	table: 'd', count: 'c',
-	id: func(in *Input) (string, bool) {
+var movieDocs = fold.Documents[Movie]{
+	Table: 'd', Count: 'c',
+	ID: func(in *fold.Input) (string, bool) {
 		switch x := in.Event.Data.(type) {
 		case *events.MovieListed:
 			return events.CanonicalMovie(x.MovieID), true
@@ -49,7 +50,7 @@ var movieDocs = docs[Movie]{
 		}
 		return "", false
 	},
-	fold: func(m *Movie, in *Input) {
+	Fold: func(m *Movie, in *fold.Input) {
 		switch x := in.Event.Data.(type) {
 		case *events.MovieListed:
 			listed := &m.Movie
@@ -74,25 +75,25 @@ var movieDocs = docs[Movie]{
 		}
 		m.Simulated = len(m.Datasets) == 1 && m.Datasets[0] == datasetSimulated && m.Fetched == nil
 	},
-	index: func(m *Movie) []Key {
+	Index: func(m *Movie) []fold.Key {
 		words := titleWords(m.Title)
 		title := titleKey(words)
-		keys := []Key{Table('n').Str(title).Str(m.MovieID)}
+		keys := []fold.Key{fold.Table('n').Str(title).Str(m.MovieID)}
 		if m.IMDbID != "" {
-			keys = append(keys, Table('i').Str(imdbKey(m.IMDbID)).Str(m.MovieID))
+			keys = append(keys, fold.Table('i').Str(imdbKey(m.IMDbID)).Str(m.MovieID))
 		}
 		if m.TMDBID != "" {
-			keys = append(keys, Table('t').Str(m.TMDBID).Str(m.MovieID))
+			keys = append(keys, fold.Table('t').Str(m.TMDBID).Str(m.MovieID))
 		}
 		for _, w := range words {
-			keys = append(keys, Table('w').Str(w).Str(title).Str(m.MovieID))
+			keys = append(keys, fold.Table('w').Str(w).Str(title).Str(m.MovieID))
 		}
 		for _, g := range m.Genres {
-			keys = append(keys, Table('g').Str(genreKey(g)).Str(title).Str(m.MovieID))
+			keys = append(keys, fold.Table('g').Str(genreKey(g)).Str(title).Str(m.MovieID))
 		}
 		return keys
 	},
-	stamp: func(m *Movie) *Stamp { return &m.Stamp },
+	Stamp: func(m *Movie) *fold.Stamp { return &m.Stamp },
 }
 
 // overlay writes what over says onto m.
@@ -180,62 +181,62 @@ func imdbKey(id string) string {
 	return events.CanonicalMovie(strings.TrimPrefix(id, "tt"))
 }
 
-func (*Catalogue) Spec() Spec {
-	return Spec{Name: "catalogue", Format: 1, Topics: ledgerTopics, Indexed: true}
+func (*Catalogue) Spec() fold.Spec {
+	return fold.Spec{Name: "catalogue", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
 }
 
-func (c *Catalogue) Open(r Reader) error            { c.r = r; return nil }
-func (*Catalogue) Flush(Writer) error               { return nil }
-func (*Catalogue) Apply(w Writer, in []Input) error { return movieDocs.apply(w, in) }
+func (c *Catalogue) Open(r fold.Reader) error                 { c.r = r; return nil }
+func (*Catalogue) Flush(fold.Writer) error                    { return nil }
+func (*Catalogue) Apply(w fold.Writer, in []fold.Input) error { return movieDocs.Apply(w, in) }
 
 // Movie reads one film, under any spelling of its id.
 func (c *Catalogue) Movie(id string) (Movie, bool, error) {
-	return movieDocs.get(c.r, events.CanonicalMovie(id))
+	return movieDocs.Get(c.r, events.CanonicalMovie(id))
 }
 
 // Count is the number of films.
-func (c *Catalogue) Count() (int64, error) { return movieDocs.number(c.r) }
+func (c *Catalogue) Count() (int64, error) { return movieDocs.Number(c.r) }
 
 // All yields every film, in byte order of id.
-func (c *Catalogue) All() iter.Seq2[Movie, error] { return movieDocs.all(c.r) }
+func (c *Catalogue) All() iter.Seq2[Movie, error] { return movieDocs.All(c.r) }
 
 // ByIMDb finds a film by its IMDb id, with or without "tt" and leading zeros.
 func (c *Catalogue) ByIMDb(id string) (Movie, bool, error) {
-	return movieDocs.first(c.r, Table('i').Str(imdbKey(id)))
+	return movieDocs.First(c.r, fold.Table('i').Str(imdbKey(id)))
 }
 
 // ByTMDB finds a film by its TMDB id.
 func (c *Catalogue) ByTMDB(id string) (Movie, bool, error) {
-	return movieDocs.first(c.r, Table('t').Str(id))
+	return movieDocs.First(c.r, fold.Table('t').Str(id))
 }
 
 // List pages through the films by title.
-func (c *Catalogue) List(q PageQuery) (Page[Movie], error) {
-	return movieDocs.page(c.r, Table('n'), false, q, nil)
+func (c *Catalogue) List(q fold.PageQuery) (fold.Page[Movie], error) {
+	return movieDocs.Paginate(c.r, fold.Table('n'), false, q, nil)
 }
 
 // ByGenre pages through a genre's films by title.
-func (c *Catalogue) ByGenre(genre string, q PageQuery) (Page[Movie], error) {
-	return movieDocs.page(c.r, Table('g').Str(genreKey(genre)), false, q, nil)
+func (c *Catalogue) ByGenre(genre string, q fold.PageQuery) (fold.Page[Movie], error) {
+	return movieDocs.Paginate(c.r, fold.Table('g').Str(genreKey(genre)), false, q, nil)
 }
 
 // Search pages through the films in whose title every word of the text begins some word, whatever the
 // order, case and accents.
-func (c *Catalogue) Search(text string, q PageQuery) (Page[Movie], error) {
+func (c *Catalogue) Search(text string, q fold.PageQuery) (fold.Page[Movie], error) {
 	words := titleWords(text)
 	if len(words) == 0 {
-		return Page[Movie]{Items: []Movie{}}, fault.Field("q", "must hold a letter or a digit of the title")
+		return fold.Page[Movie]{Items: []Movie{}}, fault.Field("q", "must hold a letter or a digit of the title")
 	}
 	// The longest word is the rarest as a rule: look through what it finds.
 	rare := slices.MaxFunc(words, func(a, b string) int { return len(a) - len(b) })
-	prefix := Key(append(Table('w'), rare...))
-	return page(c.r, prefix, false, q, func(kv KV) (Movie, bool, error) {
-		m, ok, err := movieDocs.load(c.r, kv)
+	prefix := fold.Key(append(fold.Table('w'), rare...))
+	return fold.Paginate(c.r, prefix, false, q, func(kv fold.KV) (Movie, bool, error) {
+		m, ok, err := movieDocs.Load(c.r, kv)
 		if err != nil || !ok {
 			return m, false, err
 		}
 		// A title with several words that fit has as many entries: the first counts.
-		word, title := Parts(kv.Key).Str(), titleWords(m.Title)
+		word, title := fold.Parts(kv.Key).Str(), titleWords(m.Title)
 		for _, w := range title {
 			if strings.HasPrefix(w, rare) && w < word {
 				return m, false, nil
@@ -251,6 +252,6 @@ func (c *Catalogue) Search(text string, q PageQuery) (Page[Movie], error) {
 }
 
 // FoldMovie folds what at admits of a "movie/ID" stream; false when that is nothing.
-func FoldMovie(commits iter.Seq2[*streams.Committed, error], at At) (Movie, bool, error) {
-	return movieDocs.foldStream(commits, at)
+func FoldMovie(commits iter.Seq2[*streams.Committed, error], at fold.At) (Movie, bool, error) {
+	return movieDocs.FoldStream(commits, at)
 }

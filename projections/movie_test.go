@@ -5,18 +5,20 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/fold/foldtest"
 )
 
-func movieScript() *script {
-	s := newScript()
+func movieScript() *foldtest.Script {
+	s := foldtest.NewScript()
 	list := func(day int, dataset string, m events.Movie) {
-		s.commit("movie/"+events.CanonicalMovie(m.MovieID), day, day, &events.MovieListed{Movie: m, Dataset: dataset})
+		s.Commit("movie/"+events.CanonicalMovie(m.MovieID), day, day, &events.MovieListed{Movie: m, Dataset: dataset})
 	}
 	list(0, "ml", events.Movie{MovieID: "1", Title: "Star Wars", Year: 1977, Genres: []string{"Sci-Fi"}, IMDbID: "tt0076759", TMDBID: "11"})
 	list(0, "ml", events.Movie{MovieID: "2", Title: "Stardust, a Star's Story", Genres: []string{"Drama"}})
 	list(0, "ml", events.Movie{MovieID: "3", Title: "Le Fabuleux Destin d'Amélie Poulain", Genres: []string{"Drama", "Romance"}})
 	list(0, "simulated", events.Movie{MovieID: "s1", Title: "The Invented", Genres: []string{"sci fi"}})
-	s.commit("movie/1", 2, 3, &events.MovieFetched{RawSHA256: "aa", Movie: events.Movie{MovieID: "1", Title: "Star Wars: A New Hope", Overview: "Long ago", VoteCount: 9}})
+	s.Commit("movie/1", 2, 3, &events.MovieFetched{RawSHA256: "aa", Movie: events.Movie{MovieID: "1", Title: "Star Wars: A New Hope", Overview: "Long ago", VoteCount: 9}})
 	list(4, "tweets", events.Movie{MovieID: "0001", Title: "Star Wars (tweets)", Year: 1978, Language: "en"})
 	return s
 }
@@ -29,13 +31,13 @@ func ids(movies []Movie) (out []string) {
 }
 
 func TestCatalogueMerges(t *testing.T) {
-	c := opened(t, NewCatalogue(), movieScript().in)
+	c := foldtest.Opened(t, NewCatalogue(), movieScript().In)
 	m := found[Movie](t)(c.Movie("movie_001"))
 	equal(t, "merged", m.Movie, events.Movie{MovieID: "1", Title: "Star Wars: A New Hope", Year: 1978, Genres: []string{"Sci-Fi"},
 		IMDbID: "tt0076759", TMDBID: "11", Overview: "Long ago", Language: "en", VoteCount: 9})
 	equal(t, "as listed", m.Listed.Title, "Star Wars (tweets)")
 	equal(t, "data sets", m.Datasets, []string{"ml", "tweets"})
-	equal(t, "stamp", m.Stamp, Stamp{Revision: 2, Offset: 5, CreatedMillis: day(0), UpdatedMillis: day(4), RecordedMillis: day(4)})
+	equal(t, "stamp", m.Stamp, fold.Stamp{Revision: 2, Offset: 5, CreatedMillis: foldtest.Day(0), UpdatedMillis: foldtest.Day(4), RecordedMillis: foldtest.Day(4)})
 	equal(t, "simulated", []bool{m.Simulated, found[Movie](t)(c.Movie("s1")).Simulated}, []bool{false, true})
 	equal(t, "count", must[int64](t)(c.Count()), 4)
 	if _, ok, err := c.Movie("99"); ok || err != nil {
@@ -44,7 +46,7 @@ func TestCatalogueMerges(t *testing.T) {
 }
 
 func TestCatalogueFinds(t *testing.T) {
-	c := opened(t, NewCatalogue(), movieScript().in)
+	c := foldtest.Opened(t, NewCatalogue(), movieScript().In)
 	for _, imdb := range []string{"tt0076759", "0076759", "76759"} {
 		equal(t, "by IMDb id "+imdb, found[Movie](t)(c.ByIMDb(imdb)).MovieID, "1")
 	}
@@ -56,16 +58,16 @@ func TestCatalogueFinds(t *testing.T) {
 		"star": {"2", "1"}, "STAR WARS": {"1"}, "wars star": {"1"}, "hope": {"1"}, "tweets": nil, "amelie": {"3"}, "d'amélie": {"3"},
 		"stardust star": {"2"}, "stars": {"2"}, "xyz": nil, "st sto": {"2"},
 	} {
-		got := pages(t, 1, func(q PageQuery) (Page[Movie], error) { return c.Search(text, q) })
+		got := foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[Movie], error) { return c.Search(text, q) })
 		equalSet(t, "search "+text, ids(got), want)
 	}
-	if _, err := c.Search(" - ", PageQuery{}); !fault.Is(err, fault.Invalid) {
+	if _, err := c.Search(" - ", fold.PageQuery{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("search for nothing: %v", err)
 	}
-	list := func(q PageQuery) (Page[Movie], error) { return c.List(q) }
-	equal(t, "by title", ids(pages(t, 2, list)), []string{"3", "1", "2", "s1"})
+	list := func(q fold.PageQuery) (fold.Page[Movie], error) { return c.List(q) }
+	equal(t, "by title", ids(foldtest.Pages(t, 2, list)), []string{"3", "1", "2", "s1"})
 	genre := func(g string) []string {
-		return ids(pages(t, 1, func(q PageQuery) (Page[Movie], error) { return c.ByGenre(g, q) }))
+		return ids(foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[Movie], error) { return c.ByGenre(g, q) }))
 	}
 	equal(t, "genre", genre("drama"), []string{"3", "2"})
 	equal(t, "genre however spelled", genre("Sci-fi"), []string{"1", "s1"})
@@ -90,10 +92,10 @@ func equalSet(t *testing.T, what string, got, want []string) {
 
 func TestFoldMovie(t *testing.T) {
 	s := movieScript()
-	equal(t, "as of day 1", found[Movie](t)(FoldMovie(s.stream("movie/1"), At{EventMillis: day(1)})).Title, "Star Wars")
-	equal(t, "happened by day 2, known by day 2", found[Movie](t)(FoldMovie(s.stream("movie/1"), At{EventMillis: day(2), RecordedMillis: day(2)})).Title, "Star Wars")
-	equal(t, "happened by day 2", found[Movie](t)(FoldMovie(s.stream("movie/1"), At{EventMillis: day(2)})).Title, "Star Wars: A New Hope")
-	if _, ok, err := FoldMovie(s.stream("movie/1"), At{EventMillis: day(-1)}); ok || err != nil {
+	equal(t, "as of day 1", found[Movie](t)(FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(1)})).Title, "Star Wars")
+	equal(t, "happened by day 2, known by day 2", found[Movie](t)(FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(2), RecordedMillis: foldtest.Day(2)})).Title, "Star Wars")
+	equal(t, "happened by day 2", found[Movie](t)(FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(2)})).Title, "Star Wars: A New Hope")
+	if _, ok, err := FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(-1)}); ok || err != nil {
 		t.Errorf("before it was listed: %v, %v", ok, err)
 	}
 }
@@ -101,11 +103,11 @@ func TestFoldMovie(t *testing.T) {
 // TestFoldEqualsView: the fold of each stream without a limit is the document the view has.
 func TestFoldEqualsView(t *testing.T) {
 	s := movieScript()
-	c := opened(t, NewCatalogue(), s.in)
+	c := foldtest.Opened(t, NewCatalogue(), s.In)
 	for _, id := range []string{"2", "3", "s1"} {
-		equal(t, id, found[Movie](t)(FoldMovie(s.stream("movie/"+id), At{})), found[Movie](t)(c.Movie(id)))
+		equal(t, id, found[Movie](t)(FoldMovie(s.Stream("movie/"+id), fold.At{})), found[Movie](t)(c.Movie(id)))
 	}
 	m := modelScript()
-	r := opened(t, NewRegistry(), m.in)
-	equal(t, "als", found[Model](t)(FoldModel(m.stream("model/als"), At{})), found[Model](t)(r.Model("als")))
+	r := foldtest.Opened(t, NewRegistry(), m.In)
+	equal(t, "als", found[Model](t)(FoldModel(m.Stream("model/als"), fold.At{})), found[Model](t)(r.Model("als")))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // Online is the view that keeps what has to be at hand at once: the online model (what every person did,
@@ -30,8 +31,8 @@ func NewOnline() *Online {
 	return &Online{m: online.New(), films: map[string]*features.State{}, dirty: map[string]bool{}}
 }
 
-func (v *Online) Spec() Spec {
-	return Spec{Name: "online", Format: 2, Topics: []string{events.UserEventsTopic}, Lazy: true}
+func (v *Online) Spec() fold.Spec {
+	return fold.Spec{Name: "online", Format: 2, Topics: []string{events.UserEventsTopic}, Lazy: true}
 }
 
 // restoreRows bounds the rows read before they are handed on.
@@ -45,7 +46,7 @@ type rows struct {
 }
 
 // Open reads one table while it restores the one before: with millions of facts both take a second.
-func (v *Online) Open(r Reader) error {
+func (v *Online) Open(r fold.Reader) error {
 	read, stop := make(chan rows, 4), make(chan struct{})
 	defer func() {
 		close(stop)
@@ -64,9 +65,9 @@ func (v *Online) Open(r Reader) error {
 		}
 		for _, table := range []byte{'i', 'u', 'f'} {
 			b := rows{table: table}
-			for kv, err := range r.Scan(Table(table), Table(table).End()) {
+			for kv, err := range r.Scan(fold.Table(table), fold.Table(table).End()) {
 				if err == nil {
-					p := Parts(kv.Key)
+					p := fold.Parts(kv.Key)
 					b.rows = append(b.rows, online.Row{ID: p.Str(), Data: slices.Clone(kv.Value)})
 					err = p.Err()
 				}
@@ -125,7 +126,7 @@ func (v *Online) restoreFilms(films []online.Row) error {
 	return nil
 }
 
-func (v *Online) Apply(_ Writer, in []Input) error {
+func (v *Online) Apply(_ fold.Writer, in []fold.Input) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i := range in {
@@ -153,14 +154,14 @@ func (v *Online) Apply(_ Writer, in []Input) error {
 	return nil
 }
 
-func (v *Online) Flush(w Writer) error {
+func (v *Online) Flush(w fold.Writer) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	write := func(table byte, id string, row []byte) error {
 		if len(row) == 0 {
-			return w.Delete(Table(table).Str(id))
+			return w.Delete(fold.Table(table).Str(id))
 		}
-		return w.Set(Table(table).Str(id), row)
+		return w.Set(fold.Table(table).Str(id), row)
 	}
 	var row []byte
 	for id := range v.m.DirtyUsers() {

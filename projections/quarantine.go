@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -12,7 +13,7 @@ import (
 //
 //	q topic partition offset -> QuarantinedFact        a recorded topic partition offset -> key of it
 //	c topic partition -> quarantineCount               r topic -> quarantineCount of the refused
-type Quarantine struct{ r Reader }
+type Quarantine struct{ r fold.Reader }
 
 // NewQuarantine makes the view "quarantine".
 func NewQuarantine() *Quarantine { return &Quarantine{} }
@@ -44,15 +45,15 @@ type quarantineCount struct {
 	Offset int64 `json:"offset"`
 }
 
-func (*Quarantine) Spec() Spec {
-	return Spec{Name: "quarantine", Format: 2, Indexed: true, Malformed: true, Topics: []string{
+func (*Quarantine) Spec() fold.Spec {
+	return fold.Spec{Name: "quarantine", Format: 2, Indexed: true, Malformed: true, Topics: []string{
 		events.LedgerTopic, events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic}}
 }
 
-func (v *Quarantine) Open(r Reader) error { v.r = r; return nil }
-func (*Quarantine) Flush(Writer) error    { return nil }
+func (v *Quarantine) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Quarantine) Flush(fold.Writer) error    { return nil }
 
-func (*Quarantine) Apply(w Writer, in []Input) error {
+func (*Quarantine) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		var err error
 		switch x := refusalOf(&in[i]); {
@@ -62,13 +63,13 @@ func (*Quarantine) Apply(w Writer, in []Input) error {
 			err = applyQuarantine(w, &in[i])
 		}
 		if err != nil {
-			return PoisonAt(&in[i], err)
+			return fold.PoisonAt(&in[i], err)
 		}
 	}
 	return nil
 }
 
-func refusalOf(in *Input) *events.FactRefused {
+func refusalOf(in *fold.Input) *events.FactRefused {
 	if in.Malformed != nil || in.Event == nil {
 		return nil
 	}
@@ -76,11 +77,11 @@ func refusalOf(in *Input) *events.FactRefused {
 	return x
 }
 
-func applyRefusal(w Writer, in *Input, x *events.FactRefused) error {
+func applyRefusal(w fold.Writer, in *fold.Input, x *events.FactRefused) error {
 	p := in.Position
-	counter := Table('r').Str(x.Topic)
+	counter := fold.Table('r').Str(x.Topic)
 	var n quarantineCount
-	known, err := getJSON(w, counter, &n)
+	known, err := fold.GetJSON(w, counter, &n)
 	if err != nil || known && n.Offset >= p.Offset {
 		return err
 	}
@@ -89,26 +90,26 @@ func applyRefusal(w Writer, in *Input, x *events.FactRefused) error {
 	if err := putQuarantined(w, p, &f); err != nil {
 		return err
 	}
-	return setJSON(w, counter, quarantineCount{n.Facts + x.Count, p.Offset})
+	return fold.SetJSON(w, counter, quarantineCount{n.Facts + x.Count, p.Offset})
 }
 
 // putQuarantined writes a fact and its place among all.
-func putQuarantined(w Writer, p streams.Position, f *QuarantinedFact) error {
+func putQuarantined(w fold.Writer, p streams.Position, f *QuarantinedFact) error {
 	key := quarantineKey(p)
-	if err := setJSON(w, key, f); err != nil {
+	if err := fold.SetJSON(w, key, f); err != nil {
 		return err
 	}
-	return w.Set(append(Table('a').Millis(f.RecordedMillis), key[1:]...), key)
+	return w.Set(append(fold.Table('a').Millis(f.RecordedMillis), key[1:]...), key)
 }
 
-func applyQuarantine(w Writer, in *Input) error {
+func applyQuarantine(w fold.Writer, in *fold.Input) error {
 	if in.Record == nil {
 		return errors.New("a malformed fact came without its record")
 	}
 	p := in.Position
-	counter := Table('c').Str(p.Topic).U32(uint32(p.Partition))
+	counter := fold.Table('c').Str(p.Topic).U32(uint32(p.Partition))
 	var n quarantineCount
-	known, err := getJSON(w, counter, &n)
+	known, err := fold.GetJSON(w, counter, &n)
 	if err != nil || known && n.Offset >= p.Offset {
 		return err
 	}
@@ -120,44 +121,44 @@ func applyQuarantine(w Writer, in *Input) error {
 	if err := putQuarantined(w, p, &f); err != nil {
 		return err
 	}
-	return setJSON(w, counter, quarantineCount{n.Facts + 1, p.Offset})
+	return fold.SetJSON(w, counter, quarantineCount{n.Facts + 1, p.Offset})
 }
 
-func quarantineKey(p streams.Position) Key {
-	return Table('q').Str(p.Topic).U32(uint32(p.Partition)).U64(uint64(p.Offset))
+func quarantineKey(p streams.Position) fold.Key {
+	return fold.Table('q').Str(p.Topic).U32(uint32(p.Partition)).U64(uint64(p.Offset))
 }
 
 // Fact reads the quarantined fact at a position; of a refused one, that of the event that says so.
 func (v *Quarantine) Fact(p streams.Position) (f QuarantinedFact, ok bool, err error) {
-	ok, err = getJSON(v.r, quarantineKey(p), &f)
+	ok, err = fold.GetJSON(v.r, quarantineKey(p), &f)
 	return f, ok, err
 }
 
 // Facts pages through the quarantined facts of a topic ("": of all), last recorded first.
-func (v *Quarantine) Facts(topic string, q PageQuery) (Page[QuarantinedFact], error) {
-	return page(v.r, Table('a'), true, q, func(kv KV) (f QuarantinedFact, ok bool, err error) {
-		ok, err = getJSON(v.r, Key(kv.Value), &f)
+func (v *Quarantine) Facts(topic string, q fold.PageQuery) (fold.Page[QuarantinedFact], error) {
+	return fold.Paginate(v.r, fold.Table('a'), true, q, func(kv fold.KV) (f QuarantinedFact, ok bool, err error) {
+		ok, err = fold.GetJSON(v.r, fold.Key(kv.Value), &f)
 		return f, ok && (topic == "" || f.Topic == topic), err
 	})
 }
 
 // Counts are the numbers of quarantined facts by topic; a topic without any is left out.
-func (v *Quarantine) Counts() (map[string]int64, error) { return v.counts(Table('c')) }
+func (v *Quarantine) Counts() (map[string]int64, error) { return v.counts(fold.Table('c')) }
 
 // Refused are the numbers of refused records by topic; a topic without any is left out.
-func (v *Quarantine) Refused() (map[string]int64, error) { return v.counts(Table('r')) }
+func (v *Quarantine) Refused() (map[string]int64, error) { return v.counts(fold.Table('r')) }
 
-func (v *Quarantine) counts(table Key) (map[string]int64, error) {
+func (v *Quarantine) counts(table fold.Key) (map[string]int64, error) {
 	counts := map[string]int64{}
 	for kv, err := range v.r.Scan(table, table.End()) {
 		var n quarantineCount
 		if err == nil {
-			err = decodeJSON(kv.Value, &n)
+			err = fold.DecodeJSON(kv.Value, &n)
 		}
 		if err != nil {
 			return nil, err
 		}
-		counts[Parts(kv.Key).Str()] += n.Facts
+		counts[fold.Parts(kv.Key).Str()] += n.Facts
 	}
 	return counts, nil
 }

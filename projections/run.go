@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -15,7 +16,7 @@ import (
 //	e id -> Experiment     N -> number of experiments     E name id -> id     a created id -> id
 //	r id -> Run            n -> number of runs            s start id -> id    x experiment start id -> id
 //	h run, metric, step, timestamp, value -> (nothing): every value ever logged; one logged twice is one
-type Runs struct{ r Reader }
+type Runs struct{ r fold.Reader }
 
 // NewRuns makes the view "runs".
 func NewRuns() *Runs { return &Runs{} }
@@ -36,7 +37,7 @@ type Run struct {
 	Artifacts    []Artifact               `json:"artifacts,omitempty"`
 	DatasetID    string                   `json:"dataset_id,omitempty"`
 	WorkflowRun  string                   `json:"workflow_run,omitempty"`
-	Stamp
+	fold.Stamp
 }
 
 // Artifact is a file a run made. A path logged again is replaced.
@@ -50,9 +51,9 @@ type Artifact struct {
 // RunRunning is the status of a run that has not ended; the others come with events.RunEnded.
 const RunRunning = "RUNNING"
 
-var runDocs = docs[Run]{
-	table: 'r', count: 'n',
-	id: func(in *Input) (string, bool) {
+var runDocs = fold.Documents[Run]{
+	Table: 'r', Count: 'n',
+	ID: func(in *fold.Input) (string, bool) {
 		switch x := in.Event.Data.(type) {
 		case *events.RunStarted:
 			return x.RunID, true
@@ -69,7 +70,7 @@ var runDocs = docs[Run]{
 		}
 		return "", false
 	},
-	fold: func(r *Run, in *Input) {
+	Fold: func(r *Run, in *fold.Input) {
 		millis := in.Event.Time.UnixMilli()
 		switch x := in.Event.Data.(type) {
 		case *events.RunStarted:
@@ -103,13 +104,13 @@ var runDocs = docs[Run]{
 			r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, x.Reason, millis
 		}
 	},
-	index: func(r *Run) []Key {
-		return []Key{
-			Table('x').Str(r.ExperimentID).Millis(r.StartMillis).Str(r.RunID),
-			Table('s').Millis(r.StartMillis).Str(r.RunID),
+	Index: func(r *Run) []fold.Key {
+		return []fold.Key{
+			fold.Table('x').Str(r.ExperimentID).Millis(r.StartMillis).Str(r.RunID),
+			fold.Table('s').Millis(r.StartMillis).Str(r.RunID),
 		}
 	},
-	stamp: func(r *Run) *Stamp { return &r.Stamp },
+	Stamp: func(r *Run) *fold.Stamp { return &r.Stamp },
 }
 
 func merged(into, from map[string]string) map[string]string {
@@ -134,19 +135,19 @@ func supersedes(a, b events.Metric) bool {
 	return a.Value > b.Value
 }
 
-func (*Runs) Spec() Spec {
-	return Spec{Name: "runs", Format: 1, Topics: ledgerTopics, Indexed: true}
+func (*Runs) Spec() fold.Spec {
+	return fold.Spec{Name: "runs", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
 }
 
-func (v *Runs) Open(r Reader) error { v.r = r; return nil }
-func (*Runs) Flush(Writer) error    { return nil }
+func (v *Runs) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Runs) Flush(fold.Writer) error    { return nil }
 
-func (*Runs) Apply(w Writer, in []Input) error {
+func (*Runs) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
-		if err := experimentDocs.apply(w, in[i:i+1]); err != nil {
+		if err := experimentDocs.Apply(w, in[i:i+1]); err != nil {
 			return err
 		}
-		if err := runDocs.apply(w, in[i:i+1]); err != nil {
+		if err := runDocs.Apply(w, in[i:i+1]); err != nil {
 			return err
 		}
 		if in[i].Event == nil {
@@ -155,7 +156,7 @@ func (*Runs) Apply(w Writer, in []Input) error {
 		if x, ok := in[i].Event.Data.(*events.RunMetricsLogged); ok {
 			for _, m := range x.Metrics {
 				if err := w.Set(metricKey(x.RunID, m), nil); err != nil {
-					return PoisonAt(&in[i], err)
+					return fold.PoisonAt(&in[i], err)
 				}
 			}
 		}
@@ -163,8 +164,8 @@ func (*Runs) Apply(w Writer, in []Input) error {
 	return nil
 }
 
-func metricKey(run string, m events.Metric) Key {
-	return Table('h').Str(run).Str(m.Key).Millis(m.Step).Millis(m.TimestampMillis).U64(floatOrder(m.Value))
+func metricKey(run string, m events.Metric) fold.Key {
+	return fold.Table('h').Str(run).Str(m.Key).Millis(m.Step).Millis(m.TimestampMillis).U64(floatOrder(m.Value))
 }
 
 // floatOrder maps a float to an integer of the same order; floatOf maps it back.
@@ -184,24 +185,24 @@ func floatOf(n uint64) float64 {
 }
 
 // Run reads one run.
-func (v *Runs) Run(id string) (Run, bool, error) { return runDocs.get(v.r, id) }
+func (v *Runs) Run(id string) (Run, bool, error) { return runDocs.Get(v.r, id) }
 
 // Count is the number of runs.
-func (v *Runs) Count() (int64, error) { return runDocs.number(v.r) }
+func (v *Runs) Count() (int64, error) { return runDocs.Number(v.r) }
 
 // Runs pages through the runs of an experiment ("": of all), newest first.
-func (v *Runs) Runs(experimentID string, q PageQuery) (Page[Run], error) {
-	prefix := Table('s')
+func (v *Runs) Runs(experimentID string, q fold.PageQuery) (fold.Page[Run], error) {
+	prefix := fold.Table('s')
 	if experimentID != "" {
-		prefix = Table('x').Str(experimentID)
+		prefix = fold.Table('x').Str(experimentID)
 	}
-	return runDocs.page(v.r, prefix, true, q, nil)
+	return runDocs.Paginate(v.r, prefix, true, q, nil)
 }
 
 // MetricHistory pages through every value of a run's metric, by step, timestamp and value.
-func (v *Runs) MetricHistory(run, metric string, q PageQuery) (Page[events.Metric], error) {
-	return page(v.r, Table('h').Str(run).Str(metric), false, q, func(kv KV) (events.Metric, bool, error) {
-		p := Parts(kv.Key)
+func (v *Runs) MetricHistory(run, metric string, q fold.PageQuery) (fold.Page[events.Metric], error) {
+	return fold.Paginate(v.r, fold.Table('h').Str(run).Str(metric), false, q, func(kv fold.KV) (events.Metric, bool, error) {
+		p := fold.Parts(kv.Key)
 		p.Str()
 		m := events.Metric{Key: p.Str(), Step: p.Millis(), TimestampMillis: p.Millis(), Value: floatOf(p.U64())}
 		return m, p.Err() == nil, p.Err()
@@ -209,6 +210,6 @@ func (v *Runs) MetricHistory(run, metric string, q PageQuery) (Page[events.Metri
 }
 
 // FoldRun folds what at admits of a "run/ID" stream; false when that is nothing.
-func FoldRun(commits iter.Seq2[*streams.Committed, error], at At) (Run, bool, error) {
-	return runDocs.foldStream(commits, at)
+func FoldRun(commits iter.Seq2[*streams.Committed, error], at fold.At) (Run, bool, error) {
+	return runDocs.FoldStream(commits, at)
 }

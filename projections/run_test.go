@@ -6,40 +6,42 @@ import (
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/fold/foldtest"
 )
 
-func runScript() *script {
-	s := newScript()
-	s.commit("experiment/x1", 0, 0, &events.ExperimentCreated{ExperimentID: "x1", Name: "als", Tags: map[string]string{"k": "v"}})
-	s.commit("experiment/x2", 1, 1, &events.ExperimentCreated{ExperimentID: "x2", Name: "mlp"})
-	s.commit("run/r1", 2, 2, &events.RunStarted{RunID: "r1", ExperimentID: "x1", Name: "first", Params: map[string]string{"d": "64"}, DatasetID: "d1", WorkflowRun: "w1"})
-	s.commit("run/r1", 3, 3,
+func runScript() *foldtest.Script {
+	s := foldtest.NewScript()
+	s.Commit("experiment/x1", 0, 0, &events.ExperimentCreated{ExperimentID: "x1", Name: "als", Tags: map[string]string{"k": "v"}})
+	s.Commit("experiment/x2", 1, 1, &events.ExperimentCreated{ExperimentID: "x2", Name: "mlp"})
+	s.Commit("run/r1", 2, 2, &events.RunStarted{RunID: "r1", ExperimentID: "x1", Name: "first", Params: map[string]string{"d": "64"}, DatasetID: "d1", WorkflowRun: "w1"})
+	s.Commit("run/r1", 3, 3,
 		&events.RunParamsLogged{RunID: "r1", Params: map[string]string{"seed": "1"}},
 		&events.RunTagsSet{RunID: "r1", Tags: map[string]string{"who": "anna"}},
 		&events.RunMetricsLogged{RunID: "r1", Metrics: []events.Metric{
 			{Key: "ndcg", Value: .3, Step: 2, TimestampMillis: 5}, {Key: "ndcg", Value: .1, Step: 1, TimestampMillis: 9},
 			{Key: "ndcg", Value: .2, Step: 2, TimestampMillis: 5}, {Key: "ndcg", Value: -.5, Step: 2, TimestampMillis: 4}, {Key: "loss", Value: -1, Step: 0}}},
 		&events.RunMetricsLogged{RunID: "r1", Metrics: []events.Metric{{Key: "loss", Value: -1, Step: 0}}})
-	s.commit("run/r1", 4, 4, &events.RunArtifactLogged{RunID: "r1", Path: "m.bin", Blob: "aa", Bytes: 1}, &events.RunArtifactLogged{RunID: "r1", Path: "m.bin", Blob: "bb", Bytes: 2})
-	s.commit("run/r2", 5, 5, &events.RunStarted{RunID: "r2", ExperimentID: "x1", Name: "second"})
-	s.commit("run/r1", 6, 6, &events.RunEnded{RunID: "r1", Status: "FINISHED"})
-	s.commit("run/lost", 6, 6, &events.RunEnded{RunID: "lost", Status: "FAILED"})
+	s.Commit("run/r1", 4, 4, &events.RunArtifactLogged{RunID: "r1", Path: "m.bin", Blob: "aa", Bytes: 1}, &events.RunArtifactLogged{RunID: "r1", Path: "m.bin", Blob: "bb", Bytes: 2})
+	s.Commit("run/r2", 5, 5, &events.RunStarted{RunID: "r2", ExperimentID: "x1", Name: "second"})
+	s.Commit("run/r1", 6, 6, &events.RunEnded{RunID: "r1", Status: "FINISHED"})
+	s.Commit("run/lost", 6, 6, &events.RunEnded{RunID: "lost", Status: "FAILED"})
 	return s
 }
 
 func TestRuns(t *testing.T) {
-	v := opened(t, NewRuns(), runScript().in)
+	v := foldtest.Opened(t, NewRuns(), runScript().In)
 	r := found[Run](t)(v.Run("r1"))
-	equal(t, "run", r, Run{RunID: "r1", ExperimentID: "x1", Name: "first", Status: "FINISHED", Actor: "user:anna", StartMillis: day(2), EndMillis: day(6),
+	equal(t, "run", r, Run{RunID: "r1", ExperimentID: "x1", Name: "first", Status: "FINISHED", Actor: "user:anna", StartMillis: foldtest.Day(2), EndMillis: foldtest.Day(6),
 		Params: map[string]string{"d": "64", "seed": "1"}, Tags: map[string]string{"who": "anna"},
 		Metrics:   map[string]events.Metric{"ndcg": {Key: "ndcg", Value: .3, Step: 2, TimestampMillis: 5}, "loss": {Key: "loss", Value: -1}},
-		Artifacts: []Artifact{{"m.bin", "bb", 2, day(4)}}, DatasetID: "d1", WorkflowRun: "w1",
-		Stamp: Stamp{Revision: 7, Offset: 6, CreatedMillis: day(2), UpdatedMillis: day(6), RecordedMillis: day(6)}})
+		Artifacts: []Artifact{{"m.bin", "bb", 2, foldtest.Day(4)}}, DatasetID: "d1", WorkflowRun: "w1",
+		Stamp: fold.Stamp{Revision: 7, Offset: 6, CreatedMillis: foldtest.Day(2), UpdatedMillis: foldtest.Day(6), RecordedMillis: foldtest.Day(6)}})
 	equal(t, "a run that never started", found[Run](t)(v.Run("lost")).Status, "FAILED")
 	equal(t, "count", must[int64](t)(v.Count()), 3)
 
 	runs := func(experiment string) (out []string) {
-		for _, r := range pages(t, 1, func(q PageQuery) (Page[Run], error) { return v.Runs(experiment, q) }) {
+		for _, r := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[Run], error) { return v.Runs(experiment, q) }) {
 			out = append(out, r.RunID)
 		}
 		return out
@@ -48,21 +50,21 @@ func TestRuns(t *testing.T) {
 	equal(t, "of all", runs(""), []string{"r2", "r1", "lost"})
 	equal(t, "of none", runs("x2"), nil)
 
-	history := pages(t, 2, func(q PageQuery) (Page[events.Metric], error) { return v.MetricHistory("r1", "ndcg", q) })
+	history := foldtest.Pages(t, 2, func(q fold.PageQuery) (fold.Page[events.Metric], error) { return v.MetricHistory("r1", "ndcg", q) })
 	equal(t, "metric history", history, []events.Metric{{Key: "ndcg", Value: .1, Step: 1, TimestampMillis: 9},
 		{Key: "ndcg", Value: -.5, Step: 2, TimestampMillis: 4}, {Key: "ndcg", Value: .2, Step: 2, TimestampMillis: 5}, {Key: "ndcg", Value: .3, Step: 2, TimestampMillis: 5}})
-	equal(t, "a value logged twice", len(must[Page[events.Metric]](t)(v.MetricHistory("r1", "loss", PageQuery{})).Items), 1)
+	equal(t, "a value logged twice", len(must[fold.Page[events.Metric]](t)(v.MetricHistory("r1", "loss", fold.PageQuery{})).Items), 1)
 
 	equal(t, "experiment by name", found[Experiment](t)(v.ExperimentByName("mlp")).ExperimentID, "x2")
 	equal(t, "experiment", found[Experiment](t)(v.Experiment("x1")).Tags, map[string]string{"k": "v"})
-	equal(t, "newest experiment", must[Page[Experiment]](t)(v.Experiments(PageQuery{Limit: 1})).Items[0].ExperimentID, "x2")
+	equal(t, "newest experiment", must[fold.Page[Experiment]](t)(v.Experiments(fold.PageQuery{Limit: 1})).Items[0].ExperimentID, "x2")
 }
 
 func TestFoldRun(t *testing.T) {
 	s := runScript()
-	r := found[Run](t)(FoldRun(s.stream("run/r1"), At{EventMillis: day(2)}))
+	r := found[Run](t)(FoldRun(s.Stream("run/r1"), fold.At{EventMillis: foldtest.Day(2)}))
 	equal(t, "as of its start", []any{r.Status, len(r.Metrics), r.Revision}, []any{RunRunning, 0, 0})
-	equal(t, "known at the start of the log", len(found[Run](t)(FoldRun(s.stream("run/r1"), At{RecordedMillis: day(3)})).Metrics), 2)
+	equal(t, "known at the start of the log", len(found[Run](t)(FoldRun(s.Stream("run/r1"), fold.At{RecordedMillis: foldtest.Day(3)})).Metrics), 2)
 }
 
 func TestFloatOrder(t *testing.T) {

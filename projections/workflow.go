@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -13,7 +14,7 @@ import (
 //	d id -> WorkflowRun     c -> number of runs
 //	s requested id -> id    t state requested id -> id    w workflow requested id -> id
 //	a requested id -> id    only while the run has not ended
-type Workflows struct{ r Reader }
+type Workflows struct{ r fold.Reader }
 
 // NewWorkflows makes the view "workflows".
 func NewWorkflows() *Workflows { return &Workflows{} }
@@ -42,7 +43,7 @@ type WorkflowRun struct {
 	StartedMillis   int64             `json:"started_millis,omitempty"` // of the first task
 	EndedMillis     int64             `json:"ended_millis,omitempty"`
 	Tasks           []Task            `json:"tasks"` // that anything is known of, in that order
-	Stamp
+	fold.Stamp
 }
 
 // Task is one task of a run as its last try has it.
@@ -71,9 +72,9 @@ type Try struct {
 	EndedMillis   int64  `json:"ended_millis,omitempty"`
 }
 
-var workflowDocs = docs[WorkflowRun]{
-	table: 'd', count: 'c',
-	id: func(in *Input) (string, bool) {
+var workflowDocs = fold.Documents[WorkflowRun]{
+	Table: 'd', Count: 'c',
+	ID: func(in *fold.Input) (string, bool) {
 		switch x := in.Event.Data.(type) {
 		case *events.WorkflowRunRequested:
 			return x.RunID, true
@@ -90,7 +91,7 @@ var workflowDocs = docs[WorkflowRun]{
 		}
 		return "", false
 	},
-	fold: func(r *WorkflowRun, in *Input) {
+	Fold: func(r *WorkflowRun, in *fold.Input) {
 		millis := in.Event.Time.UnixMilli()
 		if r.State == "" {
 			r.State, r.Tasks = StateQueued, []Task{}
@@ -128,18 +129,18 @@ var workflowDocs = docs[WorkflowRun]{
 			r.RunID, r.State, r.Reason, r.EndedMillis = x.RunID, x.State, x.Reason, millis
 		}
 	},
-	index: func(r *WorkflowRun) []Key {
-		keys := []Key{
-			Table('s').Millis(r.RequestedMillis).Str(r.RunID),
-			Table('t').Str(r.State).Millis(r.RequestedMillis).Str(r.RunID),
-			Table('w').Str(r.Workflow).Millis(r.RequestedMillis).Str(r.RunID),
+	Index: func(r *WorkflowRun) []fold.Key {
+		keys := []fold.Key{
+			fold.Table('s').Millis(r.RequestedMillis).Str(r.RunID),
+			fold.Table('t').Str(r.State).Millis(r.RequestedMillis).Str(r.RunID),
+			fold.Table('w').Str(r.Workflow).Millis(r.RequestedMillis).Str(r.RunID),
 		}
 		if !r.Ended() {
-			keys = append(keys, Table('a').Millis(r.RequestedMillis).Str(r.RunID))
+			keys = append(keys, fold.Table('a').Millis(r.RequestedMillis).Str(r.RunID))
 		}
 		return keys
 	},
-	stamp: func(r *WorkflowRun) *Stamp { return &r.Stamp },
+	Stamp: func(r *WorkflowRun) *fold.Stamp { return &r.Stamp },
 }
 
 // task is the task's entry, made if it is not there.
@@ -189,39 +190,39 @@ func (r *WorkflowRun) TaskOf(name string) Task {
 	return Task{Task: name, State: state}
 }
 
-func (*Workflows) Spec() Spec {
-	return Spec{Name: "workflows", Format: 1, Topics: ledgerTopics, Indexed: true}
+func (*Workflows) Spec() fold.Spec {
+	return fold.Spec{Name: "workflows", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
 }
 
-func (v *Workflows) Open(r Reader) error            { v.r = r; return nil }
-func (*Workflows) Flush(Writer) error               { return nil }
-func (*Workflows) Apply(w Writer, in []Input) error { return workflowDocs.apply(w, in) }
+func (v *Workflows) Open(r fold.Reader) error                 { v.r = r; return nil }
+func (*Workflows) Flush(fold.Writer) error                    { return nil }
+func (*Workflows) Apply(w fold.Writer, in []fold.Input) error { return workflowDocs.Apply(w, in) }
 
 // Run reads one run.
-func (v *Workflows) Run(id string) (WorkflowRun, bool, error) { return workflowDocs.get(v.r, id) }
+func (v *Workflows) Run(id string) (WorkflowRun, bool, error) { return workflowDocs.Get(v.r, id) }
 
 // Count is the number of runs.
-func (v *Workflows) Count() (int64, error) { return workflowDocs.number(v.r) }
+func (v *Workflows) Count() (int64, error) { return workflowDocs.Number(v.r) }
 
 // Runs pages through the runs of a workflow in a state ("": any), newest first.
-func (v *Workflows) Runs(workflow, state string, q PageQuery) (Page[WorkflowRun], error) {
+func (v *Workflows) Runs(workflow, state string, q fold.PageQuery) (fold.Page[WorkflowRun], error) {
 	switch {
 	case workflow != "":
-		return workflowDocs.page(v.r, Table('w').Str(workflow), true, q, func(r *WorkflowRun) bool { return state == "" || r.State == state })
+		return workflowDocs.Paginate(v.r, fold.Table('w').Str(workflow), true, q, func(r *WorkflowRun) bool { return state == "" || r.State == state })
 	case state != "":
-		return workflowDocs.page(v.r, Table('t').Str(state), true, q, nil)
+		return workflowDocs.Paginate(v.r, fold.Table('t').Str(state), true, q, nil)
 	}
-	return workflowDocs.page(v.r, Table('s'), true, q, nil)
+	return workflowDocs.Paginate(v.r, fold.Table('s'), true, q, nil)
 }
 
 // Active are the runs that have not ended, oldest first.
 func (v *Workflows) Active() ([]WorkflowRun, error) {
 	active := []WorkflowRun{}
-	for kv, err := range v.r.Scan(Table('a'), Table('a').End()) {
+	for kv, err := range v.r.Scan(fold.Table('a'), fold.Table('a').End()) {
 		if err != nil {
 			return nil, err
 		}
-		run, ok, err := workflowDocs.load(v.r, kv)
+		run, ok, err := workflowDocs.Load(v.r, kv)
 		if err != nil {
 			return nil, err
 		}
@@ -233,6 +234,6 @@ func (v *Workflows) Active() ([]WorkflowRun, error) {
 }
 
 // FoldWorkflowRun folds what at admits of a "workflow-run/ID" stream; false when that is nothing.
-func FoldWorkflowRun(commits iter.Seq2[*streams.Committed, error], at At) (WorkflowRun, bool, error) {
-	return workflowDocs.foldStream(commits, at)
+func FoldWorkflowRun(commits iter.Seq2[*streams.Committed, error], at fold.At) (WorkflowRun, bool, error) {
+	return workflowDocs.FoldStream(commits, at)
 }

@@ -4,34 +4,36 @@ import (
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/fold/foldtest"
 )
 
-func workflowScript() *script {
-	s := newScript()
-	s.commit("workflow-run/w1", 0, 0, &events.WorkflowRunRequested{RunID: "w1", Workflow: "train", RunType: "manual", Conf: map[string]string{"d": "64"}})
-	s.commit("workflow-run/w2", 1, 1, &events.WorkflowRunRequested{RunID: "w2", Workflow: "collect", RunType: "scheduled"})
-	s.commit("workflow-run/w1", 2, 2, &events.TaskStarted{RunID: "w1", Task: "fit", Try: 1, Holder: "a", LeaseUntilMillis: 100})
-	s.commit("workflow-run/w1", 3, 3, &events.TaskLeaseRenewed{RunID: "w1", Task: "fit", Try: 1, Holder: "a", LeaseUntilMillis: 200, Checkpoint: "cc"})
-	s.commit("workflow-run/w1", 4, 4, &events.TaskFailed{RunID: "w1", Task: "fit", Try: 1, Error: "killed", RetryAtMillis: 300})
-	s.commit("workflow-run/w1", 5, 5, &events.TaskStarted{RunID: "w1", Task: "fit", Try: 2, Holder: "b", LeaseUntilMillis: 400})
-	s.commit("workflow-run/w1", 6, 6, &events.TaskSucceeded{RunID: "w1", Task: "fit", Try: 2, Output: map[string]string{"run": "r1"}})
-	s.commit("workflow-run/w1", 7, 7, &events.TaskFailed{RunID: "w1", Task: "deploy", Error: "skipped"}, &events.WorkflowRunEnded{RunID: "w1", State: "failed", Reason: "deploy"})
+func workflowScript() *foldtest.Script {
+	s := foldtest.NewScript()
+	s.Commit("workflow-run/w1", 0, 0, &events.WorkflowRunRequested{RunID: "w1", Workflow: "train", RunType: "manual", Conf: map[string]string{"d": "64"}})
+	s.Commit("workflow-run/w2", 1, 1, &events.WorkflowRunRequested{RunID: "w2", Workflow: "collect", RunType: "scheduled"})
+	s.Commit("workflow-run/w1", 2, 2, &events.TaskStarted{RunID: "w1", Task: "fit", Try: 1, Holder: "a", LeaseUntilMillis: 100})
+	s.Commit("workflow-run/w1", 3, 3, &events.TaskLeaseRenewed{RunID: "w1", Task: "fit", Try: 1, Holder: "a", LeaseUntilMillis: 200, Checkpoint: "cc"})
+	s.Commit("workflow-run/w1", 4, 4, &events.TaskFailed{RunID: "w1", Task: "fit", Try: 1, Error: "killed", RetryAtMillis: 300})
+	s.Commit("workflow-run/w1", 5, 5, &events.TaskStarted{RunID: "w1", Task: "fit", Try: 2, Holder: "b", LeaseUntilMillis: 400})
+	s.Commit("workflow-run/w1", 6, 6, &events.TaskSucceeded{RunID: "w1", Task: "fit", Try: 2, Output: map[string]string{"run": "r1"}})
+	s.Commit("workflow-run/w1", 7, 7, &events.TaskFailed{RunID: "w1", Task: "deploy", Error: "skipped"}, &events.WorkflowRunEnded{RunID: "w1", State: "failed", Reason: "deploy"})
 	return s
 }
 
 func TestWorkflows(t *testing.T) {
 	s := workflowScript()
-	v := opened(t, NewWorkflows(), s.in)
+	v := foldtest.Opened(t, NewWorkflows(), s.In)
 	r := found[WorkflowRun](t)(v.Run("w1"))
-	equal(t, "run", []any{r.State, r.Reason, r.RequestedMillis, r.StartedMillis, r.EndedMillis, r.Conf["d"], r.Ended()}, []any{"failed", "deploy", day(0), day(2), day(7), "64", true})
+	equal(t, "run", []any{r.State, r.Reason, r.RequestedMillis, r.StartedMillis, r.EndedMillis, r.Conf["d"], r.Ended()}, []any{"failed", "deploy", foldtest.Day(0), foldtest.Day(2), foldtest.Day(7), "64", true})
 	equal(t, "task", r.TaskOf("fit"), Task{Task: "fit", State: StateSuccess, Try: 2, Holder: "b", Checkpoint: "cc", Output: map[string]string{"run": "r1"},
-		StartedMillis: day(2), EndedMillis: day(6), Tries: []Try{
-			{Try: 1, Holder: "a", State: StateFailed, Error: "killed", StartedMillis: day(2), EndedMillis: day(4)},
-			{Try: 2, Holder: "b", State: StateSuccess, StartedMillis: day(5), EndedMillis: day(6)}}})
+		StartedMillis: foldtest.Day(2), EndedMillis: foldtest.Day(6), Tries: []Try{
+			{Try: 1, Holder: "a", State: StateFailed, Error: "killed", StartedMillis: foldtest.Day(2), EndedMillis: foldtest.Day(4)},
+			{Try: 2, Holder: "b", State: StateSuccess, StartedMillis: foldtest.Day(5), EndedMillis: foldtest.Day(6)}}})
 	equal(t, "never started", []string{r.TaskOf("deploy").State, r.TaskOf("other").State}, []string{StateUpstreamFailed, StateUpstreamFailed})
 
 	runs := func(workflow, state string) (out []string) {
-		for _, r := range pages(t, 1, func(q PageQuery) (Page[WorkflowRun], error) { return v.Runs(workflow, state, q) }) {
+		for _, r := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[WorkflowRun], error) { return v.Runs(workflow, state, q) }) {
 			out = append(out, r.RunID)
 		}
 		return out
@@ -48,7 +50,7 @@ func TestWorkflows(t *testing.T) {
 func TestFoldWorkflowRun(t *testing.T) {
 	s := workflowScript()
 	task := func(n int) Task {
-		r := found[WorkflowRun](t)(FoldWorkflowRun(s.stream("workflow-run/w1"), At{EventMillis: day(n)}))
+		r := found[WorkflowRun](t)(FoldWorkflowRun(s.Stream("workflow-run/w1"), fold.At{EventMillis: foldtest.Day(n)}))
 		return r.TaskOf("fit")
 	}
 	leased := task(3)

@@ -9,12 +9,12 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
-
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -118,7 +118,7 @@ func (r *Reactors) resolve(ctx context.Context, id, actor, resolution, reason st
 }
 
 func (r *Reactors) openLetter(ctx context.Context, id string) (projections.DeadLetter, error) {
-	letter, ok, err := projections.FoldDeadLetter(r.cfg.Log.Ledger().ReadStream(ctx, "dead-letter/"+id, 0), projections.At{})
+	letter, ok, err := projections.FoldDeadLetter(r.cfg.Log.Ledger().ReadStream(ctx, "dead-letter/"+id, 0), fold.At{})
 	switch {
 	case err != nil:
 	case !ok:

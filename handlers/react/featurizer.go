@@ -15,6 +15,7 @@ import (
 	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -102,7 +103,7 @@ func (w *work) pin(ctx context.Context) (streams.Cut, error) {
 	if err != nil && !fault.Is(err, fault.Conflict) { // a conflict: there are some
 		return nil, err
 	}
-	cut, err := projections.HeadCut(ctx, w.r.cfg.Log, time.Time{})
+	cut, err := fold.HeadCut(ctx, w.r.cfg.Log, time.Time{})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (w *work) join(ctx context.Context, snap *training.Snapshot, d *dataset) er
 	}
 	slices.Reverse(d.Rows)
 
-	inForce, ok, err := projections.FoldDefinitions(w.r.cfg.Log.Ledger().ReadStream(ctx, "features/definitions", 0), projections.At{Cut: snap.Cut})
+	inForce, ok, err := projections.FoldDefinitions(w.r.cfg.Log.Ledger().ReadStream(ctx, "features/definitions", 0), fold.At{Cut: snap.Cut})
 	if err != nil {
 		return err
 	}
@@ -149,7 +150,7 @@ func (w *work) join(ctx context.Context, snap *training.Snapshot, d *dataset) er
 		s := d.Samples[r.Sample]
 		rows[i] = features.Row{UserID: d.Users[s.User], MovieID: d.Items[s.Item], TimeMillis: s.TimeMillis}
 	}
-	histories, at := projections.Of[*projections.Histories](w.r.cfg.Runner), projections.At{Cut: snap.Cut}
+	histories, at := fold.Of[*projections.Histories](w.r.cfg.Runner), fold.At{Cut: snap.Cut}
 	catalogue := catalogueOf(snap)
 	read := int64(0)
 	join := features.Join{Selection: selection, Catalogue: catalogue, Exclusive: true,

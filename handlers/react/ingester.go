@@ -23,6 +23,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/tmdb"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -73,7 +74,7 @@ func fetchMovies(ctx context.Context, w *work) (map[string]string, error) {
 	if err := w.catalogueReaches(ctx); err != nil {
 		return nil, err
 	}
-	catalogue := projections.Of[*projections.Catalogue](w.r.cfg.Runner)
+	catalogue := fold.Of[*projections.Catalogue](w.r.cfg.Runner)
 	added, known, unchanged, refused := 0, 0, 0, 0
 	for i, id := range films {
 		w.progress("fetch details", int64(i), int64(len(films)))
@@ -243,7 +244,7 @@ func processMovies(ctx context.Context, w *work) (map[string]string, error) {
 	if err := w.catalogueReaches(ctx); err != nil {
 		return nil, err
 	}
-	catalogue := projections.Of[*projections.Catalogue](w.r.cfg.Runner)
+	catalogue := fold.Of[*projections.Catalogue](w.r.cfg.Runner)
 	path := filepath.Join(w.r.cfg.Dir, filepath.FromSlash(watchLogPath))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the folder of the watch log cannot be made")
@@ -289,7 +290,7 @@ func processMovies(ctx context.Context, w *work) (map[string]string, error) {
 
 // interactions are those of the log as it stands, each once, in order of event time.
 func (w *work) interactions(ctx context.Context) (*watchLog, error) {
-	cut, err := projections.HeadCut(ctx, w.r.cfg.Log, time.Time{})
+	cut, err := fold.HeadCut(ctx, w.r.cfg.Log, time.Time{})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 const (
@@ -77,7 +78,7 @@ func promoteModel(ctx context.Context, w *work) (map[string]string, error) {
 	out := map[string]string{"model": training.Algorithm, "version": versionText}
 
 	ledger := w.r.cfg.Log.Ledger()
-	slot, ok, err := projections.FoldSlot(ledger.ReadStream(ctx, "deployment/"+Slot, 0), projections.At{})
+	slot, ok, err := projections.FoldSlot(ledger.ReadStream(ctx, "deployment/"+Slot, 0), fold.At{})
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func promoteModel(ctx context.Context, w *work) (map[string]string, error) {
 // recorded is the gate's metric as the version's run logged it, nil if it has none.
 func (w *work) recorded(ctx context.Context, model string, version int) (*float64, error) {
 	ledger := w.r.cfg.Log.Ledger()
-	m, ok, err := projections.FoldModel(ledger.ReadStream(ctx, "model/"+model, 0), projections.At{})
+	m, ok, err := projections.FoldModel(ledger.ReadStream(ctx, "model/"+model, 0), fold.At{})
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func (w *work) recorded(ctx context.Context, model string, version int) (*float6
 	if v == nil || v.RunID == "" {
 		return nil, nil
 	}
-	run, ok, err := projections.FoldRun(ledger.ReadStream(ctx, "run/"+v.RunID, 0), projections.At{})
+	run, ok, err := projections.FoldRun(ledger.ReadStream(ctx, "run/"+v.RunID, 0), fold.At{})
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
-
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
@@ -25,7 +24,7 @@ import (
 	"github.com/projectionist/projectionist/internal/tmdb"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/hybrid"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -41,7 +40,7 @@ var _ Dispatcher = (*handlers.Dispatcher)(nil)
 type Config struct {
 	Dispatcher Dispatcher
 	Log        streams.Log
-	Runner     *projections.Runner // runs, with the views catalogue and histories
+	Runner     *fold.Runner // runs, with the views catalogue and histories
 	Blobs      *blob.Store
 	Dir        string // the program's data folder: cursors in reactors/, files for people in data/
 

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
@@ -26,6 +25,7 @@ import (
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/hybrid"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -34,7 +34,7 @@ import (
 type bench struct {
 	t      *testing.T
 	log    *local.Log
-	runner *projections.Runner
+	runner *fold.Runner
 	blobs  *blob.Store
 	outer  *handlers.Dispatcher // of the test itself
 }
@@ -44,12 +44,12 @@ func newBench(t *testing.T) *bench {
 	log, err := local.OpenMem(local.Options{ReserveBytes: -1, Logf: t.Logf})
 	must(t, err)
 	t.Cleanup(func() { log.Close() })
-	store, err := projections.OpenStore("views", projections.StoreOptions{FS: vfs.NewMem()})
+	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
 	must(t, err)
 	t.Cleanup(func() { store.Close() })
-	runner, err := projections.NewRunner(t.Context(), log, store,
-		func() projections.View { return projections.NewCatalogue() },
-		func() projections.View { return projections.NewHistories() })
+	runner, err := fold.NewRunner(t.Context(), log, store,
+		func() fold.View { return projections.NewCatalogue() },
+		func() fold.View { return projections.NewHistories() })
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -154,7 +154,7 @@ func (b *bench) wait(what string, holds func() bool) {
 
 func (b *bench) workflowRun(id string) projections.WorkflowRun {
 	b.t.Helper()
-	run, _, err := projections.FoldWorkflowRun(b.log.Ledger().ReadStream(context.Background(), "workflow-run/"+id, 0), projections.At{})
+	run, _, err := projections.FoldWorkflowRun(b.log.Ledger().ReadStream(context.Background(), "workflow-run/"+id, 0), fold.At{})
 	must(b.t, err)
 	return run
 }
@@ -245,7 +245,7 @@ func TestPipeline(t *testing.T) {
 
 	// The runs with their figures.
 	read := func(name string) projections.Run {
-		run, ok, err := projections.FoldRun(b.log.Ledger().ReadStream(t.Context(), "run/"+runID(id, name), 0), projections.At{})
+		run, ok, err := projections.FoldRun(b.log.Ledger().ReadStream(t.Context(), "run/"+runID(id, name), 0), fold.At{})
 		if err != nil || !ok || run.Status != "FINISHED" || len(run.Artifacts) != 1 || !b.blobs.Has(run.Artifacts[0].Blob) {
 			t.Fatalf("run %s: %v %+v", name, err, run)
 		}

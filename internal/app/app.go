@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
-
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers"
@@ -31,6 +30,7 @@ import (
 	"github.com/projectionist/projectionist/internal/tmdb"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/door"
 	"github.com/projectionist/projectionist/streams/kafka"
@@ -67,7 +67,7 @@ type App struct {
 	opts     Options
 	embedded *local.Log     // the log, or its feeds; nil where both are elsewhere
 	ledger   *eventStoreLog // nil where the ledger is not on EventStoreDB
-	store    *projections.Store
+	store    *fold.Store
 
 	work       context.Context // of what goes on in the background, until Close
 	background sync.WaitGroup
@@ -76,7 +76,7 @@ type App struct {
 	origin     string
 
 	Log        streams.Log
-	Views      *projections.Runner
+	Views      *fold.Runner
 	Dispatcher *handlers.Dispatcher
 	Blobs      *blob.Store
 	Recommend  *recommend.Service
@@ -90,24 +90,24 @@ type App struct {
 }
 
 // Factories are all views, in the order they are listed.
-func Factories() []projections.Factory {
-	return []projections.Factory{
-		func() projections.View { return projections.NewCatalogue() },
-		func() projections.View { return projections.NewHistories() },
-		func() projections.View { return projections.NewOnline() },
-		func() projections.View { return projections.NewDefinitions() },
-		func() projections.View { return projections.NewRuns() },
-		func() projections.View { return projections.NewRegistry() },
-		func() projections.View { return projections.NewDeployments() },
-		func() projections.View { return projections.NewWorkflows() },
-		func() projections.View { return projections.NewDatasets() },
-		func() projections.View { return projections.NewImports() },
-		func() projections.View { return projections.NewLineage() },
-		func() projections.View { return projections.NewAudit() },
-		func() projections.View { return projections.NewServed() },
-		func() projections.View { return projections.NewHealth() },
-		func() projections.View { return projections.NewQuarantine() },
-		func() projections.View { return projections.NewDeadLetters() },
+func Factories() []fold.Factory {
+	return []fold.Factory{
+		func() fold.View { return projections.NewCatalogue() },
+		func() fold.View { return projections.NewHistories() },
+		func() fold.View { return projections.NewOnline() },
+		func() fold.View { return projections.NewDefinitions() },
+		func() fold.View { return projections.NewRuns() },
+		func() fold.View { return projections.NewRegistry() },
+		func() fold.View { return projections.NewDeployments() },
+		func() fold.View { return projections.NewWorkflows() },
+		func() fold.View { return projections.NewDatasets() },
+		func() fold.View { return projections.NewImports() },
+		func() fold.View { return projections.NewLineage() },
+		func() fold.View { return projections.NewAudit() },
+		func() fold.View { return projections.NewServed() },
+		func() fold.View { return projections.NewHealth() },
+		func() fold.View { return projections.NewQuarantine() },
+		func() fold.View { return projections.NewDeadLetters() },
 	}
 }
 
@@ -148,7 +148,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	// What is read here stays, so collecting garbage at every doubling is mostly work for nothing.
 	percent := debug.SetGCPercent(400)
-	a.Views, err = projections.NewRunner(ctx, a.Log, a.store, Factories()...)
+	a.Views, err = fold.NewRunner(ctx, a.Log, a.store, Factories()...)
 	debug.SetGCPercent(percent)
 	if err != nil {
 		return nil, err
@@ -196,10 +196,10 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 
 // openViews opens the store of the views. A damaged one is put aside and folded anew: it holds nothing
 // that the log does not.
-func (a *App) openViews() (*projections.Store, error) {
-	dir := projections.StoreDir(a.opts.Dir)
-	s, err := projections.OpenStore(dir, projections.StoreOptions{})
-	if err == nil || !errors.Is(err, projections.ErrDamaged) {
+func (a *App) openViews() (*fold.Store, error) {
+	dir := fold.StoreDir(a.opts.Dir)
+	s, err := fold.OpenStore(dir, fold.StoreOptions{})
+	if err == nil || !errors.Is(err, fold.ErrDamaged) {
 		return s, err
 	}
 	aside := fmt.Sprintf("%s.damaged-%d", dir, a.opts.Now().Unix())
@@ -207,7 +207,7 @@ func (a *App) openViews() (*projections.Store, error) {
 		return nil, err
 	}
 	a.opts.Logger.Warn("the views were damaged: folding all of them again from the log", "damaged", aside, "error", err)
-	return projections.OpenStore(dir, projections.StoreOptions{})
+	return fold.OpenStore(dir, fold.StoreOptions{})
 }
 
 // Backup writes a copy of the running log and of the blobs into a new folder, which can be served. Of a log
@@ -263,7 +263,7 @@ func (a *App) Define(ctx context.Context) error {
 	if err := a.caughtUp(ctx, "definitions"); err != nil {
 		return err
 	}
-	if _, err := a.Features.Definitions(projections.At{}); !fault.Is(err, fault.NotFound) {
+	if _, err := a.Features.Definitions(fold.At{}); !fault.Is(err, fault.NotFound) {
 		return err
 	}
 	text := features.DefaultYAML()
@@ -282,7 +282,7 @@ func (a *App) imported(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for cursor := ""; ; {
-		page, err := projections.Of[*projections.Imports](a.Views).List(projections.PageQuery{Cursor: cursor})
+		page, err := fold.Of[*projections.Imports](a.Views).List(fold.PageQuery{Cursor: cursor})
 		if err != nil {
 			return nil, err
 		}
@@ -299,7 +299,7 @@ func (a *App) imported(ctx context.Context) ([]string, error) {
 
 // caughtUp waits until the views have folded the log as it is now.
 func (a *App) caughtUp(ctx context.Context, views ...string) error {
-	head, err := projections.HeadCut(ctx, a.Log, time.Time{})
+	head, err := fold.HeadCut(ctx, a.Log, time.Time{})
 	if err != nil {
 		return err
 	}

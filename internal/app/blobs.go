@@ -16,6 +16,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // Nodes of one log share events, not files. A node that lacks the weights of a model version asks the
@@ -40,7 +41,7 @@ type fetches struct {
 // cannot be had, where there is nobody to ask and it is no model version's.
 func (a *App) elsewhere(hash string) ([]byte, error) {
 	if len(a.opts.Peers) == 0 {
-		if versions, err := projections.Of[*projections.Registry](a.Views).ByBlob(hash); err != nil {
+		if versions, err := fold.Of[*projections.Registry](a.Views).ByBlob(hash); err != nil {
 			return nil, err
 		} else if len(versions) == 0 {
 			return nil, fault.New(fault.NotFound, "no blob %s", hash)
@@ -86,7 +87,7 @@ func (a *App) obtain(ctx context.Context, hash string) error {
 		_, _, err = a.Blobs.Put(bytes.NewReader(b))
 		return err
 	}
-	versions, err := projections.Of[*projections.Registry](a.Views).ByBlob(hash)
+	versions, err := fold.Of[*projections.Registry](a.Views).ByBlob(hash)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/eventstore/fake"
 	"github.com/projectionist/projectionist/streams/kafka"
@@ -293,7 +293,7 @@ func TestKafkaFeeds(t *testing.T) {
 	for _, c := range n.run {
 		c.stop(t)
 	}
-	var hashes [2][]projections.ViewReport
+	var hashes [2][]fold.ViewReport
 	var apps []*app.App
 	for i, dir := range dirs {
 		a := openNode(t, app.Options{Dir: dir, LogURL: s.URL(), FeedsURL: feeds})

@@ -12,7 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/kafka"
 	"github.com/projectionist/projectionist/streams/local"
@@ -180,7 +180,7 @@ func Shown(address string) string {
 // ForgetFolds removes from a data folder what follows from its log, before that becomes another one. It
 // grows back.
 func ForgetFolds(dir string) error {
-	return errors.Join(os.RemoveAll(projections.StoreDir(dir)), os.RemoveAll(filepath.Join(dir, "reactors")))
+	return errors.Join(os.RemoveAll(fold.StoreDir(dir)), os.RemoveAll(filepath.Join(dir, "reactors")))
 }
 
 // OpenBlobs opens the blobs of a data folder, without the program around them.

@@ -23,6 +23,7 @@ import (
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -301,7 +302,7 @@ func waitTrained(t testing.TB, address string, least int) int {
 // checkNodes opens every folder on the log, compares their views, and looks for what was promised.
 func checkNodes(t *testing.T, address string, dirs []string, p *promises) {
 	t.Helper()
-	var first []projections.ViewReport
+	var first []fold.ViewReport
 	for i, dir := range dirs {
 		a := openNode(t, app.Options{Dir: dir, LogURL: address})
 		defer a.Close()
@@ -331,7 +332,7 @@ func foldedAll(t testing.TB, a *app.App) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	head, err := projections.HeadCut(ctx, a.Log, time.Time{})
+	head, err := fold.HeadCut(ctx, a.Log, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +346,7 @@ func foldedAll(t testing.TB, a *app.App) {
 }
 
 // hashesOf are those of a node's views when it has folded all that the log has.
-func hashesOf(t testing.TB, a *app.App) []projections.ViewReport {
+func hashesOf(t testing.TB, a *app.App) []fold.ViewReport {
 	t.Helper()
 	foldedAll(t, a)
 	hashes, err := a.Views.Hashes()
@@ -355,7 +356,7 @@ func hashesOf(t testing.TB, a *app.App) []projections.ViewReport {
 	return hashes
 }
 
-func compareHashes(t testing.TB, name string, hashes, first []projections.ViewReport) {
+func compareHashes(t testing.TB, name string, hashes, first []fold.ViewReport) {
 	t.Helper()
 	if len(hashes) != len(first) {
 		t.Fatalf("%s has %d views, the first node %d", name, len(hashes), len(first))
@@ -411,7 +412,7 @@ func TestKafkaClocks(t *testing.T) {
 		if err := other.Views.Wait(ctx, res.Position); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok, err := projections.Of[*projections.Catalogue](other.Views).Movie(strconv.Itoa(i + 1)); err != nil || !ok {
+		if _, ok, err := fold.Of[*projections.Catalogue](other.Views).Movie(strconv.Itoa(i + 1)); err != nil || !ok {
 			t.Errorf("film %d is not there on the next node: %v", i+1, err)
 		}
 	}

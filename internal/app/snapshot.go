@@ -18,7 +18,7 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/snapshot"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/kafka"
 )
@@ -133,7 +133,7 @@ func mib(n int64) float64 { return float64(n) / (1 << 20) }
 
 // hasViews says whether a data folder has any. An empty folder, which a start that was killed leaves, has none.
 func hasViews(dir string) (bool, error) {
-	entries, err := os.ReadDir(projections.StoreDir(dir))
+	entries, err := os.ReadDir(fold.StoreDir(dir))
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
@@ -218,7 +218,7 @@ func refusal(resp *http.Response) error {
 // accepts refuses, before it is downloaded, what this program could not read.
 func accepts(m *snapshot.Manifest) error {
 	var f *fault.Error
-	if errors.As(projections.Readable(m.Views, Factories()...), &f) {
+	if errors.As(fold.Readable(m.Views, Factories()...), &f) {
 		return fault.New(f.Code, "it runs a newer program (%s): %s", m.Version, f.Message)
 	}
 	return nil
@@ -234,7 +234,7 @@ func (a *App) checkSnapshot(ctx context.Context, staged string) (err error) {
 		return unfit(err)
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	head, err := projections.HeadCut(ctx, l, time.Time{})
+	head, err := fold.HeadCut(ctx, l, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (a *App) checkSnapshot(ctx context.Context, staged string) (err error) {
 }
 
 func checkViews(staged string, head streams.Cut) (err error) {
-	s, err := projections.OpenStore(filepath.Join(staged, snapshot.Views), projections.StoreOptions{})
+	s, err := fold.OpenStore(filepath.Join(staged, snapshot.Views), fold.StoreOptions{})
 	if err != nil {
 		return unfit(err)
 	}

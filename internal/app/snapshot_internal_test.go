@@ -19,7 +19,7 @@ import (
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/snapshot"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -70,7 +70,7 @@ func sent(t testing.TB, change func(*snapshot.Manifest)) ([]byte, streams.Cut) {
 	if err := archive.Send(&b); err != nil {
 		t.Fatal(err)
 	}
-	head, err := projections.HeadCut(ctx, a.Log, time.Time{})
+	head, err := fold.HeadCut(ctx, a.Log, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestStartFrom_StartsAnyway(t *testing.T) {
 			t.Errorf("%s: says %q and logs %s; want %q", name, a.Origin(), said.String(), c.says)
 		}
 		left, err := os.ReadDir(filepath.Join(a.opts.Dir, "scratch"))
-		if err != nil || len(left) > 0 || exists(projections.StoreDir(a.opts.Dir)) || exists(filepath.Join(a.opts.Dir, "index")) {
+		if err != nil || len(left) > 0 || exists(fold.StoreDir(a.opts.Dir)) || exists(filepath.Join(a.opts.Dir, "index")) {
 			t.Errorf("%s: left %v, %v", name, left, err)
 		}
 	}
@@ -199,7 +199,7 @@ func TestInstall_CutOff(t *testing.T) {
 	body, head := sent(t, nil)
 	movies := func(a *App) int64 {
 		t.Helper()
-		s, err := projections.OpenStore(projections.StoreDir(a.opts.Dir), projections.StoreOptions{})
+		s, err := fold.OpenStore(fold.StoreDir(a.opts.Dir), fold.StoreOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

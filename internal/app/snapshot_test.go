@@ -23,7 +23,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/app"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func startNode(t testing.TB, url, from string) (*app.App, *bytes.Buffer) {
@@ -193,7 +193,7 @@ func TestKafkaNewNodeIsKilled(t *testing.T) {
 			t.Fatal("nobody asked for a snapshot")
 		}
 		for c.wait == untilViews && cmd.Process.Signal(syscall.Signal(0)) == nil {
-			if _, err := os.Stat(projections.StoreDir(dir)); err == nil {
+			if _, err := os.Stat(fold.StoreDir(dir)); err == nil {
 				break // right behind the first step of the installation
 			}
 		}

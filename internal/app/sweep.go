@@ -7,6 +7,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 const (
@@ -21,7 +22,7 @@ var hash = regexp.MustCompile(`"([0-9a-f]{64})"`)
 // Sweep removes blobs that no event names, such as those of tasks that were killed, and checkpoints of
 // runs that have ended.
 func (a *App) Sweep(ctx context.Context) (removed int, bytes int64, err error) {
-	active, err := projections.Of[*projections.Workflows](a.Views).Active()
+	active, err := fold.Of[*projections.Workflows](a.Views).Active()
 	if err != nil {
 		return 0, 0, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/cli"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -239,7 +240,7 @@ func check(t *testing.T, dir string, ack *acknowledged) {
 	}
 	checkFacts(t, a, ack.facts)
 	foldedAll(t, a)
-	registry := projections.Of[*projections.Registry](a.Views)
+	registry := fold.Of[*projections.Registry](a.Views)
 	for name := range ack.notes {
 		if _, ok, err := registry.Model(name); err != nil || !ok {
 			t.Errorf("model %s was acknowledged and is not there: %v", name, err)

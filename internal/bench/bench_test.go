@@ -16,7 +16,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/features"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -229,7 +229,7 @@ func TestUserCounts(t *testing.T) {
 	if err := w.publish(b.ctx, l, facts, 0); err != nil {
 		t.Fatal(err)
 	}
-	cut, err := projections.HeadCut(b.ctx, l, time.Time{})
+	cut, err := fold.HeadCut(b.ctx, l, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/importer"
 	"github.com/projectionist/projectionist/internal/world"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -118,7 +118,7 @@ func (b *bench) replay() error {
 	if _, err := newImporter(l).Import(b.ctx, src, "bench", nil); err != nil {
 		return err
 	}
-	head, err := projections.HeadCut(b.ctx, l, time.Time{})
+	head, err := fold.HeadCut(b.ctx, l, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -139,13 +139,13 @@ func (b *bench) replay() error {
 				return err
 			}
 			defer os.RemoveAll(views)
-			store, err := projections.OpenStore(views, projections.StoreOptions{})
+			store, err := fold.OpenStore(views, fold.StoreOptions{})
 			if err != nil {
 				return err
 			}
 			defer store.Close()
 			t = time.Now()
-			if _, err := projections.Replay(b.ctx, l, store, head, nil, app.Factories()...); err != nil {
+			if _, err := fold.Replay(b.ctx, l, store, head, nil, app.Factories()...); err != nil {
 				return err
 			}
 			ours = append(ours, float64(records)/time.Since(t).Seconds())

@@ -8,29 +8,29 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
 // userCounts is a view that counts each user's events: what goka's peer does, no more and no less. Every
 // count it changes is in the store when its chunk is, in one batch with the cursor.
-type userCounts struct{ r projections.Reader }
+type userCounts struct{ r fold.Reader }
 
-func (v *userCounts) Spec() projections.Spec {
-	return projections.Spec{Name: "user_counts", Format: 1, Topics: []string{events.UserEventsTopic}}
+func (v *userCounts) Spec() fold.Spec {
+	return fold.Spec{Name: "user_counts", Format: 1, Topics: []string{events.UserEventsTopic}}
 }
 
-func (v *userCounts) Open(r projections.Reader) error {
+func (v *userCounts) Open(r fold.Reader) error {
 	v.r = r
 	return nil
 }
 
-func (v *userCounts) Apply(w projections.Writer, in []projections.Input) error {
+func (v *userCounts) Apply(w fold.Writer, in []fold.Input) error {
 	counts := map[string]int64{}
 	for i := range in {
 		x, ok := in[i].Event.Data.(*events.Interaction)
 		if !ok {
-			return projections.PoisonAt(&in[i], fmt.Errorf("an event of type %s; want interactions only", in[i].Event.Type()))
+			return fold.PoisonAt(&in[i], fmt.Errorf("an event of type %s; want interactions only", in[i].Event.Type()))
 		}
 		counts[x.UserID]++
 	}
@@ -49,7 +49,7 @@ func (v *userCounts) Apply(w projections.Writer, in []projections.Input) error {
 	return nil
 }
 
-func (v *userCounts) Flush(projections.Writer) error { return nil }
+func (v *userCounts) Flush(fold.Writer) error { return nil }
 
 // totals are how many users have a count, and the counts' sum.
 func (v *userCounts) totals() (users, sum int64, err error) {
@@ -122,14 +122,14 @@ func (b *bench) countUsers(l streams.Log, cut streams.Cut, total int64) (users i
 		return 0, 0, err
 	}
 	defer os.RemoveAll(dir)
-	store, err := projections.OpenStore(dir, projections.StoreOptions{})
+	store, err := fold.OpenStore(dir, fold.StoreOptions{})
 	if err != nil {
 		return 0, 0, err
 	}
 	defer store.Close()
 	view := &userCounts{}
 	t := time.Now()
-	if _, err := projections.Replay(b.ctx, l, store, cut, nil, func() projections.View { return view }); err != nil {
+	if _, err := fold.Replay(b.ctx, l, store, cut, nil, func() fold.View { return view }); err != nil {
 		return 0, 0, err
 	}
 	rate = float64(total) / time.Since(t).Seconds()

@@ -12,13 +12,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/transfer"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/spf13/cobra"
 )
 
 // copying is one `log copy`.
@@ -36,11 +35,11 @@ type copied struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	transfer.Report
-	Views    []projections.ViewReport `json:"views,omitempty"`
-	Blobs    int                      `json:"blobs"` // that were put
-	Bytes    int64                    `json:"blob_bytes"`
-	Was      bool                     `json:"was_complete"` // before this run
-	Finished bool                     `json:"finished"`
+	Views    []fold.ViewReport `json:"views,omitempty"`
+	Blobs    int               `json:"blobs"` // that were put
+	Bytes    int64             `json:"blob_bytes"`
+	Was      bool              `json:"was_complete"` // before this run
+	Finished bool              `json:"finished"`
 }
 
 func (p *program) logCopyCommand() *cobra.Command {

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/app"
@@ -22,8 +20,10 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/importer"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/door"
+	"github.com/spf13/cobra"
 )
 
 const (
@@ -205,7 +205,7 @@ func (s *serving) downloading(stage string, done, total int64) {
 
 // open brings the views to the end of the log and sees to it that there are feature definitions.
 func (s *serving) open(ctx context.Context) error {
-	head, err := projections.HeadCut(ctx, s.app.Log, time.Time{})
+	head, err := fold.HeadCut(ctx, s.app.Log, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -292,7 +292,7 @@ func (s *serving) source(ctx context.Context, given worldParams) (*importer.Sour
 // world is the simulated world to import. One that was asked for before, or whose import was cut off, is
 // the same again, up to the very moment it ends; an empty log gets the default one.
 func (s *serving) world(ctx context.Context, given worldParams) (*worldParams, error) {
-	view, q := projections.Of[*projections.Imports](s.app.Views), projections.PageQuery{}
+	view, q := fold.Of[*projections.Imports](s.app.Views), fold.PageQuery{}
 	imports := int64(0)
 	for {
 		list, err := view.List(q)
@@ -327,7 +327,7 @@ func (s *serving) world(ctx context.Context, given worldParams) (*worldParams, e
 
 // empty says whether nobody has put anything into the log yet.
 func (s *serving) empty(ctx context.Context, imports int64) (bool, error) {
-	films, err := projections.Of[*projections.Catalogue](s.app.Views).Count()
+	films, err := fold.Of[*projections.Catalogue](s.app.Views).Count()
 	if err != nil || films > 0 || imports > 0 {
 		return false, err
 	}
@@ -364,7 +364,7 @@ func (s *serving) fill(ctx context.Context, src *importer.Source, base string) e
 }
 
 func (s *serving) facts(ctx context.Context) (int64, error) {
-	cut, err := projections.HeadCut(ctx, s.app.Log, time.Time{})
+	cut, err := fold.HeadCut(ctx, s.app.Log, time.Time{})
 	var n int64
 	for tp, head := range cut {
 		if tp.Topic == events.UserEventsTopic {
@@ -400,7 +400,7 @@ func describe(src *importer.Source) string {
 // untilReady waits until recommendations can be served and the workflow run, if any, has ended.
 func (s *serving) untilReady(ctx context.Context, c *client, run string) error {
 	defer s.bar.end()
-	workflows := projections.Of[*projections.Workflows](s.app.Views)
+	workflows := fold.Of[*projections.Workflows](s.app.Views)
 	var told map[string]bool // tasks of the run whose end was told
 	var why string
 	var since, lastCheck time.Time
@@ -484,7 +484,7 @@ const outputWidthMax = 30
 
 // announce says what is ready, with requests to try.
 func (s *serving) announce(ctx context.Context, c *client, base string) error {
-	films, err := projections.Of[*projections.Catalogue](s.app.Views).Count()
+	films, err := fold.Of[*projections.Catalogue](s.app.Views).Count()
 	if err != nil {
 		return err
 	}
@@ -493,7 +493,7 @@ func (s *serving) announce(ctx context.Context, c *client, base string) error {
 		return err
 	}
 	model := "no model yet: ranking by what people do online"
-	if slot, ok, err := projections.Of[*projections.Deployments](s.app.Views).Slot("production"); err != nil {
+	if slot, ok, err := fold.Of[*projections.Deployments](s.app.Views).Slot("production"); err != nil {
 		return err
 	} else if ok {
 		model = fmt.Sprintf("model %s version %d", slot.Current.Model, slot.Current.Version)
@@ -523,7 +523,7 @@ func (s *serving) announce(ctx context.Context, c *client, base string) error {
 
 // example is someone who has rated a film, and a film of the catalogue that people have met.
 func (s *serving) example(ctx context.Context) (user, movie string, simulated bool, err error) {
-	catalogue := projections.Of[*projections.Catalogue](s.app.Views)
+	catalogue := fold.Of[*projections.Catalogue](s.app.Views)
 	if top, err := s.app.Recommend.Popular(1); err != nil {
 		return "", "", false, err
 	} else if len(top) > 0 {
@@ -538,7 +538,7 @@ func (s *serving) example(ctx context.Context) (user, movie string, simulated bo
 			break
 		}
 	}
-	for f, err := range projections.Of[*projections.Histories](s.app.Views).Movie(movie, projections.At{}) {
+	for f, err := range fold.Of[*projections.Histories](s.app.Views).Movie(movie, fold.At{}) {
 		if err != nil {
 			return "", "", false, err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/projectionist/projectionist/ml/hybrid"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // Slot is the deployment slot that is served.
@@ -24,7 +25,7 @@ const KMax = 1000
 
 // Service ranks. It is safe for concurrent use.
 type Service struct {
-	views *projections.Runner
+	views *fold.Runner
 	blobs *blob.Store
 
 	mu     sync.Mutex
@@ -39,7 +40,7 @@ type made struct {
 }
 
 // New makes a service over a set of views.
-func New(views *projections.Runner, blobs *blob.Store) *Service {
+func New(views *fold.Runner, blobs *blob.Store) *Service {
 	return &Service{views: views, blobs: blobs}
 }
 
@@ -95,7 +96,7 @@ func (s *Service) Recommend(req Request) (*Result, error) {
 	res := &Result{UserID: req.UserID, ModelName: deployed.Model, ModelVersion: deployed.Version, Strategy: "cold"}
 	var ranked []hybrid.Item
 	var reasons [][]hybrid.Reason
-	projections.Of[*projections.Online](s.views).Read(func(m *online.Model) {
+	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) {
 		res.Cut = s.views.CursorOf("online").String()
 		for range m.UserEntries(req.UserID) {
 			res.Strategy = "online"
@@ -106,7 +107,7 @@ func (s *Service) Recommend(req Request) (*Result, error) {
 			reasons = ranker.Explain(m, req.UserID, req.NowMillis, ranked, req.Explain)
 		}
 	})
-	catalogue := projections.Of[*projections.Catalogue](s.views)
+	catalogue := fold.Of[*projections.Catalogue](s.views)
 	for i, r := range ranked {
 		movie, ok, err := catalogue.Movie(r.ID)
 		if err != nil {
@@ -155,7 +156,7 @@ func (s *Service) Popular(k int) ([]Item, error) {
 		n  uint64
 	}
 	var all []counted
-	projections.Of[*projections.Online](s.views).Read(func(m *online.Model) {
+	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) {
 		for i := range m.ItemCount() {
 			id := m.ItemID(i)
 			all = append(all, counted{id, m.Stats(id).Counted})
@@ -172,7 +173,7 @@ func (s *Service) Popular(k int) ([]Item, error) {
 		}
 		return 1
 	})
-	catalogue := projections.Of[*projections.Catalogue](s.views)
+	catalogue := fold.Of[*projections.Catalogue](s.views)
 	items := []Item{}
 	for _, c := range all {
 		if len(items) == k {
@@ -194,14 +195,14 @@ func (s *Service) Similar(movieID string, k int) ([]Item, error) {
 	if k < 1 || k > KMax {
 		return nil, fault.Field("k", "is %d: want 1 to %d", k, KMax)
 	}
-	catalogue := projections.Of[*projections.Catalogue](s.views)
+	catalogue := fold.Of[*projections.Catalogue](s.views)
 	if _, ok, err := catalogue.Movie(movieID); err != nil {
 		return nil, err
 	} else if !ok {
 		return nil, fault.New(fault.NotFound, "no movie %q", movieID)
 	}
 	var near []online.Neighbour
-	projections.Of[*projections.Online](s.views).Read(func(m *online.Model) { near = m.Similar(movieID, k+64) })
+	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) { near = m.Similar(movieID, k+64) })
 	items := []Item{}
 	for _, n := range near {
 		if len(items) == k {
@@ -231,7 +232,7 @@ func (s *Service) Ready() error {
 	}
 	// Without a model the online counts rank alone. That is a service once a training run has had its
 	// chance, and its model was not good enough; before that, wait for it.
-	workflows := projections.Of[*projections.Workflows](s.views)
+	workflows := fold.Of[*projections.Workflows](s.views)
 	active, err := workflows.Active()
 	if err != nil {
 		return err
@@ -249,12 +250,12 @@ func (s *Service) Ready() error {
 // current is the ranker of the deployed version over the present catalogue. It is made anew when either
 // has changed.
 func (s *Service) current() (*hybrid.Ranker, events.ModelDeployed, error) {
-	slot, _, err := projections.Of[*projections.Deployments](s.views).Slot(Slot)
+	slot, _, err := fold.Of[*projections.Deployments](s.views).Slot(Slot)
 	if err != nil {
 		return nil, events.ModelDeployed{}, err
 	}
 	deployed := slot.Current.ModelDeployed
-	catalogue := projections.Of[*projections.Catalogue](s.views)
+	catalogue := fold.Of[*projections.Catalogue](s.views)
 	films, err := catalogue.Count()
 	if err != nil {
 		return nil, deployed, err

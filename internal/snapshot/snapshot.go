@@ -26,7 +26,7 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 const (
@@ -45,12 +45,12 @@ const (
 
 // Manifest says what a snapshot holds.
 type Manifest struct {
-	Program string               `json:"program"`
-	Version string               `json:"version"` // of the program that made it
-	Format  int                  `json:"format"`  // of the archive
-	Log     Log                  `json:"log"`
-	Views   []projections.Stored `json:"views"`
-	Files   []File               `json:"files"` // in the order they are sent
+	Program string        `json:"program"`
+	Version string        `json:"version"` // of the program that made it
+	Format  int           `json:"format"`  // of the archive
+	Log     Log           `json:"log"`
+	Views   []fold.Stored `json:"views"`
+	Files   []File        `json:"files"` // in the order they are sent
 }
 
 // Log is which log the snapshot is of.

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 var content = map[string]string{
@@ -31,7 +31,7 @@ func archive(t testing.TB) []byte {
 			t.Fatal(err)
 		}
 	}
-	a, err := New(dir, &Manifest{Version: "1", Log: Log{"c", "t", "i"}, Views: []projections.Stored{{View: "runs", Format: 3, Cut: "mlops-events/0:7"}}})
+	a, err := New(dir, &Manifest{Version: "1", Log: Log{"c", "t", "i"}, Views: []fold.Stored{{View: "runs", Format: 3, Cut: "mlops-events/0:7"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -187,7 +187,7 @@ func difference(tp streams.TP, x, y *record) string {
 
 // Grown is how many offsets the log has beyond a cut by now.
 func Grown(ctx context.Context, log streams.Log, cut streams.Cut) (n int64, err error) {
-	now, err := projections.HeadCut(ctx, log, time.Time{})
+	now, err := fold.HeadCut(ctx, log, time.Time{})
 	if err != nil {
 		return 0, err
 	}
@@ -199,7 +199,7 @@ func Grown(ctx context.Context, log streams.Log, cut streams.Cut) (n int64, err 
 
 // CompareViews folds all views from both logs up to a cut, in a folder of their own each, and compares
 // their sums. The reports are the source's. The error is fault.Corrupt where views differ, and names them.
-func CompareViews(ctx context.Context, from, to streams.Log, cut streams.Cut, scratch string, factories []projections.Factory, progress Progress) ([]projections.ViewReport, error) {
+func CompareViews(ctx context.Context, from, to streams.Log, cut streams.Cut, scratch string, factories []fold.Factory, progress Progress) ([]fold.ViewReport, error) {
 	source, err := foldViews(ctx, from, cut, filepath.Join(scratch, "source"), factories, func(done, total int64) { progress("folding views of the source", done, total) })
 	if err != nil {
 		return nil, fault.Wrap(fault.CodeOf(err), err, "the views of the source cannot be folded")
@@ -221,7 +221,7 @@ func CompareViews(ctx context.Context, from, to streams.Log, cut streams.Cut, sc
 	return source, nil
 }
 
-func foldViews(ctx context.Context, log streams.Log, cut streams.Cut, dir string, factories []projections.Factory, progress func(done, total int64)) (_ []projections.ViewReport, err error) {
+func foldViews(ctx context.Context, log streams.Log, cut streams.Cut, dir string, factories []fold.Factory, progress func(done, total int64)) (_ []fold.ViewReport, err error) {
 	if err := os.RemoveAll(dir); err != nil { // of a run that was cut short
 		return nil, err
 	}
@@ -229,7 +229,7 @@ func foldViews(ctx context.Context, log streams.Log, cut streams.Cut, dir string
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	store, err := projections.OpenStore(dir, projections.StoreOptions{CacheBytes: 16 << 20})
+	store, err := fold.OpenStore(dir, fold.StoreOptions{CacheBytes: 16 << 20})
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +238,7 @@ func foldViews(ctx context.Context, log streams.Log, cut streams.Cut, dir string
 			err = cerr
 		}
 	}()
-	r, err := projections.NewRunner(ctx, log, store, factories...)
+	r, err := fold.NewRunner(ctx, log, store, factories...)
 	if err != nil {
 		return nil, err
 	}
@@ -252,11 +252,11 @@ func foldViews(ctx context.Context, log streams.Log, cut streams.Cut, dir string
 // is to the source: nil where it ends where the source does, and can be compared. Else the error is
 // fault.Conflict: it goes on by itself, or the source has gone on, or they are two logs.
 func Settled(ctx context.Context, from, to streams.Log, progress Progress) (streams.Cut, error) {
-	cut, err := projections.HeadCut(ctx, from, time.Time{})
+	cut, err := fold.HeadCut(ctx, from, time.Time{})
 	if err != nil {
 		return nil, err
 	}
-	have, err := projections.HeadCut(ctx, to, time.Time{})
+	have, err := fold.HeadCut(ctx, to, time.Time{})
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -32,11 +32,11 @@ const (
 // Copy writes to the copy what it lacks of the source as that is now, and returns where that ends. A copy
 // whose last records are not the source's is refused with fault.Conflict before anything is written.
 func Copy(ctx context.Context, from streams.Log, to streams.Restorer, progress Progress) (streams.Cut, error) {
-	cut, err := projections.HeadCut(ctx, from, time.Time{})
+	cut, err := fold.HeadCut(ctx, from, time.Time{})
 	if err != nil {
 		return nil, err
 	}
-	have, err := projections.HeadCut(ctx, to, time.Time{})
+	have, err := fold.HeadCut(ctx, to, time.Time{})
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+
+	"github.com/projectionist/projectionist/projections/fold"
+
 	mathrand "math/rand/v2"
 	"os"
 	"reflect"
@@ -15,7 +18,6 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
@@ -81,12 +83,12 @@ func closeLog(t testing.TB, l streams.Log) {
 
 func quiet(string, int64, int64) {}
 
-var views = []projections.Factory{
-	func() projections.View { return projections.NewHistories() },
-	func() projections.View { return projections.NewRegistry() },
-	func() projections.View { return projections.NewAudit() },
-	func() projections.View { return projections.NewQuarantine() },
-	func() projections.View { return projections.NewOnline() },
+var views = []fold.Factory{
+	func() fold.View { return projections.NewHistories() },
+	func() fold.View { return projections.NewRegistry() },
+	func() fold.View { return projections.NewAudit() },
+	func() fold.View { return projections.NewQuarantine() },
+	func() fold.View { return projections.NewOnline() },
 }
 
 // fill appends n commits and some facts for each to a log; what names them apart is the seed.
@@ -133,7 +135,7 @@ func fill(t testing.TB, l streams.Log, seed, n int) {
 }
 
 // moveAll copies, verifies and ends the copying, and gives the views' sums.
-func moveAll(t testing.TB, from streams.Log, to streams.Log) []projections.ViewReport {
+func moveAll(t testing.TB, from streams.Log, to streams.Log) []fold.ViewReport {
 	t.Helper()
 	cut, err := Copy(t.Context(), from, to.(streams.Restorer), quiet)
 	if err != nil {
@@ -160,7 +162,7 @@ func moveAll(t testing.TB, from streams.Log, to streams.Log) []projections.ViewR
 func thereAndBack(t *testing.T, houses ...place) {
 	first := houses[0].open(t, false)
 	fill(t, first, 1, 150)
-	var want []projections.ViewReport
+	var want []fold.ViewReport
 	from := first
 	for i, house := range houses[1:] {
 		to := house.open(t, true)
@@ -293,14 +295,14 @@ func TestErrConflict(t *testing.T) {
 		return to.Restorer
 	}
 	to := begin(b)
-	before, err := projections.HeadCut(t.Context(), to, time.Time{})
+	before, err := fold.HeadCut(t.Context(), to, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Copy(t.Context(), a, to, quiet); !fault.Is(err, fault.Conflict) {
 		t.Fatalf("a copy of another log is gone on with: %v", err)
 	}
-	if after, err := projections.HeadCut(t.Context(), to, time.Time{}); err != nil || !reflect.DeepEqual(before, after) {
+	if after, err := fold.HeadCut(t.Context(), to, time.Time{}); err != nil || !reflect.DeepEqual(before, after) {
 		t.Fatalf("it was written to: %v, then %v", before, after)
 	}
 	if _, err := Copy(t.Context(), b, to, quiet); err != nil {

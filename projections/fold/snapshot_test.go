@@ -1,4 +1,4 @@
-package projections
+package fold_test
 
 import (
 	"context"
@@ -10,10 +10,11 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
-func mustSnapshot(t testing.TB, r *Runner, dir string) []Stored {
+func mustSnapshot(t testing.TB, r *fold.Runner, dir string) []fold.Stored {
 	t.Helper()
 	stored, err := r.Snapshot(dir)
 	if err != nil {
@@ -37,7 +38,7 @@ func TestSnapshotUnderLoad(t *testing.T) {
 		}
 	}()
 	var dirs []string
-	var taken [][]Stored
+	var taken [][]fold.Stored
 	for range 4 {
 		dir := filepath.Join(t.TempDir(), "views")
 		taken = append(taken, mustSnapshot(t, r, dir))
@@ -47,11 +48,11 @@ func TestSnapshotUnderLoad(t *testing.T) {
 	wait(t, r, last)
 	end := mustHashes(t, r)
 	for i, dir := range dirs {
-		s, err := OpenStore(dir, StoreOptions{})
+		s, err := fold.OpenStore(dir, fold.StoreOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := NewRunner(ctx, log, s, tallies...)
+		again, err := fold.NewRunner(ctx, log, s, tallies...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +60,7 @@ func TestSnapshotUnderLoad(t *testing.T) {
 			t.Fatalf("folded anew: %v", notes)
 		}
 		for j, v := range mustHashes(t, again) {
-			k := slices.IndexFunc(taken[i], func(s Stored) bool { return s.View == v.View })
+			k := slices.IndexFunc(taken[i], func(s fold.Stored) bool { return s.View == v.View })
 			if k < 0 || taken[i][k].Cut != v.Cut {
 				t.Fatalf("view %s stands at %s; the copy was said to be %+v", v.View, v.Cut, taken[i])
 			}
@@ -68,7 +69,7 @@ func TestSnapshotUnderLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			scratch := testStore(t)
-			whole, err := Replay(ctx, log, scratch, cut, nil, tallies[j])
+			whole, err := fold.Replay(ctx, log, scratch, cut, nil, tallies[j])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,21 +96,21 @@ func TestSnapshotUnderLoad(t *testing.T) {
 func TestSnapshotHasWhatIsOnlyInMemory(t *testing.T) {
 	log, store := testLog(t), testStore(t)
 	publish(t, log, 0, 100, films)
-	r, err := NewRunner(context.Background(), log, store, tallies...)
+	r, err := fold.NewRunner(context.Background(), log, store, tallies...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.round(context.Background()); err != nil { // no checkpoint follows
+	if _, err := r.Round(context.Background()); err != nil { // no checkpoint follows
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "views")
 	mustSnapshot(t, r, dir)
-	s, err := OpenStore(dir, StoreOptions{})
+	s, err := fold.OpenStore(dir, fold.StoreOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	copied, err := NewRunner(context.Background(), log, s, tallies...)
+	copied, err := fold.NewRunner(context.Background(), log, s, tallies...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func TestSnapshotHasWhatIsOnlyInMemory(t *testing.T) {
 
 func TestFits(t *testing.T) {
 	log, store := testLog(t), testStore(t)
-	r, err := NewRunner(context.Background(), log, store, tallies...)
+	r, err := fold.NewRunner(context.Background(), log, store, tallies...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestFits(t *testing.T) {
 	if err := store.Fits(streams.Cut{}, tallies...); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "the log ends at 0") {
 		t.Errorf("on a shorter log: %v", err)
 	}
-	if err := store.point("tally", viewMeta{Gen: 0, Format: 2}); err != nil {
+	if err := store.StoreAs("tally", 2); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Fits(head, tallies...); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "view tally is stored in format 2") {

@@ -1,8 +1,9 @@
-package projections
+package fold
 
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"math"
 	"strconv"
 )
 
@@ -60,7 +61,7 @@ func decimal(s string) (n uint64, ok bool) {
 // Number reads a number part.
 func (p *KeyParts) Number() uint64 {
 	if len(p.b) == 0 || p.b[0] > 8 || len(p.b) < 1+int(p.b[0]) {
-		p.err, p.b = errKey, nil
+		p.err, p.b = ErrKey, nil
 		return 0
 	}
 	n := uint64(0)
@@ -93,7 +94,7 @@ func (p *KeyParts) ID() string {
 		s = append(s, 0)
 		b = b[1:]
 	}
-	p.err, p.b = errKey, nil
+	p.err, p.b = ErrKey, nil
 	return ""
 }
 
@@ -107,18 +108,18 @@ func (k Key) Text(s string) Key { return append(k.Uvarint(uint64(len(s))), s...)
 func (p *KeyParts) Uvarint() uint64 {
 	n, size := binary.Uvarint(p.b)
 	if size <= 0 {
-		p.err, p.b = errKey, nil
+		p.err, p.b = ErrKey, nil
 		return 0
 	}
 	p.b = p.b[size:]
 	return n
 }
 
-// text reads what Key.Text wrote; the bytes are the input's.
-func (p *KeyParts) text() []byte {
+// Text reads what Key.Text wrote; the bytes are the input's.
+func (p *KeyParts) Text() []byte {
 	n := p.Uvarint()
 	if n > uint64(len(p.b)) {
-		p.err, p.b = errKey, nil
+		p.err, p.b = ErrKey, nil
 		return nil
 	}
 	s := p.b[:n]
@@ -126,9 +127,27 @@ func (p *KeyParts) text() []byte {
 	return s
 }
 
-func (p *KeyParts) byte() byte {
+// Hundredths appends a number of a value: twice its hundredths if it has no more digits (ratings have not), else 1
+// and the float itself.
+func (k Key) Hundredths(r float64) Key {
+	if n := math.Round(r * 100); n >= 0 && n < 1<<20 && n/100 == r {
+		return k.Uvarint(uint64(n) << 1)
+	}
+	return k.Uvarint(1).U64(math.Float64bits(r))
+}
+
+// Hundredths reads what Key.Hundredths wrote.
+func (p *KeyParts) Hundredths() float64 {
+	if n := p.Uvarint(); n&1 == 0 {
+		return float64(n>>1) / 100
+	}
+	return math.Float64frombits(p.U64())
+}
+
+// Byte reads one byte of a value.
+func (p *KeyParts) Byte() byte {
 	if len(p.b) == 0 {
-		p.err = errKey
+		p.err = ErrKey
 		return 0
 	}
 	c := p.b[0]
@@ -187,9 +206,9 @@ var hexDigit = func() (t [256]byte) {
 
 // EventID reads the id of an event; the string owns its memory.
 func (p *KeyParts) EventID() string {
-	switch p.byte() {
+	switch p.Byte() {
 	case eventIDText:
-		return string(p.text())
+		return string(p.Text())
 	case eventIDUUID:
 		if len(p.b) < 16 {
 			break
@@ -204,8 +223,8 @@ func (p *KeyParts) EventID() string {
 		p.b = p.b[16:]
 		return string(s[:])
 	case eventIDHex:
-		return hex.EncodeToString(p.text())
+		return hex.EncodeToString(p.Text())
 	}
-	p.err, p.b = errKey, nil
+	p.err, p.b = ErrKey, nil
 	return ""
 }

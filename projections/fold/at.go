@@ -1,4 +1,4 @@
-package projections
+package fold
 
 import (
 	"iter"
@@ -14,6 +14,9 @@ type At struct {
 	Cut            streams.Cut // known_at as a cut: only records it covers; nil is no limit
 }
 
+// IsZero says whether the moment is now.
+func (a At) IsZero() bool { return a.EventMillis == 0 && a.RecordedMillis == 0 && a.Cut == nil }
+
 // Admits says whether something that happened at eventMillis and was recorded at recordedMillis, in
 // the record at pos, counts at this moment.
 func (a At) Admits(eventMillis, recordedMillis int64, pos streams.Position) bool {
@@ -22,13 +25,13 @@ func (a At) Admits(eventMillis, recordedMillis int64, pos streams.Position) bool
 		(a.Cut == nil || a.Cut.Covers(pos))
 }
 
-// admits is Admits for an input.
-func (a At) admits(in *Input) bool {
+// AdmitsInput is Admits for an input.
+func (a At) AdmitsInput(in *Input) bool {
 	return a.Admits(in.Event.Time.UnixMilli(), in.RecordedMillis, in.Position)
 }
 
-// inputs are the events of a stream's commits as views see them.
-func inputs(commits iter.Seq2[*streams.Committed, error]) iter.Seq2[*Input, error] {
+// Inputs are the events of a stream's commits as views see them.
+func Inputs(commits iter.Seq2[*streams.Committed, error]) iter.Seq2[*Input, error] {
 	return func(yield func(*Input, error) bool) {
 		for c, err := range commits {
 			if err != nil {

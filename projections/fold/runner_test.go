@@ -1,4 +1,4 @@
-package projections
+package fold_test
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -27,9 +29,9 @@ func testLog(t testing.TB) streams.Log {
 	return log
 }
 
-func testStore(t testing.TB) *Store {
+func testStore(t testing.TB) *fold.Store {
 	t.Helper()
-	s, err := OpenStore(t.TempDir(), StoreOptions{})
+	s, err := fold.OpenStore(t.TempDir(), fold.StoreOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,53 +46,53 @@ type tally struct {
 	lazy bool
 }
 
-func (v *tally) Spec() Spec {
+func (v *tally) Spec() fold.Spec {
 	name := "tally"
 	if v.lazy {
 		name = "lazy-tally"
 	}
-	return Spec{Name: name, Format: 1, Topics: []string{events.UserEventsTopic}, Lazy: v.lazy, Indexed: !v.lazy}
+	return fold.Spec{Name: name, Format: 1, Topics: []string{events.UserEventsTopic}, Lazy: v.lazy, Indexed: !v.lazy}
 }
 
-func (v *tally) Open(r Reader) error {
+func (v *tally) Open(r fold.Reader) error {
 	v.n = map[string]uint64{}
-	for kv, err := range r.Scan(Table('n'), Table('n').End()) {
+	for kv, err := range r.Scan(fold.Table('n'), fold.Table('n').End()) {
 		if err != nil {
 			return err
 		}
-		v.n[Parts(kv.Key).Str()] = Parts(append([]byte{0}, kv.Value...)).U64()
+		v.n[fold.Parts(kv.Key).Str()] = fold.Parts(append([]byte{0}, kv.Value...)).U64()
 	}
 	return nil
 }
 
-func (v *tally) Apply(w Writer, in []Input) error {
+func (v *tally) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		x := in[i].Event.Data.(*events.Interaction)
 		if x.MovieID == "poison" {
-			return PoisonAt(&in[i], errors.New("this film cannot be counted"))
+			return fold.PoisonAt(&in[i], errors.New("this film cannot be counted"))
 		}
 		id := strings.Clone(x.MovieID)
 		if v.lazy {
 			v.n[id]++
 			continue
 		}
-		k := Table('n').Str(id)
+		k := fold.Table('n').Str(id)
 		var n uint64
 		if b, ok, err := w.Get(k); err != nil {
 			return err
 		} else if ok {
-			n = Parts(append([]byte{0}, b...)).U64()
+			n = fold.Parts(append([]byte{0}, b...)).U64()
 		}
-		if err := w.Set(k, Key{}.U64(n+1)); err != nil {
+		if err := w.Set(k, fold.Key{}.U64(n+1)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *tally) Flush(w Writer) error {
+func (v *tally) Flush(w fold.Writer) error {
 	for id, n := range v.n {
-		if err := w.Set(Table('n').Str(id), Key{}.U64(n)); err != nil {
+		if err := w.Set(fold.Table('n').Str(id), fold.Key{}.U64(n)); err != nil {
 			return err
 		}
 	}
@@ -119,18 +121,18 @@ func publish(t testing.TB, log streams.Log, from, n int, movie func(i int) strin
 
 func films(i int) string { return fmt.Sprint(i % 7) }
 
-var tallies = []Factory{
-	func() View { return &tally{} },
-	func() View { return &tally{lazy: true} },
-	func() View { return NewHistories() },
-	func() View { return NewOnline() },
-	func() View { return NewQuarantine() },
-	func() View { return NewAudit() }, // one that reads the ledger, where skips are decided
+var tallies = []fold.Factory{
+	func() fold.View { return &tally{} },
+	func() fold.View { return &tally{lazy: true} },
+	func() fold.View { return projections.NewHistories() },
+	func() fold.View { return projections.NewOnline() },
+	func() fold.View { return projections.NewQuarantine() },
+	func() fold.View { return projections.NewAudit() }, // one that reads the ledger, where skips are decided
 }
 
-func running(t testing.TB, log streams.Log, store *Store) (*Runner, func()) {
+func running(t testing.TB, log streams.Log, store *fold.Store) (*fold.Runner, func()) {
 	t.Helper()
-	r, err := NewRunner(context.Background(), log, store, tallies...)
+	r, err := fold.NewRunner(context.Background(), log, store, tallies...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +147,7 @@ func running(t testing.TB, log streams.Log, store *Store) (*Runner, func()) {
 	}
 }
 
-func wait(t testing.TB, r *Runner, recs []streams.Record, views ...string) {
+func wait(t testing.TB, r *fold.Runner, recs []streams.Record, views ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -156,7 +158,7 @@ func wait(t testing.TB, r *Runner, recs []streams.Record, views ...string) {
 	}
 }
 
-func verified(t testing.TB, r *Runner) {
+func verified(t testing.TB, r *fold.Runner) {
 	t.Helper()
 	reports, err := r.Verify(context.Background(), t.TempDir(), nil)
 	if err != nil {
@@ -182,13 +184,14 @@ func TestRunnerFoldsLiveAndAfterRestart(t *testing.T) {
 	last := recs[len(recs)-1]
 	wait(t, r, recs)
 	stop()
-	reopened, err := NewRunner(context.Background(), log, store, tallies...)
+	reopened, err := fold.NewRunner(context.Background(), log, store, tallies...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range reopened.slots { // as stored, before anything is folded again
-		if v, ok := s.view.(*tally); ok && (v.n["3"] != 143 || !s.cursor.Covers(last.Position)) {
-			t.Fatalf("%s has counted %d, up to %s: it has lost its state", s.spec.Name, v.n["3"], s.cursor)
+	for _, name := range []string{"tally", "lazy-tally"} { // as stored, before anything is folded again
+		v, cursor := reopened.ViewNamed(name).(*tally), reopened.CursorOf(name)
+		if v.n["3"] != 143 || !cursor.Covers(last.Position) {
+			t.Fatalf("%s has counted %d, up to %s: it has lost its state", name, v.n["3"], cursor)
 		}
 	}
 	r, stop = running(t, log, store)
@@ -209,12 +212,12 @@ func TestRunnerFoldsLiveAndAfterRestart(t *testing.T) {
 // A process that dies loses what lazy views had in memory and nothing else: the next one folds the tail again.
 func TestRunnerAfterCrash(t *testing.T) {
 	log, store := testLog(t), testStore(t)
-	r, err := NewRunner(context.Background(), log, store, tallies...)
+	r, err := fold.NewRunner(context.Background(), log, store, tallies...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	publish(t, log, 0, 300, films)
-	if _, err := r.round(context.Background()); err != nil { // folds, and is then forgotten without a checkpoint
+	if _, err := r.Round(context.Background()); err != nil { // folds, and is then forgotten without a checkpoint
 		t.Fatal(err)
 	}
 	publish(t, log, 300, 10, films)
@@ -229,8 +232,7 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 	r, stop := running(t, log, store)
 	defer stop()
 	wait(t, r, publish(t, log, 0, 100, films))
-	gen := r.slots[0].gen
-	if err := store.db.Set(genKey(gen, Table('n').Str("3")), Key{}.U64(99), nil); err != nil {
+	if err := r.Tamper("tally", fold.Table('n').Str("3"), fold.Key{}.U64(99)); err != nil {
 		t.Fatal(err)
 	}
 	reports, err := r.Verify(context.Background(), t.TempDir(), nil)
@@ -326,7 +328,7 @@ func TestMalformedFactsOnlyReachTheQuarantine(t *testing.T) {
 	}
 }
 
-func mustHashes(t testing.TB, r *Runner) []ViewReport {
+func mustHashes(t testing.TB, r *fold.Runner) []fold.ViewReport {
 	t.Helper()
 	h, err := r.Hashes()
 	if err != nil {
@@ -341,17 +343,17 @@ func TestViewsAheadOfTheLogAreRefused(t *testing.T) {
 	r, stop := running(t, log, store)
 	wait(t, r, publish(t, log, 0, 100, films))
 	stop()
-	if _, err := NewRunner(context.Background(), testLog(t), store, tallies...); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "lost data") {
+	if _, err := fold.NewRunner(context.Background(), testLog(t), store, tallies...); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "lost data") {
 		t.Fatal(err)
 	}
 }
 
 func TestViewOfANewerFormatIsRefused(t *testing.T) {
 	log, store := testLog(t), testStore(t)
-	if err := store.point("tally", viewMeta{Format: 2}); err != nil {
+	if err := store.StoreAs("tally", 2); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewRunner(context.Background(), log, store, tallies...); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "newer program") {
+	if _, err := fold.NewRunner(context.Background(), log, store, tallies...); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "newer program") {
 		t.Fatal(err)
 	}
 }
@@ -410,7 +412,7 @@ func TestPlainFactsAreLearnedUnderCanonicalIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(t, r, recs)
-	Of[*Online](r).Read(func(m *online.Model) {
+	fold.Of[*projections.Online](r).Read(func(m *online.Model) {
 		if _, known := m.Lookup("11"); m.UserEvents("1") != 1 || !known {
 			t.Errorf("person 1 has %d events, person user_001 %d", m.UserEvents("1"), m.UserEvents("user_001"))
 		}
@@ -423,12 +425,7 @@ func TestViewOfAnOlderFormatIsFoldedAgain(t *testing.T) {
 	recs := publish(t, log, 0, 100, films)
 	wait(t, r, recs)
 	stop()
-	m, _, err := store.meta("tally")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Format = 0
-	if err := store.point("tally", m); err != nil {
+	if err := store.StoreAs("tally", 0); err != nil {
 		t.Fatal(err)
 	}
 	r, stop = running(t, log, store)

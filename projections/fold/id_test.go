@@ -1,4 +1,4 @@
-package projections
+package fold
 
 import (
 	"bytes"
@@ -38,7 +38,7 @@ func FuzzParts(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string, n uint64) {
 		p := KeyParts{b: Key{}.ID(s).EventID(s).Text(s).Uvarint(n).Number(n).EventID(s)}
-		if id, ev, text := p.ID(), p.EventID(), string(p.text()); id != s || ev != s || text != s {
+		if id, ev, text := p.ID(), p.EventID(), string(p.Text()); id != s || ev != s || text != s {
 			t.Fatalf("%q reads back as %q, %q, %q", s, id, ev, text)
 		}
 		if p.Uvarint() != n || p.Number() != n || p.EventID() != s || p.Err() != nil || len(p.b) != 0 {
@@ -48,10 +48,10 @@ func FuzzParts(f *testing.F) {
 		q := KeyParts{b: []byte(s)}
 		q.ID()
 		q.EventID()
-		q.text()
+		q.Text()
 		q.Uvarint()
 		q.Number()
-		q.byte()
+		q.Byte()
 	})
 }
 

@@ -1,4 +1,4 @@
-package projections
+package fold
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// ledgerTopics is what ledger views fold.
-var ledgerTopics = []string{events.LedgerTopic}
+// LedgerTopics is what ledger views fold.
+var LedgerTopics = []string{events.LedgerTopic}
 
 // Stamp is what every document says of the events it was folded from.
 type Stamp struct {
@@ -35,13 +35,13 @@ type Origin struct {
 	Causation      string `json:"causation,omitempty"`
 }
 
-func originOf(in *Input) Origin {
+func OriginOf(in *Input) Origin {
 	ev := in.Event
 	return Origin{in.Position.String(), ev.ID, ev.Time.UnixMilli(), in.RecordedMillis, ev.Source, ev.Actor, ev.Correlation, ev.Causation}
 }
 
-// admitted says whether the event counts at the moment.
-func (o *Origin) admitted(at At) (bool, error) {
+// AdmittedBy says whether the event counts at the moment.
+func (o *Origin) AdmittedBy(at At) (bool, error) {
 	pos, err := streams.ParsePosition(o.Position)
 	if err != nil {
 		return false, fault.Wrap(fault.Corrupt, err, "a stored position does not read")
@@ -49,23 +49,23 @@ func (o *Origin) admitted(at At) (bool, error) {
 	return at.Admits(o.EventMillis, o.RecordedMillis, pos), nil
 }
 
-// docs describes one kind of document: one per stream, folded event by event, stored as JSON under
+// Documents describes one kind of document: one per stream, folded event by event, stored as JSON under
 // table and id, with the number of documents under count. Index entries are kept in step with the
-// document; the value of each is the document's id. A docs has no state.
-type docs[T any] struct {
-	table byte
-	count byte // table of the counter; 0 for none
+// document; the value of each is the document's id. It has no state.
+type Documents[T any] struct {
+	Table byte
+	Count byte // table of the counter; 0 for none
 	// id is the document an event belongs to; false for events this kind does not fold.
-	id    func(in *Input) (string, bool)
-	fold  func(doc *T, in *Input)
-	index func(doc *T) []Key // may be nil
-	stamp func(doc *T) *Stamp
+	ID    func(in *Input) (string, bool)
+	Fold  func(doc *T, in *Input)
+	Index func(doc *T) []Key // may be nil
+	Stamp func(doc *T) *Stamp
 }
 
 // next folds one event into the document. An event already in it changes nothing: the ledger is one
 // sequence, so the last position says what is in.
-func (d *docs[T]) next(doc *T, exists bool, in *Input) bool {
-	s := d.stamp(doc)
+func (d *Documents[T]) next(doc *T, exists bool, in *Input) bool {
+	s := d.Stamp(doc)
 	if exists && (in.Position.Offset < s.Offset || in.Position.Offset == s.Offset && in.Index <= s.Index) {
 		return false
 	}
@@ -74,17 +74,17 @@ func (d *docs[T]) next(doc *T, exists bool, in *Input) bool {
 	}
 	s.Revision, s.Offset, s.Index = in.Revision, in.Position.Offset, in.Index
 	s.UpdatedMillis, s.RecordedMillis = in.Event.Time.UnixMilli(), in.RecordedMillis
-	d.fold(doc, in)
+	d.Fold(doc, in)
 	return true
 }
 
-// apply folds every input this kind of document takes.
-func (d *docs[T]) apply(w Writer, in []Input) error {
+// Apply folds every input this kind of document takes.
+func (d *Documents[T]) Apply(w Writer, in []Input) error {
 	for i := range in {
 		if in[i].Event == nil {
 			continue
 		}
-		if id, ok := d.id(&in[i]); ok {
+		if id, ok := d.ID(&in[i]); ok {
 			if err := d.applyOne(w, id, &in[i]); err != nil {
 				return PoisonAt(&in[i], err)
 			}
@@ -93,34 +93,34 @@ func (d *docs[T]) apply(w Writer, in []Input) error {
 	return nil
 }
 
-func (d *docs[T]) applyOne(w Writer, id string, in *Input) error {
-	doc, exists, err := d.get(w, id)
+func (d *Documents[T]) applyOne(w Writer, id string, in *Input) error {
+	doc, exists, err := d.Get(w, id)
 	if err != nil {
 		return err
 	}
 	var before []Key
-	if d.index != nil && exists {
-		before = d.index(&doc)
+	if d.Index != nil && exists {
+		before = d.Index(&doc)
 	}
 	if !d.next(&doc, exists, in) {
 		return nil
 	}
-	if err := setJSON(w, Table(d.table).Str(id), &doc); err != nil {
+	if err := SetJSON(w, Table(d.Table).Str(id), &doc); err != nil {
 		return err
 	}
-	if !exists && d.count != 0 {
-		n, err := readCount(w, Table(d.count))
+	if !exists && d.Count != 0 {
+		n, err := readCount(w, Table(d.Count))
 		if err != nil {
 			return err
 		}
-		if err := writeCount(w, Table(d.count), n+1); err != nil {
+		if err := writeCount(w, Table(d.Count), n+1); err != nil {
 			return err
 		}
 	}
-	if d.index == nil {
+	if d.Index == nil {
 		return nil
 	}
-	after := d.index(&doc)
+	after := d.Index(&doc)
 	for _, k := range before {
 		if !holds(after, k) {
 			if err := w.Delete(k); err != nil {
@@ -147,53 +147,53 @@ func holds(keys []Key, key Key) bool {
 	return false
 }
 
-// foldStream folds what at admits of one stream, in log order; false when that is nothing.
-func (d *docs[T]) foldStream(commits iter.Seq2[*streams.Committed, error], at At) (doc T, exists bool, err error) {
-	for in, err := range inputs(commits) {
+// FoldStream folds what at admits of one stream, in log order; false when that is nothing.
+func (d *Documents[T]) FoldStream(commits iter.Seq2[*streams.Committed, error], at At) (doc T, exists bool, err error) {
+	for in, err := range Inputs(commits) {
 		if err != nil {
 			return doc, false, err
 		}
-		if _, ok := d.id(in); ok && at.admits(in) {
+		if _, ok := d.ID(in); ok && at.AdmitsInput(in) {
 			exists = d.next(&doc, exists, in) || exists
 		}
 	}
 	return doc, exists, nil
 }
 
-func (d *docs[T]) get(r Reader, id string) (doc T, ok bool, err error) {
-	ok, err = getJSON(r, Table(d.table).Str(id), &doc)
+func (d *Documents[T]) Get(r Reader, id string) (doc T, ok bool, err error) {
+	ok, err = GetJSON(r, Table(d.Table).Str(id), &doc)
 	return doc, ok, err
 }
 
-// load reads the document an index entry points at.
-func (d *docs[T]) load(r Reader, kv KV) (T, bool, error) { return d.get(r, string(kv.Value)) }
+// Load reads the document an index entry points at.
+func (d *Documents[T]) Load(r Reader, kv KV) (T, bool, error) { return d.Get(r, string(kv.Value)) }
 
-// first reads the document of the first index entry under a prefix.
-func (d *docs[T]) first(r Reader, prefix Key) (doc T, ok bool, err error) {
+// First reads the document of the first index entry under a prefix.
+func (d *Documents[T]) First(r Reader, prefix Key) (doc T, ok bool, err error) {
 	for kv, err := range r.Scan(prefix, prefix.End()) {
 		if err != nil {
 			return doc, false, err
 		}
-		return d.load(r, kv)
+		return d.Load(r, kv)
 	}
 	return doc, false, nil
 }
 
-// page lists the documents of the index entries under a prefix that keep lets through (nil: all).
-func (d *docs[T]) page(r Reader, prefix Key, back bool, q PageQuery, keep func(*T) bool) (Page[T], error) {
-	return page(r, prefix, back, q, func(kv KV) (T, bool, error) {
-		doc, ok, err := d.load(r, kv)
+// Paginate lists the documents of the index entries under a prefix that keep lets through (nil: all).
+func (d *Documents[T]) Paginate(r Reader, prefix Key, back bool, q PageQuery, keep func(*T) bool) (Page[T], error) {
+	return Paginate(r, prefix, back, q, func(kv KV) (T, bool, error) {
+		doc, ok, err := d.Load(r, kv)
 		return doc, ok && (keep == nil || keep(&doc)), err
 	})
 }
 
-// all yields every document in order of id.
-func (d *docs[T]) all(r Reader) iter.Seq2[T, error] {
+// All yields every document in order of id.
+func (d *Documents[T]) All(r Reader) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for kv, err := range r.Scan(Table(d.table), Table(d.table).End()) {
+		for kv, err := range r.Scan(Table(d.Table), Table(d.Table).End()) {
 			var doc T
 			if err == nil {
-				err = decodeJSON(kv.Value, &doc)
+				err = DecodeJSON(kv.Value, &doc)
 			}
 			if !yield(doc, err) || err != nil {
 				return
@@ -202,32 +202,32 @@ func (d *docs[T]) all(r Reader) iter.Seq2[T, error] {
 	}
 }
 
-// number is how many documents there are.
-func (d *docs[T]) number(r Reader) (int64, error) { return readCount(r, Table(d.count)) }
+// Number is how many documents there are.
+func (d *Documents[T]) Number(r Reader) (int64, error) { return readCount(r, Table(d.Count)) }
 
 func readCount(r Reader, key Key) (n int64, err error) {
-	_, err = getJSON(r, key, &n)
+	_, err = GetJSON(r, key, &n)
 	return n, err
 }
 
-func writeCount(w Writer, key Key, n int64) error { return setJSON(w, key, n) }
+func writeCount(w Writer, key Key, n int64) error { return SetJSON(w, key, n) }
 
-// getJSON reads a stored value into v.
-func getJSON(r Reader, key Key, v any) (bool, error) {
+// GetJSON reads a stored value into v.
+func GetJSON(r Reader, key Key, v any) (bool, error) {
 	raw, ok, err := r.Get(key)
 	if err != nil || !ok {
 		return false, err
 	}
-	return true, decodeJSON(raw, v)
+	return true, DecodeJSON(raw, v)
 }
 
-func decodeJSON(raw []byte, v any) error {
+func DecodeJSON(raw []byte, v any) error {
 	return fault.Wrap(fault.Corrupt, json.Unmarshal(raw, v), "a stored value of a view does not read")
 }
 
-// setJSON stores v; encoding/json writes the fields in order and map keys sorted, so the same value
+// SetJSON stores v; encoding/json writes the fields in order and map keys sorted, so the same value
 // has the same bytes.
-func setJSON(w Writer, key Key, v any) error {
+func SetJSON(w Writer, key Key, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -235,10 +235,10 @@ func setJSON(w Writer, key Key, v any) error {
 	return w.Set(key, raw)
 }
 
-// pageJSON lists the values stored under a prefix that keep lets through (nil: all).
-func pageJSON[T any](r Reader, prefix Key, back bool, q PageQuery, keep func(*T) (bool, error)) (Page[T], error) {
-	return page(r, prefix, back, q, func(kv KV) (item T, ok bool, err error) {
-		if err := decodeJSON(kv.Value, &item); err != nil || keep == nil {
+// PageJSON lists the values stored under a prefix that keep lets through (nil: all).
+func PageJSON[T any](r Reader, prefix Key, back bool, q PageQuery, keep func(*T) (bool, error)) (Page[T], error) {
+	return Paginate(r, prefix, back, q, func(kv KV) (item T, ok bool, err error) {
+		if err := DecodeJSON(kv.Value, &item); err != nil || keep == nil {
 			return item, err == nil, err
 		}
 		ok, err = keep(&item)

@@ -1,4 +1,4 @@
-package projections
+package fold
 
 import (
 	"bytes"
@@ -29,7 +29,8 @@ type Page[T any] struct {
 	Next  string `json:"next_cursor,omitempty"`
 }
 
-func (q PageQuery) limit() (int, error) {
+// Size is the most items of the page. The error is fault.Invalid.
+func (q PageQuery) Size() (int, error) {
 	switch {
 	case q.Limit == 0:
 		return PageLimitDefault, nil
@@ -51,13 +52,13 @@ func (q PageQuery) within(prefix Key) ([]byte, error) {
 	return key, nil
 }
 
-func cursorOf(key []byte) string { return base64.RawURLEncoding.EncodeToString(key) }
+func PageCursor(key []byte) string { return base64.RawURLEncoding.EncodeToString(key) }
 
-// page reads a piece of the entries under a prefix, from the end if back. load turns an entry into an
+// Paginate reads a piece of the entries under a prefix, from the end if back. load turns an entry into an
 // item, or passes it over.
-func page[T any](r Reader, prefix Key, back bool, q PageQuery, load func(KV) (item T, ok bool, err error)) (Page[T], error) {
+func Paginate[T any](r Reader, prefix Key, back bool, q PageQuery, load func(KV) (item T, ok bool, err error)) (Page[T], error) {
 	p := Page[T]{Items: []T{}}
-	limit, err := q.limit()
+	limit, err := q.Size()
 	if err != nil {
 		return p, err
 	}
@@ -82,7 +83,7 @@ func page[T any](r Reader, prefix Key, back bool, q PageQuery, load func(KV) (it
 			return p, err
 		}
 		if len(p.Items) == limit || seen == pageScanMax {
-			p.Next = cursorOf(last)
+			p.Next = PageCursor(last)
 			break
 		}
 		seen++

@@ -1,4 +1,4 @@
-package projections
+package fold
 
 import (
 	"encoding/binary"
@@ -25,6 +25,14 @@ func (k Key) U32(n uint32) Key { return binary.BigEndian.AppendUint32(k, n) }
 // Millis appends a time part; times before 1970 sort first.
 func (k Key) Millis(ms int64) Key { return binary.BigEndian.AppendUint64(k, uint64(ms)^1<<63) }
 
+// Entry appends the input's place in the ledger.
+func (k Key) Entry(in *Input) Key { return k.U64(uint64(in.Position.Offset)).U32(uint32(in.Index)) }
+
+// Fact appends an event time and the input's place in its feed.
+func (k Key) Fact(in *Input, millis int64) Key {
+	return k.Millis(millis).Number(uint64(in.Position.Partition)).Number(uint64(in.Position.Offset))
+}
+
 // End is the smallest key greater than every key that starts with k; nil if there is none.
 func (k Key) End() []byte {
 	end := append([]byte(nil), k...)
@@ -36,7 +44,7 @@ func (k Key) End() []byte {
 	return nil
 }
 
-var errKey = errors.New("stored key is malformed")
+var ErrKey = errors.New("stored key is malformed")
 
 // KeyParts reads a key back, part by part, in the order it was built. Err tells whether it fitted.
 type KeyParts struct {
@@ -47,10 +55,16 @@ type KeyParts struct {
 // Parts reads a key after its table byte.
 func Parts(key []byte) *KeyParts {
 	if len(key) == 0 {
-		return &KeyParts{err: errKey}
+		return &KeyParts{err: ErrKey}
 	}
 	return &KeyParts{b: key[1:]}
 }
+
+// PartsOf reads parts from the beginning of b, which need not be a key.
+func PartsOf(b []byte) KeyParts { return KeyParts{b: b} }
+
+// Fail says that what was read makes no sense.
+func (p *KeyParts) Fail() { p.err = ErrKey }
 
 // Str reads a string part; the string owns its memory.
 func (p *KeyParts) Str() string {
@@ -61,14 +75,14 @@ func (p *KeyParts) Str() string {
 			return s
 		}
 	}
-	p.err = errKey
+	p.err = ErrKey
 	return ""
 }
 
 // U64 reads a number part.
 func (p *KeyParts) U64() uint64 {
 	if len(p.b) < 8 {
-		p.err = errKey
+		p.err = ErrKey
 		return 0
 	}
 	n := binary.BigEndian.Uint64(p.b)
@@ -79,7 +93,7 @@ func (p *KeyParts) U64() uint64 {
 // U32 reads a number part.
 func (p *KeyParts) U32() uint32 {
 	if len(p.b) < 4 {
-		p.err = errKey
+		p.err = ErrKey
 		return 0
 	}
 	n := binary.BigEndian.Uint32(p.b)
