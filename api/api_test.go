@@ -19,14 +19,15 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/internal/blob"
-	"github.com/projectionist/projectionist/internal/importer"
-	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/ml/hybrid"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -97,8 +98,8 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 	w.blobs, err = blob.Open(t.TempDir())
 	w.must(err)
 	d := handlers.New(handlers.Config{Ledger: w.log.Ledger(), Feed: w.log.Feed(), Now: w.clock.Now})
-	w.cfg = Config{Log: w.log, Dispatcher: d, Views: views, Factories: allViews(), Features: projections.NewFeatures(views, w.log),
-		Recommend: recommend.New(views, w.blobs), Blobs: w.blobs, Importer: &importer.Importer{Log: w.log, Dispatcher: d},
+	w.cfg = Config{Log: w.log, Dispatcher: d, Views: views, Factories: allViews(), Features: featurestore.New(views, w.log),
+		Recommend: recommend.New(views, w.blobs.Get), Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d},
 		ScratchDir: t.TempDir(), Version: "test", Now: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), LogStats: w.log.Stats}
 	for _, c := range change {
 		c(&w.cfg)

@@ -5,9 +5,9 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
 )
 
 func (s *Server) deploymentRoutes() {

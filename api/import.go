@@ -5,10 +5,10 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/importer"
-	"github.com/projectionist/projectionist/internal/world"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -86,14 +86,14 @@ func (s *Server) importData(w http.ResponseWriter, r *http.Request) error {
 		return fault.Field("path", "give either path, of a data set on the server's machine, or simulate")
 	}
 	return s.stream(w, r, func(ctx context.Context, progress func(stage string, done, total int64)) (any, error) {
-		follow := func(p importer.Progress) { progress(p.Stage, p.Done, p.Total) }
-		var src importer.Source
+		follow := func(p ingest.Progress) { progress(p.Stage, p.Done, p.Total) }
+		var src ingest.Source
 		if v.Simulate != nil {
 			params, err := v.Simulate.params(s.Now())
 			if err != nil {
 				return nil, err
 			}
-			if src, err = importer.FromWorld(params); err != nil {
+			if src, err = ingest.FromWorld(params); err != nil {
 				return nil, fault.Field("simulate", "%v", err)
 			}
 		} else {
@@ -104,7 +104,7 @@ func (s *Server) importData(w http.ResponseWriter, r *http.Request) error {
 			}
 			defer set.Close() //nolint:errcheck // read only
 			progress("opening "+set.Name, 0, 0)
-			if src, err = importer.FromDataset(ctx, set, v.Path, follow); err != nil {
+			if src, err = ingest.FromDataset(ctx, set, v.Path, follow); err != nil {
 				return nil, fault.Wrap(fault.Invalid, err, "the data set at %s", v.Path)
 			}
 		}

@@ -4,9 +4,9 @@ import (
 	"net/http"
 
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
 )
 
 func (s *Server) movieRoutes() {

@@ -14,9 +14,10 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
 )
 
 // corrupted is the catalogue, which after a switch folds something that the log does not say.
@@ -108,8 +109,8 @@ func TestHaltedView(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Views = views
-		c.Recommend = recommend.New(views, c.Blobs)
-		c.Features = projections.NewFeatures(views, c.Log)
+		c.Recommend = recommend.New(views, c.Blobs.Get)
+		c.Features = featurestore.New(views, c.Log)
 	})
 	w.train()
 	w.post("/api/v1/models/als/versions/1/deploy", nil).want(200)

@@ -11,9 +11,9 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/recommend"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -208,7 +208,7 @@ func (s *Server) replayed(ctx context.Context, req recommend.Request, m moment, 
 	if err != nil {
 		return nil, err
 	}
-	res, err := recommend.New(views, s.Blobs).Recommend(req)
+	res, err := recommend.New(views, s.Blobs.Get).Recommend(req)
 	if err != nil {
 		return nil, err
 	}

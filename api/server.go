@@ -11,14 +11,14 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/importer"
-	"github.com/projectionist/projectionist/internal/recommend"
-	"github.com/projectionist/projectionist/internal/snapshot"
-	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
+	"github.com/projectionist/projectionist/projections/snapshot"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -38,10 +38,10 @@ type Config struct {
 	Dispatcher *handlers.Dispatcher
 	Views      *fold.Runner // runs, with all views of Factories
 	Factories  []fold.Factory
-	Features   *projections.Features
+	Features   *featurestore.Store
 	Recommend  *recommend.Service
 	Blobs      *blob.Store
-	Importer   *importer.Importer
+	Importer   *ingest.Importer
 	Reactors   Reactors
 
 	Dir        string // the data folder, for messages

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/snapshot"
+	"github.com/projectionist/projectionist/projections/snapshot"
 )
 
 const (

@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/snapshot"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/snapshot"
 )
 
 // onDisk gives a fixture views in a folder, and snapshots of them with an index that is none.

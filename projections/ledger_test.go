@@ -117,7 +117,7 @@ func TestAudit(t *testing.T) {
 	equal(t, "recorded time", positions(AuditFilter{FromMillis: foldtest.Day(4), At: fold.At{RecordedMillis: foldtest.Day(9)}}), []string{"6.0", "5.0"})
 	e := must[fold.Page[AuditEntry]](t)(v.Entries(AuditFilter{Type: "model.deployed"}, fold.PageQuery{})).Items[0]
 	equal(t, "entry", e, AuditEntry{"model.deployed", "deployment/production", 0, 0, "als version 3 serves production",
-		fold.Origin{Position: "mlops-events/0@6", "e6.0", foldtest.Day(5), foldtest.Day(9), "/test", "user:anna", "c1", "cause"}})
+		fold.Origin{Position: "mlops-events/0@6", EventID: "e6.0", EventMillis: foldtest.Day(5), RecordedMillis: foldtest.Day(9), Source: "/test", Actor: "user:anna", Correlation: "c1", Causation: "cause"}})
 }
 
 // TestAuditSummaries: every type of the ledger has a summary of its own, which says more than its name.

@@ -20,8 +20,8 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/tmdb"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"

@@ -13,7 +13,7 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/internal/tmdb"
+	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 )
 
 func TestNoKey(t *testing.T) {

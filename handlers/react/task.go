@@ -14,8 +14,8 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/tmdb"
 )
 
 // workFunc does the work of a task and gives the output that is handed to the tasks after it. When ctx

@@ -22,15 +22,16 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/importer"
-	"github.com/projectionist/projectionist/internal/recommend"
-	"github.com/projectionist/projectionist/internal/tmdb"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/door"
 	"github.com/projectionist/projectionist/streams/kafka"
@@ -80,8 +81,8 @@ type App struct {
 	Dispatcher *handlers.Dispatcher
 	Blobs      *blob.Store
 	Recommend  *recommend.Service
-	Features   *projections.Features
-	Importer   *importer.Importer
+	Features   *featurestore.Store
+	Importer   *ingest.Importer
 	Reactors   *react.Reactors
 	API        *api.Server
 
@@ -161,9 +162,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.Blobs.Elsewhere = a.elsewhere
 	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now})
-	a.Recommend = recommend.New(a.Views, a.Blobs)
-	a.Features = projections.NewFeatures(a.Views, a.Log)
-	a.Importer = &importer.Importer{Log: a.Log, Dispatcher: a.Dispatcher, Imported: a.imported}
+	a.Recommend = recommend.New(a.Views, a.Blobs.Get)
+	a.Features = featurestore.New(a.Views, a.Log)
+	a.Importer = &ingest.Importer{Log: a.Log, Dispatcher: a.Dispatcher, Imported: a.imported}
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err
 	}

@@ -17,8 +17,8 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/snapshot"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/snapshot"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/kafka"
 )

@@ -14,9 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/projectionist/projectionist/internal/dataset"
-	"github.com/projectionist/projectionist/internal/importer"
-	"github.com/projectionist/projectionist/internal/world"
+	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/ml"
 )
 
@@ -379,7 +379,7 @@ func (b *bench) ratings() (*ml.Dataset, string, error) {
 	default:
 		b.say("REAL RATINGS ARE ABSENT (%v): comparing on SIMULATED ones; give -data a folder that holds %s", err, real)
 		name = "SIMULATED ratings"
-		src, err := importer.FromWorld(world.Params{Seed: 1, Events: 200_000, End: worldEnd})
+		src, err := ingest.FromWorld(world.Params{Seed: 1, Events: 200_000, End: worldEnd})
 		if err != nil {
 			return nil, "", err
 		}

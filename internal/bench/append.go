@@ -13,8 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/internal/importer"
-	"github.com/projectionist/projectionist/internal/world"
+	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -26,7 +26,7 @@ type writer struct {
 }
 
 // encode makes the records of the facts, numbered from first. They are valid until the next call.
-func (w *writer) encode(facts []importer.Fact, first int) ([]streams.Record, error) {
+func (w *writer) encode(facts []ingest.Fact, first int) ([]streams.Record, error) {
 	w.enc.Reset()
 	w.recs = w.recs[:0]
 	for i := range facts {
@@ -43,7 +43,7 @@ func (w *writer) encode(facts []importer.Fact, first int) ([]streams.Record, err
 }
 
 // publish appends the facts to the log and returns when they are durable.
-func (w *writer) publish(ctx context.Context, log streams.Log, facts []importer.Fact, first int) error {
+func (w *writer) publish(ctx context.Context, log streams.Log, facts []ingest.Fact, first int) error {
 	recs, err := w.encode(facts, first)
 	if err != nil {
 		return err

@@ -11,9 +11,9 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/internal/app"
-	"github.com/projectionist/projectionist/internal/importer"
-	"github.com/projectionist/projectionist/internal/world"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
@@ -30,12 +30,12 @@ func shapedWorld(n int) world.Params {
 }
 
 // worldFacts are simulated facts, in memory.
-func worldFacts(n int) ([]importer.Fact, error) {
-	src, err := importer.FromWorld(shapedWorld(n))
+func worldFacts(n int) ([]ingest.Fact, error) {
+	src, err := ingest.FromWorld(shapedWorld(n))
 	if err != nil {
 		return nil, err
 	}
-	facts := make([]importer.Fact, 0, n)
+	facts := make([]ingest.Fact, 0, n)
 	for f, err := range src.Facts {
 		if err != nil {
 			return nil, err
@@ -45,8 +45,8 @@ func worldFacts(n int) ([]importer.Fact, error) {
 	return facts, nil
 }
 
-func newImporter(l *local.Log) *importer.Importer {
-	return &importer.Importer{Log: l, Dispatcher: handlers.New(handlers.Config{Ledger: l.Ledger(), Feed: l.Feed()})}
+func newImporter(l *local.Log) *ingest.Importer {
+	return &ingest.Importer{Log: l, Dispatcher: handlers.New(handlers.Config{Ledger: l.Ledger(), Feed: l.Feed()})}
 }
 
 // bulkImport is the importer's way from facts in memory to facts on disk.
@@ -57,9 +57,9 @@ func (b *bench) bulkImport() error {
 		return err
 	}
 	digest := sha256.Sum256([]byte(b.group))
-	src := importer.Source{Dataset: "bench", Origin: world.Source, Digest: hex.EncodeToString(digest[:]), Total: int64(len(facts)),
+	src := ingest.Source{Dataset: "bench", Origin: world.Source, Digest: hex.EncodeToString(digest[:]), Total: int64(len(facts)),
 		Movies: func(func(events.Movie, error) bool) {},
-		Facts: func(yield func(importer.Fact, error) bool) {
+		Facts: func(yield func(ingest.Fact, error) bool) {
 			for _, f := range facts {
 				if !yield(f, nil) {
 					return
@@ -111,7 +111,7 @@ func (b *bench) replay() error {
 	}
 	defer os.RemoveAll(dir)
 	defer l.Close()
-	src, err := importer.FromWorld(shapedWorld(n))
+	src, err := ingest.FromWorld(shapedWorld(n))
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/internal/world"
+	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/streams"
 )
 

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/internal/app"
-	"github.com/projectionist/projectionist/internal/importer"
-	"github.com/projectionist/projectionist/internal/world"
 )
 
 // startUp is the time from the start of the process to the first recommendation, on a folder of ten
@@ -111,7 +111,7 @@ func clickMany(c *child, run int) error {
 
 // grow publishes a world's facts to the log of a data folder that is not being served, and folds them.
 func (b *bench) grow(dir string, shape world.Params) error {
-	src, err := importer.FromWorld(shape)
+	src, err := ingest.FromWorld(shape)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (b *bench) grow(dir string, shape world.Params) error {
 	defer a.Close()
 	const batch = 8192
 	var w writer
-	facts := make([]importer.Fact, 0, batch)
+	facts := make([]ingest.Fact, 0, batch)
 	done, told := 0, time.Now()
 	flush := func() error {
 		if err := w.publish(b.ctx, a.Log, facts, done); err != nil {

@@ -15,8 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 	"github.com/projectionist/projectionist/internal/app"
-	"github.com/projectionist/projectionist/internal/tmdb"
 )
 
 // Exit codes.

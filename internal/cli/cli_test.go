@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/internal/app"
-	"github.com/projectionist/projectionist/internal/importer"
 )
 
 // The test's own binary is also the program: with this variable set it runs the command line.
@@ -492,7 +492,7 @@ func TestSimulationGoesOn(t *testing.T) {
 	}
 	cut, stop := context.WithCancel(ctx)
 	facts := src.Facts
-	src.Facts = func(yield func(importer.Fact, error) bool) {
+	src.Facts = func(yield func(ingest.Fact, error) bool) {
 		n := 0
 		for f, err := range facts {
 			if n++; n == 700 {

@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/importer"
-	"github.com/projectionist/projectionist/internal/world"
 )
 
 const (
@@ -32,7 +32,7 @@ func defaultWorld() worldParams {
 	return worldParams{world.Params{Seed: 1, Users: 600, Movies: 1000, Events: 60_000}}
 }
 
-func (w worldParams) path() string { return importer.WorldPath(w.Params) }
+func (w worldParams) path() string { return ingest.WorldPath(w.Params) }
 
 // same says whether two worlds differ by nothing but when they end.
 func (w worldParams) same(o worldParams) bool {
@@ -40,8 +40,8 @@ func (w worldParams) same(o worldParams) bool {
 	return w == o
 }
 
-func (w worldParams) source() (importer.Source, error) {
-	return importer.FromWorld(w.Params)
+func (w worldParams) source() (ingest.Source, error) {
+	return ingest.FromWorld(w.Params)
 }
 
 // parseWorld reads "users=600,seed=2"; what is not named keeps its default.
@@ -146,7 +146,7 @@ func (p *program) imported(ctx context.Context, c *client, body any) error {
 	if p.json {
 		return p.printRaw(raw)
 	}
-	var res importer.Result
+	var res ingest.Result
 	if err := json.Unmarshal(raw, &res); err != nil {
 		return fmt.Errorf("the answer cannot be read: %w", err)
 	}

@@ -14,11 +14,11 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/app"
-	"github.com/projectionist/projectionist/internal/dataset"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/importer"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
@@ -272,9 +272,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // source is what there is to import; nil for nothing.
-func (s *serving) source(ctx context.Context, given worldParams) (*importer.Source, error) {
+func (s *serving) source(ctx context.Context, given worldParams) (*ingest.Source, error) {
 	if s.set != nil {
-		src, err := importer.FromDataset(ctx, s.set, s.data, func(g importer.Progress) { s.bar.show(g.Stage, g.Done, g.Total) })
+		src, err := ingest.FromDataset(ctx, s.set, s.data, func(g ingest.Progress) { s.bar.show(g.Stage, g.Done, g.Total) })
 		if err != nil {
 			return nil, fmt.Errorf("cannot import %s: %w", s.data, err)
 		}
@@ -342,7 +342,7 @@ func (s *serving) empty(ctx context.Context, imports int64) (bool, error) {
 
 // fill imports, waits until recommendations can be served and any training that follows the import is
 // over, and says what is ready.
-func (s *serving) fill(ctx context.Context, src *importer.Source, base string) error {
+func (s *serving) fill(ctx context.Context, src *ingest.Source, base string) error {
 	run := ""
 	if src != nil {
 		res, err := s.bring(ctx, src)
@@ -374,9 +374,9 @@ func (s *serving) facts(ctx context.Context) (int64, error) {
 	return n, err
 }
 
-func (s *serving) bring(ctx context.Context, src *importer.Source) (importer.Result, error) {
+func (s *serving) bring(ctx context.Context, src *ingest.Source) (ingest.Result, error) {
 	s.step("importing %s", describe(src))
-	res, err := s.app.Importer.Import(ctx, *src, "importer", func(g importer.Progress) { s.bar.show("importing "+g.Stage, g.Done, g.Total) })
+	res, err := s.app.Importer.Import(ctx, *src, "importer", func(g ingest.Progress) { s.bar.show("importing "+g.Stage, g.Done, g.Total) })
 	s.bar.end()
 	switch {
 	case err != nil:
@@ -390,7 +390,7 @@ func (s *serving) bring(ctx context.Context, src *importer.Source) (importer.Res
 	return res, nil
 }
 
-func describe(src *importer.Source) string {
+func describe(src *ingest.Source) string {
 	if src.Dataset == datasetSimulated {
 		return "a simulated world: invented films and people (" + strings.TrimPrefix(src.Path, worldPrefix) + ")"
 	}

@@ -10,7 +10,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
 )

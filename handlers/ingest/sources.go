@@ -1,4 +1,4 @@
-package importer
+package ingest
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/world"
 )
 
 // FromDataset is a published data set as a source. reading, where not nil, follows the reading of its

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 )
 
 // Invented films in the shapes that the API sends.

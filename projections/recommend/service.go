@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/hybrid"
 	"github.com/projectionist/projectionist/ml/online"
@@ -25,8 +24,8 @@ const KMax = 1000
 
 // Service ranks. It is safe for concurrent use.
 type Service struct {
-	views *fold.Runner
-	blobs *blob.Store
+	views   *fold.Runner
+	weights func(blob string) ([]byte, error)
 
 	mu     sync.Mutex
 	ranker *hybrid.Ranker
@@ -39,9 +38,9 @@ type made struct {
 	films    int64
 }
 
-// New makes a service over a set of views.
-func New(views *fold.Runner, blobs *blob.Store) *Service {
-	return &Service{views: views, blobs: blobs}
+// New makes a service over a set of views. weights reads a model version's blob by its hash.
+func New(views *fold.Runner, weights func(blob string) ([]byte, error)) *Service {
+	return &Service{views: views, weights: weights}
 }
 
 // Item is one place of a recommendation.
@@ -269,7 +268,7 @@ func (s *Service) current() (*hybrid.Ranker, events.ModelDeployed, error) {
 	if s.made.deployed.Blob != deployed.Blob || s.model == nil {
 		s.model = nil
 		if deployed.Blob != "" {
-			b, err := s.blobs.Get(deployed.Blob)
+			b, err := s.weights(deployed.Blob)
 			if err != nil {
 				return nil, deployed, fmt.Errorf("weights of %s version %d: %w", deployed.Model, deployed.Version, err)
 			}

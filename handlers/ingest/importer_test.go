@@ -1,4 +1,4 @@
-package importer
+package ingest
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/world"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )

@@ -1,7 +1,7 @@
-// Package importer brings films and the acts of people from a data set, or from the simulated world,
+// Package ingest brings films and the acts of people from a data set, or from the simulated world,
 // into the log: films as commands, facts in bulk. It can be stopped at any moment and started again, and
 // importing the same thing twice adds nothing.
-package importer
+package ingest
 
 import (
 	"context"

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 )
 
 // Source is the CloudEvents source of everything simulated.

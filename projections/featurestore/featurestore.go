@@ -1,4 +1,6 @@
-package projections
+// Package featurestore answers for features, joined from several views: as they are, as they were at a moment, as they
+// were known at another, and for whole tables of rows joined point in time. It writes nothing.
+package featurestore
 
 import (
 	"context"
@@ -10,14 +12,15 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Features answers for features: as they are, as they were at a moment, as they were known at another,
+// Store answers for features: as they are, as they were at a moment, as they were known at another,
 // and for whole tables of rows joined point in time. It is a query over the views online, histories,
 // catalogue and definitions; all of them are folded by the one function of ml/features.
-type Features struct {
+type Store struct {
 	views *fold.Runner
 	log   streams.Log
 
@@ -31,15 +34,15 @@ type Features struct {
 // peopleMax bounds the people whose present state is kept in memory, at about 10 bytes a fact.
 const peopleMax = 4096
 
-// NewFeatures makes the query over a runner's views.
-func NewFeatures(views *fold.Runner, log streams.Log) *Features {
-	return &Features{views: views, log: log}
+// New makes the query over a runner's views.
+func New(views *fold.Runner, log streams.Log) *Store {
+	return &Store{views: views, log: log}
 }
 
 // Definitions are the definitions in force at a moment; the zero At is now.
-func (f *Features) Definitions(at fold.At) (*features.Definitions, error) {
-	view := fold.Of[*Definitions](f.views)
-	var d Definition
+func (f *Store) Definitions(at fold.At) (*features.Definitions, error) {
+	view := fold.Of[*projections.Definitions](f.views)
+	var d projections.Definition
 	var ok bool
 	var err error
 	if at.IsZero() {
@@ -69,8 +72,8 @@ func (f *Features) Definitions(at fold.At) (*features.Definitions, error) {
 }
 
 // Attributes is what the catalogue says of a film now; nil if it does not know it.
-func (f *Features) Attributes(movieID string) *features.Attributes {
-	view := fold.Of[*Catalogue](f.views)
+func (f *Store) Attributes(movieID string) *features.Attributes {
+	view := fold.Of[*projections.Catalogue](f.views)
 	now := f.views.FoldedTo("catalogue", streams.TP{Topic: events.LedgerTopic})
 	f.mu.Lock()
 	if f.catalog == nil || f.catalogN != now {
@@ -96,13 +99,13 @@ func (f *Features) Attributes(movieID string) *features.Attributes {
 	return a
 }
 
-func attributes(m *Movie) *features.Attributes {
+func attributes(m *projections.Movie) *features.Attributes {
 	return &features.Attributes{Title: m.Title, Year: m.Year, Genres: m.Genres, Language: m.Language,
 		RuntimeMinutes: m.RuntimeMinutes, TimeMillis: m.UpdatedMillis}
 }
 
 // catalogueAt is the catalogue as of a moment, each film folded from its own stream.
-func (f *Features) catalogueAt(ctx context.Context, at fold.At, failed *error) features.Catalogue {
+func (f *Store) catalogueAt(ctx context.Context, at fold.At, failed *error) features.Catalogue {
 	if at.IsZero() {
 		return f.Attributes
 	}
@@ -112,7 +115,7 @@ func (f *Features) catalogueAt(ctx context.Context, at fold.At, failed *error) f
 		if ok {
 			return a
 		}
-		m, ok, err := FoldMovie(f.log.Ledger().ReadStream(ctx, "movie/"+id, 0), at)
+		m, ok, err := projections.FoldMovie(f.log.Ledger().ReadStream(ctx, "movie/"+id, 0), at)
 		if err != nil && *failed == nil {
 			*failed = err
 		}
@@ -127,7 +130,7 @@ func (f *Features) catalogueAt(ctx context.Context, at fold.At, failed *error) f
 // Read appends the selected features of one user, one film, or both, to dst. With the zero At they are
 // as of nowMillis from the online states; otherwise the histories are folded up to at, and nowMillis is
 // the moment they are read as of.
-func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features.Selection, userID, movieID string, at fold.At, nowMillis int64) ([]features.Value, error) {
+func (f *Store) Read(ctx context.Context, dst []features.Value, sel *features.Selection, userID, movieID string, at fold.At, nowMillis int64) ([]features.Value, error) {
 	// A catalogue entry is about a film's content: films imported today existed in 2013. So attributes
 	// are taken as known at the recorded time asked for, whatever the event time.
 	known := fold.At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}
@@ -143,7 +146,7 @@ func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features
 	if movieID != "" && sel.Needs(features.Movie) {
 		if at.IsZero() {
 			done := false
-			fold.Of[*Online](f.views).Film(movieID, func(s *features.State) {
+			fold.Of[*projections.Online](f.views).Film(movieID, func(s *features.State) {
 				if s != nil && s.LastMillis() > nowMillis {
 					return // facts of the future: fold without them
 				}
@@ -164,12 +167,12 @@ func (f *Features) Read(ctx context.Context, dst []features.Value, sel *features
 }
 
 // person is a person's state. The present one is kept until they act again.
-func (f *Features) person(id string, at fold.At, nowMillis int64) (*features.State, error) {
+func (f *Store) person(id string, at fold.At, nowMillis int64) (*features.State, error) {
 	if !at.IsZero() {
 		return f.fold(features.User, id, at, nowMillis)
 	}
 	facts := 0
-	fold.Of[*Online](f.views).Read(func(m *online.Model) { facts = m.UserEvents(id) })
+	fold.Of[*projections.Online](f.views).Read(func(m *online.Model) { facts = m.UserEvents(id) })
 	f.mu.Lock()
 	s := f.people[id]
 	f.mu.Unlock()
@@ -192,7 +195,7 @@ func (f *Features) person(id string, at fold.At, nowMillis int64) (*features.Sta
 }
 
 // fold folds an entity's facts up to nowMillis, as admitted by at; nil without any.
-func (f *Features) fold(e features.Entity, id string, at fold.At, nowMillis int64) (*features.State, error) {
+func (f *Store) fold(e features.Entity, id string, at fold.At, nowMillis int64) (*features.State, error) {
 	if at.EventMillis == 0 || nowMillis < at.EventMillis {
 		at.EventMillis = nowMillis
 	}
@@ -210,8 +213,8 @@ func (f *Features) fold(e features.Entity, id string, at fold.At, nowMillis int6
 }
 
 // facts are an entity's facts in the order of event time.
-func (f *Features) facts(e features.Entity, id string, at fold.At) iter.Seq2[features.Fact, error] {
-	h := fold.Of[*Histories](f.views)
+func (f *Store) facts(e features.Entity, id string, at fold.At) iter.Seq2[features.Fact, error] {
+	h := fold.Of[*projections.Histories](f.views)
 	return func(yield func(features.Fact, error) bool) {
 		seq := h.User(id, at)
 		if e == features.Movie {
@@ -232,7 +235,7 @@ func (f *Features) facts(e features.Entity, id string, at fold.At) iter.Seq2[fea
 // Historical joins rows with the selected features point in time: for every row as they were at its own
 // time, from what at admits. atRow also leaves out what was recorded after the row's time; exclusive
 // looks back to just before it.
-func (f *Features) Historical(ctx context.Context, rows []features.Row, sel *features.Selection, at fold.At, atRow, exclusive bool) ([]features.Column, error) {
+func (f *Store) Historical(ctx context.Context, rows []features.Row, sel *features.Selection, at fold.At, atRow, exclusive bool) ([]features.Column, error) {
 	var failed error
 	j := features.Join{
 		Selection: sel, KnownAtRow: atRow, Exclusive: exclusive,

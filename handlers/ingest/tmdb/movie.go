@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/internal/dataset"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 )
 
 // Movie is a film as TMDB knows it. ID and TMDBID are TMDB's id, Source is "tmdb".
