@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
@@ -97,7 +98,7 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 	w.must(err)
 	w.blobs, err = blob.Open(t.TempDir())
 	w.must(err)
-	d := handlers.New(handlers.Config{Ledger: w.log.Ledger(), Feed: w.log.Feed(), Now: w.clock.Now})
+	d := handlers.New(handlers.Config{Ledger: w.log.Ledger(), Feed: w.log.Feed(), Now: w.clock.Now, NewID: uuid.NewString})
 	w.cfg = Config{Log: w.log, Dispatcher: d, Views: views, Factories: allViews(), Features: featurestore.New(views, w.log),
 		Recommend: recommend.New(views, w.blobs.Get), Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d},
 		ScratchDir: t.TempDir(), Version: "test", Now: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), LogStats: w.log.Stats}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -48,7 +49,7 @@ func metaOf(r *http.Request) (handlers.Meta, error) {
 // same, or else random.
 func keyed(m handlers.Meta, kind string) string {
 	if m.IdempotencyKey == "" {
-		return strings.ReplaceAll(handlers.RandomID(), "-", "")
+		return strings.ReplaceAll(uuid.NewString(), "-", "")
 	}
 	sum := sha256.Sum256([]byte(kind + "\x00" + m.IdempotencyKey))
 	return hex.EncodeToString(sum[:16])

@@ -16,7 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/projectionist/projectionist/handlers"
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -181,7 +181,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	q := &request{id: r.Header.Get("X-Request-ID"), own: true}
 	if !plain(q.id, requestIDBytesMax) {
-		q.id, q.own = handlers.RandomID(), false
+		q.id, q.own = uuid.NewString(), false
 	}
 	rw := &response{ResponseWriter: w}
 	rw.Header().Set("X-Request-ID", q.id)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
@@ -136,7 +137,7 @@ func (s *Server) recommend(w http.ResponseWriter, r *http.Request, v *wanted) er
 	q := requestOf(r)
 	requestID := q.id
 	if q.own { // a client's ids may repeat; answers are told apart by theirs
-		requestID = handlers.RandomID()
+		requestID = uuid.NewString()
 	}
 	fact := served(res, requestID)
 	p, err := s.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, handlers.Meta{Actor: "api", Correlation: q.id, Time: now})

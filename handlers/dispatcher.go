@@ -35,12 +35,12 @@ const (
 	defaultSource          = "/projectionist"
 )
 
-// Config is what a [Dispatcher] works with.
+// Config is what a [Dispatcher] works with. All of it is needed: the rules have no clock and no chance of their own.
 type Config struct {
 	Ledger streams.Ledger
 	Feed   streams.Feed
-	Now    func() time.Time // nil: time.Now
-	NewID  func() string    // a UUID never given before; nil: RandomID
+	Now    func() time.Time // the clock
+	NewID  func() string    // a UUID never given before
 }
 
 // Dispatcher turns commands into commits of the ledger, and facts into records of the feeds. It is safe
@@ -54,13 +54,10 @@ type Dispatcher struct {
 	published *cache[*publication]
 }
 
-// New makes a dispatcher.
+// New makes a dispatcher. It panics if the configuration lacks something: a wiring fault.
 func New(c Config) *Dispatcher {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.NewID == nil {
-		c.NewID = RandomID
+	if c.Ledger == nil || c.Feed == nil || c.Now == nil || c.NewID == nil {
+		panic("handlers: a dispatcher without a ledger, feed, clock or source of ids")
 	}
 	return &Dispatcher{
 		ledger: c.Ledger, feed: c.Feed, now: c.Now, newID: c.NewID,

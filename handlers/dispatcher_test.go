@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -422,7 +423,7 @@ func TestIDs(t *testing.T) {
 	if nameID("a", "bc") == nameID("ab", "c") || nameID("a") == nameID("a", "") {
 		t.Error("different parts, same id")
 	}
-	first, second := RandomID(), RandomID()
+	first, second := uuid.NewString(), uuid.NewString()
 	if !derived(goldenCommitID) || derived(first) || first == second {
 		t.Error("versions of ids")
 	}
@@ -432,7 +433,7 @@ const goldenCommitID = "52312a92-6440-5ece-a78f-cea9db2fa3cd"
 
 func BenchmarkDispatch(b *testing.B) {
 	l := newTestLog(b)
-	d := New(Config{Ledger: l, Feed: testFeed{l}})
+	d := New(Config{Ledger: l, Feed: testFeed{l}, Now: time.Now, NewID: uuid.NewString})
 	ctx := context.Background()
 	if _, err := d.Dispatch(ctx, &commands.StartRun{RunID: testRun, ExperimentID: "0"}, Meta{}); err != nil {
 		b.Fatal(err)

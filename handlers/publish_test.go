@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -174,7 +175,7 @@ type nullFeed struct{ streams.Feed }
 func (nullFeed) Publish(context.Context, string, []streams.Record) error { return nil }
 
 func BenchmarkPublishMany(b *testing.B) {
-	d := New(Config{Feed: nullFeed{}})
+	d := New(Config{Ledger: newTestLog(b), Feed: nullFeed{}, Now: time.Now, NewID: uuid.NewString})
 	const batch = 1000
 	facts := make([]Identified, batch)
 	for i := range facts {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest/world"
@@ -23,7 +24,7 @@ func newImporter(t *testing.T) *Importer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { log.Close() })
-	return &Importer{Log: log, Dispatcher: handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed()})}
+	return &Importer{Log: log, Dispatcher: handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), Now: time.Now, NewID: uuid.NewString})}
 }
 
 // source yields n films and facts; digest tells versions of it apart.

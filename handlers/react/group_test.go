@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
@@ -233,7 +234,7 @@ func TestClocksApart(t *testing.T) {
 			})
 			<-working
 			clock := func() time.Time { return time.Now().Add(off) }
-			c := b.config(t.TempDir(), handlers.New(handlers.Config{Ledger: b.log.Ledger(), Feed: b.log.Feed(), Now: clock}))
+			c := b.config(t.TempDir(), handlers.New(handlers.Config{Ledger: b.log.Ledger(), Feed: b.log.Feed(), Now: clock, NewID: uuid.NewString}))
 			c.Clock = clock
 			taken := make(chan struct{})
 			both.Go(func() {

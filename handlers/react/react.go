@@ -16,6 +16,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
@@ -119,7 +120,7 @@ func (c *Config) setDefaults() error {
 		c.Clock = time.Now
 	}
 	if c.Holder == "" {
-		c.Holder = handlers.RandomID()
+		c.Holder = uuid.NewString()
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -247,7 +248,7 @@ func (r *Reactors) source(one *reactor, dir string) (source, error) {
 func (r *Reactors) settle(path string) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && !nodeName.Match(b) {
-		b = []byte(handlers.RandomID())
+		b = []byte(uuid.NewString())
 		err = os.WriteFile(path, b, 0o644)
 	}
 	r.node = string(b) + "/"

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
@@ -57,7 +58,7 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(func() { stop(); running.Wait() })
 	blobs, err := blob.Open(t.TempDir())
 	must(t, err)
-	return &bench{t: t, log: log, runner: runner, blobs: blobs, outer: handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed()})}
+	return &bench{t: t, log: log, runner: runner, blobs: blobs, outer: handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), Now: time.Now, NewID: uuid.NewString})}
 }
 
 func must(t *testing.T, err error) {
@@ -78,7 +79,7 @@ func (b *bench) config(dir string, d Dispatcher) Config {
 	mlp := ml.DefaultMLPParams()
 	mlp.Hidden, mlp.Epochs = 8, 2
 	if d == nil {
-		d = handlers.New(handlers.Config{Ledger: b.log.Ledger(), Feed: b.log.Feed()})
+		d = handlers.New(handlers.Config{Ledger: b.log.Ledger(), Feed: b.log.Feed(), Now: time.Now, NewID: uuid.NewString})
 	}
 	return Config{Dispatcher: d, Log: b.log, Runner: b.runner, Blobs: b.blobs, Dir: dir, Params: testParams(), MLP: &mlp,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),

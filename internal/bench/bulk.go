@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
@@ -46,7 +47,7 @@ func worldFacts(n int) ([]ingest.Fact, error) {
 }
 
 func newImporter(l *local.Log) *ingest.Importer {
-	return &ingest.Importer{Log: l, Dispatcher: handlers.New(handlers.Config{Ledger: l.Ledger(), Feed: l.Feed()})}
+	return &ingest.Importer{Log: l, Dispatcher: handlers.New(handlers.Config{Ledger: l.Ledger(), Feed: l.Feed(), Now: time.Now, NewID: uuid.NewString})}
 }
 
 // bulkImport is the importer's way from facts in memory to facts on disk.
