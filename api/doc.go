@@ -1,9 +1,11 @@
-// Package api is the program's HTTP surface: every question is answered from a view or from the log,
-// every change is a command or a fact handed to the dispatcher.
+// Package api is what the program's HTTP surfaces share. A surface is a folder beside this one: the routes that
+// one kind of client knows, thinly translated to the commands and queries that all have. v1 is the
+// program's own.
 //
-// A file is a noun, with its routes at the top. What all of them share stands in http.go (dispatching,
-// problems, bodies), query.go (parameters), moment.go (the two times), command.go (commands and their
-// answers) and operation.go (work that streams its progress).
+// What a surface takes from here: problems (problem.go), bodies (body.go), parameters (query.go), the two
+// times of a question (moment.go), what a request says beside its command (meta.go), waiting for views
+// (settle.go), long work (operation.go), credentials (auth.go), metrics (metrics.go). A [Server] is one
+// listener with the surfaces mounted on it.
 //
-// The package may not fold, decide or score anything itself, and keeps no state but counters.
+// Nothing here may fold, decide or score anything itself, or know a surface.
 package api

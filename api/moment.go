@@ -23,8 +23,8 @@ import (
 //
 // TIME is RFC 3339, a date (its first instant, UTC), or Unix seconds or milliseconds.
 const (
-	asOfParam    = "as_of"
-	knownAtParam = "known_at"
+	AsOfParam    = "as_of"
+	KnownAtParam = "known_at"
 )
 
 const (
@@ -32,55 +32,57 @@ const (
 	offsetMax  = 1_000_000_000   // of the ledger; as a time it would be 2001, before any log of this program
 )
 
-// moment is what a question is asked as of.
-type moment struct {
-	at          fold.At
-	eventMillis int64 // as_of, 0 when not given
-	knownMillis int64 // the recorded time known_at stands for, 0 when not given
+// Moment is what a question is asked as of.
+type Moment struct {
+	At          fold.At
+	EventMillis int64 // as_of, 0 when not given
+	KnownMillis int64 // the recorded time known_at stands for, 0 when not given
 }
 
-func (m *moment) given() bool { return m.eventMillis != 0 || m.knownMillis != 0 }
+// Given says whether the question is about another moment than now.
+func (m *Moment) Given() bool { return m.EventMillis != 0 || m.KnownMillis != 0 }
 
-// millis is the instant that windows and decay look back from.
-func (m *moment) millis(now int64) int64 {
+// Millis is the instant that windows and decay look back from.
+func (m *Moment) Millis(now int64) int64 {
 	switch {
-	case m.eventMillis != 0:
-		return m.eventMillis
-	case m.knownMillis != 0:
-		return m.knownMillis
+	case m.EventMillis != 0:
+		return m.EventMillis
+	case m.KnownMillis != 0:
+		return m.KnownMillis
 	}
 	return now
 }
 
-// moment reads as_of and known_at.
-func (s *Server) moment(ctx context.Context, q *query) (moment, error) {
-	if err := q.err(); err != nil {
-		return moment{}, err
+// Moment reads as_of and known_at.
+func (c *Core) Moment(ctx context.Context, q *Query) (Moment, error) {
+	if err := q.Err(); err != nil {
+		return Moment{}, err
 	}
-	return s.momentOf(ctx, q.str(asOfParam), q.str(knownAtParam))
+	return c.MomentOf(ctx, q.Str(AsOfParam), q.Str(KnownAtParam))
 }
 
-func (s *Server) momentOf(ctx context.Context, asOf, knownAt string) (m moment, err error) {
+// MomentOf is the moment that as_of and known_at, as texts, stand for; "" is not given.
+func (c *Core) MomentOf(ctx context.Context, asOf, knownAt string) (m Moment, err error) {
 	if asOf != "" {
-		if m.eventMillis, err = parseTime(asOf); err != nil {
-			return m, fault.Field(asOfParam, "%v", err)
+		if m.EventMillis, err = ParseTime(asOf); err != nil {
+			return m, fault.Field(AsOfParam, "%v", err)
 		}
-		m.at.EventMillis = m.eventMillis
+		m.At.EventMillis = m.EventMillis
 	}
 	if knownAt != "" {
-		m.at.RecordedMillis, m.at.Cut, err = s.knownAt(ctx, knownAt)
+		m.At.RecordedMillis, m.At.Cut, err = c.knownAt(ctx, knownAt)
 		if err != nil {
 			return m, err
 		}
-		if m.knownMillis = m.at.RecordedMillis; m.at.Cut != nil {
-			m.knownMillis, err = s.recordedMillis(ctx, m.at.Cut)
+		if m.KnownMillis = m.At.RecordedMillis; m.At.Cut != nil {
+			m.KnownMillis, err = c.recordedMillis(ctx, m.At.Cut)
 		}
 	}
 	return m, err
 }
 
 // knownAt is a time, or the cut that a position or cut stands for.
-func (s *Server) knownAt(ctx context.Context, v string) (millis int64, cut streams.Cut, err error) {
+func (c *Core) knownAt(ctx context.Context, v string) (millis int64, cut streams.Cut, err error) {
 	if n, err := strconv.ParseInt(v, 10, 64); err == nil && n >= 0 && n < offsetMax {
 		v = streams.Position{TP: streams.TP{Topic: events.LedgerTopic}, Offset: n}.String()
 	}
@@ -88,48 +90,48 @@ func (s *Server) knownAt(ctx context.Context, v string) (millis int64, cut strea
 	case strings.ContainsRune(v, '@'):
 		p, err := streams.ParsePosition(v)
 		if err != nil {
-			return 0, nil, fault.Field(knownAtParam, "%v", err)
+			return 0, nil, fault.Field(KnownAtParam, "%v", err)
 		}
-		cut, err = s.cutAt(ctx, p)
+		cut, err = c.cutAt(ctx, p)
 		return 0, cut, err
 	case strings.ContainsRune(v, '/'):
 		if cut, err = streams.ParseCut(v); err != nil {
-			return 0, nil, fault.Field(knownAtParam, "%v", err)
+			return 0, nil, fault.Field(KnownAtParam, "%v", err)
 		}
-		head, err := fold.HeadCut(ctx, s.Log, time.Time{})
+		head, err := fold.HeadCut(ctx, c.Log, time.Time{})
 		if err != nil {
 			return 0, nil, err
 		}
 		for _, tp := range cut.Partitions() {
 			if next, ok := head[tp]; !ok || cut[tp] > next {
-				return 0, nil, fault.Field(knownAtParam, "%s:%d is beyond the log, which ends at %d", tp, cut[tp], next)
+				return 0, nil, fault.Field(KnownAtParam, "%s:%d is beyond the log, which ends at %d", tp, cut[tp], next)
 			}
 		}
 		return 0, cut, nil
 	}
-	if millis, err = parseTime(v); err != nil {
-		return 0, nil, fault.Field(knownAtParam, "%v", err).
+	if millis, err = ParseTime(v); err != nil {
+		return 0, nil, fault.Field(KnownAtParam, "%v", err).
 			WithHint("or give a position such as user-events/0@12, or a cut such as mlops-events/0:7")
 	}
 	return millis, nil, nil
 }
 
 // cutAt is the log as it was when it took the record at p, with that record.
-func (s *Server) cutAt(ctx context.Context, p streams.Position) (streams.Cut, error) {
-	recorded, err := s.recordedAt(ctx, p)
+func (c *Core) cutAt(ctx context.Context, p streams.Position) (streams.Cut, error) {
+	recorded, err := c.recordedAt(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	cut, err := fold.HeadCut(ctx, s.Log, recorded)
+	cut, err := fold.HeadCut(ctx, c.Log, recorded)
 	if err == nil {
 		cut[p.TP] = p.Offset + 1 // and none that came after it within its millisecond
 	}
 	return cut, err
 }
 
-func (s *Server) recordedAt(ctx context.Context, p streams.Position) (time.Time, error) {
-	if known(p.TP) {
-		for rec, err := range s.Log.Feed().Read(ctx, p.TP, p.Offset) {
+func (c *Core) recordedAt(ctx context.Context, p streams.Position) (time.Time, error) {
+	if Known(p.TP) {
+		for rec, err := range c.Log.Feed().Read(ctx, p.TP, p.Offset) {
 			if err != nil {
 				return time.Time{}, err
 			}
@@ -139,17 +141,17 @@ func (s *Server) recordedAt(ctx context.Context, p streams.Position) (time.Time,
 			break
 		}
 	}
-	return time.Time{}, fault.Field(knownAtParam, "the log has no record at %s", p)
+	return time.Time{}, fault.Field(KnownAtParam, "the log has no record at %s", p)
 }
 
 // recordedMillis is the recorded time of the newest record in a cut.
-func (s *Server) recordedMillis(ctx context.Context, cut streams.Cut) (int64, error) {
+func (c *Core) recordedMillis(ctx context.Context, cut streams.Cut) (int64, error) {
 	newest := int64(events.TimeMillisMin + 1) // of an empty cut: before everything
 	for _, tp := range cut.Partitions() {
 		if cut[tp] == 0 {
 			continue
 		}
-		for rec, err := range s.Log.Feed().Read(ctx, tp, cut[tp]-1) {
+		for rec, err := range c.Log.Feed().Read(ctx, tp, cut[tp]-1) {
 			if err != nil {
 				return 0, err
 			}
@@ -160,22 +162,22 @@ func (s *Server) recordedMillis(ctx context.Context, cut streams.Cut) (int64, er
 	return newest, nil
 }
 
-// cut is what of the log the moment knows.
-func (m *moment) cut(ctx context.Context, log streams.Log) (streams.Cut, error) {
-	if m.at.Cut != nil {
-		return m.at.Cut, nil
+// Cut is what of the log the moment knows.
+func (m *Moment) Cut(ctx context.Context, log streams.Log) (streams.Cut, error) {
+	if m.At.Cut != nil {
+		return m.At.Cut, nil
 	}
 	var until time.Time
-	if m.at.RecordedMillis != 0 {
-		until = time.UnixMilli(m.at.RecordedMillis)
+	if m.At.RecordedMillis != 0 {
+		until = time.UnixMilli(m.At.RecordedMillis)
 	}
 	return fold.HeadCut(ctx, log, until)
 }
 
-// parseTime reads a time into Unix milliseconds. The first instant of 1970 becomes the millisecond
+// ParseTime reads a time into Unix milliseconds. The first instant of 1970 becomes the millisecond
 // after it, as 0 stands for none.
-func parseTime(v string) (int64, error) {
-	bad := fmt.Errorf("is %q; want a time such as 2024-01-15T10:30:00Z, a date, or Unix seconds or milliseconds", short(v))
+func ParseTime(v string) (int64, error) {
+	bad := fmt.Errorf("is %q; want a time such as 2024-01-15T10:30:00Z, a date, or Unix seconds or milliseconds", Short(v))
 	var ms int64
 	if n, err := strconv.ParseInt(v, 10, 64); err == nil {
 		if ms = n; n < secondsMax {
@@ -190,7 +192,7 @@ func parseTime(v string) (int64, error) {
 		return 0, bad
 	}
 	if ms < events.TimeMillisMin || ms >= events.TimeMillisEnd {
-		return 0, fmt.Errorf("%s is outside 1970 to 2100", short(v))
+		return 0, fmt.Errorf("%s is outside 1970 to 2100", Short(v))
 	}
 	return max(ms, 1), nil
 }

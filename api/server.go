@@ -2,173 +2,183 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
-	"log/slog"
+	"fmt"
 	"net/http"
-	"sync"
-	"sync/atomic"
+	"runtime/debug"
+	"strings"
 	"time"
 
-	"github.com/projectionist/projectionist/handlers"
-	"github.com/projectionist/projectionist/handlers/ingest"
-	"github.com/projectionist/projectionist/handlers/react"
-	"github.com/projectionist/projectionist/internal/blob"
+	"github.com/google/uuid"
+
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections/featurestore"
-	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/projections/recommend"
-	"github.com/projectionist/projectionist/projections/snapshot"
-	"github.com/projectionist/projectionist/streams"
-	"github.com/projectionist/projectionist/streams/local"
 )
 
-// Reactors is what the surface asks of the reactors of this process; *react.Reactors is one.
-type Reactors interface {
-	Retry(ctx context.Context, deadLetterID, actor string) error
-	Drop(ctx context.Context, deadLetterID, actor, reason string) error
-	Progress() []react.Task
-	Stats(context.Context) []react.Stat
-}
-
-// Config is what a [Server] answers from. Log, Dispatcher, Views, Factories, Features, Recommend and
-// Blobs are needed; without one of the others, what needs it is refused as unavailable.
-type Config struct {
-	Log        streams.Log
-	Dispatcher *handlers.Dispatcher
-	Views      *fold.Runner // runs, with all views of Factories
-	Factories  []fold.Factory
-	Features   *featurestore.Store
-	Recommend  *recommend.Service
-	Blobs      *blob.Store
-	Importer   *ingest.Importer
-	Reactors   Reactors
-
-	Dir        string // the data folder, for messages
-	ScratchDir string // for replays; made when missing
-	Version    string
-	Now        func() time.Time // default time.Now
-	Logger     *slog.Logger     // default slog.Default
-	Token      string           // bearer token wanted of every request but GET /healthz; "" wants none
-
-	// Backup copies the running log and the blobs into a new folder; note says what is not in it.
-	Backup func(dir string) (note string, err error)
-	// Snapshot copies views and index into a folder, for a new node of the same log.
-	Snapshot func(dir string) (*snapshot.Manifest, error)
-	LogStats func() local.Stats // for the metrics
-	Writable func() error       // nil while the log takes appends
-	Relay    func() Relay       // of a ledger on EventStoreDB; nil without one
-}
-
-func (c *Config) validate() error {
-	var errs []error
-	for _, need := range []struct {
-		field string
-		given bool
-	}{
-		{"Log", c.Log != nil}, {"Dispatcher", c.Dispatcher != nil}, {"Views", c.Views != nil}, {"Factories", len(c.Factories) > 0},
-		{"Features", c.Features != nil}, {"Recommend", c.Recommend != nil}, {"Blobs", c.Blobs != nil}, {"ScratchDir", c.ScratchDir != ""},
-	} {
-		if !need.given {
-			errs = append(errs, fault.Field(need.field, "is needed"))
-		}
-	}
-	have := map[string]bool{}
-	for _, f := range c.Factories {
-		have[f().Spec().Name] = true
-	}
-	for _, name := range viewsNeeded {
-		if len(have) > 0 && !have[name] {
-			errs = append(errs, fault.Field("Factories", "the view %s is missing", name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// viewsNeeded are the views that answers are read from.
-var viewsNeeded = []string{"audit", "catalogue", "datasets", "deadletters", "definitions", "deployments", "health", "histories", "imports",
-	"lineage", "online", "quarantine", "registry", "runs", "served", "workflows"}
-
-// Server is the HTTP surface.
+// Server answers the requests of one listener with the surfaces mounted on it.
 type Server struct {
-	Config
-	mux        *http.ServeMux
-	metrics    *metrics
-	selections selections
-	crossSite  *http.CrossOriginProtection
-	tokenSum   [sha256.Size]byte
-	operations chan struct{} // a token for each operation under way
-
-	snapshotting sync.Mutex
-	given        struct {
-		sync.Mutex
-		cut streams.Cut // behind the last recommendations that were answered
-	}
-
-	draining atomic.Bool
-	follow   context.Context // of streams without an end: until Drain
-	drain    context.CancelFunc
-	work     context.Context // of everything else: until Close
-	close    context.CancelFunc
+	core      *Core
+	mux       *http.ServeMux
+	first     Surface // says what no surface is asked for
+	crossSite *http.CrossOriginProtection
 }
 
 var _ http.Handler = (*Server)(nil)
 
-// New makes the surface. The error names what the configuration lacks.
-func New(c Config) (*Server, error) {
-	if err := c.validate(); err != nil {
-		return nil, err
+// Serve makes the handler of a listener. What no surface has is answered as by the first.
+func (c *Core) Serve(first Surface, others ...Surface) *Server {
+	s := &Server{core: c, mux: http.NewServeMux(), first: first, crossSite: http.NewCrossOriginProtection()}
+	s.handle("/", first, s.unmatched)
+	for _, surface := range append([]Surface{first}, others...) {
+		surface.Routes(&Routes{s, surface})
 	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
-	s := &Server{Config: c, mux: http.NewServeMux(), crossSite: http.NewCrossOriginProtection(),
-		tokenSum: sha256.Sum256([]byte(c.Token)), operations: make(chan struct{}, operationsMax)}
-	s.given.cut = streams.Cut{}
-	s.follow, s.drain = context.WithCancel(context.Background())
-	s.work, s.close = context.WithCancel(context.Background())
-	s.metrics = newMetrics(s)
-	s.routes()
-	return s, nil
+	return s
 }
 
-func (s *Server) routes() {
-	s.mux.HandleFunc("/", s.handler(s.unmatched))
-	for _, add := range []func(){
-		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes,
-		s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.logRoutes, s.metricRoutes, s.modelRoutes,
-		s.movieRoutes, s.operationRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.snapshotRoutes, s.viewRoutes,
-		s.workflowRoutes,
-	} {
-		add()
+func (s *Server) handle(pattern string, surface Surface, h Handler) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			fail(w, r, surface, err)
+		}
+	})
+}
+
+// response remembers what was sent.
+type response struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
 	}
+	w.ResponseWriter.WriteHeader(status)
 }
 
-// Drain makes /readyz say no, ends streams that follow the log, and refuses new long ones. Requests
-// under way go on.
-func (s *Server) Drain() {
-	s.draining.Store(true)
-	s.drain()
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
 }
 
-// Close drains, and cancels the operations under way. It may be called again.
-func (s *Server) Close() error {
-	s.Drain()
-	s.close()
+// Unwrap lets http.ResponseController find what the connection can do.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+type requestKey struct{}
+
+// request is what is known of a request beside what it asks.
+type request struct {
+	id     string
+	own    bool // the id is the client's
+	failed error
+}
+
+func requestOf(r *http.Request) *request {
+	if q, ok := r.Context().Value(requestKey{}).(*request); ok {
+		return q
+	}
+	return &request{}
+}
+
+// RequestID names the request, in the answer's X-Request-ID and in the program's log.
+func RequestID(r *http.Request) string { return requestOf(r).id }
+
+// UniqueID is the request's id, or a new one where the client chose it: a client's may repeat.
+func UniqueID(r *http.Request) string {
+	if q := requestOf(r); q.id != "" && !q.own {
+		return q.id
+	}
+	return uuid.NewString()
+}
+
+// Abort ends a request whose answer had begun, so that the client cannot take it for whole. It does not return.
+func Abort(r *http.Request, err error) {
+	requestOf(r).failed = err
+	panic(http.ErrAbortHandler)
+}
+
+// ServeHTTP answers one request. Whatever goes wrong in it, the process lives.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	q := &request{id: r.Header.Get("X-Request-ID"), own: true}
+	if !plain(q.id, requestIDBytesMax) {
+		q.id, q.own = uuid.NewString(), false
+	}
+	rw := &response{ResponseWriter: w}
+	rw.Header().Set("X-Request-ID", q.id)
+	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
+	s.core.metrics.inFlight.Add(1)
+	defer func() {
+		p := recover()
+		if p != nil && p != http.ErrAbortHandler {
+			q.failed = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			if rw.status == 0 {
+				Refuse(rw, r, s.first, ProblemOf(fault.New(fault.Internal, "the request met a defect of the program; its log has it under the request's id"), q.id))
+				p = nil
+			}
+		}
+		s.core.metrics.inFlight.Add(-1)
+		s.core.metrics.request(r, rw.status, time.Since(start))
+		if q.failed != nil && (rw.status >= 500 || rw.status == 0 || p != nil) {
+			s.core.Logger.Error("request failed", "request_id", q.id, "method", r.Method, "path", r.URL.Path, "status", rw.status, "error", q.failed)
+		}
+		if p != nil {
+			panic(http.ErrAbortHandler) // the answer had begun: the client must not take it for whole
+		}
+	}()
+	if err := s.crossSite.Check(r); err != nil {
+		fail(rw, r, s.first, fault.Wrap(fault.Forbidden, err, "a page of another site may not write here"))
+		return
+	}
+	if !s.core.authorised(r) {
+		rw.Header().Set("WWW-Authenticate", `Bearer realm="projectionist"`)
+		Refuse(rw, r, s.first, &Problem{Type: "urn:projectionist:unauthorized", Title: "Credentials are needed", Status: http.StatusUnauthorized,
+			Detail: "the request has no valid bearer token", Hint: "send the header Authorization: Bearer TOKEN", RequestID: q.id})
+		return
+	}
+	s.mux.ServeHTTP(rw, r)
+}
+
+func fail(w http.ResponseWriter, r *http.Request, surface Surface, err error) {
+	q := requestOf(r)
+	q.failed = err
+	Refuse(w, r, surface, ProblemOf(err, q.id))
+}
+
+// Refuse answers with a problem, as the surface renders it.
+func Refuse(w http.ResponseWriter, r *http.Request, surface Surface, p *Problem) {
+	if p.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	surface.Render(w, r, p)
+}
+
+// unmatched answers what no route takes: another method would, or nothing does.
+func (s *Server) unmatched(w http.ResponseWriter, r *http.Request) error {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		other := *r
+		other.Method = method
+		if _, pattern := s.mux.Handler(&other); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		return fault.New(fault.NotFound, "there is nothing at %s", Short(r.URL.Path))
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	Refuse(w, r, s.first, &Problem{Type: "urn:projectionist:method_not_allowed", Title: "The method is not for this address",
+		Status: http.StatusMethodNotAllowed, Detail: fmt.Sprintf("%s takes %s, not %s", Short(r.URL.Path), strings.Join(allowed, " and "), Short(r.Method)),
+		RequestID: requestOf(r).id})
 	return nil
 }
 
-// route adds an endpoint that answers from the named views: after=POSITION in its query waits for them.
-func (s *Server) route(pattern string, h handle, views ...string) {
-	s.mux.HandleFunc(pattern, s.handler(func(w http.ResponseWriter, r *http.Request) error {
-		if len(views) > 0 {
-			if err := s.awaitQuery(r, views); err != nil {
-				return err
-			}
+// plain says whether a header's value can be kept: 1 to max bytes of printable ASCII.
+func plain(v string, max int) bool {
+	for i := 0; i < len(v); i++ {
+		if v[i] < ' ' || v[i] > '~' {
+			return false
 		}
-		return h(w, r)
-	}))
+	}
+	return v != "" && len(v) <= max
 }

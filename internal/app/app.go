@@ -85,32 +85,11 @@ type App struct {
 	Features   *featurestore.Store
 	Importer   *ingest.Importer
 	Reactors   *react.Reactors
-	API        *api.Server
+	API        *api.Core
+	Server     *api.Server // of the main listener
 
 	runViews chan error
 	stop     context.CancelFunc
-}
-
-// Factories are all views, in the order they are listed.
-func Factories() []fold.Factory {
-	return []fold.Factory{
-		func() fold.View { return projections.NewCatalogue() },
-		func() fold.View { return projections.NewHistories() },
-		func() fold.View { return projections.NewOnline() },
-		func() fold.View { return projections.NewDefinitions() },
-		func() fold.View { return projections.NewRuns() },
-		func() fold.View { return projections.NewRegistry() },
-		func() fold.View { return projections.NewDeployments() },
-		func() fold.View { return projections.NewWorkflows() },
-		func() fold.View { return projections.NewDatasets() },
-		func() fold.View { return projections.NewImports() },
-		func() fold.View { return projections.NewLineage() },
-		func() fold.View { return projections.NewAudit() },
-		func() fold.View { return projections.NewServed() },
-		func() fold.View { return projections.NewHealth() },
-		func() fold.View { return projections.NewQuarantine() },
-		func() fold.View { return projections.NewDeadLetters() },
-	}
 }
 
 // Open opens the data folder and starts folding. Another process on the same folder, a folder of another
@@ -150,7 +129,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	// What is read here stays, so collecting garbage at every doubling is mostly work for nothing.
 	percent := debug.SetGCPercent(400)
-	a.Views, err = fold.NewRunner(ctx, a.Log, a.store, Factories()...)
+	a.Views, err = fold.NewRunner(ctx, a.Log, a.store, projections.All()...)
 	debug.SetGCPercent(percent)
 	if err != nil {
 		return nil, err
@@ -169,24 +148,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err
 	}
-	c := api.Config{
-		Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Factories: Factories(), Features: a.Features,
-		Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer, Reactors: a.Reactors,
-		Dir: o.Dir, ScratchDir: scratch, Version: Version, Now: o.Now, Logger: o.Logger, Token: o.Token,
-	}
-	if a.embedded != nil {
-		c.Backup, c.LogStats = a.Backup, a.logStats
-	}
-	if a.ledger != nil {
-		c.Relay = a.relay
-	}
-	if l, ok := a.Log.(interface{ Writable() error }); ok {
-		c.Writable = l.Writable
-	}
-	if l, ok := a.Log.(nodeLog); ok {
-		c.Snapshot = a.snapshotOf(l)
-	}
-	if a.API, err = api.New(c); err != nil {
+	if err := a.surfaces(scratch); err != nil {
 		return nil, err
 	}
 	a.refused = &refusals{dispatch: a.Dispatcher.Dispatch, logger: o.Logger}
@@ -415,7 +377,7 @@ func (a *App) Serve(ctx context.Context, ready func(address string)) (err error)
 func (a *App) Dir() string { return a.opts.Dir }
 
 // Handler is the HTTP surface.
-func (a *App) Handler() http.Handler { return a.API }
+func (a *App) Handler() http.Handler { return a.Server }
 
 // Close ends everything in order: no more folding, then views, then the log. It may be called twice.
 func (a *App) Close() error {

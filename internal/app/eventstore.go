@@ -5,10 +5,8 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/eventstore"
-	"github.com/projectionist/projectionist/streams/local"
 )
 
 func isEventStore(address string) bool {
@@ -62,7 +60,7 @@ func openEventStore(ctx context.Context, address string, o LogOptions) (_ stream
 
 // logStats counts what this process has done to the log. The embedded one's own ledger is a copy where the
 // ledger is on EventStoreDB: what is appended there says nothing.
-func (a *App) logStats() local.Stats {
+func (a *App) logStats() streams.Stats {
 	s := a.embedded.Stats()
 	if a.ledger != nil {
 		l := a.ledger.Stats()
@@ -72,7 +70,7 @@ func (a *App) logStats() local.Stats {
 }
 
 // relay says how far the copying of the ledger to its feeds' log is.
-func (a *App) relay() api.Relay {
+func (a *App) relay() streams.Relay {
 	s, _ := a.ledger.Relay()
-	return api.Relay(s)
+	return s
 }

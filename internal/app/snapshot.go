@@ -17,6 +17,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/snapshot"
 	"github.com/projectionist/projectionist/streams"
@@ -218,7 +219,7 @@ func refusal(resp *http.Response) error {
 // accepts refuses, before it is downloaded, what this program could not read.
 func accepts(m *snapshot.Manifest) error {
 	var f *fault.Error
-	if errors.As(fold.Readable(m.Views, Factories()...), &f) {
+	if errors.As(fold.Readable(m.Views, projections.All()...), &f) {
 		return fault.New(f.Code, "it runs a newer program (%s): %s", m.Version, f.Message)
 	}
 	return nil
@@ -247,7 +248,7 @@ func checkViews(staged string, head streams.Cut) (err error) {
 		return unfit(err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	return unfit(s.Fits(head, Factories()...))
+	return unfit(s.Fits(head, projections.All()...))
 }
 
 // unfit is an error of what was taken. Its remedy is left out: it names a folder that is about to go.

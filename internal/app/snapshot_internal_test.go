@@ -18,6 +18,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/snapshot"
 	"github.com/projectionist/projectionist/streams"
@@ -204,11 +205,11 @@ func TestInstall_CutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		if err := s.Fits(head, Factories()...); err != nil {
+		if err := s.Fits(head, projections.All()...); err != nil {
 			t.Fatal(err)
 		}
 		stored, err := s.Stored()
-		if err != nil || len(stored) != len(Factories()) {
+		if err != nil || len(stored) != len(projections.All()) {
 			t.Fatalf("%d views, %v", len(stored), err)
 		}
 		return int64(len(stored))

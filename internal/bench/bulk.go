@@ -14,7 +14,7 @@ import (
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/world"
-	"github.com/projectionist/projectionist/internal/app"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
@@ -146,7 +146,7 @@ func (b *bench) replay() error {
 			}
 			defer store.Close()
 			t = time.Now()
-			if _, err := fold.Replay(b.ctx, l, store, head, nil, app.Factories()...); err != nil {
+			if _, err := fold.Replay(b.ctx, l, store, head, nil, projections.All()...); err != nil {
 				return err
 			}
 			ours = append(ours, float64(records)/time.Since(t).Seconds())

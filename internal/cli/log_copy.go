@@ -15,6 +15,7 @@ import (
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/transfer"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/spf13/cobra"
@@ -246,7 +247,7 @@ func (c *copying) compare(ctx context.Context, from, to streams.Log, cut streams
 	}
 	// What is read here stays, so collecting garbage at every doubling is mostly work for nothing.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	if c.report.Views, err = transfer.CompareViews(ctx, from, to, cut, scratch, app.Factories(), c.bar.show); err != nil {
+	if c.report.Views, err = transfer.CompareViews(ctx, from, to, cut, scratch, projections.All(), c.bar.show); err != nil {
 		return err
 	}
 	c.step(start, "all views folded from both: equal")

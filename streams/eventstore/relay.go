@@ -7,6 +7,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // relay appends every commit, in order and as it is, to the ledger of Options.Feeds, so that Kafka's tools
@@ -21,18 +22,11 @@ type relay struct {
 	seen int64 // offset in the target up to which its commits are accounted for
 
 	mu     sync.Mutex
-	status RelayStatus
-}
-
-// RelayStatus says how far the copying of the ledger to Options.Feeds is.
-type RelayStatus struct {
-	Copied int64 // commits of this ledger that are known to be there
-	Behind int64 // those that are not
-	Err    error // why it has stopped for good; nil while it goes on
+	status streams.Relay
 }
 
 // Relay says how far the copying is. ok is false where there is none.
-func (l *Log) Relay() (s RelayStatus, ok bool) {
+func (l *Log) Relay() (s streams.Relay, ok bool) {
 	if l.opts.Feeds == nil || l.opts.Restoring {
 		return s, false
 	}

@@ -1,0 +1,165 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// WriteBody writes a value of the program's own types, which always have a JSON form. A client that is
+// gone is nobody's error.
+func WriteBody(w io.Writer, v any) {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.Encode(v) //nolint:errcheck
+}
+
+// WriteJSON answers with a value of the program's own types.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fault.Wrap(fault.Internal, err, "the answer has no JSON form")
+	}
+	return WriteBytes(w, status, b.Bytes())
+}
+
+// WriteBytes answers with JSON that is written already.
+func WriteBytes(w http.ResponseWriter, status int, b []byte) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(b) //nolint:errcheck // the client is gone
+	return nil
+}
+
+// ReadBody reads a body of at most limit bytes.
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		w.Header().Set("Connection", "close") // rather than reading on
+		return nil, tooLarge(limit)
+	}
+	rc := http.NewResponseController(w)
+	if rc.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil {
+		defer rc.SetReadDeadline(time.Time{}) //nolint:errcheck // it could be set
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var maxBytes *http.MaxBytesError
+	if err != nil && !errors.As(err, &maxBytes) {
+		err = fault.Wrap(fault.Invalid, err, "the body could not be read")
+	}
+	return b, err
+}
+
+// ReadJSON reads a JSON object into a struct, strictly. The body may be absent where empty is true.
+func ReadJSON(w http.ResponseWriter, r *http.Request, into any, empty bool) error {
+	b, err := ReadBody(w, r, BodyBytesMax)
+	if err != nil {
+		return err
+	}
+	if empty && len(bytes.TrimSpace(b)) == 0 {
+		return nil
+	}
+	return Unmarshal(b, into)
+}
+
+// Unmarshal reads JSON, refusing fields that are not there to be set and anything after the value.
+func Unmarshal(b []byte, into any) error {
+	if len(bytes.TrimSpace(b)) == 0 {
+		return fault.New(fault.Invalid, "the body is empty; want JSON")
+	}
+	if !utf8.Valid(b) {
+		return fault.New(fault.Invalid, "the body is not valid UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return bodyFault(err, len(b))
+	}
+	if d.More() {
+		return fault.New(fault.Invalid, "the body goes on after its JSON value, at byte %d", d.InputOffset())
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fault.New(fault.Invalid, "the body goes on after its JSON value, at byte %d", d.InputOffset())
+	}
+	return nil
+}
+
+func bodyFault(err error, size int) error {
+	var wrong *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	var own *fault.Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return fault.New(fault.Invalid, "the body is a %s; want a JSON object", wrong.Value)
+	case errors.As(err, &wrong) && wrong.Type == reflect.TypeFor[ID]():
+		return fault.Field(wrong.Field, "must be a string or a non-negative whole number, not %s", wrong.Value)
+	case errors.As(err, &wrong):
+		return fault.Field(wrong.Field, "must be %s, not a %s", jsonType(wrong.Type.Kind().String()), wrong.Value)
+	case errors.As(err, &syntax):
+		return fault.New(fault.Invalid, "the body is not JSON at byte %d: %v", syntax.Offset, err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fault.New(fault.Invalid, "the body is not whole JSON: it ends after %d bytes", size)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fault.Field(Short(strings.Trim(name, `"`)), "is not a field of this request").WithHint("leave it out, or look for a typing error")
+	}
+	return fault.Wrap(fault.Invalid, err, "the body cannot be read")
+}
+
+// jsonType is what JSON calls a kind of Go's.
+func jsonType(kind string) string {
+	switch kind {
+	case "string":
+		return "a string"
+	case "bool":
+		return "true or false"
+	case "slice", "array":
+		return "an array"
+	case "struct", "map", "ptr":
+		return "an object"
+	case "float64", "float32":
+		return "a number"
+	}
+	return "a whole number in range"
+}
+
+// ID is an id that a client may give as a string or as a non-negative whole number.
+type ID string
+
+func (v *ID) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(v))
+	}
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return &json.UnmarshalTypeError{Value: Short(string(b)), Type: reflect.TypeFor[ID]()} // gets its field from the decoder
+		}
+	}
+	*v = ID(b)
+	return nil
+}
+
+// Scalar is a setting that a client may give as a string, a number, true or false; it is kept as text.
+type Scalar string
+
+func (v *Scalar) UnmarshalJSON(b []byte) error {
+	switch b[0] {
+	case '"':
+		return json.Unmarshal(b, (*string)(v))
+	case '{', '[', 'n':
+		return &json.UnmarshalTypeError{Value: "nested value or null", Type: reflect.TypeFor[Scalar]()}
+	}
+	*v = Scalar(b)
+	return nil
+}

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Config is what a [Core] is made of. Log, Dispatcher and Views are needed.
+type Config struct {
+	Log        streams.Log
+	Dispatcher *handlers.Dispatcher
+	Views      *fold.Runner     // runs
+	Now        func() time.Time // default time.Now
+	Logger     *slog.Logger     // default slog.Default
+	Token      string           // bearer token wanted of every request but GET /healthz; "" wants none
+}
+
+// Core is what all surfaces share: what they answer from, the long work under way, and the metrics. Every
+// surface embeds one.
+type Core struct {
+	Config
+	metrics    *metrics
+	tokenSum   [sha256.Size]byte
+	operations chan struct{} // a token for each operation under way
+
+	draining atomic.Bool
+	follow   context.Context // of streams without an end: until Drain
+	drain    context.CancelFunc
+	work     context.Context // of everything else: until Close
+	close    context.CancelFunc
+}
+
+// New makes a core. The error names what the configuration lacks.
+func New(c Config) (*Core, error) {
+	var errs []error
+	for _, need := range []struct {
+		field string
+		given bool
+	}{{"Log", c.Log != nil}, {"Dispatcher", c.Dispatcher != nil}, {"Views", c.Views != nil}} {
+		if !need.given {
+			errs = append(errs, fault.Field(need.field, "is needed"))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	core := &Core{Config: c, metrics: newMetrics(), tokenSum: sha256.Sum256([]byte(c.Token)), operations: make(chan struct{}, operationsMax)}
+	core.follow, core.drain = context.WithCancel(context.Background())
+	core.work, core.close = context.WithCancel(context.Background())
+	return core, nil
+}
+
+// Metrics is the registry that surfaces add theirs to.
+func (c *Core) Metrics() *prometheus.Registry { return c.metrics.registry }
+
+// InFlight is the number of requests under way.
+func (c *Core) InFlight() int64 { return c.metrics.inFlight.Load() }
+
+// Work is the context of requests under way: it ends at [Core.Close].
+func (c *Core) Work() context.Context { return c.work }
+
+// Follow is the context of answers without an end: it ends at [Core.Drain].
+func (c *Core) Follow() context.Context { return c.follow }
+
+// Draining says whether the program is about to end.
+func (c *Core) Draining() bool { return c.draining.Load() }
+
+// Drain ends answers that follow the log, and refuses new long ones. Requests under way go on.
+func (c *Core) Drain() {
+	c.draining.Store(true)
+	c.drain()
+}
+
+// Close drains, and cancels the operations under way. It may be called again.
+func (c *Core) Close() error {
+	c.Drain()
+	c.close()
+	return nil
+}

@@ -1,0 +1,22 @@
+package api
+
+import "time"
+
+// Limits of requests, whatever the surface.
+const (
+	BodyBytesMax      = 1 << 20          // a thousand interactions, or a definitions file, and some room
+	bodyTimeout       = 30 * time.Second // a body that trickles in would hold a connection for ever
+	requestIDBytesMax = 128
+	actorBytesMax     = 128 // of the header X-Actor
+)
+
+// WaitMax bounds how long a query waits for a view. Views fold within milliseconds: one that has not
+// caught up by then is rebuilding or halted, and the client should know.
+const WaitMax = 5 * time.Second
+
+const (
+	// operationsMax bounds the long work under way: each can fold the whole log and hold a model in memory.
+	operationsMax = 2
+	// progressEvery is how often a line of progress is worth a reader's while.
+	progressEvery = 200 * time.Millisecond
+)

@@ -1,0 +1,60 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// awaitQuery waits for what after= names.
+func (c *Core) awaitQuery(r *http.Request, views []string) error {
+	if !strings.Contains(r.URL.RawQuery, "after=") {
+		return nil
+	}
+	return c.Await(r.Context(), r.URL.Query().Get("after"), views...)
+}
+
+// Await waits until the views have folded the records at the positions, separated by commas; "" is none.
+func (c *Core) Await(ctx context.Context, after string, views ...string) error {
+	if after == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, WaitMax)
+	defer cancel()
+	for _, text := range strings.Split(after, ",") {
+		p, err := streams.ParsePosition(text)
+		if err == nil && !Known(p.TP) {
+			err = fmt.Errorf("the log has no partition %s", p.TP)
+		}
+		if err != nil {
+			return fault.Field("after", "%v", err)
+		}
+		if err := c.Views.Wait(ctx, p, views...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Settle waits until the views have folded what was just acknowledged, and says whether they have. It
+// is no error if not: the log has it.
+func (c *Core) Settle(ctx context.Context, positions []streams.Position, views ...string) bool {
+	ctx, cancel := context.WithTimeout(ctx, WaitMax)
+	defer cancel()
+	for _, p := range positions {
+		if c.Views.Wait(ctx, p, views...) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Known says whether the log has the partition.
+func Known(tp streams.TP) bool {
+	return slices.Contains(streams.PartitionsOf(tp.Topic), tp)
+}

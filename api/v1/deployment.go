@@ -1,0 +1,129 @@
+package v1
+
+import (
+	"net/http"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
+)
+
+func (s *Surface) deploymentRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/deployments", s.deployments, "deployments")
+	r.Handle("GET /api/v1/deployments/{slot}", s.deployment, "deployments")
+	r.Handle("GET /api/v1/deployments/{slot}/history", s.deploymentHistory, "deployments")
+	r.Handle("POST /api/v1/models/{model}/versions/{version}/deploy", s.deploy)
+}
+
+func (s *Surface) deployments(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.AsOfParam, api.KnownAtParam))
+	if err != nil {
+		return err
+	}
+	view := fold.Of[*projections.Deployments](s.Views)
+	out := fold.Page[projections.Deployment]{Items: []projections.Deployment{}}
+	for slot, err := range view.Slots() {
+		if err != nil {
+			return err
+		}
+		d, ok, err := view.At(slot.Slot, m.At)
+		if err != nil {
+			return err
+		}
+		if ok {
+			out.Items = append(out.Items, d)
+		}
+	}
+	return api.WriteJSON(w, http.StatusOK, out)
+}
+
+// deployment is what a slot serves, or served at a moment.
+func (s *Surface) deployment(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.AsOfParam, api.KnownAtParam))
+	if err != nil {
+		return err
+	}
+	slot := r.PathValue("slot")
+	view := fold.Of[*projections.Deployments](s.Views)
+	if !m.Given() {
+		now, ok, err := view.Slot(slot)
+		if ok {
+			api.SetETag(w, now.Revision)
+		}
+		return api.Found(w, now.Current, ok, err, "nothing was ever deployed to slot %q", api.Short(slot))
+	}
+	d, ok, err := view.At(slot, m.At)
+	return api.Found(w, d, ok, err, "nothing was deployed to slot %q by then", api.Short(slot))
+}
+
+func (s *Surface) deploymentHistory(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, api.AsOfParam, api.KnownAtParam, "limit", "cursor")
+	page := q.Page()
+	m, err := s.Moment(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	p, err := fold.Of[*projections.Deployments](s.Views).History(r.PathValue("slot"), m.At, page)
+	return api.Paged(w, p, err)
+}
+
+// deploy makes a version serve a slot. A version whose features are not the ones in force would be fed
+// with other inputs than it was trained on: it is refused.
+func (s *Surface) deploy(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		Slot   string `json:"slot"`
+		Reason string `json:"reason"`
+	}
+	n, err := versionOf(r)
+	if err == nil {
+		err = api.ReadJSON(w, r, &v, true)
+	}
+	if err != nil {
+		return err
+	}
+	if v.Slot == "" {
+		v.Slot = recommend.Slot
+	}
+	name := r.PathValue("model")
+	// From its stream rather than the view: it may have been registered just now.
+	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0), fold.At{})
+	if err != nil {
+		return err
+	}
+	version := model.Version(n)
+	if version == nil {
+		return fault.New(fault.NotFound, "no version %d of model %q", n, api.Short(name))
+	}
+	if err := s.deployable(version); err != nil {
+		return err
+	}
+	return s.dispatch(w, r, &commands.DeployModel{Slot: v.Slot, Model: name, Version: n, Blob: version.Blob, Reason: v.Reason}, http.StatusOK, "deployments")
+}
+
+func (s *Surface) deployable(v *projections.ModelVersion) error {
+	defs, err := s.inForce()
+	switch {
+	case err != nil && !fault.Is(err, fault.NotFound):
+		return err
+	case err != nil || defs.Hash() != v.FeaturesHash:
+		inForce := "none"
+		if err == nil {
+			inForce = defs.Hash()
+		}
+		e := fault.New(fault.Conflict, "version %d was trained with the features %s; in force are %s", v.Version, v.FeaturesHash, inForce)
+		e.Field = "features_hash"
+		return e.WithHint("train a version with the definitions in force, or put back the ones it was trained with: " +
+			"GET /api/v1/features/definitions/history has them")
+	case !s.Blobs.Has(v.Blob):
+		if _, err := s.Blobs.Get(v.Blob); fault.Is(err, fault.Unavailable) { // on its way from another node
+			return err
+		}
+		e := fault.New(fault.Conflict, "the weights of version %d, blob %s, are not here", v.Version, v.Blob)
+		e.Field = "blob"
+		return e.WithHint("train them again from the log: projectionist models rebuild %s %d", v.Name, v.Version)
+	}
+	return nil
+}

@@ -1,0 +1,582 @@
+package v1
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+func (s *Surface) featureRoutes(r *api.Routes) {
+	views := []string{"online", "histories", "catalogue", "definitions"}
+	r.Handle("GET /api/v1/features/movie/{movie}", s.movieFeatures, views...)
+	r.Handle("GET /api/v1/features/user/{user}", s.userFeatures, views...)
+	r.Handle("POST /api/v1/features/batch", s.batchFeatures)
+	r.Handle("POST /api/v1/features/historical", s.historicalFeatures)
+	r.Handle("GET /api/v1/features/definitions", s.definitions, "definitions")
+	r.Handle("POST /api/v1/features/definitions", s.define)
+	r.Handle("GET /api/v1/features/definitions/history", s.definitionsHistory, "definitions")
+	r.Handle("GET /api/v1/features/views", func(w http.ResponseWriter, r *http.Request) error {
+		return s.listed(w, r, func(d *features.Definitions) any { return fold.Page[*features.View]{Items: d.Views} })
+	}, "definitions")
+	r.Handle("GET /api/v1/features/entities", func(w http.ResponseWriter, r *http.Request) error {
+		return s.listed(w, r, func(d *features.Definitions) any {
+			return fold.Page[features.EntityDefinition]{Items: d.Entities}
+		})
+	}, "definitions")
+	r.Handle("GET /api/v1/features/services", func(w http.ResponseWriter, r *http.Request) error {
+		return s.listed(w, r, func(d *features.Definitions) any {
+			services := fold.Page[*features.Service]{Items: d.Services}
+			if services.Items == nil {
+				services.Items = []*features.Service{}
+			}
+			return services
+		})
+	}, "definitions")
+}
+
+// choice is which features a request wants: of a service, of a view, by reference ("feature" or
+// "view:feature"), or all.
+type choice struct {
+	Features  []string `json:"features"`
+	Service   string   `json:"service"`
+	View      string   `json:"view"`
+	FullNames bool     `json:"full_feature_names"` // view__feature
+}
+
+var choiceParams = []string{"features", "service", "view", "full_feature_names"}
+
+func choiceOf(q *api.Query) choice {
+	return choice{q.List("features"), q.Str("service"), q.Str("view"), q.Flag("full_feature_names")}
+}
+
+// selections keeps the definitions in force, as of how far their view had folded the ledger, and what
+// choices came to under them: both are made once and read many times.
+type selections struct {
+	mu      sync.Mutex
+	inForce *features.Definitions
+	folded  int64
+
+	defs  *features.Definitions
+	byKey map[string]*features.Selection
+}
+
+// inForce are the definitions in force. Reading a feature must not read their file.
+func (s *Surface) inForce() (*features.Definitions, error) {
+	folded := s.Views.FoldedTo("definitions", streams.TP{Topic: events.LedgerTopic})
+	k := &s.selections
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.inForce != nil && k.folded == folded {
+		return k.inForce, nil
+	}
+	defs, err := s.Features.Definitions(fold.At{})
+	if err == nil {
+		k.inForce, k.folded = defs, folded
+	}
+	return defs, err
+}
+
+// selection resolves a choice among the features of the entities.
+func (s *Surface) selection(defs *features.Definitions, c choice, entities ...features.Entity) (*features.Selection, error) {
+	key := fmt.Sprintf("%q %q %q %t %q", entities, c.Service, c.View, c.FullNames, c.Features)
+	k := &s.selections
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.defs != defs || len(k.byKey) >= selectionsKeptMax {
+		k.defs, k.byKey = defs, map[string]*features.Selection{}
+	}
+	if sel := k.byKey[key]; sel != nil {
+		return sel, nil
+	}
+	refs, err := references(defs, c, entities)
+	if err != nil {
+		return nil, err
+	}
+	sel, err := defs.Select(refs, c.FullNames)
+	if fault.Is(err, fault.Conflict) && len(c.Features) == 0 { // names that nobody chose
+		sel, err = defs.Select(refs, true)
+	}
+	if err == nil {
+		k.byKey[key] = sel
+	}
+	return sel, err
+}
+
+// references are what [features.Definitions.Select] takes.
+func references(defs *features.Definitions, c choice, entities []features.Entity) ([]string, error) {
+	given := 0
+	for _, is := range []bool{len(c.Features) > 0, c.Service != "", c.View != ""} {
+		if is {
+			given++
+		}
+	}
+	if given > 1 {
+		return nil, fault.Field("features", "cannot be combined with service or view; give one of them")
+	}
+	of := func(ref string) bool {
+		name, _, _ := strings.Cut(ref, ":")
+		v := defs.View(name)
+		return v != nil && slices.Contains(entities, v.Entity)
+	}
+	var refs []string
+	switch {
+	case c.Service != "":
+		service := defs.Service(c.Service)
+		if service == nil {
+			return nil, unknownFeature("service", "no feature service is named %q", c.Service)
+		}
+		for _, ref := range service.Features {
+			if of(ref) {
+				refs = append(refs, ref)
+			}
+		}
+	case c.View != "":
+		if !of(c.View) || strings.Contains(c.View, ":") {
+			return nil, unknownFeature("view", "no feature view of %s is named %q", joined(entities), c.View)
+		}
+		refs = []string{c.View}
+	case len(c.Features) > 0:
+		for _, name := range c.Features {
+			ref, err := reference(defs, name, entities)
+			if err != nil {
+				return nil, err
+			}
+			refs = append(refs, ref)
+		}
+	default:
+		for _, v := range defs.Views {
+			if slices.Contains(entities, v.Entity) {
+				refs = append(refs, v.Name)
+			}
+		}
+	}
+	if len(refs) == 0 {
+		return nil, unknownFeature("features", "there are no such features of %s", joined(entities))
+	}
+	return refs, nil
+}
+
+// reference finds the view of a feature that is given without one.
+func reference(defs *features.Definitions, name string, entities []features.Entity) (string, error) {
+	view, _, qualified := strings.Cut(name, ":")
+	if qualified {
+		if v := defs.View(view); v == nil || !slices.Contains(entities, v.Entity) {
+			return "", unknownFeature("features", "no feature view of %s is named %q", joined(entities), view)
+		}
+		return name, nil
+	}
+	var refs []string
+	for _, v := range defs.Views {
+		if slices.Contains(entities, v.Entity) && v.Feature(name) != nil {
+			refs = append(refs, v.Name+":"+name)
+		}
+	}
+	switch len(refs) {
+	case 0:
+		return "", unknownFeature("features", "no feature of %s is named %q", joined(entities), name)
+	case 1:
+		return refs[0], nil
+	}
+	return "", fault.Field("features", "%q is several features: %s", api.Short(name), strings.Join(refs, ", ")).WithHint("name the view too")
+}
+
+func unknownFeature(field, format string, args ...any) error {
+	e := fault.New(fault.NotFound, format, args...)
+	e.Field = field
+	return e.WithHint("GET /api/v1/features/views and /services list what there is")
+}
+
+func joined(entities []features.Entity) string {
+	names := make([]string, len(entities))
+	for i, e := range entities {
+		names[i] = string(e)
+	}
+	return strings.Join(names, " or ")
+}
+
+// reading is the memory of one read: an entity may have hundreds of features.
+type reading struct {
+	values []features.Value
+	out    []byte
+}
+
+var readings = sync.Pool{New: func() any { return new(reading) }}
+
+func (s *Surface) movieFeatures(w http.ResponseWriter, r *http.Request) error {
+	id, err := movieOf(r)
+	if err != nil {
+		return err
+	}
+	return s.entityFeatures(w, r, features.Movie, id)
+}
+
+func (s *Surface) userFeatures(w http.ResponseWriter, r *http.Request) error {
+	id, err := userOf(r)
+	if err != nil {
+		return err
+	}
+	return s.entityFeatures(w, r, features.User, id)
+}
+
+// entityFeatures reads the features of one entity, by the definitions in force: as_of and known_at say
+// which facts count, not which features there are.
+func (s *Surface) entityFeatures(w http.ResponseWriter, r *http.Request, e features.Entity, id string) error {
+	start := time.Now()
+	q := api.QueryOf(r, "features", "service", "view", "full_feature_names", api.AsOfParam, api.KnownAtParam)
+	choice := choiceOf(q)
+	m, err := s.Moment(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	defs, err := s.inForce()
+	if err != nil {
+		return err
+	}
+	sel, err := s.selection(defs, choice, e)
+	if err != nil {
+		return err
+	}
+	b := readings.Get().(*reading)
+	defer readings.Put(b)
+	now := m.Millis(s.Now().UnixMilli())
+	if err := s.readEntity(r.Context(), b, sel, e, id, m.At, now); err != nil {
+		return err
+	}
+	if !anyKnown(b.values) {
+		return fault.New(fault.NotFound, "nothing is known of %s %q", e, id)
+	}
+	b.out = appendJSONText(append(b.out[:0], `{"entity_type":`...), string(e))
+	b.out = appendJSONText(append(b.out, `,"entity_id":`...), id)
+	b.out = features.AppendJSON(append(b.out, `,"features":`...), b.values)
+	b.out = strconv.AppendInt(append(b.out, `,"at_millis":`...), now, 10)
+	b.out = appendJSONText(append(b.out, `,"definitions_hash":`...), defs.Hash())
+	b.out = append(b.out, "}\n"...)
+	s.metrics.featureSeconds.Observe(time.Since(start).Seconds())
+	return api.WriteBytes(w, http.StatusOK, b.out)
+}
+
+func (s *Surface) readEntity(ctx context.Context, b *reading, sel *features.Selection, e features.Entity, id string, at fold.At, now int64) (err error) {
+	user, movie := id, ""
+	if e == features.Movie {
+		user, movie = "", id
+	}
+	b.values, err = s.Features.Read(ctx, b.values[:0], sel, user, movie, at, now)
+	return err
+}
+
+func anyKnown(values []features.Value) bool {
+	return slices.ContainsFunc(values, func(v features.Value) bool { return v.Status != features.NotFound })
+}
+
+func appendJSONText(dst []byte, text string) []byte {
+	v := features.Value{Type: features.String, Str: text}
+	return v.AppendJSON(dst)
+}
+
+func canonical(e features.Entity, id string) string {
+	if e == features.Movie {
+		return events.CanonicalMovie(id)
+	}
+	return events.CanonicalUser(id)
+}
+
+func (s *Surface) batchFeatures(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		EntityType features.Entity `json:"entity_type"`
+		EntityIDs  []api.ID        `json:"entity_ids"`
+		AsOf       string          `json:"as_of"`
+		KnownAt    string          `json:"known_at"`
+		After      string          `json:"after"`
+		choice
+	}
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	q := &api.Query{}
+	if v.EntityType != features.Movie && v.EntityType != features.User {
+		q.Fault("entity_type", "is %q; want movie or user", api.Short(string(v.EntityType)))
+	}
+	switch n := len(v.EntityIDs); {
+	case n == 0:
+		q.Fault("entity_ids", "must not be empty")
+	case n > entitiesMax:
+		q.Fault("entity_ids", "has %d entries; the most is %d", n, entitiesMax)
+	}
+	for i, id := range v.EntityIDs[:min(len(v.EntityIDs), entitiesMax)] {
+		if err := api.CheckID(fmt.Sprintf("entity_ids[%d]", i), string(id)); err != nil {
+			q.Add(err)
+		}
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	if err := s.Await(r.Context(), v.After, "online", "histories", "catalogue", "definitions"); err != nil {
+		return err
+	}
+	m, err := s.MomentOf(r.Context(), v.AsOf, v.KnownAt)
+	if err != nil {
+		return err
+	}
+	defs, err := s.inForce()
+	if err != nil {
+		return err
+	}
+	sel, err := s.selection(defs, v.choice, v.EntityType)
+	if err != nil {
+		return err
+	}
+	b := readings.Get().(*reading)
+	defer readings.Put(b)
+	now := m.Millis(s.Now().UnixMilli())
+	b.out = appendJSONText(append(b.out[:0], `{"entity_type":`...), string(v.EntityType))
+	b.out = append(b.out, `,"results":[`...)
+	for i, given := range v.EntityIDs {
+		id := canonical(v.EntityType, string(given))
+		if err := s.readEntity(r.Context(), b, sel, v.EntityType, id, m.At, now); err != nil {
+			return err
+		}
+		if i > 0 {
+			b.out = append(b.out, ',')
+		}
+		b.out = appendJSONText(append(b.out, `{"entity_id":`...), id)
+		b.out = strconv.AppendBool(append(b.out, `,"found":`...), anyKnown(b.values))
+		b.out = append(features.AppendJSON(append(b.out, `,"features":`...), b.values), '}')
+	}
+	b.out = strconv.AppendInt(append(b.out, `],"at_millis":`...), now, 10)
+	b.out = appendJSONText(append(b.out, `,"definitions_hash":`...), defs.Hash())
+	return api.WriteBytes(w, http.StatusOK, append(b.out, "}\n"...))
+}
+
+// historical asks for a point-in-time join.
+type historical struct {
+	Rows       []map[string]json.RawMessage `json:"rows"`
+	KnownAt    string                       `json:"known_at"`
+	KnownAtRow bool                         `json:"known_at_row"` // leave out what was recorded after the row's time
+	Exclusive  bool                         `json:"exclusive"`    // look back to just before the row's time
+	choice
+}
+
+// historicalFeatures joins rows with features as they were at each row's own time: JSON in and out, or
+// CSV in and out with the choice in the query.
+func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) error {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // unreadable: JSON
+	body, err := api.ReadBody(w, r, historicalBytesMax)
+	if err != nil {
+		return err
+	}
+	if kind == "text/csv" {
+		return s.historicalCSV(w, r, body)
+	}
+	var v historical
+	if err := api.Unmarshal(body, &v); err != nil {
+		return err
+	}
+	rows, entities, err := v.entityRows()
+	if err != nil {
+		return err
+	}
+	sel, columns, err := s.join(r.Context(), rows, entities, &v)
+	if err != nil {
+		return err
+	}
+	names := sel.Names()
+	for i, row := range v.Rows {
+		for _, name := range names {
+			if _, taken := row[name]; taken {
+				return fault.Field(fmt.Sprintf("rows[%d].%s", i, name), "has the name of a feature").WithHint("rename it, or ask for full_feature_names")
+			}
+		}
+	}
+	out := append(make([]byte, 0, 256*len(rows)), `{"rows":[`...)
+	for i, row := range v.Rows {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, '{')
+		for k, name := range api.SortedKeys(row) {
+			if k > 0 {
+				out = append(out, ',')
+			}
+			out = append(append(appendJSONText(out, name), ':'), row[name]...)
+		}
+		for k := range columns {
+			value := columns[k].Value(i)
+			out = value.AppendJSON(append(appendJSONText(append(out, ','), names[k]), ':'))
+		}
+		out = append(out, '}')
+	}
+	out = appendJSONText(append(out, `],"definitions_hash":`...), s.definitionsHash())
+	return api.WriteBytes(w, http.StatusOK, append(out, "}\n"...))
+}
+
+func (s *Surface) definitionsHash() string {
+	if defs, err := s.inForce(); err == nil {
+		return defs.Hash()
+	}
+	return ""
+}
+
+// entityRows reads what the join needs of the rows. Which entities they are of, the first one says.
+func (v *historical) entityRows() ([]features.Row, []features.Entity, error) {
+	if len(v.Rows) == 0 {
+		return nil, nil, fault.Field("rows", "must not be empty")
+	}
+	var entities []features.Entity
+	for _, e := range []features.Entity{features.User, features.Movie} {
+		if _, ok := v.Rows[0][string(e)+"_id"]; ok {
+			entities = append(entities, e)
+		}
+	}
+	if len(entities) == 0 {
+		return nil, nil, fault.Field("rows[0]", "has neither user_id nor movie_id")
+	}
+	rows := make([]features.Row, len(v.Rows))
+	q := &api.Query{}
+	for i, row := range v.Rows {
+		place := fmt.Sprintf("rows[%d].", i)
+		for _, e := range entities {
+			name := string(e) + "_id"
+			var given api.ID
+			if err := json.Unmarshal(row[name], &given); err != nil || api.CheckID(name, string(given)) != nil {
+				q.Fault(place+name, "want a non-empty id, as a string or a whole number")
+				continue
+			}
+			if e == features.User {
+				rows[i].UserID = canonical(e, string(given))
+			} else {
+				rows[i].MovieID = canonical(e, string(given))
+			}
+		}
+		var err error
+		if rows[i].TimeMillis, err = api.ParseTime(strings.Trim(string(row["event_timestamp"]), `"`)); err != nil {
+			q.Fault(place+"event_timestamp", "%v", err)
+		}
+		const shown = 20
+		if q.Faults() >= shown {
+			break
+		}
+	}
+	return rows, entities, q.Err()
+}
+
+func (s *Surface) join(ctx context.Context, rows []features.Row, entities []features.Entity, v *historical) (*features.Selection, []features.Column, error) {
+	m, err := s.MomentOf(ctx, "", v.KnownAt)
+	if err != nil {
+		return nil, nil, err
+	}
+	defs, err := s.inForce()
+	if err != nil {
+		return nil, nil, err
+	}
+	sel, err := s.selection(defs, v.choice, entities...)
+	if err != nil {
+		return nil, nil, err
+	}
+	columns, err := s.Features.Historical(ctx, rows, sel, m.At, v.KnownAtRow, v.Exclusive)
+	return sel, columns, err
+}
+
+func (s *Surface) historicalCSV(w http.ResponseWriter, r *http.Request, body []byte) error {
+	q := api.QueryOf(r, append(slices.Clone(choiceParams), api.KnownAtParam, "known_at_row", "exclusive")...)
+	v := historical{choice: choiceOf(q), KnownAt: q.Str(api.KnownAtParam), KnownAtRow: q.Flag("known_at_row"), Exclusive: q.Flag("exclusive")}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	file, err := features.ReadRows(bytes.NewReader(body), canonical)
+	if err != nil {
+		return err
+	}
+	var entities []features.Entity
+	for _, e := range []features.Entity{features.User, features.Movie} {
+		if slices.Contains(file.Header, string(e)+"_id") {
+			entities = append(entities, e)
+		}
+	}
+	sel, columns, err := s.join(r.Context(), file.Rows, entities, &v)
+	if err == nil {
+		err = file.Check(sel)
+	}
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if err := file.WriteRows(&out, columns); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.WriteHeader(http.StatusOK)
+	w.Write(out.Bytes()) //nolint:errcheck // the client is gone
+	return nil
+}
+
+// definitions are those in force, now or at a moment: as JSON around the file, or the file itself where
+// YAML is asked for.
+func (s *Surface) definitions(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.AsOfParam, api.KnownAtParam))
+	if err != nil {
+		return err
+	}
+	d, ok, err := fold.Of[*projections.Definitions](s.Views).At(m.At)
+	if ok {
+		api.SetETag(w, d.Revision)
+		if strings.Contains(r.Header.Get("Accept"), "yaml") {
+			w.Header().Set("Content-Type", "application/yaml")
+			w.WriteHeader(http.StatusOK)
+			w.Write([]byte(d.Definitions)) //nolint:errcheck // the client is gone
+			return nil
+		}
+	}
+	return api.Found(w, d, ok, err, "no features were defined")
+}
+
+func (s *Surface) definitionsHistory(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "limit", "cursor")
+	page := q.Page()
+	if err := q.Err(); err != nil {
+		return err
+	}
+	p, err := fold.Of[*projections.Definitions](s.Views).History(page)
+	return api.Paged(w, p, err)
+}
+
+// define puts a definitions file in force. The body is the file.
+func (s *Surface) define(w http.ResponseWriter, r *http.Request) error {
+	body, err := api.ReadBody(w, r, api.BodyBytesMax)
+	if err != nil {
+		return err
+	}
+	defs, err := features.Parse(body)
+	if err != nil {
+		return err
+	}
+	return s.dispatch(w, r, &commands.DefineFeatures{Definitions: string(body), Hash: defs.Hash()}, http.StatusOK, "definitions")
+}
+
+func (s *Surface) listed(w http.ResponseWriter, r *http.Request, what func(*features.Definitions) any) error {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.AsOfParam, api.KnownAtParam))
+	if err != nil {
+		return err
+	}
+	defs, err := s.Features.Definitions(m.At)
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, what(defs))
+}

@@ -1,0 +1,129 @@
+package v1
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+func (s *Surface) healthRoutes(r *api.Routes) {
+	r.Handle("GET /healthz", s.healthz)
+	r.Handle("GET /health", s.healthz)
+	r.Handle("GET /readyz", s.readyz)
+	r.Handle("GET /api/v1/health/services", s.services, "health")
+	r.Handle("GET /api/v1/health/services/{service}", s.service, "health")
+	r.Handle("POST /api/v1/trigger/system-overload", s.triggerOverload)
+}
+
+func (s *Surface) healthz(w http.ResponseWriter, r *http.Request) error {
+	return api.WriteJSON(w, http.StatusOK, struct {
+		Status  string `json:"status"`
+		Version string `json:"version,omitempty"`
+	}{"ok", s.Version})
+}
+
+// readyz says whether recommendations can be served, and if not, all that is missing.
+func (s *Surface) readyz(w http.ResponseWriter, r *http.Request) error {
+	missing, err := s.missing(r.Context())
+	if err != nil {
+		return err
+	}
+	if len(missing) == 0 {
+		return api.WriteJSON(w, http.StatusOK, struct {
+			Status string `json:"status"`
+		}{"ready"})
+	}
+	p := &api.Problem{Type: "urn:projectionist:" + string(fault.Unavailable), Title: "Not ready", Status: http.StatusServiceUnavailable,
+		Detail: missing[0].Message, Errors: missing, Hint: missing[0].Hint, RequestID: api.RequestID(r)}
+	if n := len(missing); n > 1 {
+		p.Detail = fmt.Sprintf("%d things are missing: %s; …", n, missing[0].Message)
+	}
+	api.Refuse(w, r, s, p)
+	return nil
+}
+
+func (s *Surface) missing(ctx context.Context) ([]api.FieldProblem, error) {
+	var missing []api.FieldProblem
+	if s.Draining() {
+		missing = append(missing, api.FieldProblem{Field: "server", Message: "the server is shutting down"})
+	}
+	wctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	views, err := s.Views.Status(wctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil, err
+	case err != nil:
+		f := api.FieldProblemOf(err)
+		f.Field = "log"
+		missing = append(missing, f)
+	}
+	for _, v := range views {
+		switch {
+		case v.Halted != nil:
+			missing = append(missing, api.FieldProblem{Field: "view " + v.View, Message: v.Error,
+				Hint: fmt.Sprintf(`mend what it cannot read, or pass over it: POST /api/v1/views/%s/skip {"position":"%s","reason":"…"}`, v.View, v.Halted.Position)})
+		case v.Lag > lagEventsMax:
+			missing = append(missing, api.FieldProblem{Field: "view " + v.View, Message: fmt.Sprintf("lags %d events behind the log", v.Lag), Hint: "it catches up by itself"})
+		}
+	}
+	if s.Writable != nil { // a recommendation is recorded before it is shown
+		if err := s.Writable(); err != nil {
+			f := api.FieldProblemOf(err)
+			f.Field = "log"
+			missing = append(missing, f)
+		}
+	}
+	if err := s.Recommend.Ready(); err != nil {
+		f := api.FieldProblemOf(err)
+		if f.Field == "" {
+			f.Field = "recommendations"
+		}
+		missing = append(missing, f)
+	}
+	return missing, nil
+}
+
+func (s *Surface) services(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "limit", "cursor")
+	page := q.Page()
+	if err := q.Err(); err != nil {
+		return err
+	}
+	p, err := fold.Of[*projections.Health](s.Views).Services(page)
+	return api.Paged(w, p, err)
+}
+
+func (s *Surface) service(w http.ResponseWriter, r *http.Request) error {
+	if err := api.QueryOf(r).Err(); err != nil {
+		return err
+	}
+	name := r.PathValue("service")
+	v, ok, err := fold.Of[*projections.Health](s.Views).Service(name)
+	return api.Found(w, v, ok, err, "service %q has said nothing of its health", api.Short(name))
+}
+
+func (s *Surface) triggerOverload(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		ServiceName    string  `json:"service_name"`
+		Status         string  `json:"status"`
+		CPUUsage       float64 `json:"cpu_usage"`
+		MemoryUsage    float64 `json:"memory_usage"`
+		ResponseTimeMs float64 `json:"response_time_ms"`
+		Timestamp      string  `json:"timestamp"`
+	}
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	if v.Status == "" {
+		v.Status = "degraded"
+	}
+	return s.publish(w, r, &commands.PublishHealth{SystemHealth: events.SystemHealth(v)}, "health")
+}

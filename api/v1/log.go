@@ -1,0 +1,375 @@
+package v1
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+func (s *Surface) logRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/log/topics", s.topics)
+	r.Handle("GET /api/v1/log/topics/{topic}/records", s.records)
+	r.Handle("GET /api/v1/log/streams/{stream...}", s.streamCommits)
+}
+
+type partitionInfo struct {
+	Partition int32 `json:"partition"`
+	First     int64 `json:"first_offset"`
+	Next      int64 `json:"next_offset"`
+	Records   int64 `json:"records"` // next - first: on a Kafka cluster control records are among them
+}
+
+type topicInfo struct {
+	Topic      string          `json:"topic"`
+	Records    int64           `json:"records"`
+	Partitions []partitionInfo `json:"partitions"`
+	Relay      *relayInfo      `json:"relay,omitempty"` // of a ledger on EventStoreDB
+}
+
+type relayInfo struct {
+	Copied int64  `json:"copied"`
+	Behind int64  `json:"behind"`
+	Error  string `json:"error,omitempty"`
+}
+
+func (s *Surface) relay() *relayInfo {
+	if s.Relay == nil {
+		return nil
+	}
+	r := s.Relay()
+	info := &relayInfo{Copied: r.Copied, Behind: r.Behind}
+	if r.Err != nil {
+		info.Error = r.Err.Error()
+	}
+	return info
+}
+
+func (s *Surface) topics(w http.ResponseWriter, r *http.Request) error {
+	if err := api.QueryOf(r).Err(); err != nil {
+		return err
+	}
+	head, err := fold.HeadCut(r.Context(), s.Log, time.Time{})
+	if err != nil {
+		return err
+	}
+	out := fold.Page[topicInfo]{}
+	for _, t := range streams.Topics {
+		info := topicInfo{Topic: t.Name}
+		if t.Name == events.LedgerTopic {
+			info.Relay = s.relay()
+		}
+		for p := range t.Partitions {
+			tp := streams.TP{Topic: t.Name, Partition: p}
+			part := partitionInfo{Partition: p, Next: head[tp]}
+			if part.First, err = s.firstOffset(r.Context(), tp, head[tp]); err != nil {
+				return err
+			}
+			part.Records = part.Next - part.First
+			info.Records += part.Records
+			info.Partitions = append(info.Partitions, part)
+		}
+		out.Items = append(out.Items, info)
+	}
+	return api.WriteJSON(w, http.StatusOK, out)
+}
+
+// firstOffset is that of the first record, or next in an empty partition.
+func (s *Surface) firstOffset(ctx context.Context, tp streams.TP, next int64) (int64, error) {
+	for rec, err := range s.Log.Feed().Read(ctx, tp, 0) {
+		if err != nil {
+			return 0, err
+		}
+		return rec.Offset, nil
+	}
+	return next, nil
+}
+
+// record is one event of the log as a line. A record that cannot be read has an error, and its value as it came.
+type record struct {
+	Position    string            `json:"position"`
+	Recorded    string            `json:"recorded"`
+	Type        string            `json:"type,omitempty"`
+	Time        string            `json:"time,omitempty"`
+	Stream      string            `json:"stream,omitempty"` // of the ledger
+	Revision    *streams.Revision `json:"revision,omitempty"`
+	Subject     string            `json:"subject,omitempty"` // of a fact
+	Actor       string            `json:"actor,omitempty"`
+	Cause       string            `json:"cause,omitempty"`
+	Correlation string            `json:"correlation,omitempty"`
+	Source      string            `json:"source,omitempty"`
+	EventID     string            `json:"event_id,omitempty"`
+	Key         string            `json:"key,omitempty"`
+	Data        any               `json:"data,omitempty"`
+	Error       string            `json:"error,omitempty"`
+	Value       any               `json:"value,omitempty"` // text, or base64 where it is none
+
+	offset   int64
+	recorded time.Time
+}
+
+func (rec *record) of(ev *events.Event) {
+	rec.Type, rec.Time, rec.Actor, rec.Cause, rec.Correlation = ev.Type(), events.FormatTime(ev.Time), ev.Actor, ev.Causation, ev.Correlation
+	rec.Source, rec.EventID, rec.Data = ev.Source, ev.ID, ev.Data
+}
+
+func factRecord(r *streams.Record) record {
+	rec := record{Position: r.Position.String(), Recorded: events.FormatTime(r.Recorded), Key: string(r.Key), offset: r.Offset, recorded: r.Recorded}
+	ev, err := streams.ReadFact(r)
+	if fact, ok := ev.Data.(*events.Interaction); ok && err == nil {
+		err = fact.Validate() // as every view judges it
+	}
+	if err != nil {
+		rec.Error = err.Error()
+		if utf8.Valid(r.Value) {
+			rec.Value = string(r.Value)
+		} else {
+			rec.Value = append([]byte(nil), r.Value...)
+		}
+		return rec
+	}
+	rec.of(&ev)
+	rec.Subject = ev.Subject
+	return rec
+}
+
+func commitRecords(c *streams.Committed) []record {
+	out := make([]record, len(c.Events))
+	for i := range c.Events {
+		revision := c.Revision + streams.Revision(i)
+		out[i] = record{Position: c.Position.String(), Recorded: events.FormatTime(c.Recorded), Stream: c.Stream, Revision: &revision,
+			offset: c.Position.Offset, recorded: c.Recorded}
+		out[i].of(&c.Events[i])
+	}
+	return out
+}
+
+// read yields a partition's events from an offset up to the head.
+func (s *Surface) read(ctx context.Context, tp streams.TP, from int64) iter.Seq2[record, error] {
+	return func(yield func(record, error) bool) {
+		if tp.Topic == events.LedgerTopic {
+			for c, err := range s.Log.Ledger().Read(ctx, from) {
+				if err != nil {
+					yield(record{}, err)
+					return
+				}
+				for _, rec := range commitRecords(c) {
+					if !yield(rec, nil) {
+						return
+					}
+				}
+			}
+			return
+		}
+		for r, err := range s.Log.Feed().Read(ctx, tp, from) {
+			if err != nil {
+				yield(record{}, err)
+				return
+			}
+			if !yield(factRecord(r), nil) {
+				return
+			}
+		}
+	}
+}
+
+// tail is where reading goes on in one partition.
+type tail struct {
+	tp   streams.TP
+	next int64
+}
+
+// records streams a topic's events as lines: of one partition, or of all, merged by recorded time. from
+// is an offset, beginning or end; follow waits for more. Following begins at the end unless told.
+func (s *Surface) records(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "partition", "from", "limit", "follow")
+	follow := q.Flag("follow")
+	limit := q.Number("limit", recordsDefault, 1, recordsMax)
+	if follow && q.Str("limit") == "" {
+		limit = -1
+	}
+	topic := r.PathValue("topic")
+	if !api.Known(streams.TP{Topic: topic}) {
+		return fault.New(fault.NotFound, "no topic %q", api.Short(topic)).WithHint("GET /api/v1/log/topics lists them")
+	}
+	head, err := fold.HeadCut(r.Context(), s.Log, time.Time{})
+	if err != nil {
+		return err
+	}
+	tails := fromOffsets(q, topic, head, follow)
+	if err := q.Err(); err != nil {
+		return err
+	}
+	if follow && s.Draining() {
+		return fault.New(fault.Unavailable, "the server is shutting down")
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	if follow {
+		defer context.AfterFunc(s.Follow(), cancel)()
+	} else {
+		defer context.AfterFunc(s.Work(), cancel)()
+	}
+	out := api.NewLines(w)
+	for {
+		if limit, err = s.sendNew(ctx, out, tails, limit); err != nil {
+			if !out.Begun() {
+				return err
+			}
+			if ctx.Err() == nil {
+				out.Write(struct {
+					Error *api.Problem `json:"error"`
+				}{api.ProblemOf(err, api.RequestID(r))})
+			}
+			return nil
+		}
+		out.Begin()
+		out.Flush()
+		if !follow || limit == 0 || !s.awaitAny(ctx, tails) {
+			return nil
+		}
+	}
+}
+
+func fromOffsets(q *api.Query, topic string, head streams.Cut, follow bool) []tail {
+	var tails []tail
+	for _, t := range streams.Topics {
+		if t.Name != topic {
+			continue
+		}
+		only := q.Number("partition", -1, 0, int64(t.Partitions)-1)
+		for p := range t.Partitions {
+			if only < 0 || int64(p) == only {
+				tails = append(tails, tail{tp: streams.TP{Topic: topic, Partition: p}})
+			}
+		}
+	}
+	from := q.Str("from")
+	if from == "" && follow {
+		from = "end"
+	}
+	for i := range tails {
+		switch from {
+		case "", "beginning":
+		case "end":
+			tails[i].next = head[tails[i].tp]
+		default:
+			n, err := strconv.ParseInt(from, 10, 64)
+			if err != nil || n < 0 {
+				q.Fault("from", "is %q; want an offset, beginning or end", api.Short(from))
+				return tails
+			}
+			tails[i].next = n
+		}
+	}
+	return tails
+}
+
+// sendNew sends what the partitions hold from where each goes on, oldest recorded first, at most limit
+// (negative: no limit) lines. It returns how many more may be sent.
+func (s *Surface) sendNew(ctx context.Context, out *api.Lines, tails []tail, limit int64) (int64, error) {
+	type source struct {
+		rec  record
+		ok   bool
+		next func() (record, error, bool)
+	}
+	sources := make([]source, len(tails))
+	advance := func(i int) (err error) {
+		sources[i].rec, err, sources[i].ok = sources[i].next()
+		return err
+	}
+	for i := range tails {
+		next, stop := iter.Pull2(s.read(ctx, tails[i].tp, tails[i].next))
+		defer stop()
+		sources[i].next = next
+		if err := advance(i); err != nil {
+			return limit, err
+		}
+	}
+	for limit != 0 {
+		oldest := -1
+		for i := range sources {
+			if sources[i].ok && (oldest < 0 || sources[i].rec.recorded.Before(sources[oldest].rec.recorded)) {
+				oldest = i
+			}
+		}
+		if oldest < 0 {
+			break
+		}
+		rec := &sources[oldest].rec
+		out.Write(rec)
+		tails[oldest].next = rec.offset + 1
+		limit--
+		if err := advance(oldest); err != nil {
+			return limit, err
+		}
+		if ctx.Err() != nil {
+			return limit, ctx.Err()
+		}
+	}
+	return limit, nil
+}
+
+// awaitAny waits until one of the partitions has more; false when ctx has ended.
+func (s *Surface) awaitAny(ctx context.Context, tails []tail) bool {
+	any, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make(chan error, len(tails))
+	for _, t := range tails {
+		go func() {
+			if t.tp.Topic == events.LedgerTopic {
+				errs <- s.Log.Ledger().Wait(any, t.next)
+			} else {
+				errs <- s.Log.Feed().Wait(any, t.tp, t.next)
+			}
+		}()
+	}
+	return <-errs == nil && ctx.Err() == nil
+}
+
+// streamCommits pages through a stream of the ledger by revision.
+func (s *Surface) streamCommits(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "from", "limit", "cursor")
+	from := q.Number("from", 0, 0, 1<<62)
+	limit := q.Number("limit", recordsDefault, 1, commitsMax)
+	if q.Str("cursor") != "" {
+		from = q.Number("cursor", 0, 0, 1<<62)
+	}
+	name := r.PathValue("stream")
+	if err := streams.CheckStream(name); err != nil {
+		q.Add(err)
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	out := fold.Page[record]{Items: []record{}}
+	head := streams.NoStream
+	for c, err := range s.Log.Ledger().ReadStream(r.Context(), name, streams.Revision(from)) {
+		if err != nil {
+			return err
+		}
+		head = c.Revision
+		for _, rec := range commitRecords(c) {
+			if *rec.Revision < streams.Revision(from) {
+				continue
+			}
+			if int64(len(out.Items)) == limit {
+				out.Next = strconv.FormatInt(int64(*rec.Revision), 10)
+				return api.WriteJSON(w, http.StatusOK, out)
+			}
+			out.Items = append(out.Items, rec)
+		}
+	}
+	if head == streams.NoStream && from == 0 {
+		return fault.New(fault.NotFound, "no stream %q", api.Short(name)).WithHint("GET /api/v1/audit names the streams of what happened")
+	}
+	return api.WriteJSON(w, http.StatusOK, out)
+}

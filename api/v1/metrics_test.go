@@ -1,0 +1,142 @@
+package v1
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/streams"
+)
+
+func streamsPosition(t *testing.T, text string) streams.Position {
+	t.Helper()
+	p, err := streams.ParsePosition(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// samples reads the text format: name with labels to value.
+func samples(t *testing.T, text string) map[string]float64 {
+	t.Helper()
+	out := map[string]float64{}
+	for _, line := range strings.Split(text, "\n") {
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		i := strings.LastIndexByte(line, ' ')
+		v, err := strconv.ParseFloat(line[i+1:], 64)
+		if err != nil {
+			t.Fatalf("line %q: %v", line, err)
+		}
+		out[line[:i]] = v
+	}
+	return out
+}
+
+func TestMetrics(t *testing.T) {
+	w := newFixture(t)
+	w.get("/api/v1/recommendations?user_id=1").want(200)
+	w.get("/api/v1/recommendations?user_id=nobody").want(200)
+	w.post("/api/v1/feedback", `{"user_id":"1","movie_id":"2"}`).want(200)
+	w.post("/api/v1/feedback", `{"user_id":"1","movie_id":"2","interaction_type":"stared_at"}`).want(200)
+	w.get("/api/v1/features/movie/1").want(200)
+	w.get("/nothing").want(404)
+	m := samples(t, string(w.get("/metrics").want(200).Body))
+	for name, want := range map[string]float64{
+		`http_requests_total{method="GET",route="/api/v1/recommendations",status="200"}`: 2,
+		`http_requests_total{method="POST",route="/api/v1/feedback",status="200"}`:       2,
+		`http_requests_total{method="GET",route="unmatched",status="404"}`:               1,
+		`http_request_duration_seconds_count{method="POST",route="/api/v1/feedback"}`:    2,
+		`model_predictions_total`:                             2,
+		`model_prediction_duration_seconds_bucket{le="+Inf"}`: 2,
+		`feature_serving_duration_seconds_count`:              1,
+		`recommendations_served_total{strategy="online"}`:     1,
+		`recommendations_served_total{strategy="cold"}`:       1,
+		`recommendations_served_total{strategy="blend"}`:      0,
+		`user_interactions_total{type="like"}`:                1,
+		`user_interactions_total{type="other"}`:               1,
+		`projection_lag_events{view="online"}`:                0,
+		`projection_halted{view="online"}`:                    0,
+		`quarantined_facts_total{topic="user-events"}`:        0,
+		`dead_letters_total`:                                  0,
+		`log_facts_total`:                                     testFacts + 4, // two answers, two interactions
+		`log_commits_total`:                                   testMovies + 1,
+		`log_conflicts_total`:                                 0,
+		`database_connections_active`:                         1, // this scrape
+	} {
+		got, ok := m[name]
+		if !ok || got != want {
+			t.Errorf("%s is %v (there: %t), want %v", name, got, ok, want)
+		}
+	}
+	if cpu, ok := m["system_cpu_usage_percent"]; ok && (cpu < 0 || cpu > 100) {
+		t.Errorf("CPU at %v%%", cpu)
+	}
+	if m["go_goroutines"] == 0 || m["log_syncs_total"] == 0 {
+		t.Error("the runtime's or the log's metrics are missing")
+	}
+}
+
+// BenchmarkFeatures reads one film with 250 features over HTTP.
+func BenchmarkFeatures(b *testing.B) {
+	w := newFixture(b)
+	var file strings.Builder
+	file.WriteString("entities: [{name: user, join_key: user_id}, {name: movie, join_key: movie_id}]\nfeature_views:\n  - name: wide\n    entity: movie\n    features:\n")
+	for i := range 250 {
+		fmt.Fprintf(&file, "      - {name: f%d, type: float64, aggregation: decayed_count, half_life: %dd}\n", i, i+1)
+	}
+	w.post("/api/v1/features/definitions", file.String()).want(200)
+	benchmarkHTTP(b, w, func(base string) (*http.Response, error) { return http.Get(base + "/api/v1/features/movie/1") })
+}
+
+func BenchmarkRecommendations(b *testing.B) {
+	w := newFixture(b)
+	benchmarkHTTP(b, w, func(base string) (*http.Response, error) { return http.Get(base + "/api/v1/recommendations?user_id=1") })
+}
+
+// BenchmarkClick is a click and the recommendations after it.
+func BenchmarkClick(b *testing.B) {
+	w := newFixture(b)
+	n := 0
+	benchmarkHTTP(b, w, func(base string) (*http.Response, error) {
+		n++
+		body := fmt.Sprintf(`{"user_id":%d,"movie_id":%d}`, 100+n/testMovies, 1+n%testMovies)
+		res, err := http.Post(base+"/api/v1/feedback", "application/json", strings.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		return http.Get(base + "/api/v1/recommendations?user_id=" + strconv.Itoa(100+n/testMovies))
+	})
+}
+
+// benchmarkHTTP times requests to a real server and reports their 50th and 99th percentile.
+func benchmarkHTTP(b *testing.B, w *fixture, request func(base string) (*http.Response, error)) {
+	srv := httptest.NewServer(w.server)
+	defer srv.Close()
+	var took []time.Duration
+	for b.Loop() {
+		start := time.Now()
+		res, err := request(srv.URL)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
+			b.Fatal(res.Status, err)
+		}
+		res.Body.Close()
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}

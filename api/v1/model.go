@@ -1,0 +1,138 @@
+package v1
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+func (s *Surface) modelRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/models", s.models, "registry")
+	r.Handle("POST /api/v1/models", s.registerModel)
+	r.Handle("GET /api/v1/models/{model}", s.model, "registry")
+	r.Handle("GET /api/v1/models/{model}/versions/{version}", s.modelVersion, "registry")
+	r.Handle("POST /api/v1/models/{model}/versions/{version}/stage", s.stageModel)
+	r.Handle("PUT /api/v1/models/{model}/aliases/{alias}", s.setAlias)
+	r.Handle("DELETE /api/v1/models/{model}/aliases/{alias}", s.removeAlias)
+}
+
+// modelAt reads a model as it is, or folds its stream up to a moment.
+func (s *Surface) modelAt(ctx context.Context, name string, m api.Moment) (projections.Model, bool, error) {
+	if m.Given() {
+		return projections.FoldModel(s.Log.Ledger().ReadStream(ctx, "model/"+name, 0), m.At)
+	}
+	return fold.Of[*projections.Registry](s.Views).Model(name)
+}
+
+func (s *Surface) models(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, api.AsOfParam, api.KnownAtParam, "limit", "cursor")
+	page := q.Page()
+	m, err := s.Moment(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	p, err := fold.Of[*projections.Registry](s.Views).Models(page)
+	if err != nil || !m.Given() {
+		return api.Paged(w, p, err)
+	}
+	then := fold.Page[projections.Model]{Items: []projections.Model{}, Next: p.Next}
+	for _, now := range p.Items {
+		model, ok, err := s.modelAt(r.Context(), now.Name, m)
+		if err != nil {
+			return err
+		}
+		if ok {
+			then.Items = append(then.Items, model)
+		}
+	}
+	return api.WriteJSON(w, http.StatusOK, then)
+}
+
+func (s *Surface) model(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.AsOfParam, api.KnownAtParam))
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("model")
+	model, ok, err := s.modelAt(r.Context(), name, m)
+	if ok {
+		api.SetETag(w, model.Revision)
+	}
+	return api.Found(w, model, ok, err, "no model %q", api.Short(name))
+}
+
+func (s *Surface) modelVersion(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.AsOfParam, api.KnownAtParam))
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("model")
+	n, err := versionOf(r)
+	if err != nil {
+		return err
+	}
+	model, ok, err := s.modelAt(r.Context(), name, m)
+	if err != nil {
+		return err
+	}
+	v := model.Version(n)
+	if !ok || v == nil {
+		return fault.New(fault.NotFound, "no version %d of model %q", n, api.Short(name))
+	}
+	api.SetETag(w, model.Revision)
+	return api.WriteJSON(w, http.StatusOK, v)
+}
+
+func versionOf(r *http.Request) (int, error) {
+	v := r.PathValue("version")
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return 0, fault.Field("version", "is %q; want a whole number from 1", api.Short(v))
+	}
+	return n, nil
+}
+
+func (s *Surface) registerModel(w http.ResponseWriter, r *http.Request) error {
+	var c commands.RegisterModel
+	if err := api.ReadJSON(w, r, &c, false); err != nil {
+		return err
+	}
+	return s.dispatch(w, r, &c, http.StatusCreated, "registry")
+}
+
+func (s *Surface) stageModel(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		Stage           string `json:"stage"`
+		ArchiveExisting bool   `json:"archive_existing"`
+		Reason          string `json:"reason"`
+	}
+	n, err := versionOf(r)
+	if err == nil {
+		err = api.ReadJSON(w, r, &v, false)
+	}
+	if err != nil {
+		return err
+	}
+	return s.dispatch(w, r, &commands.StageModelVersion{Name: r.PathValue("model"), Version: n, Stage: v.Stage,
+		ArchiveExisting: v.ArchiveExisting, Reason: v.Reason}, http.StatusOK, "registry")
+}
+
+func (s *Surface) setAlias(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		Version int `json:"version"`
+	}
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	return s.dispatch(w, r, &commands.SetModelAlias{Name: r.PathValue("model"), Alias: r.PathValue("alias"), Version: v.Version}, http.StatusOK, "registry")
+}
+
+func (s *Surface) removeAlias(w http.ResponseWriter, r *http.Request) error {
+	return s.dispatch(w, r, &commands.RemoveModelAlias{Name: r.PathValue("model"), Alias: r.PathValue("alias")}, http.StatusOK, "registry")
+}

@@ -1,0 +1,132 @@
+package v1
+
+import (
+	"net/http"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
+)
+
+func (s *Surface) movieRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/movies", s.movies, "catalogue")
+	r.Handle("GET /api/v1/movies/{movie}", s.movie, "catalogue")
+	r.Handle("GET /api/v1/movies/{movie}/similar", s.similar, "catalogue", "online")
+	r.Handle("GET /api/v1/movies/{movie}/history", s.movieHistory, "histories")
+	r.Handle("GET /api/v1/users/{user}/history", s.userHistory, "histories")
+}
+
+func (s *Surface) movies(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "q", "genre", "limit", "cursor")
+	page, text, genre := q.Page(), q.Str("q"), q.Str("genre")
+	if text != "" && genre != "" {
+		q.Fault("genre", "cannot be combined with q; give one of them")
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	view := fold.Of[*projections.Catalogue](s.Views)
+	var p fold.Page[projections.Movie]
+	var err error
+	switch {
+	case text != "":
+		p, err = view.Search(text, page)
+	case genre != "":
+		p, err = view.ByGenre(genre, page)
+	default:
+		p, err = view.List(page)
+	}
+	return api.Paged(w, p, err)
+}
+
+func (s *Surface) movie(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.AsOfParam, api.KnownAtParam))
+	if err != nil {
+		return err
+	}
+	id, err := movieOf(r)
+	if err != nil {
+		return err
+	}
+	var movie projections.Movie
+	var ok bool
+	if m.Given() {
+		movie, ok, err = projections.FoldMovie(s.Log.Ledger().ReadStream(r.Context(), "movie/"+id, 0), m.At)
+	} else {
+		movie, ok, err = fold.Of[*projections.Catalogue](s.Views).Movie(id)
+	}
+	return api.Found(w, movie, ok, err, "no movie %q", id)
+}
+
+func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "k")
+	k := int(q.Number("k", kDefault, 1, KMax))
+	if err := q.Err(); err != nil {
+		return err
+	}
+	id, err := movieOf(r)
+	if err != nil {
+		return err
+	}
+	items, err := s.Recommend.Similar(id, k)
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, struct {
+		MovieID string           `json:"movie_id"`
+		Items   []recommend.Item `json:"items"`
+	}{id, items})
+}
+
+func (s *Surface) movieHistory(w http.ResponseWriter, r *http.Request) error {
+	id, err := movieOf(r)
+	if err != nil {
+		return err
+	}
+	return s.history(w, r, id, fold.Of[*projections.Histories](s.Views).MoviePage)
+}
+
+func (s *Surface) userHistory(w http.ResponseWriter, r *http.Request) error {
+	id, err := userOf(r)
+	if err != nil {
+		return err
+	}
+	return s.history(w, r, id, fold.Of[*projections.Histories](s.Views).UserPage)
+}
+
+// history answers with a piece of a history; nothing is known of someone unknown, which is no error.
+func (s *Surface) history(w http.ResponseWriter, r *http.Request, id string,
+	read func(string, projections.HistoryQuery) (fold.Page[projections.Fact], error)) error {
+	q := api.QueryOf(r, api.AsOfParam, api.KnownAtParam, "from", "to", "order", "limit", "cursor")
+	h := projections.HistoryQuery{FromMillis: q.Millis("from"), ToMillis: q.Millis("to"), Page: q.Page()}
+	switch order := q.Str("order"); order {
+	case "", "newest":
+		h.Newest = true
+	case "oldest":
+	default:
+		q.Fault("order", "is %q; want newest or oldest", api.Short(order))
+	}
+	if h.ToMillis != 0 && h.ToMillis <= h.FromMillis {
+		q.Fault("to", "is not after from")
+	}
+	m, err := s.Moment(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	h.At = m.At
+	p, err := read(id, h)
+	return api.Paged(w, p, err)
+}
+
+// film finds a film that a request names, in the catalogue as it is now.
+func (s *Surface) film(field, id string) error {
+	_, ok, err := fold.Of[*projections.Catalogue](s.Views).Movie(id)
+	if err == nil && !ok {
+		e := fault.New(fault.NotFound, "no movie %q in the catalogue", api.Short(id))
+		e.Field = field
+		err = e.WithHint("GET /api/v1/movies?q=TITLE finds a film's id; importing a data set adds films")
+	}
+	return err
+}

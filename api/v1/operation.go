@@ -1,0 +1,319 @@
+package v1
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/training"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+func (s *Surface) operationRoutes(r *api.Routes) {
+	r.Handle("POST /api/v1/ops/verify", s.verify)
+	r.Handle("POST /api/v1/ops/replay", s.replay)
+	r.Handle("POST /api/v1/ops/models/{model}/{version}/rebuild", s.rebuildModel)
+	r.Handle("POST /api/v1/ops/recommendations", s.replayRecommendations)
+	r.Handle("POST /api/v1/ops/backup", s.backup)
+	r.Handle("POST /api/v1/ops/checkpoint", s.checkpoint)
+}
+
+// verify folds every view again from the log and compares it with the live one, byte for byte.
+func (s *Surface) verify(w http.ResponseWriter, r *http.Request) error {
+	if err := api.ReadJSON(w, r, &struct{}{}, true); err != nil {
+		return err
+	}
+	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+		views, err := s.Views.Verify(ctx, s.ScratchDir, func(done, total int64) { progress("fold the log again", done, total) })
+		if err != nil {
+			return nil, err
+		}
+		out := struct {
+			Equal bool              `json:"equal"`
+			Views []fold.ViewReport `json:"views"`
+		}{true, views}
+		for _, v := range views {
+			out.Equal = out.Equal && v.Equal
+		}
+		return out, nil
+	})
+}
+
+// replay folds a view (or all) again beside the running one and puts it in its place; or, with until or
+// into, folds a copy up to a moment into a folder of its own and leaves the running ones alone.
+func (s *Surface) replay(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		View  string `json:"view"`
+		Until string `json:"until"` // TIME, POSITION or CUT, as known_at
+		Into  string `json:"into"`  // an empty folder on the server's machine
+	}
+	if err := api.ReadJSON(w, r, &v, true); err != nil {
+		return err
+	}
+	var names []string
+	if v.View != "" {
+		names = []string{v.View}
+		if len(s.factoriesOf(v.View)) == 0 {
+			return fault.Field("view", "no view is named %q", api.Short(v.View)).WithHint("GET /api/v1/views lists them")
+		}
+	}
+	if v.Until != "" || v.Into != "" {
+		return s.replayCopy(w, r, names, v.Until, v.Into)
+	}
+	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+		rebuilt := []string{}
+		for _, f := range s.factoriesOf(names...) {
+			name := f().Spec().Name
+			if err := s.Views.Rebuild(ctx, name, func(done, total int64) { progress("rebuild "+name, done, total) }); err != nil {
+				return nil, err
+			}
+			rebuilt = append(rebuilt, name)
+		}
+		return struct {
+			Rebuilt []string `json:"rebuilt"`
+		}{rebuilt}, nil
+	})
+}
+
+func (s *Surface) replayCopy(w http.ResponseWriter, r *http.Request, names []string, until, into string) error {
+	m, err := s.MomentOf(r.Context(), "", until)
+	if err != nil {
+		return renamed(err, "until")
+	}
+	if into != "" {
+		if err := emptyFolder(into); err != nil {
+			return err
+		}
+	}
+	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+		cut, err := m.Cut(ctx, s.Log)
+		if err != nil {
+			return nil, err
+		}
+		dir := into
+		if dir == "" {
+			if err := os.MkdirAll(s.ScratchDir, 0o700); err != nil {
+				return nil, err
+			}
+			if dir, err = os.MkdirTemp(s.ScratchDir, "replay-"); err != nil {
+				return nil, err
+			}
+			defer os.RemoveAll(dir) //nolint:errcheck // scratch is emptied at start
+		}
+		store, err := fold.OpenStore(dir, fold.StoreOptions{CacheBytes: scratchCacheBytes})
+		if err != nil {
+			return nil, err
+		}
+		views, err := fold.Replay(ctx, s.Log, store, cut, func(done, total int64) { progress("replay", done, total) }, s.factoriesOf(names...)...)
+		var reports []fold.ViewReport
+		if err == nil {
+			reports, err = views.Hashes()
+		}
+		if closeErr := store.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			return nil, err
+		}
+		return struct {
+			Cut   string            `json:"cut"`
+			Into  string            `json:"into,omitempty"`
+			Views []fold.ViewReport `json:"views"`
+		}{cut.String(), into, reports}, nil
+	})
+}
+
+func emptyFolder(path string) error {
+	if !filepath.IsAbs(path) {
+		return fault.Field("into", "%q is not absolute: it would be under the server's own folder", api.Short(path))
+	}
+	entries, err := os.ReadDir(path)
+	switch {
+	case os.IsNotExist(err):
+		return nil
+	case err != nil:
+		return fault.Field("into", "%v", err)
+	case len(entries) > 0:
+		return fault.Field("into", "%s is not empty", api.Short(path)).WithHint("give a new folder")
+	}
+	return nil
+}
+
+// renamed is an error about known_at for a request that calls it otherwise.
+func renamed(err error, field string) error {
+	if f, ok := err.(*fault.Error); ok && f.Field == api.KnownAtParam {
+		other := *f
+		other.Field = field
+		return &other
+	}
+	return err
+}
+
+// rebuildModel trains a version again from the log alone and compares the bytes.
+func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
+	n, err := versionOf(r)
+	if err == nil {
+		err = api.ReadJSON(w, r, &struct{}{}, true)
+	}
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("model")
+	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0), fold.At{})
+	if err != nil {
+		return err
+	}
+	v := model.Version(n)
+	if v == nil {
+		return fault.New(fault.NotFound, "no version %d of model %q", n, api.Short(name))
+	}
+	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+		again, err := training.Rebuild(ctx, s.Log, v.CodeVersion, v.DatasetCut, v.Params, progress)
+		if err != nil {
+			return nil, err
+		}
+		return struct {
+			Model      string `json:"model"`
+			Version    int    `json:"version"`
+			Registered string `json:"registered_sha256"`
+			SHA256     string `json:"sha256"`
+			Equal      bool   `json:"equal"`
+		}{name, n, v.Blob, again.SHA256, again.SHA256 == v.Blob}, nil
+	})
+}
+
+// replayRecommendations is what would have been recommended at a moment, with progress.
+func (s *Surface) replayRecommendations(w http.ResponseWriter, r *http.Request) error {
+	var v wanted
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	if v.AsOf == "" && v.KnownAt == "" {
+		return fault.Field(api.KnownAtParam, "is needed, or as_of: the moment to replay to")
+	}
+	req, err := v.request()
+	if err != nil {
+		return err
+	}
+	m, err := s.MomentOf(r.Context(), v.AsOf, v.KnownAt)
+	if err != nil {
+		return err
+	}
+	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+		return s.replayed(ctx, req, m, func(done, total int64) { progress("replay", done, total) })
+	})
+}
+
+func (s *Surface) backup(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		To string `json:"to"` // a new folder on the server's machine
+	}
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	if s.Backup == nil {
+		return fault.New(fault.Unavailable, "this log cannot be copied from here").WithHint("use the backup of the log's own program")
+	}
+	if v.To == "" {
+		return fault.Field("to", "is needed: a new folder")
+	}
+	if err := emptyFolder(v.To); err != nil {
+		if f, ok := err.(*fault.Error); ok {
+			f.Field = "to"
+		}
+		return err
+	}
+	return s.Stream(w, r, func(_ context.Context, progress func(string, int64, int64)) (any, error) {
+		progress("copy the log and the blobs", 0, 0)
+		note, err := s.Backup(v.To)
+		if err != nil {
+			return nil, err
+		}
+		return struct {
+			To   string `json:"to"`
+			Note string `json:"note,omitempty"` // what is not in it
+		}{v.To, note}, nil
+	})
+}
+
+// checkpoint writes the state of the views that live in memory.
+func (s *Surface) checkpoint(w http.ResponseWriter, r *http.Request) error {
+	if err := api.ReadJSON(w, r, &struct{}{}, true); err != nil {
+		return err
+	}
+	return s.Stream(w, r, func(ctx context.Context, _ func(string, int64, int64)) (any, error) {
+		if err := s.Views.Checkpoint(); err != nil {
+			return nil, err
+		}
+		views, err := s.Views.Status(ctx)
+		return fold.Page[fold.Status]{Items: views}, err
+	})
+}
+
+// happenedBy is a log without what people did, and what was deployed, after an event time. The catalogue
+// is left whole: a film listed today existed before.
+type happenedBy struct {
+	streams.Log
+	millis int64
+}
+
+func (l happenedBy) Ledger() streams.Ledger { return ledgerBy{l.Log.Ledger(), l.millis} }
+func (l happenedBy) Feed() streams.Feed     { return feedBy{l.Log.Feed(), l.millis} }
+
+type ledgerBy struct {
+	streams.Ledger
+	millis int64
+}
+
+func (l ledgerBy) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committed, error] {
+	return func(yield func(*streams.Committed, error) bool) {
+		for c, err := range l.Ledger.Read(ctx, from) {
+			if err == nil && later(c, l.millis) {
+				continue
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func later(c *streams.Committed, millis int64) bool {
+	for i := range c.Events {
+		if _, ok := c.Events[i].Data.(*events.ModelDeployed); ok && c.Events[i].Time.UnixMilli() > millis {
+			return true
+		}
+	}
+	return false
+}
+
+type feedBy struct {
+	streams.Feed
+	millis int64
+}
+
+func (f feedBy) Read(ctx context.Context, tp streams.TP, from int64) iter.Seq2[*streams.Record, error] {
+	if tp.Topic != events.UserEventsTopic {
+		return f.Feed.Read(ctx, tp, from)
+	}
+	return func(yield func(*streams.Record, error) bool) {
+		for rec, err := range f.Feed.Read(ctx, tp, from) {
+			if err == nil {
+				// One that cannot be read is passed on: the views know what to do with it.
+				if ev, bad := streams.ReadFact(rec); bad == nil && ev.Time.UnixMilli() > f.millis {
+					continue
+				}
+			}
+			if !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
+}

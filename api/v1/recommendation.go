@@ -1,0 +1,341 @@
+package v1
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
+	"github.com/projectionist/projectionist/streams"
+)
+
+const (
+	// anonymous stands in the log for a request without a person.
+	anonymous = "anonymous"
+)
+
+func (s *Surface) recommendationRoutes(r *api.Routes) {
+	r.Handle("GET /{$}", s.baseline, "online", "catalogue")
+	r.Handle("GET /api/v1/recommendations", s.recommendations, "online", "catalogue", "deployments")
+	r.Handle("POST /api/v1/recommendations", s.postRecommendations)
+	r.Handle("GET /api/v1/recommendations/{request}", s.recommendation, "served")
+	r.Handle("GET /api/v1/users/{user}/recommendations", s.userRecommendations, "served")
+}
+
+// baseline is what everyone gets without a model: the films with the most interactions.
+func (s *Surface) baseline(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "k")
+	k := int(q.Number("k", kDefault, 1, KMax))
+	if err := q.Err(); err != nil {
+		return err
+	}
+	items, err := s.Recommend.Popular(k)
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, struct {
+		Strategy string           `json:"strategy"`
+		Items    []recommend.Item `json:"items"`
+	}{"popularity", items})
+}
+
+// wanted is a request for recommendations.
+type wanted struct {
+	UserID  api.ID `json:"user_id"`
+	K       *int64 `json:"k"`
+	Explain bool   `json:"explain"`
+	After   string `json:"after"`
+	AsOf    string `json:"as_of"`
+	KnownAt string `json:"known_at"`
+}
+
+func (v *wanted) request() (recommend.Request, error) {
+	req := recommend.Request{UserID: events.CanonicalUser(string(v.UserID)), K: kDefault, Explain: v.Explain}
+	if v.K != nil {
+		if *v.K < 1 || *v.K > KMax {
+			return req, fault.Field("k", "is %d; want 1 to %d", *v.K, KMax)
+		}
+		req.K = int(*v.K)
+	}
+	if v.UserID == "" {
+		return req, nil
+	}
+	return req, api.CheckID("user_id", req.UserID)
+}
+
+func (s *Surface) recommendations(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "user_id", "k", "explain", api.AsOfParam, api.KnownAtParam)
+	v := wanted{UserID: api.ID(q.Str("user_id")), Explain: q.Flag("explain"), AsOf: q.Str(api.AsOfParam), KnownAt: q.Str(api.KnownAtParam)}
+	k := q.Number("k", kDefault, 1, KMax)
+	v.K = &k
+	if err := q.Err(); err != nil {
+		return err
+	}
+	return s.recommend(w, r, &v)
+}
+
+func (s *Surface) postRecommendations(w http.ResponseWriter, r *http.Request) error {
+	var v wanted
+	if err := api.ReadJSON(w, r, &v, true); err != nil {
+		return err
+	}
+	if err := s.Await(r.Context(), v.After, "online", "catalogue", "deployments"); err != nil {
+		return err
+	}
+	return s.recommend(w, r, &v)
+}
+
+// recommended is an answer. Position is where the log has that it was given; a replayed one was not.
+type recommended struct {
+	*recommend.Result
+	RequestID string `json:"request_id,omitempty"`
+	Position  string `json:"position,omitempty"`
+	Replayed  bool   `json:"replayed,omitempty"`
+	NowMillis int64  `json:"now_millis,omitempty"` // of a replay: the moment it was made for
+}
+
+func (s *Surface) recommend(w http.ResponseWriter, r *http.Request, v *wanted) error {
+	req, err := v.request()
+	if err != nil {
+		return err
+	}
+	if v.AsOf != "" || v.KnownAt != "" {
+		m, err := s.MomentOf(r.Context(), v.AsOf, v.KnownAt)
+		if err != nil {
+			return err
+		}
+		done, err := s.Begin()
+		if err != nil {
+			return err
+		}
+		defer done()
+		res, err := s.replayed(r.Context(), req, m, nil)
+		if err != nil {
+			return err
+		}
+		return api.WriteJSON(w, http.StatusOK, res)
+	}
+	start := time.Now()
+	now := s.Now()
+	req.NowMillis = now.UnixMilli()
+	res, err := s.Recommend.Recommend(req)
+	if err != nil {
+		return err
+	}
+	s.metrics.predictions.Inc()
+	s.metrics.predictionSeconds.Observe(time.Since(start).Seconds())
+	requestID := api.UniqueID(r) // answers are told apart by it
+	fact := served(res, requestID)
+	p, err := s.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, handlers.Meta{Actor: "api", Correlation: api.RequestID(r), Time: now})
+	if err != nil {
+		return err
+	}
+	s.given.Lock()
+	s.given.cut.Include(p.Positions[0])
+	s.given.Unlock()
+	s.metrics.served.WithLabelValues(res.Strategy).Inc()
+	if !req.Explain {
+		withoutReasons(res)
+	}
+	return api.WriteJSON(w, http.StatusOK, recommended{Result: res, RequestID: requestID, Position: p.Positions[0].String()})
+}
+
+// served is the fact that an answer was given.
+func served(res *recommend.Result, requestID string) *commands.PublishRecommendation {
+	fact := &commands.PublishRecommendation{RecommendationServed: events.RecommendationServed{
+		RequestID: requestID, UserID: res.UserID, ModelName: res.ModelName, ModelVersion: res.ModelVersion, Strategy: res.Strategy,
+		Cut: res.Cut, Items: make([]events.RecommendedItem, len(res.Items)),
+	}}
+	if fact.UserID == "" {
+		fact.UserID = anonymous
+	}
+	for i := range res.Items {
+		it := &res.Items[i]
+		item := events.RecommendedItem{MovieID: it.MovieID, Score: it.Score, Sources: it.Sources}
+		for k := range it.Because {
+			item.Because = append(item.Because, it.Because[k].MovieID)
+		}
+		fact.Items[i] = item
+	}
+	return fact
+}
+
+func withoutReasons(res *recommend.Result) {
+	for i := range res.Items {
+		res.Items[i].Sources, res.Items[i].Because = nil, nil
+	}
+}
+
+// replayed is what would have been recommended at a moment: the views it takes are folded again, up to
+// what the log had then, and of it only what had happened by then.
+func (s *Surface) replayed(ctx context.Context, req recommend.Request, m api.Moment, progress func(done, total int64)) (*recommended, error) {
+	cut, err := m.Cut(ctx, s.Log)
+	if err != nil {
+		return nil, err
+	}
+	req.NowMillis = m.Millis(s.Now().UnixMilli())
+	if err := os.MkdirAll(s.ScratchDir, 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(s.ScratchDir, "recommend-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // scratch is emptied at start
+	store, err := fold.OpenStore(dir, fold.StoreOptions{CacheBytes: scratchCacheBytes})
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close() //nolint:errcheck // scratch
+	log := s.Log
+	if m.EventMillis != 0 {
+		log = happenedBy{s.Log, m.EventMillis}
+	}
+	views, err := fold.Replay(ctx, log, store, cut, progress, s.factoriesOf("catalogue", "online", "deployments")...)
+	if err != nil {
+		return nil, err
+	}
+	res, err := recommend.New(views, s.Blobs.Get).Recommend(req)
+	if err != nil {
+		return nil, err
+	}
+	if !req.Explain {
+		withoutReasons(res)
+	}
+	return &recommended{Result: res, Replayed: true, NowMillis: req.NowMillis}, nil
+}
+
+// shown is an answer as it was given, with titles as the catalogue has them now.
+type shown struct {
+	RequestID    string      `json:"request_id"`
+	UserID       string      `json:"user_id"`
+	Timestamp    string      `json:"timestamp"`
+	ModelName    string      `json:"model_name,omitempty"`
+	ModelVersion int         `json:"model_version,omitempty"`
+	Strategy     string      `json:"strategy"`
+	Cut          string      `json:"cut"`
+	Items        []shownItem `json:"items"`
+	fold.Origin
+}
+
+type shownItem struct {
+	filmRef
+	Score   float64            `json:"score"`
+	Sources map[string]float64 `json:"sources,omitempty"`
+	Because []filmRef          `json:"because,omitempty"`
+}
+
+type filmRef struct {
+	MovieID string `json:"movie_id"`
+	Title   string `json:"title,omitempty"`
+	Year    int    `json:"year,omitempty"`
+}
+
+func (s *Surface) shown(v projections.ServedRecommendation) (shown, error) {
+	out := shown{RequestID: v.RequestID, UserID: v.UserID, Timestamp: v.Timestamp, ModelName: v.ModelName, ModelVersion: v.ModelVersion,
+		Strategy: v.Strategy, Cut: v.Cut, Items: make([]shownItem, len(v.Items)), Origin: v.Origin}
+	for i, it := range v.Items {
+		ref, err := s.filmRef(it.MovieID)
+		if err != nil {
+			return out, err
+		}
+		out.Items[i] = shownItem{filmRef: ref, Score: it.Score, Sources: it.Sources}
+		for _, id := range it.Because {
+			if ref, err = s.filmRef(id); err != nil {
+				return out, err
+			}
+			out.Items[i].Because = append(out.Items[i].Because, ref)
+		}
+	}
+	return out, nil
+}
+
+func (s *Surface) filmRef(id string) (filmRef, error) {
+	m, _, err := fold.Of[*projections.Catalogue](s.Views).Movie(id)
+	return filmRef{id, m.Title, m.Year}, err
+}
+
+// givenFolded waits until what this server has answered is among what people were shown: an answer does not
+// wait for that, but who asks next what it was must find it.
+func (s *Surface) givenFolded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, api.WaitMax)
+	defer cancel()
+	s.given.Lock()
+	cut := s.given.cut.Clone()
+	s.given.Unlock()
+	for tp, next := range cut {
+		if err := s.Views.Wait(ctx, streams.Position{TP: tp, Offset: next - 1}, "served"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Surface) recommendation(w http.ResponseWriter, r *http.Request) error {
+	if err := api.QueryOf(r).Err(); err != nil {
+		return err
+	}
+	if err := s.givenFolded(r.Context()); err != nil {
+		return err
+	}
+	id := r.PathValue("request")
+	v, ok, err := fold.Of[*projections.Served](s.Views).ByRequest(id)
+	if err != nil {
+		return err
+	}
+	out, err := s.shown(v)
+	return api.Found(w, out, ok, err, "no recommendation was given under the request id %s", strconv.Quote(api.Short(id)))
+}
+
+// userRecommendations is what a person had last been shown at a moment (at=), or everything they were
+// shown, newest first.
+func (s *Surface) userRecommendations(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "at", api.AsOfParam, api.KnownAtParam, "limit", "cursor")
+	page, at := q.Page(), q.Millis("at")
+	if at != 0 && q.Str(api.AsOfParam) != "" {
+		q.Fault("at", "cannot be combined with as_of: at asks for the last answer before, as_of for all of them")
+	}
+	user, err := userOf(r)
+	if err != nil {
+		q.Add(err)
+	}
+	m, err := s.Moment(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	if err := s.givenFolded(r.Context()); err != nil {
+		return err
+	}
+	view := fold.Of[*projections.Served](s.Views)
+	if at != 0 {
+		m.At.EventMillis = at
+		v, ok, err := view.At(user, m.At)
+		if err != nil {
+			return err
+		}
+		out, err := s.shown(v)
+		return api.Found(w, out, ok, err, "user %q had been shown nothing by then", user)
+	}
+	p, err := view.ByUser(user, m.At, page)
+	if err != nil {
+		return err
+	}
+	out := fold.Page[shown]{Items: []shown{}, Next: p.Next}
+	for _, v := range p.Items {
+		one, err := s.shown(v)
+		if err != nil {
+			return err
+		}
+		out.Items = append(out.Items, one)
+	}
+	return api.WriteJSON(w, http.StatusOK, out)
+}

@@ -1,0 +1,60 @@
+package v1
+
+import (
+	"net/http"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+func (s *Surface) runRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/runs", s.runs, "runs")
+	r.Handle("GET /api/v1/runs/{run}", s.run, "runs")
+	r.Handle("GET /api/v1/runs/{run}/metrics/{metric...}", s.metricHistory, "runs")
+}
+
+func (s *Surface) runs(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "experiment_id", "limit", "cursor")
+	page := q.Page()
+	if err := q.Err(); err != nil {
+		return err
+	}
+	p, err := fold.Of[*projections.Runs](s.Views).Runs(q.Str("experiment_id"), page)
+	return api.Paged(w, p, err)
+}
+
+func (s *Surface) run(w http.ResponseWriter, r *http.Request) error {
+	if err := api.QueryOf(r).Err(); err != nil {
+		return err
+	}
+	id := r.PathValue("run")
+	run, ok, err := fold.Of[*projections.Runs](s.Views).Run(id)
+	if ok {
+		api.SetETag(w, run.Revision)
+	}
+	return api.Found(w, run, ok, err, "no run %q", api.Short(id))
+}
+
+func (s *Surface) metricHistory(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "limit", "cursor")
+	page := q.Page()
+	if err := q.Err(); err != nil {
+		return err
+	}
+	view := fold.Of[*projections.Runs](s.Views)
+	id, metric := r.PathValue("run"), r.PathValue("metric")
+	run, ok, err := view.Run(id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fault.New(fault.NotFound, "no run %q", api.Short(id))
+	}
+	if _, ok := run.Metrics[metric]; !ok {
+		return fault.New(fault.NotFound, "run %s has no metric %q", id, api.Short(metric))
+	}
+	p, err := view.MetricHistory(id, metric, page)
+	return api.Paged(w, p, err)
+}

@@ -1,0 +1,126 @@
+// Package v1 is the program's own HTTP surface, under /api/v1, with the baseline at / and what supervisors ask:
+// every question is answered from a view or from the log, every change is a command or a fact handed to
+// the dispatcher. A file is a noun, with its routes at the top; limits.go has the limits.
+//
+// The package may not fold, decide or score anything itself, and keeps no state but counters.
+package v1
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/blob"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/featurestore"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/recommend"
+	"github.com/projectionist/projectionist/projections/snapshot"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Reactors is what the surface asks of the reactors of this process; *react.Reactors is one.
+type Reactors interface {
+	Retry(ctx context.Context, deadLetterID, actor string) error
+	Drop(ctx context.Context, deadLetterID, actor, reason string) error
+	Progress() []react.Task
+	Stats(context.Context) []react.Stat
+}
+
+// Config is what a [Surface] answers from. Factories, Features, Recommend, Blobs and ScratchDir are needed;
+// without one of the others, what needs it is refused as unavailable.
+type Config struct {
+	Factories []fold.Factory // of all views
+	Features  *featurestore.Store
+	Recommend *recommend.Service
+	Blobs     *blob.Store
+	Importer  *ingest.Importer
+	Reactors  Reactors
+
+	Dir        string // the data folder, for messages
+	ScratchDir string // for replays; made when missing
+	Version    string
+
+	// Backup copies the running log and the blobs into a new folder; note says what is not in it.
+	Backup func(dir string) (note string, err error)
+	// Snapshot copies views and index into a folder, for a new node of the same log.
+	Snapshot func(dir string) (*snapshot.Manifest, error)
+	Writable func() error         // nil while the log takes appends
+	Relay    func() streams.Relay // of a ledger on EventStoreDB; nil without one
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	for _, need := range []struct {
+		field string
+		given bool
+	}{
+		{"Factories", len(c.Factories) > 0}, {"Features", c.Features != nil}, {"Recommend", c.Recommend != nil}, {"Blobs", c.Blobs != nil},
+		{"ScratchDir", c.ScratchDir != ""},
+	} {
+		if !need.given {
+			errs = append(errs, fault.Field(need.field, "is needed"))
+		}
+	}
+	have := map[string]bool{}
+	for _, f := range c.Factories {
+		have[f().Spec().Name] = true
+	}
+	for _, name := range viewsNeeded {
+		if len(have) > 0 && !have[name] {
+			errs = append(errs, fault.Field("Factories", "the view %s is missing", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// viewsNeeded are the views that answers are read from.
+var viewsNeeded = []string{"audit", "catalogue", "datasets", "deadletters", "definitions", "deployments", "health", "histories", "imports",
+	"lineage", "online", "quarantine", "registry", "runs", "served", "workflows"}
+
+// Surface is the program's own.
+type Surface struct {
+	*api.Core
+	Config
+	metrics    *metrics
+	selections selections
+
+	snapshotting sync.Mutex
+	given        struct {
+		sync.Mutex
+		cut streams.Cut // behind the last recommendations that were answered
+	}
+}
+
+var _ api.Surface = (*Surface)(nil)
+
+// New makes the surface. The error names what the configuration lacks.
+func New(core *api.Core, c Config) (*Surface, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	s := &Surface{Core: core, Config: c, metrics: newMetrics(core)}
+	s.given.cut = streams.Cut{}
+	return s, nil
+}
+
+func (s *Surface) Name() string { return "v1" }
+
+func (s *Surface) Render(w http.ResponseWriter, r *http.Request, p *api.Problem) {
+	api.RenderProblem(w, r, p)
+}
+
+func (s *Surface) Routes(r *api.Routes) {
+	for _, add := range []func(*api.Routes){
+		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes,
+		s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.logRoutes, s.modelRoutes,
+		s.movieRoutes, s.operationRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.snapshotRoutes, s.viewRoutes,
+		s.workflowRoutes,
+	} {
+		add(r)
+	}
+}

@@ -1,0 +1,62 @@
+package v1
+
+import (
+	"net/http"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+func (s *Surface) viewRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/views", s.viewStatus)
+	r.Handle("POST /api/v1/views/{view}/skip", s.skip)
+}
+
+func (s *Surface) viewStatus(w http.ResponseWriter, r *http.Request) error {
+	if err := api.QueryOf(r).Err(); err != nil {
+		return err
+	}
+	views, err := s.Views.Status(r.Context())
+	return api.Paged(w, fold.Page[fold.Status]{Items: views}, err)
+}
+
+// factoriesOf are the factories of the named views; none named: all.
+func (s *Surface) factoriesOf(names ...string) []fold.Factory {
+	if len(names) == 0 {
+		return s.Factories
+	}
+	var some []fold.Factory
+	for _, f := range s.Factories {
+		for _, name := range names {
+			if f().Spec().Name == name {
+				some = append(some, f)
+			}
+		}
+	}
+	return some
+}
+
+// skip makes a view pass over a record that it cannot fold.
+func (s *Surface) skip(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		Position string `json:"position"`
+		Reason   string `json:"reason"`
+	}
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	name := r.PathValue("view")
+	if len(s.factoriesOf(name)) == 0 {
+		return fault.New(fault.NotFound, "no view %q", api.Short(name))
+	}
+	if v.Position != "" {
+		if p, err := streams.ParsePosition(v.Position); err != nil || !api.Known(p.TP) {
+			return fault.Field("position", "%q is no position of the log; want one such as user-events/0@12", api.Short(v.Position))
+		}
+	}
+	// Not waited for: the view may have other records to halt at.
+	return s.dispatch(w, r, &commands.SkipViewEvent{View: name, Position: v.Position, Reason: v.Reason}, http.StatusOK, "audit")
+}

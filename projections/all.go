@@ -1,0 +1,25 @@
+package projections
+
+import "github.com/projectionist/projectionist/projections/fold"
+
+// All are all views, in the order they are listed.
+func All() []fold.Factory {
+	return []fold.Factory{
+		func() fold.View { return NewCatalogue() },
+		func() fold.View { return NewHistories() },
+		func() fold.View { return NewOnline() },
+		func() fold.View { return NewDefinitions() },
+		func() fold.View { return NewRuns() },
+		func() fold.View { return NewRegistry() },
+		func() fold.View { return NewDeployments() },
+		func() fold.View { return NewWorkflows() },
+		func() fold.View { return NewDatasets() },
+		func() fold.View { return NewImports() },
+		func() fold.View { return NewLineage() },
+		func() fold.View { return NewAudit() },
+		func() fold.View { return NewServed() },
+		func() fold.View { return NewHealth() },
+		func() fold.View { return NewQuarantine() },
+		func() fold.View { return NewDeadLetters() },
+	}
+}
