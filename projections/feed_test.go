@@ -87,11 +87,16 @@ func TestHealth(t *testing.T) {
 	s.Fact("system-health", 0, "a", 500, 1000, &events.SystemHealth{ServiceName: "api", Status: "ok"})
 	s.Fact("system-health", 1, "b", 100, 1001, &events.SystemHealth{ServiceName: "api", Status: "down"})
 	s.Fact("system-health", 0, "c", 600, 1000, &events.SystemHealth{ServiceName: "trainer", Status: "ok"})
-	s.Fact("model-drift-alerts", 0, "d", 200, 1002, &events.ModelDrift{ModelName: "als", DriftScore: .4})
-	s.Fact("model-drift-alerts", 0, "e", 100, 1003, &events.ModelDrift{ModelName: "mlp", DriftScore: .2})
 	v := foldtest.Opened(t, NewHealth(), s.In)
 	equal(t, "the last word", found[ServiceHealth](t)(v.Service("api")).Status, "down")
 	equal(t, "services", len(foldtest.Pages(t, 1, v.Services)), 2)
+}
+
+func TestDrift(t *testing.T) {
+	s := foldtest.NewScript()
+	s.Fact("model-drift-alerts", 0, "d", 200, 1002, &events.ModelDrift{ModelName: "als", DriftScore: .4})
+	s.Fact("model-drift-alerts", 0, "e", 100, 1003, &events.ModelDrift{ModelName: "mlp", DriftScore: .2})
+	v := foldtest.Opened(t, NewDrift(), s.In)
 	alerts := func(model string) (out []string) {
 		for _, a := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[DriftAlert], error) { return v.Alerts(model, q) }) {
 			out = append(out, a.ModelName)

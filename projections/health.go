@@ -7,10 +7,9 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Health is what services last said of theirs, and the alerts of drift.
+// Health is what services last said of theirs.
 //
 //	s SERVICE -> ServiceHealth
-//	a millis partition offset -> DriftAlert        m MODEL millis partition offset -> DriftAlert
 type Health struct{ r fold.Reader }
 
 // NewHealth makes the view "health".
@@ -22,14 +21,8 @@ type ServiceHealth struct {
 	fold.Origin
 }
 
-// DriftAlert is one alert of drift.
-type DriftAlert struct {
-	events.ModelDrift
-	fold.Origin
-}
-
 func (*Health) Spec() fold.Spec {
-	return fold.Spec{Name: "health", Format: 1, Indexed: true, Topics: []string{events.SystemHealthTopic, events.DriftAlertsTopic}}
+	return fold.Spec{Name: "health", Format: 2, Indexed: true, Topics: []string{events.SystemHealthTopic}}
 }
 
 func (v *Health) Open(r fold.Reader) error { v.r = r; return nil }
@@ -40,20 +33,10 @@ func (*Health) Apply(w fold.Writer, in []fold.Input) error {
 		if in[i].Event == nil {
 			continue
 		}
-		var err error
-		switch x := in[i].Event.Data.(type) {
-		case *events.SystemHealth:
-			err = applyHealth(w, &in[i], x)
-		case *events.ModelDrift:
-			millis := in[i].Event.Time.UnixMilli()
-			for _, k := range []fold.Key{fold.Table('a').Fact(&in[i], millis), fold.Table('m').ID(x.ModelName).Fact(&in[i], millis)} {
-				if err == nil {
-					err = fold.SetJSON(w, k, &DriftAlert{*x, fold.OriginOf(&in[i])})
-				}
+		if x, ok := in[i].Event.Data.(*events.SystemHealth); ok {
+			if err := applyHealth(w, &in[i], x); err != nil {
+				return fold.PoisonAt(&in[i], err)
 			}
-		}
-		if err != nil {
-			return fold.PoisonAt(&in[i], err)
 		}
 	}
 	return nil
@@ -90,13 +73,4 @@ func (v *Health) Service(name string) (s ServiceHealth, ok bool, err error) {
 // Services pages through the last word of every service, by name.
 func (v *Health) Services(q fold.PageQuery) (fold.Page[ServiceHealth], error) {
 	return fold.PageJSON[ServiceHealth](v.r, fold.Table('s'), false, q, nil)
-}
-
-// Alerts pages through the alerts of drift of a model ("": of all), newest first by event time.
-func (v *Health) Alerts(model string, q fold.PageQuery) (fold.Page[DriftAlert], error) {
-	prefix := fold.Table('a')
-	if model != "" {
-		prefix = fold.Table('m').ID(model)
-	}
-	return fold.PageJSON[DriftAlert](v.r, prefix, true, q, nil)
 }

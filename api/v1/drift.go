@@ -13,7 +13,7 @@ import (
 
 func (s *Surface) driftRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/trigger/model-drift", s.triggerDrift)
-	r.Handle("GET /api/v1/drift/alerts", s.driftAlerts, "health")
+	r.Handle("GET /api/v1/drift/alerts", s.driftAlerts, "drift")
 }
 
 func (s *Surface) triggerDrift(w http.ResponseWriter, r *http.Request) error {
@@ -39,7 +39,7 @@ func (s *Surface) triggerDrift(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.publish(w, r, &commands.PublishDrift{ModelDrift: events.ModelDrift{ModelName: v.ModelName, ModelVersion: string(v.ModelVersion),
-		DriftScore: *v.DriftScore, Threshold: *v.Threshold, Timestamp: v.Timestamp, Metrics: v.Metrics}}, "health")
+		DriftScore: *v.DriftScore, Threshold: *v.Threshold, Timestamp: v.Timestamp, Metrics: v.Metrics}}, "drift")
 }
 
 // publish writes one fact and answers once the views have it, or after a while without them.
@@ -68,6 +68,6 @@ func (s *Surface) driftAlerts(w http.ResponseWriter, r *http.Request) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
-	p, err := fold.Of[*projections.Health](s.Views).Alerts(q.Str("model"), page)
+	p, err := fold.Of[*projections.Drift](s.Views).Alerts(q.Str("model"), page)
 	return api.Paged(w, p, err)
 }

@@ -79,7 +79,7 @@ func (c *Config) validate() error {
 }
 
 // viewsNeeded are the views that answers are read from.
-var viewsNeeded = []string{"audit", "catalogue", "datasets", "deadletters", "definitions", "deployments", "health", "histories", "imports",
+var viewsNeeded = []string{"audit", "catalogue", "datasets", "deadletters", "definitions", "deployments", "drift", "health", "histories", "imports",
 	"lineage", "online", "quarantine", "registry", "runs", "served", "workflows"}
 
 // Surface is the program's own.
