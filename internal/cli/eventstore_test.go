@@ -39,7 +39,7 @@ func TestLogCopy_EventStore(t *testing.T) {
 			t.Errorf("%v of the copy:\n%sof the first:\n%s", a, now, was[i])
 		}
 	}
-	contains(t, "verify", ok(t, "verify", "--dir", second), "all 16 views equal")
+	contains(t, "verify", ok(t, "verify", "--dir", second), allEqual)
 	ok(t, "feedback", "7", "1", "--type", "click", "--dir", second)
 	t.Setenv(envLog, "")
 	r = command("history", "7", "--dir", second)
