@@ -24,6 +24,9 @@ type Config struct {
 	Now        func() time.Time // default time.Now
 	Logger     *slog.Logger     // default slog.Default
 	Token      string           // bearer token wanted of every request but GET /healthz; "" wants none
+	// Hosts are the names, in lower case, under which the program may be asked without credentials, beside
+	// localhost and the addresses of this machine itself.
+	Hosts []string
 }
 
 // Core is what all surfaces share: what they answer from, the long work under way, and the metrics. Every

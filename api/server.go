@@ -126,6 +126,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // the answer had begun: the client must not take it for whole
 		}
 	}()
+	if !s.core.own(r) {
+		fail(rw, r, s.first, fault.New(fault.Forbidden, "the request is for the host %q, which is none of this program's", Short(r.Host)).
+			WithHint("ask localhost; if this program is meant to be asked under that name, set PROJECTIONIST_HOSTS to it"))
+		return
+	}
 	if err := s.crossSite.Check(r); err != nil {
 		fail(rw, r, s.first, fault.Wrap(fault.Forbidden, err, "a page of another site may not write here"))
 		return

@@ -223,6 +223,7 @@ func (w *fixture) do(method, target string, body any, header ...string) *answer 
 		in = bytes.NewReader(raw)
 	}
 	r := httptest.NewRequest(method, target, in)
+	r.Host = "localhost:8000"
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}

@@ -29,7 +29,8 @@ func (s *Surface) healthz(w http.ResponseWriter, r *http.Request) error {
 	}{"ok", s.Version})
 }
 
-// readyz says whether recommendations can be served, and if not, all that is missing.
+// readyz says whether recommendations can be served, and if not, all that is missing. A log that takes nothing
+// more, such as one on a full disk, does not stop reading: the answer then says what does not go.
 func (s *Surface) readyz(w http.ResponseWriter, r *http.Request) error {
 	missing, err := s.missing(r.Context())
 	if err != nil {
@@ -37,8 +38,9 @@ func (s *Surface) readyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(missing) == 0 {
 		return api.WriteJSON(w, http.StatusOK, struct {
-			Status string `json:"status"`
-		}{"ready"})
+			Status   string             `json:"status"`
+			Degraded []api.FieldProblem `json:"degraded,omitempty"`
+		}{"ready", s.degraded()})
 	}
 	p := &api.Problem{Type: "urn:projectionist:" + string(fault.Unavailable), Title: "Not ready", Status: http.StatusServiceUnavailable,
 		Detail: missing[0].Message, Errors: missing, Hint: missing[0].Hint, RequestID: api.RequestID(r)}
@@ -47,6 +49,19 @@ func (s *Surface) readyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	api.Refuse(w, r, s, p)
 	return nil
+}
+
+func (s *Surface) degraded() []api.FieldProblem {
+	if s.Writable == nil {
+		return nil
+	}
+	err := s.Writable()
+	if err == nil {
+		return nil
+	}
+	f := api.FieldProblemOf(err)
+	f.Field = "log"
+	return []api.FieldProblem{f}
 }
 
 func (s *Surface) missing(ctx context.Context) ([]api.FieldProblem, error) {
@@ -72,13 +87,6 @@ func (s *Surface) missing(ctx context.Context) ([]api.FieldProblem, error) {
 				Hint: fmt.Sprintf(`mend what it cannot read, or pass over it: POST /api/v1/views/%s/skip {"position":"%s","reason":"…"}`, v.View, v.Halted.Position)})
 		case v.Lag > lagEventsMax:
 			missing = append(missing, api.FieldProblem{Field: "view " + v.View, Message: fmt.Sprintf("lags %d events behind the log", v.Lag), Hint: "it catches up by itself"})
-		}
-	}
-	if s.Writable != nil { // a recommendation is recorded before it is shown
-		if err := s.Writable(); err != nil {
-			f := api.FieldProblemOf(err)
-			f.Field = "log"
-			missing = append(missing, f)
 		}
 	}
 	if err := s.Recommend.Ready(); err != nil {

@@ -186,6 +186,36 @@ func TestPageOfAnotherSite(t *testing.T) {
 	w.get("/api/v1/movies", "Sec-Fetch-Site", "cross-site").want(200)
 }
 
+// A page whose name was made to resolve to this machine (DNS rebinding) asks under that name.
+func TestHostOfAnotherSite(t *testing.T) {
+	w := newFixture(t, func(c *setup) { c.cfg.Hosts = []string{"movies.example.com"} })
+	ask := func(host string) int {
+		r := httptest.NewRequest("GET", "/api/v1/movies", nil)
+		r.Host = host
+		rec := httptest.NewRecorder()
+		w.server.ServeHTTP(rec, r)
+		return rec.Code
+	}
+	for _, host := range []string{"localhost", "localhost:8000", "LOCALHOST.:8000", "127.0.0.1:8000", "127.9.9.9", "[::1]:8000", "[::1]", "app.localhost", "movies.example.com", "movies.example.com:80", ""} {
+		if code := ask(host); code != 200 {
+			t.Errorf("host %q: %d", host, code)
+		}
+	}
+	for _, host := range []string{"evil.com", "evil.com:8000", "localhost.evil.com", "127.0.0.1.evil.com", "10.0.0.1:8000", "0.0.0.0:8000", "evil.com:8000:1", "movies.example.com.evil.com"} {
+		if code := ask(host); code != 403 {
+			t.Errorf("host %q: %d; want 403", host, code)
+		}
+	}
+	locked := newFixture(t, func(c *setup) { c.cfg.Token = "secret" })
+	r := httptest.NewRequest("GET", "/api/v1/movies", nil)
+	r.Host = "any.name"
+	r.Header.Set("Authorization", "Bearer secret")
+	rec := httptest.NewRecorder()
+	if locked.server.ServeHTTP(rec, r); rec.Code != 200 {
+		t.Errorf("with credentials: %d", rec.Code)
+	}
+}
+
 func TestDrain(t *testing.T) {
 	w := newFixture(t)
 	srv := httptest.NewServer(w.server)

@@ -15,6 +15,7 @@ type metrics struct {
 	predictionSeconds prometheus.Histogram
 	featureSeconds    prometheus.Histogram
 	served            *prometheus.CounterVec
+	unrecorded        *prometheus.CounterVec
 	interactions      *prometheus.CounterVec
 }
 
@@ -30,6 +31,8 @@ func newMetrics(core *api.Core) *metrics {
 			Help: "Time to read the features of one entity.", Buckets: api.FastBuckets}),
 		served: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "recommendations_served_total",
 			Help: "Recommendations that people were shown."}, []string{"strategy"}),
+		unrecorded: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "recommendations_unrecorded_total",
+			Help: "Recommendations given without an event that says so."}, []string{"reason"}),
 		interactions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_interactions_total",
 			Help: "Interactions taken over HTTP."}, []string{"type"}),
 	}
@@ -39,7 +42,10 @@ func newMetrics(core *api.Core) *metrics {
 	for _, kind := range append(slices.Clone(events.Kinds), otherKind) {
 		m.interactions.WithLabelValues(kind)
 	}
-	core.Metrics().MustRegister(m.predictions, m.predictionSeconds, m.featureSeconds, m.served, m.interactions)
+	for _, reason := range []string{unrecordedAsked, unrecordedCrossSite, unrecordedUnavailable} {
+		m.unrecorded.WithLabelValues(reason)
+	}
+	core.Metrics().MustRegister(m.predictions, m.predictionSeconds, m.featureSeconds, m.served, m.unrecorded, m.interactions)
 	return m
 }
 

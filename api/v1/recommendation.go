@@ -53,6 +53,7 @@ type wanted struct {
 	UserID  api.ID `json:"user_id"`
 	K       *int64 `json:"k"`
 	Explain bool   `json:"explain"`
+	Record  *bool  `json:"record"` // false: nobody is shown this; it leaves no event
 	After   string `json:"after"`
 	AsOf    string `json:"as_of"`
 	KnownAt string `json:"known_at"`
@@ -73,10 +74,14 @@ func (v *wanted) request() (recommend.Request, error) {
 }
 
 func (s *Surface) recommendations(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "user_id", "k", "explain", api.AsOfParam, api.KnownAtParam)
+	q := api.QueryOf(r, "user_id", "k", "explain", "record", api.AsOfParam, api.KnownAtParam)
 	v := wanted{UserID: api.ID(q.Str("user_id")), Explain: q.Flag("explain"), AsOf: q.Str(api.AsOfParam), KnownAt: q.Str(api.KnownAtParam)}
 	k := q.Number("k", kDefault, 1, KMax)
 	v.K = &k
+	if q.Str("record") != "" {
+		record := q.Flag("record")
+		v.Record = &record
+	}
 	if err := q.Err(); err != nil {
 		return err
 	}
@@ -94,13 +99,16 @@ func (s *Surface) postRecommendations(w http.ResponseWriter, r *http.Request) er
 	return s.recommend(w, r, &v)
 }
 
-// recommended is an answer. Position is where the log has that it was given; a replayed one was not.
+// recommended is an answer. Position is where the log has that it was given; a replayed one was not, and
+// Unrecorded says why another was not.
 type recommended struct {
 	*recommend.Result
-	RequestID string `json:"request_id,omitempty"`
-	Position  string `json:"position,omitempty"`
-	Replayed  bool   `json:"replayed,omitempty"`
-	NowMillis int64  `json:"now_millis,omitempty"` // of a replay: the moment it was made for
+	RequestID  string `json:"request_id,omitempty"`
+	Position   string `json:"position,omitempty"`
+	Recorded   bool   `json:"recorded"`
+	Unrecorded string `json:"unrecorded,omitempty"` // asked, cross_site or unavailable
+	Replayed   bool   `json:"replayed,omitempty"`
+	NowMillis  int64  `json:"now_millis,omitempty"` // of a replay: the moment it was made for
 }
 
 func (s *Surface) recommend(w http.ResponseWriter, r *http.Request, v *wanted) error {
@@ -133,20 +141,47 @@ func (s *Surface) recommend(w http.ResponseWriter, r *http.Request, v *wanted) e
 	}
 	s.metrics.predictions.Inc()
 	s.metrics.predictionSeconds.Observe(time.Since(start).Seconds())
-	requestID := api.UniqueID(r) // answers are told apart by it
-	fact := served(res, requestID)
-	p, err := s.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, handlers.Meta{Actor: "api", Correlation: api.RequestID(r), Time: now})
-	if err != nil {
-		return err
-	}
-	s.given.Lock()
-	s.given.cut.Include(p.Positions[0])
-	s.given.Unlock()
 	s.metrics.served.WithLabelValues(res.Strategy).Inc()
+	answer := recommended{Result: res}
+	if answer.Unrecorded = unrecorded(r, v.Record); answer.Unrecorded == "" {
+		fact := served(res, api.UniqueID(r)) // answers are told apart by its id
+		switch p, err := s.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, handlers.Meta{Actor: "api", Correlation: api.RequestID(r), Time: now}); {
+		case err == nil:
+			s.given.Lock()
+			s.given.cut.Include(p.Positions[0])
+			s.given.Unlock()
+			answer.Recorded, answer.RequestID, answer.Position = true, fact.RequestID, p.Positions[0].String()
+		case fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Unknown): // a full disk does not stop reading
+			s.Logger.Warn("a recommendation was given and not recorded", "request_id", api.RequestID(r), "error", err)
+			answer.Unrecorded = unrecordedUnavailable
+		default:
+			return err
+		}
+	}
+	if answer.Unrecorded != "" {
+		s.metrics.unrecorded.WithLabelValues(answer.Unrecorded).Inc()
+	}
 	if !req.Explain {
 		withoutReasons(res)
 	}
-	return api.WriteJSON(w, http.StatusOK, recommended{Result: res, RequestID: requestID, Position: p.Positions[0].String()})
+	return api.WriteJSON(w, http.StatusOK, answer)
+}
+
+// Why an answer is not in the log.
+const (
+	unrecordedAsked       = "asked"       // record=false
+	unrecordedCrossSite   = "cross_site"  // a page of another site asked: a person was shown nothing
+	unrecordedUnavailable = "unavailable" // the log takes nothing now
+)
+
+func unrecorded(r *http.Request, record *bool) string {
+	switch {
+	case record != nil && !*record, r.Method == http.MethodHead:
+		return unrecordedAsked
+	case r.Method == http.MethodGet && api.CrossSite(r):
+		return unrecordedCrossSite
+	}
+	return ""
 }
 
 // served is the fact that an answer was given.

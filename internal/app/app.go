@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,8 +46,9 @@ const Version = "0.1.0"
 // Options of an App. Dir is needed; the rest has defaults.
 type Options struct {
 	Dir    string
-	Listen string // default 127.0.0.1:8000
-	Token  string // bearer token; needed to listen on anything but loopback
+	Listen string   // default 127.0.0.1:8000
+	Token  string   // bearer token; needed to listen on anything but loopback
+	Hosts  []string // names the program may be asked under without a token, beside localhost; in lower case
 
 	LogURL   string   // kafka://host:9092,… for a log on a cluster, esdb://host:2113 for a ledger there; "" for the embedded one
 	FeedsURL string   // kafka://host:9092,… for the feeds of a ledger on EventStoreDB; "" for embedded ones
@@ -282,6 +284,10 @@ func CheckListen(address, token string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return fault.Field("listen", "%q is no address: want host:port, such as 127.0.0.1:8000", address)
+	}
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fault.Field("token", "holds a blank or another character than visible ASCII, which no client can send").
+			WithHint("set PROJECTIONIST_TOKEN to a secret without blanks, or unset it")
 	}
 	ip := net.ParseIP(host)
 	if host == "localhost" || ip != nil && ip.IsLoopback() || token != "" {

@@ -34,7 +34,7 @@ func get(t testing.TB, a *app.App, method, path string, body any, status int) st
 	if err != nil {
 		t.Fatal(err)
 	}
-	req := httptest.NewRequest(method, path, bytes.NewReader(b))
+	req := httptest.NewRequest(method, "http://localhost"+path, bytes.NewReader(b))
 	req.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	a.Handler().ServeHTTP(w, req)

@@ -23,9 +23,9 @@ func TestPromtool(t *testing.T) {
 	}
 	defer a.Close()
 	w := httptest.NewRecorder()
-	a.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	a.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/", nil))
 	w = httptest.NewRecorder()
-	a.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	a.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/metrics", nil))
 	if w.Code != 200 || !bytes.Contains(w.Body.Bytes(), []byte("http_requests_total")) {
 		t.Fatal(w.Code, w.Body.String())
 	}

@@ -9,7 +9,8 @@ import (
 
 // surfaces makes the HTTP surfaces and mounts them on their listeners.
 func (a *App) surfaces(scratch string) (err error) {
-	a.API, err = api.New(api.Config{Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Now: a.opts.Now, Logger: a.opts.Logger, Token: a.opts.Token})
+	a.API, err = api.New(api.Config{Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Now: a.opts.Now, Logger: a.opts.Logger, Token: a.opts.Token,
+		Hosts: a.opts.Hosts})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ const (
 	envToken  = "PROJECTIONIST_TOKEN"
 	envLog    = "PROJECTIONIST_LOG"   // kafka://host:9092,…: the log is on that cluster; esdb://host:2113: the ledger is there
 	envFeeds  = "PROJECTIONIST_FEEDS" // kafka://host:9092,…: the feeds beside a ledger on EventStoreDB (for `log copy` also a data folder)
+	envHosts  = "PROJECTIONIST_HOSTS" // movies.example.com,…: names the program may be asked under without credentials, beside localhost
 	envPeers  = "PROJECTIONIST_PEERS" // http://host:8000,…: other nodes of it
 	envFrom   = "PROJECTIONIST_FROM"  // http://host:8000: one whose views a new folder starts from; as --from
 

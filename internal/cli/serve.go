@@ -129,7 +129,7 @@ func (s *serving) run(ctx context.Context) (err error) {
 		return refused(err)
 	}
 	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), From: cmp.Or(s.from, os.Getenv(envFrom)),
-		Listen: s.listen, Token: s.token, Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading})
+		Listen: s.listen, Token: s.token, Hosts: hosts(os.Getenv(envHosts)), Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading})
 	s.bar.end()
 	if err != nil {
 		if at, ok := servedAt(ctx, s.p.dir); ok {
@@ -554,4 +554,14 @@ func count(n int64, noun string) string {
 		noun += "s"
 	}
 	return thousands(n) + " " + noun
+}
+
+// hosts are names separated by commas.
+func hosts(list string) (names []string) {
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }

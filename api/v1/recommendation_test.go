@@ -1,0 +1,89 @@
+package v1
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// recorded is how many recommendations the log has.
+func (w *fixture) recorded() (n int64) {
+	head, err := fold.HeadCut(context.Background(), w.log, w.clock.Now().AddDate(1, 0, 0))
+	w.must(err)
+	for tp, next := range head {
+		if tp.Topic == events.RecommendationsTopic {
+			n += next
+		}
+	}
+	return n
+}
+
+// What nobody was shown leaves no event: neither an answer that was asked for so, nor one that a page of
+// another site made a browser ask for.
+func TestUnrecordedRecommendations(t *testing.T) {
+	w := newFixture(t)
+	const ask = "/api/v1/recommendations?user_id=1&k=3"
+	a := w.get(ask).want(200)
+	if a.at("recorded") != "true" || a.at("request_id") == "null" || w.recorded() != 1 {
+		t.Fatalf("%s; recorded %d", a.Body, w.recorded())
+	}
+	for name, a := range map[string]*answer{
+		"asked":      w.get(ask + "&record=false"),
+		"cross_site": w.get(ask, "Sec-Fetch-Site", "cross-site"),
+	} {
+		if a.want(200); a.at("recorded") != "false" || a.at("unrecorded") != name || a.at("items.0.movie_id") == "<none>" {
+			t.Errorf("%s: %s", name, a.Body)
+		}
+	}
+	w.post("/api/v1/recommendations", `{"user_id":"1","record":false}`).want(200)
+	w.get(ask, "Referer", "http://evil.com/page").want(200)
+	w.do("HEAD", ask, nil).want(200)
+	if n := w.recorded(); n != 1 {
+		t.Errorf("%d are recorded; want 1", n)
+	}
+	w.get(ask, "Sec-Fetch-Site", "same-site", "Origin", "http://localhost:3000").want(200)
+	w.get(ask, "Referer", "http://localhost:8000/ui").want(200)
+	if n := w.recorded(); n != 3 {
+		t.Errorf("%d are recorded; want 3", n)
+	}
+	w.get(ask+"&record=maybe").problem(400, "record")
+}
+
+// full is a log that takes no more records.
+type full struct{ streams.Feed }
+
+func (full) Publish(context.Context, string, []streams.Record) error {
+	return fault.New(fault.Unavailable, "disk full")
+}
+
+// A full disk does not stop reading.
+func TestRecommendationsOnAFullDisk(t *testing.T) {
+	w := newFixture(t, func(c *setup) {
+		c.own.Writable = func() error { return fault.New(fault.Unavailable, "disk full").WithHint("free space") }
+	})
+	w.train()
+	w.post("/api/v1/models/als/versions/1/deploy", nil).want(200)
+	was := w.core.Dispatcher
+	w.core.Dispatcher = handlers.New(handlers.Config{Ledger: w.log.Ledger(), Feed: full{w.log.Feed()}, Now: w.clock.Now, NewID: func() string { return "id" }})
+	a := w.get("/api/v1/recommendations?user_id=1&k=3").want(200)
+	if a.at("recorded") != "false" || a.at("unrecorded") != "unavailable" || a.at("items.0.movie_id") == "<none>" || a.at("position") != "null" || a.at("request_id") != "null" {
+		t.Errorf("%s", a.Body)
+	}
+	w.post("/api/v1/feedback", `{"user_id":"7","movie_id":"2"}`).problem(503, "")
+	if a := w.get("/readyz").want(200); a.at("degraded.0.field") != "log" || !strings.Contains(a.at("degraded.0.message"), "disk full") {
+		t.Errorf("%s", a.Body)
+	}
+	if !strings.Contains(string(w.get("/metrics").Body), `recommendations_unrecorded_total{reason="unavailable"} 1`) {
+		t.Error("it is not counted")
+	}
+	w.core.Dispatcher = was
+	if a := w.get("/api/v1/recommendations?user_id=1&k=3").want(200); a.at("recorded") != "true" {
+		t.Errorf("with room again: %s", a.Body)
+	}
+}
