@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,7 +30,7 @@ func QueryOf(r *http.Request, known ...string) *Query {
 	if q.values, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		q.Fault("", "the query cannot be read: %v", err)
 	}
-	for _, name := range SortedKeys(q.values) {
+	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		switch {
 		case name != "after" && !slices.Contains(known, name):
 			f := fault.Field(Short(name), "is not a parameter of this request")
@@ -42,16 +43,6 @@ func QueryOf(r *http.Request, known ...string) *Query {
 		}
 	}
 	return q
-}
-
-// SortedKeys are the keys of a map, in order.
-func SortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // Fault notes what is wrong with a parameter.

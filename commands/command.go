@@ -3,8 +3,9 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
-	"sort"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -72,7 +73,23 @@ func (f *faults) id(field, v string) {
 	if strings.ContainsRune(v, '/') {
 		f.add(field, "must not hold a slash")
 	}
+	f.addressable(field, v)
 }
+
+// addressable wants what can stand in a URL's path as it is, and be told from others by looking at it.
+func (f *faults) addressable(field, v string) {
+	switch {
+	case v == "." || v == "..":
+		f.add(field, "must not be %q: no address could name it", v)
+	case v != strings.TrimFunc(v, unicode.IsSpace):
+		f.add(field, "must not begin or end with a blank")
+	case strings.ContainsFunc(v, turnsText):
+		f.add(field, "must not hold a character that turns the direction of text")
+	}
+}
+
+// turnsText says whether a character changes the order in which others are shown (UAX #9).
+func turnsText(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
 // required wants a non-empty line of text.
 func (f *faults) required(field, v string, bytesMax int) {
@@ -150,7 +167,7 @@ func (f *faults) pairs(field string, m map[string]string, pairsMax, bytesMax int
 		f.add(field, "has %d entries; the most is %d", len(m), pairsMax)
 		return
 	}
-	for _, k := range sortedKeys(m) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
 		f.key(field, k)
 		f.text(keyField(field, k), m[k], bytesMax)
 	}
@@ -191,13 +208,4 @@ func (f *faults) oneOf(field, v string, allowed ...string) {
 		}
 	}
 	f.add(field, "is %q; want one of %s", v, strings.Join(allowed, ", "))
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

@@ -167,6 +167,25 @@ func with[T any](v *T, f func(*T)) *T {
 	return v
 }
 
+// A name that stands in an address can be asked for under it, and looks like no other.
+func TestNamesCanBeAddressed(t *testing.T) {
+	for _, name := range []string{".", "..", "als ", " als", "\u00a0als", "als\u3000", "a\u202els", "a/b", "a:b", "a\tb"} {
+		if err := (&RegisterModel{Name: name}).Validate(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "name") {
+			t.Errorf("model %q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"als", "als 2", "...", ".als", "영화", "als-v1.2", "a%2Fb", "مدل"} {
+		if err := (&RegisterModel{Name: name}).Validate(); err != nil {
+			t.Errorf("model %q: %v", name, err)
+		}
+	}
+	for _, id := range []string{"..", "run ", "a/b"} {
+		if err := (&RequestWorkflowRun{RunID: id, Workflow: "w", RunType: "manual"}).Validate(); !fault.Is(err, fault.Invalid) {
+			t.Errorf("run %q: %v", id, err)
+		}
+	}
+}
+
 func TestExperimentID(t *testing.T) {
 	// The ids are for ever: streams are named after them.
 	for name, want := range map[string]string{DefaultExperiment: "0", "als tuning": "664812461199823048"} {

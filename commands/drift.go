@@ -1,6 +1,11 @@
 package commands
 
-import "github.com/projectionist/projectionist/events"
+import (
+	"maps"
+	"slices"
+
+	"github.com/projectionist/projectionist/events"
+)
 
 // PublishDrift publishes an alert of drift of a model.
 type PublishDrift struct{ events.ModelDrift }
@@ -34,7 +39,7 @@ func (f *faults) figures(field string, m map[string]float64) {
 		f.add(field, "has %d entries; the most is %d", len(m), BatchMax)
 		return
 	}
-	for _, k := range sortedKeys(m) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
 		f.key(field, k)
 		f.finite(keyField(field, k), m[k])
 	}

@@ -141,6 +141,7 @@ func (f *faults) modelName(field, v string) {
 	if strings.ContainsAny(v, "/:") {
 		f.add(field, "must not hold a slash or a colon")
 	}
+	f.addressable(field, v)
 }
 
 // alias wants what MLflow takes: letters, digits, _ and -, neither "latest" nor a version such as v12.

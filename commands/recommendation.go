@@ -2,6 +2,8 @@ package commands
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/projectionist/projectionist/events"
 )
@@ -38,7 +40,7 @@ func (c *PublishRecommendation) Validate() error {
 		at := fmt.Sprintf("items[%d]", i)
 		f.required(at+".movie_id", item.MovieID, IDBytesMax)
 		f.finite(at+".score", item.Score)
-		for _, source := range sortedKeys(item.Sources) {
+		for _, source := range slices.Sorted(maps.Keys(item.Sources)) {
 			f.finite(at+".sources."+source, item.Sources[source])
 		}
 	}

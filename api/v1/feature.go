@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -410,7 +411,7 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 			out = append(out, ',')
 		}
 		out = append(out, '{')
-		for k, name := range api.SortedKeys(row) {
+		for k, name := range slices.Sorted(maps.Keys(row)) {
 			if k > 0 {
 				out = append(out, ',')
 			}

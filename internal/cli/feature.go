@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -156,7 +158,7 @@ func (p *program) historical(ctx context.Context, c *client, h historical) error
 	if strings.EqualFold(filepath.Ext(h.entities), ".json") {
 		// What to join stands beside the rows in the body; flags would go unheard.
 		if len(q) > 0 {
-			return usage("a .json file says itself which features and when: put %s into it", strings.Join(sortedKeys(q), ", "))
+			return usage("a .json file says itself which features and when: put %s into it", strings.Join(slices.Sorted(maps.Keys(q)), ", "))
 		}
 		mediaType, query = "application/json", nil
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,8 +104,6 @@ func openData(path string) (*dataset.Set, error) {
 	}
 	return set, nil
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (p *program) importCommand() *cobra.Command {
 	merge := false

@@ -160,7 +160,7 @@ func (p *program) heading(place string) {
 
 func (p *program) record(r *record, place string) {
 	if p.json {
-		fmt.Fprintf(p.out, "%s\n", r.line)
+		fmt.Fprintf(p.out, "%s\n", visible(string(r.line)))
 		return
 	}
 	or := func(s string) string {

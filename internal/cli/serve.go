@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -464,7 +466,7 @@ func errorText(e string) string {
 // of the parts ("als.ndcg@10"), which the run keeps.
 func outputText(output map[string]string) string {
 	var parts []string
-	for _, k := range sortedKeys(output) {
+	for _, k := range slices.Sorted(maps.Keys(output)) {
 		v := output[k]
 		if f, err := strconv.ParseFloat(v, 64); err == nil && strings.Contains(v, ".") {
 			v = strconv.FormatFloat(f, 'g', 4, 64)

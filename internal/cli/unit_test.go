@@ -173,6 +173,18 @@ x [2Jy  12345678901234567  0.12346  2023-11-14T22:13:20.123Z  p, q  yes  x [2Jy
 	}
 }
 
+// What comes from outside can neither move the cursor nor turn the line around.
+func TestOneLine(t *testing.T) {
+	for in, want := range map[string]string{
+		"a\x1b[2Jb\nc\u0085": "a [2Jb c ", "user\u202efdp.exe": `user\u202efdp.exe`, "zero\u200bwidth\ufeff": `zero\u200bwidth\ufeff`,
+		"line\u2028break": `line\u2028break`, "Amélie 영화 👩‍🚀": "Amélie 영화 👩‍🚀",
+	} {
+		if got := oneLine(in); got != want {
+			t.Errorf("%q: %q; want %q", in, got, want)
+		}
+	}
+}
+
 func TestDocument(t *testing.T) {
 	var out bytes.Buffer
 	p := &program{out: &out}
