@@ -31,7 +31,7 @@ func good() []validated {
 		&LogArtifact{RunID: runID, Path: "a/b.txt", Blob: sum}, &EndRun{RunID: runID, Status: "KILLED"},
 		&RegisterModel{Name: "als"}, &RegisterModelVersion{Name: "als", RunID: runID, Algorithm: "als", CodeVersion: "1", DatasetID: "d", DatasetCut: "x", FeaturesHash: sum, Blob: sum, Bytes: 1},
 		&StageModelVersion{Name: "als", Version: 1, Stage: "staGing", ArchiveExisting: true}, &SetModelAlias{Name: "als", Alias: "version1", Version: 1},
-		&RemoveModelAlias{Name: "als", Alias: "a-B_3"}, &DeployModel{Slot: "production", Model: "als", Version: 1, Blob: sum},
+		&RemoveModelAlias{Name: "als", Alias: "a-B_3"}, &DeployModel{Slot: "production", Model: "als", Version: 1},
 		&RequestWorkflowRun{RunID: "w", Workflow: "x", RunType: "triggered"}, &StartTask{RunID: "w", Task: "t", Holder: "h", LeaseMillis: 1},
 		&RenewTaskLease{RunID: "w", Task: "t", Try: 1, Holder: "h", LeaseMillis: LeaseMillisMax}, &SucceedTask{RunID: "w", Task: "t", Try: 1, Holder: "h"},
 		&FailTask{RunID: "w", Task: "t", Try: 1, Holder: "h", Error: "x"}, &EndWorkflowRun{RunID: "w", State: "failed"},

@@ -1,25 +1,38 @@
 package commands
 
-// DeployModel says which model version serves a slot from now on. What is deployed already is no event.
-// Whether the version exists is asked of the registry's view before: the slot's stream knows only the
-// slot.
+// DeployModel says which model version serves a slot from now on. In the slot production it moves the version
+// to the stage Production, archives the model's others there, and points the alias champion at it, all in
+// one commit: [StageModelVersion] and [SetModelAlias] say the same in other words. What is so already is
+// no event.
 type DeployModel struct {
 	Slot    string `json:"slot"`
 	Model   string `json:"model"`
 	Version int    `json:"version"`
-	Blob    string `json:"blob"`
 	Reason  string `json:"reason,omitempty"`
+	Served  Served `json:"-"`
 }
 
 func (*DeployModel) CommandType() string { return "model.deploy" }
-func (c *DeployModel) Stream() string    { return "deployment/" + c.Slot }
+func (c *DeployModel) Stream() string    { return modelStream(c.Model) }
 
 func (c *DeployModel) Validate() error {
 	var f faults
 	f.id("slot", c.Slot)
 	f.modelName("model", c.Model)
 	f.atLeast("version", int64(c.Version), 1)
-	f.sha256("blob", c.Blob)
 	f.text("reason", c.Reason, TextBytesMax)
 	return f.err()
+}
+
+// AliasChampion is the alias of the version that serves the slot production.
+const AliasChampion = "champion"
+
+// Served is what each slot serves, as the caller of a command saw it: the stream of a model cannot know that
+// another model has taken a slot over. It is no part of what is asked for.
+type Served map[string]ServedVersion
+
+// ServedVersion is a version in a slot.
+type ServedVersion struct {
+	Model   string `json:"model"`
+	Version int    `json:"version"`
 }

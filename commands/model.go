@@ -33,6 +33,7 @@ type RegisterModelVersion struct {
 	FeaturesHash string            `json:"features_hash"`
 	Blob         string            `json:"blob"`
 	Bytes        int64             `json:"bytes"`
+	Slot         string            `json:"slot,omitempty"` // it can serve: "production"; "" for none
 }
 
 func (*RegisterModelVersion) CommandType() string { return "model.register_version" }
@@ -50,18 +51,22 @@ func (c *RegisterModelVersion) Validate() error {
 	f.sha256("features_hash", c.FeaturesHash)
 	f.sha256("blob", c.Blob)
 	f.atLeast("bytes", c.Bytes, 1)
+	if c.Slot != "" {
+		f.id("slot", c.Slot)
+	}
 	return f.err()
 }
 
 // StageModelVersion moves a version to a stage: None, Staging, Production or Archived, in any case.
 // With archive_existing the other versions in that stage are archived in the same commit; that is for
-// Staging and Production only.
+// Staging and Production only. A version that was made for a slot serves it once it is in Production.
 type StageModelVersion struct {
 	Name            string `json:"name"`
 	Version         int    `json:"version"`
 	Stage           string `json:"stage"`
 	ArchiveExisting bool   `json:"archive_existing,omitempty"`
 	Reason          string `json:"reason,omitempty"`
+	Served          Served `json:"-"`
 }
 
 func (*StageModelVersion) CommandType() string { return "model.stage_version" }
@@ -99,11 +104,13 @@ func (c *StageModelVersion) Validate() error {
 	return f.err()
 }
 
-// SetModelAlias points an alias at a version of the model.
+// SetModelAlias points an alias at a version of the model. Where that is [AliasChampion] and the version was made
+// for a slot, it serves it.
 type SetModelAlias struct {
 	Name    string `json:"name"`
 	Alias   string `json:"alias"`
 	Version int    `json:"version"`
+	Served  Served `json:"-"`
 }
 
 func (*SetModelAlias) CommandType() string { return "model.set_alias" }
@@ -119,8 +126,9 @@ func (c *SetModelAlias) Validate() error {
 
 // RemoveModelAlias removes an alias; one that is not set is no event.
 type RemoveModelAlias struct {
-	Name  string `json:"name"`
-	Alias string `json:"alias"`
+	Name   string `json:"name"`
+	Alias  string `json:"alias"`
+	Served Served `json:"-"`
 }
 
 func (*RemoveModelAlias) CommandType() string { return "model.remove_alias" }

@@ -1,6 +1,10 @@
 package events
 
-// ModelDeployed says which model version serves a slot from now on. Stream "deployment/SLOT".
+// ProductionSlot is the slot that recommendations are served from.
+const ProductionSlot = "production"
+
+// ModelDeployed says which model version serves a slot from now on. Stream "model/NAME"; in older logs
+// "deployment/SLOT".
 type ModelDeployed struct {
 	Slot            string `json:"slot"` // "production"
 	Model           string `json:"model"`

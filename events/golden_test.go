@@ -54,7 +54,7 @@ var goldens = []struct {
 	{"run/" + goldenRun, &RunArtifactLogged{goldenRun, "model/als.bin", goldenSHA256, 1 << 40}},
 	{"run/" + goldenRun, &RunEnded{goldenRun, "FAILED", "loss is not a number"}},
 	{"model/als", &ModelRegistered{"als", "factors of implicit feedback"}},
-	{"model/als", &ModelVersionRegistered{"als", 3, goldenRun, "als", map[string]string{"rank": "64"}, 1<<63 + 1, "1.0.0+avx2", "d1", "mlops-events/0:12", goldenSHA256, goldenSHA256, 5242880}},
+	{"model/als", &ModelVersionRegistered{"als", 3, goldenRun, "als", map[string]string{"rank": "64"}, 1<<63 + 1, "1.0.0+avx2", "d1", "mlops-events/0:12", goldenSHA256, goldenSHA256, 5242880, "production"}},
 	{"model/als", &ModelVersionStaged{"als", 3, "Staging", "Production", "beats the baseline"}},
 	{"model/als", &ModelAliasSet{"als", "champion", 3}},
 	{"model/als", &ModelAliasRemoved{"als", "champion"}},

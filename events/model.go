@@ -1,5 +1,7 @@
 package events
 
+import "encoding/json"
+
 // ModelRegistered opens a registered model. Stream "model/NAME".
 type ModelRegistered struct {
 	Name        string `json:"name"`
@@ -22,6 +24,17 @@ type ModelVersionRegistered struct {
 	FeaturesHash string            `json:"features_hash"`
 	Blob         string            `json:"blob"` // SHA-256 of the weights
 	Bytes        int64             `json:"bytes"`
+	Slot         string            `json:"slot,omitempty"` // it can serve, "" for none
+}
+
+// withSlot makes schema 2 of schema 1, in which every version was a recommender.
+func withSlot(raw json.RawMessage) (json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, err
+	}
+	fields["slot"] = json.RawMessage(`"` + ProductionSlot + `"`)
+	return json.Marshal(fields)
 }
 
 func (*ModelVersionRegistered) EventType() string { return "model.version_registered" }

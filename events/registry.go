@@ -49,7 +49,7 @@ func init() {
 	register[RunArtifactLogged]()
 	register[RunEnded]()
 	register[ModelRegistered]()
-	register[ModelVersionRegistered]()
+	register[ModelVersionRegistered](withSlot)
 	register[ModelVersionStaged]()
 	register[ModelAliasSet]()
 	register[ModelAliasRemoved]()

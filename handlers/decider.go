@@ -35,9 +35,7 @@ func newDecider(stream string) decider {
 	case "run":
 		return &run{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}}
 	case "model":
-		return &model{aliases: map[string]int{}}
-	case "deployment":
-		return &deployment{}
+		return &model{aliases: map[string]int{}, deployed: map[string]int{}}
 	case "workflow-run":
 		return &workflowRun{tasks: map[string]task{}}
 	case "view":

@@ -1,33 +1,75 @@
 package handlers
 
 import (
-	"time"
+	"slices"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 )
 
-// deployment is what serves a slot now.
-type deployment struct {
-	model   string
-	version int
-	blob    string
-}
+// What serves is decided in the stream of the model, with its stages and aliases: they cannot disagree.
 
-func (s *deployment) evolve(d events.Data) {
-	if e, ok := d.(*events.ModelDeployed); ok {
-		s.model, s.version, s.blob = e.Model, e.Version, e.Blob
+// holds says whether the model's version serves the slot, as far as the model and the caller know.
+func (s *model) holds(name, slot string, version int, served commands.Served) bool {
+	seen := served[slot]
+	if mine := s.deployed[slot]; mine != 0 { // newer than what was seen, unless another model took over
+		return mine == version && (seen.Model == "" || seen.Model == name)
 	}
+	return seen == commands.ServedVersion{Model: name, Version: version} // in older logs the slot had a stream of its own
 }
 
-func (s *deployment) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
-	deploy, ok := c.(*commands.DeployModel)
+// deploy gives a slot to a version.
+func (s *model) deploy(name, slot string, version int, reason string, served commands.Served) []events.Data {
+	if s.holds(name, slot, version, served) {
+		return nil
+	}
+	e := &events.ModelDeployed{Slot: slot, Model: name, Version: version, Blob: s.versions[version-1].blob, Reason: reason}
+	switch before := served[slot]; {
+	case before.Model != "" && before.Model != name, s.deployed[slot] == 0:
+		e.PreviousModel, e.PreviousVersion = before.Model, before.Version
+	default:
+		e.PreviousModel, e.PreviousVersion = name, s.deployed[slot]
+	}
+	return []events.Data{e}
+}
+
+// champion points the alias of what serves at a version.
+func (s *model) champion(name string, version int) []events.Data {
+	if s.aliases[commands.AliasChampion] == version {
+		return nil
+	}
+	return []events.Data{&events.ModelAliasSet{Name: name, Alias: commands.AliasChampion, Version: version}}
+}
+
+// serve is what it takes for a version to serve the slot it was made for: stage, alias and slot in one.
+func (s *model) serve(name string, version int, archive bool, reason string, served commands.Served) []events.Data {
+	decided := s.moved(name, version, commands.StageProduction, archive, reason)
+	if s.versions[version-1].slot != events.ProductionSlot {
+		return decided
+	}
+	return slices.Concat(decided, s.champion(name, version), s.deploy(name, events.ProductionSlot, version, reason, served))
+}
+
+func (s *model) decideDeployment(c *commands.DeployModel) ([]events.Data, error) {
+	if !s.has(c.Version) {
+		return s.noVersion(c.Model, c.Version)
+	}
+	v := s.versions[c.Version-1]
 	switch {
-	case !ok:
-		return nil, noRule(c)
-	case *s == deployment{deploy.Model, deploy.Version, deploy.Blob}:
-		return nil, nil
+	case v.slot == "":
+		return refuse(fault.Conflict, "version", "version %d of model %q was not made to serve a slot", c.Version, c.Model)
+	case c.Slot == events.ProductionSlot:
+		return s.serve(c.Model, c.Version, true, c.Reason, c.Served), nil
 	}
-	return one(&events.ModelDeployed{Slot: deploy.Slot, Model: deploy.Model, Version: deploy.Version, Blob: deploy.Blob,
-		PreviousModel: s.model, PreviousVersion: s.version, Reason: deploy.Reason})
+	return s.deploy(c.Model, c.Slot, c.Version, c.Reason, c.Served), nil
+}
+
+// stays refuses to take from a version what it has because it serves.
+func (s *model) stays(name string, version int, served commands.Served, what string) error {
+	if !s.holds(name, events.ProductionSlot, version, served) {
+		return nil
+	}
+	_, err := refuse(fault.Conflict, "version", "version %d of model %q serves the slot %s: it keeps %s", version, name, events.ProductionSlot, what)
+	return err.(*fault.Error).WithHint("deploy another version first")
 }

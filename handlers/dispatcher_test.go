@@ -104,10 +104,10 @@ func TestDispatchInvalid(t *testing.T) {
 func TestDispatchUnchanged(t *testing.T) {
 	l := newTestLog(t)
 	d := newTestDispatcher(l, "id")
-	deploy := &commands.DeployModel{Slot: "production", Model: "als", Version: 1, Blob: testSHA256}
-	first := mustDispatch(t, d, deploy, Meta{})
+	define := &commands.DefineFeatures{Definitions: "views: []", Hash: testSHA256}
+	first := mustDispatch(t, d, define, Meta{})
 	mustDispatch(t, d, &commands.RegisterModel{Name: "als"}, Meta{})
-	again := mustDispatch(t, d, deploy, Meta{})
+	again := mustDispatch(t, d, define, Meta{})
 	if !again.Unchanged() || again.Duplicate || again.Position != first.Position || again.Revision != first.Revision || l.appends.Load() != 2 {
 		t.Errorf("%+v, want the place of %+v; %d appends", again, first, l.appends.Load())
 	}

@@ -10,11 +10,18 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
-// model is a registered model: the stage of each version, and where the aliases point.
+// model is a registered model: its versions, where the aliases point, and which slots it was given.
 type model struct {
-	exists  bool
-	stages  []string // stages[i] is the stage of version i+1
-	aliases map[string]int
+	exists   bool
+	versions []modelVersion // versions[i] is version i+1
+	aliases  map[string]int
+	deployed map[string]int // slot -> version, the last of this model's; another model may have taken it since
+}
+
+type modelVersion struct {
+	stage string
+	slot  string // it can serve
+	blob  string
 }
 
 func (s *model) evolve(d events.Data) {
@@ -22,19 +29,21 @@ func (s *model) evolve(d events.Data) {
 	case *events.ModelRegistered:
 		s.exists = true
 	case *events.ModelVersionRegistered:
-		s.stages = append(s.stages, commands.StageNone)
+		s.versions = append(s.versions, modelVersion{commands.StageNone, e.Slot, e.Blob})
 	case *events.ModelVersionStaged:
 		if s.has(e.Version) {
-			s.stages[e.Version-1] = e.To
+			s.versions[e.Version-1].stage = e.To
 		}
 	case *events.ModelAliasSet:
 		s.aliases[e.Alias] = e.Version
 	case *events.ModelAliasRemoved:
 		delete(s.aliases, e.Alias)
+	case *events.ModelDeployed:
+		s.deployed[e.Slot] = e.Version
 	}
 }
 
-func (s *model) has(version int) bool { return version >= 1 && version <= len(s.stages) }
+func (s *model) has(version int) bool { return version >= 1 && version <= len(s.versions) }
 
 func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 	if c, ok := c.(*commands.RegisterModel); ok {
@@ -49,26 +58,35 @@ func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 	}
 	switch c := c.(type) {
 	case *commands.RegisterModelVersion:
-		return one(&events.ModelVersionRegistered{Name: c.Name, Version: len(s.stages) + 1, RunID: c.RunID,
+		return one(&events.ModelVersionRegistered{Name: c.Name, Version: len(s.versions) + 1, RunID: c.RunID,
 			Algorithm: c.Algorithm, Params: maps.Clone(c.Params), Seed: c.Seed, CodeVersion: c.CodeVersion,
-			DatasetID: c.DatasetID, DatasetCut: c.DatasetCut, FeaturesHash: c.FeaturesHash, Blob: c.Blob, Bytes: c.Bytes})
+			DatasetID: c.DatasetID, DatasetCut: c.DatasetCut, FeaturesHash: c.FeaturesHash, Blob: c.Blob, Bytes: c.Bytes, Slot: c.Slot})
 	case *commands.StageModelVersion:
 		return s.stage(c)
 	case *commands.SetModelAlias:
 		if !s.has(c.Version) {
 			return s.noVersion(c.Name, c.Version)
 		}
+		if c.Alias == commands.AliasChampion && s.versions[c.Version-1].slot == events.ProductionSlot {
+			return s.serve(c.Name, c.Version, true, "it became "+c.Alias, c.Served), nil
+		}
 		if s.aliases[c.Alias] == c.Version {
 			return nil, nil
 		}
-		e := events.ModelAliasSet(*c)
-		return one(&e)
+		return one(&events.ModelAliasSet{Name: c.Name, Alias: c.Alias, Version: c.Version})
 	case *commands.RemoveModelAlias:
-		if _, set := s.aliases[c.Alias]; !set {
+		version, set := s.aliases[c.Alias]
+		if !set {
 			return nil, nil
 		}
-		e := events.ModelAliasRemoved(*c)
-		return one(&e)
+		if c.Alias == commands.AliasChampion {
+			if err := s.stays(c.Name, version, c.Served, "the alias "+c.Alias); err != nil {
+				return nil, err
+			}
+		}
+		return one(&events.ModelAliasRemoved{Name: c.Name, Alias: c.Alias})
+	case *commands.DeployModel:
+		return s.decideDeployment(c)
 	}
 	return nil, noRule(c)
 }
@@ -78,19 +96,31 @@ func (s *model) stage(c *commands.StageModelVersion) ([]events.Data, error) {
 		return s.noVersion(c.Name, c.Version)
 	}
 	to := commands.CanonicalStage(c.Stage)
-	var decided []events.Data
-	for i, stage := range s.stages {
-		if c.ArchiveExisting && stage == to && i+1 != c.Version {
-			decided = append(decided, &events.ModelVersionStaged{Name: c.Name, Version: i + 1, From: stage,
-				To: commands.StageArchived, Reason: fmt.Sprintf("version %d took %s", c.Version, to)})
+	if to == commands.StageProduction {
+		return s.serve(c.Name, c.Version, c.ArchiveExisting, c.Reason, c.Served), nil
+	}
+	if s.versions[c.Version-1].stage == commands.StageProduction {
+		if err := s.stays(c.Name, c.Version, c.Served, "the stage "+commands.StageProduction); err != nil {
+			return nil, err
 		}
 	}
-	if from := s.stages[c.Version-1]; from != to {
-		decided = append(decided, &events.ModelVersionStaged{Name: c.Name, Version: c.Version, From: from, To: to, Reason: c.Reason})
+	return s.moved(c.Name, c.Version, to, c.ArchiveExisting, c.Reason), nil
+}
+
+// moved is a version's way to a stage, and with archive the way of the others out of it.
+func (s *model) moved(name string, version int, to string, archive bool, reason string) (decided []events.Data) {
+	for i, v := range s.versions {
+		if archive && v.stage == to && i+1 != version {
+			decided = append(decided, &events.ModelVersionStaged{Name: name, Version: i + 1, From: v.stage,
+				To: commands.StageArchived, Reason: fmt.Sprintf("version %d took %s", version, to)})
+		}
 	}
-	return decided, nil
+	if from := s.versions[version-1].stage; from != to {
+		decided = append(decided, &events.ModelVersionStaged{Name: name, Version: version, From: from, To: to, Reason: reason})
+	}
+	return decided
 }
 
 func (s *model) noVersion(name string, version int) ([]events.Data, error) {
-	return refuse(fault.NotFound, "version", "model %q has no version %d; its newest is %d", name, version, len(s.stages))
+	return refuse(fault.NotFound, "version", "model %q has no version %d; its newest is %d", name, version, len(s.versions))
 }

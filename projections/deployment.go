@@ -5,7 +5,6 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/streams"
 )
 
 // Deployments is which model version serves each slot, and which did before.
@@ -99,9 +98,4 @@ func (v *Deployments) At(slot string, at fold.At) (Deployment, bool, error) {
 // History pages through a slot's deployments that at admits, newest first.
 func (v *Deployments) History(slot string, at fold.At, q fold.PageQuery) (fold.Page[Deployment], error) {
 	return fold.PageJSON(v.r, fold.Table('h').Str(slot), true, q, func(d *Deployment) (bool, error) { return d.AdmittedBy(at) })
-}
-
-// FoldSlot folds what at admits of a "deployment/SLOT" stream; false when that is nothing.
-func FoldSlot(commits iter.Seq2[*streams.Committed, error], at fold.At) (Slot, bool, error) {
-	return slotDocs.FoldStream(commits, at)
 }

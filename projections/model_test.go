@@ -85,7 +85,6 @@ func TestDeployments(t *testing.T) {
 		"as of day 6 as known on day 7": {fold.At{EventMillis: foldtest.Day(6), RecordedMillis: foldtest.Day(7)}, 2},
 	} {
 		equal(t, what, found[Deployment](t)(v.At("production", c.at)).Version, c.want)
-		equal(t, what+", folded", found[Slot](t)(FoldSlot(s.Stream("deployment/production"), c.at)).Current.Version, c.want)
 	}
 	if _, ok, err := v.At("production", fold.At{EventMillis: foldtest.Day(0)}); ok || err != nil {
 		t.Errorf("before the first: %v, %v", ok, err)

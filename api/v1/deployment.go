@@ -1,14 +1,15 @@
 package v1
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/projections/recommend"
 )
 
 func (s *Surface) deploymentRoutes(r *api.Routes) {
@@ -50,9 +51,6 @@ func (s *Surface) deployment(w http.ResponseWriter, r *http.Request) error {
 	view := fold.Of[*projections.Deployments](s.Views)
 	if !m.Given() {
 		now, ok, err := view.Slot(slot)
-		if ok {
-			api.SetETag(w, now.Revision)
-		}
 		return api.Found(w, now.Current, ok, err, "nothing was ever deployed to slot %q", api.Short(slot))
 	}
 	d, ok, err := view.At(slot, m.At)
@@ -85,22 +83,42 @@ func (s *Surface) deploy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if v.Slot == "" {
-		v.Slot = recommend.Slot
+		v.Slot = events.ProductionSlot
 	}
 	name := r.PathValue("model")
-	// From its stream rather than the view: it may have been registered just now.
-	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0), fold.At{})
+	served, err := s.served(r.Context(), name, n)
 	if err != nil {
 		return err
 	}
-	version := model.Version(n)
-	if version == nil {
-		return fault.New(fault.NotFound, "no version %d of model %q", n, api.Short(name))
+	return s.dispatch(w, r, &commands.DeployModel{Slot: v.Slot, Model: name, Version: n, Reason: v.Reason, Served: served}, http.StatusOK, "deployments", "registry")
+}
+
+// served is what slots serve, for a command that may let a version of a model serve one: if it was made for
+// that, it must be able to.
+func (s *Surface) served(ctx context.Context, name string, n int) (commands.Served, error) {
+	// From its stream rather than the view: it may have been registered just now.
+	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(ctx, "model/"+name, 0), fold.At{})
+	if err != nil {
+		return nil, err
 	}
-	if err := s.deployable(version); err != nil {
-		return err
+	if version := model.Version(n); version != nil && version.Slot != "" { // of none, the rules say so
+		if err := s.deployable(version); err != nil {
+			return nil, err
+		}
 	}
-	return s.dispatch(w, r, &commands.DeployModel{Slot: v.Slot, Model: name, Version: n, Blob: version.Blob, Reason: v.Reason}, http.StatusOK, "deployments")
+	return s.slots()
+}
+
+// slots is what they serve now.
+func (s *Surface) slots() (commands.Served, error) {
+	served := commands.Served{}
+	for slot, err := range fold.Of[*projections.Deployments](s.Views).Slots() {
+		if err != nil {
+			return nil, err
+		}
+		served[slot.Slot] = commands.ServedVersion{Model: slot.Current.Model, Version: slot.Current.Version}
+	}
+	return served, nil
 }
 
 func (s *Surface) deployable(v *projections.ModelVersion) error {

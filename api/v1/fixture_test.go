@@ -193,7 +193,7 @@ func (w *fixture) train() int {
 	}
 	res, err := w.cfg.Dispatcher.Dispatch(ctx, &commands.RegisterModelVersion{Name: "als", RunID: strings.Repeat("a", 32), Algorithm: training.Algorithm,
 		Params: params, Seed: p.ALS.Seed, CodeVersion: training.CodeVersion(), DatasetID: "d", DatasetCut: cut.String(),
-		FeaturesHash: snap.FeaturesHash, Blob: hash, Bytes: size}, handlers.Meta{})
+		FeaturesHash: snap.FeaturesHash, Blob: hash, Bytes: size, Slot: events.ProductionSlot}, handlers.Meta{})
 	w.must(err)
 	w.folded(res.Position)
 	return res.Events[0].Data.(*events.ModelVersionRegistered).Version

@@ -119,8 +119,16 @@ func (s *Surface) stageModel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.dispatch(w, r, &commands.StageModelVersion{Name: r.PathValue("model"), Version: n, Stage: v.Stage,
-		ArchiveExisting: v.ArchiveExisting, Reason: v.Reason}, http.StatusOK, "registry")
+	c := &commands.StageModelVersion{Name: r.PathValue("model"), Version: n, Stage: v.Stage, ArchiveExisting: v.ArchiveExisting, Reason: v.Reason}
+	if commands.CanonicalStage(v.Stage) == commands.StageProduction {
+		c.Served, err = s.served(r.Context(), c.Name, n)
+	} else {
+		c.Served, err = s.slots()
+	}
+	if err != nil {
+		return err
+	}
+	return s.dispatch(w, r, c, http.StatusOK, "registry", "deployments")
 }
 
 func (s *Surface) setAlias(w http.ResponseWriter, r *http.Request) error {
@@ -130,9 +138,20 @@ func (s *Surface) setAlias(w http.ResponseWriter, r *http.Request) error {
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
 	}
-	return s.dispatch(w, r, &commands.SetModelAlias{Name: r.PathValue("model"), Alias: r.PathValue("alias"), Version: v.Version}, http.StatusOK, "registry")
+	c := &commands.SetModelAlias{Name: r.PathValue("model"), Alias: r.PathValue("alias"), Version: v.Version}
+	if c.Alias == commands.AliasChampion {
+		var err error
+		if c.Served, err = s.served(r.Context(), c.Name, c.Version); err != nil {
+			return err
+		}
+	}
+	return s.dispatch(w, r, c, http.StatusOK, "registry", "deployments")
 }
 
 func (s *Surface) removeAlias(w http.ResponseWriter, r *http.Request) error {
-	return s.dispatch(w, r, &commands.RemoveModelAlias{Name: r.PathValue("model"), Alias: r.PathValue("alias")}, http.StatusOK, "registry")
+	served, err := s.slots()
+	if err != nil {
+		return err
+	}
+	return s.dispatch(w, r, &commands.RemoveModelAlias{Name: r.PathValue("model"), Alias: r.PathValue("alias"), Served: served}, http.StatusOK, "registry")
 }

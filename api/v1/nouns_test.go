@@ -3,6 +3,7 @@ package v1
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -152,7 +153,7 @@ func TestRegistry(t *testing.T) {
 	w.post(stage, `{"stage":"production"}`, "If-Match", `one`).problem(400, "If-Match")
 	w.clock.set(day0.Add(time.Hour))
 	a := w.post(stage, `{"stage":"production","reason":"first"}`, "If-Match", etag, "X-Actor", "user:anna").want(200)
-	if a.Header.Get("ETag") != `"3"` || a.at("folded") != "true" {
+	if a.Header.Get("ETag") != `"5"` || a.at("folded") != "true" {
 		t.Errorf("staged: %s", a.Body)
 	}
 	w.clock.set(day0.Add(2 * time.Hour))
@@ -178,12 +179,62 @@ func TestRegistry(t *testing.T) {
 	if got := w.get("/api/v1/models/als").at("aliases.champion"); got != "2" {
 		t.Errorf("champion is %s", got)
 	}
-	w.do("DELETE", "/api/v1/models/als/aliases/champion", nil).want(200)
-	if got := w.get("/api/v1/audit?actor=user:anna").want(200); got.at("items.0.type") != "model.version_staged" || got.at("items.1") != "<none>" {
+	w.do("DELETE", "/api/v1/models/als/aliases/champion", nil).problem(409, "version")
+	w.do("PUT", "/api/v1/models/als/aliases/first", `{"version":1}`).want(200)
+	w.do("DELETE", "/api/v1/models/als/aliases/first", nil).want(200)
+	if got := w.get("/api/v1/audit?actor=user:anna").want(200); got.at("items.0.type") != "model.deployed" || got.at("items.2.type") != "model.version_staged" || got.at("items.3") != "<none>" {
 		t.Errorf("audit: %s", got.Body)
 	}
 	w.post("/api/v1/models", `{"name":"als"}`, "If-None-Match", "*").problem(412, "If-Match")
 	w.post("/api/v1/models", `{"name":"other","description":"x"}`).want(201)
+}
+
+// TestRegistryAndServingAgree: whichever way a version is put in production, its stage, the alias champion and what
+// serves change in one commit, and what they were before can be asked for.
+func TestRegistryAndServingAgree(t *testing.T) {
+	w := newFixture(t)
+	for range 3 {
+		w.train()
+	}
+	version := "/api/v1/models/als/versions/"
+	agree := func(what, want string, commit *answer) {
+		t.Helper()
+		model := w.get("/api/v1/models/als").want(200)
+		n, _ := strconv.Atoi(want)
+		if model.at("aliases.champion") != want || model.at(fmt.Sprintf("versions.%d.stage", n-1)) != "Production" ||
+			w.get("/api/v1/deployments/production").at("version") != want || w.get("/api/v1/recommendations?user_id=1").at("model_version") != want {
+			t.Errorf("%s: champion %s, serves %s, %s", what, model.at("aliases.champion"), w.get("/api/v1/deployments/production").Body, model.Body)
+		}
+		for i := range 3 {
+			if i+1 != n && model.at(fmt.Sprintf("versions.%d.stage", i)) == "Production" {
+				t.Errorf("%s: version %d is in Production too", what, i+1)
+			}
+		}
+		if commit != nil && commit.at("position") != w.get("/api/v1/deployments/production").at("position") {
+			t.Errorf("%s: committed at %s, deployed at %s", what, commit.at("position"), w.get("/api/v1/deployments/production").at("position"))
+		}
+	}
+	agree("deployed", "1", w.post(version+"1/deploy", nil).want(200))
+	agree("staged", "2", w.post(version+"2/stage", `{"stage":"Production","archive_existing":true}`).want(200))
+	third := w.do("PUT", "/api/v1/models/als/aliases/champion", `{"version":3}`).want(200)
+	agree("named champion", "3", third)
+	agree("rolled back", "1", w.post(version+"1/deploy", `{"reason":"rollback"}`).want(200))
+	if a := w.post(version+"1/stage", `{"stage":"Production","archive_existing":true}`).want(200); a.at("unchanged") != "true" {
+		t.Errorf("staged again: %s", a.Body)
+	}
+	for _, stage := range []string{"Archived", "None", "Staging"} {
+		w.post(version+"1/stage", `{"stage":"`+stage+`"}`).problem(409, "version")
+	}
+	agree("kept", "1", nil)
+	then := "?known_at=" + third.at("position")
+	if model := w.get("/api/v1/models/als" + then).want(200); model.at("aliases.champion") != "3" || model.at("versions.2.stage") != "Production" ||
+		w.get("/api/v1/deployments/production"+then).at("version") != "3" {
+		t.Errorf("then: %s", model.Body)
+	}
+	// What cannot serve is not put in production by another name either.
+	w.post("/api/v1/features/definitions", strings.Replace(w.definitions(), "half_life: 30d", "half_life: 31d", 1)).want(200)
+	w.post(version+"2/stage", `{"stage":"Production"}`).problem(409, "features_hash")
+	w.do("PUT", "/api/v1/models/als/aliases/champion", `{"version":2}`).problem(409, "features_hash")
 }
 
 func TestDeploy(t *testing.T) {
@@ -193,8 +244,8 @@ func TestDeploy(t *testing.T) {
 	w.clock.set(day0.Add(time.Hour))
 	w.post("/api/v1/models/als/versions/1/deploy", nil).want(200)
 	w.clock.set(day0.Add(2 * time.Hour))
-	w.post("/api/v1/models/als/versions/2/deploy", `{"slot":"production","reason":"better"}`, "If-Match", `"0"`).want(200)
-	w.post("/api/v1/models/als/versions/3/deploy", nil).problem(404, "")
+	w.post("/api/v1/models/als/versions/2/deploy", `{"slot":"production","reason":"better"}`, "If-Match", `"5"`).want(200)
+	w.post("/api/v1/models/als/versions/3/deploy", nil).problem(404, "version")
 	if got := w.get("/api/v1/deployments/production").want(200); got.at("version") != "2" || got.at("previous_version") != "1" {
 		t.Errorf("now: %s", got.Body)
 	}

@@ -4,20 +4,18 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 const (
-	// Slot is where the model that serves recommendations is deployed.
-	Slot = "production"
-	// championAlias points at the version in the slot.
-	championAlias = "champion"
-
 	// gateMetric decides on promotion. Chosen because the product is a short ordered list.
 	gateMetric = "ndcg@10"
 	// gateTolerance is how far, relatively, a version may be below what the deployed one recorded. The two
@@ -77,8 +75,7 @@ func promoteModel(ctx context.Context, w *work) (map[string]string, error) {
 	}
 	out := map[string]string{"model": training.Algorithm, "version": versionText}
 
-	ledger := w.r.cfg.Log.Ledger()
-	slot, ok, err := projections.FoldSlot(ledger.ReadStream(ctx, "deployment/"+Slot, 0), fold.At{})
+	slot, ok, err := w.slot(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -100,18 +97,32 @@ func promoteModel(ctx context.Context, w *work) (map[string]string, error) {
 		w.r.log.Warn("model version not promoted", "model", training.Algorithm, "version", version, "reason", reason)
 		return out, nil
 	}
-	for _, c := range []commands.Command{
-		&commands.StageModelVersion{Name: training.Algorithm, Version: version, Stage: commands.StageProduction, ArchiveExisting: true, Reason: reason},
-		&commands.SetModelAlias{Name: training.Algorithm, Alias: championAlias, Version: version},
-		&commands.DeployModel{Slot: Slot, Model: training.Algorithm, Version: version, Blob: blob, Reason: reason},
-	} {
-		// The reason is part of the step: between two tries somebody may have deployed another version.
-		if _, err := w.dispatch(ctx, "promote/"+hashID(reason), c); err != nil {
-			return nil, err
-		}
+	c := &commands.DeployModel{Slot: events.ProductionSlot, Model: training.Algorithm, Version: version, Reason: reason}
+	if ok {
+		c.Served = commands.Served{events.ProductionSlot: {Model: slot.Current.Model, Version: slot.Current.Version}}
+	}
+	// The reason is part of the step: between two tries somebody may have deployed another version.
+	if _, err := w.dispatch(ctx, "promote/"+hashID(reason), c); err != nil {
+		return nil, err
 	}
 	w.r.log.Info("model version promoted", "model", training.Algorithm, "version", version, "reason", reason)
 	return out, nil
+}
+
+// slot is what serves, of all that the ledger holds now.
+func (w *work) slot(ctx context.Context) (projections.Slot, bool, error) {
+	head, err := w.r.cfg.Log.Ledger().Head(ctx, time.Time{})
+	if err != nil {
+		return projections.Slot{}, false, err
+	}
+	if head > 0 {
+		wctx, cancel := context.WithTimeout(ctx, viewsTimeout)
+		defer cancel()
+		if err := w.r.cfg.Runner.Wait(wctx, streams.Position{TP: streams.TP{Topic: events.LedgerTopic}, Offset: head - 1}, "deployments"); err != nil {
+			return projections.Slot{}, false, err
+		}
+	}
+	return fold.Of[*projections.Deployments](w.r.cfg.Runner).Slot(events.ProductionSlot)
 }
 
 // recorded is the gate's metric as the version's run logged it, nil if it has none.

@@ -50,7 +50,8 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(func() { store.Close() })
 	runner, err := fold.NewRunner(t.Context(), log, store,
 		func() fold.View { return projections.NewCatalogue() },
-		func() fold.View { return projections.NewHistories() })
+		func() fold.View { return projections.NewHistories() },
+		func() fold.View { return projections.NewDeployments() })
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

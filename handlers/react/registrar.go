@@ -38,7 +38,8 @@ func registerModel(ctx context.Context, w *work) (map[string]string, error) {
 		return nil, err
 	}
 	res, err := w.dispatch(ctx, "register_version", &commands.RegisterModelVersion{Name: name, RunID: run, Algorithm: training.Algorithm,
-		Params: flat, Seed: p.ALS.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size})
+		Params: flat, Seed: p.ALS.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size,
+		Slot: events.ProductionSlot})
 	if err != nil {
 		return nil, err
 	}

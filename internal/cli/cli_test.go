@@ -77,18 +77,20 @@ type served struct {
 	lines  chan string // of its output
 	stop   context.CancelFunc
 	exited chan result
+	done   chan struct{} // closed when it has exited
 }
 
 func serve(t *testing.T, args ...string) *served {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	r, w := io.Pipe()
-	s := &served{make(chan string, 1000), stop, make(chan result, 1)}
+	s := &served{make(chan string, 1000), stop, make(chan result, 1), make(chan struct{})}
 	go func() {
 		var errOut bytes.Buffer
 		code := Run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...), w, &errOut)
 		w.Close()
 		s.exited <- result{code, "", errOut.String()}
+		close(s.done)
 	}()
 	go func() {
 		defer close(s.lines)
@@ -96,7 +98,12 @@ func serve(t *testing.T, args ...string) *served {
 			s.lines <- in.Text()
 		}
 	}()
-	t.Cleanup(stop)
+	t.Cleanup(func() { // a test that fails must not take the folder from under it: that ends the process, and hides the failure
+		stop()
+		for range s.lines {
+		}
+		<-s.done
+	})
 	return s
 }
 
@@ -165,9 +172,12 @@ func TestCommands(t *testing.T) {
 		!strings.Contains(newest[1], "4.5") || !strings.HasPrefix(newest[1], "2024-05-05T00:00:00.000Z") {
 		t.Errorf("the feedback is not in the history: %q", newest)
 	}
-	contains(t, "stage", on("models", "stage", "als", "1", "Archived", "--reason", "test"), "model.version_staged in model/als")
-	contains(t, "stage again", on("models", "stage", "als", "1", "Archived"), "unchanged: model/als is so already")
-	contains(t, "deploy", on("models", "deploy", "als", "1", "--slot", "canary"), "model.deployed in deployment/canary")
+	if r := command("models", "stage", "als", "1", "Archived", "--reason", "test", "--dir", dir); r.code == 0 || !strings.Contains(r.err, "serves the slot production") {
+		t.Errorf("archiving what serves: %+v", r)
+	}
+	contains(t, "stage again", on("models", "stage", "als", "1", "Production"), "unchanged: model/als is so already")
+	contains(t, "deploy again", on("models", "deploy", "als", "1"), "unchanged: model/als is so already")
+	contains(t, "deploy", on("models", "deploy", "als", "1", "--slot", "canary"), "model.deployed in model/als")
 	contains(t, "rebuild", on("models", "rebuild", "als", "1"), "equal: true")
 	contains(t, "apply", on("features", "apply", definitions(t, dir)), "unchanged")
 	contains(t, "simulate again", on("simulate", "--users", "3", "--movies", "2", "--events", "9"), "9 interactions added")

@@ -16,9 +16,6 @@ import (
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
-// Slot is the deployment slot that is served.
-const Slot = "production"
-
 // KMax bounds a ranking: nobody looks at more, and an answer stays small.
 const KMax = 1000
 
@@ -249,7 +246,7 @@ func (s *Service) Ready() error {
 // current is the ranker of the deployed version over the present catalogue. It is made anew when either
 // has changed.
 func (s *Service) current() (*hybrid.Ranker, events.ModelDeployed, error) {
-	slot, _, err := fold.Of[*projections.Deployments](s.views).Slot(Slot)
+	slot, _, err := fold.Of[*projections.Deployments](s.views).Slot(events.ProductionSlot)
 	if err != nil {
 		return nil, events.ModelDeployed{}, err
 	}
