@@ -85,6 +85,8 @@ func (s *Surface) missing(ctx context.Context) ([]api.FieldProblem, error) {
 		case v.Halted != nil:
 			missing = append(missing, api.FieldProblem{Field: "view " + v.View, Message: v.Error,
 				Hint: fmt.Sprintf(`mend what it cannot read, or pass over it: POST /api/v1/views/%s/skip {"position":"%s","reason":"…"}`, v.View, v.Halted.Position)})
+		case v.Lag > 0 && v.Error != "":
+			missing = append(missing, api.FieldProblem{Field: "view " + v.View, Message: fmt.Sprintf("lags %d events behind the log, which cannot be folded: %s", v.Lag, v.Error)})
 		case v.Lag > lagEventsMax:
 			missing = append(missing, api.FieldProblem{Field: "view " + v.View, Message: fmt.Sprintf("lags %d events behind the log", v.Lag), Hint: "it catches up by itself"})
 		}

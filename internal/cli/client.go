@@ -69,7 +69,7 @@ func (p *program) connect(ctx context.Context) (*client, error) {
 	}
 	c.app, c.base = a, "http://localhost"
 	c.http.Transport = transport{a.Handler()}
-	if err := p.catchUp(ctx, a, p.bar("")); err != nil {
+	if err := p.catchUp(ctx, a, p.bar(""), false); err != nil {
 		c.Close()
 		return nil, err
 	}

@@ -140,18 +140,13 @@ func (s *serving) run(ctx context.Context) (err error) {
 		return refused(err)
 	}
 	defer func() { err = errors.Join(err, s.app.Close()) }()
+	s.step("opened %s", s.p.dir)
 	if origin := s.app.Origin(); origin != "" {
 		s.step("%s", origin)
 	}
-	if err := s.open(ctx); err != nil {
-		return refused(err)
-	}
-	src, err := s.source(ctx, given)
-	if err != nil {
-		return refused(err)
-	}
 
-	// From here on the server answers; what fails now is no refusal to start, except for the listener.
+	// From here on the server answers, with what the views have; what fails now is no refusal to start, except
+	// for the listener.
 	sctx, stop := context.WithCancel(ctx)
 	defer stop()
 	served, address := make(chan error, 1), make(chan string, 1)
@@ -168,7 +163,7 @@ func (s *serving) run(ctx context.Context) (err error) {
 		return refused(err)
 	}
 	work := make(chan error, 1)
-	go func() { work <- s.fill(sctx, src, base) }()
+	go func() { work <- s.fill(sctx, given, base) }()
 	for {
 		select {
 		case err := <-work:
@@ -207,6 +202,9 @@ func (s *serving) downloading(stage string, done, total int64) {
 
 // open brings the views to the end of the log and sees to it that there are feature definitions.
 func (s *serving) open(ctx context.Context) error {
+	if err := s.p.catchUp(ctx, s.app, s.bar, true); err != nil {
+		return err
+	}
 	head, err := fold.HeadCut(ctx, s.app.Log, time.Time{})
 	if err != nil {
 		return err
@@ -215,10 +213,7 @@ func (s *serving) open(ctx context.Context) error {
 	for _, n := range head {
 		records += n
 	}
-	s.step("opened %s: %s in the log", s.p.dir, count(records, "record"))
-	if err := s.p.catchUp(ctx, s.app, s.bar); err != nil {
-		return err
-	}
+	s.step("%s in the log", count(records, "record"))
 	views, err := s.app.Views.Status(ctx)
 	if err != nil {
 		return err
@@ -238,30 +233,58 @@ func (s *serving) open(ctx context.Context) error {
 	return s.app.Define(ctx)
 }
 
-// catchUp waits until every view that is not halted has all of the log.
-func (p *program) catchUp(ctx context.Context, a *app.App, bar *bar) error {
+// unreadableWait is how long a command without a server waits for a log that cannot be read.
+var unreadableWait = 5 * time.Second
+
+// catchUp waits until every view that is not halted has all of the log. That the log cannot be read is told at
+// once. A server waits for somebody to mend it, another command does not wait long.
+func (p *program) catchUp(ctx context.Context, a *app.App, bar *bar, server bool) error {
 	defer bar.end()
 	var total int64
+	var told string
+	var since time.Time // the log cannot be read
 	for {
-		views, err := a.Views.Status(ctx)
-		if err != nil {
-			return err
-		}
-		var lag int64
-		for _, v := range views {
-			if v.Halted == nil {
-				lag += v.Lag
-			}
-		}
-		if lag == 0 {
+		lag, why := lagOf(ctx, a)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case lag == 0 && why == nil:
 			return nil
+		case why == nil:
+			told, since = "", time.Time{}
+		case why.Error() != told:
+			bar.end()
+			p.say(fmt.Errorf("the log cannot be folded for now: %w", why))
+			if told = why.Error(); since.IsZero() {
+				since = time.Now()
+			}
+		case !server && time.Since(since) > unreadableWait:
+			return fault.New(fault.Corrupt, "the log cannot be folded").
+				WithHint("mend it, or restore a backup; what was folded before can be asked of a server: projectionist serve")
 		}
-		total = max(total, lag)
-		bar.show("folding the log", total-lag, total)
+		if total = max(total, lag); why == nil {
+			bar.show("folding the log", total-lag, total)
+		}
 		if err := sleep(ctx, pollEvery); err != nil {
 			return err
 		}
 	}
+}
+
+// lagOf is how many records views that are not halted have not folded, and why they do not go on.
+func lagOf(ctx context.Context, a *app.App) (lag int64, why error) {
+	views, err := a.Views.Status(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, v := range views {
+		if v.Halted == nil && v.Lag > 0 {
+			if lag += v.Lag; v.Error != "" && why == nil {
+				why = errors.New(v.Error)
+			}
+		}
+	}
+	return lag, why
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -342,9 +365,16 @@ func (s *serving) empty(ctx context.Context, imports int64) (bool, error) {
 	return true, nil
 }
 
-// fill imports, waits until recommendations can be served and any training that follows the import is
+// fill brings the views to the end of the log, imports, waits until recommendations can be served and any training that follows the import is
 // over, and says what is ready.
-func (s *serving) fill(ctx context.Context, src *ingest.Source, base string) error {
+func (s *serving) fill(ctx context.Context, given worldParams, base string) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	src, err := s.source(ctx, given)
+	if err != nil {
+		return err
+	}
 	run := ""
 	if src != nil {
 		res, err := s.bring(ctx, src)

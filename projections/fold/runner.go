@@ -206,11 +206,12 @@ type logError struct{ error }
 
 func (e *logError) Unwrap() error { return e.error }
 
-// passes says whether an error of a round is one that mends itself: no room on the disk, or a log that is
-// away, such as brokers that are started again.
+// passes says whether folding goes on after an error of a round: there is no room on the disk, or the log
+// cannot be read, for brokers that are started again or for a damaged file that may be put back. Until
+// then what was folded can be read, and [Runner.Status] says why there is no more.
 func passes(err error) bool {
-	var away *logError
-	return errors.Is(err, errFull) || errors.As(err, &away) && fault.Is(err, fault.Unavailable)
+	var unread *logError
+	return errors.Is(err, errFull) || errors.As(err, &unread)
 }
 
 // watch wakes the loop whenever a partition grows.
