@@ -525,7 +525,7 @@ func (s *serving) announce(ctx context.Context, c *client, base string) error {
 		return err
 	}
 	model := "no model yet: ranking by what people do online"
-	if slot, ok, err := fold.Of[*projections.Deployments](s.app.Views).Slot("production"); err != nil {
+	if slot, ok, err := fold.Of[*projections.Deployments](s.app.Views).Slot(events.ProductionSlot); err != nil {
 		return err
 	} else if ok {
 		model = fmt.Sprintf("model %s version %d", slot.Current.Model, slot.Current.Version)
