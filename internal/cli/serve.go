@@ -18,7 +18,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/dataset"
-	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
@@ -384,7 +384,7 @@ func (s *serving) fill(ctx context.Context, given worldParams, base string) erro
 			}
 			s.p.say(fmt.Errorf("%w; serving what was there before", err))
 		} else if !res.AlreadyDone {
-			run = react.TrainingRunOf(res.ImportID)
+			run = roles.TrainingRunOf(res.ImportID)
 		}
 	}
 	c := &client{base: "http://localhost", token: s.token, actor: actor(), app: s.app}

@@ -1,4 +1,4 @@
-package react
+package roles_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
+	"github.com/projectionist/projectionist/handlers/roles"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -77,16 +78,17 @@ func TestSteps(t *testing.T) {
 	b := newBench(t)
 	d := &recorder{b: b, steps: map[string][]string{}}
 	c := b.config(t.TempDir(), d)
-	c.TMDB = tmdb.Config{Key: "k", BaseURL: server.URL}
+	own := b.roles(c.Dir)
+	own.TMDB = tmdb.Config{Key: "k", BaseURL: server.URL}
 	c.Lease, c.Heartbeat = time.Hour, 59*time.Minute // no renewal but with a checkpoint
-	b.run(b.reactors(c))
+	b.run(b.reactorsWith(c, own))
 	id := b.importWorld(1000)
 	b.waitEnded(id)
-	for run, workflow := range map[string]string{"good": DataCollection, "none": "no_such_workflow"} {
+	for run, workflow := range map[string]string{"good": roles.DataCollection, "none": "no_such_workflow"} {
 		b.dispatch(&commands.RequestWorkflowRun{RunID: run, Workflow: workflow, RunType: "manual"})
 		b.waitEnded(run)
 	}
-	b.dispatch(&commands.RequestWorkflowRun{RunID: "bad", Workflow: TrainingPipeline, RunType: "manual", Conf: map[string]string{"als.dims": "4"}})
+	b.dispatch(&commands.RequestWorkflowRun{RunID: "bad", Workflow: roles.TrainingPipeline, RunType: "manual", Conf: map[string]string{"als.dims": "4"}})
 	b.waitEnded("bad")
 
 	var text strings.Builder
