@@ -16,7 +16,7 @@ type Deployments struct{ r fold.Reader }
 // NewDeployments makes the view "deployments".
 func NewDeployments() *Deployments { return &Deployments{} }
 
-// Slot is a place a model is served from, such as "production".
+// Slot is a place a model is served from, such as [events.ProductionSlot].
 type Slot struct {
 	Slot        string     `json:"slot"`
 	Current     Deployment `json:"current"`

@@ -8,6 +8,7 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -24,7 +25,7 @@ func (s *Surface) workflows(w http.ResponseWriter, r *http.Request) error {
 	if err := api.QueryOf(r).Err(); err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, fold.Page[react.Workflow]{Items: react.Workflows()})
+	return api.WriteJSON(w, http.StatusOK, fold.Page[react.Workflow]{Items: roles.Workflows()})
 }
 
 var workflowStates = []string{projections.StateQueued, projections.StateRunning, projections.StateSuccess, projections.StateFailed}
@@ -64,7 +65,7 @@ func (s *Surface) requestWorkflowRun(w http.ResponseWriter, r *http.Request) err
 	}
 	name := r.PathValue("workflow")
 	var names []string
-	for _, wf := range react.Workflows() {
+	for _, wf := range roles.Workflows() {
 		names = append(names, wf.Name)
 	}
 	if !slices.Contains(names, name) {

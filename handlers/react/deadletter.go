@@ -2,10 +2,7 @@ package react
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
-	"strings"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
@@ -24,13 +21,7 @@ const metaAttempts = "attempts" // how often the handler was tried with the mess
 const deadLetterTopic = "dead-letter"
 
 // DeadLetterID is the id of the dead letter of an event that a reactor gave up on.
-func DeadLetterID(reactor, eventID string) string { return hashID("dead-letter", reactor, eventID) }
-
-// hashID is 32 hex digits that stand for the parts.
-func hashID(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return hex.EncodeToString(sum[:16])
-}
+func DeadLetterID(reactor, eventID string) string { return HashID("dead-letter", reactor, eventID) }
 
 // deadLetters is the publisher of watermill's poison queue: a message becomes a dead letter in the ledger.
 type deadLetters struct{ r *Reactors }
@@ -54,7 +45,7 @@ func (d deadLetters) write(msg *message.Message) error {
 	c := &commands.WriteDeadLetter{
 		DeadLetterID: DeadLetterID(reactor, msg.UUID), Reactor: reactor, EventID: msg.UUID,
 		Position: msg.Metadata.Get(metaPosition), Attempts: max(attempts, 1),
-		Error: trace(msg.Metadata.Get(middleware.ReasonForPoisonedKey)),
+		Error: Trace(msg.Metadata.Get(middleware.ReasonForPoisonedKey)),
 	}
 	// Without an idempotency key: while the letter is open another one is no event, and after a retry
 	// that is to be written anew.
@@ -69,14 +60,6 @@ func (d deadLetters) write(msg *message.Message) error {
 			"event", msg.UUID, "type", msg.Metadata.Get(metaType), "position", c.Position, "error", c.Error)
 	}
 	return err
-}
-
-// trace cuts an account of an error to what a command takes.
-func trace(s string) string {
-	if s == "" {
-		s = "an error without words"
-	}
-	return strings.ToValidUTF8(s[:min(len(s), commands.TraceBytesMax)], "")
 }
 
 // Retry gives the event of an open dead letter to its reactor again, once, and closes the letter as
@@ -118,7 +101,7 @@ func (r *Reactors) resolve(ctx context.Context, id, actor, resolution, reason st
 }
 
 func (r *Reactors) openLetter(ctx context.Context, id string) (projections.DeadLetter, error) {
-	letter, ok, err := projections.FoldDeadLetter(r.cfg.Log.Ledger().ReadStream(ctx, "dead-letter/"+id, 0), fold.At{})
+	letter, ok, err := projections.FoldDeadLetter(r.cfg.Ledger.ReadStream(ctx, "dead-letter/"+id, 0), fold.At{})
 	switch {
 	case err != nil:
 	case !ok:
@@ -134,7 +117,7 @@ func (r *Reactors) eventAt(ctx context.Context, position, eventID string) (*even
 	if err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "the dead letter's position")
 	}
-	for c, err := range r.cfg.Log.Ledger().Read(ctx, p.Offset) {
+	for c, err := range r.cfg.Ledger.Read(ctx, p.Offset) {
 		if err != nil {
 			return nil, err
 		}

@@ -1,573 +1,196 @@
-package react
+package react_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"log/slog"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/handlers"
-	"github.com/projectionist/projectionist/handlers/ingest/world"
-	"github.com/projectionist/projectionist/internal/blob"
+	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/training"
-	"github.com/projectionist/projectionist/ml"
-	"github.com/projectionist/projectionist/ml/hybrid"
-	"github.com/projectionist/projectionist/projections"
-	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/streams"
-	"github.com/projectionist/projectionist/streams/local"
 )
 
-// bench is a log with its views, which any number of reactors may share.
-type bench struct {
-	t      *testing.T
-	log    *local.Log
-	runner *fold.Runner
-	blobs  *blob.Store
-	outer  *handlers.Dispatcher // of the test itself
-}
-
-func newBench(t *testing.T) *bench {
-	t.Helper()
-	log, err := local.OpenMem(local.Options{ReserveBytes: -1, Logf: t.Logf})
-	must(t, err)
-	t.Cleanup(func() { log.Close() })
-	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
-	must(t, err)
-	t.Cleanup(func() { store.Close() })
-	runner, err := fold.NewRunner(t.Context(), log, store,
-		func() fold.View { return projections.NewCatalogue() },
-		func() fold.View { return projections.NewHistories() },
-		func() fold.View { return projections.NewDeployments() })
-	must(t, err)
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { runner.Run(ctx) })
-	t.Cleanup(func() { stop(); running.Wait() })
-	blobs, err := blob.Open(t.TempDir())
-	must(t, err)
-	return &bench{t: t, log: log, runner: runner, blobs: blobs, outer: handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), Now: time.Now, NewID: uuid.NewString})}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func testParams() *hybrid.Params {
-	p := hybrid.DefaultParams()
-	p.ALS.Dim, p.ALS.Sweeps, p.HoldoutEvents = 8, 6, 100
-	return &p
-}
-
-// config is one process's, with short times.
-func (b *bench) config(dir string, d Dispatcher) Config {
-	mlp := ml.DefaultMLPParams()
-	mlp.Hidden, mlp.Epochs = 8, 2
-	if d == nil {
-		d = handlers.New(handlers.Config{Ledger: b.log.Ledger(), Feed: b.log.Feed(), Now: time.Now, NewID: uuid.NewString})
-	}
-	return Config{Dispatcher: d, Log: b.log, Runner: b.runner, Blobs: b.blobs, Dir: dir, Params: testParams(), MLP: &mlp,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Lease:  400 * time.Millisecond, Heartbeat: 100 * time.Millisecond, CheckpointEvery: -1, Poll: 50 * time.Millisecond,
-		RetryBackoff: time.Millisecond, HandlerBackoff: time.Millisecond, HandlerRetries: 2, CloseTimeout: 10 * time.Second}
-}
-
-func (b *bench) reactors(c Config) *Reactors {
-	b.t.Helper()
-	r, err := New(c)
-	must(b.t, err)
-	return r
-}
-
-// run starts the reactors; stop ends them and waits.
-func (b *bench) run(r *Reactors) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := r.Run(ctx); err != nil {
-			b.t.Error(err)
-		}
-	})
-	stop = func() { cancel(); running.Wait() }
-	b.t.Cleanup(stop)
-	return stop
-}
-
-// importWorld puts the first n choices of a simulated world into the log and completes its import. It
-// returns the workflow run that is due.
-func (b *bench) importWorld(n int) string {
-	b.t.Helper()
-	w, err := world.New(world.Params{Seed: 3, Users: 150, Movies: 200, Events: 20_000, End: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)})
-	must(b.t, err)
-	for _, m := range w.Movies() {
-		b.dispatch(&commands.ListMovie{Dataset: "simulated", Movie: events.Movie{MovieID: m.ID, Title: m.Title, Year: m.Year, Genres: m.Genres, TMDBID: m.TMDBID}})
-	}
-	var facts []handlers.Identified
-	for x := range w.Interactions() {
-		if x.Kind == "view" || x.Kind == "click" {
-			continue // as in data sets of ratings: people first meet a film by choosing it
-		}
-		if len(facts) == n {
-			break
-		}
-		facts = append(facts, handlers.Identified{ID: fmt.Sprint("sim-", len(facts)), Fact: &commands.RecordInteraction{Interaction: events.Interaction{
-			UserID: x.UserID, MovieID: x.MovieID, Kind: x.Kind, Rating: x.Rating, Timestamp: events.FormatTime(time.UnixMilli(x.TimeMillis))}}})
-	}
-	_, err = b.outer.PublishMany(b.t.Context(), events.UserEventsTopic, facts, handlers.Meta{})
-	must(b.t, err)
-	start := &commands.StartImport{Dataset: "simulated", Digest: strings.Repeat("ab", 32)}
-	b.dispatch(start)
-	b.dispatch(&commands.CompleteImport{ImportID: start.ImportID(), MoviesAdded: int64(len(w.Movies())), FactsAdded: int64(len(facts))})
-	return TrainingRunOf(start.ImportID())
-}
-
-func (b *bench) dispatch(c commands.Command) handlers.Result {
-	b.t.Helper()
-	res, err := b.outer.Dispatch(b.t.Context(), c, handlers.Meta{Actor: "test"})
-	must(b.t, err)
-	return res
-}
-
-// wait looks until the condition holds. The limit only ends a test that would hang.
-func (b *bench) wait(what string, holds func() bool) {
-	b.t.Helper()
-	for end := time.Now().Add(60 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			b.t.Fatalf("%s: not within a minute; the ledger holds\n%s", what, strings.Join(b.history(), "\n"))
-		}
-	}
-}
-
-func (b *bench) workflowRun(id string) projections.WorkflowRun {
-	b.t.Helper()
-	run, _, err := projections.FoldWorkflowRun(b.log.Ledger().ReadStream(context.Background(), "workflow-run/"+id, 0), fold.At{})
-	must(b.t, err)
-	return run
-}
-
-func (b *bench) waitEnded(id string) projections.WorkflowRun {
-	b.t.Helper()
-	var run projections.WorkflowRun
-	b.wait("end of run "+id, func() bool { run = b.workflowRun(id); return run.State != "" && run.Ended() })
-	return run
-}
-
-// all are the ledger's events of a type T.
-func all[T any, P interface {
-	*T
-	events.Data
-}](b *bench) []*T {
-	var found []*T
-	for c, err := range b.log.Ledger().Read(context.Background(), 0) {
-		must(b.t, err)
-		for i := range c.Events {
-			if d, ok := c.Events[i].Data.(P); ok {
-				found = append(found, (*T)(d))
+// TestCursors starts a second time, which sees nothing again; and without the cursors, which sees all again
+// and does nothing.
+func TestCursors(t *testing.T) {
+	bubble(t, func(b *bench) {
+		rings := 0
+		all := roles(well, well, func(ctx context.Context, a *react.Reaction) error {
+			rings++
+			_, err := a.Dispatch(ctx, "ring", &commands.CreateExperiment{Name: "rung for " + a.Cause().Data.(*events.MovieListed).MovieID})
+			return err
+		})
+		again := func(dir string) (handled int64) {
+			r, stop := b.run(b.config(dir, nil), all)
+			b.settle()
+			// What was dealt with is in the file also where the process does not end cleanly.
+			raw, err := os.ReadFile(filepath.Join(dir, "reactors", ringer+".cursor"))
+			b.must(err)
+			var kept struct{ Offset int64 }
+			if err := json.Unmarshal(raw, &kept); err != nil || kept.Offset < 2 {
+				t.Errorf("the cursor holds %s, %v", raw, err)
 			}
-		}
-	}
-	return found
-}
-
-func (b *bench) history() []string {
-	var lines []string
-	for c, err := range b.log.Ledger().Read(context.Background(), 0) {
-		must(b.t, err)
-		for i := range c.Events {
-			if typ := c.Events[i].Type(); typ != "movie.listed" && typ != "run.metrics_logged" {
-				lines = append(lines, fmt.Sprintf("%d %s %+v", c.Position.Offset, typ, c.Events[i].Data))
-			}
-		}
-	}
-	return lines
-}
-
-// checkOneEach checks that the run ended well and every task once, and gives the deployment.
-func (b *bench) checkOneEach(run projections.WorkflowRun) *events.ModelDeployed {
-	b.t.Helper()
-	if run.State != "success" {
-		b.t.Fatalf("state %s, reason %s\n%s", run.State, run.Reason, strings.Join(b.history(), "\n"))
-	}
-	ends := map[string]int{}
-	for _, e := range all[events.TaskSucceeded](b) {
-		ends[e.Task]++
-	}
-	for _, task := range workflowOf(TrainingPipeline).Tasks {
-		if ends[task.Name] != 1 {
-			b.t.Errorf("task %s succeeded %d times", task.Name, ends[task.Name])
-		}
-	}
-	if n := len(all[events.WorkflowRunEnded](b)); n != 1 {
-		b.t.Errorf("the run ended %d times", n)
-	}
-	deployed := all[events.ModelDeployed](b)
-	versions := all[events.ModelVersionRegistered](b)
-	if len(deployed) != 1 || len(versions) != 1 {
-		b.t.Fatalf("%d deployments, %d versions; want 1 of each", len(deployed), len(versions))
-	}
-	v := versions[0]
-	again, err := training.Rebuild(context.Background(), b.log, v.CodeVersion, v.DatasetCut, v.Params, func(string, int64, int64) {})
-	must(b.t, err)
-	if again.SHA256 != v.Blob || deployed[0].Blob != v.Blob {
-		b.t.Errorf("deployed %s, registered %s; uninterrupted training from the log gives %s", deployed[0].Blob, v.Blob, again.SHA256)
-	}
-	return deployed[0]
-}
-
-func TestPipeline(t *testing.T) {
-	b := newBench(t)
-	dir := t.TempDir()
-	r := b.reactors(b.config(dir, nil))
-	stop := b.run(r)
-	id := b.importWorld(3000)
-	run := b.waitEnded(id)
-	deployed := b.checkOneEach(run)
-	if deployed.Slot != "production" || deployed.Model != "als" || deployed.Version != 1 || deployed.Reason == "" {
-		t.Errorf("deployed %+v", deployed)
-	}
-	if run.RunType != "triggered" || run.Actor != "reactor:trigger" {
-		t.Errorf("run type %s by %s", run.RunType, run.Actor)
-	}
-
-	// The runs with their figures.
-	read := func(name string) projections.Run {
-		run, ok, err := projections.FoldRun(b.log.Ledger().ReadStream(t.Context(), "run/"+runID(id, name), 0), fold.At{})
-		if err != nil || !ok || run.Status != "FINISHED" || len(run.Artifacts) != 1 || !b.blobs.Has(run.Artifacts[0].Blob) {
-			t.Fatalf("run %s: %v %+v", name, err, run)
-		}
-		return run
-	}
-	als, mlp := read("als"), read("movie_predictor")
-	for _, metric := range []string{"loss", "tune_loss", "ndcg@10", "hr@10", "mrr", "popularity.ndcg@10", "decayed_popularity.ndcg@10", "online.ndcg@10", "als.ndcg@10", "moments"} {
-		if _, ok := als.Metrics[metric]; !ok {
-			t.Errorf("no metric %s", metric)
-		}
-	}
-	if als.Params["als.dim"] != "8" || als.Metrics["loss"].Step != 6 {
-		t.Errorf("params %v, loss %+v", als.Params, als.Metrics["loss"])
-	}
-	rmse, mae := mlp.Metrics["rmse"].Value, mlp.Metrics["mae"].Value
-	if !(rmse > 0 && rmse < 2.5 && mae > 0 && mae <= rmse) || mlp.Metrics["validation_rows"].Value == 0 {
-		t.Errorf("rmse %v, mae %v, rows %+v", rmse, mae, mlp.Metrics)
-	}
-	t.Logf("moments %v, ndcg@10 %s, popularity %s, rmse %.3f", als.Metrics["moments"].Value, run.TaskOf(taskEvaluate).Output["ndcg@10"], run.TaskOf(taskEvaluate).Output["popularity.ndcg@10"], rmse)
-
-	// The training set.
-	built := all[events.DatasetBuilt](b)
-	if len(built) != 1 || built[0].Interactions != 3000 || built[0].Rows == 0 {
-		t.Fatalf("data sets %+v", built)
-	}
-	raw, err := b.blobs.Get(built[0].Blob)
-	must(t, err)
-	d, err := decodeDataset(raw)
-	must(t, err)
-	if len(d.Rows) != built[0].Rows || len(d.Features) < 20 || d.Cut != built[0].Cut {
-		t.Errorf("%d rows of %d features, cut %s", len(d.Rows), len(d.Features), d.Cut)
-	}
-	stop()
-
-	// Cursors: a second start sees nothing again. Without them all is seen again, and nothing done.
-	head := func() int64 {
-		n, err := b.log.Ledger().Head(t.Context(), time.Time{})
-		must(t, err)
-		return n
-	}
-	before := head()
-	again := func(dir string) (handled int64) {
-		r := b.reactors(b.config(dir, nil))
-		stop := b.run(r)
-		b.wait("reading to the end", func() bool {
-			handled = 0
-			for _, s := range r.Stats(t.Context()) {
-				if s.Offset < before {
-					return false
+			stop()
+			for _, s := range r.Stats(b.Context()) {
+				if !s.Here || s.Lag != 0 || s.Failed != 0 {
+					t.Errorf("%+v", s)
 				}
 				handled += s.Handled
 			}
-			return true
-		})
-		stop()
-		return handled
-	}
-	if n := again(dir); n != 0 {
-		t.Errorf("%d events were seen again with a cursor", n)
-	}
-	if n := again(t.TempDir()); n != 6 { // import.completed, run_requested, four task_succeeded
-		t.Errorf("%d events were seen without a cursor; want 6", n)
-	}
-	if after := head(); after != before {
-		t.Errorf("the ledger grew from %d to %d", before, after)
-	}
-}
-
-// mortal is a dispatcher of a process that can die: then nothing it says reaches the log.
-type mortal struct {
-	Dispatcher
-	before func(context.Context, commands.Command) // sees every command
-	dead   atomic.Bool
-}
-
-func (m *mortal) Dispatch(ctx context.Context, c commands.Command, meta handlers.Meta) (handlers.Result, error) {
-	if m.before != nil && !m.dead.Load() {
-		m.before(ctx, c)
-	}
-	if m.dead.Load() {
-		return handlers.Result{}, fault.New(fault.Unavailable, "the process is dead")
-	}
-	return m.Dispatcher.Dispatch(ctx, c, meta)
-}
-
-// sweeps counts the losses a process logs, which are as many as the sweeps it made.
-func sweeps(n *atomic.Int64) func(context.Context, commands.Command) {
-	return func(_ context.Context, c commands.Command) {
-		if m, ok := c.(*commands.LogMetrics); ok && strings.HasSuffix(m.Metrics[0].Key, "loss") && m.Metrics[0].Key != "train_loss" {
-			n.Add(1)
+			return handled
 		}
-	}
-}
-
-// interrupt runs the pipeline, ends the first process once it has saved its third checkpoint, as told,
-// and lets a second one finish.
-func interrupt(t *testing.T, crash bool) (*bench, projections.WorkflowRun) {
-	b := newBench(t)
-	dir := t.TempDir()
-	var before, after, checkpoints atomic.Int64
-	ended := make(chan struct{})
-	first := &mortal{Dispatcher: b.outer}
-	first.before = func(ctx context.Context, c commands.Command) {
-		sweeps(&before)(ctx, c)
-		if r, ok := c.(*commands.RenewTaskLease); ok && r.Task == taskTrain && r.Checkpoint != "" && checkpoints.Add(1) == 4 {
-			if crash {
-				first.dead.Store(true)
-			}
-			close(ended)
-			<-ctx.Done()
+		head := func() int64 {
+			n, err := b.log.Ledger().Head(b.Context(), time.Time{})
+			b.must(err)
+			return n
 		}
-	}
-	stop := b.run(b.reactors(b.config(dir, first)))
-	id := b.importWorld(2000)
-	select {
-	case <-ended:
-	case <-time.After(time.Minute):
-		t.Fatal("no checkpoint")
-	}
-	stop()
-	halfway := b.workflowRun(id)
-	if state := halfway.TaskOf(taskTrain); crash && state.State != "running" || !crash && state.State != "up_for_retry" {
-		t.Fatalf("after the end of the first process the task is %s", state.State)
-	}
-	second := &mortal{Dispatcher: b.outer, before: sweeps(&after)}
-	b.run(b.reactors(b.config(dir, second)))
-	run := b.waitEnded(id)
-	b.checkOneEach(run)
-	const whole = 2 * 6 // to choose the blend, and to fit all
-	if n := after.Load(); n < 1 || n > whole-3 || before.Load()+n < whole {
-		t.Errorf("%d sweeps before the end and %d after; want the second process to go on from the checkpoint", before.Load(), n)
-	}
-	if n := len(run.TaskOf(taskTrain).Tries); n != 2 {
-		t.Errorf("%d tries; want 2", n)
-	}
-	return b, run
-}
-
-func TestCrashWhileTraining(t *testing.T) { interrupt(t, true) }
-
-func TestStopWhileTraining(t *testing.T) {
-	_, run := interrupt(t, false)
-	if tries := run.TaskOf(taskTrain).Tries; !strings.HasPrefix(tries[0].Error, stopped) {
-		t.Errorf("first try: %+v", tries[0])
-	}
-}
-
-func TestTwoProcesses(t *testing.T) {
-	b := newBench(t)
-	b.run(b.reactors(b.config(t.TempDir(), nil)))
-	b.run(b.reactors(b.config(t.TempDir(), nil)))
-	b.checkOneEach(b.waitEnded(b.importWorld(2000)))
-}
-
-func TestNothingToTrainOn(t *testing.T) {
-	b := newBench(t)
-	b.run(b.reactors(b.config(t.TempDir(), nil)))
-	b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: TrainingPipeline, RunType: "manual"})
-	run := b.waitEnded("r1")
-	if task := run.TaskOf(taskPrepare); run.State != "failed" || task.Try != 1 || !strings.Contains(run.Reason, "nothing to train on") {
-		t.Errorf("%+v", run)
-	}
-}
-
-func TestConf(t *testing.T) {
-	b := newBench(t)
-	b.run(b.reactors(b.config(t.TempDir(), nil)))
-	b.waitEnded(b.importWorld(1000))
-	for id, conf := range map[string]map[string]string{"good": {"als.dim": "4"}, "bad": {"als.dims": "4"}} {
-		b.dispatch(&commands.RequestWorkflowRun{RunID: id, Workflow: TrainingPipeline, RunType: "manual", Conf: conf})
-	}
-	if run := b.waitEnded("good"); run.State != "success" {
-		t.Errorf("%s %s", run.State, run.Reason)
-	}
-	versions := all[events.ModelVersionRegistered](b)
-	if v := versions[len(versions)-1]; v.Version != 2 || v.Params["als.dim"] != "4" {
-		t.Errorf("%+v", v)
-	}
-	if run := b.waitEnded("bad"); run.State != "failed" || !strings.Contains(run.Reason, "als.dims") {
-		t.Errorf("%s %s", run.State, run.Reason)
-	}
-	b.dispatch(&commands.RequestWorkflowRun{RunID: "none", Workflow: "no_such_workflow", RunType: "manual"})
-	if run := b.waitEnded("none"); run.State != "failed" || !strings.Contains(run.Reason, "no_such_workflow") {
-		t.Errorf("%s %s", run.State, run.Reason)
-	}
-}
-
-func TestDeadLetter(t *testing.T) {
-	b := newBench(t)
-	var broken atomic.Bool
-	broken.Store(true)
-	var attempts atomic.Int64
-	d := refusing{b.outer, func(c commands.Command) error {
-		if _, ok := c.(*commands.RequestWorkflowRun); ok && broken.Load() {
-			attempts.Add(1)
-			return errors.New("broken on purpose")
+		b.request("r1")
+		b.list("1")
+		b.list("2")
+		dir := b.TempDir()
+		if n := again(dir); n != 4 || rings != 2 { // two films, run_requested, task_succeeded
+			t.Errorf("%d events were handled, %d films", n, rings)
 		}
-		return nil
-	}}
-	dir := t.TempDir()
-	r := b.reactors(b.config(dir, d))
-	b.run(r)
-	id := b.importWorld(1000)
-	letters := func() []*events.DeadLettered { return all[events.DeadLettered](b) }
-	b.wait("dead letter", func() bool { return len(letters()) > 0 })
-	letter := letters()[0]
-	if letter.Reactor != "trigger" || letter.Attempts != 3 || attempts.Load() != 3 || !strings.Contains(letter.Error, "broken on purpose") {
-		t.Errorf("%+v after %d attempts", letter, attempts.Load())
-	}
-	if _, err := streams.ParsePosition(letter.Position); err != nil {
-		t.Error(err)
-	}
-	b.wait("going on", func() bool { return r.Stats(t.Context())[0].Handled == 1 && r.Stats(t.Context())[0].DeadLettered == 1 })
-
-	if err := r.Retry(t.Context(), letter.DeadLetterID, "user:anna"); err == nil || !strings.Contains(err.Error(), "broken on purpose") {
-		t.Errorf("retry while broken: %v", err)
-	}
-	if err := r.Retry(t.Context(), "unknown", "user:anna"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("retry of an unknown letter: %v", err)
-	}
-	broken.Store(false)
-	must(t, r.Retry(t.Context(), letter.DeadLetterID, "user:anna"))
-	b.checkOneEach(b.waitEnded(id))
-	resolved := all[events.DeadLetterResolved](b)
-	if len(resolved) != 1 || resolved[0].Resolution != "retried" {
-		t.Errorf("%+v", resolved)
-	}
-	if err := r.Drop(t.Context(), letter.DeadLetterID, "user:anna", "too late"); !fault.Is(err, fault.Conflict) {
-		t.Errorf("drop of a closed letter: %v", err)
-	}
-}
-
-// refusing is a dispatcher that fails where it is told to.
-type refusing struct {
-	Dispatcher
-	fails func(commands.Command) error
-}
-
-func (d refusing) Dispatch(ctx context.Context, c commands.Command, m handlers.Meta) (handlers.Result, error) {
-	if err := d.fails(c); err != nil {
-		return handlers.Result{}, err
-	}
-	return d.Dispatcher.Dispatch(ctx, c, m)
+		before := head()
+		if n := again(dir); n != 0 {
+			t.Errorf("%d events were seen again with a cursor", n)
+		}
+		if n := again(b.TempDir()); n != 4 || rings != 4 {
+			t.Errorf("%d events were seen without a cursor, %d films; want 4", n, rings-2)
+		}
+		if after := head(); after != before {
+			t.Errorf("the ledger grew from %d to %d", before, after)
+		}
+	})
 }
 
 func TestCursorFile(t *testing.T) {
-	b := newBench(t)
-	b.importWorld(100)
 	for name, content := range map[string]string{"garbage": "no json", "empty": "", "beyond": `{"format":"projectionist-cursor 1","offset":1000000}`} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			must(t, os.MkdirAll(filepath.Join(dir, "reactors"), 0o755))
-			must(t, os.WriteFile(filepath.Join(dir, "reactors", "trigger.cursor"), []byte(content), 0o644))
-			r := b.reactors(b.config(dir, nil))
-			if at := r.Stats(t.Context())[0]; at.Reactor != "trigger" || at.Offset != 0 {
-				t.Errorf("%+v", at)
-			}
+			bubble(t, func(b *bench) {
+				b.list("1")
+				dir := b.TempDir()
+				b.must(os.MkdirAll(filepath.Join(dir, "reactors"), 0o755))
+				b.must(os.WriteFile(filepath.Join(dir, "reactors", ringer+".cursor"), []byte(content), 0o644))
+				r, _ := b.run(b.config(dir, nil), roles(well, well, nil))
+				b.settle()
+				if s := b.stat(r, ringer); s.Handled != 1 || s.Offset != 1 {
+					t.Errorf("%+v", s)
+				}
+			})
 		})
 	}
 }
 
+// TestReactorsApart has a task that does not end while another role reacts.
+func TestReactorsApart(t *testing.T) {
+	bubble(t, func(b *bench) {
+		working, end, rung := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		r, _ := b.run(b.config(b.TempDir(), nil), roles(func(ctx context.Context, w *react.Work) (map[string]string, error) {
+			w.Progress("rise", 1, 2)
+			close(working)
+			<-end
+			return nil, nil
+		}, well, func(context.Context, *react.Reaction) error {
+			close(rung)
+			return nil
+		}))
+		b.request("r1")
+		<-working
+		b.list("1")
+		<-rung
+		began := time.Now()
+		want := react.Task{WorkflowRun: "r1", Workflow: workflow, Task: knead, Reactor: kneader, Try: 1, Started: began, Stage: "rise", Done: 1, Of: 2}
+		if p := r.Progress(); len(p) != 1 || p[0] != want {
+			t.Errorf("%+v", p)
+		}
+		close(end)
+		if run := b.ended("r1"); run.State != "success" {
+			t.Errorf("%s %s", run.State, run.Reason)
+		}
+		b.settle()
+		if p := r.Progress(); len(p) != 0 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// TestReaction says things twice, in the ways there are.
+func TestReaction(t *testing.T) {
+	bubble(t, func(b *bench) {
+		experiment := func(name, description string) *commands.CreateExperiment {
+			return &commands.CreateExperiment{Name: name, Description: description}
+		}
+		b.dispatch(experiment("there", ""))
+		run := react.HashID("run")
+		metrics := func(v float64) *commands.LogMetrics {
+			return &commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: "k", Value: v, TimestampMillis: 1}}}
+		}
+		b.dispatch(&commands.StartRun{RunID: run, ExperimentID: experiment("there", "").ExperimentID()})
+		done := make(chan struct{})
+		b.run(b.config(b.TempDir(), nil), roles(well, well, func(ctx context.Context, a *react.Reaction) error {
+			defer close(done)
+			for range 2 {
+				_, err := a.Dispatch(ctx, "new", experiment("new", ""))
+				b.must(err)
+			}
+			if _, err := a.Dispatch(ctx, "other", experiment("there", "")); !fault.Is(err, fault.Conflict) {
+				t.Errorf("what is there already: %v", err)
+			}
+			b.must(a.Ensure(ctx, "ensured", experiment("there", "")))
+			b.must(a.Create(ctx, "created", metrics(3))) // the run is there already
+			b.must(a.Once(ctx, "metrics", metrics(1)))
+			b.must(a.Once(ctx, "metrics", metrics(2)))
+			if _, err := a.Dispatch(ctx, "metrics", metrics(2)); !fault.Is(err, fault.Conflict) {
+				t.Errorf("another thing under the same key: %v", err)
+			}
+			return nil
+		}))
+		b.list("1")
+		<-done
+		if n := len(all[events.ExperimentCreated](b)); n != 2 {
+			t.Errorf("%d experiments", n)
+		}
+		if m := all[events.RunMetricsLogged](b); len(m) != 1 || m[0].Metrics[0].Value != 1 {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
 func TestConfig(t *testing.T) {
-	_, err := New(Config{})
-	for _, field := range []string{"Dispatcher", "Log", "Runner", "Blobs", "Dir"} {
+	_, err := react.New(react.Config{})
+	for _, field := range []string{"Dispatcher", "Ledger", "Blobs", "Dir", "roles"} {
 		if err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%v does not name %s", err, field)
 		}
 	}
-	c := newBench(t).config(t.TempDir(), nil)
-	c.Heartbeat = c.Lease
-	if _, err := New(c); !fault.Is(err, fault.Invalid) {
-		t.Error(err)
-	}
-}
-
-// TestCutIsPinned has facts arrive between two tries of the preparation.
-func TestCutIsPinned(t *testing.T) {
-	b := newBench(t)
-	var failed atomic.Bool
-	d := refusing{b.outer, func(c commands.Command) error {
-		if _, ok := c.(*commands.RecordDataset); ok && failed.CompareAndSwap(false, true) {
-			_, err := b.outer.Publish(context.Background(), []commands.Fact{&commands.RecordInteraction{Interaction: events.Interaction{
-				UserID: "late", MovieID: "1", Kind: "like", Timestamp: "2024-01-01T00:00:00Z"}}}, handlers.Meta{})
-			return errors.Join(errors.New("failed on purpose"), err)
-		}
-		return nil
-	}}
-	b.run(b.reactors(b.config(t.TempDir(), d)))
-	run := b.waitEnded(b.importWorld(500))
-	b.checkOneEach(run)
-	if n := run.TaskOf(taskPrepare).Try; n != 2 {
-		t.Errorf("%d tries", n)
-	}
-	if built := all[events.DatasetBuilt](b); len(built) != 1 || built[0].Interactions != 500 {
-		t.Errorf("%+v; want what was there when the task first started", built)
-	}
-}
-
-// TestReactorsApart has a training that does not end while another workflow runs.
-func TestReactorsApart(t *testing.T) {
-	b := newBench(t)
-	training, end := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	d := refusing{b.outer, func(c commands.Command) error {
-		if _, ok := c.(*commands.LogParams); ok {
-			once.Do(func() { close(training); <-end })
-		}
-		return nil
-	}}
-	r := b.reactors(b.config(t.TempDir(), d))
-	b.run(r)
-	id := b.importWorld(500)
-	<-training
-	b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: DataCollection, RunType: "manual"})
-	b.waitEnded("r1")
-	if p := r.Progress(); len(p) != 1 || p[0].Task != taskTrain || p[0].WorkflowRun != id || p[0].Try != 1 {
-		t.Errorf("%+v", p)
-	}
-	close(end)
-	if run := b.waitEnded(id); run.State != "success" {
-		t.Errorf("%s %s", run.State, run.Reason)
+	for name, break_ := range map[string]func(*react.Config, *[]react.Role){
+		"Heartbeat": func(c *react.Config, _ *[]react.Role) { c.Lease, c.Heartbeat = time.Second, time.Second },
+		"twice":     func(_ *react.Config, r *[]react.Role) { *r = append(*r, (*r)[0]) },
+		"../up":     func(_ *react.Config, r *[]react.Role) { (*r)[0].Name = "../up" },
+		"Handle":    func(_ *react.Config, r *[]react.Role) { (*r)[0].Handle = nil },
+		baker:       func(_ *react.Config, r *[]react.Role) { *r = (*r)[:2] },
+		bake:        func(_ *react.Config, r *[]react.Role) { (*r)[2].Tasks = map[string]react.TaskFunc{"burn": well} },
+		"toast": func(c *react.Config, _ *[]react.Role) {
+			c.Workflows = append(c.Workflows, react.Workflow{Name: "toast"})
+		},
+		"of bread": func(c *react.Config, _ *[]react.Role) { c.Workflows = append(c.Workflows, bread...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(b *bench) {
+				c, all := b.config(b.TempDir(), nil), roles(well, well, nil)
+				c.Workflows = c.Workflows[:1:1]
+				break_(&c, &all)
+				word := map[bool]string{true: ringer, false: name}[name == "twice"]
+				if _, err := react.New(c, all...); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), word) {
+					t.Errorf("%v does not name %s", err, word)
+				}
+			})
+		})
 	}
 }

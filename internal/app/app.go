@@ -27,6 +27,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
@@ -437,14 +438,19 @@ const groupPrefix = "projectionist-"
 
 // reactors are this node's. Where the nodes of one log share it, each reactor runs on one of them.
 func (a *App) reactors() (*react.Reactors, error) {
+	workflows := roles.Workflows()
+	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Workflows: workflows,
+		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable)}})
+	if err != nil {
+		return nil, err
+	}
 	c := react.Config{
-		Dispatcher: a.Dispatcher, Log: a.Log, Runner: a.Views, Blobs: a.Blobs, Dir: a.opts.Dir,
-		TMDB:  tmdb.Config{Key: os.Getenv(tmdb.KeyVariable)},
+		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Workflows: workflows,
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}
 	if l, ok := a.Log.(*kafka.Log); ok {
 		logger := watermill.NewSlogLoggerWithLevelMapping(a.opts.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 		c.Subscribe = func(reactor string) (react.Group, error) { return l.Subscriber(groupPrefix+reactor, logger) }
 	}
-	return react.New(c)
+	return react.New(c, all...)
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/dataset"
-	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
@@ -384,7 +384,7 @@ func (s *serving) fill(ctx context.Context, given worldParams, base string) erro
 			}
 			s.p.say(fmt.Errorf("%w; serving what was there before", err))
 		} else if !res.AlreadyDone {
-			run = react.TrainingRunOf(res.ImportID)
+			run = roles.TrainingRunOf(res.ImportID)
 		}
 	}
 	c := &client{base: "http://localhost", token: s.token, actor: actor(), app: s.app}
@@ -525,7 +525,7 @@ func (s *serving) announce(ctx context.Context, c *client, base string) error {
 		return err
 	}
 	model := "no model yet: ranking by what people do online"
-	if slot, ok, err := fold.Of[*projections.Deployments](s.app.Views).Slot("production"); err != nil {
+	if slot, ok, err := fold.Of[*projections.Deployments](s.app.Views).Slot(events.ProductionSlot); err != nil {
 		return err
 	} else if ok {
 		model = fmt.Sprintf("model %s version %d", slot.Current.Model, slot.Current.Version)

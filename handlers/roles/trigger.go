@@ -1,31 +1,33 @@
-package react
+package roles
 
 import (
 	"context"
+	"slices"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/handlers"
-	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/handlers/react"
 )
+
+const nameTrigger = "trigger"
 
 // trigger asks for a training run once an import is complete. It also ends runs of workflows that do not
 // exist, which nobody else would.
-func (r *Reactors) trigger() *reactor {
-	return &reactor{
-		name: nameTrigger,
-		wants: func(ev *events.Event) bool {
+func (c *Config) trigger() react.Role {
+	return react.Role{
+		Name: nameTrigger,
+		Wants: func(ev *events.Event) bool {
 			switch e := ev.Data.(type) {
 			case *events.ImportCompleted:
 				return true
 			case *events.WorkflowRunRequested:
-				return workflowOf(e.Workflow) == nil
+				return !slices.ContainsFunc(c.Workflows, func(w react.Workflow) bool { return w.Name == e.Workflow })
 			}
 			return false
 		},
-		handle: func(ctx context.Context, ev *events.Event) error {
+		Handle: func(ctx context.Context, a *react.Reaction) error {
 			var c commands.Command
-			switch e := ev.Data.(type) {
+			switch e := a.Cause().Data.(type) {
 			case *events.ImportCompleted:
 				c = &commands.RequestWorkflowRun{RunID: TrainingRunOf(e.ImportID), Workflow: TrainingPipeline, RunType: "triggered",
 					Note: "import " + e.ImportID + " is complete"}
@@ -34,12 +36,7 @@ func (r *Reactors) trigger() *reactor {
 			default:
 				return nil
 			}
-			_, err := r.cfg.Dispatcher.Dispatch(ctx, c, handlers.Meta{Actor: "reactor:" + nameTrigger, Correlation: ev.Correlation,
-				Causation: ev.ID, IdempotencyKey: key(nameTrigger, ev.ID, c.CommandType())})
-			if fault.Is(err, fault.Conflict) {
-				return nil // the run is there, or has ended
-			}
-			return err
+			return a.Ensure(ctx, c.CommandType(), c) // a conflict: the run is there, or has ended
 		},
 	}
 }

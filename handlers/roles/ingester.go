@@ -1,11 +1,9 @@
-package react
+package roles
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,23 +11,20 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
+	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/streams"
 )
 
 const (
-	rawFolder    = "data/raw/tmdb"                // below Config.Dir
-	watchLogPath = "data/processed/watch_log.csv" // below Config.Dir
+	rawFolder = "data/raw/tmdb" // below Config.Dir
 
 	confPages   = "pages" // of a run of the data collection: pages of each list
 	keywordsMax = 100     // kept of a film; TMDB's longest lists are vandalism
@@ -38,22 +33,38 @@ const (
 // lists are TMDB's lists that are fetched, by the name of their files.
 var lists = []string{"popular", "top_rated"}
 
+const nameIngester = "ingester"
+
+// ingester fetches films, and writes what people watched.
+func (c *Config) ingester() react.Role {
+	return react.Role{Name: nameIngester, Tasks: map[string]react.TaskFunc{taskFetch: c.task(fetchMovies), taskProcess: c.task(processMovies)}}
+}
+
 // fetchMovies reads TMDB's lists and the details of every film on them. Answers are kept as they came,
 // as files and as blobs; popular.json and top_rated.json hold each list whole, under "movies".
 //
 // A film that the catalogue has under TMDB's or IMDb's id gets the details; another is new, and called
 // "tmdb_ID", since TMDB's plain numbers are other films in other data sets.
-func fetchMovies(ctx context.Context, w *work) (map[string]string, error) {
-	pages := w.r.cfg.TMDBPages
-	if text, ok := w.run.conf[confPages]; ok {
+func fetchMovies(ctx context.Context, w *job) (map[string]string, error) {
+	out, err := fetchListed(ctx, w)
+	var refused *tmdb.Error
+	if errors.Is(err, tmdb.ErrNoKey) || errors.As(err, &refused) && refused.Status >= 400 && refused.Status < 500 && refused.Status != http.StatusTooManyRequests {
+		err = react.Permanent(err)
+	}
+	return out, err
+}
+
+func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
+	pages := w.cfg.TMDBPages
+	if text, ok := w.Conf()[confPages]; ok {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 500 {
 			return nil, fault.Field("conf."+confPages, "is %q; want 1 to 500 pages of 20 films", text)
 		}
 		pages = n
 	}
-	raw := &rawAnswers{w: w, dir: filepath.Join(w.r.cfg.Dir, filepath.FromSlash(rawFolder)), hashes: map[string]string{}, results: map[string][]json.RawMessage{}}
-	cfg := w.r.cfg.TMDB
+	raw := &rawAnswers{w: w, dir: filepath.Join(w.cfg.Dir, filepath.FromSlash(rawFolder)), hashes: map[string]string{}, results: map[string][]json.RawMessage{}}
+	cfg := w.cfg.TMDB
 	cfg.Save = raw.save
 	client, err := tmdb.New(cfg)
 	if err != nil {
@@ -71,13 +82,13 @@ func fetchMovies(ctx context.Context, w *work) (map[string]string, error) {
 			return nil, err
 		}
 	}
-	if err := w.catalogueReaches(ctx); err != nil {
+	if err := w.ledgerReaches(ctx, projections.NewCatalogue()); err != nil {
 		return nil, err
 	}
-	catalogue := fold.Of[*projections.Catalogue](w.r.cfg.Runner)
+	catalogue := fold.Of[*projections.Catalogue](w.cfg.Views)
 	added, known, unchanged, refused := 0, 0, 0, 0
 	for i, id := range films {
-		w.progress("fetch details", int64(i), int64(len(films)))
+		w.Progress("fetch details", int64(i), int64(len(films)))
 		film, err := client.Movie(ctx, id)
 		var missing *tmdb.Error
 		if errors.As(err, &missing) && missing.Status == http.StatusNotFound {
@@ -92,10 +103,10 @@ func fetchMovies(ctx context.Context, w *work) (map[string]string, error) {
 			return nil, err
 		}
 		hash := raw.hashes["movie-"+id+".json"]
-		res, err := w.dispatch(ctx, "movie/"+movieID+"/"+hash, &commands.FetchMovie{Movie: movieOf(&film, movieID), RawSHA256: hash})
+		res, err := w.Dispatch(ctx, "movie/"+movieID+"/"+hash, &commands.FetchMovie{Movie: movieOf(&film, movieID), RawSHA256: hash})
 		switch {
 		case fault.Is(err, fault.Invalid):
-			w.r.log.Warn("TMDB's details of a film are not usable", "tmdb_id", id, "error", err)
+			w.Log().Warn("TMDB's details of a film are not usable", "tmdb_id", id, "error", err)
 			refused++
 		case err != nil:
 			return nil, err
@@ -112,11 +123,11 @@ func fetchMovies(ctx context.Context, w *work) (map[string]string, error) {
 }
 
 // listed are the TMDB ids of the films on the lists, each once.
-func listed(ctx context.Context, w *work, client *tmdb.Client, pages int) ([]string, error) {
+func listed(ctx context.Context, w *job, client *tmdb.Client, pages int) ([]string, error) {
 	var ids []string
 	seen := map[string]bool{}
 	for i, films := range []iter.Seq2[tmdb.Movie, error]{client.Popular(ctx, pages), client.TopRated(ctx, pages)} {
-		w.progress("fetch lists", int64(i), int64(len(lists)))
+		w.Progress("fetch lists", int64(i), int64(len(lists)))
 		for film, err := range films {
 			if err != nil {
 				return nil, err
@@ -151,7 +162,7 @@ func movieOf(f *tmdb.Movie, id string) events.Movie {
 
 // rawAnswers keeps what TMDB answered.
 type rawAnswers struct {
-	w       *work
+	w       *job
 	dir     string
 	hashes  map[string]string            // blob by name of the answer
 	results map[string][]json.RawMessage // films of the lists, by name of the list
@@ -159,7 +170,7 @@ type rawAnswers struct {
 
 // save takes an answer as it came. Pages of lists go to files of their own ("popular-page-1.json").
 func (a *rawAnswers) save(name string, raw []byte) error {
-	hash, _, err := a.w.r.cfg.Blobs.Put(bytes.NewReader(raw))
+	hash, _, err := a.w.PutBlob(raw)
 	if err != nil {
 		return err
 	}
@@ -207,129 +218,4 @@ func replaceFile(path string, write func(io.Writer) error) error {
 		err = os.Rename(f.Name(), path)
 	}
 	return fault.Wrap(fault.Unavailable, err, "%s cannot be written", path)
-}
-
-// catalogueReaches waits until the catalogue has folded the ledger as it stands.
-func (w *work) catalogueReaches(ctx context.Context) error {
-	head, err := w.r.cfg.Log.Ledger().Head(ctx, time.Time{})
-	if err != nil || head == 0 {
-		return err
-	}
-	w.progress("wait for the views", 0, 0)
-	wctx, cancel := context.WithTimeout(ctx, viewsTimeout)
-	defer cancel()
-	return w.r.cfg.Runner.Wait(wctx, ledgerPosition(head-1), projections.NewCatalogue().Spec().Name)
-}
-
-// watchLog is the log's interactions with their names numbered: ten million take 400 MB.
-type watchLog struct {
-	names []string
-	rows  []watched
-}
-
-type watched struct {
-	millis            int64
-	hash              uint64 // see events.FactHash
-	user, movie, kind int32  // index into names
-	rating            float32
-}
-
-// processMovies writes every interaction of the log, with the film's title, year and genres, as a table
-// in order of time: data/processed/watch_log.csv.
-func processMovies(ctx context.Context, w *work) (map[string]string, error) {
-	log, err := w.interactions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.catalogueReaches(ctx); err != nil {
-		return nil, err
-	}
-	catalogue := fold.Of[*projections.Catalogue](w.r.cfg.Runner)
-	path := filepath.Join(w.r.cfg.Dir, filepath.FromSlash(watchLogPath))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "the folder of the watch log cannot be made")
-	}
-	films := map[int32]*projections.Movie{}
-	err = replaceFile(path, func(f io.Writer) error {
-		out := csv.NewWriter(f)
-		out.Write([]string{"user_id", "movie_id", "title", "year", "genres", "interaction_type", "rating", "timestamp"}) // its error stays
-		for i, r := range log.rows {
-			if i%4096 == 0 {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				w.progress("write the watch log", int64(i), int64(len(log.rows)))
-			}
-			m := films[r.movie]
-			if m == nil {
-				known, _, err := catalogue.Movie(log.names[r.movie])
-				if err != nil {
-					return err
-				}
-				m = &known
-				films[r.movie] = m
-			}
-			year, rating := "", ""
-			if m.Year != 0 {
-				year = strconv.Itoa(m.Year)
-			}
-			if r.rating != 0 {
-				rating = strconv.FormatFloat(float64(r.rating), 'g', -1, 32)
-			}
-			out.Write([]string{log.names[r.user], log.names[r.movie], m.Title, year, strings.Join(m.Genres, "|"), log.names[r.kind], rating,
-				events.FormatTime(time.UnixMilli(r.millis))})
-		}
-		out.Flush()
-		return out.Error()
-	})
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"path": watchLogPath, "rows": strconv.Itoa(len(log.rows)), "films": strconv.Itoa(len(films))}, nil
-}
-
-// interactions are those of the log as it stands, each once, in order of event time.
-func (w *work) interactions(ctx context.Context) (*watchLog, error) {
-	cut, err := fold.HeadCut(ctx, w.r.cfg.Log, time.Time{})
-	if err != nil {
-		return nil, err
-	}
-	l := &watchLog{}
-	numbers := map[string]int32{}
-	number := func(name string) int32 {
-		n, ok := numbers[name]
-		if !ok {
-			n = int32(len(l.names))
-			name = strings.Clone(name) // not the whole record with it
-			numbers[name] = n
-			l.names = append(l.names, name)
-		}
-		return n
-	}
-	for _, tp := range cut.Partitions() {
-		if tp.Topic != events.UserEventsTopic {
-			continue
-		}
-		for rec, err := range w.r.cfg.Log.Feed().Read(ctx, tp, 0) {
-			if err != nil {
-				return nil, err
-			}
-			if rec.Offset >= cut[tp] {
-				break
-			}
-			ev, err := streams.ReadFact(rec)
-			if err != nil {
-				continue // in quarantine
-			}
-			if x, ok := ev.Data.(*events.Interaction); ok && x.Validate() == nil {
-				l.rows = append(l.rows, watched{ev.Time.UnixMilli(), events.FactHash(ev.Source, ev.ID, x),
-					number(x.UserID), number(x.MovieID), number(x.Kind), float32(x.Rating)})
-			}
-		}
-	}
-	slices.SortFunc(l.rows, func(a, b watched) int {
-		return cmp.Or(cmp.Compare(a.millis, b.millis), cmp.Compare(l.names[a.user], l.names[b.user]), cmp.Compare(a.hash, b.hash))
-	})
-	l.rows = slices.CompactFunc(l.rows, func(a, b watched) bool { return a.millis == b.millis && a.user == b.user && a.hash == b.hash })
-	return l, nil
 }

@@ -1,4 +1,4 @@
-package react
+package roles_test
 
 import (
 	"encoding/csv"
@@ -14,12 +14,13 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
+	"github.com/projectionist/projectionist/handlers/roles"
 )
 
 func TestNoKey(t *testing.T) {
 	b := newBench(t)
 	b.run(b.reactors(b.config(t.TempDir(), nil)))
-	b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: DataCollection, RunType: "manual"})
+	b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: roles.DataCollection, RunType: "manual"})
 	run := b.waitEnded("r1")
 	if run.State != "failed" || run.TaskOf(taskFetch).Try != 1 || run.TaskOf(taskProcess).State != "upstream_failed" {
 		t.Errorf("%+v", run)
@@ -31,6 +32,24 @@ func TestNoKey(t *testing.T) {
 	}
 	// The rest goes on.
 	b.checkOneEachOf(b.importWorld(1000))
+}
+
+// TestRefusedKey has TMDB refuse the key, which no other try mends.
+func TestRefusedKey(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"status_code":7,"status_message":"Invalid API key: You must be granted a valid key."}`)
+	}))
+	defer server.Close()
+	b := newBench(t)
+	own := b.roles(t.TempDir())
+	own.TMDB = tmdb.Config{Key: "k", BaseURL: server.URL}
+	b.run(b.reactorsWith(b.config(own.Dir, nil), own))
+	b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: roles.DataCollection, RunType: "manual"})
+	run := b.waitEnded("r1")
+	if run.State != "failed" || run.TaskOf(taskFetch).Try != 1 || !strings.Contains(run.Reason, "401") {
+		t.Errorf("%+v", run)
+	}
 }
 
 func (b *bench) checkOneEachOf(id string) {
@@ -61,13 +80,14 @@ func TestDataCollection(t *testing.T) {
 	b := newBench(t)
 	dir := t.TempDir()
 	c := b.config(dir, nil)
-	c.TMDB = tmdb.Config{Key: "k", BaseURL: server.URL}
-	b.run(b.reactors(c))
+	own := b.roles(dir)
+	own.TMDB = tmdb.Config{Key: "k", BaseURL: server.URL}
+	b.run(b.reactorsWith(c, own))
 	b.waitEnded(b.importWorld(100))
 	// A film of a data set that TMDB's id is known of; and one that only happens to have the number.
 	b.dispatch(&commands.ListMovie{Dataset: "d", Movie: events.Movie{MovieID: "5", Title: "Listed", TMDBID: "601"}})
 	b.dispatch(&commands.ListMovie{Dataset: "d", Movie: events.Movie{MovieID: "602", Title: "Another"}})
-	b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: DataCollection, RunType: "manual"})
+	b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: roles.DataCollection, RunType: "manual"})
 	run := b.waitEnded("r1")
 	if run.State != "success" {
 		t.Fatal(run.Reason)
@@ -113,7 +133,7 @@ func TestDataCollection(t *testing.T) {
 	}
 
 	// Again: the same answers are no event.
-	b.dispatch(&commands.RequestWorkflowRun{RunID: "r2", Workflow: DataCollection, RunType: "manual", Conf: map[string]string{"pages": "1"}})
+	b.dispatch(&commands.RequestWorkflowRun{RunID: "r2", Workflow: roles.DataCollection, RunType: "manual", Conf: map[string]string{"pages": "1"}})
 	run = b.waitEnded("r2")
 	if out := run.TaskOf(taskFetch).Output; run.State != "success" || out["films"] != "2" || out["unchanged"] != "1" {
 		t.Errorf("%s %v", run.Reason, out)

@@ -1,4 +1,4 @@
-package react
+package roles
 
 import (
 	"context"
@@ -8,16 +8,24 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml/hybrid"
 	"github.com/projectionist/projectionist/streams"
 )
 
+const nameEvaluator = "evaluator"
+
+// evaluator judges what was trained.
+func (c *Config) evaluator() react.Role {
+	return react.Role{Name: nameEvaluator, Tasks: map[string]react.TaskFunc{taskEvaluate: c.task(evaluateTrainedModel)}, Failed: closeRuns}
+}
+
 // evaluateTrainedModel judges the recipe on the last part of the data beside its baselines. The metrics
 // go to the training's run, which ends here: the model's under their own names, a baseline's as
 // "popularity.ndcg@10".
-func evaluateTrainedModel(ctx context.Context, w *work) (map[string]string, error) {
-	run, err := w.input(taskTrain, "run_id")
+func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error) {
+	run, err := w.Input(taskTrain, "run_id")
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +38,7 @@ func evaluateTrainedModel(ctx context.Context, w *work) (map[string]string, erro
 		return nil, err
 	}
 	report, err := snap.Evaluate(ctx, p, hybrid.Hooks{Progress: func(stage string, done, of int, _ float64) {
-		w.progress(stage, int64(done), int64(of))
+		w.Progress(stage, int64(done), int64(of))
 	}})
 	if err != nil {
 		return nil, err
@@ -42,24 +50,24 @@ func evaluateTrainedModel(ctx context.Context, w *work) (map[string]string, erro
 			values[name+"."+metric] = v
 		}
 	}
-	if err := w.once(ctx, "metrics", &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, 0)}); err != nil {
+	if err := w.Once(ctx, "metrics", &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, 0)}); err != nil {
 		return nil, err
 	}
-	if _, err := w.dispatch(ctx, "end_run", &commands.EndRun{RunID: run, Status: "FINISHED"}); err != nil {
+	if _, err := w.Dispatch(ctx, "end_run", &commands.EndRun{RunID: run, Status: "FINISHED"}); err != nil {
 		return nil, err
 	}
 	out := map[string]string{"run_id": run, gateMetric: "0", "popularity." + gateMetric: "0"}
 	for name, v := range values {
 		out[name] = strconv.FormatFloat(v, 'g', -1, 64)
 	}
-	w.r.log.Info("model evaluated", "workflow_run", w.run.id, "moments", report.Moments, "ndcg@10", out[gateMetric],
+	w.Log().Info("model evaluated", "workflow_run", w.RunID(), "moments", report.Moments, "ndcg@10", out[gateMetric],
 		"popularity", out["popularity."+gateMetric], "als_weight", out["als_weight"])
 	return out, nil
 }
 
 // metrics are values as a run logs them, by name.
-func (w *work) metrics(values map[string]float64, step int64) []events.Metric {
-	now := w.r.cfg.Clock().UnixMilli()
+func (w *job) metrics(values map[string]float64, step int64) []events.Metric {
+	now := w.Now().UnixMilli()
 	list := make([]events.Metric, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list = append(list, events.Metric{Key: name, Value: values[name], Step: step, TimestampMillis: now})
@@ -68,8 +76,8 @@ func (w *work) metrics(values map[string]float64, step int64) []events.Metric {
 }
 
 // snapshot reads the log up to the cut that the run pinned.
-func (w *work) snapshot(ctx context.Context) (*training.Snapshot, error) {
-	text, err := w.input(taskPrepare, "cut")
+func (w *job) snapshot(ctx context.Context) (*training.Snapshot, error) {
+	text, err := w.Input(taskPrepare, "cut")
 	if err != nil {
 		return nil, err
 	}
@@ -77,17 +85,17 @@ func (w *work) snapshot(ctx context.Context) (*training.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return training.Load(ctx, w.r.cfg.Log, cut, w.reading)
+	return training.Load(ctx, w.cfg.Log, cut, w.reading)
 }
 
-func (w *work) reading(done, total int64) { w.progress("read the log", done, total) }
+func (w *job) reading(done, total int64) { w.Progress("read the log", done, total) }
 
 // params are the configured ones, but for those that the run's conf names ("als.dim": "32").
-func (w *work) params() (hybrid.Params, error) {
-	flat, err := training.ParamsToMap(*w.r.cfg.Params)
+func (w *job) params() (hybrid.Params, error) {
+	flat, err := training.ParamsToMap(*w.cfg.Params)
 	if err != nil {
 		return hybrid.Params{}, err
 	}
-	maps.Copy(flat, w.run.conf)
+	maps.Copy(flat, w.Conf())
 	return training.ParamsFromMap(flat)
 }

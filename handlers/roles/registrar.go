@@ -1,4 +1,4 @@
-package react
+package roles
 
 import (
 	"context"
@@ -6,17 +6,25 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/training"
 )
 
+const nameRegistrar = "registrar"
+
+// registrar registers model versions.
+func (c *Config) registrar() react.Role {
+	return react.Role{Name: nameRegistrar, Tasks: map[string]react.TaskFunc{taskRegister: c.task(registerModel)}, Failed: closeRuns}
+}
+
 // registerModel registers the trained version with everything it takes to train it again, and stages it.
-func registerModel(ctx context.Context, w *work) (map[string]string, error) {
+func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 	var run, blob, bytesText, code, dataset, cut, hash string
-	if err := w.inputs(taskTrain, map[string]*string{"run_id": &run, "blob": &blob, "bytes": &bytesText, "code_version": &code}); err != nil {
+	if err := w.Inputs(taskTrain, map[string]*string{"run_id": &run, "blob": &blob, "bytes": &bytesText, "code_version": &code}); err != nil {
 		return nil, err
 	}
-	if err := w.inputs(taskPrepare, map[string]*string{"dataset_id": &dataset, "cut": &cut, "features_hash": &hash}); err != nil {
+	if err := w.Inputs(taskPrepare, map[string]*string{"dataset_id": &dataset, "cut": &cut, "features_hash": &hash}); err != nil {
 		return nil, err
 	}
 	size, err := strconv.ParseInt(bytesText, 10, 64)
@@ -32,12 +40,12 @@ func registerModel(ctx context.Context, w *work) (map[string]string, error) {
 		return nil, err
 	}
 	name := training.Algorithm
-	err = w.ensure(ctx, "register_model", &commands.RegisterModel{Name: name,
+	err = w.Ensure(ctx, "register_model", &commands.RegisterModel{Name: name,
 		Description: "Implicit matrix factorisation (iALS), blended with online co-counts and content"})
 	if err != nil {
 		return nil, err
 	}
-	res, err := w.dispatch(ctx, "register_version", &commands.RegisterModelVersion{Name: name, RunID: run, Algorithm: training.Algorithm,
+	res, err := w.Dispatch(ctx, "register_version", &commands.RegisterModelVersion{Name: name, RunID: run, Algorithm: training.Algorithm,
 		Params: flat, Seed: p.ALS.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size,
 		Slot: events.ProductionSlot})
 	if err != nil {
@@ -47,8 +55,8 @@ func registerModel(ctx context.Context, w *work) (map[string]string, error) {
 	if !ok {
 		return nil, fault.New(fault.Internal, "RegisterModelVersion was answered with a %s", res.Events[0].Type())
 	}
-	_, err = w.dispatch(ctx, "stage", &commands.StageModelVersion{Name: name, Version: registered.Version, Stage: commands.StageStaging,
-		Reason: "registered by workflow run " + w.run.id})
+	_, err = w.Dispatch(ctx, "stage", &commands.StageModelVersion{Name: name, Version: registered.Version, Stage: commands.StageStaging,
+		Reason: "registered by workflow run " + w.RunID()})
 	if err != nil {
 		return nil, err
 	}

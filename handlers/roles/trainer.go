@@ -1,13 +1,13 @@
-package react
+package roles
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"math"
 	"strconv"
 
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml"
@@ -24,8 +24,15 @@ const (
 	mlpRowsMin = 64
 )
 
+const nameTrainer = "trainer"
+
+// trainer trains the model, and the neural baseline beside it.
+func (c *Config) trainer() react.Role {
+	return react.Role{Name: nameTrainer, Tasks: map[string]react.TaskFunc{taskTrain: c.task(trainMovieModel)}, Failed: closeRuns}
+}
+
 // runID is the id of one of the two runs of a workflow run: every try has the same.
-func runID(workflowRun, name string) string { return hashID("run", workflowRun, name) }
+func runID(workflowRun, name string) string { return react.HashID("run", workflowRun, name) }
 
 // trainCheckpoint is what the next try goes on from, if the same code runs it.
 type trainCheckpoint struct {
@@ -35,9 +42,9 @@ type trainCheckpoint struct {
 
 // trainMovieModel trains the model, going on from an earlier try's checkpoint, and then the neural
 // baseline. The model's run stays active: its evaluation is logged to it.
-func trainMovieModel(ctx context.Context, w *work) (map[string]string, error) {
+func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	var datasetID, datasetBlob string
-	if err := w.inputs(taskPrepare, map[string]*string{"dataset_id": &datasetID, "blob": &datasetBlob}); err != nil {
+	if err := w.Inputs(taskPrepare, map[string]*string{"dataset_id": &datasetID, "blob": &datasetBlob}); err != nil {
 		return nil, err
 	}
 	p, err := w.params()
@@ -45,14 +52,14 @@ func trainMovieModel(ctx context.Context, w *work) (map[string]string, error) {
 		return nil, err
 	}
 	experiment := &commands.CreateExperiment{Name: Experiment, Description: "Models of the training pipeline"}
-	if err := w.ensure(ctx, "experiment", experiment); err != nil {
+	if err := w.Ensure(ctx, "experiment", experiment); err != nil {
 		return nil, err
 	}
 	flat, err := training.ParamsToMap(p)
 	if err != nil {
 		return nil, err
 	}
-	run := runID(w.run.id, runALS)
+	run := runID(w.RunID(), runALS)
 	if err := w.openRun(ctx, runALS, experiment.ExperimentID(), datasetID, flat); err != nil {
 		return nil, err
 	}
@@ -64,14 +71,14 @@ func trainMovieModel(ctx context.Context, w *work) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	blob, size, err := w.r.cfg.Blobs.Put(bytes.NewReader(trained.Bytes))
+	blob, size, err := w.PutBlob(trained.Bytes)
 	if err != nil {
 		return nil, err
 	}
 	if blob != trained.SHA256 {
 		return nil, fault.New(fault.Internal, "the weights were stored as %s, trained as %s", blob, trained.SHA256)
 	}
-	if _, err := w.dispatch(ctx, "artifact", &commands.LogArtifact{RunID: run, Path: "model/als.bin", Blob: blob, Bytes: size}); err != nil {
+	if _, err := w.Dispatch(ctx, "artifact", &commands.LogArtifact{RunID: run, Path: "model/als.bin", Blob: blob, Bytes: size}); err != nil {
 		return nil, err
 	}
 	out := map[string]string{"run_id": run, "experiment_id": experiment.ExperimentID(), "blob": blob,
@@ -80,33 +87,33 @@ func trainMovieModel(ctx context.Context, w *work) (map[string]string, error) {
 }
 
 // openRun starts one of the pipeline's runs, unless an earlier try has.
-func (w *work) openRun(ctx context.Context, name, experiment, datasetID string, params map[string]string) error {
-	id := runID(w.run.id, name)
-	err := w.ensure(ctx, name+"/start", &commands.StartRun{RunID: id, ExperimentID: experiment, Name: name, DatasetID: datasetID, WorkflowRun: w.run.id})
+func (w *job) openRun(ctx context.Context, name, experiment, datasetID string, params map[string]string) error {
+	id := runID(w.RunID(), name)
+	err := w.Ensure(ctx, name+"/start", &commands.StartRun{RunID: id, ExperimentID: experiment, Name: name, DatasetID: datasetID, WorkflowRun: w.RunID()})
 	if err != nil {
 		return err
 	}
-	_, err = w.dispatch(ctx, name+"/params", &commands.LogParams{RunID: id, Params: params})
+	_, err = w.Dispatch(ctx, name+"/params", &commands.LogParams{RunID: id, Params: params})
 	return err
 }
 
-func (w *work) train(ctx context.Context, snap *training.Snapshot, run string, p hybrid.Params) (*training.Trained, error) {
+func (w *job) train(ctx context.Context, snap *training.Snapshot, run string, p hybrid.Params) (*training.Trained, error) {
 	var hooks hybrid.Hooks
-	saved, err := w.resume(ctx)
+	saved, err := w.Resume(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if saved != nil {
 		var c trainCheckpoint
 		if err := json.Unmarshal(saved, &c); err != nil || !training.SameCode(c.CodeVersion) {
-			w.r.log.Warn("the checkpoint is another program's; training begins anew", "workflow_run", w.run.id, "code_version", c.CodeVersion)
+			w.Log().Warn("the checkpoint is another program's; training begins anew", "workflow_run", w.RunID(), "code_version", c.CodeVersion)
 		} else {
 			hooks.Resume = c.State
 		}
 	}
 	var failed error // of a hook that cannot say so itself
 	hooks.Progress = func(stage string, done, of int, loss float64) {
-		w.progress(stage, int64(done), int64(of))
+		w.Progress(stage, int64(done), int64(of))
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return // no metric: training says itself if it diverged
 		}
@@ -114,20 +121,20 @@ func (w *work) train(ctx context.Context, snap *training.Snapshot, run string, p
 		if name == "" {
 			name = stage + "_loss"
 		}
-		failed = w.once(ctx, runALS+"/"+name+"/"+strconv.Itoa(done), &commands.LogMetrics{RunID: run, Metrics: w.metrics(map[string]float64{name: loss}, int64(done))})
+		failed = w.Once(ctx, runALS+"/"+name+"/"+strconv.Itoa(done), &commands.LogMetrics{RunID: run, Metrics: w.metrics(map[string]float64{name: loss}, int64(done))})
 	}
 	hooks.Save = func(state []byte) error {
 		if failed != nil {
 			return failed
 		}
-		if !w.due() {
+		if !w.Due() {
 			return nil // without the cost of encoding it
 		}
 		b, err := json.Marshal(trainCheckpoint{training.CodeVersion(), state})
 		if err != nil {
 			return err
 		}
-		return w.save(ctx, b)
+		return w.Save(ctx, b)
 	}
 	return snap.Train(ctx, p, hooks)
 }
@@ -135,17 +142,17 @@ func (w *work) train(ctx context.Context, snap *training.Snapshot, run string, p
 // trainBaseline trains the small neural predictor of ratings on the training set's rows, the newest of
 // them held out, and adds its figures to out. It is there for comparison: what is wrong with it is its
 // own run's failure, not the task's.
-func (w *work) trainBaseline(ctx context.Context, snap *training.Snapshot, experiment, datasetID, datasetBlob string, out map[string]string) error {
+func (w *job) trainBaseline(ctx context.Context, snap *training.Snapshot, experiment, datasetID, datasetBlob string, out map[string]string) error {
 	d, err := w.dataset(ctx, snap, datasetBlob)
 	if err != nil {
 		return err
 	}
 	if len(d.Rows) < mlpRowsMin {
-		w.r.log.Info("too few ratings for the neural baseline", "rows", len(d.Rows), "least", mlpRowsMin)
+		w.Log().Info("too few ratings for the neural baseline", "rows", len(d.Rows), "least", mlpRowsMin)
 		return nil
 	}
-	p := *w.r.cfg.MLP
-	run := runID(w.run.id, runMLP)
+	p := *w.cfg.MLP
+	run := runID(w.RunID(), runMLP)
 	params := map[string]string{"hidden": strconv.Itoa(p.Hidden), "batch": strconv.Itoa(p.Batch), "epochs": strconv.Itoa(p.Epochs),
 		"learning_rate": strconv.FormatFloat(p.LearningRate, 'g', -1, 64), "validation_share": strconv.FormatFloat(p.ValidationShare, 'g', -1, 64),
 		"seed": strconv.FormatUint(p.Seed, 10), "features": strconv.Itoa(len(d.Features))}
@@ -160,14 +167,14 @@ func (w *work) trainBaseline(ctx context.Context, snap *training.Snapshot, exper
 	var failed error
 	m, err := ml.TrainMoviePredictor(ctx, features, ratings, p, func(e ml.EpochReport) {
 		last = e
-		w.progress("neural baseline", int64(e.Epoch), int64(e.Of))
+		w.Progress("neural baseline", int64(e.Epoch), int64(e.Of))
 		values := map[string]float64{"train_rows": float64(e.TrainRows), "validation_rows": float64(e.ValidationRows)}
 		for name, loss := range map[string]float64{"train_loss": e.TrainLoss, "validation_loss": e.ValidationLoss} {
 			if !math.IsNaN(loss) && !math.IsInf(loss, 0) {
 				values[name] = loss
 			}
 		}
-		if err := w.once(ctx, runMLP+"/epoch/"+strconv.Itoa(e.Epoch), &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, int64(e.Epoch))}); err != nil {
+		if err := w.Once(ctx, runMLP+"/epoch/"+strconv.Itoa(e.Epoch), &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, int64(e.Epoch))}); err != nil {
 			failed = err
 		}
 	})
@@ -177,8 +184,8 @@ func (w *work) trainBaseline(ctx context.Context, snap *training.Snapshot, exper
 	case failed != nil:
 		return failed
 	case err != nil:
-		w.r.log.Warn("the neural baseline failed", "workflow_run", w.run.id, "error", err)
-		return w.ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FAILED", Reason: trace(err.Error())})
+		w.Log().Warn("the neural baseline failed", "workflow_run", w.RunID(), "error", err)
+		return w.Ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FAILED", Reason: react.Trace(err.Error())})
 	}
 	var square, absolute float64
 	for i := last.TrainRows; i < len(features); i++ {
@@ -188,7 +195,7 @@ func (w *work) trainBaseline(ctx context.Context, snap *training.Snapshot, exper
 	}
 	if n := float64(last.ValidationRows); n > 0 {
 		values := map[string]float64{"rmse": math.Sqrt(square / n), "mae": absolute / n}
-		if err := w.once(ctx, runMLP+"/metrics", &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, int64(last.Epoch))}); err != nil {
+		if err := w.Once(ctx, runMLP+"/metrics", &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, int64(last.Epoch))}); err != nil {
 			return err
 		}
 		for name, v := range values {
@@ -204,14 +211,14 @@ func (w *work) trainBaseline(ctx context.Context, snap *training.Snapshot, exper
 	if err != nil {
 		return err
 	}
-	blob, size, err := w.r.cfg.Blobs.Put(bytes.NewReader(weights))
+	blob, size, err := w.PutBlob(weights)
 	if err != nil {
 		return err
 	}
-	if _, err := w.dispatch(ctx, runMLP+"/artifact", &commands.LogArtifact{RunID: run, Path: "model/movie_predictor.bin", Blob: blob, Bytes: size}); err != nil {
+	if _, err := w.Dispatch(ctx, runMLP+"/artifact", &commands.LogArtifact{RunID: run, Path: "model/movie_predictor.bin", Blob: blob, Bytes: size}); err != nil {
 		return err
 	}
-	if err := w.ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FINISHED"}); err != nil {
+	if err := w.Ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FINISHED"}); err != nil {
 		return err
 	}
 	out[runMLP+".run_id"], out[runMLP+".blob"] = run, blob
@@ -220,12 +227,12 @@ func (w *work) trainBaseline(ctx context.Context, snap *training.Snapshot, exper
 }
 
 // closeRuns ends as failed what runs of the pipeline are still active.
-func (w *work) closeRuns(ctx context.Context, reason string) error {
-	if w.run.workflow != TrainingPipeline {
+func closeRuns(ctx context.Context, w *react.Work, reason string) error {
+	if w.Workflow() != TrainingPipeline {
 		return nil
 	}
 	for _, name := range []string{runALS, runMLP} {
-		err := w.ensure(ctx, name+"/failed", &commands.EndRun{RunID: runID(w.run.id, name), Status: "FAILED", Reason: trace(reason)})
+		err := w.Ensure(ctx, name+"/failed", &commands.EndRun{RunID: runID(w.RunID(), name), Status: "FAILED", Reason: react.Trace(reason)})
 		if err != nil && !fault.Is(err, fault.NotFound) { // it was never started
 			return err
 		}

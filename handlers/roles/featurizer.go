@@ -1,7 +1,6 @@
-package react
+package roles
 
 import (
-	"bytes"
 	"context"
 	"iter"
 	"math"
@@ -10,7 +9,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
-	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml/features"
@@ -19,23 +18,26 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-const (
-	// rowsMax bounds the point-in-time rows of a training set: enough for the small neural baseline, and
-	// seconds to join.
-	rowsMax = 20_000
-	// viewsTimeout bounds the wait for views that are being folded; the task is tried again after it.
-	viewsTimeout = 15 * time.Minute
-)
+// rowsMax bounds the point-in-time rows of a training set: enough for the small neural baseline, and
+// seconds to join.
+const rowsMax = 20_000
+
+const nameFeaturizer = "featurizer"
+
+// featurizer builds training sets.
+func (c *Config) featurizer() react.Role {
+	return react.Role{Name: nameFeaturizer, Tasks: map[string]react.TaskFunc{taskPrepare: c.task(prepareTrainingData)}, Failed: closeRuns}
+}
 
 // prepareTrainingData pins what the run trains on: the head of the log when the task first starts, kept
 // as the task's checkpoint so that every later try has the same. Without feature definitions in force it
 // puts the ones the program comes with in force before.
-func prepareTrainingData(ctx context.Context, w *work) (map[string]string, error) {
+func prepareTrainingData(ctx context.Context, w *job) (map[string]string, error) {
 	cut, err := w.pin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	snap, err := training.Load(ctx, w.r.cfg.Log, cut, w.reading)
+	snap, err := training.Load(ctx, w.cfg.Log, cut, w.reading)
 	if err != nil {
 		return nil, err
 	}
@@ -43,10 +45,10 @@ func prepareTrainingData(ctx context.Context, w *work) (map[string]string, error
 	if err != nil {
 		return nil, err
 	}
-	c := &commands.RecordDataset{DatasetID: hashID("dataset", d.Cut, d.FeaturesHash), Cut: d.Cut, FeaturesHash: d.FeaturesHash, Blob: blob,
+	c := &commands.RecordDataset{DatasetID: react.HashID("dataset", d.Cut, d.FeaturesHash), Cut: d.Cut, FeaturesHash: d.FeaturesHash, Blob: blob,
 		Users: len(d.Users), Items: len(d.Items), Interactions: len(d.Samples), Rows: len(d.Rows)}
 	// The id is part of the step: a try on another node may not have the cut that an earlier one pinned.
-	if _, err := w.dispatch(ctx, "record_dataset/"+c.DatasetID, c); err != nil {
+	if _, err := w.Dispatch(ctx, "record_dataset/"+c.DatasetID, c); err != nil {
 		return nil, err
 	}
 	return map[string]string{"dataset_id": c.DatasetID, "cut": d.Cut, "features_hash": d.FeaturesHash, "blob": blob,
@@ -55,27 +57,27 @@ func prepareTrainingData(ctx context.Context, w *work) (map[string]string, error
 }
 
 // buildDataset makes the training set of a snapshot and keeps it as a blob.
-func (w *work) buildDataset(ctx context.Context, snap *training.Snapshot) (d *dataset, blob string, size int64, err error) {
+func (w *job) buildDataset(ctx context.Context, snap *training.Snapshot) (d *dataset, blob string, size int64, err error) {
 	d = newDataset(snap)
 	if err := w.join(ctx, snap, d); err != nil {
 		return nil, "", 0, err
 	}
-	w.progress("write the training set", 0, 0)
-	blob, size, err = w.r.cfg.Blobs.Put(bytes.NewReader(d.encode()))
+	w.Progress("write the training set", 0, 0)
+	blob, size, err = w.PutBlob(d.encode())
 	return d, blob, size, err
 }
 
 // dataset is the training set of a snapshot that an earlier task has kept as a blob. One that was kept on
 // a node which is gone is made again from the log, to the same bytes.
-func (w *work) dataset(ctx context.Context, snap *training.Snapshot, blob string) (*dataset, error) {
-	raw, err := w.blob(ctx, blob)
+func (w *job) dataset(ctx context.Context, snap *training.Snapshot, blob string) (*dataset, error) {
+	raw, err := w.Blob(ctx, blob)
 	if err == nil {
 		return decodeDataset(raw)
 	}
 	if !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	w.r.log.Info("making the training set again, which no node has", "workflow_run", w.run.id, "blob", blob)
+	w.Log().Info("making the training set again, which no node has", "workflow_run", w.RunID(), "blob", blob)
 	d, again, _, err := w.buildDataset(ctx, snap)
 	if err == nil && again != blob {
 		err = fault.New(fault.Corrupt, "the training set was made again as %s, not as %s", again, blob).WithHint("request a new run")
@@ -84,8 +86,8 @@ func (w *work) dataset(ctx context.Context, snap *training.Snapshot, blob string
 }
 
 // pin gives the run's cut: that of an earlier try, or the log's head now.
-func (w *work) pin(ctx context.Context) (streams.Cut, error) {
-	pinned, err := w.resume(ctx)
+func (w *job) pin(ctx context.Context) (streams.Cut, error) {
+	pinned, err := w.Resume(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -96,23 +98,20 @@ func (w *work) pin(ctx context.Context) (streams.Cut, error) {
 	if err != nil {
 		return nil, err
 	}
-	none := streams.NoStream
-	m := w.meta("define_features")
-	m.IfMatch = &none
-	_, err = w.r.cfg.Dispatcher.Dispatch(ctx, &commands.DefineFeatures{Definitions: features.DefaultYAML(), Hash: definitions.Hash()}, m)
-	if err != nil && !fault.Is(err, fault.Conflict) { // a conflict: there are some
-		return nil, err
-	}
-	cut, err := fold.HeadCut(ctx, w.r.cfg.Log, time.Time{})
+	err = w.Create(ctx, "define_features", &commands.DefineFeatures{Definitions: features.DefaultYAML(), Hash: definitions.Hash()})
 	if err != nil {
 		return nil, err
 	}
-	return cut, w.save(ctx, []byte(cut.String()))
+	cut, err := fold.HeadCut(ctx, w.cfg.Log, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	return cut, w.Save(ctx, []byte(cut.String()))
 }
 
 // join adds to the training set the features that person and film had just before each of the newest
 // ratings, as the definitions in force at the cut say.
-func (w *work) join(ctx context.Context, snap *training.Snapshot, d *dataset) error {
+func (w *job) join(ctx context.Context, snap *training.Snapshot, d *dataset) error {
 	for i := len(d.Samples) - 1; i >= 0 && len(d.Rows) < rowsMax; i-- {
 		if d.Samples[i].Signal.RatingCenti() > 0 {
 			d.Rows = append(d.Rows, datasetRow{Sample: i})
@@ -123,7 +122,7 @@ func (w *work) join(ctx context.Context, snap *training.Snapshot, d *dataset) er
 	}
 	slices.Reverse(d.Rows)
 
-	inForce, ok, err := projections.FoldDefinitions(w.r.cfg.Log.Ledger().ReadStream(ctx, "features/definitions", 0), fold.At{Cut: snap.Cut})
+	inForce, ok, err := projections.FoldDefinitions(w.cfg.Log.Ledger().ReadStream(ctx, "features/definitions", 0), fold.At{Cut: snap.Cut})
 	if err != nil {
 		return err
 	}
@@ -142,7 +141,7 @@ func (w *work) join(ctx context.Context, snap *training.Snapshot, d *dataset) er
 	if err != nil {
 		return err
 	}
-	if err := w.viewsReach(ctx, snap.Cut); err != nil {
+	if err := w.actsReach(ctx, snap.Cut, projections.NewHistories()); err != nil {
 		return err
 	}
 	rows := make([]features.Row, len(d.Rows))
@@ -150,12 +149,12 @@ func (w *work) join(ctx context.Context, snap *training.Snapshot, d *dataset) er
 		s := d.Samples[r.Sample]
 		rows[i] = features.Row{UserID: d.Users[s.User], MovieID: d.Items[s.Item], TimeMillis: s.TimeMillis}
 	}
-	histories, at := fold.Of[*projections.Histories](w.r.cfg.Runner), fold.At{Cut: snap.Cut}
+	histories, at := fold.Of[*projections.Histories](w.cfg.Views), fold.At{Cut: snap.Cut}
 	catalogue := catalogueOf(snap)
 	read := int64(0)
 	join := features.Join{Selection: selection, Catalogue: catalogue, Exclusive: true,
 		Facts: func(entity features.Entity, id string) iter.Seq2[features.Fact, error] {
-			w.progress("join features", read, 0)
+			w.Progress("join features", read, 0)
 			read++
 			facts := histories.User(id, at)
 			if entity == features.Movie {
@@ -210,20 +209,4 @@ func featureFacts(ctx context.Context, entity features.Entity, facts iter.Seq2[p
 			}
 		}
 	}
-}
-
-// viewsReach waits until people's histories have folded the cut.
-func (w *work) viewsReach(ctx context.Context, cut streams.Cut) error {
-	w.progress("wait for the views", 0, 0)
-	wctx, cancel := context.WithTimeout(ctx, viewsTimeout)
-	defer cancel()
-	for _, tp := range cut.Partitions() {
-		if tp.Topic != events.UserEventsTopic || cut[tp] == 0 {
-			continue
-		}
-		if err := w.r.cfg.Runner.Wait(wctx, streams.Position{TP: tp, Offset: cut[tp] - 1}, projections.NewHistories().Spec().Name); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,0 +1,75 @@
+package react
+
+import (
+	"errors"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// What fails is tried again on three levels: the handling of an event at once, a few times, then it is a
+// dead letter; the try of a task after a wait, unless it cannot mend; and the delivery of an event whose
+// dead letter could not be written, for ever.
+const (
+	// handlerRetriesDefault is how often an event whose handling fails is handled again, before the dead letter.
+	handlerRetriesDefault = 4
+	// handlerBackoffDefault is the wait before the first of them, doubling to handlerBackoffMax.
+	handlerBackoffDefault = 200 * time.Millisecond
+	handlerBackoffMax     = 10 * time.Second
+
+	// triesDefault is how often a task that fails is tried.
+	triesDefault = 3
+	// tryBackoffDefault is the wait before the second try, then four times as long each.
+	tryBackoffDefault = 2 * time.Second
+
+	// crashesDefault is how many workers may be gone in a row without a new checkpoint, before the task is
+	// taken to be what kills them.
+	crashesDefault = 20
+
+	// resendMax bounds the wait before an event that was not dealt with is delivered again.
+	resendMax = 30 * time.Second
+)
+
+// retryHandler is the middleware that handles an event again.
+func (c *Config) retryHandler() middleware.Retry {
+	return middleware.Retry{
+		MaxRetries: c.HandlerRetries, InitialInterval: c.HandlerBackoff, MaxInterval: handlerBackoffMax, Multiplier: 2,
+		ShouldRetry: func(p middleware.RetryParams) bool { return !errors.Is(p.Err, errEnding) },
+	}
+}
+
+// retryAt is when a task is tried again, in Unix milliseconds; 0 for never.
+func (c *Config) retryAt(err error, failures int) int64 {
+	if !mends(err) || failures+1 >= c.Tries {
+		return 0
+	}
+	return c.Clock().Add(c.RetryBackoff << (2 * failures)).UnixMilli()
+}
+
+// Permanent marks the error of a task that no other try mends; nil stays nil. Errors that say so by their
+// code (fault.Invalid, NotFound, Conflict, TooLarge, Forbidden, Corrupt) need no mark.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return permanent{err}
+}
+
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// mends says whether another try may go better: not when the request, the data or the configuration is
+// what is wrong.
+func mends(err error) bool {
+	if errors.As(err, new(permanent)) {
+		return false
+	}
+	switch fault.CodeOf(err) {
+	case fault.Invalid, fault.NotFound, fault.Conflict, fault.TooLarge, fault.Forbidden, fault.Corrupt:
+		return false
+	}
+	return true
+}

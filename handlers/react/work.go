@@ -1,0 +1,154 @@
+package react
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// Work is one try of a task by this process: what a [TaskFunc] knows of its run, and says of itself.
+type Work struct {
+	Reaction
+	runs       *runs
+	task       *WorkflowTask
+	run        *runFold
+	holder     string
+	try        int
+	checkpoint string // of an earlier try, "" without one
+	failures   int    // of earlier tries
+	watched    int64  // see commands.StartTask
+
+	cancel context.CancelCauseFunc
+
+	lastSaved time.Time
+
+	mu         sync.Mutex // one renewal at a time
+	renewals   int
+	leaseUntil time.Time
+}
+
+// RunID is the workflow run's.
+func (w *Work) RunID() string { return w.run.id }
+
+// Workflow is the name of the run's workflow.
+func (w *Work) Workflow() string { return w.run.workflow }
+
+// Conf is what the run was requested with, to read only.
+func (w *Work) Conf() map[string]string { return w.run.conf }
+
+// Try is the number of the try, from 1.
+func (w *Work) Try() int { return w.try }
+
+// Input is what an earlier task of the run has put out.
+func (w *Work) Input(task, name string) (string, error) {
+	v, ok := w.run.task(task).output[name]
+	if !ok {
+		return "", fault.New(fault.Corrupt, "workflow run %s: task %s has put out no %s", w.run.id, task, name).
+			WithHint("request a new run")
+	}
+	return v, nil
+}
+
+// Inputs reads several outputs of a task.
+func (w *Work) Inputs(task string, to map[string]*string) error {
+	for name, at := range to {
+		v, err := w.Input(task, name)
+		if err != nil {
+			return err
+		}
+		*at = v
+	}
+	return nil
+}
+
+// Progress says how far the work is, for people: done of so many, in the stage's own unit; of is 0 while unknown.
+func (w *Work) Progress(stage string, done, of int64) { w.runs.progress(w, stage, done, of) }
+
+// Due says whether it is time for another checkpoint.
+func (w *Work) Due() bool { return w.runs.cfg.Clock().Sub(w.lastSaved) >= w.runs.cfg.CheckpointEvery }
+
+// Save keeps a checkpoint for the next try: the blob first, then the event that names it.
+func (w *Work) Save(ctx context.Context, state []byte) error {
+	w.lastSaved = w.runs.cfg.Clock()
+	hash, _, err := w.PutBlob(state)
+	if err != nil {
+		return err
+	}
+	return w.renew(ctx, hash)
+}
+
+// Resume is the last checkpoint's content, nil without one. One that is gone or damaged is none: the
+// work begins anew.
+func (w *Work) Resume(ctx context.Context) ([]byte, error) {
+	if w.checkpoint == "" {
+		return nil, nil
+	}
+	b, err := w.Blob(ctx, w.checkpoint)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Corrupt) {
+		w.runs.log.Warn("the checkpoint cannot be used; the task begins anew", "task", w.task.Name, "error", err)
+		return nil, nil
+	}
+	return b, err
+}
+
+// Blob reads a blob, and waits for one that is on its way from another node.
+func (w *Work) Blob(ctx context.Context, hash string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, blobTimeout)
+	defer cancel()
+	for {
+		b, err := w.runs.cfg.Blobs.Get(hash)
+		if !fault.Is(err, fault.Unavailable) || !sleep(ctx, blobPoll) {
+			return b, err
+		}
+	}
+}
+
+// PutBlob stores a blob under its SHA-256. It comes before the event that names it.
+func (w *Work) PutBlob(content []byte) (sha256 string, size int64, err error) {
+	return w.runs.cfg.Blobs.Put(bytes.NewReader(content))
+}
+
+// Now is the dispatcher's clock.
+func (w *Work) Now() time.Time { return w.runs.cfg.Clock() }
+
+// Log is for what operators should know of the work.
+func (w *Work) Log() *slog.Logger { return w.runs.log }
+
+// step names a step of this try alone.
+func (w *Work) step(parts ...string) string {
+	return strings.Join(append([]string{w.task.Name, strconv.Itoa(w.try), w.holder}, parts...), "/")
+}
+
+func (w *Work) start(ctx context.Context, try int) error {
+	w.try = try
+	res, err := w.Dispatch(ctx, w.step("start"), &commands.StartTask{RunID: w.run.id, Task: w.task.Name, Holder: w.holder,
+		LeaseMillis: w.runs.cfg.Lease.Milliseconds(), WatchedMillis: w.watched})
+	if err != nil {
+		return err
+	}
+	started, ok := res.Events[0].Data.(*events.TaskStarted)
+	if !ok {
+		return fault.New(fault.Internal, "StartTask was answered with a %s", res.Events[0].Type())
+	}
+	w.try, w.leaseUntil = started.Try, time.UnixMilli(started.LeaseUntilMillis)
+	return nil
+}
+
+func (w *Work) succeed(ctx context.Context, output map[string]string) error {
+	_, err := w.Dispatch(ctx, w.step("succeed"), &commands.SucceedTask{RunID: w.run.id, Task: w.task.Name, Try: w.try, Holder: w.holder, Output: output})
+	return err
+}
+
+func (w *Work) fail(ctx context.Context, message string, retryAtMillis int64) error {
+	_, err := w.Dispatch(ctx, w.step("fail"), &commands.FailTask{RunID: w.run.id, Task: w.task.Name, Try: w.try, Holder: w.holder,
+		Error: Trace(message), RetryAtMillis: retryAtMillis, WatchedMillis: w.watched})
+	return err
+}

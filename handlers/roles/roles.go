@@ -1,0 +1,79 @@
+package roles
+
+import (
+	"context"
+	"errors"
+
+	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
+	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/hybrid"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Config is what roles work with. Log, Views, Dir and Workflows are needed; the rest has defaults.
+type Config struct {
+	Log       streams.Log
+	Views     *fold.Runner     // runs, with the views catalogue, deployments and histories
+	Dir       string           // the program's data folder: files for people in data/
+	Workflows []react.Workflow // all there are: runs of others are ended
+
+	TMDB      tmdb.Config // without a key, fetching films fails and says so
+	TMDBPages int         // of each list, unless a run's conf says "pages"; default 5, of 20 films each
+
+	Params *hybrid.Params // of training, unless a run's conf says other; default hybrid.DefaultParams
+	MLP    *ml.MLPParams  // of the neural baseline; default ml.DefaultMLPParams
+}
+
+// pagesDefault is how many pages of each of TMDB's lists are fetched.
+const pagesDefault = 5
+
+func (c *Config) setDefaults() error {
+	var errs []error
+	for name, missing := range map[string]bool{"Log": c.Log == nil, "Views": c.Views == nil, "Dir": c.Dir == "", "Workflows": len(c.Workflows) == 0} {
+		if missing {
+			errs = append(errs, fault.Field(name, "is needed"))
+		}
+	}
+	if c.TMDBPages == 0 {
+		c.TMDBPages = pagesDefault
+	}
+	if c.Params == nil {
+		p := hybrid.DefaultParams()
+		c.Params = &p
+	}
+	if c.MLP == nil {
+		p := ml.DefaultMLPParams()
+		c.MLP = &p
+	}
+	return errors.Join(errs...)
+}
+
+// New makes the roles for [react.New]. The error names what the configuration lacks.
+func New(c Config) ([]react.Role, error) {
+	if err := c.setDefaults(); err != nil {
+		return nil, err
+	}
+	return []react.Role{
+		c.trigger(),
+		c.ingester(),
+		c.featurizer(),
+		c.trainer(),
+		c.evaluator(),
+		c.registrar(),
+		c.promoter(),
+	}, nil
+}
+
+// job is one try of a task, with what roles work with.
+type job struct {
+	*react.Work
+	cfg *Config
+}
+
+// task is a task's work as the engine takes it.
+func (c *Config) task(do func(context.Context, *job) (map[string]string, error)) react.TaskFunc {
+	return func(ctx context.Context, w *react.Work) (map[string]string, error) { return do(ctx, &job{w, c}) }
+}
