@@ -67,6 +67,9 @@ type Scratch struct {
 	newest  int32     // newest day with an event that is not after the day asked for
 	model   *Model    // that weights were made of …
 	change  uint64    // … and its daysChange then
+
+	scored history // and factors of the last Blend
+	factor struct{ popularity, related float32 }
 }
 
 // Excluded is the score of what the person has already met.
@@ -94,7 +97,9 @@ func (m *Model) Score(dst []float32, userID string, nowMillis int64, source Sour
 			}
 		}
 	default:
-		popularity, related := m.blend(dst, m.history(u), dayOf(nowMillis), s)
+		s.scored = m.history(u)
+		popularity, related := m.blend(dst, s.scored, dayOf(nowMillis), s)
+		s.factor.popularity, s.factor.related = popularity, related
 		for j, c := range dst {
 			dst[j] = float32(popularity*s.popularity[j]) + float32(related*c)
 		}
@@ -120,31 +125,44 @@ type Reason struct {
 // rounding they add up to it. An item that the person has already met is explained as if it were
 // new, one that is not known has no parts. All items cost little more than one.
 func (m *Model) Explain(userID string, nowMillis int64, s *Scratch, itemIDs ...string) [][]Reason {
-	h := m.history(m.user(userID))
+	s.scored = m.history(m.user(userID))
 	s.coCounts = resize(s.coCounts, len(m.items))
-	popularity, related := m.blend(s.coCounts, h, dayOf(nowMillis), s)
+	s.factor.popularity, s.factor.related = m.blend(s.coCounts, s.scored, dayOf(nowMillis), s)
 	out := make([][]Reason, len(itemIDs))
 	for k, id := range itemIDs {
-		at, ok := m.itemAt[id]
-		if !ok {
-			continue
-		}
-		var reasons []Reason
-		if p := popularity * s.popularity[at]; p > 0 {
-			reasons = append(reasons, Reason{DecayedPopularity, "", p})
-		}
-		factor := related * m.trend(at, s)
-		for k, i := range h.items[:h.n] {
-			if c := m.items[i].next.count(at); c > 0 {
-				reasons = append(reasons, Reason{CoCounts, m.items[i].id, factor * h.weights[k] * float32(c)})
-			}
-		}
-		slices.SortFunc(reasons, func(a, b Reason) int {
-			return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ItemID, b.ItemID))
-		})
-		out[k] = reasons
+		out[k] = m.ExplainScored(s, id)
 	}
 	return out
+}
+
+// ExplainScored is Explain for one item and the person and time of the last Score by Blend with s, which
+// has computed all it takes. The model has not changed since.
+func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
+	at, ok := m.itemAt[itemID]
+	if !ok {
+		return nil
+	}
+	var parts [Window + 1]Reason
+	n := 0
+	if p := s.factor.popularity * s.popularity[at]; p > 0 {
+		parts[n] = Reason{DecayedPopularity, "", p}
+		n++
+	}
+	factor := s.factor.related * m.trend(at, s)
+	for k, i := range s.scored.items[:s.scored.n] {
+		if c := m.items[i].next.count(at); c > 0 {
+			parts[n] = Reason{CoCounts, m.items[i].id, factor * s.scored.weights[k] * float32(c)}
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	reasons := slices.Clone(parts[:n])
+	slices.SortFunc(reasons, func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ItemID, b.ItemID))
+	})
+	return reasons
 }
 
 // user is nil for a stranger.
@@ -154,6 +172,33 @@ func (m *Model) user(id string) *user {
 		return nil
 	}
 	return &m.users[at]
+}
+
+// MostCounted gives the k items with the most counted events of those that keep lets through, the most
+// first, by their index; of equals the lesser id is first.
+func (m *Model) MostCounted(k int, keep func(item int) bool) []int {
+	if k <= 0 {
+		return nil
+	}
+	var best []int
+	least := uint32(0) // count of the k-th so far
+	cut := func() {
+		slices.SortFunc(best, func(a, b int) int {
+			return cmp.Or(cmp.Compare(m.counted[b], m.counted[a]), cmp.Compare(m.items[a].id, m.items[b].id))
+		})
+		best = best[:min(k, len(best))]
+	}
+	for i, n := range m.counted {
+		if n < least || !keep(i) {
+			continue
+		}
+		if best = append(best, i); len(best) == 2*k {
+			cut()
+			least = m.counted[best[k-1]]
+		}
+	}
+	cut()
+	return best
 }
 
 // Neighbour is an item and its similarity.

@@ -1,0 +1,35 @@
+// Package all is the list of recipes.
+package all
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/recipe/als"
+)
+
+// recipes are all there are. The first is used where none is named: by versions registered before they
+// stated their algorithm, and by runs that name none.
+var recipes = []*recipe.Recipe{
+	als.Recipe,
+}
+
+// Recipes are all recipes, the default first. They are the caller's to keep.
+func Recipes() []*recipe.Recipe { return slices.Clone(recipes) }
+
+// Default is the recipe used where none is named.
+func Default() *recipe.Recipe { return recipes[0] }
+
+// Find is the recipe of that name, or the default for "". Error: a fault that names those there are.
+func Find(algorithm string) (*recipe.Recipe, error) {
+	var names []string
+	for _, r := range recipes {
+		if r.Name == algorithm || algorithm == "" {
+			return r, nil
+		}
+		names = append(names, r.Name)
+	}
+	return nil, fault.Field("algorithm", "is %q; want one of %s", algorithm, strings.Join(names, ", "))
+}

@@ -1,0 +1,318 @@
+package als
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/recipe"
+)
+
+// real reads a published data set, or skips loudly.
+func real(t *testing.T, name string) recipe.Input {
+	t.Helper()
+	path := os.Getenv("PROJECTIONIST_TEST_DATA")
+	if path == "" {
+		path = "../../../../shared/data"
+	}
+	path += "/" + name
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("SKIPPED: no real data in %s (set PROJECTIONIST_TEST_DATA)", path)
+	}
+	set, err := dataset.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	content := map[string]recipe.Content{}
+	for m, err := range set.Movies() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		content[m.ID] = recipe.Content{Genres: m.Genres, Year: m.Year}
+	}
+	in := recipe.Input{Data: &ml.Dataset{}, Content: func(id string) recipe.Content { return content[id] }}
+	users, items := map[string]int32{}, map[string]int32{}
+	number := func(m map[string]int32, names *[]string, id string) int32 {
+		if i, ok := m[id]; ok {
+			return i
+		}
+		m[id] = int32(len(m))
+		*names = append(*names, id)
+		return m[id]
+	}
+	for r, err := range set.SortedRatings(context.Background(), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig := online.NewSignal(online.KindRating, r.Rating)
+		in.Data.Samples = append(in.Data.Samples, ml.Sample{User: number(users, &in.Data.Users, r.UserID), Item: number(items, &in.Data.Items, r.MovieID),
+			Time: r.TimeMillis, Rating: float32(r.Rating), Weight: sig.Weight()})
+		in.Signals = append(in.Signals, sig)
+	}
+	return sorted(in)
+}
+
+// sorted renumbers items so that Items is in order, as training gets it.
+func sorted(in recipe.Input) recipe.Input {
+	rank := make([]int32, len(in.Data.Items))
+	order := make([]int32, len(in.Data.Items))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	names := in.Data.Items
+	sortBy(order, func(a, b int32) bool { return names[a] < names[b] })
+	out := make([]string, len(names))
+	for r, i := range order {
+		rank[i], out[r] = int32(r), names[i]
+	}
+	in.Data.Items = out
+	for i := range in.Data.Samples {
+		in.Data.Samples[i].Item = rank[in.Data.Samples[i].Item]
+	}
+	return in
+}
+
+func sortBy(v []int32, less func(a, b int32) bool) {
+	for i := 1; i < len(v); i++ { // binary insertion; n is some thousands
+		lo, hi := 0, i
+		for lo < hi {
+			if m := (lo + hi) / 2; less(v[i], v[m]) {
+				hi = m
+			} else {
+				lo = m + 1
+			}
+		}
+		x := v[i]
+		copy(v[lo+1:i+1], v[lo:i])
+		v[lo] = x
+	}
+}
+
+// The blend has to beat popularity, and not lose to its own parts by more than noise, on both real sets.
+func TestQuality(t *testing.T) {
+	for _, name := range []string{"movietweetings-100k", "ml-latest-small"} {
+		t.Run(name, func(t *testing.T) {
+			in := real(t, name)
+			p, err := Recipe.Parse(map[string]string{recipe.HoldoutEvents: "250"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rep, err := Recipe.Evaluate(context.Background(), in, p, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d moments, weight of the factors %.1f: blend %s; gain on popularity %.4f, p %.4f", rep.Moments, rep.Figures["als_weight"], line(rep.Model), rep.Gain, rep.PValue)
+			for _, b := range []string{"popularity", "decayed_popularity", "online", "als"} {
+				t.Logf("  %-20s %s", b, line(rep.Baselines[b]))
+			}
+			if rep.Model["ndcg@10"] <= rep.Baselines["popularity"]["ndcg@10"] {
+				t.Errorf("blend %.4f does not beat popularity %.4f", rep.Model["ndcg@10"], rep.Baselines["popularity"]["ndcg@10"])
+			}
+		})
+	}
+}
+
+func line(m map[string]float64) string {
+	return fmt.Sprintf("hr@10 %.4f ndcg@10 %.4f mrr %.4f coverage %.3f novelty %.2f", m["hr@10"], m["ndcg@10"], m["mrr"], m["coverage@10"], m["novelty@10"])
+}
+
+// groups makes people of two tastes who like films of their own half.
+func groups(events int) recipe.Input {
+	rng := rand.New(rand.NewPCG(1, 2))
+	in := recipe.Input{Data: &ml.Dataset{}, Content: func(id string) recipe.Content {
+		if id < "20" {
+			return recipe.Content{Genres: []string{"Drama"}, Year: 1999}
+		}
+		return recipe.Content{Genres: []string{"Comedy"}, Year: 2005}
+	}}
+	for i := range 20 {
+		in.Data.Users = append(in.Data.Users, fmt.Sprintf("u%02d", i))
+	}
+	for i := range 40 {
+		in.Data.Items = append(in.Data.Items, fmt.Sprintf("%02d", i))
+	}
+	for i := range events {
+		u := int32(rng.IntN(20))
+		film := int32(rng.IntN(20)) + 20*(u%2)
+		sig := online.NewSignal(online.KindRating, 4.5)
+		if rng.IntN(4) == 0 {
+			sig = online.NewSignal(online.KindRating, 1)
+		}
+		in.Data.Samples = append(in.Data.Samples, ml.Sample{User: u, Item: film, Time: int64(i) * 60_000, Rating: float32(sig.Rating()), Weight: sig.Weight()})
+		in.Signals = append(in.Signals, sig)
+	}
+	return in
+}
+
+func small() Params {
+	p := DefaultParams()
+	p.ALS.Dim, p.ALS.Sweeps = 8, 4
+	return p
+}
+
+func TestTrainIsReproducible(t *testing.T) {
+	trained := func(h recipe.Hooks) []byte {
+		m, err := train(context.Background(), groups(300), small(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	want := trained(recipe.Hooks{})
+	var saved [][]byte
+	if !bytes.Equal(want, trained(recipe.Hooks{Save: func(c []byte) error { saved = append(saved, c); return nil }})) {
+		t.Fatal("saving checkpoints changes the model")
+	}
+	if len(saved) != 8 {
+		t.Fatalf("%d checkpoints of two stages of 4 sweeps", len(saved))
+	}
+	for i, c := range saved {
+		if !bytes.Equal(want, trained(recipe.Hooks{Resume: c})) {
+			t.Errorf("resuming from checkpoint %d gives another model", i)
+		}
+	}
+	m, err := decode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := m.Encode()
+	if err != nil || !bytes.Equal(want, again) {
+		t.Fatal("decoding and encoding changes the bytes", err)
+	}
+	for cut := range len(want) {
+		if _, err := decode(want[:cut]); err == nil {
+			t.Fatalf("a model cut to %d bytes is accepted", cut)
+		}
+	}
+	stop := errors.New("disk full")
+	if _, err := train(context.Background(), groups(300), small(), recipe.Hooks{Save: func([]byte) error { return stop }}); !errors.Is(err, stop) {
+		t.Fatal("an error of Save is swallowed:", err)
+	}
+}
+
+func TestRankFollowsTasteAndClicks(t *testing.T) {
+	in := groups(300)
+	m, err := train(context.Background(), in, small(), recipe.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.ALSWeight = .5
+	model := online.New()
+	for i, s := range in.Data.Samples {
+		model.Add(in.Data.Users[s.User], in.Data.Items[s.Item], s.Time, uint64(i), in.Signals[i])
+	}
+	films := recipe.NewFilms(append(filmsOf(in), &recipe.Film{ID: "new", Content: recipe.Content{Genres: []string{"Comedy"}, Year: 2005}}))
+	r := m.Ranker(films, nil)
+	now := int64(300 * 60_000)
+	model.Add("x", "00", now, 1, online.NewSignal(online.KindLike, 0))
+	model.Add("y", "39", now, 2, online.NewSignal(online.KindLike, 0))
+	rank := func(user string, k int) []recipe.Item {
+		return r.Rank(model, recipe.Query{User: user, NowMillis: now, K: k, Explain: recipe.Fully}).Items
+	}
+	half := func(user string) (low int) {
+		for _, it := range rank(user, 5) {
+			id := films.At(it.Place).ID
+			if id < "20" {
+				low++
+			}
+			if id == "00" && user == "x" || id == "39" && user == "y" {
+				t.Errorf("%s is recommended %s, which they have met", user, id)
+			}
+		}
+		return low
+	}
+	if x, y := half("x"), half("y"); x < 4 || y > 1 {
+		t.Fatalf("of 5 films, %d of the first half for one of the first, %d for one of the second", x, y)
+	}
+	for _, it := range rank("x", 3) {
+		if len(it.Because) == 0 || it.Because[0].ID != "00" {
+			t.Errorf("%s is explained by %v, not by the one film of the history", films.At(it.Place).ID, it.Because)
+		}
+	}
+	if all := rank("stranger", 100); len(all) != 41 {
+		t.Fatalf("a stranger is offered %d films of 41", len(all))
+	}
+	if none := m.Ranker(recipe.NewFilms(nil), nil).Rank(model, recipe.Query{User: "x", NowMillis: now, K: 10}); len(none.Items) != 0 {
+		t.Fatal(none)
+	}
+}
+
+// What a ranker takes from one of fewer and other films is what it would have made itself.
+func TestRankerTakesOver(t *testing.T) {
+	in := groups(300)
+	m, err := train(context.Background(), in, small(), recipe.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := m.Ranker(recipe.NewFilms(filmsOf(in)[:30]), nil)
+	films := before.Films().With(append(filmsOf(in)[30:], &recipe.Film{ID: "07", Content: recipe.Content{Genres: []string{"Comedy"}}}, &recipe.Film{ID: "-"}))
+	got, want := m.Ranker(films, before).(*ranker), m.Ranker(films, nil).(*ranker)
+	if films.Len() != 41 || !slices.Equal(got.factors, want.factors) {
+		t.Fatalf("%d films; factors taken over differ", films.Len())
+	}
+	other, err := train(context.Background(), groups(200), small(), recipe.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := other.Ranker(films, before).(*ranker), other.Ranker(films, nil).(*ranker); !slices.Equal(got.factors, want.factors) {
+		t.Fatal("factors of another model are taken over")
+	}
+}
+
+// Parameters are flat in versions and nested in weights: both say the same, and the defaults are one.
+func TestParams(t *testing.T) {
+	flat := func(p Params) map[string]string {
+		b, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tree map[string]any
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.UseNumber()
+		if err := d.Decode(&tree); err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]string{}
+		for k, v := range tree {
+			if nested, ok := v.(map[string]any); ok {
+				for n, x := range nested {
+					out[k+"."+n] = fmt.Sprint(x)
+				}
+			} else {
+				out[k] = fmt.Sprint(v)
+			}
+		}
+		return out
+	}
+	if p, err := Recipe.Parse(nil); err != nil || !maps.Equal(p, flat(DefaultParams())) || paramsOf(p) != DefaultParams() {
+		t.Fatalf("defaults %v, want %v: %v", p, flat(DefaultParams()), err)
+	}
+	other := Params{ALS: ml.ALSParams{Dim: 32, Sweeps: 3, Regularization: 1e-7, UnobservedWeight: 2.5, Nu: .25, InitScale: 1e2, Solver: ml.SolverCholesky,
+		CGSteps: 0, HistoryMax: 7, Seed: 1<<63 + 1}, ContentTrust: 0, ContentLambda: 1e21, HoldoutShare: .2, HoldoutEvents: 77}
+	if p, err := Recipe.Parse(flat(other)); err != nil || !maps.Equal(p, flat(other)) || paramsOf(p) != other {
+		t.Fatalf("%v, want %v: %v", p, flat(other), err)
+	}
+	for name, value := range map[string]string{"als.dims": "3", "als.dim": "many", "als.cg_steps": "0", "als.solver": "lu", "als.nu": "NaN",
+		"als.regularization": "0", "holdout_share": ".5", "content_lambda": "Inf", "als.seed": "-1"} {
+		var f *fault.Error
+		if _, err := Recipe.Parse(map[string]string{name: value}); !errors.As(err, &f) || f.Code != fault.Invalid || f.Field != name {
+			t.Errorf("%s=%s: %v", name, value, err)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package als
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/recipe"
+)
+
+// checkpoint is the state of train after a sweep: which stage it is in, what the stages before it
+// found, and the trainer's own state.
+type checkpoint struct {
+	Stage     string  `json:"stage"`
+	ALSWeight float32 `json:"als_weight"`
+	Trainer   []byte  `json:"trainer"`
+}
+
+// stageTune fits factors of all but the holdout, for choosing the blend; recipe.StageFit those of everything.
+const stageTune = "tune"
+
+// train fits a model: it chooses the weight of the factors in the blend on the last part of the data in
+// time, scored test-then-learn, and then fits the factors on all of it. The same input and parameters
+// give the same bytes, whether or not training was interrupted and resumed.
+func train(ctx context.Context, in recipe.Input, p Params, h recipe.Hooks) (*Model, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	var resume checkpoint
+	if h.Resume != nil {
+		if err := json.Unmarshal(h.Resume, &resume); err != nil {
+			return nil, fmt.Errorf("checkpoint: %w", err)
+		}
+	}
+	weight := resume.ALSWeight
+	if resume.Stage != recipe.StageFit {
+		split := in.At(1 - p.HoldoutShare)
+		m, err := fit(ctx, in, split, p, stageTune, 0, resume, h)
+		if err != nil {
+			return nil, err
+		}
+		if weight, err = chooseWeight(ctx, in, m, split, len(in.Data.Samples), p); err != nil {
+			return nil, err
+		}
+	}
+	m, err := fit(ctx, in, len(in.Data.Samples), p, recipe.StageFit, weight, resume, h)
+	if err != nil {
+		return nil, err
+	}
+	m.ALSWeight = weight
+	return m, nil
+}
+
+// fit trains factors on the first n samples.
+func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, weight float32, resume checkpoint, h recipe.Hooks) (*Model, error) {
+	data := in.Before(n).Data
+	m := &Model{Params: p, FeaturesHash: in.FeaturesHash, Items: data.Items, Support: make([]float32, len(data.Items))}
+	for _, s := range data.Samples {
+		if s.Weight > 0 {
+			m.Support[s.Item]++
+		}
+	}
+	t, err := ml.NewALSTrainer(data, p.ALS)
+	if err != nil {
+		return nil, err
+	}
+	if resume.Stage == stage {
+		if err := t.Restore(resume.Trainer); err != nil {
+			return nil, err
+		}
+	}
+	for t.Sweeps() < p.ALS.Sweeps {
+		if err := t.Sweep(ctx); err != nil {
+			return nil, err
+		}
+		if h.Progress != nil {
+			h.Progress(stage, t.Sweeps(), p.ALS.Sweeps, t.Loss())
+		}
+		if h.Save != nil {
+			state, err := t.Checkpoint()
+			if err != nil {
+				return nil, err
+			}
+			b, err := json.Marshal(checkpoint{stage, weight, state})
+			if err != nil {
+				return nil, err
+			}
+			if err := h.Save(b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	als, err := t.Model()
+	if err != nil {
+		return nil, err
+	}
+	m.Factors = als.ItemFactors
+	m.Genres = vocabulary(m.Items, in.Content)
+	features := make([][]float32, len(m.Items))
+	for i, id := range m.Items {
+		features[i] = m.contentVector(nil, in.Content(id))
+	}
+	if m.Ridge, err = ml.FitContentRidge(features, m.Factors, p.ALS.Dim, m.Support, p.ContentLambda); err != nil {
+		return nil, err
+	}
+	return m, m.ready()
+}
+
+// weights are the shares of the factors that are tried.
+var weights = []float32{0, .1, .2, .3, .4, .5, .6, .7, .8, .9, 1}
+
+// chooseWeight takes the share of the factors that gives the best NDCG@10 on the samples from..to.
+func chooseWeight(ctx context.Context, in recipe.Input, m *Model, from, to int, p Params) (float32, error) {
+	r, s := m.Ranker(in.Films(), nil).(*ranker), &scratch{}
+	gains := make([]float64, len(weights))
+	err := in.Replay(ctx, from, to, p.HoldoutEvents, func(model *online.Model, user string, timeMillis int64, film int) {
+		trained := r.components(model, user, timeMillis, s)
+		for i, w := range weights {
+			if !trained {
+				w = 0
+			}
+			s.mix(w)
+			gains[i] += recipe.Gain(recipe.Rank(s.score, film))
+		}
+	})
+	best := 0
+	for i, g := range gains {
+		if g > gains[best] {
+			best = i
+		}
+	}
+	return weights[best], err
+}

@@ -1,0 +1,200 @@
+package recipe
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/online"
+)
+
+// Ranker ranks films for anyone, with a trained model (or none) and the state of the online model at the
+// moment of asking. It is safe for concurrent use, as long as the online model is at rest during a call.
+type Ranker interface {
+	// Rank gives the best films that the person has not met.
+	Rank(m *online.Model, q Query) Ranking
+	// Score calls f with the score of every film by its place, as Rank orders them, and then with the scores
+	// that parts of the recipe would give alone, under their names. What the person has met has
+	// [online.Excluded]. f must not keep the slice.
+	Score(m *online.Model, user string, nowMillis int64, f func(part string, score []float32))
+	// Films are what is ranked.
+	Films() *Films
+}
+
+// Query asks for a ranking.
+type Query struct {
+	User      string // somebody unknown is a person without history
+	NowMillis int64  // as of when, in event time
+	K         int    // how many films at most
+	Explain   Depth
+}
+
+// Depth is how far a ranking is explained.
+type Depth uint8
+
+const (
+	// Unexplained rankings have no reasons.
+	Unexplained Depth = iota
+	// Briefly gives the reasons that cost next to nothing once the films are ranked.
+	Briefly
+	// Fully gives all reasons.
+	Fully
+)
+
+// Ranking is films, best first.
+type Ranking struct {
+	Items []Item
+	// Strategy is, in one word, how a trained model ranked; "" where it had nothing to say.
+	Strategy string
+}
+
+// Item is one place of a ranking.
+type Item struct {
+	Place   int // in Films
+	Score   float32
+	Parts   []Part   // of Score, those above 0
+	Because []Reason // strongest first
+}
+
+// Part is how much of a score came from one source.
+type Part struct {
+	Source string // SourceOnline, or as the recipe calls it
+	Score  float32
+}
+
+// SourceOnline is the part of a score that the online model gave.
+const SourceOnline = "online"
+
+// Reason says how much of a film's score came from one film of the person's history, or from something
+// that concerns no film of theirs.
+type Reason struct {
+	ID     string // of the history, or ""
+	Score  float32
+	Source string // "co_counts", "popular lately"
+}
+
+// Strongest sorts reasons, strongest first; of equal ones the order stays.
+func Strongest(reasons []Reason) {
+	slices.SortStableFunc(reasons, func(a, b Reason) int {
+		switch {
+		case a.Score > b.Score:
+			return -1
+		case a.Score < b.Score:
+			return 1
+		}
+		return 0
+	})
+}
+
+// Counts is how the online model scores films for a person: [online.Blend] by place, scaled so that the
+// best film they have not met has 1. It holds buffers, and belongs to one goroutine at a time.
+type Counts struct {
+	Score    []float32
+	byOnline []float32
+	scratch  online.Scratch
+}
+
+// Compute fills Score.
+func (c *Counts) Compute(m *online.Model, films *Films, user string, nowMillis int64) {
+	place := films.Places(m)
+	c.Score = Grow(c.Score, films.Len())
+	clear(c.Score)
+	c.byOnline = m.Score(c.byOnline, user, nowMillis, online.Blend, &c.scratch)
+	for i, v := range c.byOnline {
+		if p := place[i]; p >= 0 {
+			c.Score[p] = v
+		}
+	}
+	Scale(c.Score, c.Score)
+}
+
+// Because gives the films of the history that co-counts took a score from, strongest first, their shares
+// scaled to part. Compute has come before, and m has not changed since.
+func (c *Counts) Because(m *online.Model, id string, part float32) []Reason {
+	parts := m.ExplainScored(&c.scratch, id)
+	var total float32
+	for _, p := range parts {
+		total += p.Score
+	}
+	var reasons []Reason
+	for _, p := range parts {
+		if p.ItemID != "" {
+			if reasons == nil {
+				reasons = make([]Reason, 0, len(parts))
+			}
+			reasons = append(reasons, Reason{p.ItemID, p.Score / total * part, online.CoCounts.String()})
+		}
+	}
+	Strongest(reasons)
+	return reasons
+}
+
+// Scale divides scores by the greatest among films that excluded does not have as [online.Excluded]; it
+// reports whether that is above 0, and does nothing if not.
+func Scale(v, excluded []float32) bool {
+	var top float32
+	for i, x := range v {
+		if x > top && excluded[i] != online.Excluded {
+			top = x
+		}
+	}
+	if top <= 0 {
+		return false
+	}
+	inv := 1 / top
+	for i := range v {
+		v[i] *= inv
+	}
+	return true
+}
+
+// Grow gives n values, those of b where they fit; what they are is undefined.
+func Grow(b []float32, n int) []float32 {
+	if cap(b) < n {
+		return make([]float32, n, n+n/8)
+	}
+	return b[:n]
+}
+
+// counting is a Ranker without a trained model.
+type counting struct {
+	films   *Films
+	scratch sync.Pool
+}
+
+// NewOnlineRanker ranks by the online model alone.
+func NewOnlineRanker(films *Films) Ranker {
+	r := &counting{films: films}
+	r.scratch.New = func() any { return &Counts{} }
+	return r
+}
+
+func (r *counting) Films() *Films { return r.films }
+
+func (r *counting) Rank(m *online.Model, q Query) Ranking {
+	c := r.scratch.Get().(*Counts)
+	defer r.scratch.Put(c)
+	c.Compute(m, r.films, q.User, q.NowMillis)
+	var out Ranking
+	for _, top := range ml.TopKScores(c.Score, q.K, nil) {
+		if top.Score == online.Excluded {
+			break
+		}
+		it := Item{Place: int(top.Index), Score: top.Score}
+		if top.Score > 0 {
+			it.Parts = []Part{{SourceOnline, top.Score}}
+		}
+		if q.Explain != Unexplained {
+			it.Because = c.Because(m, r.films.At(it.Place).ID, top.Score)
+		}
+		out.Items = append(out.Items, it)
+	}
+	return out
+}
+
+func (r *counting) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
+	c := r.scratch.Get().(*Counts)
+	defer r.scratch.Put(c)
+	c.Compute(m, r.films, user, nowMillis)
+	f("", c.Score)
+}

@@ -1,0 +1,94 @@
+// Package recipe says what a model recipe is: a name, declared parameters, and how a model is trained,
+// read, and ranks films beside the online model. A recipe is a folder beside this file and a line in
+// recipe/all; no other package names an algorithm.
+//
+// # Law
+//
+// The same input, parameters and code give the same bytes, on any machine, whether or not training was
+// interrupted and resumed: a version's weights can be made again from the log. So a recipe has no clock,
+// and no randomness but what a parameter seeds.
+package recipe
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/projectionist/projectionist/ml"
+)
+
+// Recipe is one way of making a model.
+type Recipe struct {
+	Name        string // under which its models are registered, and which their versions state
+	Description string // of the registered model, a sentence
+	// Code names the code that trains, "NAME/GENERATION": the generation is raised whenever a change makes
+	// the same input and parameters give other bytes.
+	Code   string
+	Params []Param // its own; see [Recipe.Declared]
+	// Check says what is wrong with parameters that are each in range, as faults that name them; may be nil.
+	Check func(Params) error
+	// Train fits a model. Errors: parameters or samples it cannot work with, those of the hooks, ctx done.
+	Train func(ctx context.Context, in Input, p Params, h Hooks) (Model, error)
+	// Decode reads what [Model.Encode] wrote; anything else, weights that are not finite or do not fit
+	// together among it, is an error.
+	Decode func(b []byte) (Model, error)
+}
+
+// Hooks let a caller follow training and survive a crash in it. All are optional.
+type Hooks struct {
+	// Progress is told, after a step of a stage, how many are done and the loss then, NaN where there is
+	// none. The last stage is [StageFit].
+	Progress func(stage string, done, of int, loss float64)
+	Save     func(checkpoint []byte) error // is given a state to go on from, now and then; its error ends training
+	Resume   []byte                        // what Save was given by the same code, input and parameters
+}
+
+// StageFit is the stage that fits the weights which are kept.
+const StageFit = "fit"
+
+// Model is a trained version. It does not change, and may be used from several goroutines.
+type Model interface {
+	// Encode writes the model: the same one always to the same bytes, which a registry names by their hash.
+	Encode() ([]byte, error)
+	// Ranker prepares ranking the films. before, where not nil, ranks earlier films with the same model:
+	// what has not changed may be taken from it.
+	Ranker(films *Films, before Ranker) Ranker
+	// Figures are what training has found out and a run logs, by name; nil without any.
+	Figures() map[string]float64
+}
+
+// CodeVersion is the code with the machine it runs on, as a version states it.
+func (r *Recipe) CodeVersion() string {
+	return fmt.Sprintf("%s %s %s", r.Code, runtime.GOARCH, ml.Kernel())
+}
+
+// SameCode says whether this program trains as the code that a version states did. The machine does not
+// matter: all kernels give the same bits.
+func (r *Recipe) SameCode(codeVersion string) bool {
+	code, _, _ := strings.Cut(codeVersion, " ")
+	return code == r.Code
+}
+
+// Trained is a model as it goes into the registry.
+type Trained struct {
+	Model  Model
+	Bytes  []byte
+	SHA256 string // of Bytes
+}
+
+// Make trains a model and writes it.
+func (r *Recipe) Make(ctx context.Context, in Input, p Params, h Hooks) (*Trained, error) {
+	m, err := r.Train(ctx, in, p, h)
+	if err != nil {
+		return nil, err
+	}
+	b, err := m.Encode()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	return &Trained{m, b, hex.EncodeToString(sum[:])}, nil
+}
