@@ -8,12 +8,14 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/ml/recipe/als"
+	"github.com/projectionist/projectionist/ml/recipe/popularity"
 )
 
 // recipes are all there are. The first is used where none is named: by versions registered before they
 // stated their algorithm, and by runs that name none.
 var recipes = []*recipe.Recipe{
 	als.Recipe,
+	popularity.Recipe,
 }
 
 // Recipes are all recipes, the default first. They are the caller's to keep.
