@@ -17,6 +17,7 @@ import (
 //	d id -> Movie                     c -> number of films
 //	i imdb id -> id                   t tmdb id -> id
 //	n title id -> id                  w word title id -> id              g genre title id -> id
+//	o offset id -> id                 offset: of the record in the ledger that changed the film last
 //
 // Titles, words and genres are folded: lower case, without accents, letters and digits only.
 type Catalogue struct{ r fold.Reader }
@@ -78,7 +79,7 @@ var movieDocs = fold.Documents[Movie]{
 	Index: func(m *Movie) []fold.Key {
 		words := titleWords(m.Title)
 		title := titleKey(words)
-		keys := []fold.Key{fold.Table('n').Str(title).Str(m.MovieID)}
+		keys := []fold.Key{fold.Table('n').Str(title).Str(m.MovieID), fold.Table('o').U64(uint64(m.Offset)).Str(m.MovieID)}
 		if m.IMDbID != "" {
 			keys = append(keys, fold.Table('i').Str(imdbKey(m.IMDbID)).Str(m.MovieID))
 		}
@@ -182,7 +183,7 @@ func imdbKey(id string) string {
 }
 
 func (*Catalogue) Spec() fold.Spec {
-	return fold.Spec{Name: "catalogue", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "catalogue", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (c *Catalogue) Open(r fold.Reader) error                 { c.r = r; return nil }
@@ -199,6 +200,30 @@ func (c *Catalogue) Count() (int64, error) { return movieDocs.Number(c.r) }
 
 // All yields every film, in byte order of id.
 func (c *Catalogue) All() iter.Seq2[Movie, error] { return movieDocs.All(c.r) }
+
+// Changed yields the films that have changed after an offset of the ledger (-1: all), each with the offset of
+// its last change, in the order of these.
+func (c *Catalogue) Changed(after int64) iter.Seq2[Changed, error] {
+	return func(yield func(Changed, error) bool) {
+		for kv, err := range c.r.Scan(fold.Table('o').U64(uint64(after+1)), fold.Table('o').End()) {
+			var f Changed
+			if err == nil {
+				p := fold.Parts(kv.Key)
+				f = Changed{int64(p.U64()), p.Str()}
+				err = p.Err()
+			}
+			if !yield(f, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Changed is a film and the offset in the ledger at which it changed.
+type Changed struct {
+	Offset  int64
+	MovieID string
+}
 
 // ByIMDb finds a film by its IMDb id, with or without "tt" and leading zeros.
 func (c *Catalogue) ByIMDb(id string) (Movie, bool, error) {

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
@@ -42,6 +43,25 @@ func TestCatalogueMerges(t *testing.T) {
 	equal(t, "count", must[int64](t)(c.Count()), 4)
 	if _, ok, err := c.Movie("99"); ok || err != nil {
 		t.Errorf("an unknown film: %v, %v", ok, err)
+	}
+}
+
+func TestCatalogueChanged(t *testing.T) {
+	c := foldtest.Opened(t, NewCatalogue(), movieScript().In)
+	for after, want := range map[int64][]Changed{
+		-1: {{1, "2"}, {2, "3"}, {3, "s1"}, {5, "1"}}, // film 1 was listed at 0 and fetched at 4
+		0:  {{1, "2"}, {2, "3"}, {3, "s1"}, {5, "1"}},
+		3:  {{5, "1"}},
+		5:  nil,
+	} {
+		var got []Changed
+		for f, err := range c.Changed(after) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, f)
+		}
+		equal(t, "changed after "+fmt.Sprint(after), got, want)
 	}
 }
 

@@ -51,17 +51,19 @@ func (s *Surface) readyz(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Surface) degraded() []api.FieldProblem {
-	if s.Writable == nil {
-		return nil
+func (s *Surface) degraded() (list []api.FieldProblem) {
+	add := func(field string, err error) {
+		if err != nil {
+			f := api.FieldProblemOf(err)
+			f.Field = field
+			list = append(list, f)
+		}
 	}
-	err := s.Writable()
-	if err == nil {
-		return nil
+	if s.Writable != nil {
+		add("log", s.Writable())
 	}
-	f := api.FieldProblemOf(err)
-	f.Field = "log"
-	return []api.FieldProblem{f}
+	add("recommendations", s.Recommend.Behind()) // another version serves than the one deployed
+	return list
 }
 
 func (s *Surface) missing(ctx context.Context) ([]api.FieldProblem, error) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
@@ -75,7 +76,7 @@ func (v *wanted) request() (recommend.Request, error) {
 
 func (s *Surface) recommendations(w http.ResponseWriter, r *http.Request) error {
 	q := api.QueryOf(r, "user_id", "k", "explain", "record", api.AsOfParam, api.KnownAtParam)
-	v := wanted{UserID: api.ID(q.Str("user_id")), Explain: q.Flag("explain"), AsOf: q.Str(api.AsOfParam), KnownAt: q.Str(api.KnownAtParam)}
+	v := wanted{UserID: api.ID(q.Str("user_id")), Explain: q.Flag("explain"), AsOf: q.Str(api.AsOfParam), KnownAt: q.Str(api.KnownAtParam), After: q.Str("after")}
 	k := q.Number("k", kDefault, 1, KMax)
 	v.K = &k
 	if q.Str("record") != "" {
@@ -135,6 +136,7 @@ func (s *Surface) recommend(w http.ResponseWriter, r *http.Request, v *wanted) e
 	start := time.Now()
 	now := s.Now()
 	req.NowMillis = now.UnixMilli()
+	req.Current = strings.Contains(v.After, events.LedgerTopic) // films are of the ledger
 	res, err := s.Recommend.Recommend(req)
 	if err != nil {
 		return err
@@ -197,7 +199,9 @@ func served(res *recommend.Result, requestID string) *commands.PublishRecommenda
 		it := &res.Items[i]
 		item := events.RecommendedItem{MovieID: it.MovieID, Score: it.Score, Sources: it.Sources}
 		for k := range it.Because {
-			item.Because = append(item.Because, it.Because[k].MovieID)
+			if id := it.Because[k].MovieID; id != "" {
+				item.Because = append(item.Because, id)
+			}
 		}
 		fact.Items[i] = item
 	}
@@ -235,7 +239,7 @@ func (s *Surface) replayed(ctx context.Context, req recommend.Request, m api.Mom
 	if m.EventMillis != 0 {
 		log = happenedBy{s.Log, m.EventMillis}
 	}
-	views, err := fold.Replay(ctx, log, store, cut, progress, s.factoriesOf("catalogue", "online", "deployments")...)
+	views, err := fold.Replay(ctx, log, store, cut, progress, s.factoriesOf("catalogue", "online", "deployments", "registry")...)
 	if err != nil {
 		return nil, err
 	}

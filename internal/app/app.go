@@ -401,6 +401,9 @@ func (a *App) Close() error {
 		}
 		a.stop = nil
 	}
+	if a.Recommend != nil {
+		a.Recommend.Close() // it may be reading the views
+	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 		a.store = nil

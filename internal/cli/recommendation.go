@@ -101,13 +101,13 @@ func (p *program) ranking(raw []byte, explain bool) error {
 	return table(p.out, columns(cols), items)
 }
 
-// why names the films that speak for another.
+// why names the films that speak for another, or what else does.
 func why(because any) string {
 	var titles []string
 	list, _ := because.([]any)
 	for _, b := range list {
 		if m, ok := b.(map[string]any); ok {
-			titles = append(titles, cell(lookUp(m, "title|movie_id")))
+			titles = append(titles, cell(lookUp(m, "title|movie_id|source")))
 		}
 	}
 	return strings.Join(titles, "; ")

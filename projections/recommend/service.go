@@ -4,14 +4,14 @@
 package recommend
 
 import (
-	"fmt"
-	"slices"
+	"cmp"
 	"sync"
+	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/ml/hybrid"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -23,21 +23,37 @@ const KMax = 1000
 type Service struct {
 	views   *fold.Runner
 	weights func(blob string) ([]byte, error)
+	now     func() time.Time
 
-	mu     sync.Mutex
-	ranker *hybrid.Ranker
-	made   made // what ranker was made of
-	model  *hybrid.Model
+	registryLag time.Duration
+
+	catching   sync.Mutex // held by who takes in films that have changed
+	background sync.WaitGroup
+
+	mu      sync.Mutex
+	films   *films             // nil before the first request
+	loaded  map[string]*loaded // by blob; every ranker of them ranks films
+	loading map[string]*loading
+	failed  map[string]failure
+	uses    int64
+	serving version // that ranked for the slot last
+	served  bool    // there is such a one
+	closed  bool
 }
 
-type made struct {
-	deployed events.ModelDeployed
-	films    int64
-}
-
-// New makes a service over a set of views. weights reads a model version's blob by its hash.
+// New makes a service over a set of views, the registry among them. weights reads a model version's blob by
+// its hash.
 func New(views *fold.Runner, weights func(blob string) ([]byte, error)) *Service {
-	return &Service{views: views, weights: weights}
+	return &Service{views: views, weights: weights, now: time.Now, registryLag: registryLag,
+		loaded: map[string]*loaded{}, loading: map[string]*loading{}, failed: map[string]failure{}}
+}
+
+// Close waits for what goes on in the background. The views may be closed then.
+func (s *Service) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.background.Wait()
 }
 
 // Item is one place of a recommendation.
@@ -48,15 +64,16 @@ type Item struct {
 	Genres  []string           `json:"genres,omitempty"`
 	Score   float64            `json:"score"`
 	Sources map[string]float64 `json:"sources,omitempty"` // parts of the score
-	Because []Reason           `json:"because,omitempty"` // with Explain
+	Because []Reason           `json:"because,omitempty"` // strongest first; without Explain those that cost next to nothing
 }
 
-// Reason is a film of the person's history that speaks for a recommended one.
+// Reason is what speaks for a recommended film: a film of the person's history, or, without an id,
+// something that concerns no film of theirs.
 type Reason struct {
-	MovieID string  `json:"movie_id"`
-	Title   string  `json:"title"`
-	Score   float64 `json:"score"`  // its part of the recommended film's score
-	Source  string  `json:"source"` // als or co_counts
+	MovieID string  `json:"movie_id,omitempty"`
+	Title   string  `json:"title,omitempty"` // with Explain
+	Score   float64 `json:"score"`           // its part of the recommended film's score
+	Source  string  `json:"source"`          // such as co_counts
 }
 
 // Request says for whom, as of when and how much.
@@ -64,7 +81,10 @@ type Request struct {
 	UserID    string
 	K         int // 1..KMax
 	NowMillis int64
-	Explain   bool
+	Explain   bool // with every reason there is, and titles
+	// Current wants all of the catalogue that its view has folded. Without it a request that comes while many
+	// films are taken in is answered from the films before.
+	Current bool
 }
 
 // Result is a ranking and what it was made with.
@@ -72,144 +92,144 @@ type Result struct {
 	UserID       string `json:"user_id"`
 	ModelName    string `json:"model_name,omitempty"`
 	ModelVersion int    `json:"model_version,omitempty"`
-	// Strategy is "blend" (trained factors and online counts), "online" (counts alone: no model is
-	// deployed, or it does not know any film of the person) or "cold" (nothing is known of the person).
+	// Strategy is the recipe's word for what it does, such as "blend" (trained factors and online counts),
+	// "online" (counts alone: no model is deployed, or it does not know any film of the person) or "cold"
+	// (nothing is known of the person).
 	Strategy  string `json:"strategy"`
 	Cut       string `json:"cut"` // what of the log the online model had folded
 	Simulated bool   `json:"simulated,omitempty"`
 	Items     []Item `json:"items"`
 }
 
-// Recommend ranks the films that the person has not met.
+// Recommend ranks the films that the person has not met, by the version in the slot.
 func (s *Service) Recommend(req Request) (*Result, error) {
-	if req.K < 1 || req.K > KMax {
-		return nil, fault.Field("k", "is %d: want 1 to %d", req.K, KMax)
+	if err := s.prepare(req); err != nil {
+		return nil, err
 	}
-	ranker, deployed, err := s.current()
+	v, r, f, _, err := s.slot()
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{UserID: req.UserID, ModelName: deployed.Model, ModelVersion: deployed.Version, Strategy: "cold"}
-	var ranked []hybrid.Item
-	var reasons [][]hybrid.Reason
+	return s.rank(v, r, f, req), nil
+}
+
+// RecommendBy ranks by a registered version, whatever is in the slot.
+func (s *Service) RecommendBy(model string, number int, req Request) (*Result, error) {
+	if err := s.prepare(req); err != nil {
+		return nil, err
+	}
+	v, err := s.named(model, number)
+	if err != nil {
+		return nil, err
+	}
+	r, f, err := s.at(v, "")
+	if err != nil {
+		return nil, err
+	}
+	return s.rank(v, r, f, req), nil
+}
+
+func (s *Service) prepare(req Request) error {
+	if req.K < 1 || req.K > KMax {
+		return fault.Field("k", "is %d: want 1 to %d", req.K, KMax)
+	}
+	return s.catchUp(req.Current)
+}
+
+func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) *Result {
+	res := &Result{UserID: req.UserID, ModelName: v.model, ModelVersion: v.number, Strategy: "cold"}
+	q := recipe.Query{User: req.UserID, NowMillis: req.NowMillis, K: req.K, Explain: recipe.Briefly}
+	if req.Explain {
+		q.Explain = recipe.Fully
+	}
+	var ranking recipe.Ranking
 	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) {
 		res.Cut = s.views.CursorOf("online").String()
-		for range m.UserEntries(req.UserID) {
+		if m.UserEvents(req.UserID) > 0 {
 			res.Strategy = "online"
-			break
 		}
-		ranked = ranker.Rank(m, req.UserID, req.NowMillis, req.K)
-		if res.Strategy != "cold" {
-			reasons = ranker.Explain(m, req.UserID, req.NowMillis, ranked, req.Explain)
-		}
+		ranking = r.Rank(m, q)
 	})
-	catalogue := fold.Of[*projections.Catalogue](s.views)
-	for i, r := range ranked {
-		movie, ok, err := catalogue.Movie(r.ID)
-		if err != nil {
-			return nil, err
-		}
-		if !ok { // taken since the ranker was made
-			movie.MovieID = r.ID
-		}
-		it := Item{MovieID: r.ID, Title: movie.Title, Year: movie.Year, Genres: movie.Genres, Score: float64(r.Score),
-			Sources: map[string]float64{}}
-		res.Simulated = res.Simulated || movie.Simulated
-		if r.Factors > 0 {
-			it.Sources["als"] = float64(r.Factors)
-			res.Strategy = "blend"
-		}
-		if r.Counts > 0 {
-			it.Sources["online"] = float64(r.Counts)
-		}
-		if i < len(reasons) {
-			for _, why := range reasons[i][:min(len(reasons[i]), reasonsMax)] {
-				because, _, err := catalogue.Movie(why.ID)
-				if err != nil {
-					return nil, err
-				}
-				it.Because = append(it.Because, Reason{why.ID, because.Title, float64(why.Score), why.Source})
-			}
-		}
-		res.Items = append(res.Items, it)
+	if ranking.Strategy != "" {
+		res.Strategy = ranking.Strategy
 	}
-	if res.Items == nil {
-		res.Items = []Item{}
+	res.Items = make([]Item, len(ranking.Items))
+	for i := range ranking.Items {
+		res.Items[i] = f.item(&ranking.Items[i], req.Explain)
+		res.Simulated = res.Simulated || f.cards[ranking.Items[i].Place].simulated
 	}
-	return res, nil
+	return res
 }
 
 // reasonsMax is how many films of a history an explanation names.
 const reasonsMax = 5
 
+func (f *films) item(ranked *recipe.Item, titles bool) Item {
+	it := f.show(ranked.Place, float64(ranked.Score))
+	it.Sources = make(map[string]float64, len(ranked.Parts))
+	for _, p := range ranked.Parts {
+		it.Sources[p.Source] = float64(p.Score)
+	}
+	because := ranked.Because[:min(len(ranked.Because), reasonsMax)]
+	if len(because) > 0 {
+		it.Because = make([]Reason, len(because))
+	}
+	for i, why := range because {
+		it.Because[i] = Reason{MovieID: why.ID, Score: float64(why.Score), Source: why.Source}
+		if c, ok := f.card(why.ID); ok && titles {
+			it.Because[i].Title = c.title
+		}
+	}
+	return it
+}
+
+func (f *films) show(place int, score float64) Item {
+	c := &f.cards[place]
+	return Item{MovieID: c.film.ID, Title: c.title, Year: c.film.Year, Genres: c.film.Genres, Score: score}
+}
+
 // Popular is the baseline everyone is compared with: the k films with the most interactions.
 func (s *Service) Popular(k int) ([]Item, error) {
-	if k < 1 || k > KMax {
-		return nil, fault.Field("k", "is %d: want 1 to %d", k, KMax)
+	f, err := s.filmsFor(k)
+	if err != nil {
+		return nil, err
 	}
-	type counted struct {
-		id string
-		n  uint64
-	}
-	var all []counted
-	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) {
-		for i := range m.ItemCount() {
-			id := m.ItemID(i)
-			all = append(all, counted{id, m.Stats(id).Counted})
-		}
-	})
-	slices.SortFunc(all, func(a, b counted) int {
-		switch {
-		case a.n != b.n && a.n > b.n:
-			return -1
-		case a.n != b.n:
-			return 1
-		case a.id < b.id:
-			return -1
-		}
-		return 1
-	})
-	catalogue := fold.Of[*projections.Catalogue](s.views)
 	items := []Item{}
-	for _, c := range all {
-		if len(items) == k {
-			break
+	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) {
+		place := f.ranked.Places(m)
+		for _, i := range m.MostCounted(k, func(i int) bool { return place[i] >= 0 }) {
+			items = append(items, f.show(int(place[i]), float64(m.Stats(m.ItemID(i)).Counted)))
 		}
-		movie, ok, err := catalogue.Movie(c.id)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			items = append(items, Item{MovieID: c.id, Title: movie.Title, Year: movie.Year, Genres: movie.Genres, Score: float64(c.n)})
-		}
-	}
+	})
 	return items, nil
+}
+
+// filmsFor are the films for a list of k.
+func (s *Service) filmsFor(k int) (*films, error) {
+	if err := s.prepare(Request{K: k}); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.films, nil
 }
 
 // Similar is the k films that people meet together with one, best first.
 func (s *Service) Similar(movieID string, k int) ([]Item, error) {
-	if k < 1 || k > KMax {
-		return nil, fault.Field("k", "is %d: want 1 to %d", k, KMax)
-	}
-	catalogue := fold.Of[*projections.Catalogue](s.views)
-	if _, ok, err := catalogue.Movie(movieID); err != nil {
+	f, err := s.filmsFor(k)
+	if err != nil {
 		return nil, err
-	} else if !ok {
+	}
+	id := events.CanonicalMovie(movieID)
+	if _, ok := f.card(id); !ok {
 		return nil, fault.New(fault.NotFound, "no movie %q", movieID)
 	}
 	var near []online.Neighbour
-	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) { near = m.Similar(movieID, k+64) })
+	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) { near = m.Similar(id, k+64) })
 	items := []Item{}
 	for _, n := range near {
-		if len(items) == k {
-			break
-		}
-		movie, ok, err := catalogue.Movie(n.ItemID)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			items = append(items, Item{MovieID: n.ItemID, Title: movie.Title, Year: movie.Year, Genres: movie.Genres, Score: float64(n.Score)})
+		if at, ok := f.ranked.Place(n.ItemID); ok && len(items) < k {
+			items = append(items, f.show(at, float64(n.Score)))
 		}
 	}
 	return items, nil
@@ -217,14 +237,19 @@ func (s *Service) Similar(movieID string, k int) ([]Item, error) {
 
 // Ready is nil when recommendations can be served; otherwise it says what is missing.
 func (s *Service) Ready() error {
-	ranker, deployed, err := s.current()
+	if err := s.catchUp(true); err != nil {
+		return err
+	}
+	v, r, _, behind, err := s.slot()
 	switch {
 	case err != nil:
 		return err
-	case ranker.Len() == 0:
+	case r.Films().Len() == 0:
 		return fault.New(fault.Unavailable, "the catalogue is empty").WithHint("import a data set: projectionist import PATH")
-	case deployed.Model != "":
+	case v.model != "":
 		return nil
+	case behind != nil: // a model is deployed, and only the online model serves
+		return behind
 	}
 	// Without a model the online counts rank alone. That is a service once a training run has had its
 	// chance, and its model was not good enough; before that, wait for it.
@@ -243,47 +268,100 @@ func (s *Service) Ready() error {
 	return nil
 }
 
-// current is the ranker of the deployed version over the present catalogue. It is made anew when either
-// has changed.
-func (s *Service) current() (*hybrid.Ranker, events.ModelDeployed, error) {
-	slot, _, err := fold.Of[*projections.Deployments](s.views).Slot(events.ProductionSlot)
-	if err != nil {
-		return nil, events.ModelDeployed{}, err
+// Behind says why another version than the deployed one ranks for the slot; nil when none does.
+func (s *Service) Behind() error {
+	if err := s.catchUp(false); err != nil {
+		return err
 	}
-	deployed := slot.Current.ModelDeployed
-	catalogue := fold.Of[*projections.Catalogue](s.views)
-	films, err := catalogue.Count()
-	if err != nil {
-		return nil, deployed, err
+	_, _, _, behind, err := s.slot()
+	return cmp.Or(behind, err)
+}
+
+// catchUp takes in what has changed in the catalogue. Few changes are taken in at once; while many are, in
+// the background, requests that do not want the current films go on with those there are.
+func (s *Service) catchUp(current bool) error {
+	view, folded := s.head()
+	fresh := func() (*films, bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.films, s.films != nil && s.films.view == view && s.films.folded >= folded
+	}
+	f, ok := fresh()
+	if ok {
+		return nil
+	}
+	if f == nil || current {
+		s.catching.Lock()
+	} else if !s.catching.TryLock() {
+		return nil
+	}
+	if f, ok = fresh(); ok {
+		s.catching.Unlock()
+		return nil
+	}
+	take := func() error {
+		defer s.catching.Unlock()
+		var next *films
+		var err error
+		if f == nil || f.view != view {
+			next, err = readFilms(view, folded)
+		} else {
+			next, err = f.after(folded)
+		}
+		if err == nil {
+			s.publish(next)
+		}
+		return err
+	}
+	if f == nil || current {
+		return take()
+	}
+	if f.view == view {
+		ids, _, err := f.changed(changesFew + 1)
+		if err != nil {
+			s.catching.Unlock()
+			return err
+		}
+		if len(ids) <= changesFew {
+			return take()
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	want := made{deployed, films}
-	if s.ranker != nil && s.made == want {
-		return s.ranker, deployed, nil
+	if s.closed {
+		s.catching.Unlock()
+		return fault.New(fault.Unavailable, "the program is about to end")
 	}
-	if s.made.deployed.Blob != deployed.Blob || s.model == nil {
-		s.model = nil
-		if deployed.Blob != "" {
-			b, err := s.weights(deployed.Blob)
+	s.background.Go(func() { _ = take() }) // its error is the next request's, which finds as much to do
+	return nil
+}
+
+// publish makes these the films that are ranked, once every ranker is over them.
+func (s *Service) publish(next *films) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := map[*loaded]recipe.Ranker{}
+	for again := s.films != nil && s.films.ranked != next.ranked; again; {
+		again = false
+		for blob, l := range s.loaded {
+			if _, ok := made[l]; ok {
+				continue
+			}
+			again = true // others may have come meanwhile
+			s.mu.Unlock()
+			r, err := protected(func() recipe.Ranker { return l.over(next.ranked) })
+			s.mu.Lock()
 			if err != nil {
-				return nil, deployed, fmt.Errorf("weights of %s version %d: %w", deployed.Model, deployed.Version, err)
+				delete(s.loaded, blob)
+				s.failed[blob] = failure{err, s.now()}
+				break
 			}
-			if s.model, err = hybrid.Decode(b); err != nil {
-				return nil, deployed, fault.Wrap(fault.Corrupt, err, "weights of %s version %d", deployed.Model, deployed.Version)
-			}
+			made[l] = r
+			break
 		}
 	}
-	content := map[string]hybrid.Content{}
-	var ids []string
-	for m, err := range catalogue.All() {
-		if err != nil {
-			return nil, deployed, err
-		}
-		ids = append(ids, m.MovieID)
-		content[m.MovieID] = hybrid.Content{Genres: m.Genres, Year: m.Year}
+	for l, r := range made {
+		l.ranker = r
 	}
-	s.ranker = hybrid.NewRanker(s.model, ids, func(id string) hybrid.Content { return content[id] })
-	s.made = want
-	return s.ranker, deployed, nil
+	s.films = next
 }

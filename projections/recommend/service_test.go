@@ -1,0 +1,578 @@
+package recommend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+// quick parameters of a small model.
+var quick = map[string]string{"als.dim": "4", "als.sweeps": "2", "holdout_events": "20"}
+
+func (w *world) recommend(user string, k int) *Result {
+	w.Helper()
+	res, err := w.service.Recommend(Request{UserID: user, K: k, NowMillis: now.UnixMilli(), Current: true})
+	w.must(err)
+	return res
+}
+
+func (r *Result) ids() (list []string) {
+	for _, it := range r.Items {
+		list = append(list, it.MovieID)
+	}
+	return list
+}
+
+// small is forty films, thirty people and no model.
+func small(t *testing.T) *world {
+	w := newWorld(t)
+	w.fill(40, 30, 400)
+	return w
+}
+
+func TestWithoutAModel(t *testing.T) {
+	w := small(t)
+	res := w.recommend("1", 40)
+	if res.Strategy != "online" || res.ModelName != "" || res.ModelVersion != 0 || res.Cut == "" || len(res.Items) == 0 {
+		t.Fatalf("%+v", res)
+	}
+	met := map[string]bool{}
+	fold.Of[*projections.Online](w.views).Read(func(m *online.Model) {
+		for e := range m.UserEntries("1") {
+			met[m.ItemID(e.Item)] = true
+		}
+	})
+	if len(met) == 0 || len(res.Items) != 40-len(met) {
+		t.Errorf("%d films of 40 to someone who has met %d", len(res.Items), len(met))
+	}
+	for i, it := range res.Items {
+		if met[it.MovieID] || it.Title != "Film "+it.MovieID || it.Year == 0 || len(it.Genres) == 0 {
+			t.Errorf("place %d: %+v", i, it)
+		}
+		if i > 0 && it.Score > res.Items[i-1].Score {
+			t.Errorf("place %d has %v after %v", i, it.Score, res.Items[i-1].Score)
+		}
+	}
+	if it := res.Items[0]; it.Sources["online"] != it.Score || len(it.Because) == 0 || it.Because[0].Title != "" {
+		t.Errorf("the first is %+v; want its reasons, whose titles nobody has asked for", it)
+	}
+	if err := w.service.Ready(); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "no model is deployed") {
+		t.Error("ready before anything was trained:", err)
+	}
+}
+
+func TestStranger(t *testing.T) {
+	w := small(t)
+	w.deploy("als", w.train("als", quick))
+	for _, user := range []string{"", "nobody"} {
+		res := w.recommend(user, 5)
+		if res.Strategy != "cold" || len(res.Items) != 5 || res.ModelName != "als" {
+			t.Errorf("%q: %+v", user, res)
+		}
+		for _, it := range res.Items {
+			if len(it.Because) > 0 {
+				t.Errorf("a stranger is told %+v", it.Because)
+			}
+		}
+	}
+}
+
+func TestBounds(t *testing.T) {
+	w := newWorld(t)
+	for _, k := range []int{0, -1, KMax + 1} {
+		_, err := w.service.Recommend(Request{K: k})
+		_, popular := w.service.Popular(k)
+		_, similar := w.service.Similar("1", k)
+		for _, err := range []error{err, popular, similar} {
+			var f *fault.Error
+			if !errors.As(err, &f) || f.Field != "k" {
+				t.Errorf("k %d: %v", k, err)
+			}
+		}
+	}
+	if res := w.recommend("1", 10); res.Items == nil || len(res.Items) != 0 {
+		t.Error("of no films are recommended", res)
+	}
+	if err := w.service.Ready(); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "catalogue is empty") {
+		t.Error(err)
+	}
+}
+
+func TestWithAModel(t *testing.T) {
+	w := small(t)
+	w.deploy("als", w.train("als", quick))
+	blended := 0
+	for u := range 30 {
+		res, err := w.service.Recommend(Request{UserID: strconv.Itoa(u + 1), K: 5, NowMillis: now.UnixMilli(), Explain: true})
+		w.must(err)
+		if res.ModelName != "als" || res.ModelVersion != 1 {
+			t.Fatalf("%+v", res)
+		}
+		for _, it := range res.Items {
+			var sum float64
+			for _, part := range it.Sources {
+				sum += part
+			}
+			if sum < it.Score-1e-6 { // parts below 0 are not told
+				t.Errorf("parts %v of %v", it.Sources, it.Score)
+			}
+			if len(it.Because) > reasonsMax {
+				t.Errorf("%d reasons", len(it.Because))
+			}
+			for _, why := range it.Because {
+				if why.Title != "Film "+why.MovieID || why.Source == "" || why.Score <= 0 {
+					t.Errorf("because %+v", why)
+				}
+			}
+		}
+		if res.Strategy == "blend" {
+			blended++
+		}
+	}
+	w.must(w.service.Ready())
+	if err := w.service.Behind(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d of 30 lists are blended", blended)
+}
+
+// What is recorded of a list does not depend on whether reasons were asked for, but for those of the factors.
+func TestReasonsOfOnlineCounts(t *testing.T) {
+	w := small(t)
+	plain, err := w.service.Recommend(Request{UserID: "3", K: 5, NowMillis: now.UnixMilli()})
+	w.must(err)
+	explained, err := w.service.Recommend(Request{UserID: "3", K: 5, NowMillis: now.UnixMilli(), Explain: true})
+	w.must(err)
+	for i, it := range plain.Items {
+		for k, why := range explained.Items[i].Because {
+			why.Title = ""
+			if it.Because[k] != why {
+				t.Errorf("place %d, reason %d: %+v and %+v", i, k, it.Because[k], why)
+			}
+		}
+	}
+}
+
+// A model that says nothing of a film's content ranks a new one by what its genres say of it: genres that
+// change reach it, one film at a time.
+func TestChangedGenres(t *testing.T) {
+	w := newWorld(t)
+	var films []string
+	for i := range 40 {
+		films = append(films, fmt.Sprintf("%02d 2000 %s", i, []string{"Drama", "Comedy"}[i%2]))
+	}
+	w.list(films...)
+	var ratings []rating
+	for u := range 30 {
+		for k := range 12 {
+			ratings = append(ratings, rating{strconv.Itoa(u), fmt.Sprintf("%02d", (2*((u*7+k*3)%20))+u%2), 5, now.Add(time.Duration(u*20+k-2000) * time.Hour)})
+		}
+	}
+	w.rate(ratings...)
+	w.deploy("als", w.train("als", map[string]string{"als.dim": "8", "content_lambda": "0.1", "als.unobserved_weight": "0.3"}))
+	w.forceBlend(.9)
+	w.list("new 2000 Drama")
+	score := func() float64 {
+		for _, it := range w.recommend("0", 100).Items { // person 0 likes drama
+			if it.MovieID == "new" {
+				return it.Score
+			}
+		}
+		return -1
+	}
+	drama := score()
+	before := w.service.films.ranked
+	w.dispatch(&commands.ListMovie{Dataset: "test", Movie: events.Movie{MovieID: "new", Title: "Film new", Year: 2000, Genres: []string{"Comedy"}}})
+	comedy := score()
+	if drama <= comedy {
+		t.Errorf("a film is scored %v as a drama and %v as a comedy", drama, comedy)
+	}
+	if res := w.recommend("0", 100); w.service.films.ranked == before || !slices.Contains(res.ids(), "new") {
+		t.Error("the film is gone, or was not taken in")
+	}
+	// A title is shown, and makes no ranker anew.
+	before = w.service.films.ranked
+	w.dispatch(&commands.ListMovie{Dataset: "test", Movie: events.Movie{MovieID: "new", Title: "Another title", Year: 2000, Genres: []string{"Comedy"}}})
+	res := w.recommend("0", 100)
+	at := slices.Index(res.ids(), "new")
+	if res.Items[at].Title != "Another title" || w.service.films.ranked != before {
+		t.Errorf("title %q; rankers made anew: %v", res.Items[at].Title, w.service.films.ranked != before)
+	}
+}
+
+// Few films are taken in by the next request, whether it insists or not.
+func TestNewFilm(t *testing.T) {
+	w := small(t)
+	w.recommend("1", 5)
+	w.list("zz 1999 Drama")
+	res, err := w.service.Recommend(Request{UserID: "1", K: 100, NowMillis: now.UnixMilli()})
+	w.must(err)
+	if !slices.Contains(res.ids(), "zz") {
+		t.Error("a new film is not offered")
+	}
+	// And in no order of ids: places move.
+	w.list("-a 1999 Drama")
+	top := w.recommend("1", 100)
+	if !slices.Contains(top.ids(), "-a") || len(top.Items) != len(res.Items)+1 {
+		t.Errorf("%d films after %d", len(top.Items), len(res.Items))
+	}
+	for _, it := range top.Items {
+		if it.Title != "Film "+it.MovieID {
+			t.Errorf("film %s is called %s", it.MovieID, it.Title)
+		}
+	}
+}
+
+// Many films are taken in beside requests, which go on with those before; whoever insists waits.
+func TestManyFilms(t *testing.T) {
+	w := small(t)
+	w.deploy("als", w.train("als", quick))
+	before := len(w.recommend("nobody", KMax).Items)
+	w.service.catching.Lock() // somebody is at it
+	var films []string
+	for i := range changesFew + 50 {
+		films = append(films, fmt.Sprintf("m%d 1999 Drama", i))
+	}
+	w.list(films...)
+	res, err := w.service.Recommend(Request{UserID: "nobody", K: KMax, NowMillis: now.UnixMilli()})
+	w.must(err)
+	if len(res.Items) != before {
+		t.Errorf("%d films while %d are taken in; want the %d before", len(res.Items), len(films), before)
+	}
+	current := make(chan int)
+	go func() { current <- len(w.recommend("nobody", KMax).Items) }()
+	for range 10_000 { // it has every chance to go on with the films before
+		runtime.Gosched()
+	}
+	w.service.catching.Unlock()
+	if n := <-current; n != before+len(films) {
+		t.Errorf("%d films to who insists; want %d", n, before+len(films))
+	}
+	for i := range changesFew + 1 {
+		films[i] = fmt.Sprintf("n%d 1999 Drama", i)
+	}
+	w.list(films[:changesFew+1]...)
+	if res, err = w.service.Recommend(Request{UserID: "nobody", K: KMax, NowMillis: now.UnixMilli()}); err != nil || len(res.Items) < before+len(films) {
+		t.Fatal(len(res.Items), err)
+	}
+	w.service.background.Wait()
+	if res, err = w.service.Recommend(Request{UserID: "nobody", K: KMax, NowMillis: now.UnixMilli()}); err != nil || len(res.Items) != before+len(films)+changesFew+1 {
+		t.Errorf("%d films once they are taken in: %v", len(res.Items), err)
+	}
+}
+
+// A view that was folded again is read anew.
+func TestRebuiltCatalogue(t *testing.T) {
+	w := small(t)
+	n := len(w.recommend("nobody", 100).Items)
+	was := w.service.films.view
+	w.must(w.views.Rebuild(context.Background(), "catalogue", nil))
+	if got := len(w.recommend("nobody", 100).Items); got != n || w.service.films.view == was {
+		t.Errorf("%d films after a rebuild; want %d, from the new view", got, n)
+	}
+}
+
+func TestNamedVersion(t *testing.T) {
+	w := small(t)
+	first := w.train("als", quick)
+	w.train("als", map[string]string{"als.dim": "6", "als.sweeps": "2", "holdout_events": "20"})
+	popular := w.train("popularity", nil)
+	w.deploy("als", first)
+	req := Request{UserID: "2", K: 5, NowMillis: now.UnixMilli(), Explain: true}
+	for _, want := range []version{{model: "als", number: 2}, {model: "als", number: 1}, {model: "popularity", number: popular}} {
+		res, err := w.service.RecommendBy(want.model, want.number, req)
+		w.must(err)
+		if res.ModelName != want.model || res.ModelVersion != want.number || len(res.Items) != 5 {
+			t.Errorf("%+v", res)
+		}
+		if want.model == "popularity" {
+			it := res.Items[0]
+			if res.Strategy != "popularity" || it.Score < .999 || it.Sources["popularity"] != it.Score || len(it.Because) != 1 || it.Because[0].Source != "popular lately" || it.Because[0].MovieID != "" {
+				t.Errorf("%+v of %+v", it, res)
+			}
+		}
+	}
+	if res := w.recommend("2", 5); res.ModelName != "als" || res.ModelVersion != first {
+		t.Errorf("the slot is ranked by %s %d", res.ModelName, res.ModelVersion)
+	}
+	for _, no := range []version{{model: "als", number: 9}, {model: "none", number: 1}} {
+		if _, err := w.service.RecommendBy(no.model, no.number, req); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s %d: %v", no.model, no.number, err)
+		}
+	}
+	w.deploy("popularity", popular)
+	if res := w.recommend("2", 5); res.ModelName != "popularity" || res.Strategy != "popularity" {
+		t.Errorf("%+v", res)
+	}
+}
+
+// Only so many versions are kept, the one that serves among them; weights are read again for the others.
+func TestVersionsKept(t *testing.T) {
+	w := small(t)
+	var reads atomic.Int64
+	w.service.weights = func(hash string) ([]byte, error) { reads.Add(1); return w.blob(hash) }
+	var versions []int
+	for i := range loadedMax + 2 {
+		versions = append(versions, w.train("popularity", map[string]string{"popularity.half_life_days": strconv.Itoa(i + 1)}))
+	}
+	w.deploy("popularity", versions[0])
+	w.recommend("1", 5)
+	for _, v := range versions {
+		if _, err := w.service.RecommendBy("popularity", v, Request{UserID: "1", K: 5, NowMillis: now.UnixMilli()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := reads.Load(); n != int64(len(versions)) {
+		t.Errorf("weights were read %d times for %d versions", n, len(versions))
+	}
+	w.recommend("1", 5)
+	if n := reads.Load(); n != int64(len(versions)) {
+		t.Error("the version that serves was not kept")
+	}
+	if len(w.service.loaded) > loadedMax {
+		t.Errorf("%d versions are kept", len(w.service.loaded))
+	}
+	if _, err := w.service.RecommendBy("popularity", versions[1], Request{UserID: "1", K: 5}); err != nil || reads.Load() != int64(len(versions))+1 {
+		t.Errorf("one that is not kept: %v after %d reads", err, reads.Load())
+	}
+}
+
+// Versions registered before versions stated their algorithm are the default recipe's.
+func TestVersionWithoutAlgorithm(t *testing.T) {
+	w := small(t)
+	w.train("als", quick)
+	v, _, err := fold.Of[*projections.Registry](w.views).Version("als", 1)
+	w.must(err)
+	b, err := w.blob(v.Blob)
+	w.must(err)
+	w.commit(&events.ModelVersionRegistered{Name: "als", Version: 2, Blob: v.Blob, Slot: events.ProductionSlot})
+	w.deploy("als", 2)
+	if res := w.recommend("1", 5); res.ModelVersion != 2 || len(b) == 0 {
+		t.Errorf("%+v", res)
+	}
+}
+
+func TestUnknownAlgorithm(t *testing.T) {
+	w := small(t)
+	v := w.register("magic", "magic", []byte("spell"))
+	_, err := w.service.RecommendBy("magic", v, Request{UserID: "1", K: 5})
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "one of als") {
+		t.Error(err)
+	}
+}
+
+// Weights that are missing or damaged do not stop what served before. They are looked at again after a while.
+func TestBadWeights(t *testing.T) {
+	for name, spoil := range map[string]func(w *world, hash string, weights []byte){
+		"missing": func(w *world, hash string, _ []byte) { w.forget(hash) },
+		"damaged": func(w *world, hash string, weights []byte) {
+			b := bytes.Clone(weights)
+			b[len(b)/2] ^= 1
+			w.keep(hash, b)
+		},
+		"empty": func(w *world, hash string, _ []byte) { w.keep(hash, nil) },
+		"of another recipe": func(w *world, hash string, _ []byte) {
+			v, _, err := fold.Of[*projections.Registry](w.views).Version("popularity", 1)
+			w.must(err)
+			b, err := w.blob(v.Blob)
+			w.must(err)
+			w.keep(hash, b)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := small(t)
+			clock := now
+			w.service.now = func() time.Time { return clock }
+			w.train("popularity", nil)
+			good, bad := w.train("als", quick), w.train("als", map[string]string{"als.dim": "5", "als.sweeps": "2", "holdout_events": "20"})
+			v, _, err := fold.Of[*projections.Registry](w.views).Version("als", bad)
+			w.must(err)
+			weights, err := w.blob(v.Blob)
+			w.must(err)
+			spoil(w, v.Blob, weights)
+
+			w.deploy("als", bad)
+			if _, err := w.service.Recommend(Request{UserID: "1", K: 5}); err == nil || !strings.Contains(err.Error(), "weights of als version 2") {
+				t.Fatal("nothing served before, and weights are bad:", err)
+			}
+			if err := w.service.Ready(); err == nil {
+				t.Error("ready with bad weights and nothing else")
+			}
+			w.deploy("als", good)
+			if res := w.recommend("1", 5); res.ModelVersion != good {
+				t.Fatalf("%+v", res)
+			}
+			w.deploy("als", bad)
+			if res := w.recommend("1", 5); res.ModelVersion != good || len(res.Items) != 5 {
+				t.Errorf("with a bad version deployed: %+v", res)
+			}
+			w.must(w.service.Ready())
+			if err := w.service.Behind(); err == nil || !strings.Contains(err.Error(), "weights of als version 2") {
+				t.Error("nobody says why the deployed version does not serve:", err)
+			}
+			if _, err := w.service.RecommendBy("als", bad, Request{UserID: "1", K: 5}); err == nil {
+				t.Error("the bad version ranks by its name")
+			}
+			w.keep(v.Blob, weights) // mended
+			if res := w.recommend("1", 5); res.ModelVersion != good {
+				t.Error("looked at again at once")
+			}
+			clock = clock.Add(loadAgain)
+			if res := w.recommend("1", 5); res.ModelVersion != bad {
+				t.Errorf("after it was mended: %+v", res)
+			}
+			if err := w.service.Behind(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A deployment can be folded before the version it names.
+func TestDeployedBeforeRegistered(t *testing.T) {
+	w := small(t)
+	w.service.registryLag = time.Millisecond
+	v := version{"als", 1, strings.Repeat("ab", 32)}
+	_, _, err := w.service.at(v, "mlops-events/0@999999")
+	if !fault.Is(err, fault.Unavailable) || len(w.service.failed) > 0 {
+		t.Errorf("%v, remembered: %v", err, w.service.failed)
+	}
+	if _, _, err := w.service.at(v, "mlops-events/0@0"); !fault.Is(err, fault.NotFound) {
+		t.Error("weights that nobody has, once the registry is there:", err)
+	}
+}
+
+func TestPopular(t *testing.T) {
+	w := newWorld(t)
+	w.list("a 2000 Drama", "b 2000 Drama", "c 2000 Drama", "d 2000 Drama")
+	like := func(user, film string) rating { return rating{user, film, 5, now.Add(-time.Hour)} }
+	w.rate(like("1", "c"), like("2", "c"), like("3", "c"), like("1", "b"), like("2", "b"), like("3", "a"), like("4", "a"), like("1", "d"),
+		like("1", "gone"), like("2", "gone"), like("3", "gone"), like("4", "gone"))
+	for k, want := range map[int][]string{1: {"c"}, 2: {"c", "a"}, 3: {"c", "a", "b"}, 100: {"c", "a", "b", "d"}} {
+		items, err := w.service.Popular(k)
+		w.must(err)
+		if got := (&Result{Items: items}).ids(); !slices.Equal(got, want) {
+			t.Errorf("the %d most popular are %v; want %v", k, got, want)
+		}
+	}
+	items, err := w.service.Popular(1)
+	w.must(err)
+	if it := items[0]; it.Score != 3 || it.Title != "Film c" {
+		t.Errorf("%+v", it)
+	}
+	w.rate(like("5", "d"), like("6", "d"), like("7", "d"))
+	if items, _ = w.service.Popular(1); items[0].MovieID != "d" {
+		t.Errorf("after three more: %+v", items)
+	}
+}
+
+func TestSimilar(t *testing.T) {
+	w := newWorld(t)
+	w.list("7 2000 Drama", "8 2000 Drama", "9 2000 Drama")
+	for u := range 5 {
+		id := strconv.Itoa(u)
+		w.rate(rating{id, "7", 5, now.Add(-3 * time.Hour)}, rating{id, "8", 5, now.Add(-2 * time.Hour)}, rating{id, "gone", 5, now.Add(-time.Hour)})
+	}
+	items, err := w.service.Similar("7", 10)
+	w.must(err)
+	if got := (&Result{Items: items}).ids(); !slices.Equal(got, []string{"8"}) || items[0].Title != "Film 8" {
+		t.Errorf("%+v", items)
+	}
+	if items, err := w.service.Similar("9", 10); err != nil || items == nil || len(items) != 0 {
+		t.Errorf("like a film nobody has met: %v, %v", items, err)
+	}
+	if _, err := w.service.Similar("gone", 10); !fault.Is(err, fault.NotFound) {
+		t.Error(err)
+	}
+}
+
+// Requests of all kinds go on, each with a whole answer, while films, facts and versions come.
+func TestWhileEverythingChanges(t *testing.T) {
+	w := small(t)
+	w.deploy("als", w.train("als", quick))
+	popular := w.train("popularity", nil)
+	ctx, stop := context.WithCancel(context.Background())
+	asked := make(chan struct{})
+	var asking sync.WaitGroup
+	for n := range 4 {
+		asking.Go(func() {
+			defer stop() // all end when one does
+			for i := 0; ctx.Err() == nil; i++ {
+				req := Request{UserID: strconv.Itoa(1 + i%35), K: 10, NowMillis: now.UnixMilli(), Explain: i%2 == 0, Current: i%7 == 0}
+				var res *Result
+				var err error
+				switch {
+				case n == 0 && i%2 == 0:
+					res, err = w.service.RecommendBy("popularity", popular, req)
+				case n == 0 && i%3 == 0:
+					_, err = w.service.Popular(10)
+				default:
+					res, err = w.service.Recommend(req)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if res != nil {
+					for _, it := range res.Items {
+						if it.Title != "Film "+it.MovieID || it.Year == 0 {
+							t.Errorf("%+v", it)
+						}
+					}
+				}
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	film := 0
+	for round := range 12 {
+		var films []string
+		for range []int{3, changesFew + 40}[round%2] {
+			films = append(films, fmt.Sprintf("x%d 1990 Drama", film%900)) // some are listed again, with other genres
+			film++
+		}
+		w.list(films...)
+		w.rate(rating{"1", "x1", 4, now.Add(time.Duration(round) * time.Second)}, rating{strconv.Itoa(40 + round), "x2", 5, now})
+		if round%4 == 3 {
+			w.deploy([]string{"als", "popularity"}[round/4%2], 1)
+		}
+		for range 8 {
+			select {
+			case <-asked:
+			case <-ctx.Done():
+			}
+		}
+	}
+	stop()
+	asking.Wait()
+	count, err := fold.Of[*projections.Catalogue](w.views).Count()
+	w.must(err)
+	w.recommend("1", 5)
+	if n := w.service.films.ranked.Len(); int64(n) != count {
+		t.Errorf("%d films are ranked of %d", n, count)
+	}
+	for blob, l := range w.service.loaded {
+		if l.ranker.Films() != w.service.films.ranked {
+			t.Errorf("the ranker of %q ranks other films", blob)
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package recommend
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/recipe/all"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// version is a model version that ranks; the zero value is none, and the online model ranks alone.
+type version struct {
+	model  string
+	number int
+	blob   string // SHA-256 of the weights
+}
+
+// loaded is a version's model with its ranker over the present films.
+type loaded struct {
+	model  recipe.Model // nil for none
+	ranker recipe.Ranker
+	used   int64 // grows; of the last use
+}
+
+func (l *loaded) over(f *recipe.Films) recipe.Ranker {
+	if l.model == nil {
+		return recipe.NewOnlineRanker(f)
+	}
+	return l.model.Ranker(f, l.ranker)
+}
+
+// loadedMax bounds the versions kept at hand: the slot's, the one before it, and some to compare them with.
+const loadedMax = 4
+
+// loading is a version under way.
+type loading struct {
+	done chan struct{}
+	got  *loaded
+	err  error
+}
+
+// failure is a version that could not be loaded, for more than being on its way; it is tried again after
+// loadAgain.
+type failure struct {
+	err error
+	at  time.Time
+}
+
+const (
+	loadAgain = time.Second
+	// registryLag bounds the wait for the registry, when the deployments are ahead of it: views fold a chunk
+	// side by side.
+	registryLag = time.Second
+)
+
+// deployed is the version in the slot, and where the ledger says so.
+func (s *Service) deployed() (version, string, error) {
+	slot, ok, err := fold.Of[*projections.Deployments](s.views).Slot(events.ProductionSlot)
+	if err != nil || !ok {
+		return version{}, "", err
+	}
+	d := &slot.Current
+	return version{d.Model, d.Version, d.Blob}, d.Position, nil
+}
+
+// named is a registered version.
+func (s *Service) named(model string, number int) (version, error) {
+	v, ok, err := fold.Of[*projections.Registry](s.views).Version(model, number)
+	if err != nil {
+		return version{}, err
+	}
+	if !ok {
+		return version{}, fault.New(fault.NotFound, "no version %d of model %q", number, model)
+	}
+	return version{model, number, v.Blob}, nil
+}
+
+// at is a version's ranker with the films it ranks; it loads the version if need be.
+func (s *Service) at(v version, deployedAt string) (recipe.Ranker, *films, error) {
+	s.mu.Lock()
+	for {
+		if l := s.loaded[v.blob]; l != nil {
+			defer s.mu.Unlock()
+			s.uses++
+			l.used = s.uses
+			return l.ranker, s.films, nil
+		}
+		if f, ok := s.failed[v.blob]; ok && s.now().Sub(f.at) < loadAgain {
+			defer s.mu.Unlock()
+			return nil, nil, f.err
+		}
+		under := s.loading[v.blob]
+		if under == nil {
+			under = &loading{done: make(chan struct{})}
+			s.loading[v.blob] = under
+			s.mu.Unlock()
+			under.got, under.err = s.load(v, deployedAt)
+			s.mu.Lock()
+			s.arrived(v, under)
+			close(under.done)
+		} else {
+			s.mu.Unlock()
+			<-under.done
+			s.mu.Lock()
+		}
+		if under.err != nil {
+			defer s.mu.Unlock()
+			return nil, nil, under.err
+		}
+	}
+}
+
+// load reads a version's weights. Nothing is locked.
+func (s *Service) load(v version, deployedAt string) (got *loaded, err error) {
+	defer func() { // whoever waits for this must not wait for ever
+		if p := recover(); p != nil {
+			err = fault.New(fault.Internal, "loading %s version %d: panic: %v", v.model, v.number, p)
+		}
+	}()
+	if v.blob == "" {
+		return &loaded{}, nil
+	}
+	r, err := s.recipeOf(v, deployedAt)
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.weights(v.blob)
+	if err != nil {
+		return nil, fmt.Errorf("weights of %s version %d: %w", v.model, v.number, err)
+	}
+	m, err := r.Decode(b)
+	if err != nil {
+		e := fault.New(fault.Corrupt, "weights of %s version %d", v.model, v.number)
+		e.Err = err
+		return nil, e.WithHint("train them again from the log: projectionist models rebuild %s %d", v.model, v.number)
+	}
+	return &loaded{model: m}, nil
+}
+
+// recipeOf is the recipe that a version states.
+func (s *Service) recipeOf(v version, deployedAt string) (*recipe.Recipe, error) {
+	if deployedAt != "" {
+		p, err := streams.ParsePosition(deployedAt)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), s.registryLag)
+		defer cancel()
+		if err := s.views.Wait(ctx, p, "registry"); err != nil {
+			return nil, err
+		}
+	}
+	registered, _, err := fold.Of[*projections.Registry](s.views).Version(v.model, v.number)
+	if err != nil {
+		return nil, err
+	}
+	r, err := all.Find(registered.Algorithm)
+	if err != nil {
+		return nil, fault.Wrap(fault.Conflict, err, "%s version %d cannot be served by this program", v.model, v.number)
+	}
+	return r, nil
+}
+
+// arrived takes in what was loaded; s.mu is held. Rankers are made without it: films may go on meanwhile.
+func (s *Service) arrived(v version, l *loading) {
+	if l.err == nil {
+		l.err = s.bringUp(l.got)
+	}
+	delete(s.loading, v.blob)
+	if l.err != nil {
+		if !fault.Is(l.err, fault.Unavailable) {
+			s.failed[v.blob] = failure{l.err, s.now()}
+		}
+		return
+	}
+	delete(s.failed, v.blob)
+	s.uses++
+	l.got.used = s.uses
+	s.loaded[v.blob] = l.got
+	for len(s.loaded) > loadedMax {
+		var oldest string
+		var used int64 = math.MaxInt64
+		for blob, l := range s.loaded {
+			if blob != s.serving.blob && l.used < used {
+				oldest, used = blob, l.used
+			}
+		}
+		delete(s.loaded, oldest)
+	}
+}
+
+// bringUp brings the ranker of a version that is not among the loaded yet up to the present films; s.mu is
+// held, and let go meanwhile.
+func (s *Service) bringUp(l *loaded) error {
+	for l.ranker == nil || l.ranker.Films() != s.films.ranked {
+		f := s.films.ranked
+		s.mu.Unlock()
+		ranker, err := protected(func() recipe.Ranker { return l.over(f) })
+		s.mu.Lock()
+		if err != nil {
+			return err
+		}
+		l.ranker = ranker
+	}
+	return nil
+}
+
+// protected turns a panic of a recipe into an error.
+func protected(f func() recipe.Ranker) (r recipe.Ranker, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New(fault.Internal, "preparing to rank: panic: %v", p)
+		}
+	}()
+	return f(), nil
+}
+
+// slot is what ranks for the slot: the version deployed or, where that cannot be had, the one that served
+// before: behind is why it is not the one deployed.
+func (s *Service) slot() (v version, r recipe.Ranker, f *films, behind, err error) {
+	v, position, err := s.deployed()
+	if err != nil {
+		return version{}, nil, nil, nil, err
+	}
+	r, f, err = s.at(v, position)
+	s.mu.Lock()
+	was, served := s.serving, s.served
+	if err == nil {
+		s.serving, s.served = v, true
+	}
+	s.mu.Unlock()
+	if err == nil || !served || was == v {
+		return v, r, f, nil, err
+	}
+	if r, f, again := s.at(was, ""); again == nil {
+		return was, r, f, err, nil
+	}
+	return v, nil, nil, nil, err
+}
