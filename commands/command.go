@@ -19,7 +19,7 @@ type Command interface {
 	// CommandType is the wire name, such as "model.register_version". Ids of commits derive from it, so
 	// it never changes.
 	CommandType() string
-	// Stream is the stream the command is for, such as "model/als".
+	// Stream is the stream the command is for, such as "model/NAME".
 	Stream() string
 	// Validate reports every fault of the request at once.
 	Validate() error

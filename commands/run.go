@@ -120,7 +120,7 @@ func (c *LogArtifact) Validate() error {
 	f.runID(c.RunID)
 	f.required("path", c.Path, 1024)
 	if c.Path != "" && (path.Clean("/"+c.Path) != "/"+c.Path || strings.Contains(c.Path, `\`)) {
-		f.add("path", "is %q; want a relative path with forward slashes and no dots, such as model/als.bin", c.Path)
+		f.add("path", "is %q; want a relative path with forward slashes and no dots, such as model/weights.bin", c.Path)
 	}
 	f.sha256("blob", c.Blob)
 	f.atLeast("bytes", c.Bytes, 0)

@@ -24,7 +24,7 @@ type Data interface {
 type Event struct {
 	ID      string    // unique with Source; a repeated (Source, ID) is the same event
 	Source  string    // who produced it: "/projectionist", "/import/movielens", "/simulation", …
-	Subject string    // the stream it belongs to ("model/als") or the person ("user/7")
+	Subject string    // the stream it belongs to ("model/NAME") or the person ("user/7")
 	Time    time.Time // event time: when it happened, millisecond precision, UTC
 	Schema  int       // schema version of Data as written; 1 is the first
 

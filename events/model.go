@@ -15,7 +15,7 @@ type ModelVersionRegistered struct {
 	Name         string            `json:"name"`
 	Version      int               `json:"version"` // 1, 2, 3 …, counted by the stream
 	RunID        string            `json:"run_id"`
-	Algorithm    string            `json:"algorithm"` // "als"
+	Algorithm    string            `json:"algorithm"` // name of the recipe; "" in versions of before they stated it
 	Params       map[string]string `json:"params"`
 	Seed         uint64            `json:"seed"`
 	CodeVersion  string            `json:"code_version"` // of the trainer, with the arithmetic kernel it used

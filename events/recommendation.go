@@ -7,7 +7,7 @@ type RecommendationServed struct {
 	Timestamp    string            `json:"timestamp"` // ISO 8601
 	ModelName    string            `json:"model_name,omitempty"`
 	ModelVersion int               `json:"model_version,omitempty"`
-	Strategy     string            `json:"strategy"` // "blend" or "cold"
+	Strategy     string            `json:"strategy"` // "online", "cold", or the recipe's word: "blend"
 	Cut          string            `json:"cut"`      // what of the log the ranker had folded
 	Items        []RecommendedItem `json:"items"`
 }
@@ -16,7 +16,7 @@ type RecommendationServed struct {
 type RecommendedItem struct {
 	MovieID string             `json:"movie_id"`
 	Score   float64            `json:"score"`
-	Sources map[string]float64 `json:"sources,omitempty"` // share of the score by source: als, cocounts, popularity, content
+	Sources map[string]float64 `json:"sources,omitempty"` // parts of the score by source: online, and what the recipe calls its own
 	Because []string           `json:"because,omitempty"` // the person's films that contributed most, strongest first
 }
 

@@ -49,7 +49,7 @@ func (*RunTagsSet) EventType() string { return "run.tags_set" }
 // RunArtifactLogged names a file the run made.
 type RunArtifactLogged struct {
 	RunID string `json:"run_id"`
-	Path  string `json:"path"` // "model/als.bin"
+	Path  string `json:"path"` // "model/NAME.bin"
 	Blob  string `json:"blob"` // SHA-256
 	Bytes int64  `json:"bytes"`
 }

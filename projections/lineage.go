@@ -163,7 +163,7 @@ func (v *Lineage) Downstream(node string, at fold.At) (Graph, error) { return v.
 func (v *Lineage) walk(table byte, node string, at fold.At) (Graph, error) {
 	g := Graph{Node: node, Nodes: []string{}, Edges: []Edge{}}
 	if strings.IndexByte(node, '/') <= 0 {
-		return g, fault.Field("node", "%q is not a node; want KIND/ID, such as model/als/3, run/ID or deployment/production", node)
+		return g, fault.Field("node", "%q is not a node; want KIND/ID, such as model/NAME/3, run/ID or deployment/production", node)
 	}
 	seen := map[string]bool{node: true}
 	for queue := []string{node}; len(queue) > 0; queue = queue[1:] {

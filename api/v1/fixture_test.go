@@ -24,13 +24,14 @@ import (
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/internal/blob"
-	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml/features"
-	"github.com/projectionist/projectionist/ml/hybrid"
+	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/recommend"
+	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -178,22 +179,21 @@ func (w *fixture) train() int {
 	ctx := context.Background()
 	cut, err := fold.HeadCut(ctx, w.log, time.Time{})
 	w.must(err)
-	snap, err := training.Load(ctx, w.log, cut, nil)
+	set, err := trainset.Load(ctx, w.log, cut, nil)
 	w.must(err)
-	p := hybrid.DefaultParams()
-	p.ALS.Dim = 4
-	trained, err := snap.Train(ctx, p, hybrid.Hooks{})
+	r := all.Default()
+	p, err := r.Parse(map[string]string{"als.dim": "4"})
+	w.must(err)
+	trained, err := r.Make(ctx, set.Input(), p, recipe.Hooks{})
 	w.must(err)
 	hash, size, err := w.blobs.Put(bytes.NewReader(trained.Bytes))
 	w.must(err)
-	params, err := training.ParamsToMap(p)
-	w.must(err)
-	if _, err = w.cfg.Dispatcher.Dispatch(ctx, &commands.RegisterModel{Name: "als"}, handlers.Meta{IdempotencyKey: "register"}); err != nil {
+	if _, err = w.cfg.Dispatcher.Dispatch(ctx, &commands.RegisterModel{Name: r.Name}, handlers.Meta{IdempotencyKey: "register"}); err != nil {
 		w.t.Fatal(err)
 	}
-	res, err := w.cfg.Dispatcher.Dispatch(ctx, &commands.RegisterModelVersion{Name: "als", RunID: strings.Repeat("a", 32), Algorithm: training.Algorithm,
-		Params: params, Seed: p.ALS.Seed, CodeVersion: training.CodeVersion(), DatasetID: "d", DatasetCut: cut.String(),
-		FeaturesHash: snap.FeaturesHash, Blob: hash, Bytes: size, Slot: events.ProductionSlot}, handlers.Meta{})
+	res, err := w.cfg.Dispatcher.Dispatch(ctx, &commands.RegisterModelVersion{Name: r.Name, RunID: strings.Repeat("a", 32), Algorithm: r.Name,
+		Params: p, Seed: r.Seed(p), CodeVersion: r.CodeVersion(), DatasetID: "d", DatasetCut: cut.String(),
+		FeaturesHash: set.FeaturesHash, Blob: hash, Bytes: size, Slot: events.ProductionSlot}, handlers.Meta{})
 	w.must(err)
 	w.folded(res.Position)
 	return res.Events[0].Data.(*events.ModelVersionRegistered).Version

@@ -13,12 +13,12 @@ func (s *Surface) lineageRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/lineage", s.lineage, "lineage")
 }
 
-// lineage is what a node, such as model/als/1, came of, or (direction=downstream) what came of it.
+// lineage is what a node, such as model/NAME/1, came of, or (direction=downstream) what came of it.
 func (s *Surface) lineage(w http.ResponseWriter, r *http.Request) error {
 	q := api.QueryOf(r, "node", "direction", api.AsOfParam, api.KnownAtParam)
 	node, direction := q.Str("node"), q.Str("direction")
 	if node == "" {
-		q.Add(fault.Field("node", "is needed").WithHint("such as model/als/1, dataset/ID, run/ID or deployment/production"))
+		q.Add(fault.Field("node", "is needed").WithHint("such as model/NAME/1, dataset/ID, run/ID or deployment/production"))
 	}
 	view := fold.Of[*projections.Lineage](s.Views)
 	read := view.Upstream

@@ -136,6 +136,11 @@ func TestIdempotency(t *testing.T) {
 		t.Errorf("runs: %s", got.Body)
 	}
 	w.post("/api/v1/workflows/movie_training_pipeline/runs", `{"conf":{"als":{"dim":8}}}`).problem(400, "conf")
+	w.post("/api/v1/workflows/movie_training_pipeline/runs", `{"conf":{"als.dims":8}}`).problem(400, "conf.als.dims")
+	if p := w.post("/api/v1/workflows/movie_training_pipeline/runs", `{"conf":{"algorithm":"magic"}}`).problem(400, "conf.algorithm"); !strings.Contains(p.Detail, "one of als") {
+		t.Errorf("what algorithms there are is not told: %s", p.Detail)
+	}
+	w.post("/api/v1/workflows/movie_data_collection/runs", `{"conf":{"pages":0}}`).problem(400, "conf.pages")
 	w.get("/api/v1/workflows/runs?state=lost").problem(400, "state")
 }
 

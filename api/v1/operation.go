@@ -10,9 +10,9 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -175,7 +175,7 @@ func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.NotFound, "no version %d of model %q", n, api.Short(name))
 	}
 	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
-		again, err := training.Rebuild(ctx, s.Log, v.CodeVersion, v.DatasetCut, v.Params, progress)
+		again, err := trainset.Rebuild(ctx, s.Log, &v.ModelVersionRegistered, progress)
 		if err != nil {
 			return nil, err
 		}

@@ -82,6 +82,9 @@ func (s *Surface) requestWorkflowRun(w http.ResponseWriter, r *http.Request) err
 		}
 		conf[k] = string(value)
 	}
+	if err := roles.CheckConf(name, conf); err != nil {
+		return err
+	}
 	return s.dispatchAs(w, r, &commands.RequestWorkflowRun{RunID: api.Keyed(m, "workflow-run/"+name), Workflow: name, RunType: "manual",
 		Conf: conf, Note: v.Note}, m, http.StatusCreated, "workflows")
 }

@@ -7,8 +7,8 @@ import (
 	"math"
 
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/projections/trainset"
 )
 
 // dataset is a training set as it is kept in a blob: every interaction up to a cut, in order of time,
@@ -43,7 +43,7 @@ const datasetMagic = "PROJDATA\x01"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func newDataset(s *training.Snapshot) *dataset {
+func newDataset(s *trainset.Set) *dataset {
 	d := &dataset{Cut: s.Cut.String(), FeaturesHash: s.FeaturesHash, Users: s.Data.Users, Items: s.Data.Items,
 		Samples: make([]datasetSample, len(s.Data.Samples))}
 	for i, x := range s.Data.Samples {

@@ -9,8 +9,8 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
-	"github.com/projectionist/projectionist/internal/training"
-	"github.com/projectionist/projectionist/ml/hybrid"
+	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -29,21 +29,20 @@ func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error
 	if err != nil {
 		return nil, err
 	}
-	snap, err := w.snapshot(ctx)
+	set, err := w.trainset(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p, err := w.params()
+	r, p, err := w.recipe()
 	if err != nil {
 		return nil, err
 	}
-	report, err := snap.Evaluate(ctx, p, hybrid.Hooks{Progress: func(stage string, done, of int, _ float64) {
-		w.Progress(stage, int64(done), int64(of))
-	}})
+	report, err := r.Evaluate(ctx, set.Input(), p, func(stage string, done, of int) { w.Progress(stage, int64(done), int64(of)) })
 	if err != nil {
 		return nil, err
 	}
-	values := map[string]float64{"moments": float64(report.Moments), "als_weight": float64(report.ALSWeight)}
+	values := map[string]float64{"moments": float64(report.Moments)}
+	maps.Copy(values, report.Figures)
 	maps.Copy(values, report.Model)
 	for name, metrics := range report.Baselines {
 		for metric, v := range metrics {
@@ -60,8 +59,8 @@ func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error
 	for name, v := range values {
 		out[name] = strconv.FormatFloat(v, 'g', -1, 64)
 	}
-	w.Log().Info("model evaluated", "workflow_run", w.RunID(), "moments", report.Moments, "ndcg@10", out[gateMetric],
-		"popularity", out["popularity."+gateMetric], "als_weight", out["als_weight"])
+	w.Log().Info("model evaluated", "workflow_run", w.RunID(), "recipe", r.Name, "moments", report.Moments, gateMetric, out[gateMetric],
+		"popularity", out["popularity."+gateMetric], "figures", report.Figures)
 	return out, nil
 }
 
@@ -75,8 +74,8 @@ func (w *job) metrics(values map[string]float64, step int64) []events.Metric {
 	return list
 }
 
-// snapshot reads the log up to the cut that the run pinned.
-func (w *job) snapshot(ctx context.Context) (*training.Snapshot, error) {
+// trainset reads the log up to the cut that the run pinned.
+func (w *job) trainset(ctx context.Context) (*trainset.Set, error) {
 	text, err := w.Input(taskPrepare, "cut")
 	if err != nil {
 		return nil, err
@@ -85,17 +84,12 @@ func (w *job) snapshot(ctx context.Context) (*training.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return training.Load(ctx, w.cfg.Log, cut, w.reading)
+	return trainset.Load(ctx, w.cfg.Log, cut, w.reading)
 }
 
 func (w *job) reading(done, total int64) { w.Progress("read the log", done, total) }
 
-// params are the configured ones, but for those that the run's conf names ("als.dim": "32").
-func (w *job) params() (hybrid.Params, error) {
-	flat, err := training.ParamsToMap(*w.cfg.Params)
-	if err != nil {
-		return hybrid.Params{}, err
-	}
-	maps.Copy(flat, w.Conf())
-	return training.ParamsFromMap(flat)
+// recipe is the run's recipe with its parameters.
+func (w *job) recipe() (*recipe.Recipe, recipe.Params, error) {
+	return recipeOf(w.cfg.Params, w.Conf())
 }

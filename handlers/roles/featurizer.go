@@ -11,10 +11,10 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -37,11 +37,11 @@ func prepareTrainingData(ctx context.Context, w *job) (map[string]string, error)
 	if err != nil {
 		return nil, err
 	}
-	snap, err := training.Load(ctx, w.cfg.Log, cut, w.reading)
+	set, err := trainset.Load(ctx, w.cfg.Log, cut, w.reading)
 	if err != nil {
 		return nil, err
 	}
-	d, blob, size, err := w.buildDataset(ctx, snap)
+	d, blob, size, err := w.buildDataset(ctx, set)
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +57,9 @@ func prepareTrainingData(ctx context.Context, w *job) (map[string]string, error)
 }
 
 // buildDataset makes the training set of a snapshot and keeps it as a blob.
-func (w *job) buildDataset(ctx context.Context, snap *training.Snapshot) (d *dataset, blob string, size int64, err error) {
-	d = newDataset(snap)
-	if err := w.join(ctx, snap, d); err != nil {
+func (w *job) buildDataset(ctx context.Context, set *trainset.Set) (d *dataset, blob string, size int64, err error) {
+	d = newDataset(set)
+	if err := w.join(ctx, set, d); err != nil {
 		return nil, "", 0, err
 	}
 	w.Progress("write the training set", 0, 0)
@@ -69,7 +69,7 @@ func (w *job) buildDataset(ctx context.Context, snap *training.Snapshot) (d *dat
 
 // dataset is the training set of a snapshot that an earlier task has kept as a blob. One that was kept on
 // a node which is gone is made again from the log, to the same bytes.
-func (w *job) dataset(ctx context.Context, snap *training.Snapshot, blob string) (*dataset, error) {
+func (w *job) dataset(ctx context.Context, set *trainset.Set, blob string) (*dataset, error) {
 	raw, err := w.Blob(ctx, blob)
 	if err == nil {
 		return decodeDataset(raw)
@@ -78,7 +78,7 @@ func (w *job) dataset(ctx context.Context, snap *training.Snapshot, blob string)
 		return nil, err
 	}
 	w.Log().Info("making the training set again, which no node has", "workflow_run", w.RunID(), "blob", blob)
-	d, again, _, err := w.buildDataset(ctx, snap)
+	d, again, _, err := w.buildDataset(ctx, set)
 	if err == nil && again != blob {
 		err = fault.New(fault.Corrupt, "the training set was made again as %s, not as %s", again, blob).WithHint("request a new run")
 	}
@@ -111,7 +111,7 @@ func (w *job) pin(ctx context.Context) (streams.Cut, error) {
 
 // join adds to the training set the features that person and film had just before each of the newest
 // ratings, as the definitions in force at the cut say.
-func (w *job) join(ctx context.Context, snap *training.Snapshot, d *dataset) error {
+func (w *job) join(ctx context.Context, set *trainset.Set, d *dataset) error {
 	for i := len(d.Samples) - 1; i >= 0 && len(d.Rows) < rowsMax; i-- {
 		if d.Samples[i].Signal.RatingCenti() > 0 {
 			d.Rows = append(d.Rows, datasetRow{Sample: i})
@@ -122,12 +122,12 @@ func (w *job) join(ctx context.Context, snap *training.Snapshot, d *dataset) err
 	}
 	slices.Reverse(d.Rows)
 
-	inForce, ok, err := projections.FoldDefinitions(w.cfg.Log.Ledger().ReadStream(ctx, "features/definitions", 0), fold.At{Cut: snap.Cut})
+	inForce, ok, err := projections.FoldDefinitions(w.cfg.Log.Ledger().ReadStream(ctx, "features/definitions", 0), fold.At{Cut: set.Cut})
 	if err != nil {
 		return err
 	}
-	if !ok || inForce.Hash != snap.FeaturesHash {
-		return fault.New(fault.Internal, "the definitions at the cut have hash %q; the log says %q", inForce.Hash, snap.FeaturesHash)
+	if !ok || inForce.Hash != set.FeaturesHash {
+		return fault.New(fault.Internal, "the definitions at the cut have hash %q; the log says %q", inForce.Hash, set.FeaturesHash)
 	}
 	definitions, err := features.Parse([]byte(inForce.Definitions))
 	if err != nil {
@@ -141,7 +141,7 @@ func (w *job) join(ctx context.Context, snap *training.Snapshot, d *dataset) err
 	if err != nil {
 		return err
 	}
-	if err := w.actsReach(ctx, snap.Cut, projections.NewHistories()); err != nil {
+	if err := w.actsReach(ctx, set.Cut, projections.NewHistories()); err != nil {
 		return err
 	}
 	rows := make([]features.Row, len(d.Rows))
@@ -149,8 +149,8 @@ func (w *job) join(ctx context.Context, snap *training.Snapshot, d *dataset) err
 		s := d.Samples[r.Sample]
 		rows[i] = features.Row{UserID: d.Users[s.User], MovieID: d.Items[s.Item], TimeMillis: s.TimeMillis}
 	}
-	histories, at := fold.Of[*projections.Histories](w.cfg.Views), fold.At{Cut: snap.Cut}
-	catalogue := catalogueOf(snap)
+	histories, at := fold.Of[*projections.Histories](w.cfg.Views), fold.At{Cut: set.Cut}
+	catalogue := catalogueOf(set)
 	read := int64(0)
 	join := features.Join{Selection: selection, Catalogue: catalogue, Exclusive: true,
 		Facts: func(entity features.Entity, id string) iter.Seq2[features.Fact, error] {
@@ -185,9 +185,9 @@ func (w *job) join(ctx context.Context, snap *training.Snapshot, d *dataset) err
 }
 
 // catalogueOf is what the log says of films up to the snapshot's cut.
-func catalogueOf(snap *training.Snapshot) features.Catalogue {
-	known := make(map[string]*features.Attributes, len(snap.Movies))
-	for id, m := range snap.Movies {
+func catalogueOf(set *trainset.Set) features.Catalogue {
+	known := make(map[string]*features.Attributes, len(set.Movies))
+	for id, m := range set.Movies {
 		known[id] = &features.Attributes{Title: m.Title, Year: m.Year, Genres: m.Genres, Language: m.Language, RuntimeMinutes: m.RuntimeMinutes}
 	}
 	return func(id string) *features.Attributes { return known[id] }

@@ -26,8 +26,7 @@ import (
 const (
 	rawFolder = "data/raw/tmdb" // below Config.Dir
 
-	confPages   = "pages" // of a run of the data collection: pages of each list
-	keywordsMax = 100     // kept of a film; TMDB's longest lists are vandalism
+	keywordsMax = 100 // kept of a film; TMDB's longest lists are vandalism
 )
 
 // lists are TMDB's lists that are fetched, by the name of their files.
@@ -55,13 +54,9 @@ func fetchMovies(ctx context.Context, w *job) (map[string]string, error) {
 }
 
 func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
-	pages := w.cfg.TMDBPages
-	if text, ok := w.Conf()[confPages]; ok {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 500 {
-			return nil, fault.Field("conf."+confPages, "is %q; want 1 to 500 pages of 20 films", text)
-		}
-		pages = n
+	pages, err := pagesOf(w.cfg.TMDBPages, w.Conf())
+	if err != nil {
+		return nil, err
 	}
 	raw := &rawAnswers{w: w, dir: filepath.Join(w.cfg.Dir, filepath.FromSlash(rawFolder)), hashes: map[string]string{}, results: map[string][]json.RawMessage{}}
 	cfg := w.cfg.TMDB

@@ -9,7 +9,6 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -24,8 +23,8 @@ func (c *Config) promoter() react.Role {
 // promoteModel deploys the version if it passes the gate; otherwise the slot keeps what it has, and the
 // version stays in Staging.
 func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
-	var versionText, blob, momentsText, modelText, popularityText string
-	if err := w.Inputs(taskRegister, map[string]*string{"version": &versionText}); err != nil {
+	var name, versionText, blob, momentsText, modelText, popularityText string
+	if err := w.Inputs(taskRegister, map[string]*string{"model": &name, "version": &versionText}); err != nil {
 		return nil, err
 	}
 	if err := w.Inputs(taskTrain, map[string]*string{"blob": &blob}); err != nil {
@@ -43,31 +42,31 @@ func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 			return nil, fault.Wrap(fault.Corrupt, err, "outputs of the tasks before")
 		}
 	}
-	out := map[string]string{"model": training.Algorithm, "version": versionText}
+	out := map[string]string{"model": name, "version": versionText}
 
 	slot, ok, err := w.slot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if now := slot.Current; ok && now.Model == training.Algorithm && now.Version == version && now.Blob == blob {
+	if now := slot.Current; ok && now.Model == name && now.Version == version && now.Blob == blob {
 		out["promoted"], out["reason"] = "true", now.Reason // by an earlier try
 		return out, nil
 	}
 	var deployed *float64
-	name := ""
+	serving := ""
 	if ok {
-		name = fmt.Sprintf("%s/%d", slot.Current.Model, slot.Current.Version)
+		serving = fmt.Sprintf("%s/%d", slot.Current.Model, slot.Current.Version)
 		if deployed, err = w.recorded(ctx, slot.Current.Model, slot.Current.Version); err != nil {
 			return nil, err
 		}
 	}
-	promote, reason := gate(moments, model, popularity, deployed, name)
+	promote, reason := gate(moments, model, popularity, deployed, serving)
 	out["promoted"], out["reason"] = strconv.FormatBool(promote), reason
 	if !promote {
-		w.Log().Warn("model version not promoted", "model", training.Algorithm, "version", version, "reason", reason)
+		w.Log().Warn("model version not promoted", "model", name, "version", version, "reason", reason)
 		return out, nil
 	}
-	c := &commands.DeployModel{Slot: events.ProductionSlot, Model: training.Algorithm, Version: version, Reason: reason}
+	c := &commands.DeployModel{Slot: events.ProductionSlot, Model: name, Version: version, Reason: reason}
 	if ok {
 		c.Served = commands.Served{events.ProductionSlot: {Model: slot.Current.Model, Version: slot.Current.Version}}
 	}
@@ -75,7 +74,7 @@ func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 	if _, err := w.Dispatch(ctx, "promote/"+react.HashID(reason), c); err != nil {
 		return nil, err
 	}
-	w.Log().Info("model version promoted", "model", training.Algorithm, "version", version, "reason", reason)
+	w.Log().Info("model version promoted", "model", name, "version", version, "reason", reason)
 	return out, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/training"
 )
 
 const nameRegistrar = "registrar"
@@ -31,22 +30,16 @@ func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "size of the weights")
 	}
-	p, err := w.params()
+	r, p, err := w.recipe()
 	if err != nil {
 		return nil, err
 	}
-	flat, err := training.ParamsToMap(p)
+	err = w.Ensure(ctx, "register_model", &commands.RegisterModel{Name: r.Name, Description: r.Description})
 	if err != nil {
 		return nil, err
 	}
-	name := training.Algorithm
-	err = w.Ensure(ctx, "register_model", &commands.RegisterModel{Name: name,
-		Description: "Implicit matrix factorisation (iALS), blended with online co-counts and content"})
-	if err != nil {
-		return nil, err
-	}
-	res, err := w.Dispatch(ctx, "register_version", &commands.RegisterModelVersion{Name: name, RunID: run, Algorithm: training.Algorithm,
-		Params: flat, Seed: p.ALS.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size,
+	res, err := w.Dispatch(ctx, "register_version", &commands.RegisterModelVersion{Name: r.Name, RunID: run, Algorithm: r.Name,
+		Params: p, Seed: r.Seed(p), CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size,
 		Slot: events.ProductionSlot})
 	if err != nil {
 		return nil, err
@@ -55,10 +48,10 @@ func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 	if !ok {
 		return nil, fault.New(fault.Internal, "RegisterModelVersion was answered with a %s", res.Events[0].Type())
 	}
-	_, err = w.Dispatch(ctx, "stage", &commands.StageModelVersion{Name: name, Version: registered.Version, Stage: commands.StageStaging,
+	_, err = w.Dispatch(ctx, "stage", &commands.StageModelVersion{Name: r.Name, Version: registered.Version, Stage: commands.StageStaging,
 		Reason: "registered by workflow run " + w.RunID()})
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"model": name, "version": strconv.Itoa(registered.Version)}, nil
+	return map[string]string{"model": r.Name, "version": strconv.Itoa(registered.Version)}, nil
 }

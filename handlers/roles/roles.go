@@ -8,7 +8,6 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
-	"github.com/projectionist/projectionist/ml/hybrid"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -23,8 +22,8 @@ type Config struct {
 	TMDB      tmdb.Config // without a key, fetching films fails and says so
 	TMDBPages int         // of each list, unless a run's conf says "pages"; default 5, of 20 films each
 
-	Params *hybrid.Params // of training, unless a run's conf says other; default hybrid.DefaultParams
-	MLP    *ml.MLPParams  // of the neural baseline; default ml.DefaultMLPParams
+	Params map[string]map[string]string // of training, by recipe, unless a run's conf says other; default those of the recipe
+	MLP    *ml.MLPParams                // of the neural baseline; default ml.DefaultMLPParams
 }
 
 // pagesDefault is how many pages of each of TMDB's lists are fetched.
@@ -39,10 +38,6 @@ func (c *Config) setDefaults() error {
 	}
 	if c.TMDBPages == 0 {
 		c.TMDBPages = pagesDefault
-	}
-	if c.Params == nil {
-		p := hybrid.DefaultParams()
-		c.Params = &p
 	}
 	if c.MLP == nil {
 		p := ml.DefaultMLPParams()

@@ -23,11 +23,12 @@ import (
 	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml"
-	"github.com/projectionist/projectionist/ml/hybrid"
+	"github.com/projectionist/projectionist/ml/recipe"
+	recipes "github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams/local"
 )
 
@@ -87,11 +88,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func testParams() *hybrid.Params {
-	p := hybrid.DefaultParams()
-	p.ALS.Dim, p.ALS.Sweeps, p.HoldoutEvents = 8, 6, 100
-	return &p
-}
+var testParams = map[string]map[string]string{"als": {"als.dim": "8", "als.sweeps": "6", recipe.HoldoutEvents: "100"}}
 
 // config is one process's, with short times.
 func (b *bench) config(dir string, d react.Dispatcher) react.Config {
@@ -108,7 +105,7 @@ func (b *bench) config(dir string, d react.Dispatcher) react.Config {
 func (b *bench) roles(dir string) roles.Config {
 	mlp := ml.DefaultMLPParams()
 	mlp.Hidden, mlp.Epochs = 8, 2
-	return roles.Config{Log: b.log, Views: b.runner, Dir: dir, Workflows: roles.Workflows(), Params: testParams(), MLP: &mlp}
+	return roles.Config{Log: b.log, Views: b.runner, Dir: dir, Workflows: roles.Workflows(), Params: testParams, MLP: &mlp}
 }
 
 // reactors are one process's.
@@ -253,7 +250,7 @@ func (b *bench) checkOneEach(run projections.WorkflowRun) *events.ModelDeployed 
 		b.t.Fatalf("%d deployments, %d versions; want 1 of each", len(deployed), len(versions))
 	}
 	v := versions[0]
-	again, err := training.Rebuild(context.Background(), b.log, v.CodeVersion, v.DatasetCut, v.Params, func(string, int64, int64) {})
+	again, err := trainset.Rebuild(context.Background(), b.log, v, nil)
 	must(b.t, err)
 	if again.SHA256 != v.Blob || deployed[0].Blob != v.Blob {
 		b.t.Errorf("deployed %s, registered %s; uninterrupted training from the log gives %s", deployed[0].Blob, v.Blob, again.SHA256)
@@ -465,6 +462,75 @@ func TestConf(t *testing.T) {
 			t.Errorf("%s %s", run.State, run.Reason)
 		}
 	})
+}
+
+// A run's conf names the recipe: its model is trained, judged, registered and staged under its own name.
+func TestAlgorithm(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.run(b.reactors(b.config(t.TempDir(), nil)))
+		b.waitEnded(b.importWorld(1500))
+		for _, r := range recipes.Recipes()[1:] {
+			b.dispatch(&commands.RequestWorkflowRun{RunID: r.Name, Workflow: roles.TrainingPipeline, RunType: "manual",
+				Conf: map[string]string{"algorithm": r.Name, recipe.HoldoutEvents: "50"}})
+			run := b.waitEnded(r.Name)
+			if run.State != "success" {
+				t.Fatalf("%s: %s %s", r.Name, run.State, run.Reason)
+			}
+			versions := all[events.ModelVersionRegistered](b)
+			v := versions[len(versions)-1]
+			if v.Name != r.Name || v.Version != 1 || v.Algorithm != r.Name || v.Params[recipe.HoldoutEvents] != "50" || v.CodeVersion != r.CodeVersion() {
+				t.Errorf("registered %+v", v)
+			}
+			again, err := trainset.Rebuild(t.Context(), b.log, v, nil)
+			must(t, err)
+			if again.SHA256 != v.Blob {
+				t.Errorf("%s: registered %s, made again %s", r.Name, v.Blob, again.SHA256)
+			}
+			logged, ok, err := projections.FoldRun(b.log.Ledger().ReadStream(t.Context(), "run/"+v.RunID, 0), fold.At{})
+			must(t, err)
+			if !ok || logged.Name != r.Name || logged.Status != "FINISHED" || len(logged.Artifacts) != 1 || logged.Artifacts[0].Path != "model/"+r.Name+".bin" {
+				t.Errorf("run %+v", logged)
+			}
+			if _, ok := logged.Metrics["ndcg@10"]; !ok {
+				t.Errorf("metrics %v", logged.Metrics)
+			}
+			promoted := run.TaskOf("promote_model").Output
+			deployed := all[events.ModelDeployed](b)
+			if last := deployed[len(deployed)-1]; promoted["model"] != r.Name || promoted["reason"] == "" || (promoted["promoted"] == "true") != (last.Model == r.Name) {
+				t.Errorf("promotion %v; deployed last %+v", promoted, last)
+			}
+		}
+		b.dispatch(&commands.RequestWorkflowRun{RunID: "magic", Workflow: roles.TrainingPipeline, RunType: "manual", Conf: map[string]string{"algorithm": "magic"}})
+		if run := b.waitEnded("magic"); run.State != "failed" || !strings.Contains(run.Reason, "conf.algorithm") || !strings.Contains(run.Reason, "one of als") {
+			t.Errorf("%+v", run)
+		}
+	})
+}
+
+func TestCheckConf(t *testing.T) {
+	for _, test := range []struct {
+		workflow string
+		conf     map[string]string
+		field    string
+	}{
+		{roles.TrainingPipeline, nil, ""},
+		{roles.TrainingPipeline, map[string]string{"als.dim": "4"}, ""},
+		{roles.TrainingPipeline, map[string]string{"algorithm": "popularity", "popularity.half_life_days": "3"}, ""},
+		{roles.TrainingPipeline, map[string]string{"algorithm": "popularity", "als.dim": "4"}, "conf.als.dim"},
+		{roles.TrainingPipeline, map[string]string{"als.dims": "4", "als.dim": "0"}, "conf.als.dim"},
+		{roles.TrainingPipeline, map[string]string{"algorithm": "magic"}, "conf.algorithm"},
+		{roles.DataCollection, map[string]string{"pages": "3"}, ""},
+		{roles.DataCollection, map[string]string{"pages": "501"}, "conf.pages"},
+	} {
+		err := roles.CheckConf(test.workflow, test.conf)
+		var f *fault.Error
+		if (err == nil) != (test.field == "") || err != nil && (!errors.As(err, &f) || f.Field != test.field) {
+			t.Errorf("%s %v: %v; want %q at fault", test.workflow, test.conf, err, test.field)
+		}
+	}
+	if err := roles.CheckConf(roles.TrainingPipeline, map[string]string{"als.dims": "4", "als.dim": "0"}); !strings.Contains(err.Error(), "conf.als.dims: ") {
+		t.Error("of two faults one is told:", err)
+	}
 }
 
 // refusing is a dispatcher that fails where it is told to.

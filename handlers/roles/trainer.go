@@ -9,16 +9,18 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/ml"
-	"github.com/projectionist/projectionist/ml/hybrid"
+	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/recipe/all"
+	"github.com/projectionist/projectionist/projections/trainset"
 )
 
 const (
 	// Experiment holds the runs of the training pipeline.
 	Experiment = "movie_recommendation_experiment"
 
-	runALS, runMLP = "als", "movie_predictor" // names of the pipeline's runs
+	// runMLP is the name of the neural baseline's run; the other one is called as its recipe.
+	runMLP = "movie_predictor"
 
 	// mlpRowsMin is the least to train the neural baseline on: two batches.
 	mlpRowsMin = 64
@@ -47,7 +49,7 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err := w.Inputs(taskPrepare, map[string]*string{"dataset_id": &datasetID, "blob": &datasetBlob}); err != nil {
 		return nil, err
 	}
-	p, err := w.params()
+	r, p, err := w.recipe()
 	if err != nil {
 		return nil, err
 	}
@@ -55,19 +57,15 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err := w.Ensure(ctx, "experiment", experiment); err != nil {
 		return nil, err
 	}
-	flat, err := training.ParamsToMap(p)
+	run := runID(w.RunID(), r.Name)
+	if err := w.openRun(ctx, r.Name, experiment.ExperimentID(), datasetID, p); err != nil {
+		return nil, err
+	}
+	set, err := w.trainset(ctx)
 	if err != nil {
 		return nil, err
 	}
-	run := runID(w.RunID(), runALS)
-	if err := w.openRun(ctx, runALS, experiment.ExperimentID(), datasetID, flat); err != nil {
-		return nil, err
-	}
-	snap, err := w.snapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	trained, err := w.train(ctx, snap, run, p)
+	trained, err := w.train(ctx, r, set, run, p)
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +76,12 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if blob != trained.SHA256 {
 		return nil, fault.New(fault.Internal, "the weights were stored as %s, trained as %s", blob, trained.SHA256)
 	}
-	if _, err := w.Dispatch(ctx, "artifact", &commands.LogArtifact{RunID: run, Path: "model/als.bin", Blob: blob, Bytes: size}); err != nil {
+	if _, err := w.Dispatch(ctx, "artifact", &commands.LogArtifact{RunID: run, Path: "model/" + r.Name + ".bin", Blob: blob, Bytes: size}); err != nil {
 		return nil, err
 	}
 	out := map[string]string{"run_id": run, "experiment_id": experiment.ExperimentID(), "blob": blob,
-		"bytes": strconv.FormatInt(size, 10), "code_version": training.CodeVersion()}
-	return out, w.trainBaseline(ctx, snap, experiment.ExperimentID(), datasetID, datasetBlob, out)
+		"bytes": strconv.FormatInt(size, 10), "code_version": r.CodeVersion()}
+	return out, w.trainBaseline(ctx, set, experiment.ExperimentID(), datasetID, datasetBlob, out)
 }
 
 // openRun starts one of the pipeline's runs, unless an earlier try has.
@@ -97,15 +95,15 @@ func (w *job) openRun(ctx context.Context, name, experiment, datasetID string, p
 	return err
 }
 
-func (w *job) train(ctx context.Context, snap *training.Snapshot, run string, p hybrid.Params) (*training.Trained, error) {
-	var hooks hybrid.Hooks
+func (w *job) train(ctx context.Context, r *recipe.Recipe, set *trainset.Set, run string, p recipe.Params) (*recipe.Trained, error) {
+	var hooks recipe.Hooks
 	saved, err := w.Resume(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if saved != nil {
 		var c trainCheckpoint
-		if err := json.Unmarshal(saved, &c); err != nil || !training.SameCode(c.CodeVersion) {
+		if err := json.Unmarshal(saved, &c); err != nil || !r.SameCode(c.CodeVersion) {
 			w.Log().Warn("the checkpoint is another program's; training begins anew", "workflow_run", w.RunID(), "code_version", c.CodeVersion)
 		} else {
 			hooks.Resume = c.State
@@ -117,11 +115,11 @@ func (w *job) train(ctx context.Context, snap *training.Snapshot, run string, p 
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return // no metric: training says itself if it diverged
 		}
-		name := map[string]string{"fit": "loss"}[stage]
-		if name == "" {
-			name = stage + "_loss"
+		name := stage + "_loss"
+		if stage == recipe.StageFit {
+			name = "loss"
 		}
-		failed = w.Once(ctx, runALS+"/"+name+"/"+strconv.Itoa(done), &commands.LogMetrics{RunID: run, Metrics: w.metrics(map[string]float64{name: loss}, int64(done))})
+		failed = w.Once(ctx, r.Name+"/"+name+"/"+strconv.Itoa(done), &commands.LogMetrics{RunID: run, Metrics: w.metrics(map[string]float64{name: loss}, int64(done))})
 	}
 	hooks.Save = func(state []byte) error {
 		if failed != nil {
@@ -130,20 +128,20 @@ func (w *job) train(ctx context.Context, snap *training.Snapshot, run string, p 
 		if !w.Due() {
 			return nil // without the cost of encoding it
 		}
-		b, err := json.Marshal(trainCheckpoint{training.CodeVersion(), state})
+		b, err := json.Marshal(trainCheckpoint{r.CodeVersion(), state})
 		if err != nil {
 			return err
 		}
 		return w.Save(ctx, b)
 	}
-	return snap.Train(ctx, p, hooks)
+	return r.Make(ctx, set.Input(), p, hooks)
 }
 
 // trainBaseline trains the small neural predictor of ratings on the training set's rows, the newest of
 // them held out, and adds its figures to out. It is there for comparison: what is wrong with it is its
 // own run's failure, not the task's.
-func (w *job) trainBaseline(ctx context.Context, snap *training.Snapshot, experiment, datasetID, datasetBlob string, out map[string]string) error {
-	d, err := w.dataset(ctx, snap, datasetBlob)
+func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, datasetID, datasetBlob string, out map[string]string) error {
+	d, err := w.dataset(ctx, set, datasetBlob)
 	if err != nil {
 		return err
 	}
@@ -231,7 +229,11 @@ func closeRuns(ctx context.Context, w *react.Work, reason string) error {
 	if w.Workflow() != TrainingPipeline {
 		return nil
 	}
-	for _, name := range []string{runALS, runMLP} {
+	names := []string{runMLP}
+	if r, err := all.Find(w.Conf()[confAlgorithm]); err == nil { // else none of it was started
+		names = []string{r.Name, runMLP}
+	}
+	for _, name := range names {
 		err := w.Ensure(ctx, name+"/failed", &commands.EndRun{RunID: runID(w.RunID(), name), Status: "FAILED", Reason: react.Trace(reason)})
 		if err != nil && !fault.Is(err, fault.NotFound) { // it was never started
 			return err

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/training"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/trainset"
 )
 
 // Nodes of one log share events, not files. A node that lacks the weights of a model version asks the
@@ -94,7 +94,7 @@ func (a *App) obtain(ctx context.Context, hash string) error {
 	if len(versions) > 0 { // several versions of one blob are the same training
 		v := versions[0]
 		a.opts.Logger.Info("training a version again whose weights no node has", "model", v.Name, "version", v.Version)
-		trained, err := training.Rebuild(ctx, a.Log, v.CodeVersion, v.DatasetCut, v.Params, func(string, int64, int64) {})
+		trained, err := trainset.Rebuild(ctx, a.Log, &v.ModelVersionRegistered, nil)
 		if err != nil {
 			return err
 		}

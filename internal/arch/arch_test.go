@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,6 +172,33 @@ func sources(t *testing.T, f func(path string, file *ast.File, set *token.FileSe
 	if n < 100 {
 		t.Fatalf("only %d files were read", n)
 	}
+}
+
+// TestAlgorithmsAreNamedOnce: a recipe is known to the list of recipes alone, and the default's name is written
+// nowhere else. What measures and tests of logs call their streams does not count.
+func TestAlgorithmsAreNamedOnce(t *testing.T) {
+	const recipes = "ml/recipe/"
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			if name := short(p.ImportPath); strings.HasPrefix(short(imp), recipes) && short(imp) != recipes+"all" && name != recipes+"all" {
+				t.Errorf("%s imports %s: ask the list of recipes for it", name, short(imp))
+			}
+		}
+	}
+	named := regexp.MustCompile(`\b(als|ials)\b`)
+	sources(t, func(path string, file *ast.File, set *token.FileSet) {
+		for _, free := range []string{"ml/", "internal/bench/", "streams/"} {
+			if strings.HasPrefix(path, free) {
+				return
+			}
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING && named.MatchString(l.Value) {
+				t.Errorf("%s names an algorithm: %s", set.Position(l.Pos()), l.Value)
+			}
+			return true
+		})
+	})
 }
 
 // pure are the folders without a clock, randomness but what is seeded, files, network or logger; "…/..." has

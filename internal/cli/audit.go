@@ -13,7 +13,7 @@ func (p *program) lineageCommand() *cobra.Command {
 	var m moment
 	cmd := &cobra.Command{Use: "lineage NODE", Short: "Show what something was made of, or what was made of it", Args: cobra.ExactArgs(1),
 		Long:    "Show what something was made of, nearest first, or with --downstream what was made of it.\nNodes: model/NAME/VERSION, deployment/SLOT, run/ID, dataset/ID, import/ID, blob/SHA-256, workflow-run/ID.",
-		Example: "  projectionist lineage model/als/1\n  projectionist lineage import/ID --downstream",
+		Example: "  projectionist lineage model/" + exampleModel + "/1\n  projectionist lineage import/ID --downstream",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			q := m.query(url.Values{"node": {args[0]}})
 			if downstream {
@@ -48,7 +48,7 @@ func (p *program) auditCommand() *cobra.Command {
 			return p.list(raw, "items", "TIME event_millis, TYPE type, STREAM stream, REV revision, ACTOR actor, CAUSE causation, SUMMARY summary, POSITION position", "nothing fits")
 		})}
 	for flag, f := range map[string][2]string{"actor": {"actor", "only what they wanted, such as user:anna"}, "type": {"type", "only one type, such as model.deployed"},
-		"correlation": {"correlation", "only what belongs to one request or workflow run"}, "stream": {"stream", "only one stream, such as model/als"},
+		"correlation": {"correlation", "only what belongs to one request or workflow run"}, "stream": {"stream", "only one stream, such as model/" + exampleModel},
 		"stream-prefix": {"stream_prefix", "only streams that begin so, such as model/"}, "from": {"from", "from that time on (event time)"}, "to": {"to", "before that time (event time)"}} {
 		filters[f[0]] = cmd.Flags().String(flag, "", f[1])
 	}

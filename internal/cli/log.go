@@ -63,7 +63,7 @@ func (p *program) logCommand() *cobra.Command {
 
 	var g page
 	show := &cobra.Command{Use: "show STREAM", Short: "Show what happened to one thing: a stream of the ledger", Args: cobra.ExactArgs(1),
-		Example: "  projectionist log show model/als\n  projectionist log show deployment/production",
+		Example: "  projectionist log show model/" + exampleModel + "\n  projectionist log show deployment/production",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			segments := strings.Split(args[0], "/")
 			for i := range segments {

@@ -6,7 +6,12 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/projectionist/projectionist/ml/recipe/all"
 )
+
+// exampleModel is the model of examples in the help: the one that there is without asking.
+var exampleModel = all.Default().Name
 
 func (p *program) modelsCommand() *cobra.Command {
 	var m moment
@@ -39,7 +44,7 @@ func (p *program) modelsCommand() *cobra.Command {
 
 	var sm moment
 	show := &cobra.Command{Use: "show NAME [VERSION]", Short: "Show a model's versions, or all of one version", Args: cobra.RangeArgs(1, 2),
-		Example: "  projectionist models show als\n  projectionist models show als 2 --known-at 2024-01-15",
+		Example: "  projectionist models show " + exampleModel + "\n  projectionist models show " + exampleModel + " 2 --known-at 2024-01-15",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			path := "/api/v1/models/" + escape(args[0])
 			if len(args) == 2 {
@@ -60,7 +65,7 @@ func (p *program) modelsCommand() *cobra.Command {
 	var archive bool
 	var stageReason string
 	stage := &cobra.Command{Use: "stage NAME VERSION STAGE", Short: "Move a version to Staging, Production, Archived or None", Args: cobra.ExactArgs(3),
-		Example: "  projectionist models stage als 2 Production --archive --reason 'better on new people'",
+		Example: "  projectionist models stage " + exampleModel + " 2 Production --archive --reason 'better on new people'",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			raw, err := c.post(ctx, version(args)+"/stage", map[string]any{"stage": args[2], "archive_existing": archive, "reason": stageReason})
 			return p.commanded(raw, err)
@@ -69,7 +74,7 @@ func (p *program) modelsCommand() *cobra.Command {
 	stage.Flags().StringVar(&stageReason, "reason", "", "why, for the audit")
 
 	var slot, deployReason string
-	deploy := &cobra.Command{Use: "deploy NAME VERSION", Short: "Serve a version", Args: cobra.ExactArgs(2), Example: "  projectionist models deploy als 2",
+	deploy := &cobra.Command{Use: "deploy NAME VERSION", Short: "Serve a version", Args: cobra.ExactArgs(2), Example: "  projectionist models deploy " + exampleModel + " 2",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			body := map[string]any{"reason": deployReason}
 			if slot != "" {
@@ -83,7 +88,7 @@ func (p *program) modelsCommand() *cobra.Command {
 
 	rebuild := &cobra.Command{Use: "rebuild NAME VERSION", Short: "Train a version again from the log alone and compare the bytes", Args: cobra.ExactArgs(2),
 		Long:    "Train a version again from the log alone and compare its SHA-256 with the registered one.\nExit code 1 if they differ.",
-		Example: "  projectionist models rebuild als 1",
+		Example: "  projectionist models rebuild " + exampleModel + " 1",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			raw, err := p.operate(ctx, c, "/api/v1/ops/models/"+escape(args[0])+"/"+escape(args[1])+"/rebuild", nil, nil, "training again")
 			if err != nil {

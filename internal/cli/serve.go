@@ -493,7 +493,7 @@ func errorText(e string) string {
 }
 
 // outputText shows the main figures of a task's result, and why; without hashes, and without what is said
-// of the parts ("als.ndcg@10"), which the run keeps.
+// of the parts ("online.ndcg@10"), which the run keeps.
 func outputText(output map[string]string) string {
 	var parts []string
 	for _, k := range slices.Sorted(maps.Keys(output)) {

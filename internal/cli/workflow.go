@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/projections"
 )
 
@@ -69,7 +70,8 @@ func (p *program) workflowsCommand() *cobra.Command {
 	values := map[string]string{}
 	var follow bool
 	run := &cobra.Command{Use: "run NAME", Short: "Ask for a workflow run", Args: cobra.ExactArgs(1),
-		Example: "  projectionist workflows run movie_training_pipeline --follow",
+		Long:    "Ask for a workflow run. The conf of movie_training_pipeline is algorithm=NAME, one of " + recipeNames() + "\nand without it the first, and parameters of that recipe.",
+		Example: "  projectionist workflows run movie_training_pipeline --follow\n  projectionist workflows run movie_training_pipeline --conf holdout_share=0.2",
 		PreRunE: func(*cobra.Command, []string) error {
 			for _, kv := range conf {
 				k, v, ok := strings.Cut(kv, "=")
@@ -86,6 +88,14 @@ func (p *program) workflowsCommand() *cobra.Command {
 	run.Flags().StringArrayVar(&conf, "conf", nil, "a setting of the run, NAME=VALUE; may be given again")
 	run.Flags().BoolVarP(&follow, "follow", "f", false, "stay until it has ended; exit code 1 if it failed")
 	return group("workflows", "Workflows: training, fetching films", list, kinds, show, run)
+}
+
+func recipeNames() string {
+	var names []string
+	for _, r := range all.Recipes() {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // followEvery is how often a run is looked at; a task takes seconds at least.
