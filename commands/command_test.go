@@ -116,6 +116,8 @@ func TestFaultNamesField(t *testing.T) {
 		{"year", with(goodOf[*ListMovie](t), func(c *ListMovie) { c.Year = 9999 })},
 		{"genres", with(goodOf[*ListMovie](t), func(c *ListMovie) { c.Genres = make([]string, listMax+1) })},
 		{"keywords[1]", with(goodOf[*ListMovie](t), func(c *ListMovie) { c.Keywords = []string{"a", "b\n"} })},
+		{"imdb_id", with(goodOf[*ListMovie](t), func(c *ListMovie) { c.IMDbID = "nm0000001" })},
+		{"imdb_id", with(goodOf[*FetchMovie](t), func(c *FetchMovie) { c.IMDbID = "tt" })},
 		{"popularity", with(goodOf[*FetchMovie](t), func(c *FetchMovie) { c.Popularity = math.Inf(1) })},
 		{"vote_average", with(goodOf[*FetchMovie](t), func(c *FetchMovie) { c.VoteAverage = math.NaN() })},
 		{"raw_sha256", with(goodOf[*FetchMovie](t), func(c *FetchMovie) { c.RawSHA256 = strings.ToUpper(sum) })},

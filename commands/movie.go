@@ -59,6 +59,9 @@ func (f *faults) movie(m *events.Movie) {
 	f.list("genres", m.Genres)
 	f.list("keywords", m.Keywords)
 	f.line("imdb_id", m.IMDbID, IDBytesMax)
+	if _, ok := events.CanonicalIMDb(m.IMDbID); !ok {
+		f.add("imdb_id", "is %q; want tt and digits, or nothing", m.IMDbID)
+	}
 	f.line("tmdb_id", m.TMDBID, IDBytesMax)
 	f.text("overview", m.Overview, TextBytesMax)
 	f.line("language", m.Language, IDBytesMax)

@@ -50,6 +50,7 @@ func (s *movie) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 
 func canonicalMovie(m events.Movie) events.Movie {
 	m.MovieID = events.CanonicalMovie(m.MovieID)
+	m.IMDbID, _ = events.CanonicalIMDb(m.IMDbID) // validated
 	return m
 }
 
