@@ -32,7 +32,7 @@ func real(t *testing.T, name string) Input {
 	}
 	defer set.Close()
 	content := map[string]Content{}
-	for m, err := range set.Movies() {
+	for m, err := range set.Movies(context.Background()) {
 		if err != nil {
 			t.Fatal(err)
 		}
