@@ -218,20 +218,17 @@ func (im *Importer) facts(ctx context.Context, src Source, res *Result, progress
 			return err
 		}
 		var done int64
-		var last uint64
+		var now moment
 		for f, err := range src.Facts {
 			if err != nil {
 				return err
 			}
 			done++
 			id := factHash(&f)
-			// The same fact twice in one source has the same time, and so stands side by side with at most
-			// others of that moment; what the log had before is looked up.
-			if _, dup := slices.BinarySearch(known, id); dup || done > 1 && id == last {
+			if _, dup := slices.BinarySearch(known, id); dup || now.repeated(f.TimeMillis, id) {
 				res.FactsDuplicate++
 				continue
 			}
-			last = id
 			ev := events.Event{ID: strconv.FormatUint(id, 16), Source: src.Origin, Time: time.UnixMilli(f.TimeMillis).UTC(), Actor: "importer"}
 			x := events.Interaction{UserID: f.UserID, MovieID: f.MovieID, Kind: f.Kind, Rating: f.Rating, SessionID: f.SessionID, Timestamp: events.FormatTime(ev.Time)}
 			if err := x.Validate(); err != nil {
@@ -256,6 +253,27 @@ func (im *Importer) facts(ctx context.Context, src Source, res *Result, progress
 		return give(c)
 	})
 	return g.Wait()
+}
+
+// moment is the facts of one event time, by number: a repetition within a source has the same time.
+type moment struct {
+	millis int64
+	ids    map[uint64]bool
+}
+
+// repeated takes the next fact, and says whether it had it already.
+func (m *moment) repeated(millis int64, id uint64) bool {
+	const small = 8 // clearing a map that once was large takes as long as if it still were
+	switch {
+	case m.ids == nil || millis != m.millis && len(m.ids) > small:
+		m.ids = map[uint64]bool{}
+	case millis != m.millis:
+		clear(m.ids)
+	}
+	m.millis = millis
+	had := m.ids[id]
+	m.ids[id] = true
+	return had
 }
 
 // known are the numbers of all facts that any import has put into the log, sorted.

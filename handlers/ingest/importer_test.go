@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
@@ -134,6 +137,24 @@ func TestImportStopsAtABadLine(t *testing.T) {
 	}
 }
 
+// A fact that stands on two lines of one moment is one, also with another between them; a corrected rating of
+// the same moment is a fact of its own, and comes after.
+func TestRepetitionsOfAMoment(t *testing.T) {
+	im := newImporter(t)
+	src := source("a", 0)
+	src.Facts = func(yield func(Fact, error) bool) {
+		for i, rating := range []float64{3, 4, 3, 4, 3} {
+			if !yield(Fact{UserID: "1", MovieID: "1", Kind: "rating", Rating: rating, TimeMillis: 5000 + int64(i/4)}, nil) {
+				return
+			}
+		}
+	}
+	res, err := im.Import(context.Background(), src, "test", nil)
+	if err != nil || res.FactsAdded != 3 || res.FactsDuplicate != 2 || facts64(t, im) != 3 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+}
+
 func TestAnotherDataSetNeedsASayso(t *testing.T) {
 	im, ctx := newImporter(t), context.Background()
 	im.Imported = func(context.Context) ([]string, error) { return []string{"simulated"}, nil }
@@ -156,5 +177,71 @@ func TestWorldsOfOnePathAreTheSame(t *testing.T) {
 	b, err := FromWorld(p)
 	if err != nil || a.Digest != b.Digest || a.Path != "simulation:seed=3,users=5,movies=7,events=100,end=2023-11-14T22:13:20Z" {
 		t.Fatal(a.Path, err)
+	}
+}
+
+// films are what the ledger lists, by id.
+func films(t *testing.T, im *Importer) map[string]events.Movie {
+	t.Helper()
+	all := map[string]events.Movie{}
+	for c, err := range im.Log.Ledger().Read(context.Background(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range c.Events {
+			if m, ok := e.Data.(*events.MovieListed); ok {
+				all[m.MovieID] = m.Movie
+			}
+		}
+	}
+	return all
+}
+
+// writeSet makes a data set of the csv layout and returns its folder.
+func writeSet(t *testing.T, movies, ratings string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "ml-test")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"movies.csv": "movieId,title,genres\n" + movies, "ratings.csv": "userId,movieId,rating,timestamp\n" + ratings} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func importSet(t *testing.T, im *Importer, dir string) (Result, error) {
+	t.Helper()
+	set, err := dataset.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	src, err := FromDataset(context.Background(), set, dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return im.Import(context.Background(), src, "test", nil)
+}
+
+// However many write at once: of two lines about a film the last counts, and the film once.
+func TestFilmOnTwoLines(t *testing.T) {
+	var lines strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&lines, "%d,Film %d (1990),Drama\n", i+1, i+1)
+	}
+	lines.WriteString("7,Seventh (1991),Comedy\n")
+	dir := writeSet(t, lines.String(), "1,7,3.0,964982703\n")
+	for range 20 {
+		im := newImporter(t)
+		res, err := importSet(t, im, dir)
+		if err != nil || res.MoviesAdded != 30 {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		if got := films(t, im)["7"].Title; got != "Seventh" {
+			t.Fatalf("film 7 is %q", got)
+		}
 	}
 }
