@@ -37,6 +37,7 @@ func good() []validated {
 		&FailTask{RunID: "w", Task: "t", Try: 1, Holder: "h", Error: "x"}, &EndWorkflowRun{RunID: "w", State: "failed"},
 		&SkipViewEvent{View: "v", Position: "p", Reason: "r"}, &WriteDeadLetter{DeadLetterID: "d", Reactor: "r", Position: "p", Error: "e", Attempts: 1},
 		&ResolveDeadLetter{DeadLetterID: "d", Resolution: "dropped"}, &RefuseFact{Topic: "user-events", Reason: "r", Count: 1},
+		&RefuseRow{ImportID: runID, Topic: "user-events", File: "ratings.csv", Line: 1, Reason: "r\xff", Text: []byte{0xff}},
 		&RecordInteraction{events.Interaction{UserID: "user_7", MovieID: "1", Kind: "view"}},
 		&PublishRecommendation{events.RecommendationServed{RequestID: "r", UserID: "7", Strategy: "cold", Items: []events.RecommendedItem{{MovieID: "1"}}}},
 		&PublishDrift{events.ModelDrift{ModelName: "als"}}, &PublishHealth{events.SystemHealth{ServiceName: "api", Status: "degraded"}},

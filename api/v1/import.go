@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 	"github.com/projectionist/projectionist/handlers/ingest/world"
@@ -72,7 +73,8 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 	var v struct {
 		Path     string    `json:"path"` // on the server's machine
 		Simulate *simulate `json:"simulate"`
-		Merge    bool      `json:"merge"` // ids mean the same as in the data sets imported before
+		Merge    bool      `json:"merge"`    // ids mean the same as in the data sets imported before
+		BadRows  int64     `json:"bad_rows"` // lines that cannot be read and go to the quarantine; at the next it stops
 	}
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
@@ -85,6 +87,8 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.Unavailable, "this process does not import").WithHint("projectionist import PATH does")
 	case (v.Path == "") == (v.Simulate == nil):
 		return fault.Field("path", "give either path, of a data set on the server's machine, or simulate")
+	case v.BadRows < 0 || v.BadRows > commands.BadRowsMax:
+		return fault.Field("bad_rows", "is %d; want 0 to %d", v.BadRows, commands.BadRowsMax)
 	}
 	return s.Stream(w, r, func(ctx context.Context, progress func(stage string, done, total int64)) (any, error) {
 		follow := func(p ingest.Progress) { progress(p.Stage, p.Done, p.Total) }
@@ -109,7 +113,7 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 				return nil, fault.Wrap(fault.Invalid, err, "the data set at %s", v.Path)
 			}
 		}
-		src.Merge = v.Merge
+		src.Merge, src.BadRowsMax = v.Merge, v.BadRows
 		return s.Importer.Import(ctx, src, m.Actor, follow)
 	})
 }

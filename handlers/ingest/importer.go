@@ -5,7 +5,9 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -30,17 +33,20 @@ type Fact struct {
 	TimeMillis      int64 // event time
 }
 
-// Source is what can be imported. Facts come in the order of their event time, and every iteration
-// yields the same.
+// Source is what can be imported. Every film comes once, facts come in the order of their event time, and
+// every iteration yields the same. A [*dataset.LineError] with the line's text is of that line alone: who goes
+// on iterating gets the rest.
 type Source struct {
 	Dataset string // "ml-latest-small", "simulated"
 	Origin  string // CloudEvents source of the facts
 	Digest  string // SHA-256 of the content
 	Path    string
 	// Merge says that ids mean the same as in whatever was imported before under another name.
-	Merge  bool
-	Movies iter.Seq2[events.Movie, error]
-	Facts  iter.Seq2[Fact, error]
+	Merge bool
+	// BadRowsMax is how many lines that cannot be read go to the quarantine; at the next the import stops.
+	BadRowsMax int64
+	Movies     iter.Seq2[events.Movie, error]
+	Facts      iter.Seq2[Fact, error]
 	// Total is the number of facts, 0 where it is not known beforehand.
 	Total int64
 }
@@ -59,6 +65,7 @@ type Result struct {
 	MoviesAdded    int64  `json:"movies_added"`
 	FactsAdded     int64  `json:"interactions_added"`
 	FactsDuplicate int64  `json:"interactions_already_there"`
+	BadRows        int64  `json:"bad_rows"` // lines passed over, which are in quarantine
 }
 
 // Importer imports, one source at a time.
@@ -103,7 +110,7 @@ func (im *Importer) Import(ctx context.Context, src Source, actor string, progre
 	}
 	err = im.movies(ctx, src, meta, &res, progress)
 	if err == nil {
-		err = im.facts(ctx, src, &res, progress)
+		err = im.facts(ctx, src, meta, &res, progress)
 	}
 	if err != nil {
 		if ctx.Err() == nil { // a stopped import simply goes on at the next start
@@ -143,8 +150,11 @@ func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, 
 	var added, done atomic.Int64
 	for m, err := range src.Movies {
 		if err != nil {
-			g.Wait()
-			return err
+			if err = im.putAside(ctx, err, events.LedgerTopic, &src, meta, res); err != nil {
+				g.Wait() //nolint:errcheck // what comes of the others is told by the next try
+				return err
+			}
+			continue
 		}
 		if gctx.Err() != nil {
 			break
@@ -170,8 +180,25 @@ func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, 
 	return err
 }
 
+// putAside writes a line that cannot be read to the quarantine and returns nil, if the source allows for one
+// more and it is only a line that the error is about.
+func (im *Importer) putAside(ctx context.Context, err error, topic string, src *Source, meta handlers.Meta, res *Result) error {
+	var line *dataset.LineError
+	switch {
+	case !errors.As(err, &line) || line.Text == nil || src.BadRowsMax == 0:
+		return err
+	case res.BadRows == src.BadRowsMax:
+		return fault.Wrap(fault.Invalid, line, "%d lines that cannot be read are in quarantine, and here is another", res.BadRows).(*fault.Error).
+			WithHint("look at them (projectionist quarantine list), then mend the file or allow for more")
+	}
+	res.BadRows++
+	_, err = im.Dispatcher.Dispatch(ctx, &commands.RefuseRow{ImportID: res.ImportID, Topic: topic, File: filepath.Base(line.File), Line: line.Line,
+		Reason: line.Reason(), Text: line.Text}, meta)
+	return err
+}
+
 // facts publishes what is not in the log yet. Encoding the next chunk overlaps with the sync of the last.
-func (im *Importer) facts(ctx context.Context, src Source, res *Result, progress func(Progress)) error {
+func (im *Importer) facts(ctx context.Context, src Source, meta handlers.Meta, res *Result, progress func(Progress)) error {
 	known, err := im.known(ctx, progress)
 	if err != nil {
 		return err
@@ -221,7 +248,10 @@ func (im *Importer) facts(ctx context.Context, src Source, res *Result, progress
 		var now moment
 		for f, err := range src.Facts {
 			if err != nil {
-				return err
+				if err = im.putAside(gctx, err, events.UserEventsTopic, &src, meta, res); err != nil {
+					return err
+				}
+				continue
 			}
 			done++
 			id := factHash(&f)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,7 +213,7 @@ func writeSet(t *testing.T, movies, ratings string) string {
 	return dir
 }
 
-func importSet(t *testing.T, im *Importer, dir string) (Result, error) {
+func importSet(t *testing.T, im *Importer, dir string, change ...func(*Source)) (Result, error) {
 	t.Helper()
 	set, err := dataset.Open(dir)
 	if err != nil {
@@ -222,6 +223,9 @@ func importSet(t *testing.T, im *Importer, dir string) (Result, error) {
 	src, err := FromDataset(context.Background(), set, dir, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range change {
+		c(&src)
 	}
 	return im.Import(context.Background(), src, "test", nil)
 }
@@ -242,6 +246,77 @@ func TestFilmOnTwoLines(t *testing.T) {
 		}
 		if got := films(t, im)["7"].Title; got != "Seventh" {
 			t.Fatalf("film 7 is %q", got)
+		}
+	}
+}
+
+// refusals are the lines in quarantine, in the order in which they came there.
+func refusals(t *testing.T, im *Importer) (all []string) {
+	t.Helper()
+	for c, err := range im.Log.Ledger().Read(context.Background(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range c.Events {
+			if r, ok := e.Data.(*events.FactRefused); ok {
+				all = append(all, fmt.Sprintf("%s %s %q", r.Topic, r.Key, r.Value))
+			}
+		}
+	}
+	return all
+}
+
+// headless is a data set whose ratings have another header.
+func headless(t *testing.T) string {
+	dir := writeSet(t, "1,Lamp,Drama\n", "")
+	if err := os.WriteFile(filepath.Join(dir, "ratings.csv"), []byte("user,movie,rating,timestamp\n1,1,3.0,964982703\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestBadRows(t *testing.T) {
+	dir := writeSet(t, "1,Lamp (1990),Drama\n2,\"No\nNight\",War\nx,Nameless,War\n3,Sea (1992),War\n",
+		"1,1,3.0,964982703\n1,1,9,964982704\n\n2,3,\"4.5,964982705\n2,3,4.5,964982706\n3,1,5,96498\n")
+	allow := func(n int64) func(*Source) { return func(s *Source) { s.BadRowsMax = n } }
+	want := []string{`mlops-events movies.csv:3 "2,\"No\nNight\",War"`, `mlops-events movies.csv:5 "x,Nameless,War"`,
+		`user-events ratings.csv:3 "1,1,9,964982704"`, `user-events ratings.csv:5 "2,3,\"4.5,964982705"`}
+
+	im := newImporter(t)
+	res, err := importSet(t, im, dir, allow(4))
+	if err != nil || res.BadRows != 4 || res.MoviesAdded != 2 || res.FactsAdded != 3 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if got := refusals(t, im); !slices.Equal(got, want) {
+		t.Errorf("quarantine\n%s, want\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if res, err = importSet(t, im, dir, allow(4)); err != nil || !res.AlreadyDone || len(refusals(t, im)) != 4 {
+		t.Errorf("again: %+v, %v", res, err)
+	}
+
+	// One fewer, and it stops there; another try notes no line twice.
+	im = newImporter(t)
+	_, err = importSet(t, im, dir, allow(3))
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "ratings.csv, line 5") || !strings.Contains(err.Error(), "3 lines") {
+		t.Errorf("too few: %v", err)
+	}
+	if res, err = importSet(t, im, dir, allow(10)); err != nil || res.BadRows != 4 || !slices.Equal(refusals(t, im), want) {
+		t.Errorf("with more: %+v, %v, %q", res, err, refusals(t, im))
+	}
+
+	// None, as by default: the first stops it.
+	im = newImporter(t)
+	if _, err = importSet(t, im, dir); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "movies.csv, line 3") || !strings.Contains(err.Error(), "--bad-rows") || len(refusals(t, im)) != 0 {
+		t.Errorf("none allowed: %v", err)
+	}
+
+	// What is wrong with the file as a whole is no line, however many are allowed.
+	for name, dir := range map[string]string{
+		"no header": headless(t), "every film": writeSet(t, "x,Lamp,Drama\n", "1,1,3.0,964982703\n"),
+		"every rating": writeSet(t, "1,Lamp,Drama\n", "1,1,9,964982703\n"),
+	} {
+		if _, err := importSet(t, newImporter(t), dir, allow(100)); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), ".csv") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -558,3 +558,25 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+// Lines that cannot be read stop an import, or go to the quarantine, where they are listed.
+func TestImportOfBadRows(t *testing.T) {
+	t.Chdir(t.TempDir())
+	data, dir := filepath.Join(t.TempDir(), "ml-test"), filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"movies.csv":  "movieId,title,genres\n101,Lamp (1990),Drama\n",
+		"ratings.csv": "userId,movieId,rating,timestamp\n1,101,3.0,964982703\n1,101,nine,964982704\n",
+	} {
+		if err := os.WriteFile(filepath.Join(data, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := command("import", data, "--dir", dir); r.code == 0 || !strings.Contains(r.err, "ratings.csv, line 3") || !strings.Contains(r.err, "--bad-rows") {
+		t.Errorf("stops: %+v", r)
+	}
+	contains(t, "import", ok(t, "import", data, "--dir", dir, "--bad-rows", "1"), "ml-test: 0 films and 1 interaction added, 0 there already", "1 line could not be read")
+	contains(t, "quarantine list", ok(t, "quarantine", "list", "--dir", dir), "user-events", `ratings.csv, line 3: rating is "nine"`)
+}

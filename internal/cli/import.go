@@ -106,18 +106,23 @@ func openData(path string) (*dataset.Set, error) {
 }
 
 func (p *program) importCommand() *cobra.Command {
-	merge := false
+	merge, badRows := false, int64(0)
 	cmd := &cobra.Command{Use: "import PATH", Short: "Import a data set: films, and what people did with them",
-		Long:    "Import a MovieLens (.csv, .dat or u.data layout) or MovieTweetings data set, a folder or a .zip.\nAn import that was cut off goes on where it was; importing twice adds nothing.",
-		Example: "  projectionist import ml-latest-small.zip", Args: cobra.ExactArgs(1),
+		Long: `Import a MovieLens (.csv, .dat or u.data layout) or MovieTweetings data set, a folder or a .zip.
+An import that was cut off goes on where it was; importing twice adds nothing.
+
+A line that cannot be read stops it. With --bad-rows N, up to N such lines go to the quarantine instead,
+with their file and line (projectionist quarantine list), and are counted in the result.`,
+		Example: "  projectionist import ml-latest-small.zip\n  projectionist import ml-1m --bad-rows 100", Args: cobra.ExactArgs(1),
 		RunE: p.filling(func(ctx context.Context, c *client, args []string) error {
 			path, err := absolute(args[0])
 			if err != nil {
 				return err
 			}
-			return p.imported(ctx, c, map[string]any{"path": path, "merge": merge})
+			return p.imported(ctx, c, map[string]any{"path": path, "merge": merge, "bad_rows": badRows})
 		})}
 	mergeFlag(cmd, &merge)
+	cmd.Flags().Int64Var(&badRows, "bad-rows", 0, "lines that cannot be read and are passed over, into the quarantine")
 	return cmd
 }
 
@@ -151,6 +156,9 @@ func (p *program) imported(ctx context.Context, c *client, body any) error {
 	} else {
 		fmt.Fprintf(p.out, "%s: %s and %s added, %s there already\n", res.Dataset, count(res.MoviesAdded, "film"),
 			count(res.FactsAdded, "interaction"), thousands(res.FactsDuplicate))
+	}
+	if res.BadRows > 0 {
+		fmt.Fprintf(p.out, "%s could not be read: see `projectionist quarantine list`\n", count(res.BadRows, "line"))
 	}
 	if c.app != nil && !res.AlreadyDone {
 		fmt.Fprintln(p.err, "a model is trained on it when `projectionist serve` runs")

@@ -37,14 +37,18 @@ func (e *LineError) Error() string {
 	if e.Line > 0 {
 		place = fmt.Sprintf("%s, line %d", place, e.Line)
 	}
-	if e.Err != nil {
-		return fmt.Sprintf("%s: %v", place, e.Err)
+	return place + ": " + e.Reason()
+}
+
+// Reason is what is wrong, without the place.
+func (e *LineError) Reason() string {
+	switch {
+	case e.Err != nil:
+		return e.Err.Error()
+	case e.Got == "":
+		return fmt.Sprintf("%s: expected %s", e.Field, e.Want)
 	}
-	got := ""
-	if e.Got != "" {
-		got = fmt.Sprintf(" is %q:", e.Got)
-	}
-	return fmt.Sprintf("%s: %s%s expected %s", place, e.Field, got, e.Want)
+	return fmt.Sprintf("%s is %q: expected %s", e.Field, e.Got, e.Want)
 }
 
 func (e *LineError) Unwrap() error { return e.Err }
