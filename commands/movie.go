@@ -11,6 +11,9 @@ import (
 type ListMovie struct {
 	events.Movie
 	Dataset string `json:"dataset"`
+	// IfNew is for a data set that knows of the film no more than its id: a film that is listed or fetched
+	// already is left as it is.
+	IfNew bool `json:"if_new,omitempty"`
 }
 
 func (*ListMovie) CommandType() string { return "movie.list" }

@@ -33,7 +33,7 @@ func (s *movie) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 	case *commands.ListMovie:
 		m := canonicalMovie(c.Movie)
 		hash, err := hashOf(&m)
-		if err != nil || s.listed[c.Dataset] == hash {
+		if err != nil || s.listed[c.Dataset] == hash || c.IfNew && (len(s.listed) > 0 || s.fetched != contentHash{}) {
 			return nil, err
 		}
 		return one(&events.MovieListed{Movie: m, Dataset: c.Dataset})

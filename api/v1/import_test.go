@@ -59,3 +59,41 @@ func TestImportOfBadRows(t *testing.T) {
 		w.post("/api/v1/imports", map[string]any{"path": dir, "bad_rows": n}).problem(400, "bad_rows")
 	}
 }
+
+func TestImportOfColumns(t *testing.T) {
+	w := newFixture(t)
+	path := filepath.Join(w.files(map[string]string{"reviews.csv": "who,what,stars,when\nanna,sea,4.5,2013-09-01\nbo,1,3,1378036800000\n"}), "reviews.csv")
+	body := func(columns string) string {
+		return `{"path":"` + filepath.ToSlash(path) + `","merge":true,"columns":` + columns + `}`
+	}
+	r := w.post("/api/v1/imports", body(`{"user":"who","item":2,"rating":"stars","time":"when"}`)).result()
+	if r["dataset"] != "reviews" || r["interactions_added"] != 2.0 || r["movies_added"] != 1.0 {
+		t.Errorf("result: %v", r)
+	}
+	w.foldedAll()
+	if got := w.get("/api/v1/movies/sea"); got.at("title") != "sea" {
+		t.Errorf("%s", got.Body)
+	}
+	if got := w.get("/api/v1/movies/1").at("title"); got != "Film 1" {
+		t.Errorf("film 1 is now called %s", got)
+	}
+	w.post("/api/v1/imports", body(`{"user":"who","item":"what","rating":"score","time":"when"}`)).problem(400, "columns.rating")
+	w.post("/api/v1/imports", body(`{"user":"who","item":"what","rating":"stars"}`)).problem(400, "columns.time")
+	w.post("/api/v1/imports", body(`{}`)).problem(400, "columns.user")
+	w.post("/api/v1/imports", `{"simulate":{},"columns":{"user":"1"}}`).problem(400, "columns")
+	w.post("/api/v1/imports", `{"path":"/nowhere.csv","columns":{"user":1,"item":2,"rating":3,"time":4}}`).problem(400, "path")
+}
+
+// What is no regular file is refused at once, and holds no operation.
+func TestImportOfNoFile(t *testing.T) {
+	w := newFixture(t)
+	pipe := filepath.Join(t.TempDir(), "data.zip")
+	makePipe(t, pipe)
+	for _, path := range []string{pipe, os.DevNull} {
+		for range 3 {
+			w.post("/api/v1/imports", map[string]any{"path": path}).problem(400, "path")
+			w.post("/api/v1/imports", map[string]any{"path": path, "columns": map[string]int{"user": 1, "item": 2, "rating": 3, "time": 4}}).problem(400, "path")
+		}
+	}
+	w.post("/api/v1/ops/checkpoint", nil).result()
+}

@@ -45,8 +45,10 @@ type Source struct {
 	Merge bool
 	// BadRowsMax is how many lines that cannot be read go to the quarantine; at the next the import stops.
 	BadRowsMax int64
-	Movies     iter.Seq2[events.Movie, error]
-	Facts      iter.Seq2[Fact, error]
+	// ByID says that of films no more is known than their ids: one that the log has stays as it is.
+	ByID   bool
+	Movies iter.Seq2[events.Movie, error]
+	Facts  iter.Seq2[Fact, error]
 	// Total is the number of facts, 0 where it is not known beforehand.
 	Total int64
 }
@@ -160,7 +162,7 @@ func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, 
 			break
 		}
 		g.Go(func() error {
-			r, err := im.Dispatcher.Dispatch(gctx, &commands.ListMovie{Movie: m, Dataset: src.Dataset}, meta)
+			r, err := im.Dispatcher.Dispatch(gctx, &commands.ListMovie{Movie: m, Dataset: src.Dataset, IfNew: src.ByID}, meta)
 			if err != nil {
 				return err
 			}

@@ -320,3 +320,34 @@ func TestBadRows(t *testing.T) {
 		}
 	}
 }
+
+// A csv file of one's own: films nobody has listed are listed by their ids, the others stay as they are.
+func TestImportOfATable(t *testing.T) {
+	im := newImporter(t)
+	if _, err := importSet(t, im, writeSet(t, "1,Lamp (1990),Drama\n", "1,1,3.0,964982703\n")); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "reviews.csv")
+	if err := os.WriteFile(path, []byte("stars,item,user,at\n4.5,1,anna,2013-09-01\n3,sea,1.0,964982703\n3,sea,1.0,964982703\nfive,sea,bo,964982703\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set, err := dataset.OpenCSV(path, dataset.Columns{User: "user", Item: "item", Rating: "stars", Time: "at"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := FromDataset(context.Background(), set, path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.Merge, src.BadRowsMax = true, 1
+	res, err := im.Import(context.Background(), src, "test", nil)
+	if err != nil || res.MoviesAdded != 1 || res.FactsAdded != 2 || res.FactsDuplicate != 1 || res.BadRows != 1 || res.Dataset != "reviews" {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if all := films(t, im); all["1"].Title != "Lamp" || all["sea"].Title != "sea" || len(all) != 2 {
+		t.Errorf("films %v", all)
+	}
+	if got, want := refusals(t, im), []string{`user-events reviews.csv:5 "five,sea,bo,964982703"`}; !slices.Equal(got, want) {
+		t.Errorf("quarantine %q", got)
+	}
+}

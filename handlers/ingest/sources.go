@@ -33,7 +33,7 @@ func FromDataset(ctx context.Context, set *dataset.Set, path string, reading fun
 		}
 	}
 	return Source{
-		Dataset: set.Name, Origin: set.Source(), Digest: digest, Path: abs,
+		Dataset: set.Name, Origin: set.Source(), Digest: digest, Path: abs, ByID: set.Layout == dataset.LayoutTable,
 		Movies: func(yield func(events.Movie, error) bool) {
 			for m, err := range set.Movies(ctx) {
 				if !yield(m.Event(), badLine(err)) {

@@ -580,3 +580,20 @@ func TestImportOfBadRows(t *testing.T) {
 	contains(t, "import", ok(t, "import", data, "--dir", dir, "--bad-rows", "1"), "ml-test: 0 films and 1 interaction added, 0 there already", "1 line could not be read")
 	contains(t, "quarantine list", ok(t, "quarantine", "list", "--dir", dir), "user-events", `ratings.csv, line 3: rating is "nine"`)
 }
+
+func TestImportOfColumns(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir := filepath.Join(t.TempDir(), "data")
+	path := filepath.Join(t.TempDir(), "reviews.csv")
+	if err := os.WriteFile(path, []byte("who,what,stars,when\nanna,sea,4.5,2013-09-01\nbo,sun,3,1378036800\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := command("import", path, "--dir", dir); r.code == 0 || !strings.Contains(r.err, "columns") {
+		t.Errorf("without: %+v", r)
+	}
+	if r := command("import", path, "--dir", dir, "--columns", "user=who,item=film,rating=stars,time=when"); r.code == 0 || !strings.Contains(r.err, `columns.item: "film" is no column`) {
+		t.Errorf("wrong: %+v", r)
+	}
+	contains(t, "import", ok(t, "import", path, "--dir", dir, "--columns", "user=who,item=2,rating=stars,time=when"), "reviews: 2 films and 2 interactions added")
+	contains(t, "movies", ok(t, "log", "show", "movie/sun", "--dir", dir), "movie.listed")
+}

@@ -106,22 +106,32 @@ func openData(path string) (*dataset.Set, error) {
 }
 
 func (p *program) importCommand() *cobra.Command {
-	merge, badRows := false, int64(0)
+	merge, badRows, columns := false, int64(0), map[string]string{}
 	cmd := &cobra.Command{Use: "import PATH", Short: "Import a data set: films, and what people did with them",
 		Long: `Import a MovieLens (.csv, .dat or u.data layout) or MovieTweetings data set, a folder or a .zip.
 An import that was cut off goes on where it was; importing twice adds nothing.
 
+Any other csv file of ratings is read with --columns, which says in which column stands what: by its
+name in the header, or by its number from 1. Ratings are above 0 and at most 5; times are Unix seconds
+or milliseconds, or ISO 8601. A film that the log does not have is listed by its id.
+
 A line that cannot be read stops it. With --bad-rows N, up to N such lines go to the quarantine instead,
 with their file and line (projectionist quarantine list), and are counted in the result.`,
-		Example: "  projectionist import ml-latest-small.zip\n  projectionist import ml-1m --bad-rows 100", Args: cobra.ExactArgs(1),
+		Example: "  projectionist import ml-latest-small.zip\n  projectionist import ml-1m --bad-rows 100\n" +
+			"  projectionist import reviews.csv --columns user=reviewer,item=asin,rating=stars,time=posted_at", Args: cobra.ExactArgs(1),
 		RunE: p.filling(func(ctx context.Context, c *client, args []string) error {
 			path, err := absolute(args[0])
 			if err != nil {
 				return err
 			}
-			return p.imported(ctx, c, map[string]any{"path": path, "merge": merge, "bad_rows": badRows})
+			body := map[string]any{"path": path, "merge": merge, "bad_rows": badRows}
+			if len(columns) > 0 {
+				body["columns"] = columns
+			}
+			return p.imported(ctx, c, body)
 		})}
 	mergeFlag(cmd, &merge)
+	cmd.Flags().StringToStringVar(&columns, "columns", nil, "of a csv file: user=…,item=…,rating=…,time=…, names or numbers")
 	cmd.Flags().Int64Var(&badRows, "bad-rows", 0, "lines that cannot be read and are passed over, into the quarantine")
 	return cmd
 }

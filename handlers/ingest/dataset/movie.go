@@ -22,7 +22,7 @@ type Movie struct {
 	Genres []string // see [NormaliseGenres]; nil where there are none
 	IMDbID string   // "tt0114709", or ""
 	TMDBID string   // "862", or ""
-	Source string   // "movielens", "movietweetings", "tmdb" or "simulated"
+	Source string   // "movielens", "movietweetings", "csv", "tmdb" or "simulated"
 }
 
 // Event is the film as the log has it.
@@ -35,6 +35,10 @@ func (m *Movie) Event() events.Movie {
 // on; any other error ends the sequence. All lines are read before the first film is given.
 func (s *Set) Movies(ctx context.Context) iter.Seq2[Movie, error] {
 	return func(yield func(Movie, error) bool) {
+		if s.Layout == LayoutTable {
+			s.items(ctx, yield)
+			return
+		}
 		var films []Movie
 		index, more := map[string]int{}, true
 		err := s.eachMovie(ctx, func(m Movie, bad *LineError) bool {

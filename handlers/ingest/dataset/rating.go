@@ -17,7 +17,7 @@ import (
 type Rating struct {
 	UserID, MovieID string  // canonical
 	Rating          float64 // 0 < Rating ≤ 5; see [Set.Ratings] on MovieTweetings
-	TimeMillis      int64   // event time, Unix milliseconds; the files have whole seconds
+	TimeMillis      int64   // event time, Unix milliseconds; the published files have whole seconds
 	Line            int64   // in the ratings file, from 1
 }
 
@@ -51,17 +51,20 @@ func (s *Set) Ratings(ctx context.Context, progress func(Progress)) iter.Seq2[Ra
 	return func(yield func(Rating, error) bool) {
 		users, movies := newInterner(events.CanonicalUser), newInterner(events.CanonicalMovie)
 		more := true
-		err := s.eachRow(ctx, progress, users, movies, func(r row, bad *LineError) bool {
+		rows, err := s.eachRow(ctx, progress, users, movies, func(r row, bad *LineError) bool {
 			if bad != nil {
 				more = yield(Rating{}, bad)
 				return more
 			}
 			more = yield(Rating{
 				UserID: users.ids[r.user], MovieID: movies.ids[r.movie],
-				Rating: float64(r.units) / ratingUnits, TimeMillis: int64(r.seconds) * 1000, Line: int64(r.line),
+				Rating: float64(r.units) / ratingUnits, TimeMillis: r.timeMillis(), Line: int64(r.line),
 			}, nil)
 			return more
 		})
+		if err == nil && more && rows == 0 {
+			err = s.noRating()
+		}
 		if err != nil && more {
 			yield(Rating{}, err)
 		}
@@ -77,7 +80,7 @@ func (s *Set) SortedRatings(ctx context.Context, progress func(Progress)) iter.S
 		var rows []row
 		var at Progress
 		more := true
-		err := s.eachRow(ctx, func(p Progress) {
+		_, err := s.eachRow(ctx, func(p Progress) {
 			at = p
 			if progress != nil {
 				progress(p)
@@ -99,6 +102,9 @@ func (s *Set) SortedRatings(ctx context.Context, progress func(Progress)) iter.S
 		if !more {
 			return
 		}
+		if err == nil && len(rows) == 0 {
+			err = s.noRating()
+		}
 		if err != nil {
 			yield(Rating{}, err)
 			return
@@ -113,7 +119,7 @@ func (s *Set) SortedRatings(ctx context.Context, progress func(Progress)) iter.S
 			}
 			if !yield(Rating{
 				UserID: users.ids[r.user], MovieID: movies.ids[r.movie],
-				Rating: float64(r.units) / ratingUnits, TimeMillis: int64(r.seconds) * 1000, Line: int64(r.line),
+				Rating: float64(r.units) / ratingUnits, TimeMillis: r.timeMillis(), Line: int64(r.line),
 			}, nil) {
 				return
 			}
@@ -127,7 +133,10 @@ type row struct {
 	user, movie uint32 // indices into interner.ids
 	line        uint32
 	units       uint16 // ten-thousandths of a star
+	millis      uint16 // of the second; the published sets have whole ones
 }
+
+func (r *row) timeMillis() int64 { return int64(r.seconds)*1000 + int64(r.millis) }
 
 func compareRows(a, b row) int {
 	if a.seconds != b.seconds {
@@ -135,6 +144,9 @@ func compareRows(a, b row) int {
 			return -1
 		}
 		return 1
+	}
+	if a.millis != b.millis {
+		return int(a.millis) - int(b.millis)
 	}
 	x, y := uint64(a.user)<<32|uint64(a.movie), uint64(b.user)<<32|uint64(b.movie)
 	if x == y {
@@ -209,30 +221,35 @@ func (in *interner) lookUp(raw []byte) uint32 {
 	if i, ok := in.bySpelling[string(raw)]; ok {
 		return i
 	}
-	id := in.canonical(string(raw))
+	return in.add(string(raw), in.canonical(string(raw)))
+}
+
+// add is the number of a canonical id under a new spelling.
+func (in *interner) add(spelling, id string) uint32 {
 	i, ok := in.byCanonical[id]
 	if !ok {
 		i = uint32(len(in.ids))
 		in.ids = append(in.ids, id)
 		in.byCanonical[id] = i
 	}
-	in.bySpelling[string(raw)] = i
+	in.bySpelling[spelling] = i
 	return i
 }
 
-// eachRow is the hot path: it parses the ratings file record by record until each says to stop.
-func (s *Set) eachRow(ctx context.Context, progress func(Progress), users, movies *interner, each func(row, *LineError) bool) error {
+// eachRow is the hot path: it parses the ratings file record by record until each says to stop, and returns
+// how many rows there were.
+func (s *Set) eachRow(ctx context.Context, progress func(Progress), users, movies *interner, each func(row, *LineError) bool) (int64, error) {
 	f, size, err := s.open(s.ratings, ratingBytesMax)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	p := newRowParser(s, users, movies)
+	p, parse := newRowParser(s, users, movies)
 	in := newRecords(contextReader{ctx, f}, s.comma())
-	header := s.Layout == LayoutCSV
+	header := s.Layout == LayoutCSV || s.table != nil && s.table.headed
 	at := Progress{BytesTotal: size}
 	reported := in.read
 	for {
@@ -242,43 +259,44 @@ func (s *Set) eachRow(ctx context.Context, progress func(Progress), users, movie
 			break
 		}
 		if err != nil && !passable(err) {
-			return fmt.Errorf("dataset: %s, after line %d: %w", p.file, in.lines, err)
+			return at.Rows, fmt.Errorf("dataset: %s, after line %d: %w", p.file, in.lines, err)
 		}
 		if in.line > math.MaxUint32 {
-			return s.fault(s.ratings, in.line, "line", "", "at most 4294967295 lines")
+			return at.Rows, s.fault(s.ratings, in.line, "line", "", "at most 4294967295 lines")
 		}
 		p.line, p.last = in.line, in.last
 		if header {
-			header = false
-			if fields, err := p.split.split(text); err != nil || string(bytes.Join(fields, p.split.sep)) != ratingsHeader {
-				return p.fault("header", text, ratingsHeader)
+			if header = false; s.table == nil {
+				if bad := p.header(text, err); bad != nil {
+					return 0, bad
+				}
 			}
 			continue
 		}
-		r, bad := p.parse(text, err)
+		r, bad := parse(text, err)
 		if bad == nil {
 			at.Rows++
 		} else {
 			bad = bad.of(text)
 		}
 		if !each(r, bad) {
-			return nil
+			return at.Rows, nil
 		}
 		if at.BytesRead-reported >= blockBytes {
 			reported = at.BytesRead
 			progress(at)
 		}
 	}
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case header:
-		return s.fault(s.ratings, 1, "header", "", ratingsHeader)
-	case at.Rows == 0:
-		return s.fault(s.ratings, 0, "file", "", "at least one rating that can be read")
+	if ctx.Err() != nil {
+		return at.Rows, ctx.Err()
 	}
 	progress(at)
-	return nil
+	return at.Rows, nil
+}
+
+// noRating is the error about ratings none of which can be read.
+func (s *Set) noRating() error {
+	return s.fault(s.ratings, 0, "file", "", "at least one rating that can be read")
 }
 
 const ratingsHeader = "userId,movieId,rating,timestamp"
@@ -292,9 +310,14 @@ type rowParser struct {
 	users, movies *interner
 }
 
-func newRowParser(s *Set, users, movies *interner) *rowParser {
+// newRowParser is the parser of the set's layout, and what it parses a record with.
+func newRowParser(s *Set, users, movies *interner) (*rowParser, func(text []byte, err error) (row, *LineError)) {
 	p := &rowParser{file: s.file(s.ratings), tweets: s.Layout == LayoutMovieTweetings, users: users, movies: movies}
 	switch s.Layout {
+	case LayoutTable:
+		p.split = splitter{sep: []byte{s.table.sep}, quotes: true}
+		t := &tableParser{p, s.table}
+		return p, t.parse
 	case LayoutCSV:
 		p.split = splitter{sep: []byte(","), quotes: true}
 	case LayoutUData:
@@ -302,7 +325,19 @@ func newRowParser(s *Set, users, movies *interner) *rowParser {
 	default:
 		p.split = splitter{sep: []byte("::")}
 	}
-	return p
+	return p, p.parse
+}
+
+// header says what is wrong with the first line of ratings.csv.
+func (p *rowParser) header(text []byte, err error) *LineError {
+	var fields [][]byte
+	if err == nil {
+		fields, err = p.split.split(text)
+	}
+	if err != nil || string(bytes.Join(fields, p.split.sep)) != ratingsHeader {
+		return p.fault("header", text, ratingsHeader)
+	}
+	return nil
 }
 
 func (p *rowParser) fault(field string, got []byte, want string) *LineError {

@@ -26,6 +26,7 @@ const (
 	LayoutDat            Layout = "movielens-dat"  // ratings.dat, movies.dat with "::": 1m, 10m
 	LayoutUData          Layout = "movielens-data" // u.data, u.item, u.genre: 100k
 	LayoutMovieTweetings Layout = "movietweetings" // ratings.dat, movies.dat with "::", IMDb ids, ratings 0–10
+	LayoutTable          Layout = "csv"            // one csv file of ratings, see OpenCSV
 )
 
 const (
@@ -67,6 +68,7 @@ type Set struct {
 	Name   string
 	Layout Layout
 	files
+	table *table // of LayoutTable
 
 	fsys   fs.FS
 	dir    string // inside fsys
@@ -94,7 +96,7 @@ func Open(path string) (*Set, error) {
 	case !info.Mode().IsRegular():
 		return nil, irregular(path, info)
 	case !strings.EqualFold(filepath.Ext(path), ".zip"):
-		return nil, fmt.Errorf("dataset: %s is neither a folder nor a .zip: give the folder that holds the ratings", path)
+		return nil, fmt.Errorf("dataset: %s is neither a folder nor a .zip: give the folder that holds the ratings, or say what the columns of a csv file are", path)
 	default:
 		z, err := zip.OpenReader(path)
 		if err != nil {
@@ -137,8 +139,11 @@ func (s *Set) Close() error {
 
 // Source is the CloudEvents source of facts taken from the set.
 func (s *Set) Source() string {
-	if s.Layout == LayoutMovieTweetings {
+	switch s.Layout {
+	case LayoutMovieTweetings:
 		return "/import/movietweetings"
+	case LayoutTable:
+		return "/import/csv"
 	}
 	return "/import/movielens"
 }
@@ -237,7 +242,7 @@ func (s *Set) empty(name string) (bool, error) {
 			return in.read < blockBytes, nil // what follows, reading it will tell
 		case err != nil && !passable(err):
 			return false, fmt.Errorf("dataset: %s: %w", s.file(name), err)
-		case rows > 0 || s.Layout != LayoutCSV:
+		case rows > 0 || s.Layout != LayoutCSV && (s.Layout != LayoutTable || s.table.numbered()):
 			return false, nil
 		}
 	}
@@ -245,8 +250,11 @@ func (s *Set) empty(name string) (bool, error) {
 
 // comma parts the fields of a csv; 0 is for layouts in which a quote is a character as any.
 func (s *Set) comma() byte {
-	if s.Layout == LayoutCSV {
+	switch s.Layout {
+	case LayoutCSV:
 		return ','
+	case LayoutTable:
+		return s.table.sep
 	}
 	return 0
 }
@@ -429,6 +437,9 @@ func (s *Set) Digest(ctx context.Context) (string, error) {
 		f.Close()
 		if err != nil {
 			return "", fmt.Errorf("dataset: %s: %w", s.file(name), err)
+		}
+		if s.table != nil { // read otherwise, the same file is another data set
+			name = s.table.String()
 		}
 		fmt.Fprintf(whole, "%s %x\n", name, one.Sum(nil))
 	}
