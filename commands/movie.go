@@ -27,7 +27,8 @@ func (c *ListMovie) Validate() error {
 }
 
 // FetchMovie records that TMDB's details of a film were fetched, the raw answer being kept as a blob.
-// Details that are unchanged are no event.
+// Details that are unchanged are no event; those of another film of TMDB's than the one this film is are
+// refused as a conflict.
 type FetchMovie struct {
 	events.Movie
 	RawSHA256 string `json:"raw_sha256"`

@@ -194,7 +194,9 @@ func (p *program) simulateCommand() *cobra.Command {
 func (p *program) ingestCommand() *cobra.Command {
 	pages := 0
 	tmdb := &cobra.Command{Use: "tmdb", Short: "Fetch popular and top rated films with their details from TMDB", Args: cobra.NoArgs,
-		Long:    "Fetch popular and top rated films with their details from TMDB. Needs $TMDB_API_KEY, also from a .env\nfile in the working folder, where the server runs.",
+		Long: `Fetch popular and top rated films with their details from TMDB. Needs $TMDB_API_KEY, also from a .env
+file in the working folder, where the server runs; $PROJECTIONIST_TMDB_URL is another address of the API.
+Entries that are no films are skipped, and films that cannot be kept refused: the result says why.`,
 		Example: "  TMDB_API_KEY=… projectionist ingest tmdb --pages 5",
 		RunE: p.filling(func(ctx context.Context, c *client, _ []string) error {
 			conf := map[string]string{}

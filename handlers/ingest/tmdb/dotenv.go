@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// KeyVariable is the environment variable that holds the key.
-const KeyVariable = "TMDB_API_KEY"
-
 // ReadEnv reads the assignments of a .env file: NAME=value, one a line, with an optional "export ",
 // comments after # (in an unquoted value after a blank), and values in single quotes (as they are) or
 // double quotes (with \n, \t, \", \\ and \$). It expands no variables. The last assignment wins.
