@@ -419,7 +419,7 @@ func TestSortedRatings(t *testing.T) {
 }
 
 func TestRealData(t *testing.T) {
-	shared := filepath.Join("..", "..", "..", "shared", "data")
+	shared := filepath.Join("..", "..", "..", "..", "shared", "data")
 	for _, c := range []struct {
 		folder, name                     string
 		ratings, users, movies, withYear int

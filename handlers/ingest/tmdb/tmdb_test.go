@@ -522,7 +522,7 @@ func TestReadEnv(t *testing.T) {
 
 // TestRecordedAnswers reads real answers of the API, which are never part of the project.
 func TestRecordedAnswers(t *testing.T) {
-	dir := filepath.Join("..", "..", "..", "shared", "data", "tmdb")
+	dir := filepath.Join("..", "..", "..", "..", "shared", "data", "tmdb")
 	read := func(name ...string) http.HandlerFunc {
 		raw, err := os.ReadFile(filepath.Join(append([]string{dir}, name...)...))
 		if err != nil {
