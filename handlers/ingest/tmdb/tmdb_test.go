@@ -503,23 +503,6 @@ func TestBackoffIsSeeded(t *testing.T) {
 	}
 }
 
-func TestReadEnv(t *testing.T) {
-	got, err := ReadEnv(strings.NewReader("\ufeff# keys\r\n\r\nexport TMDB_API_KEY=\"a b\\\"c\\n\" # mine\r\nPLAIN = x#y # z\nSINGLE='a\\n#'\nEMPTY=\nNONE= # nothing\nPLAIN=last"))
-	want := map[string]string{"TMDB_API_KEY": "a b\"c\n", "PLAIN": "last", "SINGLE": `a\n#`, "EMPTY": "", "NONE": ""}
-	if err != nil || !maps.Equal(got, want) {
-		t.Errorf("got %q, %v; want %q", got, err, want)
-	}
-	if got, err = ReadEnv(strings.NewReader("PLAIN = x#y # z\nexported=1")); err != nil || got["PLAIN"] != "x#y" || got["exported"] != "1" {
-		t.Errorf("got %q, %v", got, err)
-	}
-	for _, text := range []string{"A=1\nsecret", "A=1\n=secret", "A=1\n1A=secret", "A=1\nB=\"secret", "A=1\nB='x' secret", "A=1\nB C=secret"} {
-		_, err := ReadEnv(strings.NewReader(text))
-		if err == nil || !strings.Contains(err.Error(), "line 2") || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
 // TestRecordedAnswers reads real answers of the API, which are never part of the project.
 func TestRecordedAnswers(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "..", "shared", "data", "tmdb")
