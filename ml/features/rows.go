@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -29,10 +30,13 @@ type RowFile struct {
 	Rows    []Row
 }
 
-// ReadRows reads a CSV file with the columns event_timestamp (ISO 8601, UTC where it names no zone,
-// or Unix seconds) and user_id, movie_id or both; further columns are kept. canonical gives the one
-// spelling of an id. Errors are fault.Invalid and name line and column.
-func ReadRows(r io.Reader, canonical func(e Entity, id string) string) (*RowFile, error) {
+// KeyOf reads the id of an entity from a cell: its one spelling, "" for a cell that holds none (nothing, NaN,
+// null), or what is wrong with it.
+type KeyOf func(e Entity, cell string) (id string, err error)
+
+// ReadRows reads a CSV file with the columns event_timestamp (see [ParseTime]) and user_id, movie_id or both;
+// further columns are kept. Errors are fault.Invalid and name line and column.
+func ReadRows(r io.Reader, key KeyOf) (*RowFile, error) {
 	in := csv.NewReader(r)
 	header, err := in.Read()
 	if err == io.EOF {
@@ -71,12 +75,12 @@ func ReadRows(r io.Reader, canonical func(e Entity, id string) string) (*RowFile
 			if c.index < 0 {
 				continue
 			}
-			if *c.id = canonical(c.entity, strings.TrimSpace(record[c.index])); *c.id == "" {
+			if *c.id, err = key(c.entity, record[c.index]); err != nil {
 				line, col := in.FieldPos(c.index)
-				return nil, position(line, col, header[c.index], "is empty").WithHint("give the id of a %s", c.entity)
+				return nil, position(line, col, header[c.index], "%v", err).WithHint("give the id of a %s, or leave the cell empty", c.entity)
 			}
 		}
-		if row.TimeMillis, err = parseTime(strings.TrimSpace(record[at])); err != nil {
+		if row.TimeMillis, err = ParseTime(record[at]); err != nil {
 			line, col := in.FieldPos(at)
 			return nil, position(line, col, timeColumn, "%v", err)
 		}
@@ -100,27 +104,38 @@ func csvError(err error) error {
 	return fault.Wrap(fault.Internal, err, "reading the rows")
 }
 
-// timeLayouts are what spreadsheets, pandas and JSON write. A fraction of a second is read by all.
-var timeLayouts = []string{
-	time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly,
-}
-
-// secondsMax is the end of the year 9999; a larger number is in milliseconds by mistake.
-const secondsMax = 253402300799
-
-func parseTime(text string) (int64, error) {
-	if s, err := strconv.ParseFloat(text, 64); err == nil {
-		if !(math.Abs(s) <= secondsMax) {
-			return 0, fmt.Errorf("%s is after the year 9999 in Unix seconds; divide milliseconds by 1000", text)
+// ParseTime reads the time of a row, as spreadsheets, pandas and JSON write it, into Unix milliseconds: ISO
+// 8601, UTC where it names no zone, also with a blank for the T, without seconds, or a date alone; or Unix
+// seconds or milliseconds.
+func ParseTime(cell string) (int64, error) {
+	const secondsBelow = 1e11 // as seconds the year 5138, as milliseconds 1973
+	text := strings.TrimSpace(cell)
+	millis, err := int64(0), error(nil)
+	if x, bad := strconv.ParseFloat(text, 64); bad == nil && !math.IsNaN(x) {
+		if x < secondsBelow {
+			x *= 1000
 		}
-		return int64(math.Round(s * 1000)), nil
-	}
-	for _, layout := range timeLayouts {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UnixMilli(), nil
+		millis = int64(math.Round(max(min(x, events.TimeMillisEnd), events.TimeMillisMin-1)))
+	} else {
+		iso := text
+		if len(iso) > len(time.DateOnly) && iso[len(time.DateOnly)] == ' ' {
+			iso = strings.Replace(iso, " ", "T", 1)
 		}
+		switch len(iso) {
+		case len("2013-09-01"):
+			iso += "T00:00:00"
+		case len("2013-09-01T12:00"):
+			iso += ":00"
+		}
+		millis, err = events.TimeMillis(iso)
 	}
-	return 0, fmt.Errorf("%q is not a time; write 2013-09-01T12:00:00Z or Unix seconds", text)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%q is not a time; write 2013-09-01T12:00:00Z, Unix seconds or milliseconds", text[:min(len(text), 40)])
+	case millis < events.TimeMillisMin || millis >= events.TimeMillisEnd:
+		return 0, fmt.Errorf("%s is outside 1970 to 2100", text)
+	}
+	return millis, nil
 }
 
 // Check says whether the file can be joined with the selection: it has the ids that are needed, and
