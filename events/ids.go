@@ -1,7 +1,6 @@
 package events
 
 import (
-	"fmt"
 	"math"
 	"strings"
 )
@@ -47,28 +46,6 @@ func CanonicalIMDb(id string) (canonical string, ok bool) {
 		return "", true
 	}
 	return "tt" + strings.Repeat("0", max(0, shortest-len(digits))) + digits, true
-}
-
-// noKeys are how tables spell a missing cell: R, SQL and pandas.
-var noKeys = map[string]bool{"": true, "NA": true, "N/A": true, "n/a": true, "NaN": true, "nan": true, "-NaN": true, "-nan": true,
-	"NULL": true, "null": true, "None": true, "<NA>": true, "NaT": true}
-
-// KeyOf reads an id from a cell of a table: without the blanks around it, and 5.0, which is what pandas makes
-// of 5 in a column with gaps, as "5". ok is false for a missing cell: nothing, NaN, null and their like. A
-// number with a fraction is an error: it names nobody.
-func KeyOf(cell string) (id string, ok bool, err error) {
-	id = strings.TrimSpace(cell)
-	if noKeys[id] {
-		return "", false, nil
-	}
-	whole, fraction, point := strings.Cut(id, ".")
-	if !point || whole == "" || fraction == "" || strings.Trim(whole+fraction, "0123456789") != "" {
-		return id, true, nil
-	}
-	if strings.Trim(fraction, "0") != "" {
-		return "", false, fmt.Errorf("is %s; want a whole number, or a text", id)
-	}
-	return whole, true, nil
 }
 
 // FactHash tells facts apart: it covers who published the event under which id, and what it says, so that

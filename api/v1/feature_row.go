@@ -74,7 +74,7 @@ func (v *historical) entityRows() ([]features.Row, []features.Entity, error) {
 			}
 		}
 		var err error
-		if rows[i].TimeMillis, err = features.ParseTime(strings.Trim(string(row["event_timestamp"]), `"`)); err != nil {
+		if rows[i].TimeMillis, err = events.MillisOf(strings.Trim(string(row["event_timestamp"]), `"`)); err != nil {
 			q.Fault(place+"event_timestamp", "%v", err)
 		}
 		const shown = 20

@@ -190,7 +190,7 @@ func (im *Importer) putAside(ctx context.Context, err error, topic string, src *
 	case !errors.As(err, &line) || line.Text == nil || src.BadRowsMax == 0:
 		return err
 	case res.BadRows == src.BadRowsMax:
-		return fault.Wrap(fault.Invalid, line, "%d lines that cannot be read are in quarantine, and here is another", res.BadRows).(*fault.Error).
+		return fault.Wrap(fault.Invalid, line, "more lines cannot be read than may be passed over (%d)", res.BadRows).(*fault.Error).
 			WithHint("look at them (projectionist quarantine list), then mend the file or allow for more")
 	}
 	res.BadRows++

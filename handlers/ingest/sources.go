@@ -58,7 +58,7 @@ func badLine(err error) error {
 		return err
 	}
 	return fault.Wrap(fault.Invalid, err, "the data set cannot be read").(*fault.Error).
-		WithHint("mend or fetch the file again, or let such lines go to the quarantine (--bad-rows); what was imported before stays, and importing again goes on after it")
+		WithHint("mend or fetch the file again, or let such lines go to the quarantine (projectionist import PATH --bad-rows N); what was imported before stays, and importing again goes on after it")
 }
 
 // WorldPath writes the parameters of a simulated world as an import's path, from which an import that

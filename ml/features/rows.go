@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -34,7 +32,7 @@ type RowFile struct {
 // null), or what is wrong with it.
 type KeyOf func(e Entity, cell string) (id string, err error)
 
-// ReadRows reads a CSV file with the columns event_timestamp (see [ParseTime]) and user_id, movie_id or both;
+// ReadRows reads a CSV file with the columns event_timestamp (see [events.MillisOf]) and user_id, movie_id or both;
 // further columns are kept. Errors are fault.Invalid and name line and column.
 func ReadRows(r io.Reader, key KeyOf) (*RowFile, error) {
 	in := csv.NewReader(r)
@@ -80,7 +78,7 @@ func ReadRows(r io.Reader, key KeyOf) (*RowFile, error) {
 				return nil, position(line, col, header[c.index], "%v", err).WithHint("give the id of a %s, or leave the cell empty", c.entity)
 			}
 		}
-		if row.TimeMillis, err = ParseTime(record[at]); err != nil {
+		if row.TimeMillis, err = events.MillisOf(record[at]); err != nil {
 			line, col := in.FieldPos(at)
 			return nil, position(line, col, timeColumn, "%v", err)
 		}
@@ -102,40 +100,6 @@ func csvError(err error) error {
 		return e.WithHint("write a quote inside a quoted field twice")
 	}
 	return fault.Wrap(fault.Internal, err, "reading the rows")
-}
-
-// ParseTime reads the time of a row, as spreadsheets, pandas and JSON write it, into Unix milliseconds: ISO
-// 8601, UTC where it names no zone, also with a blank for the T, without seconds, or a date alone; or Unix
-// seconds or milliseconds.
-func ParseTime(cell string) (int64, error) {
-	const secondsBelow = 1e11 // as seconds the year 5138, as milliseconds 1973
-	text := strings.TrimSpace(cell)
-	millis, err := int64(0), error(nil)
-	if x, bad := strconv.ParseFloat(text, 64); bad == nil && !math.IsNaN(x) {
-		if x < secondsBelow {
-			x *= 1000
-		}
-		millis = int64(math.Round(max(min(x, events.TimeMillisEnd), events.TimeMillisMin-1)))
-	} else {
-		iso := text
-		if len(iso) > len(time.DateOnly) && iso[len(time.DateOnly)] == ' ' {
-			iso = strings.Replace(iso, " ", "T", 1)
-		}
-		switch len(iso) {
-		case len("2013-09-01"):
-			iso += "T00:00:00"
-		case len("2013-09-01T12:00"):
-			iso += ":00"
-		}
-		millis, err = events.TimeMillis(iso)
-	}
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("%q is not a time; write 2013-09-01T12:00:00Z, Unix seconds or milliseconds", text[:min(len(text), 40)])
-	case millis < events.TimeMillisMin || millis >= events.TimeMillisEnd:
-		return 0, fmt.Errorf("%s is outside 1970 to 2100", text)
-	}
-	return millis, nil
 }
 
 // Check says whether the file can be joined with the selection: it has the ids that are needed, and

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -127,18 +126,5 @@ func TestCheckRows(t *testing.T) {
 		if err := f.Check(c.sel); (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", c.header, err, c.says)
 		}
-	}
-}
-
-func TestParseTime(t *testing.T) {
-	want := time.Date(2013, 9, 1, 10, 30, 0, 0, time.UTC).UnixMilli()
-	for _, text := range []string{"2013-09-01T10:30:00Z", "2013-09-01T12:30:00+02:00", "2013-09-01 10:30:00", "2013-09-01T10:30:00.000", "2013-09-01 10:30:00+00:00", "2013-09-01T10:30", "2013-09-01 10:30", " 2013-09-01T10:30:00+0000",
-		"1378031400", "1378031400.0", "1378031400000"} {
-		if got, err := ParseTime(text); err != nil || got != want {
-			t.Errorf("%s = %d, %v; want %d", text, got, err, want)
-		}
-	}
-	if got, _ := ParseTime("2013-09-01T10:30:00.25Z"); got != want+250 {
-		t.Errorf("a fraction is lost: %d", got)
 	}
 }

@@ -132,8 +132,8 @@ func (s *Set) readHeader() error {
 	s.table.headed = true
 	if s.table.numbered() {
 		_, rating := stars(split.fields[s.table.index[2]])
-		_, time := moment(split.fields[s.table.index[3]])
-		s.table.headed = !rating && !time
+		_, err := events.MillisOf(string(split.fields[s.table.index[3]]))
+		s.table.headed = !rating && err != nil
 	}
 	return nil
 }
@@ -220,9 +220,9 @@ func (p *tableParser) parse(text []byte, err error) (row, *LineError) {
 	if r.units, ok = stars(rating); !ok {
 		return row{}, p.cell(p.Rating, rating, "a number above 0 and at most 5")
 	}
-	millis, ok := moment(time)
-	if !ok {
-		return row{}, p.cell(p.Time, time, "Unix seconds or milliseconds, or ISO 8601 such as 2013-09-01T12:00:00Z, from 1970 to 2100")
+	millis, err := events.MillisOf(string(time))
+	if err != nil {
+		return row{}, p.broken(p.Time, err)
 	}
 	r.seconds, r.millis = uint32(millis/1000), uint16(millis%1000)
 	return r, nil
@@ -230,6 +230,12 @@ func (p *tableParser) parse(text []byte, err error) (row, *LineError) {
 
 func (p *tableParser) cell(column string, got []byte, want string) *LineError {
 	return p.fault("column "+excerpt([]byte(column)), got, want)
+}
+
+func (p *tableParser) broken(column string, err error) *LineError {
+	bad := p.cell(column, nil, "")
+	bad.Err = fmt.Errorf("%s: %w", bad.Field, err)
+	return bad
 }
 
 // id is the number of an id; fault says what the log has against it.
@@ -246,9 +252,7 @@ func (p *tableParser) id(in *interner, column string, cell []byte, faultOf func(
 	}
 	switch {
 	case err != nil:
-		bad := p.cell(column, nil, "")
-		bad.Err = fmt.Errorf("%s: %w", bad.Field, err)
-		return 0, bad
+		return 0, p.broken(column, err)
 	case !ok:
 		return 0, p.cell(column, cell, "an id")
 	}
@@ -271,28 +275,4 @@ func stars(cell []byte) (uint16, bool) {
 		return 0, false
 	}
 	return uint16(max(math.Round(x*ratingUnits), 1)), true
-}
-
-// moment reads a time into Unix milliseconds.
-func moment(cell []byte) (int64, bool) {
-	const secondsBelow = 1e11 // as seconds the year 5138, as milliseconds 1973
-	text := string(bytes.TrimSpace(cell))
-	millis, err := int64(0), error(nil)
-	if x, bad := strconv.ParseFloat(text, 64); bad == nil {
-		if x < secondsBelow {
-			x *= 1000
-		}
-		if !(x >= events.TimeMillisMin && x < events.TimeMillisEnd) {
-			return 0, false
-		}
-		millis = int64(math.Round(x))
-	} else {
-		if len(text) == len("2013-09-01") {
-			text += "T00:00:00"
-		} else if len(text) > 10 && text[10] == ' ' {
-			text = text[:10] + "T" + text[11:]
-		}
-		millis, err = events.TimeMillis(text)
-	}
-	return millis, err == nil && millis >= events.TimeMillisMin && millis < events.TimeMillisEnd
 }

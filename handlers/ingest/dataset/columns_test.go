@@ -41,8 +41,8 @@ func TestColumns(t *testing.T) {
 		"tabs":                     {"who\twhat\tstars\twhen\nanna\tm 1\t4.5\t1378036800", named, []Rating{{"anna", "m 1", 4.5, 1378036800000, 2}}},
 		"of pandas": {",who,what,stars,when\n0,5.0,17.0,4.0,1378036800.0\n1,5.0,17.0,3.3333333,2013-09-01 12:00:00.250+00:00\n", named,
 			[]Rating{{"5", "17", 4, 1378036800000, 2}, {"5", "17", 3.3333, 1378036800250, 3}}},
-		"in the order of time": {"who,what,stars,when\n1,1,4,1378036800.5\n1,1,5,1378036800250\n1,1,3,2013-09-01T14:00:00+02:00\n", named,
-			[]Rating{{"1", "1", 3, 1378036800000, 4}, {"1", "1", 5, 1378036800250, 3}, {"1", "1", 4, 1378036800500, 2}}},
+		"in the order of time": {"who,what,stars,when\n1,1,4,1378036800.5\n1,1,5,1378036800250\n1,1,3,2013-09-01T14:00:00+02:00\n1,1,2,2013-09-01 11:59\n", named,
+			[]Rating{{"1", "1", 2, 1378036740000, 5}, {"1", "1", 3, 1378036800000, 4}, {"1", "1", 5, 1378036800250, 3}, {"1", "1", 4, 1378036800500, 2}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := openTable(t, c.text, c.columns)
@@ -140,7 +140,7 @@ func TestBadCells(t *testing.T) {
 		"six stars":        {"1,m1,6,1378036800", "at most 5"},
 		"no stars":         {"1,m1,0,1378036800", "above 0"},
 		"NaN stars":        {"1,m1,NaN,1378036800", "column stars"},
-		"yesterday":        {"1,m1,4,yesterday", `column when is "yesterday"`},
+		"yesterday":        {"1,m1,4,yesterday", `column when: "yesterday" is not a time`},
 		"NaT":              {"1,m1,4,NaT", "column when"},
 		"nanoseconds":      {"1,m1,4,1378036800000000000", "column when"},
 		"before 1970":      {"1,m1,4,-5", "column when"},
