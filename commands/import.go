@@ -2,6 +2,10 @@ package commands
 
 const importIDDigits = 32
 
+// BadRowsMax is the most lines of one import that can be set aside: a file with more is another than it was
+// taken for, and each is a commit of the ledger.
+const BadRowsMax = 10_000
+
 // StartImport opens the import of a data set, or goes on with one that was cut off. Its id derives
 // from the digest, so one data set has one stream however often it is imported. A data set that was
 // completed is not started again: the command then decides no event.
@@ -22,6 +26,31 @@ func (c *StartImport) Validate() error {
 	f.required("dataset", c.Dataset, NameBytesMax)
 	f.sha256("digest", c.Digest)
 	f.text("path", c.Path, TextBytesMax)
+	return f.err()
+}
+
+// RefuseRow notes a line of a running import's files that cannot be read, or holds what the log would not take.
+// A line that was noted before is no event.
+type RefuseRow struct {
+	ImportID string `json:"import_id"`
+	Topic    string `json:"topic"` // for which it was
+	File     string `json:"file"`  // its name within the data set
+	Line     int64  `json:"line"`  // from 1
+	Reason   string `json:"reason"`
+	Text     []byte `json:"text,omitempty"` // of the line, cut off where it is long
+}
+
+func (*RefuseRow) CommandType() string { return "import.refuse_row" }
+func (c *RefuseRow) Stream() string    { return importStream(c.ImportID) }
+
+func (c *RefuseRow) Validate() error {
+	var f faults
+	f.importID(c.ImportID)
+	f.id("topic", c.Topic)
+	f.trace("file", c.File)
+	f.atLeast("line", c.Line, 1)
+	f.trace("reason", c.Reason)
+	f.refused("text", c.Text)
 	return f.err()
 }
 

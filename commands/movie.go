@@ -11,6 +11,9 @@ import (
 type ListMovie struct {
 	events.Movie
 	Dataset string `json:"dataset"`
+	// IfNew is for a data set that knows of the film no more than its id: a film that is listed or fetched
+	// already is left as it is.
+	IfNew bool `json:"if_new,omitempty"`
 }
 
 func (*ListMovie) CommandType() string { return "movie.list" }
@@ -24,7 +27,8 @@ func (c *ListMovie) Validate() error {
 }
 
 // FetchMovie records that TMDB's details of a film were fetched, the raw answer being kept as a blob.
-// Details that are unchanged are no event.
+// Details that are unchanged are no event; those of another film of TMDB's than the one this film is are
+// refused as a conflict.
 type FetchMovie struct {
 	events.Movie
 	RawSHA256 string `json:"raw_sha256"`
@@ -59,6 +63,9 @@ func (f *faults) movie(m *events.Movie) {
 	f.list("genres", m.Genres)
 	f.list("keywords", m.Keywords)
 	f.line("imdb_id", m.IMDbID, IDBytesMax)
+	if _, ok := events.CanonicalIMDb(m.IMDbID); !ok {
+		f.add("imdb_id", "is %q; want tt and digits, or nothing", m.IMDbID)
+	}
 	f.line("tmdb_id", m.TMDBID, IDBytesMax)
 	f.text("overview", m.Overview, TextBytesMax)
 	f.line("language", m.Language, IDBytesMax)

@@ -1,6 +1,6 @@
 package commands
 
-// RefusedBytesMax is how much of a refused record's key and value is kept.
+// RefusedBytesMax is how much of a refused record's key and value is kept, and of a refused line.
 const RefusedBytesMax = 4096
 
 // RefuseFact notes records that were refused at the door.
@@ -20,10 +20,13 @@ func (c *RefuseFact) Validate() error {
 	f.id("topic", c.Topic)
 	f.trace("reason", c.Reason)
 	f.atLeast("count", c.Count, 1)
-	for name, b := range map[string][]byte{"key": c.Key, "value": c.Value} {
-		if len(b) > RefusedBytesMax {
-			f.add(name, "has %d bytes; at most %d are kept", len(b), RefusedBytesMax)
-		}
-	}
+	f.refused("key", c.Key)
+	f.refused("value", c.Value)
 	return f.err()
+}
+
+func (f *faults) refused(field string, b []byte) {
+	if len(b) > RefusedBytesMax {
+		f.add(field, "has %d bytes; at most %d are kept", len(b), RefusedBytesMax)
+	}
 }

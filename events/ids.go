@@ -29,6 +29,25 @@ func canonical(id, prefix string) string {
 	return digits
 }
 
+// CanonicalIMDb is the one spelling of IMDb's id of a film, "tt" and at least seven digits: "tt0111161" for
+// "111161", "0111161" and " tt0111161 ", and "" for nothing or the number 0. ok is false for what is no
+// such id: "tt" alone, or a person's, "nm0000001".
+func CanonicalIMDb(id string) (canonical string, ok bool) {
+	id = strings.TrimSpace(id)
+	if id == "" {
+		return "", true
+	}
+	digits := strings.TrimPrefix(id, "tt")
+	const shortest, longest = 7, 18 // digits; IMDb writes 7 and 8
+	if digits == "" || len(digits) > longest || strings.Trim(digits, "0123456789") != "" {
+		return "", false
+	}
+	if digits = strings.TrimLeft(digits, "0"); digits == "" {
+		return "", true
+	}
+	return "tt" + strings.Repeat("0", max(0, shortest-len(digits))) + digits, true
+}
+
 // FactHash tells facts apart: it covers who published the event under which id, and what it says, so that
 // a repetition has the same number and nothing else has.
 func FactHash(source, id string, i *Interaction) uint64 {

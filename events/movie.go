@@ -6,7 +6,7 @@ type Movie struct {
 	Title    string   `json:"title"`
 	Year     int      `json:"year,omitempty"` // of release; 0 unknown
 	Genres   []string `json:"genres,omitempty"`
-	IMDbID   string   `json:"imdb_id,omitempty"`
+	IMDbID   string   `json:"imdb_id,omitempty"` // "tt0111161", see CanonicalIMDb
 	TMDBID   string   `json:"tmdb_id,omitempty"`
 	Overview string   `json:"overview,omitempty"`
 	Language string   `json:"language,omitempty"` // ISO 639-1

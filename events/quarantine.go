@@ -3,6 +3,9 @@ package events
 // FactRefused says that records which a Kafka client produced to a feed were refused, since no view could
 // have read them: the client only got a code. Of those that came in one second for one reason the first
 // is kept. Stream "refusal/TOPIC".
+//
+// Of an import it says that a line of a file was passed over: the key is "FILE:LINE", the value what stands
+// there. Stream "import/ID".
 type FactRefused struct {
 	Topic  string `json:"topic"`
 	Reason string `json:"reason"`

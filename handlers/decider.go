@@ -25,7 +25,7 @@ func newDecider(stream string) decider {
 	case "movie":
 		return &movie{listed: map[string]contentHash{}}
 	case "import":
-		return &importing{}
+		return &importing{refused: map[string]bool{}}
 	case "features":
 		return &features{}
 	case "dataset":

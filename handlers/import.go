@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
@@ -19,8 +20,9 @@ const (
 
 // importing is the import of one data set, over all attempts.
 type importing struct {
-	state importState
-	last  events.ImportCompleted
+	state   importState
+	last    events.ImportCompleted
+	refused map[string]bool // lines, by the keys of their events
 }
 
 func (s *importing) evolve(d events.Data) {
@@ -31,6 +33,8 @@ func (s *importing) evolve(d events.Data) {
 		s.state, s.last = importCompleted, *e
 	case *events.ImportFailed:
 		s.state = importFailed
+	case *events.FactRefused:
+		s.refused[string(e.Key)] = true
 	}
 }
 
@@ -50,6 +54,16 @@ func (s *importing) decide(c commands.Command, _ time.Time) ([]events.Data, erro
 			return s.notRunning(c.ImportID)
 		}
 		return one(&done)
+	case *commands.RefuseRow:
+		if s.state != importRunning {
+			return s.notRunning(c.ImportID)
+		}
+		key := fmt.Sprintf("%s:%d", c.File, c.Line)
+		if s.refused[key] {
+			return nil, nil
+		}
+		return one(&events.FactRefused{Topic: c.Topic, Reason: fmt.Sprintf("%s, line %d: %s", c.File, c.Line, c.Reason), Count: 1,
+			Key: []byte(key), Value: c.Text})
 	case *commands.FailImport:
 		if s.state != importRunning {
 			return s.notRunning(c.ImportID)

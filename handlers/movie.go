@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"time"
@@ -17,14 +18,18 @@ type contentHash [sha256.Size]byte
 type movie struct {
 	listed  map[string]contentHash // by data set
 	fetched contentHash
+	// TMDB's id of the film, as the data sets have it and as its details had it: "" is not known.
+	listedID, fetchedID string
 }
 
 func (s *movie) evolve(d events.Data) {
 	switch e := d.(type) {
 	case *events.MovieListed:
 		s.listed[e.Dataset], _ = hashOf(&e.Movie)
+		s.listedID = cmp.Or(e.TMDBID, s.listedID)
 	case *events.MovieFetched:
 		s.fetched, _ = hashOf(&e.Movie)
+		s.fetchedID = cmp.Or(e.TMDBID, s.fetchedID)
 	}
 }
 
@@ -33,12 +38,15 @@ func (s *movie) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 	case *commands.ListMovie:
 		m := canonicalMovie(c.Movie)
 		hash, err := hashOf(&m)
-		if err != nil || s.listed[c.Dataset] == hash {
+		if err != nil || s.listed[c.Dataset] == hash || c.IfNew && (len(s.listed) > 0 || s.fetched != contentHash{}) {
 			return nil, err
 		}
 		return one(&events.MovieListed{Movie: m, Dataset: c.Dataset})
 	case *commands.FetchMovie:
 		m := canonicalMovie(c.Movie)
+		if id := cmp.Or(s.listedID, s.fetchedID); id != "" && m.TMDBID != "" && m.TMDBID != id {
+			return refuse(fault.Conflict, "tmdb_id", "film %s is TMDB's film %s, not %s", m.MovieID, id, m.TMDBID)
+		}
 		hash, err := hashOf(&m)
 		if err != nil || s.fetched == hash {
 			return nil, err
@@ -50,6 +58,7 @@ func (s *movie) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 
 func canonicalMovie(m events.Movie) events.Movie {
 	m.MovieID = events.CanonicalMovie(m.MovieID)
+	m.IMDbID, _ = events.CanonicalIMDb(m.IMDbID) // validated
 	return m
 }
 

@@ -31,7 +31,7 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.RegisterModelVersion{}, &commands.StageModelVersion{}, &commands.SetModelAlias{}, &commands.RemoveModelAlias{},
 		&commands.DeployModel{}, &commands.RequestWorkflowRun{}, &commands.StartTask{}, &commands.RenewTaskLease{}, &commands.SucceedTask{},
 		&commands.FailTask{}, &commands.EndWorkflowRun{}, &commands.SkipViewEvent{}, &commands.WriteDeadLetter{}, &commands.ResolveDeadLetter{},
-		&commands.RefuseFact{},
+		&commands.RefuseFact{}, &commands.RefuseRow{},
 	} {
 		t := reflect.TypeOf(c).Elem()
 		m[c.CommandType()] = func() commands.Command { return reflect.New(t).Interface().(commands.Command) }

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"iter"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -35,6 +36,7 @@ type Import struct {
 	MoviesAdded    int64  `json:"movies_added"`
 	FactsAdded     int64  `json:"facts_added"`
 	FactsDuplicate int64  `json:"facts_duplicate"`
+	BadRows        int64  `json:"bad_rows,omitempty"` // lines in quarantine
 	StartedMillis  int64  `json:"started_millis"`
 	EndedMillis    int64  `json:"ended_millis,omitempty"`
 	fold.Stamp
@@ -50,6 +52,8 @@ var importDocs = fold.Documents[Import]{
 			return x.ImportID, true
 		case *events.ImportFailed:
 			return x.ImportID, true
+		case *events.FactRefused: // a line of its files, or what a Kafka client sent
+			return strings.CutPrefix(in.Event.Subject, "import/")
 		}
 		return "", false
 	},
@@ -65,6 +69,8 @@ var importDocs = fold.Documents[Import]{
 			m.MoviesAdded, m.FactsAdded, m.FactsDuplicate = x.MoviesAdded, x.FactsAdded, x.FactsDuplicate
 		case *events.ImportFailed:
 			m.ImportID, m.State, m.Reason, m.EndedMillis = x.ImportID, ImportFailed, x.Reason, millis
+		case *events.FactRefused:
+			m.BadRows += x.Count
 		}
 	},
 	Index: func(m *Import) []fold.Key {

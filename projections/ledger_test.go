@@ -16,6 +16,12 @@ func TestDatasetsAndImports(t *testing.T) {
 	s.Commit("import/i1", 0, 0, &events.ImportStarted{ImportID: "i1", Dataset: "ml", Digest: "dd"})
 	s.Commit("import/i1", 1, 1, &events.ImportFailed{ImportID: "i1", Reason: "disk full"})
 	s.Commit("import/i2", 2, 2, &events.ImportStarted{ImportID: "i2", Dataset: "ml", Digest: "dd"})
+	refused := func(subject string, day int) {
+		s.Commit(subject, day, 2, &events.FactRefused{Topic: "user-events", Reason: "line", Count: 1})
+	}
+	refused("import/i2", 1)
+	refused("import/i2", 2)
+	refused("refusal/user-events", 0)
 	s.Commit("import/i2", 3, 3, &events.ImportCompleted{ImportID: "i2", MoviesAdded: 1, FactsAdded: 2, FactsDuplicate: 3})
 	s.Commit("dataset/d1", 4, 4, &events.DatasetBuilt{DatasetID: "d1", Blob: "aa", Rows: 5})
 	s.Commit("dataset/d2", 5, 5, &events.DatasetBuilt{DatasetID: "d2", Blob: "bb"})
@@ -23,6 +29,8 @@ func TestDatasetsAndImports(t *testing.T) {
 	equal(t, "failed", found[Import](t)(im.Import("i1")).Reason, "disk full")
 	same := foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[Import], error) { return im.ByDigest("dd", q) })
 	equal(t, "of the same data set, newest first", []any{len(same), same[0].ImportID, same[0].State, same[0].FactsAdded, same[0].EndedMillis}, []any{2, "i2", ImportCompleted, 2, foldtest.Day(3)})
+	equal(t, "lines in quarantine", []any{same[0].BadRows, same[1].BadRows, must[int64](t)(im.Count())}, []any{2, 0, 2})
+	equal(t, "lines in quarantine, by its stream", found[Import](t)(FoldImport(s.Stream("import/i2"), fold.At{})).BadRows, 2)
 	equal(t, "newest", must[fold.Page[Import]](t)(im.List(fold.PageQuery{})).Items[0].ImportID, "i2")
 	equal(t, "while it ran", found[Import](t)(FoldImport(s.Stream("import/i2"), fold.At{EventMillis: foldtest.Day(2)})).State, ImportRunning)
 

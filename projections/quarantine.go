@@ -9,7 +9,8 @@ import (
 )
 
 // Quarantine is the facts from outside that could not be read, kept whole, so that none is lost; and samples
-// of those that were refused before they were in the log, at the position of the event that says so.
+// of those that were refused before they were in the log, at the position of the event that says so: by the
+// door, or as lines of an import's files.
 //
 //	q topic partition offset -> QuarantinedFact        a recorded topic partition offset -> key of it
 //	c topic partition -> quarantineCount               r topic -> quarantineCount of the refused

@@ -434,49 +434,6 @@ func (s *Surface) definitionsHash() string {
 	return ""
 }
 
-// entityRows reads what the join needs of the rows. Which entities they are of, the first one says.
-func (v *historical) entityRows() ([]features.Row, []features.Entity, error) {
-	if len(v.Rows) == 0 {
-		return nil, nil, fault.Field("rows", "must not be empty")
-	}
-	var entities []features.Entity
-	for _, e := range []features.Entity{features.User, features.Movie} {
-		if _, ok := v.Rows[0][string(e)+"_id"]; ok {
-			entities = append(entities, e)
-		}
-	}
-	if len(entities) == 0 {
-		return nil, nil, fault.Field("rows[0]", "has neither user_id nor movie_id")
-	}
-	rows := make([]features.Row, len(v.Rows))
-	q := &api.Query{}
-	for i, row := range v.Rows {
-		place := fmt.Sprintf("rows[%d].", i)
-		for _, e := range entities {
-			name := string(e) + "_id"
-			var given api.ID
-			if err := json.Unmarshal(row[name], &given); err != nil || api.CheckID(name, string(given)) != nil {
-				q.Fault(place+name, "want a non-empty id, as a string or a whole number")
-				continue
-			}
-			if e == features.User {
-				rows[i].UserID = canonical(e, string(given))
-			} else {
-				rows[i].MovieID = canonical(e, string(given))
-			}
-		}
-		var err error
-		if rows[i].TimeMillis, err = api.ParseTime(strings.Trim(string(row["event_timestamp"]), `"`)); err != nil {
-			q.Fault(place+"event_timestamp", "%v", err)
-		}
-		const shown = 20
-		if q.Faults() >= shown {
-			break
-		}
-	}
-	return rows, entities, q.Err()
-}
-
 func (s *Surface) join(ctx context.Context, rows []features.Row, entities []features.Entity, v *historical) (*features.Selection, []features.Column, error) {
 	m, err := s.MomentOf(ctx, "", v.KnownAt)
 	if err != nil {
@@ -500,7 +457,7 @@ func (s *Surface) historicalCSV(w http.ResponseWriter, r *http.Request, body []b
 	if err := q.Err(); err != nil {
 		return err
 	}
-	file, err := features.ReadRows(bytes.NewReader(body), canonical)
+	file, err := features.ReadRows(bytes.NewReader(body), keyOf)
 	if err != nil {
 		return err
 	}

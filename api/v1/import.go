@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 	"github.com/projectionist/projectionist/handlers/ingest/world"
@@ -68,11 +69,37 @@ func (v *simulate) params(now time.Time) (world.Params, error) {
 	return p, nil
 }
 
+// columns are names of a csv file's header, or numbers from 1.
+type columns struct {
+	User   api.Scalar `json:"user"`
+	Item   api.Scalar `json:"item"`
+	Rating api.Scalar `json:"rating"`
+	Time   api.Scalar `json:"time"`
+}
+
+// openData opens the data set at path, or the csv file that has the columns.
+func openData(path string, c *columns) (*dataset.Set, error) {
+	if c == nil {
+		set, err := dataset.Open(path)
+		if err != nil {
+			return nil, fault.Field("path", "%v", err).WithHint("give the folder or .zip of a MovieLens or MovieTweetings data set on the server's machine")
+		}
+		return set, nil
+	}
+	set, err := dataset.OpenCSV(path, dataset.Columns{User: string(c.User), Item: string(c.Item), Rating: string(c.Rating), Time: string(c.Time)})
+	if err != nil && !fault.Is(err, fault.Invalid) { // those about the columns name them
+		return nil, fault.Field("path", "%v", err).WithHint("give a csv file on the server's machine")
+	}
+	return set, err
+}
+
 func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 	var v struct {
-		Path     string    `json:"path"` // on the server's machine
+		Path     string    `json:"path"`    // on the server's machine
+		Columns  *columns  `json:"columns"` // of the csv file at path
 		Simulate *simulate `json:"simulate"`
-		Merge    bool      `json:"merge"` // ids mean the same as in the data sets imported before
+		Merge    bool      `json:"merge"`    // ids mean the same as in the data sets imported before
+		BadRows  int64     `json:"bad_rows"` // lines that cannot be read and go to the quarantine; at the next it stops
 	}
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
@@ -85,6 +112,10 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.Unavailable, "this process does not import").WithHint("projectionist import PATH does")
 	case (v.Path == "") == (v.Simulate == nil):
 		return fault.Field("path", "give either path, of a data set on the server's machine, or simulate")
+	case v.Columns != nil && v.Simulate != nil:
+		return fault.Field("columns", "are those of a csv file at path; a simulated world has none")
+	case v.BadRows < 0 || v.BadRows > commands.BadRowsMax:
+		return fault.Field("bad_rows", "is %d; want 0 to %d", v.BadRows, commands.BadRowsMax)
 	}
 	return s.Stream(w, r, func(ctx context.Context, progress func(stage string, done, total int64)) (any, error) {
 		follow := func(p ingest.Progress) { progress(p.Stage, p.Done, p.Total) }
@@ -98,10 +129,9 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 				return nil, fault.Field("simulate", "%v", err)
 			}
 		} else {
-			set, err := dataset.Open(v.Path)
+			set, err := openData(v.Path, v.Columns)
 			if err != nil {
-				e := fault.Field("path", "%v", err)
-				return nil, e.WithHint("give the folder or .zip of a MovieLens or MovieTweetings data set on the server's machine")
+				return nil, err
 			}
 			defer set.Close() //nolint:errcheck // read only
 			progress("opening "+set.Name, 0, 0)
@@ -109,7 +139,7 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 				return nil, fault.Wrap(fault.Invalid, err, "the data set at %s", v.Path)
 			}
 		}
-		src.Merge = v.Merge
+		src.Merge, src.BadRowsMax = v.Merge, v.BadRows
 		return s.Importer.Import(ctx, src, m.Actor, follow)
 	})
 }

@@ -5,7 +5,9 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -30,15 +33,20 @@ type Fact struct {
 	TimeMillis      int64 // event time
 }
 
-// Source is what can be imported. Facts come in the order of their event time, and every iteration
-// yields the same.
+// Source is what can be imported. Every film comes once, facts come in the order of their event time, and
+// every iteration yields the same. A [*dataset.LineError] with the line's text is of that line alone: who goes
+// on iterating gets the rest.
 type Source struct {
 	Dataset string // "ml-latest-small", "simulated"
 	Origin  string // CloudEvents source of the facts
 	Digest  string // SHA-256 of the content
 	Path    string
 	// Merge says that ids mean the same as in whatever was imported before under another name.
-	Merge  bool
+	Merge bool
+	// BadRowsMax is how many lines that cannot be read go to the quarantine; at the next the import stops.
+	BadRowsMax int64
+	// ByID says that of films no more is known than their ids: one that the log has stays as it is.
+	ByID   bool
 	Movies iter.Seq2[events.Movie, error]
 	Facts  iter.Seq2[Fact, error]
 	// Total is the number of facts, 0 where it is not known beforehand.
@@ -59,6 +67,7 @@ type Result struct {
 	MoviesAdded    int64  `json:"movies_added"`
 	FactsAdded     int64  `json:"interactions_added"`
 	FactsDuplicate int64  `json:"interactions_already_there"`
+	BadRows        int64  `json:"bad_rows"` // lines passed over, which are in quarantine
 }
 
 // Importer imports, one source at a time.
@@ -103,7 +112,7 @@ func (im *Importer) Import(ctx context.Context, src Source, actor string, progre
 	}
 	err = im.movies(ctx, src, meta, &res, progress)
 	if err == nil {
-		err = im.facts(ctx, src, &res, progress)
+		err = im.facts(ctx, src, meta, &res, progress)
 	}
 	if err != nil {
 		if ctx.Err() == nil { // a stopped import simply goes on at the next start
@@ -143,14 +152,17 @@ func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, 
 	var added, done atomic.Int64
 	for m, err := range src.Movies {
 		if err != nil {
-			g.Wait()
-			return err
+			if err = im.putAside(ctx, err, events.LedgerTopic, &src, meta, res); err != nil {
+				g.Wait() //nolint:errcheck // what comes of the others is told by the next try
+				return err
+			}
+			continue
 		}
 		if gctx.Err() != nil {
 			break
 		}
 		g.Go(func() error {
-			r, err := im.Dispatcher.Dispatch(gctx, &commands.ListMovie{Movie: m, Dataset: src.Dataset}, meta)
+			r, err := im.Dispatcher.Dispatch(gctx, &commands.ListMovie{Movie: m, Dataset: src.Dataset, IfNew: src.ByID}, meta)
 			if err != nil {
 				return err
 			}
@@ -170,8 +182,25 @@ func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, 
 	return err
 }
 
+// putAside writes a line that cannot be read to the quarantine and returns nil, if the source allows for one
+// more and it is only a line that the error is about.
+func (im *Importer) putAside(ctx context.Context, err error, topic string, src *Source, meta handlers.Meta, res *Result) error {
+	var line *dataset.LineError
+	switch {
+	case !errors.As(err, &line) || line.Text == nil || src.BadRowsMax == 0:
+		return err
+	case res.BadRows == src.BadRowsMax:
+		return fault.Wrap(fault.Invalid, line, "more lines cannot be read than may be passed over (%d)", res.BadRows).(*fault.Error).
+			WithHint("look at them (projectionist quarantine list), then mend the file or allow for more")
+	}
+	res.BadRows++
+	_, err = im.Dispatcher.Dispatch(ctx, &commands.RefuseRow{ImportID: res.ImportID, Topic: topic, File: filepath.Base(line.File), Line: line.Line,
+		Reason: line.Reason(), Text: line.Text}, meta)
+	return err
+}
+
 // facts publishes what is not in the log yet. Encoding the next chunk overlaps with the sync of the last.
-func (im *Importer) facts(ctx context.Context, src Source, res *Result, progress func(Progress)) error {
+func (im *Importer) facts(ctx context.Context, src Source, meta handlers.Meta, res *Result, progress func(Progress)) error {
 	known, err := im.known(ctx, progress)
 	if err != nil {
 		return err
@@ -218,20 +247,20 @@ func (im *Importer) facts(ctx context.Context, src Source, res *Result, progress
 			return err
 		}
 		var done int64
-		var last uint64
+		var now moment
 		for f, err := range src.Facts {
 			if err != nil {
-				return err
+				if err = im.putAside(gctx, err, events.UserEventsTopic, &src, meta, res); err != nil {
+					return err
+				}
+				continue
 			}
 			done++
 			id := factHash(&f)
-			// The same fact twice in one source has the same time, and so stands side by side with at most
-			// others of that moment; what the log had before is looked up.
-			if _, dup := slices.BinarySearch(known, id); dup || done > 1 && id == last {
+			if _, dup := slices.BinarySearch(known, id); dup || now.repeated(f.TimeMillis, id) {
 				res.FactsDuplicate++
 				continue
 			}
-			last = id
 			ev := events.Event{ID: strconv.FormatUint(id, 16), Source: src.Origin, Time: time.UnixMilli(f.TimeMillis).UTC(), Actor: "importer"}
 			x := events.Interaction{UserID: f.UserID, MovieID: f.MovieID, Kind: f.Kind, Rating: f.Rating, SessionID: f.SessionID, Timestamp: events.FormatTime(ev.Time)}
 			if err := x.Validate(); err != nil {
@@ -256,6 +285,27 @@ func (im *Importer) facts(ctx context.Context, src Source, res *Result, progress
 		return give(c)
 	})
 	return g.Wait()
+}
+
+// moment is the facts of one event time, by number: a repetition within a source has the same time.
+type moment struct {
+	millis int64
+	ids    map[uint64]bool
+}
+
+// repeated takes the next fact, and says whether it had it already.
+func (m *moment) repeated(millis int64, id uint64) bool {
+	const small = 8 // clearing a map that once was large takes as long as if it still were
+	switch {
+	case m.ids == nil || millis != m.millis && len(m.ids) > small:
+		m.ids = map[uint64]bool{}
+	case millis != m.millis:
+		clear(m.ids)
+	}
+	m.millis = millis
+	had := m.ids[id]
+	m.ids[id] = true
+	return had
 }
 
 // known are the numbers of all facts that any import has put into the log, sorted.

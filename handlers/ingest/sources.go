@@ -33,17 +33,17 @@ func FromDataset(ctx context.Context, set *dataset.Set, path string, reading fun
 		}
 	}
 	return Source{
-		Dataset: set.Name, Origin: set.Source(), Digest: digest, Path: abs,
+		Dataset: set.Name, Origin: set.Source(), Digest: digest, Path: abs, ByID: set.Layout == dataset.LayoutTable,
 		Movies: func(yield func(events.Movie, error) bool) {
-			for m, err := range set.Movies() {
-				if !yield(movie(m), badLine(err)) || err != nil {
+			for m, err := range set.Movies(ctx) {
+				if !yield(m.Event(), badLine(err)) {
 					return
 				}
 			}
 		},
 		Facts: func(yield func(Fact, error) bool) {
 			for r, err := range set.SortedRatings(ctx, follow) {
-				if !yield(Fact{UserID: r.UserID, MovieID: r.MovieID, Kind: "rating", Rating: r.Rating, TimeMillis: r.TimeMillis}, badLine(err)) || err != nil {
+				if !yield(Fact{UserID: r.UserID, MovieID: r.MovieID, Kind: "rating", Rating: r.Rating, TimeMillis: r.TimeMillis}, badLine(err)) {
 					return
 				}
 			}
@@ -58,7 +58,7 @@ func badLine(err error) error {
 		return err
 	}
 	return fault.Wrap(fault.Invalid, err, "the data set cannot be read").(*fault.Error).
-		WithHint("mend or fetch the file again; what was imported before stays, and importing again goes on after it")
+		WithHint("mend or fetch the file again, or let such lines go to the quarantine (projectionist import PATH --bad-rows N); what was imported before stays, and importing again goes on after it")
 }
 
 // WorldPath writes the parameters of a simulated world as an import's path, from which an import that
@@ -82,7 +82,7 @@ func FromWorld(p world.Params) (Source, error) {
 		Dataset: "simulated", Origin: world.Source, Digest: hex.EncodeToString(sum[:]), Path: WorldPath(p), Total: int64(w.Events()),
 		Movies: func(yield func(events.Movie, error) bool) {
 			for _, m := range w.Movies() {
-				e := movie(m.Movie)
+				e := m.Movie.Event()
 				e.Overview, e.Language = m.Overview, m.Language
 				if !yield(e, nil) {
 					return
@@ -108,8 +108,4 @@ func millis(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
-}
-
-func movie(m dataset.Movie) events.Movie {
-	return events.Movie{MovieID: m.ID, Title: m.Title, Year: m.Year, Genres: m.Genres, IMDbID: m.IMDbID, TMDBID: m.TMDBID}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -42,8 +44,10 @@ func (c *Config) ingester() react.Role {
 // fetchMovies reads TMDB's lists and the details of every film on them. Answers are kept as they came,
 // as files and as blobs; popular.json and top_rated.json hold each list whole, under "movies".
 //
-// A film that the catalogue has under TMDB's or IMDb's id gets the details; another is new, and called
-// "tmdb_ID", since TMDB's plain numbers are other films in other data sets.
+// A film that the catalogue has under TMDB's id gets the details, or under IMDb's if it has no other id of
+// TMDB's; another is new, and called "tmdb_ID", since TMDB's plain numbers are other films in other data sets.
+//
+// What is no film, or one that the log would not take, is passed over and counted; the output's reason says why.
 func fetchMovies(ctx context.Context, w *job) (map[string]string, error) {
 	out, err := fetchListed(ctx, w)
 	var refused *tmdb.Error
@@ -68,7 +72,7 @@ func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
 	if err := os.MkdirAll(raw.dir, 0o755); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the folder of TMDB's answers cannot be made")
 	}
-	films, err := listed(ctx, w, client, pages)
+	films, skipped, err := listed(ctx, w, client, pages)
 	if err != nil {
 		return nil, err
 	}
@@ -81,28 +85,22 @@ func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
 		return nil, err
 	}
 	catalogue := fold.Of[*projections.Catalogue](w.cfg.Views)
-	added, known, unchanged, refused := 0, 0, 0, 0
+	added, known, unchanged := 0, 0, 0
+	var refused []string
 	for i, id := range films {
 		w.Progress("fetch details", int64(i), int64(len(films)))
 		film, err := client.Movie(ctx, id)
-		var missing *tmdb.Error
-		if errors.As(err, &missing) && missing.Status == http.StatusNotFound {
-			refused++ // withdrawn since it was listed
+		if why := unusable(err); why != "" {
+			refused = append(refused, "film "+id+": "+why)
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		movieID, found, err := nameOf(catalogue, &film)
-		if err != nil {
-			return nil, err
-		}
-		hash := raw.hashes["movie-"+id+".json"]
-		res, err := w.Dispatch(ctx, "movie/"+movieID+"/"+hash, &commands.FetchMovie{Movie: movieOf(&film, movieID), RawSHA256: hash})
+		res, found, err := keepDetails(ctx, w, catalogue, &film, raw.hashes["movie-"+id+".json"])
 		switch {
-		case fault.Is(err, fault.Invalid):
-			w.Log().Warn("TMDB's details of a film are not usable", "tmdb_id", id, "error", err)
-			refused++
+		case fault.Is(err, fault.Invalid), fault.Is(err, fault.Conflict):
+			refused = append(refused, "film "+id+": "+strings.ReplaceAll(err.Error(), "\n", ", "))
 		case err != nil:
 			return nil, err
 		case res.Unchanged():
@@ -113,40 +111,105 @@ func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
 			added++
 		}
 	}
-	return map[string]string{"films": strconv.Itoa(len(films)), "added": strconv.Itoa(added), "updated": strconv.Itoa(known),
-		"unchanged": strconv.Itoa(unchanged), "refused": strconv.Itoa(refused), "raw": rawFolder + "/" + lists[0] + ".json"}, nil
+	out := map[string]string{"films": strconv.Itoa(len(films)), "added": strconv.Itoa(added), "updated": strconv.Itoa(known),
+		"unchanged": strconv.Itoa(unchanged), "refused": strconv.Itoa(len(refused)), "skipped": strconv.Itoa(len(skipped)), "raw": rawFolder + "/" + lists[0] + ".json"}
+	if why := reasons(append(skipped, refused...)); why != "" {
+		out["reason"] = why
+	}
+	return out, nil
 }
 
-// listed are the TMDB ids of the films on the lists, each once.
-func listed(ctx context.Context, w *job, client *tmdb.Client, pages int) ([]string, error) {
-	var ids []string
+// unusable is why no film can be made of an answer, "" where that is not what is wrong.
+func unusable(err error) string {
+	var odd *tmdb.UnusableError
+	var missing *tmdb.Error
+	switch {
+	case errors.As(err, &odd):
+		return odd.Err.Error()
+	case errors.As(err, &missing) && missing.Status == http.StatusNotFound:
+		return "TMDB does not have it any more"
+	}
+	return ""
+}
+
+// reasons are as many as an output holds.
+func reasons(all []string) string {
+	const bytesMax = commands.ParamBytesMax - 100
+	var b strings.Builder
+	for i, why := range all {
+		if why = strings.ToValidUTF8(why[:min(len(why), 500)], ""); b.Len()+len(why) > bytesMax {
+			fmt.Fprintf(&b, "; and %d more", len(all)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(why)
+	}
+	return b.String()
+}
+
+// keepDetails records a film's details; known says that it is one the log had. The catalogue may lag behind
+// what this very run wrote, so that the log has the last word on whose details a film can take.
+func keepDetails(ctx context.Context, w *job, c *projections.Catalogue, film *tmdb.Movie, hash string) (res handlers.Result, known bool, err error) {
+	id, known, err := nameOf(c, film)
+	for err == nil {
+		res, err = w.Dispatch(ctx, "movie/"+id+"/"+hash, &commands.FetchMovie{Movie: movieOf(film, id), RawSHA256: hash})
+		if !known || !fault.Is(err, fault.Conflict) {
+			break
+		}
+		id, known, err = newName(film), false, nil
+	}
+	return res, known, err
+}
+
+// listed are the TMDB ids of the films on the lists, each once, and what is wrong with the entries that are
+// none.
+func listed(ctx context.Context, w *job, client *tmdb.Client, pages int) (ids, skipped []string, err error) {
 	seen := map[string]bool{}
 	for i, films := range []iter.Seq2[tmdb.Movie, error]{client.Popular(ctx, pages), client.TopRated(ctx, pages)} {
 		w.Progress("fetch lists", int64(i), int64(len(lists)))
 		for film, err := range films {
-			if err != nil {
-				return nil, err
-			}
-			if !seen[film.ID] {
+			var odd *tmdb.UnusableError
+			switch {
+			case errors.As(err, &odd):
+				skipped = append(skipped, odd.Place+": "+odd.Err.Error())
+			case err != nil:
+				return nil, nil, err
+			case !seen[film.ID]:
 				seen[film.ID] = true
 				ids = append(ids, film.ID)
 			}
 		}
 	}
-	return ids, nil
+	return ids, skipped, nil
 }
 
-// nameOf is the id under which the film is known, or is from now on.
+// nameOf is the id under which the film is known, or is from now on. IMDb's id alone makes no film another
+// one of TMDB's: TMDB has it on several.
 func nameOf(c *projections.Catalogue, film *tmdb.Movie) (id string, known bool, err error) {
 	m, ok, err := c.ByTMDB(film.TMDBID)
-	if err == nil && !ok && film.IMDbID != "" {
+	if err == nil && ok && tmdbID(&m) == film.TMDBID {
+		return m.MovieID, true, nil
+	}
+	if err == nil && film.IMDbID != "" {
 		m, ok, err = c.ByIMDb(film.IMDbID)
+		if own := tmdbID(&m); err == nil && ok && (own == "" || own == film.TMDBID) {
+			return m.MovieID, true, nil
+		}
 	}
-	if err != nil || ok {
-		return m.MovieID, ok, err
-	}
-	return "tmdb_" + film.TMDBID, false, nil
+	return newName(film), false, err
 }
+
+// tmdbID is TMDB's id of a film of the catalogue: its data sets' word counts before its details'.
+func tmdbID(m *projections.Movie) string {
+	if m.Listed != nil && m.Listed.TMDBID != "" {
+		return m.Listed.TMDBID
+	}
+	return m.TMDBID
+}
+
+func newName(film *tmdb.Movie) string { return "tmdb_" + film.TMDBID }
 
 func movieOf(f *tmdb.Movie, id string) events.Movie {
 	return events.Movie{MovieID: id, Title: f.Title, Year: f.Year, Genres: f.Genres, IMDbID: f.IMDbID, TMDBID: f.TMDBID,

@@ -443,7 +443,7 @@ const groupPrefix = "projectionist-"
 func (a *App) reactors() (*react.Reactors, error) {
 	workflows := roles.Workflows()
 	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Workflows: workflows,
-		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable)}})
+		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}})
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 	"github.com/projectionist/projectionist/internal/app"
 )
 
@@ -125,30 +124,6 @@ func (p *program) logger(level slog.Level) *slog.Logger {
 		level = slog.LevelDebug
 	}
 	return slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: level}))
-}
-
-// readEnvFile sets what a .env file assigns and the environment does not have yet.
-func readEnvFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil // none, or not ours to read
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	values, err := tmdb.ReadEnv(f)
-	if err != nil {
-		return err
-	}
-	for name, value := range values {
-		if _, set := os.LookupEnv(name); !set {
-			if err := os.Setenv(name, value); err != nil {
-				return fmt.Errorf(".env: %s: %w", name, err)
-			}
-		}
-	}
-	return nil
 }
 
 // peers are the other nodes of a shared log.

@@ -558,3 +558,42 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+// Lines that cannot be read stop an import, or go to the quarantine, where they are listed.
+func TestImportOfBadRows(t *testing.T) {
+	t.Chdir(t.TempDir())
+	data, dir := filepath.Join(t.TempDir(), "ml-test"), filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"movies.csv":  "movieId,title,genres\n101,Lamp (1990),Drama\n",
+		"ratings.csv": "userId,movieId,rating,timestamp\n1,101,3.0,964982703\n1,101,nine,964982704\n",
+	} {
+		if err := os.WriteFile(filepath.Join(data, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := command("import", data, "--dir", dir); r.code == 0 || !strings.Contains(r.err, "ratings.csv, line 3") || !strings.Contains(r.err, "--bad-rows") {
+		t.Errorf("stops: %+v", r)
+	}
+	contains(t, "import", ok(t, "import", data, "--dir", dir, "--bad-rows", "1"), "ml-test: 0 films and 1 interaction added, 0 there already", "1 line could not be read")
+	contains(t, "quarantine list", ok(t, "quarantine", "list", "--dir", dir), "user-events", `ratings.csv, line 3: rating is "nine"`)
+}
+
+func TestImportOfColumns(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir := filepath.Join(t.TempDir(), "data")
+	path := filepath.Join(t.TempDir(), "reviews.csv")
+	if err := os.WriteFile(path, []byte("who,what,stars,when\nanna,sea,4.5,2013-09-01\nbo,sun,3,1378036800\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := command("import", path, "--dir", dir); r.code == 0 || !strings.Contains(r.err, "columns") {
+		t.Errorf("without: %+v", r)
+	}
+	if r := command("import", path, "--dir", dir, "--columns", "user=who,item=film,rating=stars,time=when"); r.code == 0 || !strings.Contains(r.err, `columns.item: "film" is no column`) {
+		t.Errorf("wrong: %+v", r)
+	}
+	contains(t, "import", ok(t, "import", path, "--dir", dir, "--columns", "user=who,item=2,rating=stars,time=when"), "reviews: 2 films and 2 interactions added")
+	contains(t, "movies", ok(t, "log", "show", "movie/sun", "--dir", dir), "movie.listed")
+}

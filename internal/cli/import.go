@@ -106,18 +106,33 @@ func openData(path string) (*dataset.Set, error) {
 }
 
 func (p *program) importCommand() *cobra.Command {
-	merge := false
+	merge, badRows, columns := false, int64(0), map[string]string{}
 	cmd := &cobra.Command{Use: "import PATH", Short: "Import a data set: films, and what people did with them",
-		Long:    "Import a MovieLens (.csv, .dat or u.data layout) or MovieTweetings data set, a folder or a .zip.\nAn import that was cut off goes on where it was; importing twice adds nothing.",
-		Example: "  projectionist import ml-latest-small.zip", Args: cobra.ExactArgs(1),
+		Long: `Import a MovieLens (.csv, .dat or u.data layout) or MovieTweetings data set, a folder or a .zip.
+An import that was cut off goes on where it was; importing twice adds nothing.
+
+Any other csv file of ratings is read with --columns, which says in which column stands what: by its
+name in the header, or by its number from 1. Ratings are above 0 and at most 5; times are Unix seconds
+or milliseconds, or ISO 8601. A film that the log does not have is listed by its id.
+
+A line that cannot be read stops it. With --bad-rows N, up to N such lines go to the quarantine instead,
+with their file and line (projectionist quarantine list), and are counted in the result.`,
+		Example: "  projectionist import ml-latest-small.zip\n  projectionist import ml-1m --bad-rows 100\n" +
+			"  projectionist import reviews.csv --columns user=reviewer,item=asin,rating=stars,time=posted_at", Args: cobra.ExactArgs(1),
 		RunE: p.filling(func(ctx context.Context, c *client, args []string) error {
 			path, err := absolute(args[0])
 			if err != nil {
 				return err
 			}
-			return p.imported(ctx, c, map[string]any{"path": path, "merge": merge})
+			body := map[string]any{"path": path, "merge": merge, "bad_rows": badRows}
+			if len(columns) > 0 {
+				body["columns"] = columns
+			}
+			return p.imported(ctx, c, body)
 		})}
 	mergeFlag(cmd, &merge)
+	cmd.Flags().StringToStringVar(&columns, "columns", nil, "of a csv file: user=…,item=…,rating=…,time=…, names or numbers")
+	cmd.Flags().Int64Var(&badRows, "bad-rows", 0, "lines that cannot be read and are passed over, into the quarantine")
 	return cmd
 }
 
@@ -152,6 +167,9 @@ func (p *program) imported(ctx context.Context, c *client, body any) error {
 		fmt.Fprintf(p.out, "%s: %s and %s added, %s there already\n", res.Dataset, count(res.MoviesAdded, "film"),
 			count(res.FactsAdded, "interaction"), thousands(res.FactsDuplicate))
 	}
+	if res.BadRows > 0 {
+		fmt.Fprintf(p.out, "%s could not be read: see `projectionist quarantine list`\n", count(res.BadRows, "line"))
+	}
 	if c.app != nil && !res.AlreadyDone {
 		fmt.Fprintln(p.err, "a model is trained on it when `projectionist serve` runs")
 	}
@@ -176,7 +194,9 @@ func (p *program) simulateCommand() *cobra.Command {
 func (p *program) ingestCommand() *cobra.Command {
 	pages := 0
 	tmdb := &cobra.Command{Use: "tmdb", Short: "Fetch popular and top rated films with their details from TMDB", Args: cobra.NoArgs,
-		Long:    "Fetch popular and top rated films with their details from TMDB. Needs $TMDB_API_KEY, also from a .env\nfile in the working folder, where the server runs.",
+		Long: `Fetch popular and top rated films with their details from TMDB. Needs $TMDB_API_KEY, also from a .env
+file in the working folder, where the server runs; $PROJECTIONIST_TMDB_URL is another address of the API.
+Entries that are no films are skipped, and films that cannot be kept refused: the result says why.`,
 		Example: "  TMDB_API_KEY=… projectionist ingest tmdb --pages 5",
 		RunE: p.filling(func(ctx context.Context, c *client, _ []string) error {
 			conf := map[string]string{}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -223,31 +221,6 @@ func TestBar(t *testing.T) {
 		if got := thousands(n); got != want {
 			t.Errorf("%d is written %s", n, got)
 		}
-	}
-}
-
-func TestEnvFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), ".env")
-	if err := readEnvFile(path); err != nil {
-		t.Errorf("without a file: %v", err)
-	}
-	if err := os.WriteFile(path, []byte("CLI_TEST_SET=file\nexport CLI_TEST_UNSET='a b'\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("CLI_TEST_SET", "environment")
-	t.Setenv("CLI_TEST_UNSET", "") // put back at the end
-	os.Unsetenv("CLI_TEST_UNSET")
-	if err := readEnvFile(path); err != nil {
-		t.Fatal(err)
-	}
-	if a, b := os.Getenv("CLI_TEST_SET"), os.Getenv("CLI_TEST_UNSET"); a != "environment" || b != "a b" {
-		t.Errorf("got %q and %q", a, b)
-	}
-	if err := os.WriteFile(path, []byte("secret without a name\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := readEnvFile(path); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("got %v", err)
 	}
 }
 

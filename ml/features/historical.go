@@ -11,9 +11,9 @@ import (
 
 // Row asks for the features of a user, a movie, or both, as of a moment.
 type Row struct {
-	UserID     string // canonical; "" where the selection has no user features
-	MovieID    string
-	TimeMillis int64 // event time to look back from
+	UserID     string // canonical; "" is nobody, of whom nothing is known
+	MovieID    string // likewise
+	TimeMillis int64  // event time to look back from
 }
 
 func (r *Row) id(e Entity) string {
@@ -105,8 +105,8 @@ func (c *Column) Value(row int) Value {
 	return v
 }
 
-// Historical joins the rows and gives the selection's columns, in the order of rows. A row without
-// the id of an entity that the selection needs is fault.Invalid; an error of Facts is passed on.
+// Historical joins the rows and gives the selection's columns, in the order of rows. In a row without the id
+// of an entity its features are NotFound; an error of Facts is passed on.
 func (j *Join) Historical(rows []Row) ([]Column, error) {
 	columns := make([]Column, len(j.Selection.columns))
 	for i, c := range j.Selection.columns {
@@ -116,13 +116,15 @@ func (j *Join) Historical(rows []Row) ([]Column, error) {
 		if !j.Selection.Needs(entity) {
 			continue
 		}
-		order := make([]int, len(rows))
+		order := make([]int, 0, len(rows))
 		for i := range rows {
-			if rows[i].id(entity) == "" {
-				return nil, fault.Field("entities", "row %d has no %s_id", i, entity).
-					WithHint("give one, or ask for no features of a %s", entity)
+			if rows[i].id(entity) != "" {
+				order = append(order, i)
+				continue
 			}
-			order[i] = i
+			for _, c := range j.Selection.columnsOf(entity) {
+				columns[c].Statuses[i] = NotFound
+			}
 		}
 		slices.SortStableFunc(order, func(a, b int) int {
 			if c := cmp.Compare(rows[a].id(entity), rows[b].id(entity)); c != 0 {
@@ -142,6 +144,16 @@ func (j *Join) Historical(rows []Row) ([]Column, error) {
 		}
 	}
 	return columns, nil
+}
+
+// columnsOf are the places of an entity's columns.
+func (s *Selection) columnsOf(entity Entity) (places []int) {
+	for _, p := range s.parts {
+		if p.view.Entity == entity {
+			places = append(places, p.out...)
+		}
+	}
+	return places
 }
 
 // sweep folds one entity's facts in the order in which they become visible and reads the features

@@ -194,8 +194,7 @@ func TestZipBombAndDamage(t *testing.T) {
 	files["ratings.dat"] = strings.Repeat("\n", 8<<20)
 	bomb := filepath.Join(t.TempDir(), "bomb.zip")
 	archive(t, bomb, "", files)
-	s := open(t, bomb)
-	if _, err := collect(s.Ratings(t.Context(), nil)); err == nil || !strings.Contains(err.Error(), "archive is refused") {
+	if _, err := Open(bomb); err == nil || !strings.Contains(err.Error(), "archive is refused") {
 		t.Errorf("bomb: %v", err)
 	}
 
@@ -223,11 +222,11 @@ func TestBadRatingLines(t *testing.T) {
 		line  int64
 		field string
 	}{
-		"empty file":         {"", 1, "header"},
-		"another header":     {"user,item\n", 1, "header"},
+		"another header":     {"user,item\n1,2\n", 1, "header"},
+		"a short header":     {"userId,movieId,rating\n1,2,3\n", 1, "header"},
 		"three fields":       {head + "1,2,3.0\n", 3, "line"},
-		"five fields":        {head + "1,2,3.0,964982703,9\n", 3, "timestamp"},
-		"blank line":         {head + "\n1,2,3.0,964982703\n", 3, "line"},
+		"five fields":        {head + "1,2,3.0,964982703,9\n", 3, "line"},
+		"after blank lines":  {head + "\n\r\n1,2,3.0\n", 5, "line"},
 		"no user":            {head + ",2,3.0,964982703\n", 3, "user id"},
 		"word for a film":    {head + "1,two,3.0,964982703\n", 3, "movie id"},
 		"endless id":         {head + "1,2222222222222222222,3.0,964982703\n", 3, "movie id"},
@@ -247,12 +246,15 @@ func TestBadRatingLines(t *testing.T) {
 		"endless line":       {head + strings.Repeat("1", 3<<20), 3, "line"},
 		"long line":          {head + strings.Repeat("1", 5000) + "\n", 3, "line"},
 		"a NUL in the time":  {head + "1,2,3.0,9649\x0082703\n", 3, "timestamp"},
-		"quoted":             {head + "\"1\",2,3.0,964982703\n", 3, "user id"},
+		"a quote in a field": {head + "1\",2,3.0,964982703\n", 3, "line"},
+		"an open quote":      {head + "1,2,\"3.0,964982703\n1,2,3.0,964982703\n", 3, "line"},
+		"after a quote":      {head + "1,2,\"3.0\"0,964982703\n", 3, "line"},
+		"quoted word":        {head + "1,\"two\",3.0,964982703\n", 3, "movie id"},
 		"space before field": {head + "1, 2,3.0,964982703\n", 3, "movie id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			write(t, dir, map[string]string{"ratings.csv": c.text, "movies.csv": "movieId,title,genres\n"})
+			write(t, dir, map[string]string{"ratings.csv": c.text, "movies.csv": fixtures["csv"].files["movies.csv"]})
 			_, err := collect(open(t, dir).Ratings(t.Context(), nil))
 			var bad *LineError
 			if !errors.As(err, &bad) || bad.Line != c.line || bad.Field != c.field || bad.File != filepath.Join(dir, "ratings.csv") {
@@ -268,7 +270,7 @@ func TestBadRatingLines(t *testing.T) {
 	}
 	t.Run("limits that hold", func(t *testing.T) {
 		dir := t.TempDir()
-		write(t, dir, map[string]string{"ratings.csv": head + "1,2,5,0\n1,2,0.0001,4102444799\n1,2,3.500000,964982703", "movies.csv": ""})
+		write(t, dir, map[string]string{"ratings.csv": head + "1,2,5,0\n1,2,0.0001,4102444799\n1,2,3.500000,964982703", "movies.csv": fixtures["csv"].files["movies.csv"]})
 		want := []Rating{{"1", "2", 3, 964982703000, 2}, {"1", "2", 5, 0, 3}, {"1", "2", .0001, 4102444799000, 4}, {"1", "2", 3.5, 964982703000, 5}}
 		if got := ratings(t, open(t, dir)); !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
@@ -284,7 +286,7 @@ func TestBadRatingLines(t *testing.T) {
 	})
 	t.Run("MovieTweetings 11", func(t *testing.T) {
 		dir := t.TempDir()
-		write(t, dir, map[string]string{"ratings.dat": "1::0000002::11::1364690142\n", "movies.dat": ""})
+		write(t, dir, map[string]string{"ratings.dat": "1::0000002::11::1364690142\n", "movies.dat": "0000002::Lamp (1990)::Drama\n"})
 		var bad *LineError
 		if _, err := collect(open(t, dir).Ratings(t.Context(), nil)); !errors.As(err, &bad) || bad.Field != "rating" {
 			t.Errorf("error %v", err)
@@ -307,14 +309,13 @@ func TestBadMovieLines(t *testing.T) {
 		line               int64
 		field              string
 	}{
-		"csv header":     {"csv", "movies.csv", "id,name\n", 1, "header"},
-		"csv empty":      {"csv", "movies.csv", "", 1, "header"},
+		"csv header":     {"csv", "movies.csv", "id,name\n1,Lamp\n", 1, "header"},
 		"csv fields":     {"csv", "movies.csv", "movieId,title,genres\n1,Lamp (1990),Drama\n2,Lamp\n", 3, "record"},
 		"csv open quote": {"csv", "movies.csv", "movieId,title,genres\n1,\"Lamp (1990),Drama\n", 2, "record"},
 		"csv id":         {"csv", "movies.csv", "movieId,title,genres\nx,Lamp,Drama\n", 2, "movieId"},
 		"csv no title":   {"csv", "movies.csv", "movieId,title,genres\n1, ,Drama\n", 2, "title"},
 		"csv latin-1":    {"csv", "movies.csv", "movieId,title,genres\n1,Caf\xe9,Drama\n", 2, "title"},
-		"links number":   {"csv", "links.csv", "movieId,imdbId,tmdbId\n1,tt12,\n", 2, "imdbId"},
+		"links number":   {"csv", "links.csv", "movieId,imdbId,tmdbId\n1,12x,\n", 2, "imdbId"},
 		"dat fields":     {"ml-1m", "movies.dat", "1::Lamp (1990)::Drama\n2::Lamp (1990)\n", 2, "line"},
 		"dat id":         {"ml-1m", "movies.dat", "one::Lamp (1990)::Drama\n", 1, "movie id"},
 		"item fields":    {"ml-100k", "u.item", "2|Lamp (1995)|01-Jan-1995||0|1\n", 1, "line"},
@@ -326,7 +327,7 @@ func TestBadMovieLines(t *testing.T) {
 			files[c.file] = c.text
 			dir := t.TempDir()
 			write(t, dir, files)
-			_, err := collect(open(t, dir).Movies())
+			_, err := collect(open(t, dir).Movies(t.Context()))
 			var bad *LineError
 			if !errors.As(err, &bad) || bad.Line != c.line || !strings.HasPrefix(bad.Field, c.field) || bad.File != filepath.Join(dir, c.file) {
 				t.Errorf("error %v, want one about %s in line %d", err, c.field, c.line)
@@ -385,7 +386,7 @@ func TestSortedRatings(t *testing.T) {
 		fmt.Fprintf(&text, "%d\t%02d\t%d\t%d\n", x>>8%97, x>>16%31, 1+x>>5%5, 880000000+x>>3%span)
 	}
 	dir := t.TempDir()
-	write(t, dir, map[string]string{"u.data": text.String(), "u.item": ""})
+	write(t, dir, map[string]string{"u.data": text.String(), "u.item": fixtures["ml-100k"].files["u.item"]})
 	s := open(t, dir)
 	want := ratings(t, s)
 	slices.SortFunc(want, func(a, b Rating) int {
@@ -418,7 +419,7 @@ func TestSortedRatings(t *testing.T) {
 }
 
 func TestRealData(t *testing.T) {
-	shared := filepath.Join("..", "..", "..", "shared", "data")
+	shared := filepath.Join("..", "..", "..", "..", "shared", "data")
 	for _, c := range []struct {
 		folder, name                     string
 		ratings, users, movies, withYear int
@@ -476,10 +477,10 @@ func FuzzRatings(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, sep := range []string{",", "::", "\t"} {
-			p := rowParser{sep: sep, users: newInterner(strings.ToLower), movies: newInterner(strings.ToLower), tweets: sep == "::"}
+			p := rowParser{split: splitter{sep: []byte(sep), quotes: sep == ","}, users: newInterner(strings.ToLower), movies: newInterner(strings.ToLower), tweets: sep == "::"}
 			for line := range bytes.Lines(raw) {
-				r, err := p.parse(line, false)
-				if err == nil && (r.units == 0 || r.units > ratingUnitsMax || int64(r.seconds) >= secondsMax) {
+				r, bad := p.parse(line, nil)
+				if bad == nil && (r.units == 0 || r.units > ratingUnitsMax || int64(r.seconds) >= secondsMax) {
 					t.Errorf("%q passes as %+v", line, r)
 				}
 			}
@@ -500,7 +501,7 @@ func BenchmarkRatings(b *testing.B) {
 	if err := os.WriteFile(filepath.Join(dir, "ratings.csv"), text.Bytes(), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "movies.csv"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "movies.csv"), []byte(fixtures["csv"].files["movies.csv"]), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	s, err := Open(dir)
@@ -559,7 +560,7 @@ func collect[T any](seq func(func(T, error) bool)) (all []T, err error) {
 
 func movies(t *testing.T, s *Set) []Movie {
 	t.Helper()
-	all, err := collect(s.Movies())
+	all, err := collect(s.Movies(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}

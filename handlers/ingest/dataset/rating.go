@@ -1,10 +1,8 @@
 package dataset
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -19,7 +17,7 @@ import (
 type Rating struct {
 	UserID, MovieID string  // canonical
 	Rating          float64 // 0 < Rating ≤ 5; see [Set.Ratings] on MovieTweetings
-	TimeMillis      int64   // event time, Unix milliseconds; the files have whole seconds
+	TimeMillis      int64   // event time, Unix milliseconds; the published files have whole seconds
 	Line            int64   // in the ratings file, from 1
 }
 
@@ -30,8 +28,6 @@ type Progress struct {
 }
 
 const (
-	// rowBytesMax bounds a line: those of the published sets stay below 50 bytes.
-	rowBytesMax = 4 << 10
 	// ratingUnits is how a rating is held: in ten-thousandths of a star, exact for up to four decimals.
 	ratingUnits    = 10_000
 	ratingUnitsMax = events.RatingMax * ratingUnits
@@ -46,40 +42,54 @@ const (
 )
 
 // Ratings yields the ratings in the order of the file. progress, which may be nil, is called about
-// once per MiB and at the end. The first error ends the sequence: a [*LineError] for a line that is not
-// what the layout says, ctx's error once it is done, or that of the disk or archive.
+// once per MiB and at the end. For a line that is not what the layout says it yields a [*LineError] with its
+// text and goes on; any other error ends the sequence: ctx's once it is done, or that of the disk or archive.
 //
 // Ratings are on the scale 0–5. MovieTweetings' 0–10 is halved, and its 0 becomes 0.5, the lowest step,
 // because 0 is no rating on our scale.
 func (s *Set) Ratings(ctx context.Context, progress func(Progress)) iter.Seq2[Rating, error] {
 	return func(yield func(Rating, error) bool) {
 		users, movies := newInterner(events.CanonicalUser), newInterner(events.CanonicalMovie)
-		err := s.eachRow(ctx, progress, users, movies, func(r row) bool {
-			return yield(Rating{
+		more := true
+		rows, err := s.eachRow(ctx, progress, users, movies, func(r row, bad *LineError) bool {
+			if bad != nil {
+				more = yield(Rating{}, bad)
+				return more
+			}
+			more = yield(Rating{
 				UserID: users.ids[r.user], MovieID: movies.ids[r.movie],
-				Rating: float64(r.units) / ratingUnits, TimeMillis: int64(r.seconds) * 1000, Line: int64(r.line),
+				Rating: float64(r.units) / ratingUnits, TimeMillis: r.timeMillis(), Line: int64(r.line),
 			}, nil)
+			return more
 		})
-		if err != nil {
+		if err == nil && more && rows == 0 {
+			err = s.noRating()
+		}
+		if err != nil && more {
 			yield(Rating{}, err)
 		}
 	}
 }
 
-// SortedRatings yields the same ratings by (time, user, movie, line), ids compared as strings. It holds
-// all of them, at 20 bytes a row and once each id; progress is that of reading, and ctx is not looked at
+// SortedRatings yields the same ratings by (time, user, movie, line), ids compared as strings; lines that
+// cannot be read come before the first. It holds all of them, at 20 bytes a row and once each id; progress is that of reading, and ctx is not looked at
 // during the sort in between (about half a second per million rows).
 func (s *Set) SortedRatings(ctx context.Context, progress func(Progress)) iter.Seq2[Rating, error] {
 	return func(yield func(Rating, error) bool) {
 		users, movies := newInterner(events.CanonicalUser), newInterner(events.CanonicalMovie)
 		var rows []row
 		var at Progress
-		err := s.eachRow(ctx, func(p Progress) {
+		more := true
+		_, err := s.eachRow(ctx, func(p Progress) {
 			at = p
 			if progress != nil {
 				progress(p)
 			}
-		}, users, movies, func(r row) bool {
+		}, users, movies, func(r row, bad *LineError) bool {
+			if bad != nil {
+				more = yield(Rating{}, bad)
+				return more
+			}
 			if len(rows) == cap(rows) && at.BytesRead > 0 {
 				// The bytes per row so far tell how many are to come, so that growing by doubling, which
 				// holds two copies, is for the head only.
@@ -89,6 +99,12 @@ func (s *Set) SortedRatings(ctx context.Context, progress func(Progress)) iter.S
 			rows = append(rows, r)
 			return true
 		})
+		if !more {
+			return
+		}
+		if err == nil && len(rows) == 0 {
+			err = s.noRating()
+		}
 		if err != nil {
 			yield(Rating{}, err)
 			return
@@ -103,7 +119,7 @@ func (s *Set) SortedRatings(ctx context.Context, progress func(Progress)) iter.S
 			}
 			if !yield(Rating{
 				UserID: users.ids[r.user], MovieID: movies.ids[r.movie],
-				Rating: float64(r.units) / ratingUnits, TimeMillis: int64(r.seconds) * 1000, Line: int64(r.line),
+				Rating: float64(r.units) / ratingUnits, TimeMillis: r.timeMillis(), Line: int64(r.line),
 			}, nil) {
 				return
 			}
@@ -117,7 +133,10 @@ type row struct {
 	user, movie uint32 // indices into interner.ids
 	line        uint32
 	units       uint16 // ten-thousandths of a star
+	millis      uint16 // of the second; the published sets have whole ones
 }
+
+func (r *row) timeMillis() int64 { return int64(r.seconds)*1000 + int64(r.millis) }
 
 func compareRows(a, b row) int {
 	if a.seconds != b.seconds {
@@ -125,6 +144,9 @@ func compareRows(a, b row) int {
 			return -1
 		}
 		return 1
+	}
+	if a.millis != b.millis {
+		return int(a.millis) - int(b.millis)
 	}
 	x, y := uint64(a.user)<<32|uint64(a.movie), uint64(b.user)<<32|uint64(b.movie)
 	if x == y {
@@ -199,129 +221,141 @@ func (in *interner) lookUp(raw []byte) uint32 {
 	if i, ok := in.bySpelling[string(raw)]; ok {
 		return i
 	}
-	id := in.canonical(string(raw))
+	return in.add(string(raw), in.canonical(string(raw)))
+}
+
+// add is the number of a canonical id under a new spelling.
+func (in *interner) add(spelling, id string) uint32 {
 	i, ok := in.byCanonical[id]
 	if !ok {
 		i = uint32(len(in.ids))
 		in.ids = append(in.ids, id)
 		in.byCanonical[id] = i
 	}
-	in.bySpelling[string(raw)] = i
+	in.bySpelling[spelling] = i
 	return i
 }
 
-// eachRow is the hot path: it parses the ratings file line by line until row says to stop.
-func (s *Set) eachRow(ctx context.Context, progress func(Progress), users, movies *interner, each func(row) bool) error {
+// eachRow is the hot path: it parses the ratings file record by record until each says to stop, and returns
+// how many rows there were.
+func (s *Set) eachRow(ctx context.Context, progress func(Progress), users, movies *interner, each func(row, *LineError) bool) (int64, error) {
 	f, size, err := s.open(s.ratings, ratingBytesMax)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
-	at := Progress{BytesTotal: size}
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	p := rowParser{file: s.file(s.ratings), tweets: s.Layout == LayoutMovieTweetings, users: users, movies: movies}
-	header := false
-	switch s.Layout {
-	case LayoutCSV:
-		p.sep, header = ",", true
-	case LayoutUData:
-		p.sep = "\t"
-	default:
-		p.sep = "::"
-	}
-	in := bufio.NewReaderSize(f, blockBytes)
-	if head, _ := in.Peek(len(utf8BOM)); bytes.Equal(head, utf8BOM) {
-		in.Discard(len(utf8BOM))
-		at.BytesRead += int64(len(utf8BOM))
-	}
-	reported := at.BytesRead
+	p, parse := newRowParser(s, users, movies)
+	in := newRecords(contextReader{ctx, f}, s.comma())
+	header := s.Layout == LayoutCSV || s.table != nil && s.table.headed
+	at := Progress{BytesTotal: size}
+	reported := in.read
 	for {
-		line, err := in.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) || len(line) > rowBytesMax {
-			p.line++
-			return p.fault("line", line, fmt.Sprintf("at most %d bytes", rowBytesMax))
-		}
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("dataset: %s, after line %d: %w", p.file, p.line, err)
-		}
-		last := err == io.EOF
-		if last && len(line) == 0 {
+		text, err := in.next()
+		at.BytesRead = in.read
+		if err == io.EOF {
 			break
 		}
-		at.BytesRead += int64(len(line))
-		if p.line++; p.line > math.MaxUint32 {
-			return p.fault("line", nil, "at most 4294967295 lines")
+		if err != nil && !passable(err) {
+			return at.Rows, fmt.Errorf("dataset: %s, after line %d: %w", p.file, in.lines, err)
 		}
-		text := line
-		if !last {
-			text = text[:len(text)-1]
+		if in.line > math.MaxUint32 {
+			return at.Rows, s.fault(s.ratings, in.line, "line", "", "at most 4294967295 lines")
 		}
-		if n := len(text); n > 0 && text[n-1] == '\r' {
-			text = text[:n-1]
-		}
+		p.line, p.last = in.line, in.last
 		if header {
-			header = false
-			if string(text) != "userId,movieId,rating,timestamp" {
-				return p.fault("header", text, "userId,movieId,rating,timestamp")
+			if header = false; s.table == nil {
+				if bad := p.header(text, err); bad != nil {
+					return 0, bad
+				}
 			}
-		} else {
-			r, err := p.parse(text, last)
-			if err != nil {
-				return err
-			}
+			continue
+		}
+		r, bad := parse(text, err)
+		if bad == nil {
 			at.Rows++
-			if !each(r) {
-				return nil
-			}
+		} else {
+			bad = bad.of(text)
+		}
+		if !each(r, bad) {
+			return at.Rows, nil
 		}
 		if at.BytesRead-reported >= blockBytes {
 			reported = at.BytesRead
 			progress(at)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-		}
-		if last {
-			break
 		}
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if header {
-		p.line = 1
-		return p.fault("header", nil, "userId,movieId,rating,timestamp")
+		return at.Rows, ctx.Err()
 	}
 	progress(at)
-	return nil
+	return at.Rows, nil
 }
+
+// noRating is the error about ratings none of which can be read.
+func (s *Set) noRating() error {
+	return s.fault(s.ratings, 0, "file", "", "at least one rating that can be read")
+}
+
+const ratingsHeader = "userId,movieId,rating,timestamp"
 
 type rowParser struct {
 	file          string
 	line          int64
-	sep           string
+	last          bool // the file ends without a line end after it
+	split         splitter
 	tweets        bool
 	users, movies *interner
 }
 
-func (p *rowParser) fault(field string, got []byte, want string) error {
+// newRowParser is the parser of the set's layout, and what it parses a record with.
+func newRowParser(s *Set, users, movies *interner) (*rowParser, func(text []byte, err error) (row, *LineError)) {
+	p := &rowParser{file: s.file(s.ratings), tweets: s.Layout == LayoutMovieTweetings, users: users, movies: movies}
+	switch s.Layout {
+	case LayoutTable:
+		p.split = splitter{sep: []byte{s.table.sep}, quotes: true}
+		t := &tableParser{p, s.table}
+		return p, t.parse
+	case LayoutCSV:
+		p.split = splitter{sep: []byte(","), quotes: true}
+	case LayoutUData:
+		p.split = splitter{sep: []byte("\t")}
+	default:
+		p.split = splitter{sep: []byte("::")}
+	}
+	return p, p.parse
+}
+
+// header says what is wrong with the first line of ratings.csv.
+func (p *rowParser) header(text []byte, err error) *LineError {
+	var fields [][]byte
+	if err == nil {
+		fields, err = p.split.split(text)
+	}
+	if err != nil || string(bytes.Join(fields, p.split.sep)) != ratingsHeader {
+		return p.fault("header", text, ratingsHeader)
+	}
+	return nil
+}
+
+func (p *rowParser) fault(field string, got []byte, want string) *LineError {
 	return &LineError{File: p.file, Line: p.line, Field: field, Got: excerpt(got), Want: want}
 }
 
-// parse reads one line. last says that the file ends without a line end after it.
-func (p *rowParser) parse(text []byte, last bool) (row, error) {
-	var fields [4][]byte
-	rest := text
-	for i := 0; i < 3; i++ {
-		end := bytes.IndexByte(rest, p.sep[0])
-		if end < 0 || len(p.sep) == 2 && (end+1 >= len(rest) || rest[end+1] != ':') {
-			return row{}, p.fault("line", text, p.shape(last))
-		}
-		fields[i], rest = rest[:end], rest[end+len(p.sep):]
+// parse reads one record, or says what is wrong with it.
+func (p *rowParser) parse(text []byte, err error) (row, *LineError) {
+	var fields [][]byte
+	if err == nil {
+		fields, err = p.split.split(text)
 	}
-	fields[3] = rest
+	if err != nil {
+		return row{}, p.fault("line", text, err.Error())
+	}
+	if len(fields) != 4 {
+		return row{}, p.fault("line", text, p.shape())
+	}
 	user, movie, rating, timestamp := fields[0], fields[1], fields[2], fields[3]
 	if !isNumber(user) {
 		return row{}, p.fault("user id", user, "1 to 18 digits")
@@ -329,43 +363,57 @@ func (p *rowParser) parse(text []byte, last bool) (row, error) {
 	if !isNumber(movie) {
 		return row{}, p.fault("movie id", movie, "1 to 18 digits")
 	}
+	units, bad := p.units(rating)
+	if bad != nil {
+		return row{}, bad
+	}
+	seconds, bad := p.seconds(timestamp)
+	if bad != nil {
+		return row{}, bad
+	}
+	return row{seconds: seconds, user: p.users.index(user), movie: p.movies.index(movie), line: uint32(p.line), units: units}, nil
+}
+
+// units reads a rating in ten-thousandths of a star.
+func (p *rowParser) units(rating []byte) (uint16, *LineError) {
 	units, ok := decimal(rating)
-	if !ok {
-		return row{}, p.fault("rating", rating, "a number with at most four decimals")
+	switch {
+	case !ok:
+		return 0, p.fault("rating", rating, "a number with at most four decimals")
+	case p.tweets && units > 2*ratingUnitsMax:
+		return 0, p.fault("rating", rating, "0 to 10")
+	case p.tweets:
+		return uint16(max(units/2, tweetUnitsMin)), nil
+	case units == 0 || units > ratingUnitsMax:
+		return 0, p.fault("rating", rating, "more than 0 and at most 5")
 	}
-	if p.tweets {
-		if units > 2*ratingUnitsMax {
-			return row{}, p.fault("rating", rating, "0 to 10")
-		}
-		units = max(units/2, tweetUnitsMin)
-	} else if units == 0 || units > ratingUnitsMax {
-		return row{}, p.fault("rating", rating, "more than 0 and at most 5")
-	}
+	return uint16(units), nil
+}
+
+// seconds reads a Unix time.
+func (p *rowParser) seconds(timestamp []byte) (uint32, *LineError) {
 	if !isNumber(timestamp) {
 		if len(timestamp) > 1 && timestamp[0] == '-' && isNumber(timestamp[1:]) {
-			return row{}, p.fault("timestamp", timestamp, "Unix seconds from 1970 to 2100, not a negative time")
+			return 0, p.fault("timestamp", timestamp, "Unix seconds from 1970 to 2100, not a negative time")
 		}
-		return row{}, p.fault("timestamp", timestamp, "Unix seconds, the last of four fields")
+		return 0, p.fault("timestamp", timestamp, "Unix seconds, the last of four fields")
 	}
 	var seconds int64
 	for _, c := range timestamp {
 		seconds = seconds*10 + int64(c-'0')
 	}
 	if seconds >= secondsMax {
-		return row{}, p.fault("timestamp", timestamp, "Unix seconds from 1970 to 2100 (milliseconds?)")
+		return 0, p.fault("timestamp", timestamp, "Unix seconds from 1970 to 2100 (milliseconds?)")
 	}
-	if last && seconds < movieLensStart {
-		return row{}, p.fault("timestamp", timestamp, "ten digits or a line end: the file ends in the middle of its last line")
+	if p.last && seconds < movieLensStart {
+		return 0, p.fault("timestamp", timestamp, "ten digits or a line end: the file ends in the middle of its last line")
 	}
-	return row{
-		seconds: uint32(seconds), user: p.users.index(user), movie: p.movies.index(movie),
-		line: uint32(p.line), units: uint16(units),
-	}, nil
+	return uint32(seconds), nil
 }
 
-func (p *rowParser) shape(last bool) string {
-	want := strings.Join([]string{"user", "movie", "rating", "timestamp"}, p.sep)
-	if last {
+func (p *rowParser) shape() string {
+	want := strings.Join([]string{"user", "movie", "rating", "timestamp"}, string(p.split.sep))
+	if p.last {
 		want += " (the file ends in the middle of its last line)"
 	}
 	return want

@@ -3,6 +3,7 @@ package dataset
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,13 +26,13 @@ const (
 	LayoutDat            Layout = "movielens-dat"  // ratings.dat, movies.dat with "::": 1m, 10m
 	LayoutUData          Layout = "movielens-data" // u.data, u.item, u.genre: 100k
 	LayoutMovieTweetings Layout = "movietweetings" // ratings.dat, movies.dat with "::", IMDb ids, ratings 0–10
+	LayoutTable          Layout = "csv"            // one csv file of ratings, see OpenCSV
 )
 
 const (
 	// ratingBytesMax bounds the ratings file: twenty times that of ml-32m (0.9 GB).
 	ratingBytesMax = 20 << 30
-	// movieBytesMax bounds the other files; that of ml-32m's films is 4 MB. movies.dat and u.item are
-	// held in memory, because only the whole file tells which encoding it is in.
+	// movieBytesMax bounds the other files, whose films are held in memory; that of ml-32m has 4 MB.
 	movieBytesMax = 256 << 20
 	// zipRatioMax bounds how far an archived file may unpack. Rating files shrink about five times,
 	// Deflate's utmost is some thousand times.
@@ -45,19 +46,34 @@ const (
 	blockBytes = 1 << 20
 )
 
+// files are the names of a layout's files. Ratings and films are needed; "" is none. What a set tells of
+// its people (users.dat, u.user) is not read: it would be one name more here, and a sequence beside
+// [Set.Movies] and [Set.Ratings].
+type files struct{ ratings, movies, links, genres string }
+
+// layouts are looked for in this order. LayoutMovieTweetings has the names of LayoutDat.
+var layouts = []struct {
+	Layout
+	files
+}{
+	{LayoutCSV, files{ratings: "ratings.csv", movies: "movies.csv", links: "links.csv"}},
+	{LayoutDat, files{ratings: "ratings.dat", movies: "movies.dat"}},
+	{LayoutUData, files{ratings: "u.data", movies: "u.item", genres: "u.genre"}},
+}
+
 // Set is an open data set. Its methods may be called more than once; each opens the files anew.
 type Set struct {
 	// Name is the publisher's name for it, such as "ml-latest-small" or "movietweetings", as far as
 	// the folder or archive tells it, else "movielens".
 	Name   string
 	Layout Layout
+	files
+	table *table // of LayoutTable
 
 	fsys   fs.FS
 	dir    string // inside fsys
 	root   string // as the caller named it, for messages
 	closer io.Closer
-
-	ratings, movies, links, genres string // file names; links and genres may be ""
 
 	digestMu sync.Mutex // over digest
 	digest   string
@@ -66,19 +82,22 @@ type Set struct {
 // Open finds and identifies the data set at path: a folder that holds it, a folder that holds one
 // such folder, or a .zip of either. The caller closes it.
 //
-// It fails where there is none, more than one, or where a file that belongs to the layout is missing.
+// It fails where there is none, more than one, or where a file that belongs to the layout is missing,
+// empty, or no regular file: reading from a pipe or a device might never end.
 func Open(path string) (*Set, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
 	s := &Set{root: path}
-	if info.IsDir() {
+	switch {
+	case info.IsDir():
 		s.fsys = os.DirFS(path)
-	} else {
-		if !strings.EqualFold(filepath.Ext(path), ".zip") {
-			return nil, fmt.Errorf("dataset: %s is neither a folder nor a .zip: give the folder that holds the ratings", path)
-		}
+	case !info.Mode().IsRegular():
+		return nil, irregular(path, info)
+	case !strings.EqualFold(filepath.Ext(path), ".zip"):
+		return nil, fmt.Errorf("dataset: %s is neither a folder nor a .zip: give the folder that holds the ratings, or say what the columns of a csv file are", path)
+	default:
 		z, err := zip.OpenReader(path)
 		if err != nil {
 			return nil, fmt.Errorf("dataset: %s cannot be read as a zip archive (%w): is the download complete?", path, err)
@@ -90,6 +109,22 @@ func Open(path string) (*Set, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// irregular is the error about a file that is none: a pipe, a device, a socket.
+func irregular(path string, info fs.FileInfo) error {
+	what := "a device"
+	switch mode := info.Mode(); {
+	case mode.IsDir():
+		what = "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		what = "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		what = "a socket"
+	case mode&fs.ModeSymlink != 0:
+		what = "a link"
+	}
+	return fmt.Errorf("dataset: %s is %s, not a regular file: copy what it holds into one", path, what)
 }
 
 // Close releases the archive. It may be called twice.
@@ -104,8 +139,11 @@ func (s *Set) Close() error {
 
 // Source is the CloudEvents source of facts taken from the set.
 func (s *Set) Source() string {
-	if s.Layout == LayoutMovieTweetings {
+	switch s.Layout {
+	case LayoutMovieTweetings:
 		return "/import/movietweetings"
+	case LayoutTable:
+		return "/import/csv"
 	}
 	return "/import/movielens"
 }
@@ -119,44 +157,107 @@ func (s *Set) identify() error {
 		return err
 	}
 	s.dir = dir
-	has := func(name string) bool {
-		info, err := fs.Stat(s.fsys, path.Join(dir, name))
-		return err == nil && info.Mode().IsRegular()
-	}
-	need := func(name string) error {
-		if !has(name) {
-			return fmt.Errorf("dataset: %s holds %s but not %s, which the layout needs", s.where(), s.ratings, name)
+	for _, l := range layouts {
+		if _, err := fs.Stat(s.fsys, path.Join(dir, l.ratings)); err == nil {
+			s.Layout, s.files = l.Layout, l.files
+			break
 		}
-		s.movies = name
-		return nil
 	}
-	optional := func(name string) string {
-		if has(name) {
-			return name
-		}
-		return ""
+	if err := s.need(s.ratings); err != nil {
+		return err
 	}
-	switch {
-	case has("ratings.csv"):
-		s.Layout, s.ratings, s.links = LayoutCSV, "ratings.csv", optional("links.csv")
-		err = need("movies.csv")
-	case has("ratings.dat"):
-		s.Layout, s.ratings = LayoutDat, "ratings.dat"
-		if err = need("movies.dat"); err == nil {
-			var tweets bool
-			if tweets, err = s.sniffMovieTweetings(); tweets {
-				s.Layout = LayoutMovieTweetings
-			}
+	if err := s.need(s.movies); err != nil {
+		return err
+	}
+	for _, name := range []*string{&s.links, &s.genres} {
+		there, err := s.regular(*name)
+		if err != nil {
+			return err
 		}
-	default:
-		s.Layout, s.ratings, s.genres = LayoutUData, "u.data", optional("u.genre")
-		err = need("u.item")
+		if !there {
+			*name = ""
+		}
+	}
+	if s.Layout == LayoutDat {
+		tweets, err := s.sniffMovieTweetings()
+		if err != nil {
+			return err
+		}
+		if tweets {
+			s.Layout = LayoutMovieTweetings
+		}
 	}
 	s.Name = s.name()
-	return err
+	return nil
 }
 
-var ratingFiles = []string{"ratings.csv", "ratings.dat", "u.data"}
+// need says what is wrong with a file that the layout cannot do without.
+func (s *Set) need(name string) error {
+	there, err := s.regular(name)
+	if err != nil {
+		return err
+	}
+	if !there {
+		return fmt.Errorf("dataset: %s holds %s but not %s, which the layout needs", s.where(), s.ratings, name)
+	}
+	empty, err := s.empty(name)
+	if err != nil {
+		return err
+	}
+	if empty {
+		return fmt.Errorf("dataset: %s is empty: is the download complete?", s.file(name))
+	}
+	return nil
+}
+
+// regular says whether there is a file of the name, "" being none, and fails where it is something else.
+func (s *Set) regular(name string) (bool, error) {
+	if name == "" {
+		return false, nil
+	}
+	info, err := fs.Stat(s.fsys, path.Join(s.dir, name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("dataset: %s: %w", s.file(name), err)
+	case !info.Mode().IsRegular():
+		return false, irregular(s.file(name), info)
+	}
+	return true, nil
+}
+
+// empty says whether a file has no row: nothing but blank lines, and in a csv the header.
+func (s *Set) empty(name string) (bool, error) {
+	f, _, err := s.open(name, ratingBytesMax)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	in := newRecords(io.LimitReader(f, blockBytes), s.comma())
+	for rows := 0; ; rows++ {
+		_, err := in.next()
+		switch {
+		case err == io.EOF:
+			return in.read < blockBytes, nil // what follows, reading it will tell
+		case err != nil && !passable(err):
+			return false, fmt.Errorf("dataset: %s: %w", s.file(name), err)
+		case rows > 0 || s.Layout != LayoutCSV && (s.Layout != LayoutTable || s.table.numbered()):
+			return false, nil
+		}
+	}
+}
+
+// comma parts the fields of a csv; 0 is for layouts in which a quote is a character as any.
+func (s *Set) comma() byte {
+	switch s.Layout {
+	case LayoutCSV:
+		return ','
+	case LayoutTable:
+		return s.table.sep
+	}
+	return 0
+}
 
 // find returns the one folder, nearest to the top, that holds a ratings file.
 func (s *Set) find() (string, error) {
@@ -177,8 +278,8 @@ func (s *Set) find() (string, error) {
 			hit := false
 			for _, e := range list {
 				name := e.Name()
-				for _, r := range ratingFiles {
-					hit = hit || name == r && !e.IsDir()
+				for _, l := range layouts {
+					hit = hit || name == l.ratings && !e.IsDir()
 				}
 				if !strings.HasPrefix(name, ".") && name != "__MACOSX" {
 					if info, err := fs.Stat(s.fsys, path.Join(dir, name)); err == nil && info.IsDir() {
@@ -199,26 +300,26 @@ func (s *Set) find() (string, error) {
 		}
 		level = next
 	}
-	return "", fmt.Errorf("dataset: no %s in %s or in the folders right below: it is not a MovieLens or MovieTweetings data set",
-		strings.Join(ratingFiles, ", "), s.root)
+	return "", fmt.Errorf("dataset: no %s, %s or %s in %s or in the folders right below: it is not a MovieLens or MovieTweetings data set",
+		layouts[0].ratings, layouts[1].ratings, layouts[2].ratings, s.root)
 }
 
 // sniffMovieTweetings tells MovieTweetings from ml-1m and ml-10m, which use the same file names. IMDb ids
 // have seven digits and more, padded with zeros; MovieLens' .dat ids end at 65133 and are not padded.
 // Where there are no films to tell, a rating above 5 does.
 func (s *Set) sniffMovieTweetings() (bool, error) {
-	raw, err := s.readAll(s.movies)
-	if err != nil {
-		return false, err
-	}
 	long, all := 0, 0
-	for line := range bytes.Lines(raw) {
-		if id, _, ok := bytes.Cut(line, []byte("::")); ok {
+	err := s.eachRecord(context.Background(), s.movies, movieBytesMax, func(_ *records, text []byte, _ *LineError) bool {
+		if id, _, ok := bytes.Cut(text, []byte("::")); ok {
 			all++
 			if len(id) >= 7 {
 				long++
 			}
 		}
+		return true
+	})
+	if err != nil {
+		return false, err
 	}
 	if all > 0 {
 		return 2*long > all, nil
@@ -272,6 +373,9 @@ func (s *Set) file(name string) string { return path.Join(s.root, s.dir, name) }
 
 // open returns the file and its size in bytes, after the bounds against archives that unpack without end.
 func (s *Set) open(name string, bytesMax int64) (io.ReadCloser, int64, error) {
+	if there, err := s.regular(name); err != nil || !there { // before it is opened, which a pipe may never be
+		return nil, 0, cmp.Or(err, fmt.Errorf("dataset: %s is gone", s.file(name)))
+	}
 	f, err := s.fsys.Open(path.Join(s.dir, name))
 	if err != nil {
 		return nil, 0, fmt.Errorf("dataset: %s: %w", s.file(name), err)
@@ -310,22 +414,6 @@ func (b *boundedFile) Read(p []byte) (int, error) {
 
 func (b *boundedFile) Close() error { return b.f.Close() }
 
-var utf8BOM = []byte("\xef\xbb\xbf")
-
-// readAll reads one of the small files, without its byte order mark.
-func (s *Set) readAll(name string) ([]byte, error) {
-	f, _, err := s.open(name, movieBytesMax)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(f)
-	if err != nil {
-		return nil, fmt.Errorf("dataset: %s: %w", s.file(name), err)
-	}
-	return bytes.TrimPrefix(raw, utf8BOM), nil
-}
-
 // Digest is the SHA-256, in hexadecimal, over names and contents of the files that are used: the same
 // for a folder and for an archive of it. The first call reads all of them.
 func (s *Set) Digest(ctx context.Context) (string, error) {
@@ -350,6 +438,9 @@ func (s *Set) Digest(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("dataset: %s: %w", s.file(name), err)
 		}
+		if s.table != nil { // read otherwise, the same file is another data set
+			name = s.table.String()
+		}
 		fmt.Fprintf(whole, "%s %x\n", name, one.Sum(nil))
 	}
 	s.digest = hex.EncodeToString(whole.Sum(nil))
@@ -366,30 +457,4 @@ func (c contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(p)
-}
-
-// LineError says which field of which line is not what the layout has there.
-type LineError struct {
-	File  string
-	Line  int64 // from 1
-	Field string
-	Got   string // "" where the whole line is at fault
-	Want  string
-}
-
-func (e *LineError) Error() string {
-	got := ""
-	if e.Got != "" {
-		got = fmt.Sprintf(" is %q:", e.Got)
-	}
-	return fmt.Sprintf("dataset: %s, line %d: %s%s expected %s", e.File, e.Line, e.Field, got, e.Want)
-}
-
-// excerpt keeps messages short when a line is not text at all.
-func excerpt(b []byte) string {
-	const max = 80
-	if len(b) > max {
-		return string(b[:max]) + "…"
-	}
-	return string(b)
 }

@@ -13,6 +13,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// KeyVariable and URLVariable are the environment variables of [Config.Key] and [Config.BaseURL].
+const (
+	KeyVariable = "TMDB_API_KEY"
+	URLVariable = "PROJECTIONIST_TMDB_URL"
 )
 
 // ErrNoKey is returned by [New] where there is no key.
@@ -20,8 +29,8 @@ var ErrNoKey = errors.New("tmdb: TMDB_API_KEY is not set: put a key from themovi
 
 // Config says how the client behaves. All but Key have defaults.
 type Config struct {
-	Key      string // v3 key, sent as api_key, or v4 read access token (a JWT), sent as bearer token
-	BaseURL  string // default https://api.themoviedb.org/3
+	Key      string // v3 key, sent as api_key, or v4 read access token (a JWT), sent as bearer token; "Bearer " before it is left out
+	BaseURL  string // default https://api.themoviedb.org/3; a stand-in's for tests, or a mirror's
 	Language string // of titles and overviews, default en-US
 
 	PerSecond float64 // requests a second, default 40: TMDB refuses at about 50
@@ -112,21 +121,36 @@ type Client struct {
 	genres map[int64]string // nil until read
 }
 
-// New returns a client, or [ErrNoKey]. It sends nothing.
+// New returns a client, [ErrNoKey], or fault.Invalid where the key or the address cannot be one. It sends
+// nothing.
 func New(config Config) (*Client, error) {
-	config.Key = strings.TrimSpace(config.Key)
+	config.Key = bareKey(config.Key)
 	if config.Key == "" {
 		return nil, ErrNoKey
 	}
+	if strings.ContainsFunc(config.Key, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return nil, fault.Field(KeyVariable, "holds a blank").WithHint("put the key or the token there, and nothing else")
+	}
 	config.setDefaults()
-	if _, err := url.Parse(config.BaseURL); err != nil {
-		return nil, fmt.Errorf("tmdb: base URL: %w", err)
+	if u, err := url.Parse(config.BaseURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
+		return nil, fault.Field(URLVariable, "%q is no address of an API", config.BaseURL).WithHint("give one such as https://api.themoviedb.org/3")
 	}
 	return &Client{
 		config: config,
 		limit:  limiter{interval: time.Duration(float64(time.Second) / config.PerSecond), burst: config.Burst},
 		jitter: rand.New(rand.NewPCG(config.Seed, 0)),
 	}, nil
+}
+
+// bareKey is what was pasted, without the header it was copied from and the quotes around it.
+func bareKey(text string) string {
+	text = strings.Trim(strings.TrimSpace(text), `"'`)
+	for _, word := range []string{"authorization:", "bearer "} {
+		if len(text) > len(word) && strings.EqualFold(text[:len(word)], word) {
+			text = strings.TrimSpace(text[len(word):])
+		}
+	}
+	return strings.TrimSpace(text)
 }
 
 // Error is a request that failed for good.

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
+	"unicode"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/ingest/dataset"
@@ -40,7 +42,22 @@ const (
 	pageMax = 500
 	// invalidPage is TMDB's status_code for a page beyond its limit.
 	invalidPage = 22
+	// overviewBytesMax is where an overview is cut off; TMDB's longest have some 1,000 characters.
+	overviewBytesMax = 8000
+	voteAverageMax   = 10
+	// yearMin and yearMax are what a film's year can be: some are announced decades ahead.
+	yearMin, yearMax = 1870, 2100
 )
+
+// UnusableError is an entry of a list, or a film's details, of which no film can be made. A list goes on after
+// it.
+type UnusableError struct {
+	Place string // "/movie/popular, page 1, results[3]" or "/movie/603"
+	Err   error
+}
+
+func (e *UnusableError) Error() string { return "tmdb: " + e.Place + ": " + e.Err.Error() }
+func (e *UnusableError) Unwrap() error { return e.Err }
 
 // number is a JSON number, which TMDB has also sent as a string; null and "" are 0.
 type number float64
@@ -101,33 +118,33 @@ func (f *film) movie(genres map[int64]string) (Movie, error) {
 	}
 	id := events.CanonicalMovie(strconv.FormatInt(int64(f.ID), 10))
 	m := Movie{
-		Movie: dataset.Movie{
-			ID: id, TMDBID: id, IMDbID: f.IMDbID, Source: "tmdb",
-			Title: strings.TrimSpace(f.Title),
-		},
-		Overview: f.Overview, Language: f.OriginalLanguage, PosterPath: f.PosterPath, ReleaseDate: f.ReleaseDate,
-		Popularity: float64(f.Popularity), VoteAverage: float64(f.VoteAverage), VoteCount: int64(f.VoteCount),
-		RuntimeMinutes: int64(f.Runtime),
+		Movie:    dataset.Movie{ID: id, TMDBID: id, Source: "tmdb", Title: line(f.Title)},
+		Overview: overview(f.Overview), Language: line(f.OriginalLanguage), PosterPath: line(f.PosterPath),
+		Popularity: max(float64(f.Popularity), 0), VoteCount: max(int64(f.VoteCount), 0), RuntimeMinutes: max(int64(f.Runtime), 0),
 	}
 	if m.Title == "" {
-		m.Title = strings.TrimSpace(f.OriginalTitle)
+		m.Title = line(f.OriginalTitle)
 	}
 	if m.Title == "" {
 		return Movie{}, fmt.Errorf("title: film %s has none", id)
 	}
-	if len(f.ReleaseDate) >= 4 {
-		m.Year, _ = strconv.Atoi(f.ReleaseDate[:4]) // not a number: unknown
+	if f.VoteAverage > 0 && f.VoteAverage <= voteAverageMax {
+		m.VoteAverage = float64(f.VoteAverage)
 	}
+	m.IMDbID, _ = events.CanonicalIMDb(f.IMDbID) // what is none is left out
+	m.ReleaseDate, m.Year = released(f.ReleaseDate)
 	var names []string
 	for _, g := range f.Genres {
-		names = append(names, g.Name)
+		names = append(names, line(g.Name))
 	}
 	for _, g := range f.GenreIDs {
 		names = append(names, genres[int64(g)])
 	}
 	m.Genres = dataset.NormaliseGenres(names)
 	for _, k := range f.Keywords.Keywords {
-		m.Keywords = append(m.Keywords, k.Name)
+		if name := line(k.Name); name != "" {
+			m.Keywords = append(m.Keywords, name)
+		}
 	}
 	for i := range min(len(f.Credits.Cast), castMax) {
 		m.Cast = append(m.Cast, f.Credits.Cast[i].Name)
@@ -140,28 +157,73 @@ func (f *film) movie(genres map[int64]string) (Movie, error) {
 	return m, nil
 }
 
+// line is a text in one line, without control characters.
+func line(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
+}
+
+func overview(text string) string {
+	if len(text) <= overviewBytesMax {
+		return text
+	}
+	return strings.ToValidUTF8(text[:overviewBytesMax], "") + "…"
+}
+
+// released reads a release date: as it is, or of a text that only begins with a year that year alone; what
+// says neither is unknown.
+func released(text string) (date string, year int) {
+	if len(text) >= 4 {
+		year, _ = strconv.Atoi(text[:4]) // no number: unknown
+	}
+	if year < yearMin || year > yearMax {
+		return "", 0
+	}
+	if _, err := time.Parse(time.DateOnly, text); err == nil {
+		date = text
+	}
+	return date, year
+}
+
 // Movie reads one film's details, with keywords and credits. An id that TMDB does not know is an [*Error]
-// with Status 404.
+// with Status 404, details of which no film can be made an [*UnusableError].
 func (c *Client) Movie(ctx context.Context, id string) (Movie, error) {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil || n <= 0 {
 		return Movie{}, fmt.Errorf("tmdb: id %q: expected a positive whole number", id)
 	}
 	id = strconv.FormatInt(n, 10)
-	var f film
 	endpoint := "/movie/" + id
-	if err := c.decode(ctx, endpoint, url.Values{"append_to_response": {"keywords,credits"}}, "movie-"+id+".json", &f); err != nil {
+	raw, err := c.get(ctx, endpoint, url.Values{"append_to_response": {"keywords,credits"}}, "movie-"+id+".json")
+	if err != nil {
 		return Movie{}, err
 	}
-	m, err := f.movie(nil)
+	m, err := readFilm(raw, nil)
+	if err == nil && m.ID != id {
+		err = fmt.Errorf("id: the answer is about film %s", m.ID)
+	}
 	if err != nil {
-		return Movie{}, &Error{Endpoint: endpoint, Status: http.StatusOK, Err: err}
+		return Movie{}, &UnusableError{endpoint, err}
 	}
 	return m, nil
 }
 
+// readFilm reads a film in any of TMDB's shapes.
+func readFilm(raw []byte, genres map[int64]string) (Movie, error) {
+	var f film
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return Movie{}, fmt.Errorf("the answer has another shape: %w", err)
+	}
+	return f.movie(genres)
+}
+
 // Popular yields the films of /movie/popular, each once, in TMDB's order, reading up to the given number
-// of pages of 20 (0: all that TMDB gives, 500). The first error ends the sequence.
+// of pages of 20 (0: all that TMDB gives, 500). An entry that is no film yields an [*UnusableError]; any other
+// error ends the sequence.
 func (c *Client) Popular(ctx context.Context, pages int) iter.Seq2[Movie, error] {
 	return c.list(ctx, "popular", pages)
 }
@@ -186,8 +248,8 @@ func (c *Client) list(ctx context.Context, name string, pages int) iter.Seq2[Mov
 		endpoint := "/movie/" + name
 		for page := 1; page <= pages; page++ {
 			var answer struct {
-				Results    []film `json:"results"`
-				TotalPages number `json:"total_pages"`
+				Results    []json.RawMessage `json:"results"`
+				TotalPages number            `json:"total_pages"`
 			}
 			saveAs := name + ".json"
 			if page > 1 {
@@ -202,17 +264,15 @@ func (c *Client) list(ctx context.Context, name string, pages int) iter.Seq2[Mov
 				yield(Movie{}, err)
 				return
 			}
-			for i := range answer.Results {
-				m, err := answer.Results[i].movie(genres)
+			for i, raw := range answer.Results {
+				m, err := readFilm(raw, genres)
 				if err != nil {
-					yield(Movie{}, &Error{Endpoint: endpoint, Status: http.StatusOK, Err: fmt.Errorf("page %d, results[%d].%w", page, i, err)})
-					return
-				}
-				if seen[m.ID] {
+					err = &UnusableError{fmt.Sprintf("%s, page %d, results[%d]", endpoint, page, i), err}
+				} else if seen[m.ID] {
 					continue
 				}
 				seen[m.ID] = true
-				if !yield(m, nil) {
+				if !yield(m, err) {
 					return
 				}
 			}

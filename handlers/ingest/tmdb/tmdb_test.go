@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/handlers/ingest/dataset"
+	"github.com/projectionist/projectionist/internal/fault"
 )
 
 // Invented films in the shapes that the API sends.
@@ -301,6 +302,7 @@ func TestGivesUp(t *testing.T) {
 		"too long a wait":  {status(429, 25, "over the limit", "Retry-After", "86400"), 1, []string{"429", "24h0m0s", "try later"}},
 		"another shape":    {ok(`{"id":501,"title":{"en":"x"}}`), 1, []string{"another shape", "title"}},
 		"no title":         {ok(`{"id":501}`), 1, []string{"title"}},
+		"another film":     {ok(`{"id":502,"title":"x"}`), 1, []string{"/movie/501", "film 502"}},
 		"no id":            {ok(`{"title":"x"}`), 1, []string{"id"}},
 		"popularity":       {ok(`{"id":501,"title":"x","popularity":"NaN"}`), 1, []string{"not a number"}},
 		"too large a body": {ok(`"` + strings.Repeat("x", 1<<16) + `"`), 1, []string{"more than 32768 bytes"}},
@@ -372,13 +374,98 @@ func TestKeys(t *testing.T) {
 	}
 	const token = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ4In0.c2ln"
 	s := newServer(t, map[string][]http.HandlerFunc{"/movie/501": answers(ok(details))})
-	client, _ := newClient(t, s, func(c *Config) { c.Key = token + "\n" })
-	if _, err := client.Movie(t.Context(), "501"); err != nil {
-		t.Fatal(err)
+	for given, bearer := range map[string]bool{token + "\n": true, "Bearer " + token: true, "bearer  " + token + " ": true, "Authorization: Bearer " + token: true,
+		`"` + token + `"`: true, key: false, "'" + key + "'": false} {
+		client, _ := newClient(t, s, func(c *Config) { c.Key = given })
+		if _, err := client.Movie(t.Context(), "501"); err != nil {
+			t.Fatal(err)
+		}
+		r := s.requests[len(s.requests)-1]
+		if bearer && (r.Header.Get("Authorization") != "Bearer "+token || r.URL.Query().Has("api_key")) {
+			t.Errorf("%q: header %q, query %v", given, r.Header.Get("Authorization"), r.URL.Query())
+		}
+		if !bearer && (r.Header.Get("Authorization") != "" || r.URL.Query().Get("api_key") != key) {
+			t.Errorf("%q: header %q, query %v", given, r.Header.Get("Authorization"), r.URL.Query())
+		}
 	}
-	r := s.requests[0]
-	if r.Header.Get("Authorization") != "Bearer "+token || r.URL.Query().Has("api_key") {
-		t.Errorf("header %q, query %v", r.Header.Get("Authorization"), r.URL.Query())
+	for _, wrong := range []string{key + " " + key, "my key", "key\x00"} {
+		if _, err := New(Config{Key: wrong}); !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), wrong) {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for _, address := range []string{"", "http://127.0.0.1:8080/3/", "https://tmdb.example.org/3"} {
+		if _, err := New(Config{Key: key, BaseURL: address}); err != nil {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+	for _, address := range []string{"127.0.0.1:8080", "ftp://x/3", "https://", "https://x/3?api_key=1", "://"} {
+		if _, err := New(Config{Key: key, BaseURL: address}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), URLVariable) {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
+// What can be done without is left out where it is not what it should be; the film stays.
+func TestOddFields(t *testing.T) {
+	for text, want := range map[string]Movie{
+		`"release_date":"2024"`:                                  {Movie: dataset.Movie{Year: 2024}},
+		`"release_date":"2024-00-00"`:                            {Movie: dataset.Movie{Year: 2024}},
+		`"release_date":"0001-01-01"`:                            {},
+		`"release_date":"9999-01-01"`:                            {},
+		`"release_date":"soon"`:                                  {},
+		`"release_date":null`:                                    {},
+		`"release_date":"2019-03-08"`:                            {Movie: dataset.Movie{Year: 2019}, ReleaseDate: "2019-03-08"},
+		`"imdb_id":null`:                                         {},
+		`"imdb_id":"tt"`:                                         {},
+		`"imdb_id":"nm0000001"`:                                  {},
+		`"imdb_id":"0111161"`:                                    {Movie: dataset.Movie{IMDbID: "tt0111161"}},
+		`"imdb_id":"tt0111161 "`:                                 {Movie: dataset.Movie{IMDbID: "tt0111161"}},
+		`"vote_average":10.5`:                                    {},
+		`"popularity":-1,"runtime":-5`:                           {},
+		`"original_language":"e\nn"`:                             {Language: "e n"},
+		`"keywords":{"keywords":[{"name":" "},{"name":"a\tb"}]}`: {Keywords: []string{"a b"}},
+		`"genres":[{"id":18,"name":"Dra\u0000ma"},{"name":""}]`:  {Movie: dataset.Movie{Genres: []string{"Dra ma"}}},
+	} {
+		s := newServer(t, map[string][]http.HandlerFunc{"/movie/501": answers(ok(`{"id":501,"title":"Tin\n",` + text + `}`))})
+		client, _ := newClient(t, s, nil)
+		want.ID, want.TMDBID, want.Source, want.Title = "501", "501", "tmdb", "Tin"
+		if got, err := client.Movie(t.Context(), "501"); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v; want %+v", text, got, err, want)
+		}
+	}
+	s := newServer(t, map[string][]http.HandlerFunc{"/movie/501": answers(ok(`{"id":501,"title":"Tin","overview":"` + strings.Repeat("ü", 5000) + `"}`))})
+	client, _ := newClient(t, s, nil)
+	if m, err := client.Movie(t.Context(), "501"); err != nil || len(m.Overview) > 8192 || !strings.HasSuffix(m.Overview, "ü…") {
+		t.Errorf("%d bytes, %v", len(m.Overview), err)
+	}
+}
+
+// An entry of a list that is no film does not end the list.
+func TestOddEntries(t *testing.T) {
+	s := newServer(t, map[string][]http.HandlerFunc{
+		"/genre/movie/list": answers(ok(genresJSON)),
+		"/movie/popular?page=1": answers(ok(`{"page":1,"total_pages":2,"results":[{"id":1,"title":"One"},{"title":"No id"},{"id":2},{"id":3,"title":{"en":"x"}},` +
+			`{"id":4,"title":"x","popularity":"NaN"},null,7,{"id":1.5,"title":"Half"}]}`)),
+		"/movie/popular?page=2": answers(ok(`{"page":2,"total_pages":2,"results":[{"id":5,"title":"Five"}]}`)),
+	})
+	client, _ := newClient(t, s, nil)
+	var got, odd []string
+	for m, err := range client.Popular(t.Context(), 0) {
+		var unusable *UnusableError
+		switch {
+		case errors.As(err, &unusable):
+			odd = append(odd, unusable.Place)
+		case err != nil:
+			t.Fatal(err)
+		default:
+			got = append(got, m.Title)
+		}
+	}
+	if !slices.Equal(got, []string{"One", "Five"}) || len(odd) != 7 || odd[0] != "/movie/popular, page 1, results[1]" {
+		t.Errorf("films %q, passed over %q", got, odd)
 	}
 }
 
@@ -416,26 +503,9 @@ func TestBackoffIsSeeded(t *testing.T) {
 	}
 }
 
-func TestReadEnv(t *testing.T) {
-	got, err := ReadEnv(strings.NewReader("\ufeff# keys\r\n\r\nexport TMDB_API_KEY=\"a b\\\"c\\n\" # mine\r\nPLAIN = x#y # z\nSINGLE='a\\n#'\nEMPTY=\nNONE= # nothing\nPLAIN=last"))
-	want := map[string]string{"TMDB_API_KEY": "a b\"c\n", "PLAIN": "last", "SINGLE": `a\n#`, "EMPTY": "", "NONE": ""}
-	if err != nil || !maps.Equal(got, want) {
-		t.Errorf("got %q, %v; want %q", got, err, want)
-	}
-	if got, err = ReadEnv(strings.NewReader("PLAIN = x#y # z\nexported=1")); err != nil || got["PLAIN"] != "x#y" || got["exported"] != "1" {
-		t.Errorf("got %q, %v", got, err)
-	}
-	for _, text := range []string{"A=1\nsecret", "A=1\n=secret", "A=1\n1A=secret", "A=1\nB=\"secret", "A=1\nB='x' secret", "A=1\nB C=secret"} {
-		_, err := ReadEnv(strings.NewReader(text))
-		if err == nil || !strings.Contains(err.Error(), "line 2") || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
 // TestRecordedAnswers reads real answers of the API, which are never part of the project.
 func TestRecordedAnswers(t *testing.T) {
-	dir := filepath.Join("..", "..", "..", "shared", "data", "tmdb")
+	dir := filepath.Join("..", "..", "..", "..", "shared", "data", "tmdb")
 	read := func(name ...string) http.HandlerFunc {
 		raw, err := os.ReadFile(filepath.Join(append([]string{dir}, name...)...))
 		if err != nil {

@@ -36,7 +36,7 @@ func real(t *testing.T, name string) recipe.Input {
 	}
 	defer set.Close()
 	content := map[string]recipe.Content{}
-	for m, err := range set.Movies() {
+	for m, err := range set.Movies(context.Background()) {
 		if err != nil {
 			t.Fatal(err)
 		}
