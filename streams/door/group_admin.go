@@ -1,0 +1,96 @@
+package door
+
+import (
+	"context"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// delete forgets groups and their offsets.
+func (k *coordinator) delete(req *kmsg.DeleteGroupsRequest) kmsg.Response {
+	r := kmsg.NewDeleteGroupsResponse()
+	if len(req.Groups) > requestPartitionsMax {
+		return nil
+	}
+	for _, name := range req.Groups {
+		e := kmsg.NewDeleteGroupsResponseGroup()
+		e.Group = strings.ToValidUTF8(name, "?")
+		if e.ErrorCode = k.deletable(name); e.ErrorCode == codeNone {
+			if err := k.d.log.DeleteOffsets(context.Background(), name, time.Time{}); err != nil {
+				e.ErrorCode = faultCode(err)
+			} else {
+				k.forget(name)
+			}
+		}
+		r.Groups = append(r.Groups, e)
+	}
+	return &r
+}
+
+func (k *coordinator) deletable(name string) int16 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch g := k.groups[name]; {
+	case !validGroup(name):
+		return codeInvalidGroupID
+	case g == nil:
+		return codeGroupNotFound
+	case len(g.members) > 0:
+		return codeNonEmptyGroup
+	}
+	return codeNone
+}
+
+func (k *coordinator) list(*kmsg.ListGroupsRequest) kmsg.Response {
+	r := kmsg.NewListGroupsResponse()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name, g := range k.groups {
+		e := kmsg.NewListGroupsResponseGroup()
+		e.Group, e.ProtocolType = name, g.protocolType
+		r.Groups = append(r.Groups, e)
+	}
+	sort.Slice(r.Groups, func(i, j int) bool { return r.Groups[i].Group < r.Groups[j].Group })
+	return &r
+}
+
+func (k *coordinator) describe(req *kmsg.DescribeGroupsRequest) kmsg.Response {
+	r := kmsg.NewDescribeGroupsResponse()
+	if len(req.Groups) > requestPartitionsMax {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	size := 0
+	for _, name := range req.Groups {
+		e := kmsg.NewDescribeGroupsResponseGroup()
+		e.Group, e.State, e.AuthorizedOperations = strings.ToValidUTF8(name, "?"), "Dead", noACLs
+		if g := k.groups[name]; g != nil {
+			e.State, e.ProtocolType = g.state.String(), g.protocolType
+			if g.state == stable || g.state == syncing {
+				e.Protocol = g.protocol
+			}
+			for _, id := range g.ids() {
+				m := g.members[id]
+				em := kmsg.NewDescribeGroupsResponseGroupMember()
+				em.MemberID, em.InstanceID, em.ClientID, em.ClientHost = id, m.instance, m.client, m.host
+				em.ProtocolMetadata, em.MemberAssignment = []byte{}, []byte{}
+				if g.state == stable {
+					em.ProtocolMetadata = m.metadata(g.protocol)
+					em.MemberAssignment = append(em.MemberAssignment, m.assignment...)
+				}
+				e.Members = append(e.Members, em)
+				if size += len(em.ProtocolMetadata) + len(em.MemberAssignment) + 500; size > describeBytesMax {
+					return nil
+				}
+			}
+		} else if !validGroup(name) {
+			e.ErrorCode = codeInvalidGroupID
+		}
+		r.Groups = append(r.Groups, e)
+	}
+	return &r
+}
