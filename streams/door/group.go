@@ -52,6 +52,7 @@ type group struct {
 	generation   int32
 	leader       string
 	members      map[string]*member
+	static       map[string]*member   // those with a group.instance.id, by it
 	promised     map[string]time.Time // member ids given out and not used yet, and until when they may
 	rebalanceEnd time.Time            // when a rebalance goes on without who has not joined
 	notBefore    time.Time            // it does not go on before
@@ -60,7 +61,7 @@ type group struct {
 
 type member struct {
 	id         string
-	instance   *string
+	instance   *string // of a static member, see group_static.go
 	client     string
 	host       string
 	session    time.Duration
@@ -88,10 +89,11 @@ func newCoordinator(d *Door) (*coordinator, error) {
 
 func newGroup(name string) *group {
 	// A group that is known from its offsets has to be one of consumers for the admin clients to see it.
-	return &group{name: name, protocolType: consumerProtocol, members: map[string]*member{}, promised: map[string]time.Time{}}
+	return &group{name: name, protocolType: consumerProtocol, members: map[string]*member{}, static: map[string]*member{}, promised: map[string]time.Time{}}
 }
 
-// advance ends a rebalance when all have joined, or its time is up.
+// advance ends a rebalance when all have joined, or its time is up. Static members who have not joined by
+// then stay until their sessions end.
 func (k *coordinator) advance(g *group, now time.Time) {
 	if g.state != joining {
 		return
@@ -104,7 +106,7 @@ func (k *coordinator) advance(g *group, now time.Time) {
 		return
 	}
 	for _, m := range g.members {
-		if m.joined == nil {
+		if m.joined == nil && m.instance == nil {
 			k.drop(g, m)
 		}
 	}
@@ -112,24 +114,36 @@ func (k *coordinator) advance(g *group, now time.Time) {
 		g.state, g.leader, g.protocol = empty, "", ""
 		return
 	}
+	if !g.elect() { // all who are left are static and away
+		g.rebalanceEnd = now.Add(g.longestRebalance())
+		return
+	}
 	g.generation++
 	g.state = syncing
 	g.protocol = g.vote()
-	if g.members[g.leader] == nil {
-		g.leader = g.ids()[0]
-	}
 	for _, m := range g.members {
-		r := kmsg.NewPtrJoinGroupResponse()
-		protocol := g.protocol
-		r.Generation, r.Protocol, r.LeaderID, r.MemberID = g.generation, &protocol, g.leader, m.id
-		if m.id == g.leader {
-			r.Members = g.metadata()
-		}
 		m.assignment = nil
 		m.deadline = now.Add(m.session)
-		m.joined <- r
+		if m.joined == nil {
+			continue
+		}
+		m.joined <- g.joinAnswer(m)
 		m.joined = nil
 	}
+}
+
+// elect keeps the leader if it has joined, and else takes the first who has; false when nobody has.
+func (g *group) elect() bool {
+	if m := g.members[g.leader]; m != nil && m.joined != nil {
+		return true
+	}
+	for _, id := range g.ids() {
+		if g.members[id].joined != nil {
+			g.leader = id
+			return true
+		}
+	}
+	return false
 }
 
 func (g *group) ids() []string {
@@ -150,15 +164,21 @@ func (k *coordinator) restart(g *group, now time.Time) {
 		g.notBefore = now.Add(rebalanceDelay)
 	}
 	g.state = joining
-	longest := time.Duration(0)
 	for _, m := range g.members {
-		longest = max(longest, m.rebalance)
 		if m.synced != nil {
 			m.finishSync(codeRebalanceInProgress, nil)
 		}
 		m.deadline = now.Add(m.session)
 	}
-	g.rebalanceEnd = now.Add(longest)
+	g.rebalanceEnd = now.Add(g.longestRebalance())
+}
+
+func (g *group) longestRebalance() time.Duration {
+	longest := time.Duration(0)
+	for _, m := range g.members {
+		longest = max(longest, m.rebalance)
+	}
+	return longest
 }
 
 // drop takes a member out, and answers what it waits for.
@@ -167,6 +187,9 @@ func (k *coordinator) drop(g *group, m *member) {
 		return
 	}
 	delete(g.members, m.id)
+	if m.instance != nil {
+		delete(g.static, *m.instance)
+	}
 	k.members--
 	if m.joined != nil {
 		m.finishJoin(codeUnknownMember)

@@ -53,23 +53,11 @@ func (k *coordinator) find(name, id string, instance *string, generation int32) 
 	if g == nil {
 		return nil, nil, codeUnknownMember
 	}
-	m := g.members[id]
-	switch {
-	case m == nil && instance != nil:
-		for _, other := range g.members {
-			if sameInstance(other.instance, instance) {
-				return g, nil, codeFencedInstance
-			}
-		}
-		return g, nil, codeUnknownMember
-	case m == nil:
-		return g, nil, codeUnknownMember
-	case instance != nil && !sameInstance(m.instance, instance):
-		return g, nil, codeFencedInstance
-	case generation != g.generation:
-		return g, m, codeIllegalGeneration
+	m, code := g.current(id, instance)
+	if code == codeNone && generation != g.generation {
+		code = codeIllegalGeneration
 	}
-	return g, m, codeNone
+	return g, m, code
 }
 
 func (k *coordinator) heartbeat(req *kmsg.HeartbeatRequest) kmsg.Response {
@@ -120,24 +108,16 @@ func (k *coordinator) leaveOne(name, id string, instance *string) int16 {
 		delete(g.promised, id)
 		return codeNone
 	}
-	m := g.members[id]
-	if m == nil && id == "" && instance != nil { // an operator names the instance only
-		for _, other := range g.members {
-			if sameInstance(other.instance, instance) {
-				m = other
-			}
+	if id == "" && instance != nil { // an operator names the instance only
+		m := g.static[*instance]
+		if m == nil {
+			return codeUnknownMember
 		}
+		id = m.id
 	}
-	switch {
-	case m == nil:
-		return codeUnknownMember
-	case instance != nil && !sameInstance(m.instance, instance):
-		return codeFencedInstance
+	m, code := g.current(id, instance)
+	if code == codeNone {
+		k.remove(g, m)
 	}
-	k.remove(g, m)
-	return codeNone
-}
-
-func sameInstance(a, b *string) bool {
-	return a == b || a != nil && b != nil && *a == *b
+	return code
 }

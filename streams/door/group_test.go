@@ -240,27 +240,6 @@ func TestGroupParked(t *testing.T) {
 	}
 }
 
-func TestGroupStatic(t *testing.T) {
-	d := mustListen(t, Config{})
-	a, b := mustDial(t, d), mustDial(t, d)
-	instance := "pod-1"
-	req := joinRequest("g", "")
-	req.InstanceID = &instance
-	first := a.join(req)
-	if first.ErrorCode != 0 || first.Generation != 1 {
-		t.Fatalf("%+v", first)
-	}
-	second := b.join(req) // the same instance, started anew
-	if second.ErrorCode != 0 || second.MemberID == first.MemberID || len(second.Members) != 1 {
-		t.Fatalf("%+v", second)
-	}
-	beat := kmsg.NewPtrHeartbeatRequest()
-	beat.Version, beat.Group, beat.MemberID, beat.Generation, beat.InstanceID = 3, "g", first.MemberID, 1, &instance
-	if resp := a.call(beat).(*kmsg.HeartbeatResponse); resp.ErrorCode != codeFencedInstance {
-		t.Errorf("%+v", resp)
-	}
-}
-
 func TestGroupRefused(t *testing.T) {
 	d := mustListen(t, Config{})
 	p := mustDial(t, d)
@@ -343,7 +322,6 @@ func TestGroupRestart(t *testing.T) {
 	}
 }
 
-// TestGroupExpires: idle groups and their offsets are forgotten after a week, others are not.
 // TestGroupExpiresNot: a group whose first offsets are being written is not forgotten meanwhile.
 func TestGroupExpiresNot(t *testing.T) {
 	l := mustMem(t, local.Options{})
@@ -362,6 +340,7 @@ func TestGroupExpiresNot(t *testing.T) {
 	}
 }
 
+// TestGroupExpires: idle groups and their offsets are forgotten after a week, others are not.
 func TestGroupExpires(t *testing.T) {
 	l := mustMem(t, local.Options{})
 	d := mustListen(t, Config{Log: l})

@@ -54,6 +54,7 @@ const (
 	memberBytesMax      = 16 << 10 // a member's metadata in all its protocols, or its assignment
 	sessionTimeoutMin   = 500 * time.Millisecond
 	sessionTimeoutMax   = 30 * time.Minute
+	rebalanceTimeoutMin = 500 * time.Millisecond
 	rebalanceTimeoutMax = 5 * time.Minute
 	// rebalanceDelay lets the members of a new group come together before the first generation.
 	rebalanceDelay = 200 * time.Millisecond

@@ -69,18 +69,17 @@ func (k *coordinator) mayCommit(req *kmsg.OffsetCommitRequest) int16 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g := k.groups[req.Group]
-	if req.Generation < 0 && req.MemberID == "" { // who assigns its partitions itself, or an operator
+	if req.Generation < 0 && (g == nil || len(g.members) == 0) { // who assigns its partitions itself, or an operator
 		if g == nil {
-			g = k.add(req.Group)
-		}
-		switch {
-		case g == nil:
-			return codeGroupFull
-		case len(g.members) > 0:
-			return codeUnknownMember
+			if g = k.add(req.Group); g == nil {
+				return codeGroupFull
+			}
 		}
 		g.stored = true
 		return codeNone
+	}
+	if g == nil {
+		return codeIllegalGeneration
 	}
 	g, m, code := k.find(req.Group, req.MemberID, req.InstanceID, req.Generation)
 	if code != codeNone {
