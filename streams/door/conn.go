@@ -185,6 +185,9 @@ func (c *conn) parse(req kmsg.Request, body []byte) error {
 		c.d.heavy <- struct{}{}
 		defer func() { <-c.d.heavy }()
 	}
+	if req.IsFlexible() {
+		return parseFlexible(req, body)
+	}
 	return req.ReadFrom(body)
 }
 
@@ -254,6 +257,9 @@ func (c *conn) answer(correlation uint32, resp kmsg.Response) error {
 func appendAnswer(b []byte, correlation uint32, resp kmsg.Response) []byte {
 	b = append(b, 0, 0, 0, 0)
 	b = binary.BigEndian.AppendUint32(b, correlation)
+	if resp.IsFlexible() && resp.Key() != keyApiVersions { // whose header is always the first one
+		b = append(b, 0) // no tags
+	}
 	b = resp.AppendTo(b)
 	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
 	return b

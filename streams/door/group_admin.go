@@ -44,17 +44,45 @@ func (k *coordinator) deletable(name string) int16 {
 	return codeNone
 }
 
-func (k *coordinator) list(*kmsg.ListGroupsRequest) kmsg.Response {
-	r := kmsg.NewListGroupsResponse()
+// list gives the groups in the wanted states, of the wanted types; no filter wants all.
+func (k *coordinator) list(req *kmsg.ListGroupsRequest) kmsg.Response {
+	r := kmsg.NewPtrListGroupsResponse()
+	if !wanted(req.TypesFilter, groupType) {
+		return r
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for name, g := range k.groups {
+		if !wanted(req.StatesFilter, g.state.String()) {
+			continue
+		}
 		e := kmsg.NewListGroupsResponseGroup()
-		e.Group, e.ProtocolType = name, g.protocolType
+		e.Group, e.ProtocolType, e.GroupState, e.GroupType = name, g.protocolType, g.state.String(), groupType
 		r.Groups = append(r.Groups, e)
 	}
 	sort.Slice(r.Groups, func(i, j int) bool { return r.Groups[i].Group < r.Groups[j].Group })
-	return &r
+	return r
+}
+
+// groupType is Kafka's name for groups that speak the protocol before KIP-848.
+const groupType = "classic"
+
+func wanted(filter []string, s string) bool {
+	for _, f := range filter[:min(len(filter), filtersMax)] {
+		if strings.EqualFold(f, s) {
+			return true
+		}
+	}
+	return len(filter) == 0
+}
+
+// refuseHeartbeat answers who speaks KIP-848's protocol. It is advertised for this answer alone: without,
+// librdkafka asks for a coordinator that speaks it for ever and says nothing.
+func (k *coordinator) refuseHeartbeat() kmsg.Response {
+	r := kmsg.NewPtrConsumerGroupHeartbeatResponse()
+	message := "groups speak the classic protocol here: set group.protocol=classic"
+	r.ErrorCode, r.ErrorMessage = codeUnsupportedVersion, &message
+	return r
 }
 
 func (k *coordinator) describe(req *kmsg.DescribeGroupsRequest) kmsg.Response {

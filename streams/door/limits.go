@@ -58,6 +58,8 @@ const (
 	rebalanceTimeoutMax = 5 * time.Minute
 	// rebalanceDelay lets the members of a new group come together before the first generation.
 	rebalanceDelay = 200 * time.Millisecond
+	// filtersMax is more than there are states of groups.
+	filtersMax = 20
 	// describeBytesMax bounds an answer that may name one group a thousand times.
 	describeBytesMax = 16 << 20
 	// messageBytesMax bounds the error messages that clients get; the wire allows 32,767.

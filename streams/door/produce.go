@@ -63,7 +63,7 @@ func (c *conn) produce(version int16, correlation uint32, frame, body []byte, he
 		part.refused = func() *refusal {
 			switch {
 			case transactional:
-				return refuse(codeTransactionalForbidden, "there are no transactions here")
+				return refuse(codeTransactionalForbidden, noTransactions)
 			case p.acks < -1 || p.acks > 1:
 				return refuse(codeInvalidAcks, "acks %d; want -1, 0 or 1", p.acks)
 			}

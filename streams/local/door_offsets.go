@@ -99,6 +99,24 @@ func (l *Log) DeleteOffsets(ctx context.Context, name string, before time.Time) 
 	})
 }
 
+// DeleteOffsetsOf forgets what a group has committed for some partitions.
+func (l *Log) DeleteOffsetsOf(name string, tps []streams.TP) error {
+	if err := checkGroup(name); err != nil {
+		return err
+	}
+	if len(tps) == 0 {
+		return nil
+	}
+	return l.update(func(g *group) error {
+		for _, tp := range tps {
+			if err := g.batch.Delete(offsetKey(name, tp), nil); err != nil {
+				panic(err) // an in-memory batch gives no error
+			}
+		}
+		return nil
+	})
+}
+
 func (l *Log) scanOffsets(from, to []byte, fn func(group string, o GroupOffset)) error {
 	if err := l.begin(); err != nil {
 		return err
