@@ -2,10 +2,13 @@ package door
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/local"
 )
 
 // TestCreateTopics: no topic is made, and who asks for one that is there is told whether it is what they
@@ -276,6 +280,104 @@ func TestDescribeACLs(t *testing.T) {
 		req.Version, req.ResourceType, req.Operation, req.PermissionType = v, kmsg.ACLResourceTypeAny, kmsg.ACLOperationAny, kmsg.ACLPermissionTypeAny
 		if r := p.call(req).(*kmsg.DescribeACLsResponse); r.ErrorCode != 0 || len(r.Resources) != 0 {
 			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// told is what DescribeConfigs says of a topic.
+func (p *peer) told(topic string) map[string]string {
+	p.t.Helper()
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	req.Version = 3
+	r := kmsg.NewDescribeConfigsRequestResource()
+	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, topic
+	req.Resources = append(req.Resources, r)
+	settings := map[string]string{}
+	for _, c := range p.call(req).(*kmsg.DescribeConfigsResponse).Resources[0].Configs {
+		settings[c.Name] = *c.Value
+	}
+	return settings
+}
+
+// TestToldSize: a batch of max.message.bytes is taken whatever is in it, and one of a byte more is not.
+func TestToldSize(t *testing.T) {
+	p := mustDial(t, mustListen(t, Config{}))
+	most, err := strconv.Atoi(p.told(testTopic)["max.message.bytes"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// padded is a batch of so many bytes: the last record is as large as it takes.
+	padded := func(bytes int, recs ...streams.Record) []byte {
+		last := streams.Record{Value: make([]byte, bytes-len(newBatch(append(recs, streams.Record{Value: []byte{}})...).bytes()))}
+		for {
+			b := newBatch(append(recs, last)...).bytes()
+			if len(b) <= bytes {
+				if len(b) != bytes {
+					t.Fatalf("a batch of %d bytes; want %d", len(b), bytes)
+				}
+				return b
+			}
+			last.Value = last.Value[:len(last.Value)-1]
+		}
+	}
+	one := func(bytes int) []byte { return padded(bytes) }
+	many := func(bytes int) []byte {
+		return padded(bytes, slices.Repeat([]streams.Record{rec("key", "value")}, 10_000)...)
+	}
+	for name, batch := range map[string]func(int) []byte{"one record": one, "many records": many} {
+		if r := p.produce(testTopic, 0, batch(most)); r.ErrorCode != codeNone {
+			t.Errorf("%s, %d bytes: %d %v", name, most, r.ErrorCode, *r.ErrorMessage)
+		}
+		if r := p.produce(testTopic, 0, batch(most+1)); r.ErrorCode != codeMessageTooLarge {
+			t.Errorf("%s, %d bytes: %d", name, most+1, r.ErrorCode)
+		}
+	}
+}
+
+// TestToldTime: message.timestamp.type is LogAppendTime, so every batch handed out says so and has one time,
+// that at which the log took all of it; an answer to Produce has the same.
+func TestToldTime(t *testing.T) {
+	var millis atomic.Int64
+	millis.Store(1_700_000_000_000)
+	d := mustListen(t, Config{Log: mustMem(t, local.Options{Now: func() time.Time { return time.UnixMilli(millis.Load()) }})})
+	p := mustDial(t, d)
+	if got := p.told(testTopic)["message.timestamp.type"]; got != "LogAppendTime" {
+		t.Errorf("it is told as %s", got)
+	}
+	var want []int64 // of each record
+	for _, n := range []int{2, 1, 3} {
+		at := millis.Add(1)
+		for range 2 { // two batches at the same time
+			batch := newBatch(slices.Repeat([]streams.Record{rec("k", "v")}, n)...)
+			batch.FirstTimestamp, batch.MaxTimestamp = 5, 5 // the client's time is not the log's
+			r := p.produce(testTopic, 0, batch.bytes())
+			if r.ErrorCode != 0 || r.LogAppendTime != at {
+				t.Errorf("%+v; want the time %d", r, at)
+			}
+			want = append(want, slices.Repeat([]int64{at}, n)...)
+		}
+	}
+	b := p.fetch(fetchRequest(testTopic, 0, 0)).RecordBatches
+	var got []int64
+	batches := 0
+	for rest := b; len(rest) > 0; batches++ {
+		var batch kmsg.RecordBatch
+		n := batchLengthFrom + int(binary.BigEndian.Uint32(rest[8:]))
+		if err := batch.ReadFrom(rest[:n]); err != nil {
+			t.Fatal(err)
+		}
+		rest = rest[n:]
+		if batch.Attributes != timestampTypeBit || batch.FirstTimestamp != batch.MaxTimestamp {
+			t.Errorf("%+v", batch)
+		}
+		got = append(got, slices.Repeat([]int64{batch.MaxTimestamp}, int(batch.NumRecords))...)
+	}
+	if batches != 3 || !slices.Equal(got, want) {
+		t.Errorf("%d batches with the times %d; want 3 with %d", batches, got, want)
+	}
+	for i, r := range records(t, b) {
+		if r.Recorded.UnixMilli() != want[i] {
+			t.Errorf("record %d is of %v", i, r.Recorded)
 		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 	batchCRCFrom     = 21
 	batchMagic       = 2
 	recordBytesMin   = 7
+	recordHeadBytes  = 6  // before the tail of a batch's only record, if it is of streams.RecordBytesMax
 	tailHeadBytes    = 24 // a slice
 	codecMask        = 0x07
 	timestampTypeBit = 0x08
@@ -216,32 +217,31 @@ func cutVarint(b []byte) (int64, []byte, bool) {
 
 // batchWriter builds batches to hand out.
 type batchWriter struct {
-	buf   []byte
-	start int // of the open batch, or -1
-	base  int64
-	first int64 // time of the first record
-	last  int64 // the latest time
-	delta int64 // of the last record's offset: count-1, or more where the log has a hole
-	count int32
+	buf    []byte
+	start  int // of the open batch, or -1
+	base   int64
+	millis int64 // when the log took all of its records
+	delta  int64 // of the last record's offset: count-1, or more where the log has a hole
+	count  int32
 }
 
-// add appends one record, and says how long the buffer is.
+// add appends one record, and says how long the buffer is. Clients give all records of a batch of Kafka's
+// LogAppendTime the batch's time: one that the log took at another begins a batch of its own.
 func (w *batchWriter) add(offset, millis int64, tail []byte) int {
-	if w.start >= 0 && (len(w.buf)-w.start >= fetchBatchBytes || offset-w.base > math.MaxInt32) {
+	if w.start >= 0 && (millis != w.millis || len(w.buf)-w.start >= fetchBatchBytes || offset-w.base > math.MaxInt32) {
 		w.end()
 	}
 	if w.start < 0 {
-		w.start, w.base, w.first, w.last, w.count = len(w.buf), offset, millis, millis, 0
+		w.start, w.base, w.millis, w.count = len(w.buf), offset, millis, 0
 		w.buf = append(w.buf, make([]byte, batchHeadBytes)...)
 	}
 	var head [24]byte
-	h := append(head[:0], 0) // attributes
-	h = binary.AppendVarint(h, millis-w.first)
+	h := append(head[:0], 0, 0) // no attributes; the batch's time
 	h = binary.AppendVarint(h, offset-w.base)
 	w.buf = binary.AppendVarint(w.buf, int64(len(h)+len(tail)))
 	w.buf = append(w.buf, h...)
 	w.buf = append(w.buf, tail...)
-	w.last, w.delta = max(w.last, millis), offset-w.base
+	w.delta = offset - w.base
 	w.count++
 	return len(w.buf)
 }
@@ -257,11 +257,10 @@ func (w *batchWriter) end() {
 	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-batchLengthFrom))
 	binary.BigEndian.PutUint32(b[12:], 0xffffffff) // no leader epoch
 	b[16] = batchMagic
-	// Attributes 0: a time of its own for each record. Kafka's LogAppendTime bit would give all of the
-	// batch's records the time of the last.
+	binary.BigEndian.PutUint16(b[21:], timestampTypeBit)
 	binary.BigEndian.PutUint32(b[23:], uint32(w.delta))
-	binary.BigEndian.PutUint64(b[27:], uint64(w.first))
-	binary.BigEndian.PutUint64(b[35:], uint64(w.last))
+	binary.BigEndian.PutUint64(b[27:], uint64(w.millis))
+	binary.BigEndian.PutUint64(b[35:], uint64(w.millis))
 	for i := 43; i < 57; i++ { // no producer, epoch, sequence: -1
 		b[i] = 0xff
 	}

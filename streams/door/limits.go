@@ -1,6 +1,10 @@
 package door
 
-import "time"
+import (
+	"time"
+
+	"github.com/projectionist/projectionist/streams"
+)
 
 // Limits: what any client may cost. Memory is bounded by connections × small + the budgets.
 const (
@@ -19,9 +23,10 @@ const (
 	// readStep is how a buffer grows: with the data, not with what a client announces.
 	readStep = 64 << 10
 
-	// batchBytesMax bounds one record batch as it is sent, as Kafka does by default (message.max.bytes
-	// is 1 MiB + 12); clients split larger ones.
-	batchBytesMax = 4 << 20
+	// batchBytesMax bounds one record batch as it is sent, and is told as max.message.bytes: no batch of
+	// so many bytes holds a record that the log does not take, unless it is compressed. Kafka's default
+	// is 1,048,588; clients split larger ones.
+	batchBytesMax = streams.RecordBytesMax + batchHeadBytes + recordHeadBytes
 	// batchPlainBytesMax bounds one batch when decompressed.
 	batchPlainBytesMax = 8 << 20
 	// decompressions is how many batches are decompressed at once.

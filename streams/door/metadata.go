@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -198,7 +199,7 @@ var (
 		{"cleanup.policy", "delete", kmsg.ConfigTypeList},
 		{"compression.type", "uncompressed", kmsg.ConfigTypeString},
 		{"flush.messages", "1", kmsg.ConfigTypeLong},
-		{"max.message.bytes", "4194304", kmsg.ConfigTypeInt},
+		{"max.message.bytes", strconv.Itoa(batchBytesMax), kmsg.ConfigTypeInt},
 		{"message.timestamp.type", "LogAppendTime", kmsg.ConfigTypeString},
 		{"min.insync.replicas", "1", kmsg.ConfigTypeInt},
 		{"retention.bytes", "-1", kmsg.ConfigTypeLong},
@@ -208,8 +209,9 @@ var (
 		{"auto.create.topics.enable", "false", kmsg.ConfigTypeBoolean},
 		{"broker.id", "1", kmsg.ConfigTypeInt},
 		{"delete.topic.enable", "false", kmsg.ConfigTypeBoolean},
+		{"log.message.timestamp.type", "LogAppendTime", kmsg.ConfigTypeString},
 		{"log.retention.ms", "-1", kmsg.ConfigTypeLong},
-		{"message.max.bytes", "4194304", kmsg.ConfigTypeInt},
+		{"message.max.bytes", strconv.Itoa(batchBytesMax), kmsg.ConfigTypeInt},
 		{"offsets.retention.minutes", "10080", kmsg.ConfigTypeInt},
 	}
 )
