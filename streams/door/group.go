@@ -1,6 +1,7 @@
 package door
 
 import (
+	"container/list"
 	"sort"
 	"strings"
 	"sync"
@@ -42,6 +43,8 @@ type coordinator struct {
 	mu      sync.Mutex
 	groups  map[string]*group
 	members int
+	idle    idlers
+	leaving map[string]chan struct{} // groups whose offsets are being deleted; closed when they are
 }
 
 type group struct {
@@ -56,7 +59,14 @@ type group struct {
 	promised     map[string]time.Time // member ids given out and not used yet, and until when they may
 	rebalanceEnd time.Time            // when a rebalance goes on without who has not joined
 	notBefore    time.Time            // it does not go on before
-	stored       bool                 // it has offsets in the log
+	stored       bool                 // it has offsets in the log, or a commit of some is under way
+
+	// See group_expiry.go.
+	used    time.Time
+	commits int // under way
+	queue   *list.List
+	place   *list.Element
+	buried  chan struct{} // of one that is leaving
 }
 
 type member struct {
@@ -74,17 +84,8 @@ type member struct {
 }
 
 func newCoordinator(d *Door) (*coordinator, error) {
-	known, err := d.log.Groups()
-	if err != nil {
-		return nil, err
-	}
-	k := &coordinator{d: d, groups: make(map[string]*group, len(known))}
-	for name := range known {
-		g := newGroup(name)
-		g.stored = true
-		k.groups[name] = g
-	}
-	return k, nil
+	k := &coordinator{d: d, groups: map[string]*group{}, leaving: map[string]chan struct{}{}}
+	return k, k.load()
 }
 
 func newGroup(name string) *group {
@@ -191,6 +192,7 @@ func (k *coordinator) drop(g *group, m *member) {
 		delete(g.static, *m.instance)
 	}
 	k.members--
+	k.rest(g)
 	if m.joined != nil {
 		m.finishJoin(codeUnknownMember)
 	}

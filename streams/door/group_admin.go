@@ -1,10 +1,8 @@
 package door
 
 import (
-	"context"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -18,11 +16,10 @@ func (k *coordinator) delete(req *kmsg.DeleteGroupsRequest) kmsg.Response {
 	for _, name := range req.Groups {
 		e := kmsg.NewDeleteGroupsResponseGroup()
 		e.Group = strings.ToValidUTF8(name, "?")
-		if e.ErrorCode = k.deletable(name); e.ErrorCode == codeNone {
-			if err := k.d.log.DeleteOffsets(context.Background(), name, time.Time{}); err != nil {
+		g, code := k.deletable(name)
+		if e.ErrorCode = code; code == codeNone {
+			if err := k.bury(g); err != nil {
 				e.ErrorCode = faultCode(err)
-			} else {
-				k.forget(name)
 			}
 		}
 		r.Groups = append(r.Groups, e)
@@ -30,18 +27,22 @@ func (k *coordinator) delete(req *kmsg.DeleteGroupsRequest) kmsg.Response {
 	return &r
 }
 
-func (k *coordinator) deletable(name string) int16 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	switch g := k.groups[name]; {
-	case !validGroup(name):
-		return codeInvalidGroupID
-	case g == nil:
-		return codeGroupNotFound
-	case len(g.members) > 0:
-		return codeNonEmptyGroup
+// deletable takes a group out that may be deleted, or says why it may not.
+func (k *coordinator) deletable(name string) (*group, int16) {
+	if !validGroup(name) {
+		return nil, codeInvalidGroupID
 	}
-	return codeNone
+	k.lock(name)
+	defer k.mu.Unlock()
+	g := k.groups[name]
+	switch {
+	case g == nil:
+		return nil, codeGroupNotFound
+	case len(g.members) > 0 || g.commits > 0:
+		return nil, codeNonEmptyGroup
+	}
+	k.dismiss(g)
+	return g, codeNone
 }
 
 // list gives the groups in the wanted states, of the wanted types; no filter wants all.

@@ -87,7 +87,9 @@ func (k *coordinator) enter(c *conn, client string, req *kmsg.JoinGroupRequest) 
 		p := &req.Protocols[i]
 		p.Metadata = append([]byte{}, p.Metadata...) // lets go of the request
 	}
-	k.mu.Lock()
+	var gone *group
+	defer func() { k.giveWay(gone) }()
+	k.lock(req.Group)
 	defer k.mu.Unlock()
 	now := time.Now()
 	g := k.groups[req.Group]
@@ -95,9 +97,7 @@ func (k *coordinator) enter(c *conn, client string, req *kmsg.JoinGroupRequest) 
 		if req.MemberID != "" {
 			return fail(codeUnknownMember)
 		}
-		if g = k.add(req.Group); g == nil {
-			return fail(codeGroupFull)
-		}
+		g, gone = k.add(req.Group)
 	}
 	m, known, code := g.joiner(req)
 	if code != codeNone {
@@ -172,6 +172,7 @@ func (k *coordinator) newMember(g *group, client string, req *kmsg.JoinGroupRequ
 		id = newMemberID(client)
 		if req.Version >= 4 {
 			g.promised[id] = now.Add(time.Duration(req.SessionTimeoutMillis) * time.Millisecond)
+			k.rest(g)
 			return nil, joinError(id, codeMemberIDRequired)
 		}
 	}
@@ -182,6 +183,7 @@ func (k *coordinator) newMember(g *group, client string, req *kmsg.JoinGroupRequ
 		g.static[*m.instance] = m
 	}
 	k.members++
+	k.rest(g)
 	g.protocolType = req.ProtocolType
 	return m, nil
 }

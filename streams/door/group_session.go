@@ -27,7 +27,7 @@ func (k *coordinator) tickAll(now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, g := range k.groups {
-		if g.idle() {
+		if len(g.members) == 0 && len(g.promised) == 0 {
 			continue
 		}
 		for id, until := range g.promised {

@@ -72,8 +72,10 @@ const (
 	// offsetMetadataBytesMax is Kafka's default.
 	offsetMetadataBytesMax = 4096
 
-	// stateRetention is how long idempotent producers and idle groups' offsets are remembered, as Kafka.
+	// stateRetention is how long idempotent producers and groups without members are remembered, as Kafka;
+	// startGrace is how long the latter are at the least after a start.
 	stateRetention = 7 * 24 * time.Hour
+	startGrace     = 24 * time.Hour
 	expireInterval = time.Hour
 
 	strangerTimeout = 10 * time.Second // until a client has authenticated

@@ -12,7 +12,10 @@ import (
 // offsetCommit stores a group's offsets; it answers when they are durable.
 func (k *coordinator) offsetCommit(req *kmsg.OffsetCommitRequest) kmsg.Response {
 	r := kmsg.NewOffsetCommitResponse()
-	code := k.mayCommit(req)
+	g, code := k.mayCommit(req)
+	if g != nil {
+		defer k.committed(g)
+	}
 	var offsets []local.GroupOffset
 	n := 0
 	for _, t := range req.Topics {
@@ -61,36 +64,37 @@ func (k *coordinator) offsetCommit(req *kmsg.OffsetCommitRequest) kmsg.Response 
 	return &r
 }
 
-// mayCommit says whether the group takes offsets from whom the request names.
-func (k *coordinator) mayCommit(req *kmsg.OffsetCommitRequest) int16 {
+// mayCommit gives the group that takes offsets from whom the request names, or the code of why it does not.
+// The caller says when they are committed.
+func (k *coordinator) mayCommit(req *kmsg.OffsetCommitRequest) (*group, int16) {
 	if !validGroup(req.Group) {
-		return codeInvalidGroupID
+		return nil, codeInvalidGroupID
 	}
-	k.mu.Lock()
+	var gone *group
+	defer func() { k.giveWay(gone) }()
+	k.lock(req.Group)
 	defer k.mu.Unlock()
 	g := k.groups[req.Group]
-	if req.Generation < 0 && (g == nil || len(g.members) == 0) { // who assigns its partitions itself, or an operator
-		if g == nil {
-			if g = k.add(req.Group); g == nil {
-				return codeGroupFull
-			}
+	switch {
+	case req.Generation < 0 && g == nil: // who assigns its partitions itself, or an operator
+		g, gone = k.add(req.Group)
+	case g == nil:
+		return nil, codeIllegalGeneration
+	case req.Generation >= 0 || len(g.members) > 0:
+		m, code := g.current(req.MemberID, req.InstanceID)
+		switch {
+		case code != codeNone:
+			return nil, code
+		case req.Generation != g.generation:
+			return nil, codeIllegalGeneration
 		}
-		g.stored = true
-		return codeNone
+		m.deadline = time.Now().Add(m.session)
+		if g.state == syncing {
+			return nil, codeRebalanceInProgress
+		}
 	}
-	if g == nil {
-		return codeIllegalGeneration
-	}
-	g, m, code := k.find(req.Group, req.MemberID, req.InstanceID, req.Generation)
-	if code != codeNone {
-		return code
-	}
-	m.deadline = time.Now().Add(m.session)
-	if g.state == syncing {
-		return codeRebalanceInProgress
-	}
-	g.stored = true
-	return codeNone
+	k.committing(g)
+	return g, codeNone
 }
 
 // offsetFetch gives a group's offsets, -1 where it has none.
