@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,8 +29,12 @@ type conn struct {
 	mechanism bool   // SaslHandshake was answered
 	out       []byte // the reader's answers
 
-	produced chan *production // to the writer; nil before the first
-	pending  sync.WaitGroup   // productions that are not answered yet
+	produced   chan *production // to the writer; nil before the first
+	pending    sync.WaitGroup   // productions that are not answered yet
+	unanswered atomic.Int32     // how many those are
+
+	idle  idleness
+	known atomic.Bool // whether it is trusted, for others to read
 }
 
 // errDone ends a connection without a word.
@@ -47,6 +52,11 @@ func (c *conn) serve() {
 		}
 	}()
 	defer c.endProductions()
+	defer func() {
+		if c.idle.over() {
+			err = errors.New("it was idle for the longest of all when another client came")
+		}
+	}()
 	c.br = bufio.NewReaderSize(c.nc, 16<<10)
 	if !c.trusted() {
 		c.nc.SetDeadline(time.Now().Add(strangerTimeout))
@@ -68,6 +78,8 @@ func (c *conn) recovered() {
 // next reads and handles one request.
 func (c *conn) next() error {
 	trusted := c.trusted()
+	c.known.Store(trusted)
+	c.idle.begin(time.Now())
 	if trusted {
 		c.setReadDeadline(idleTimeout)
 	}
@@ -118,6 +130,9 @@ func (c *conn) next() error {
 	frame, err := c.readFrame(int(size-8), &held)
 	if err != nil {
 		return err
+	}
+	if !c.idle.end() {
+		return errDone
 	}
 	if trusted {
 		// Nothing is read while the request is handled, however long that takes, except by watch.

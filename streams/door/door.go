@@ -180,8 +180,9 @@ func (d *Door) accept() {
 			}
 		}
 		c := &conn{d: d, nc: nc}
+		c.idle.begin(time.Now())
 		if !d.add(c) {
-			nc.Close()
+			c.cut()
 			continue
 		}
 		d.work.Go(func() {
@@ -189,22 +190,6 @@ func (d *Door) accept() {
 			c.serve()
 		})
 	}
-}
-
-func (d *Door) add(c *conn) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed || len(d.conns) >= connectionsMax {
-		return false
-	}
-	d.conns[c] = struct{}{}
-	return true
-}
-
-func (d *Door) remove(c *conn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.conns, c)
 }
 
 // Close ends long polls, answers what is under way, and closes the connections; after five seconds it
