@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
@@ -57,7 +59,7 @@ type Door struct {
 	catchUp   chan struct{}
 	pace      pace
 	producers producerIDs
-	said      complaints
+	said      *rate.Limiter
 
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
@@ -104,7 +106,7 @@ func Listen(cfg Config) (*Door, error) {
 		topics: cfg.Log.Topics(), partitions: map[string]int32{},
 		produce: newBudget(produceBudget), fetch: newBudget(fetchBudget),
 		heavy: make(chan struct{}, heavyFrames), decoders: make(chan struct{}, decompressions), catchUp: make(chan struct{}, 1),
-		conns: map[*conn]struct{}{},
+		conns: map[*conn]struct{}{}, said: newRate(),
 	}
 	for _, t := range d.topics {
 		d.partitions[t.Name] = t.Partitions
@@ -273,28 +275,13 @@ func (p *producerIDs) take(log *local.Log) (int64, error) {
 	return id, nil
 }
 
-// complaints bounds what clients can make the door say.
-type complaints struct {
-	mu     sync.Mutex
-	second int64
-	n      int
-}
-
 // complaintsPerSecond keeps a hostile client from filling the disk with our own words.
 const complaintsPerSecond = 10
 
+func newRate() *rate.Limiter { return rate.NewLimiter(complaintsPerSecond, complaintsPerSecond) }
+
 func (d *Door) complain(message string, args ...any) {
-	if d.said.allow(time.Now().Unix()) {
+	if d.said.Allow() {
 		d.logger.Warn(message, args...)
 	}
-}
-
-func (c *complaints) allow(second int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.second != second {
-		c.second, c.n = second, 0
-	}
-	c.n++
-	return c.n <= complaintsPerSecond
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -166,4 +168,21 @@ func TestIdleStrangers(t *testing.T) {
 	if n := len(d.conns); n > strangersMax+4 {
 		t.Errorf("%d connections", n)
 	}
+}
+
+// TestComplain: what clients make the door say has a rate.
+func TestComplain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		said := &words{}
+		d := &Door{logger: slog.New(slog.NewTextHandler(said, nil)), said: newRate()}
+		for second := 1; second <= 3; second++ {
+			for range 1000 {
+				d.complain("a line")
+			}
+			if got, want := strings.Count(said.b.String(), "a line"), second*complaintsPerSecond; got != want {
+				t.Errorf("%d lines after %d s; want %d", got, second, want)
+			}
+			time.Sleep(time.Second)
+		}
+	})
 }
