@@ -88,7 +88,7 @@ var apis = []versions{
 
 // saslAPIs are advertised where there are users.
 var saslAPIs = []versions{
-	{keySASLHandshake, 1, 1},
+	{keySASLHandshake, 0, 1},
 	{keySASLAuthenticate, 0, 1},
 }
 

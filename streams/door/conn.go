@@ -27,6 +27,7 @@ type conn struct {
 
 	user      string // authenticated as
 	mechanism bool   // SaslHandshake was answered
+	bare      bool   // and what follows is not in a request
 	out       []byte // the reader's answers
 
 	produced   chan *production // to the writer; nil before the first
@@ -80,6 +81,9 @@ func (c *conn) next() error {
 	trusted := c.trusted()
 	c.known.Store(trusted)
 	c.idle.begin(time.Now())
+	if c.bare {
+		return c.bareAuthenticate()
+	}
 	if trusted {
 		c.setReadDeadline(idleTimeout)
 	}
@@ -180,7 +184,7 @@ func (c *conn) next() error {
 	}
 	if a, ok := resp.(*kmsg.SASLAuthenticateResponse); ok {
 		if a.ErrorCode != codeNone {
-			return fmt.Errorf("SASL authentication failed")
+			return errSASL
 		}
 		c.nc.SetDeadline(time.Time{})
 	}
