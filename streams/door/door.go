@@ -143,17 +143,18 @@ func (c *Config) validate() error {
 	ip := net.ParseIP(host)
 	if !(ip != nil && ip.IsLoopback() || host == "localhost") && c.open() {
 		return fault.Field("address", "%s can be reached from other machines; that needs TLS and SASL users", c.Address).
-			WithHint("listen on 127.0.0.1, or give a certificate and users")
+			WithHint("listen on 127.0.0.1, or serve with --kafka-cert, --kafka-key and $PROJECTIONIST_TOKEN")
 	}
 	if c.Advertised == "" {
 		if host == "" || ip != nil && ip.IsUnspecified() {
-			return fault.Field("advertised", "clients have to be told a host:port to come back to; %s is none", c.Address)
+			return fault.Field("advertised", "clients have to be told a host:port to come back to; %s is none", c.Address).
+				WithHint("say under which name or address they reach this machine: serve --kafka-advertise HOST:PORT")
 		}
 		return nil
 	}
 	host, port, err := net.SplitHostPort(c.Advertised)
 	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || n == 0 || host == "" {
-		return fault.Field("advertised", "%q is no address; want host:port", c.Advertised)
+		return fault.Field("advertised", "%q is no address; want host:port such as films.example.com:9092", c.Advertised)
 	}
 	return nil
 }
