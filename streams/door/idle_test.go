@@ -30,38 +30,60 @@ func (w *words) say(s string) bool {
 	return strings.Contains(w.b.String(), s)
 }
 
-func (p *peer) ask() {
-	p.t.Helper()
-	p.call(kmsg.NewPtrFindCoordinatorRequest())
+// conn is the door's end of the connection.
+func (p *peer) conn(d *Door) *conn {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		if c.nc.RemoteAddr().String() == p.nc.LocalAddr().String() {
+			return c
+		}
+	}
+	return nil
 }
 
-// poll begins a long poll and waits until it is one.
-func (p *peer) poll(d *Door) {
+// ask makes a request, and waits until the door waits for the next.
+func (p *peer) ask(d *Door) {
+	p.t.Helper()
+	p.call(kmsg.NewPtrFindCoordinatorRequest())
+	c := p.conn(d)
+	eventually(p.t, func() bool { return c.idle.since.Load() > idleBusy })
+}
+
+// poll begins a long poll.
+func (p *peer) poll() {
 	p.t.Helper()
 	req := fetchRequest(testTopic, 0, 0)
 	req.MaxWaitMillis = 60_000
 	p.send(req)
-	me := p.nc.LocalAddr().String()
-	eventually(p.t, func() bool {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		for c := range d.conns {
-			if c.nc.RemoteAddr().String() == me {
-				return c.idle.since.Load() == idleBusy
-			}
-		}
-		return false
-	})
 }
 
-// mustDialMany opens connections, the one that waits the longest first.
+// idle is how many connections wait for a request.
+func idle(d *Door) (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		if c.idle.since.Load() > idleBusy {
+			n++
+		}
+	}
+	return n
+}
+
+// mustDialMany opens connections; the first three have waited the longest, in their order.
 func mustDialMany(t testing.TB, d *Door, n int) (peers []*peer) {
 	t.Helper()
-	for range n {
+	for range 3 {
 		p := mustDial(t, d)
-		p.ask()
+		p.ask(d)
 		peers = append(peers, p)
 	}
+	for len(peers) < n {
+		p := mustDial(t, d)
+		p.call(kmsg.NewPtrFindCoordinatorRequest())
+		peers = append(peers, p)
+	}
+	eventually(t, func() bool { return idle(d) == n })
 	return peers
 }
 
@@ -71,20 +93,22 @@ func TestIdle(t *testing.T) {
 	said := &words{}
 	d := mustListen(t, Config{Logger: slog.New(slog.NewTextHandler(said, nil))})
 	busy := mustDial(t, d)
-	busy.poll(d)
+	busy.ask(d)
+	busy.poll()
+	eventually(t, func() bool { return idle(d) == 0 })
 	peers := mustDialMany(t, d, connectionsMax-1)
-	peers[0].ask() // is not the oldest any more
+	peers[0].ask(d) // is not the oldest any more
 	half := peers[2]
 	if _, err := half.nc.Write([]byte{0, 0, 1, 0, 0, 3}); err != nil { // never says the rest
 		t.Fatal(err)
 	}
 	for range 2 {
-		mustDial(t, d).ask()
+		mustDial(t, d).ask(d)
 	}
 	peers[1].gone()
 	half.gone()
 	for _, p := range []*peer{peers[0], peers[3], peers[len(peers)-1]} {
-		p.ask()
+		p.ask(d)
 	}
 	busy.produceElsewhere(d)
 	if !said.say("it was idle for the longest of all when another client came") {
@@ -112,8 +136,9 @@ func TestIdleNone(t *testing.T) {
 	d := mustListen(t, Config{Logger: slog.New(slog.NewTextHandler(said, nil))})
 	peers := mustDialMany(t, d, connectionsMax)
 	for _, p := range peers {
-		p.poll(d)
+		p.poll()
 	}
+	eventually(t, func() bool { return idle(d) == 0 })
 	mustDial(t, d).gone()
 	if !said.say("all connections are at work") {
 		t.Error("nothing is said of it")
@@ -144,13 +169,15 @@ func TestIdleStrangers(t *testing.T) {
 	if code := known.login("ada", "s3cret"); code != 0 {
 		t.Fatal(code)
 	}
-	known.ask()
+	known.ask(d)
 	var strangers []*peer
 	hello := kmsg.NewPtrSASLHandshakeRequest()
 	hello.Version, hello.Mechanism = 1, mechanismPlain
 	for range strangersMax {
 		p := mustDial(t, d)
 		p.call(hello)
+		c := p.conn(d)
+		eventually(t, func() bool { return c.idle.since.Load() > idleBusy })
 		strangers = append(strangers, p)
 	}
 	for range 3 { // each takes the place of the first of them
@@ -158,11 +185,11 @@ func TestIdleStrangers(t *testing.T) {
 		if code := p.login("ada", "s3cret"); code != 0 {
 			t.Fatal(code)
 		}
-		p.ask()
+		p.ask(d)
 	}
 	strangers[0].gone()
 	strangers[len(strangers)-1].call(hello)
-	known.ask()
+	known.ask(d)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if n := len(d.conns); n > strangersMax+4 {
