@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
@@ -52,11 +53,12 @@ func refuse(code int16, format string, args ...any) *refusal {
 	return &refusal{code: code, record: -1, message: message}
 }
 
-// batch is a Produce request's batch for one partition, taken apart. Tails point into the request, or
-// into what was decompressed.
+// batch is a Produce request's batch for one partition, taken apart. Tails point into the request, into
+// what was decompressed, or into marked.
 type batch struct {
 	tails    [][]byte
 	plain    []byte // what was decompressed
+	marked   []byte // the last piece of the tails to which Validate has added headers
 	producer int64
 	epoch    int16
 	sequence int32
@@ -122,16 +124,14 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 		return nil, refuse(codeStorage, "too many requests are under way")
 	}
 	out.tails = takeTails(int(count))
+	times := recordTimes{base: int64(binary.BigEndian.Uint64(b[27:])), last: int64(binary.BigEndian.Uint64(b[35:])), same: attributes&timestampTypeBit != 0}
 	rec := streams.Record{Position: streams.Position{TP: streams.TP{Topic: topic, Partition: partition}, Offset: -1}}
-	if d.cfg.Validate != nil {
-		rec.Recorded = d.cfg.Now()
-	}
 	for i := range out.tails {
 		at := func(r *refusal) (*batch, *refusal) {
 			r.record = i
 			return nil, r
 		}
-		tail, rest, ok := cutRecord(records, int64(i))
+		tail, delta, rest, ok := cutRecord(records, int64(i))
 		if !ok {
 			return at(refuse(codeInvalidRecord, "record %d is malformed", i))
 		}
@@ -139,18 +139,22 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 		if err := streams.ParseTail(tail, &rec); err != nil {
 			return at(refuse(codeInvalidRecord, "record %d: %v", i, err))
 		}
-		if err := streams.CheckRecord(&rec); err != nil {
-			code := int16(codeInvalidRecord)
-			if len(tail) > streams.RecordBytesMax {
-				code = codeMessageTooLarge
-			}
-			return at(refuse(code, "record %d: %v", i, err))
+		if r := checkRecord(&rec, tail, i); r != nil {
+			return at(r)
 		}
 		if d.cfg.Validate != nil {
+			headers := len(rec.Headers)
+			rec.Recorded = times.of(delta)
 			if err := d.cfg.Validate(topic, &rec); err != nil {
 				r := refuse(codeInvalidRecord, "record %d: %v", i, err)
 				r.err, r.rec = err, &rec
 				return at(r)
+			}
+			if len(rec.Headers) > headers {
+				var r *refusal
+				if tail, r = out.mark(&rec, i, charge); r != nil {
+					return at(r)
+				}
 			}
 		}
 		out.tails[i] = tail
@@ -159,6 +163,54 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 		return nil, refuse(codeInvalidRecord, "%d bytes after the batch's last record", len(records))
 	}
 	return out, nil
+}
+
+func checkRecord(rec *streams.Record, tail []byte, i int) *refusal {
+	err := streams.CheckRecord(rec)
+	switch {
+	case err == nil:
+		return nil
+	case len(tail) > streams.RecordBytesMax:
+		return refuse(codeMessageTooLarge, "record %d: %v", i, err)
+	}
+	return refuse(codeInvalidRecord, "record %d: %v", i, err)
+}
+
+// mark is the tail of a record to which headers were added.
+func (b *batch) mark(rec *streams.Record, i int, charge func(int64) bool) ([]byte, *refusal) {
+	size := streams.TailSize(rec)
+	if cap(b.marked)-len(b.marked) < size {
+		piece := max(size, markedBytes)
+		if !charge(int64(piece)) {
+			return nil, refuse(codeStorage, "too many requests are under way")
+		}
+		b.marked = make([]byte, 0, piece)
+	}
+	n := len(b.marked)
+	b.marked = streams.AppendTail(b.marked, rec)
+	tail := b.marked[n:len(b.marked):len(b.marked)]
+	return tail, checkRecord(rec, tail, i)
+}
+
+// markedBytes is the piece of memory for the tails to which headers are added.
+const markedBytes = 4 << 10
+
+// recordTimes are the times that a client gives the records of a batch, in Unix milliseconds.
+type recordTimes struct {
+	base, last int64
+	same       bool // all have the last
+}
+
+// of is the time of a record, the zero time if it has none: Kafka's clients write -1, and some 0.
+func (t recordTimes) of(delta int64) time.Time {
+	millis := t.base + delta
+	if t.same {
+		millis = t.last
+	}
+	if millis <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(millis).UTC()
 }
 
 // tails are slices of tails that were used before.
@@ -183,25 +235,25 @@ func (d *Door) decompress(codec int, b []byte) ([]byte, error) {
 	return decompress(codec, b)
 }
 
-// cutRecord takes one record and gives its tail. Its offset delta has to be as given; its time is that
-// of the log.
-func cutRecord(b []byte, delta int64) (tail, rest []byte, ok bool) {
+// cutRecord takes one record, and gives its tail and how far its time is from the batch's. Its offset delta
+// has to be as given.
+func cutRecord(b []byte, number int64) (tail []byte, delta int64, rest []byte, ok bool) {
 	n, b, ok := cutVarint(b)
 	if !ok || n < recordBytesMin-1 || n > int64(len(b)) {
-		return nil, nil, false
+		return nil, 0, nil, false
 	}
 	rec, rest := b[:n:n], b[n:]
 	if rec = rec[1:]; len(rec) == 0 { // attributes are not used
-		return nil, nil, false
+		return nil, 0, nil, false
 	}
-	if _, rec, ok = cutVarint(rec); !ok {
-		return nil, nil, false
+	if delta, rec, ok = cutVarint(rec); !ok {
+		return nil, 0, nil, false
 	}
 	have, rec, ok := cutVarint(rec)
-	if !ok || have != delta {
-		return nil, nil, false
+	if !ok || have != number {
+		return nil, 0, nil, false
 	}
-	return rec, rest, true
+	return rec, delta, rest, true
 }
 
 func cutVarint(b []byte) (int64, []byte, bool) {

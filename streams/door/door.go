@@ -30,7 +30,9 @@ type Config struct {
 	// Users are names and passwords for SASL PLAIN; with none, no one is asked.
 	Users map[string]string
 	// Validate says whether a record may enter a topic; an error refuses the record's batch. The record
-	// and its slices are valid only during the call, its offset is -1. It is called concurrently.
+	// and its slices are valid only during the call; its offset is -1, and its Recorded the time that the
+	// client gave it, zero for none. Headers that it appends to the record are stored with it. It is called
+	// concurrently.
 	Validate func(topic string, rec *streams.Record) error
 	// Rejected is told which record refused its batch, and why: clients show a general text. The same
 	// rules as for Validate.
