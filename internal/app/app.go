@@ -56,8 +56,9 @@ type Options struct {
 	Peers    []string // other nodes of that log, such as http://10.0.0.2:8000: asked for weights
 	From     string   // one of them, whose views a folder without any starts from; "" folds them from the log
 
-	Kafka    string      // where Kafka's clients connect, such as 127.0.0.1:9092; "" nowhere
-	KafkaTLS *tls.Config // needed there on anything but loopback, as is Token: the password of user KafkaUser
+	Kafka           string      // where Kafka's clients connect, such as 127.0.0.1:9092; "" nowhere
+	KafkaAdvertised string      // host:port that they are told to come back to; "" for where they connect
+	KafkaTLS        *tls.Config // needed there on anything but loopback, as is Token: the password of user KafkaUser
 
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -423,7 +424,7 @@ func (a *App) openDoor() (*door.Door, error) {
 	if a.opts.Kafka == "" || a.embedded == nil { // feeds on Kafka have Kafka's own door
 		return nil, nil
 	}
-	c := door.Config{Log: a.embedded, Address: a.opts.Kafka, TLS: a.opts.KafkaTLS, Now: a.opts.Now, Logger: a.opts.Logger,
+	c := door.Config{Log: a.embedded, Address: a.opts.Kafka, Advertised: a.opts.KafkaAdvertised, TLS: a.opts.KafkaTLS, Now: a.opts.Now, Logger: a.opts.Logger,
 		Validate: a.validFact, Rejected: a.refused.add}
 	if a.opts.Token != "" {
 		c.Users = map[string]string{KafkaUser: a.opts.Token}

@@ -37,6 +37,8 @@ const (
 	envPeers  = "PROJECTIONIST_PEERS" // http://host:8000,…: other nodes of it
 	envFrom   = "PROJECTIONIST_FROM"  // http://host:8000: one whose views a new folder starts from; as --from
 
+	envAdvertise = "PROJECTIONIST_KAFKA_ADVERTISE" // host:port under which Kafka's clients reach the log; as --kafka-advertise
+
 	dirDefault = "projectionist-data"
 )
 

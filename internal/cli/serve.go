@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,7 +23,6 @@ import (
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
-	"github.com/projectionist/projectionist/streams/door"
 	"github.com/spf13/cobra"
 )
 
@@ -41,6 +39,7 @@ type serving struct {
 	token                  string
 	merge                  bool
 	from, kafka, cert, key string
+	advertise              string // to Kafka's clients
 
 	set   *dataset.Set // of data
 	bar   *bar         // of what is under way
@@ -68,31 +67,11 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
 	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1")
 	mergeFlag(cmd, &s.merge)
 	cmd.Flags().StringVar(&s.from, "from", "", "another node of a log on Kafka, such as http://10.0.0.2:8000: a folder without views takes\nthat node's and folds what follows; else all is folded from the log (default $"+envFrom+")")
-	cmd.Flags().StringVar(&s.kafka, "kafka", "", "address for Kafka's clients, or off (default "+door.AddressDefault+" beside the default --listen, else off);\nbeyond this machine they need TLS and SASL PLAIN as user "+app.KafkaUser+" with $"+envToken)
-	cmd.Flags().StringVar(&s.cert, "kafka-cert", "", "PEM file of the certificate for Kafka's clients")
-	cmd.Flags().StringVar(&s.key, "kafka-key", "", "PEM file of its key")
+	s.kafkaFlags(cmd)
 	return cmd
 }
 
 const listenDefault = "127.0.0.1:8000"
-
-// door is where Kafka's clients are let in, and with which certificate.
-func (s *serving) door() (address string, c *tls.Config, err error) {
-	switch {
-	case s.kafka == "off" || s.kafka == "" && s.listen != listenDefault:
-		return "", nil, nil
-	case s.kafka == "":
-		s.kafka = door.AddressDefault
-	}
-	if s.cert == "" && s.key == "" {
-		return s.kafka, nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
-	if err != nil {
-		return "", nil, fault.Field("kafka-cert", "the certificate for Kafka's clients cannot be read: %v", err)
-	}
-	return s.kafka, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
-}
 
 func refused(err error) error { return exitCode{exitRefused, err} }
 
@@ -131,7 +110,7 @@ func (s *serving) run(ctx context.Context) (err error) {
 		return refused(err)
 	}
 	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), From: cmp.Or(s.from, os.Getenv(envFrom)),
-		Listen: s.listen, Token: s.token, Hosts: hosts(os.Getenv(envHosts)), Kafka: kafka, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading})
+		Listen: s.listen, Token: s.token, Hosts: hosts(os.Getenv(envHosts)), Kafka: kafka, KafkaAdvertised: s.advertise, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading})
 	s.bar.end()
 	if err != nil {
 		if at, ok := servedAt(ctx, s.p.dir); ok {
@@ -157,7 +136,7 @@ func (s *serving) run(ctx context.Context) (err error) {
 		base = "http://" + dialable(a)
 		s.step("answering on %s", base)
 		if kafka != "" {
-			s.step("Kafka's clients are answered on %s", kafka)
+			s.step("Kafka's clients are answered on %s", comeTo(kafka, s.advertise))
 		}
 	case err := <-served:
 		return refused(err)

@@ -231,3 +231,32 @@ func TestDialable(t *testing.T) {
 		}
 	}
 }
+
+// Kafka's clients are told to come to the address of the flag, else of the environment.
+func TestAdvertise(t *testing.T) {
+	t.Setenv(envAdvertise, "env.example.com:1")
+	for _, c := range []struct {
+		s                    serving
+		address, advertise   string
+		listenElsewhere, bad bool
+	}{
+		{s: serving{}, address: "127.0.0.1:9092", advertise: "env.example.com:1"},
+		{s: serving{kafka: "0.0.0.0:9092", advertise: "flag.example.com:2"}, address: "0.0.0.0:9092", advertise: "flag.example.com:2"},
+		{s: serving{kafka: "off"}},
+		{s: serving{kafka: "off", advertise: "flag.example.com:2"}, bad: true},
+		{s: serving{advertise: "flag.example.com:2"}, listenElsewhere: true, bad: true},
+		{s: serving{}, listenElsewhere: true},
+	} {
+		s := c.s
+		if s.listen = listenDefault; c.listenElsewhere {
+			s.listen = "127.0.0.1:1"
+		}
+		address, _, err := s.door()
+		if (err != nil) != c.bad || address != c.address || !c.bad && s.advertise != c.advertise {
+			t.Errorf("%+v: %q and %q, %v; want %q and %q", c.s, address, s.advertise, err, c.address, c.advertise)
+		}
+	}
+	if got := comeTo("0.0.0.0:9092", "a:1"); got != "0.0.0.0:9092, and come to a:1" {
+		t.Errorf("%q", got)
+	}
+}

@@ -41,6 +41,7 @@ const (
 	codeMemberIDRequired       = 79
 	codeGroupFull              = 81
 	codeFencedInstance         = 82
+	codeGroupSubscribed        = 86
 	codeInvalidRecord          = 87
 )
 
@@ -48,16 +49,18 @@ const (
 type versions struct{ key, min, max int16 }
 
 const (
-	keyProduce          = 0
-	keyFetch            = 1
-	keyApiVersions      = 18
-	keySASLHandshake    = 17
-	keySASLAuthenticate = 36
+	keyProduce                = 0
+	keyFetch                  = 1
+	keyListGroups             = 16
+	keySASLHandshake          = 17
+	keyApiVersions            = 18
+	keySASLAuthenticate       = 36
+	keyConsumerGroupHeartbeat = 68
 )
 
 // apis are the APIs and versions advertised; anything else closes the connection. kmsg reads as many
 // tags as a client announces, up to 2³²: only non-flexible versions, which have none, are spoken. The
-// one exception is ApiVersions 3, whose body is ignored.
+// exceptions are in flexible.go.
 var apis = []versions{
 	{keyProduce, 3, 8},
 	{keyFetch, 4, 11},
@@ -71,17 +74,21 @@ var apis = []versions{
 	{13, 0, 3}, // LeaveGroup
 	{14, 0, 3}, // SyncGroup
 	{15, 0, 4}, // DescribeGroups
-	{16, 0, 2}, // ListGroups
+	{keyListGroups, 0, 5},
 	{keyApiVersions, 0, 3},
-	{19, 2, 4}, // CreateTopics, refused
-	{22, 0, 1}, // InitProducerId
-	{32, 1, 3}, // DescribeConfigs
-	{42, 0, 1}, // DeleteGroups
+	{19, 2, 4},                        // CreateTopics, refused
+	{22, 0, 1},                        // InitProducerId
+	{29, 0, 1},                        // DescribeAcls, of which there are none
+	{32, 1, 3},                        // DescribeConfigs
+	{35, 0, 1},                        // DescribeLogDirs
+	{42, 0, 1},                        // DeleteGroups
+	{47, 0, 0},                        // OffsetDelete
+	{keyConsumerGroupHeartbeat, 0, 1}, // refused
 }
 
 // saslAPIs are advertised where there are users.
 var saslAPIs = []versions{
-	{keySASLHandshake, 1, 1},
+	{keySASLHandshake, 0, 1},
 	{keySASLAuthenticate, 0, 1},
 }
 
@@ -91,7 +98,7 @@ func checkVersions() {
 		for _, v := range list {
 			r := kmsg.RequestForKey(v.key)
 			r.SetVersion(v.max)
-			if r.IsFlexible() && v.key != keyApiVersions {
+			if r.IsFlexible() && !readFlexible[v.key] {
 				panic(fmt.Sprintf("version %d of API %s is flexible", v.max, kmsg.NameForKey(v.key)))
 			}
 		}
@@ -163,6 +170,14 @@ func (c *conn) handle(req kmsg.Request) kmsg.Response {
 		return g.describe(req)
 	case *kmsg.ListGroupsRequest:
 		return g.list(req)
+	case *kmsg.OffsetDeleteRequest:
+		return g.offsetDelete(req)
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		return g.refuseHeartbeat()
+	case *kmsg.DescribeLogDirsRequest:
+		return d.describeLogDirs(req)
+	case *kmsg.DescribeACLsRequest:
+		return kmsg.NewPtrDescribeACLsResponse()
 	case *kmsg.DeleteGroupsRequest:
 		return g.delete(req)
 	}

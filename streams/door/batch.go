@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
@@ -25,6 +26,7 @@ const (
 	batchCRCFrom     = 21
 	batchMagic       = 2
 	recordBytesMin   = 7
+	recordHeadBytes  = 6  // before the tail of a batch's only record, if it is of streams.RecordBytesMax
 	tailHeadBytes    = 24 // a slice
 	codecMask        = 0x07
 	timestampTypeBit = 0x08
@@ -51,11 +53,12 @@ func refuse(code int16, format string, args ...any) *refusal {
 	return &refusal{code: code, record: -1, message: message}
 }
 
-// batch is a Produce request's batch for one partition, taken apart. Tails point into the request, or
-// into what was decompressed.
+// batch is a Produce request's batch for one partition, taken apart. Tails point into the request, into
+// what was decompressed, or into marked.
 type batch struct {
 	tails    [][]byte
 	plain    []byte // what was decompressed
+	marked   []byte // the last piece of the tails to which Validate has added headers
 	producer int64
 	epoch    int16
 	sequence int32
@@ -121,16 +124,14 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 		return nil, refuse(codeStorage, "too many requests are under way")
 	}
 	out.tails = takeTails(int(count))
+	times := recordTimes{base: int64(binary.BigEndian.Uint64(b[27:])), last: int64(binary.BigEndian.Uint64(b[35:])), same: attributes&timestampTypeBit != 0}
 	rec := streams.Record{Position: streams.Position{TP: streams.TP{Topic: topic, Partition: partition}, Offset: -1}}
-	if d.cfg.Validate != nil {
-		rec.Recorded = d.cfg.Now()
-	}
 	for i := range out.tails {
 		at := func(r *refusal) (*batch, *refusal) {
 			r.record = i
 			return nil, r
 		}
-		tail, rest, ok := cutRecord(records, int64(i))
+		tail, delta, rest, ok := cutRecord(records, int64(i))
 		if !ok {
 			return at(refuse(codeInvalidRecord, "record %d is malformed", i))
 		}
@@ -138,18 +139,22 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 		if err := streams.ParseTail(tail, &rec); err != nil {
 			return at(refuse(codeInvalidRecord, "record %d: %v", i, err))
 		}
-		if err := streams.CheckRecord(&rec); err != nil {
-			code := int16(codeInvalidRecord)
-			if len(tail) > streams.RecordBytesMax {
-				code = codeMessageTooLarge
-			}
-			return at(refuse(code, "record %d: %v", i, err))
+		if r := checkRecord(&rec, tail, i); r != nil {
+			return at(r)
 		}
 		if d.cfg.Validate != nil {
+			headers := len(rec.Headers)
+			rec.Recorded = times.of(delta)
 			if err := d.cfg.Validate(topic, &rec); err != nil {
 				r := refuse(codeInvalidRecord, "record %d: %v", i, err)
 				r.err, r.rec = err, &rec
 				return at(r)
+			}
+			if len(rec.Headers) > headers {
+				var r *refusal
+				if tail, r = out.mark(&rec, i, charge); r != nil {
+					return at(r)
+				}
 			}
 		}
 		out.tails[i] = tail
@@ -158,6 +163,54 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 		return nil, refuse(codeInvalidRecord, "%d bytes after the batch's last record", len(records))
 	}
 	return out, nil
+}
+
+func checkRecord(rec *streams.Record, tail []byte, i int) *refusal {
+	err := streams.CheckRecord(rec)
+	switch {
+	case err == nil:
+		return nil
+	case len(tail) > streams.RecordBytesMax:
+		return refuse(codeMessageTooLarge, "record %d: %v", i, err)
+	}
+	return refuse(codeInvalidRecord, "record %d: %v", i, err)
+}
+
+// mark is the tail of a record to which headers were added.
+func (b *batch) mark(rec *streams.Record, i int, charge func(int64) bool) ([]byte, *refusal) {
+	size := streams.TailSize(rec)
+	if cap(b.marked)-len(b.marked) < size {
+		piece := max(size, markedBytes)
+		if !charge(int64(piece)) {
+			return nil, refuse(codeStorage, "too many requests are under way")
+		}
+		b.marked = make([]byte, 0, piece)
+	}
+	n := len(b.marked)
+	b.marked = streams.AppendTail(b.marked, rec)
+	tail := b.marked[n:len(b.marked):len(b.marked)]
+	return tail, checkRecord(rec, tail, i)
+}
+
+// markedBytes is the piece of memory for the tails to which headers are added.
+const markedBytes = 4 << 10
+
+// recordTimes are the times that a client gives the records of a batch, in Unix milliseconds.
+type recordTimes struct {
+	base, last int64
+	same       bool // all have the last
+}
+
+// of is the time of a record, the zero time if it has none: Kafka's clients write -1, and some 0.
+func (t recordTimes) of(delta int64) time.Time {
+	millis := t.base + delta
+	if t.same {
+		millis = t.last
+	}
+	if millis <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(millis).UTC()
 }
 
 // tails are slices of tails that were used before.
@@ -182,25 +235,25 @@ func (d *Door) decompress(codec int, b []byte) ([]byte, error) {
 	return decompress(codec, b)
 }
 
-// cutRecord takes one record and gives its tail. Its offset delta has to be as given; its time is that
-// of the log.
-func cutRecord(b []byte, delta int64) (tail, rest []byte, ok bool) {
+// cutRecord takes one record, and gives its tail and how far its time is from the batch's. Its offset delta
+// has to be as given.
+func cutRecord(b []byte, number int64) (tail []byte, delta int64, rest []byte, ok bool) {
 	n, b, ok := cutVarint(b)
 	if !ok || n < recordBytesMin-1 || n > int64(len(b)) {
-		return nil, nil, false
+		return nil, 0, nil, false
 	}
 	rec, rest := b[:n:n], b[n:]
 	if rec = rec[1:]; len(rec) == 0 { // attributes are not used
-		return nil, nil, false
+		return nil, 0, nil, false
 	}
-	if _, rec, ok = cutVarint(rec); !ok {
-		return nil, nil, false
+	if delta, rec, ok = cutVarint(rec); !ok {
+		return nil, 0, nil, false
 	}
 	have, rec, ok := cutVarint(rec)
-	if !ok || have != delta {
-		return nil, nil, false
+	if !ok || have != number {
+		return nil, 0, nil, false
 	}
-	return rec, rest, true
+	return rec, delta, rest, true
 }
 
 func cutVarint(b []byte) (int64, []byte, bool) {
@@ -216,32 +269,31 @@ func cutVarint(b []byte) (int64, []byte, bool) {
 
 // batchWriter builds batches to hand out.
 type batchWriter struct {
-	buf   []byte
-	start int // of the open batch, or -1
-	base  int64
-	first int64 // time of the first record
-	last  int64 // the latest time
-	delta int64 // of the last record's offset: count-1, or more where the log has a hole
-	count int32
+	buf    []byte
+	start  int // of the open batch, or -1
+	base   int64
+	millis int64 // when the log took all of its records
+	delta  int64 // of the last record's offset: count-1, or more where the log has a hole
+	count  int32
 }
 
-// add appends one record, and says how long the buffer is.
+// add appends one record, and says how long the buffer is. Clients give all records of a batch of Kafka's
+// LogAppendTime the batch's time: one that the log took at another begins a batch of its own.
 func (w *batchWriter) add(offset, millis int64, tail []byte) int {
-	if w.start >= 0 && (len(w.buf)-w.start >= fetchBatchBytes || offset-w.base > math.MaxInt32) {
+	if w.start >= 0 && (millis != w.millis || len(w.buf)-w.start >= fetchBatchBytes || offset-w.base > math.MaxInt32) {
 		w.end()
 	}
 	if w.start < 0 {
-		w.start, w.base, w.first, w.last, w.count = len(w.buf), offset, millis, millis, 0
+		w.start, w.base, w.millis, w.count = len(w.buf), offset, millis, 0
 		w.buf = append(w.buf, make([]byte, batchHeadBytes)...)
 	}
 	var head [24]byte
-	h := append(head[:0], 0) // attributes
-	h = binary.AppendVarint(h, millis-w.first)
+	h := append(head[:0], 0, 0) // no attributes; the batch's time
 	h = binary.AppendVarint(h, offset-w.base)
 	w.buf = binary.AppendVarint(w.buf, int64(len(h)+len(tail)))
 	w.buf = append(w.buf, h...)
 	w.buf = append(w.buf, tail...)
-	w.last, w.delta = max(w.last, millis), offset-w.base
+	w.delta = offset - w.base
 	w.count++
 	return len(w.buf)
 }
@@ -257,11 +309,10 @@ func (w *batchWriter) end() {
 	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-batchLengthFrom))
 	binary.BigEndian.PutUint32(b[12:], 0xffffffff) // no leader epoch
 	b[16] = batchMagic
-	// Attributes 0: a time of its own for each record. Kafka's LogAppendTime bit would give all of the
-	// batch's records the time of the last.
+	binary.BigEndian.PutUint16(b[21:], timestampTypeBit)
 	binary.BigEndian.PutUint32(b[23:], uint32(w.delta))
-	binary.BigEndian.PutUint64(b[27:], uint64(w.first))
-	binary.BigEndian.PutUint64(b[35:], uint64(w.last))
+	binary.BigEndian.PutUint64(b[27:], uint64(w.millis))
+	binary.BigEndian.PutUint64(b[35:], uint64(w.millis))
 	for i := 43; i < 57; i++ { // no producer, epoch, sequence: -1
 		b[i] = 0xff
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,9 +45,9 @@ func expect(t *testing.T, out string, want ...string) {
 	}
 }
 
-func clientDoor(t *testing.T) string {
+func clientDoor(t *testing.T, users map[string]string) string {
 	t.Helper()
-	return mustListen(t, Config{Validate: func(_ string, r *streams.Record) error {
+	return mustListen(t, Config{Users: users, Validate: func(_ string, r *streams.Record) error {
 		if strings.HasPrefix(string(r.Value), "bad") {
 			return errors.New("the value is bad")
 		}
@@ -65,7 +66,7 @@ func need(t *testing.T, env string) string {
 
 func TestClientKcat(t *testing.T) {
 	kcat := need(t, "DOOR_KCAT")
-	b := clientDoor(t)
+	b := clientDoor(t, nil)
 	expect(t, client(t, "", kcat, "-b", b, "-L"), `topic "user-events" with 3 partitions`, `topic "mlops-events" with 1 partitions`)
 	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
 		client(t, "key:{\"codec\":\""+codec+"\"}\n", kcat, "-b", b, "-t", testTopic, "-P", "-K:", "-z", codec)
@@ -78,20 +79,25 @@ func TestClientKcat(t *testing.T) {
 	expect(t, client(t, "1\n2\n", kcat, "-b", b, "-t", "model-drift-alerts", "-P", "-X", "enable.idempotence=true")+
 		client(t, "", kcat, "-b", b, "-t", "model-drift-alerts", "-C", "-e"), "1\n2\n")
 	expect(t, client(t, "", kcat, "-b", b, "-Q", "-t", "model-drift-alerts:0:0"), "model-drift-alerts [0] offset 0")
+
+	b = clientDoor(t, map[string]string{"ada": "s3cret"})
+	login := []string{"-b", b, "-L", "-X", "security.protocol=SASL_PLAINTEXT", "-X", "sasl.mechanisms=PLAIN", "-X", "sasl.username=ada", "-X"}
+	expect(t, client(t, "", kcat, append(login, "sasl.password=s3cret")...), `topic "user-events"`)
+	expect(t, client(t, "", kcat, append(login, "sasl.password=secret", "-m", "2")...), "the name or the password is wrong")
 }
 
 func TestClientPython(t *testing.T) {
 	python := need(t, "DOOR_PYTHON")
-	out := client(t, "", python, "testdata/clients.py", clientDoor(t))
+	out := client(t, "", python, "testdata/clients.py", clientDoor(t, nil))
 	expect(t, out, "ok   confluent groups")
-	if strings.Contains(out, "FAIL") || strings.Contains(out, "Traceback") {
+	if strings.Contains(out, "\nFAIL ") || strings.Contains(out, "Traceback") {
 		t.Errorf("a check failed:\n%s", out)
 	}
 }
 
 func TestClientJava(t *testing.T) {
 	libs := need(t, "DOOR_JAVA_LIBS")
-	b := clientDoor(t)
+	b := clientDoor(t, nil)
 	java := func(input, class string, args ...string) string {
 		t.Helper()
 		return client(t, input, "java", append([]string{"-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -99,8 +105,15 @@ func TestClientJava(t *testing.T) {
 	}
 	const alerts, groups = "model-drift-alerts", "consumer.group.ConsumerGroupCommand"
 	expect(t, java("", "TopicCommand", "--list"), "mlops-events\nmodel-drift-alerts\nmovie-recommendations\nsystem-health\nuser-events\n")
-	expect(t, java("", "TopicCommand", "--describe", "--topic", testTopic), "PartitionCount: 3", "retention.ms=-1", "cleanup.policy=delete")
-	expect(t, java("", "TopicCommand", "--create", "--topic", "new"), "the topics of the embedded log are fixed")
+	expect(t, java("", "TopicCommand", "--describe", "--topic", testTopic), "PartitionCount: 3", "retention.ms=-1", "cleanup.policy=delete",
+		"message.timestamp.type=LogAppendTime", "max.message.bytes="+strconv.Itoa(batchBytesMax))
+	create := func(args ...string) string { return java("", "TopicCommand", append([]string{"--create"}, args...)...) }
+	expect(t, create("--topic", "new"), "the topics of the embedded log are fixed")
+	expect(t, create("--topic", testTopic, "--partitions", "3"), "The topic exists, with the partitions you ask for: nothing to do")
+	expect(t, create("--topic", testTopic, "--partitions", "7"), "The topic exists with 3 partitions, and you ask for 7")
+	if out := create("--topic", testTopic, "--partitions", "7", "--if-not-exists"); out != "" {
+		t.Errorf("it says %q", out)
+	}
 	java("{\"n\":1}\n{\"n\":2}\n", "ConsoleProducer", "--topic", alerts)
 	for _, codec := range []string{"gzip", "snappy", "lz4", "zstd"} {
 		java("{\"codec\":\""+codec+"\"}\n", "ConsoleProducer", "--topic", alerts, "--compression-codec", codec)
@@ -112,6 +125,23 @@ func TestClientJava(t *testing.T) {
 	expect(t, java("", groups, "--list"), "java")
 	expect(t, strings.Join(strings.Fields(java("", groups, "--describe", "--group", "java")), " "), "java model-drift-alerts 0 6 6 0")
 	expect(t, strings.Join(strings.Fields(java("", groups, "--reset-offsets", "--to-earliest", "--group", "java", "--topic", alerts, "--execute")), " "), "java model-drift-alerts 0 0")
+	expect(t, java("", groups, "--list", "--state"), "Empty")
+	expect(t, java("", groups, "--list", "--state", "Empty"), "java")
+	if out := java("", groups, "--list", "--state", "Stable"); strings.Contains(out, "java") {
+		t.Errorf("a group without members is said to be stable:\n%s", out)
+	}
+	expect(t, java("", groups, "--delete-offsets", "--group", "java", "--topic", alerts), "Request succeeded for deleting offsets")
+	if out := java("", groups, "--describe", "--group", "java", "--offsets"); strings.Contains(out, alerts) {
+		t.Errorf("there is still an offset:\n%s", out)
+	}
 	expect(t, java("", groups, "--delete", "--group", "java"), "was successful")
+	expect(t, java("", "LogDirsCommand", "--describe"), `"partition":"user-events-2"`, `"error":null`)
+	if out := java("", "AclCommand", "--list"); out != "" {
+		t.Errorf("it says %q", out)
+	}
+	expect(t, java("", "consumer.ConsoleConsumer", "--topic", alerts, "--from-beginning", "--max-messages", "1", "--property", "print.timestamp=true"), "LogAppendTime:")
+	expect(t, java("", "consumer.ConsoleConsumer", "--topic", alerts, "--group", "new", "--consumer-property", "group.protocol=consumer"), "Set group.protocol=classic")
+	expect(t, client(t, "", "java", "-Xmx256m", "-cp", libs+"/*", "org.apache.kafka.tools.ProducerPerformance", "--topic", alerts, "--num-records", "1", "--record-size", "1",
+		"--throughput", "-1", "--transactional-id", "t", "--transaction-duration-ms", "1000", "--producer-props", "bootstrap.servers="+b), "TransactionalIdAuthorizationException")
 	expect(t, java("", "GetOffsetShell", "--topic", alerts), alerts+":0:6")
 }

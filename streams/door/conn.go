@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -26,10 +27,15 @@ type conn struct {
 
 	user      string // authenticated as
 	mechanism bool   // SaslHandshake was answered
+	bare      bool   // and what follows is not in a request
 	out       []byte // the reader's answers
 
-	produced chan *production // to the writer; nil before the first
-	pending  sync.WaitGroup   // productions that are not answered yet
+	produced   chan *production // to the writer; nil before the first
+	pending    sync.WaitGroup   // productions that are not answered yet
+	unanswered atomic.Int32     // how many those are
+
+	idle  idleness
+	known atomic.Bool // whether it is trusted, for others to read
 }
 
 // errDone ends a connection without a word.
@@ -47,6 +53,11 @@ func (c *conn) serve() {
 		}
 	}()
 	defer c.endProductions()
+	defer func() {
+		if c.idle.over() {
+			err = errors.New("it was idle for the longest of all when another client came")
+		}
+	}()
 	c.br = bufio.NewReaderSize(c.nc, 16<<10)
 	if !c.trusted() {
 		c.nc.SetDeadline(time.Now().Add(strangerTimeout))
@@ -68,6 +79,11 @@ func (c *conn) recovered() {
 // next reads and handles one request.
 func (c *conn) next() error {
 	trusted := c.trusted()
+	c.known.Store(trusted)
+	c.idle.begin(time.Now())
+	if c.bare {
+		return c.bareAuthenticate()
+	}
 	if trusted {
 		c.setReadDeadline(idleTimeout)
 	}
@@ -119,6 +135,9 @@ func (c *conn) next() error {
 	if err != nil {
 		return err
 	}
+	if !c.idle.end() {
+		return errDone
+	}
 	if trusted {
 		// Nothing is read while the request is handled, however long that takes, except by watch.
 		c.nc.SetReadDeadline(time.Time{})
@@ -165,7 +184,7 @@ func (c *conn) next() error {
 	}
 	if a, ok := resp.(*kmsg.SASLAuthenticateResponse); ok {
 		if a.ErrorCode != codeNone {
-			return fmt.Errorf("SASL authentication failed")
+			return errSASL
 		}
 		c.nc.SetDeadline(time.Time{})
 	}
@@ -184,6 +203,9 @@ func (c *conn) parse(req kmsg.Request, body []byte) error {
 	if len(body) > heavyFrameBytes {
 		c.d.heavy <- struct{}{}
 		defer func() { <-c.d.heavy }()
+	}
+	if req.IsFlexible() {
+		return parseFlexible(req, body)
 	}
 	return req.ReadFrom(body)
 }
@@ -254,6 +276,9 @@ func (c *conn) answer(correlation uint32, resp kmsg.Response) error {
 func appendAnswer(b []byte, correlation uint32, resp kmsg.Response) []byte {
 	b = append(b, 0, 0, 0, 0)
 	b = binary.BigEndian.AppendUint32(b, correlation)
+	if resp.IsFlexible() && resp.Key() != keyApiVersions { // whose header is always the first one
+		b = append(b, 0) // no tags
+	}
 	b = resp.AppendTo(b)
 	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
 	return b

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
@@ -28,7 +30,9 @@ type Config struct {
 	// Users are names and passwords for SASL PLAIN; with none, no one is asked.
 	Users map[string]string
 	// Validate says whether a record may enter a topic; an error refuses the record's batch. The record
-	// and its slices are valid only during the call, its offset is -1. It is called concurrently.
+	// and its slices are valid only during the call; its offset is -1, and its Recorded the time that the
+	// client gave it, zero for none. Headers that it appends to the record are stored with it. It is called
+	// concurrently.
 	Validate func(topic string, rec *streams.Record) error
 	// Rejected is told which record refused its batch, and why: clients show a general text. The same
 	// rules as for Validate.
@@ -57,7 +61,7 @@ type Door struct {
 	catchUp   chan struct{}
 	pace      pace
 	producers producerIDs
-	said      complaints
+	said      *rate.Limiter
 
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
@@ -104,7 +108,7 @@ func Listen(cfg Config) (*Door, error) {
 		topics: cfg.Log.Topics(), partitions: map[string]int32{},
 		produce: newBudget(produceBudget), fetch: newBudget(fetchBudget),
 		heavy: make(chan struct{}, heavyFrames), decoders: make(chan struct{}, decompressions), catchUp: make(chan struct{}, 1),
-		conns: map[*conn]struct{}{},
+		conns: map[*conn]struct{}{}, said: newRate(),
 	}
 	for _, t := range d.topics {
 		d.partitions[t.Name] = t.Partitions
@@ -141,17 +145,18 @@ func (c *Config) validate() error {
 	ip := net.ParseIP(host)
 	if !(ip != nil && ip.IsLoopback() || host == "localhost") && c.open() {
 		return fault.Field("address", "%s can be reached from other machines; that needs TLS and SASL users", c.Address).
-			WithHint("listen on 127.0.0.1, or give a certificate and users")
+			WithHint("listen on 127.0.0.1, or serve with --kafka-cert, --kafka-key and $PROJECTIONIST_TOKEN")
 	}
 	if c.Advertised == "" {
 		if host == "" || ip != nil && ip.IsUnspecified() {
-			return fault.Field("advertised", "clients have to be told a host:port to come back to; %s is none", c.Address)
+			return fault.Field("advertised", "clients have to be told a host:port to come back to; %s is none", c.Address).
+				WithHint("say under which name or address they reach this machine: serve --kafka-advertise HOST:PORT")
 		}
 		return nil
 	}
 	host, port, err := net.SplitHostPort(c.Advertised)
 	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || n == 0 || host == "" {
-		return fault.Field("advertised", "%q is no address; want host:port", c.Advertised)
+		return fault.Field("advertised", "%q is no address; want host:port such as films.example.com:9092", c.Advertised)
 	}
 	return nil
 }
@@ -180,8 +185,9 @@ func (d *Door) accept() {
 			}
 		}
 		c := &conn{d: d, nc: nc}
+		c.idle.begin(time.Now())
 		if !d.add(c) {
-			nc.Close()
+			c.cut()
 			continue
 		}
 		d.work.Go(func() {
@@ -189,22 +195,6 @@ func (d *Door) accept() {
 			c.serve()
 		})
 	}
-}
-
-func (d *Door) add(c *conn) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed || len(d.conns) >= connectionsMax {
-		return false
-	}
-	d.conns[c] = struct{}{}
-	return true
-}
-
-func (d *Door) remove(c *conn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.conns, c)
 }
 
 // Close ends long polls, answers what is under way, and closes the connections; after five seconds it
@@ -288,28 +278,13 @@ func (p *producerIDs) take(log *local.Log) (int64, error) {
 	return id, nil
 }
 
-// complaints bounds what clients can make the door say.
-type complaints struct {
-	mu     sync.Mutex
-	second int64
-	n      int
-}
-
 // complaintsPerSecond keeps a hostile client from filling the disk with our own words.
 const complaintsPerSecond = 10
 
+func newRate() *rate.Limiter { return rate.NewLimiter(complaintsPerSecond, complaintsPerSecond) }
+
 func (d *Door) complain(message string, args ...any) {
-	if d.said.allow(time.Now().Unix()) {
+	if d.said.Allow() {
 		d.logger.Warn(message, args...)
 	}
-}
-
-func (c *complaints) allow(second int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.second != second {
-		c.second, c.n = second, 0
-	}
-	c.n++
-	return c.n <= complaintsPerSecond
 }

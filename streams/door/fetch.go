@@ -289,7 +289,8 @@ func (f *fetchPart) guess() int64 {
 	return min((f.head-f.from)*256, fetchPartitionBytesMax)
 }
 
-// pace knows whether the log is being written to.
+// pace knows whether the log is being written to. Who catches up then pauses for a multiple of what its last
+// read took: a share of the disk and of a core, which no number of bytes or reads in a second stands for.
 type pace struct {
 	syncs atomic.Uint64
 	until atomic.Int64 // busy until, Unix nanoseconds

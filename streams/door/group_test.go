@@ -2,8 +2,11 @@ package door
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -240,27 +243,6 @@ func TestGroupParked(t *testing.T) {
 	}
 }
 
-func TestGroupStatic(t *testing.T) {
-	d := mustListen(t, Config{})
-	a, b := mustDial(t, d), mustDial(t, d)
-	instance := "pod-1"
-	req := joinRequest("g", "")
-	req.InstanceID = &instance
-	first := a.join(req)
-	if first.ErrorCode != 0 || first.Generation != 1 {
-		t.Fatalf("%+v", first)
-	}
-	second := b.join(req) // the same instance, started anew
-	if second.ErrorCode != 0 || second.MemberID == first.MemberID || len(second.Members) != 1 {
-		t.Fatalf("%+v", second)
-	}
-	beat := kmsg.NewPtrHeartbeatRequest()
-	beat.Version, beat.Group, beat.MemberID, beat.Generation, beat.InstanceID = 3, "g", first.MemberID, 1, &instance
-	if resp := a.call(beat).(*kmsg.HeartbeatResponse); resp.ErrorCode != codeFencedInstance {
-		t.Errorf("%+v", resp)
-	}
-}
-
 func TestGroupRefused(t *testing.T) {
 	d := mustListen(t, Config{})
 	p := mustDial(t, d)
@@ -343,42 +325,212 @@ func TestGroupRestart(t *testing.T) {
 	}
 }
 
-// TestGroupExpires: idle groups and their offsets are forgotten after a week, others are not.
-// TestGroupExpiresNot: a group whose first offsets are being written is not forgotten meanwhile.
-func TestGroupExpiresNot(t *testing.T) {
-	l := mustMem(t, local.Options{})
-	d := mustListen(t, Config{Log: l})
-	p := mustDial(t, d)
-	req := kmsg.NewPtrOffsetCommitRequest()
-	req.Group, req.Generation = "new", -1
-	if code := d.groups.mayCommit(req); code != 0 { // and no more yet
-		t.Fatal(code)
-	}
-	if err := d.groups.expire(time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	if got := p.listed(); !slices.Equal(got, []string{"new"}) {
-		t.Errorf("groups %q", got)
+// hasGroups checks which groups are left.
+func (p *peer) hasGroups(want ...string) {
+	p.t.Helper()
+	if got := p.listed(); !slices.Equal(got, want) {
+		p.t.Errorf("groups %q; want %q", got, want)
 	}
 }
 
-func TestGroupExpires(t *testing.T) {
-	l := mustMem(t, local.Options{})
-	d := mustListen(t, Config{Log: l})
+// TestGroupExpiresNot: a group whose first offsets are being written is neither forgotten nor deleted
+// meanwhile.
+func TestGroupExpiresNot(t *testing.T) {
+	d := mustListen(t, Config{})
 	p := mustDial(t, d)
-	for _, g := range []string{"idle", "busy"} {
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group, req.Generation = "new", -1
+	g, code := d.groups.mayCommit(req)
+	if code != 0 { // and no more yet
+		t.Fatal(code)
+	}
+	later := time.Now().Add(time.Hour)
+	if err := d.groups.expire(later); err != nil {
+		t.Fatal(err)
+	}
+	del := kmsg.NewPtrDeleteGroupsRequest()
+	del.Groups = []string{"new"}
+	if resp := p.call(del).(*kmsg.DeleteGroupsResponse); resp.Groups[0].ErrorCode != codeNonEmptyGroup {
+		t.Errorf("%+v", resp)
+	}
+	p.hasGroups("new")
+	d.groups.committed(g)
+	if err := d.groups.expire(later); err != nil {
+		t.Fatal(err)
+	}
+	p.hasGroups()
+}
+
+// TestGroupExpires: groups that had no member for a week are forgotten with their offsets, by when they were
+// last used, not by when they committed.
+func TestGroupExpires(t *testing.T) {
+	var now atomic.Int64
+	clock := func() time.Time { return time.Unix(now.Load(), 0) }
+	now.Store(1_700_000_000)
+	dir := t.TempDir()
+	open := func() (*local.Log, *Door) {
+		l, err := local.Open(dir, local.Options{ReserveBytes: -1, Now: clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := Listen(Config{Log: l, Address: "127.0.0.1:0", Now: clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l, d
+	}
+	l, d := open()
+	p := mustDial(t, d)
+	for _, g := range []string{"busy", "idle", "left"} {
 		if code := p.commit(g, "", -1, testTopic, 0, 1); code != 0 {
 			t.Fatal(code)
 		}
 	}
+	left := p.promise("left")
+	for group, id := range map[string]string{"busy": p.promise("busy"), "left": left} {
+		if r := p.join(joinRequest(group, id)); r.ErrorCode != 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	expire := func() {
+		t.Helper()
+		if err := d.groups.expire(clock().Add(-stateRetention)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	week := int64(stateRetention / time.Second)
+	now.Add(week)
+	expire()
+	p.hasGroups("busy", "idle", "left")
+	now.Add(1)
+	expire()
+	p.hasGroups("busy", "left")
+	if got := p.committed("idle", testTopic, 0); got != -1 {
+		t.Errorf("offset %d of a group that is forgotten", got)
+	}
+	if code := p.leave("left", left, nil); code != 0 {
+		t.Fatal(code)
+	}
+	expire()
+	p.hasGroups("busy", "left")
+
+	// After a start they have a day to come back in: who was in use before is not known.
+	if err := errors.Join(d.Close(), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l, d = open()
+	p = mustDial(t, d)
+	expire()
+	p.hasGroups("busy", "left")
+	now.Add(int64(startGrace/time.Second) + 1)
 	p.join(joinRequest("busy", p.promise("busy")))
-	if err := d.groups.expire(time.Now().Add(-stateRetention)); err != nil || len(p.listed()) != 2 {
-		t.Errorf("groups %q, %v", p.listed(), err)
+	expire()
+	p.hasGroups("busy")
+	if got := p.committed("busy", testTopic, 0); got != 1 {
+		t.Errorf("offset %d of a group in use", got)
 	}
-	if err := d.groups.expire(time.Now().Add(time.Hour)); err != nil {
-		t.Error(err)
+	if err := errors.Join(d.Close(), l.Close()); err != nil {
+		t.Fatal(err)
 	}
-	if got := p.listed(); !slices.Equal(got, []string{"busy"}) || p.committed("idle", testTopic, 0) != -1 || p.committed("busy", testTopic, 0) != 1 {
-		t.Errorf("groups %q are left", got)
+}
+
+// TestGroupsGiveWay: where there are as many groups as there may be, a new one takes the place of the one
+// that was used the longest ago: of those that have committed nothing, and then of the others.
+func TestGroupsGiveWay(t *testing.T) {
+	d := mustListen(t, Config{})
+	p := mustDial(t, d)
+	p.nc.SetDeadline(time.Now().Add(2 * time.Minute))
+	name := func(i int) string { return fmt.Sprintf("group %05d", i) }
+	commit := func(group string) {
+		t.Helper()
+		if code := p.commit(group, "", -1, testTopic, 0, 1); code != 0 {
+			t.Fatalf("%s: %d", group, code)
+		}
 	}
+	member := p.promise("members")
+	if r := p.join(joinRequest("members", member)); r.ErrorCode != 0 {
+		t.Fatalf("%+v", r)
+	}
+	commit("old")
+	p.promise("bare") // has committed nothing
+	for i := range groupsMax - 3 {
+		commit(name(i))
+	}
+	commit("old") // is not the oldest any more
+	has := func(want map[string]int64) {
+		t.Helper()
+		for group, offset := range want {
+			if got := p.committed(group, testTopic, 0); got != offset {
+				t.Errorf("%s has committed %d; want %d", group, got, offset)
+			}
+		}
+		if n := len(p.listed()); n != groupsMax {
+			t.Errorf("%d groups; want %d", n, groupsMax)
+		}
+	}
+	has(map[string]int64{"old": 1, name(0): 1, name(1): 1})
+	commit("new 1") // for the one that has committed nothing
+	has(map[string]int64{"new 1": 1, "old": 1, name(0): 1, name(1): 1})
+	commit("new 2")
+	has(map[string]int64{"new 2": 1, "old": 1, name(0): -1, name(1): 1})
+	id := p.promise("new 3")
+	if r := p.join(joinRequest("new 3", id)); r.ErrorCode != 0 {
+		t.Fatalf("%+v", r)
+	}
+	has(map[string]int64{"old": 1, name(1): -1, name(2): 1})
+	commit(name(0)) // as if it had never been there
+	has(map[string]int64{name(0): 1, name(2): -1, name(3): 1})
+	if code := p.heartbeat("members", member, 1); code != 0 {
+		t.Errorf("a group with members: heartbeat %d", code)
+	}
+}
+
+// TestGroupReturns: who commits for a group while its offsets are being deleted waits, and keeps what it has
+// committed.
+func TestGroupReturns(t *testing.T) {
+	d := mustListen(t, Config{})
+	p := mustDial(t, d)
+	if code := p.commit("g", "", -1, testTopic, 0, 1); code != 0 {
+		t.Fatal(code)
+	}
+	g, code := d.groups.deletable("g")
+	if code != 0 {
+		t.Fatal(code)
+	}
+	done := make(chan int16)
+	q := mustDial(t, d)
+	go func() { done <- q.commit("g", "", -1, testTopic, 0, 2) }()
+	if err := d.groups.bury(g); err != nil {
+		t.Fatal(err)
+	}
+	if code := <-done; code != 0 {
+		t.Fatal(code)
+	}
+	if got := p.committed("g", testTopic, 0); got != 2 {
+		t.Errorf("offset %d; want 2", got)
+	}
+	p.hasGroups("g")
+
+	synctest.Test(t, func(t *testing.T) {
+		buried := make(chan struct{})
+		k := &coordinator{leaving: map[string]chan struct{}{"g": buried}}
+		in := false
+		go func() {
+			k.lock("g")
+			in = true
+			k.mu.Unlock()
+		}()
+		synctest.Wait()
+		if in {
+			t.Error("it does not wait")
+		}
+		k.lock("other") // which need not
+		delete(k.leaving, "g")
+		close(buried)
+		k.mu.Unlock()
+		synctest.Wait()
+		if !in {
+			t.Error("it waits for ever")
+		}
+	})
 }

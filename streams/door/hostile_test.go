@@ -171,26 +171,6 @@ func TestHostilePanic(t *testing.T) {
 	alive(t, d)
 }
 
-// TestHostileConnections: there is an end to them, and it passes.
-func TestHostileConnections(t *testing.T) {
-	d := mustListen(t, Config{})
-	var held []net.Conn
-	for range connectionsMax {
-		nc, err := net.Dial("tcp", d.Addr().String())
-		if err != nil {
-			t.Skipf("this machine does not give %d connections: %v", connectionsMax, err)
-		}
-		held = append(held, nc)
-	}
-	eventually(t, func() bool { d.mu.Lock(); defer d.mu.Unlock(); return len(d.conns) == connectionsMax })
-	mustDial(t, d).gone()
-	for _, nc := range held {
-		nc.Close()
-	}
-	eventually(t, func() bool { d.mu.Lock(); defer d.mu.Unlock(); return len(d.conns) < connectionsMax })
-	alive(t, d)
-}
-
 func FuzzBatch(f *testing.F) {
 	for _, form := range compressed(f, newBatch(rec("a", "1")).plain) {
 		b := newBatch(rec("a", "1"))

@@ -1,6 +1,10 @@
 package door
 
-import "time"
+import (
+	"time"
+
+	"github.com/projectionist/projectionist/streams"
+)
 
 // Limits: what any client may cost. Memory is bounded by connections × small + the budgets.
 const (
@@ -19,9 +23,10 @@ const (
 	// readStep is how a buffer grows: with the data, not with what a client announces.
 	readStep = 64 << 10
 
-	// batchBytesMax bounds one record batch as it is sent, as Kafka does by default (message.max.bytes
-	// is 1 MiB + 12); clients split larger ones.
-	batchBytesMax = 4 << 20
+	// batchBytesMax bounds one record batch as it is sent, and is told as max.message.bytes: no batch of
+	// so many bytes holds a record that the log does not take, unless it is compressed. Kafka's default
+	// is 1,048,588; clients split larger ones.
+	batchBytesMax = streams.RecordBytesMax + batchHeadBytes + recordHeadBytes
 	// batchPlainBytesMax bounds one batch when decompressed.
 	batchPlainBytesMax = 8 << 20
 	// decompressions is how many batches are decompressed at once.
@@ -54,9 +59,12 @@ const (
 	memberBytesMax      = 16 << 10 // a member's metadata in all its protocols, or its assignment
 	sessionTimeoutMin   = 500 * time.Millisecond
 	sessionTimeoutMax   = 30 * time.Minute
+	rebalanceTimeoutMin = 500 * time.Millisecond
 	rebalanceTimeoutMax = 5 * time.Minute
 	// rebalanceDelay lets the members of a new group come together before the first generation.
 	rebalanceDelay = 200 * time.Millisecond
+	// filtersMax is more than there are states of groups.
+	filtersMax = 20
 	// describeBytesMax bounds an answer that may name one group a thousand times.
 	describeBytesMax = 16 << 20
 	// messageBytesMax bounds the error messages that clients get; the wire allows 32,767.
@@ -64,8 +72,10 @@ const (
 	// offsetMetadataBytesMax is Kafka's default.
 	offsetMetadataBytesMax = 4096
 
-	// stateRetention is how long idempotent producers and idle groups' offsets are remembered, as Kafka.
+	// stateRetention is how long idempotent producers and groups without members are remembered, as Kafka;
+	// startGrace is how long the latter are at the least after a start.
 	stateRetention = 7 * 24 * time.Hour
+	startGrace     = 24 * time.Hour
 	expireInterval = time.Hour
 
 	strangerTimeout = 10 * time.Second // until a client has authenticated

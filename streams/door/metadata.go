@@ -1,18 +1,27 @@
 package door
 
 import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/streams"
 )
 
 const (
 	nodeID    = 1
 	clusterID = "projectionist"
 	noACLs    = -2147483648 // Kafka's word for operations that were not asked for
+
+	coordinatorOfGroups       = 0
+	coordinatorOfTransactions = 1
+	noTransactions            = "there are no transactions here: leave transactional.id out; an idempotent producer writes each record once"
 )
 
 func (d *Door) metadata(req *kmsg.MetadataRequest) kmsg.Response {
@@ -62,11 +71,12 @@ func (d *Door) topicMetadata(name string) kmsg.MetadataResponseTopic {
 	return t
 }
 
+// findCoordinator names this node, for transactions too: it is initProducerID that refuses them.
 func (d *Door) findCoordinator(req *kmsg.FindCoordinatorRequest) kmsg.Response {
 	r := kmsg.NewFindCoordinatorResponse()
 	switch {
-	case req.CoordinatorType != 0:
-		message := "there are no transactions here"
+	case req.CoordinatorType != coordinatorOfGroups && req.CoordinatorType != coordinatorOfTransactions:
+		message := fmt.Sprintf("there is no coordinator of type %d here", req.CoordinatorType)
 		r.ErrorCode, r.ErrorMessage, r.NodeID = codeInvalidRequest, &message, -1
 	case !utf8.ValidString(req.CoordinatorKey):
 		r.ErrorCode, r.NodeID = codeInvalidGroupID, -1
@@ -76,9 +86,13 @@ func (d *Door) findCoordinator(req *kmsg.FindCoordinatorRequest) kmsg.Response {
 	return &r
 }
 
+// initProducerID gives an idempotent producer its id. Who wants transactions gets the code, in the answer, on
+// which clients give up at once: librdkafka asks again for ever on most others, and sarama for five seconds
+// when it finds no coordinator.
 func (d *Door) initProducerID(req *kmsg.InitProducerIDRequest) kmsg.Response {
 	r := kmsg.NewInitProducerIDResponse()
 	if req.TransactionalID != nil {
+		d.complain("a Kafka client that wants transactions is refused", "transactional_id", clip(*req.TransactionalID), "reason", noTransactions)
 		r.ErrorCode = codeTransactionalForbidden
 		return &r
 	}
@@ -103,14 +117,77 @@ func (d *Door) createTopics(req *kmsg.CreateTopicsRequest) kmsg.Response {
 		t.Topic = strings.ToValidUTF8(want.Topic, "?")
 		message := "the topics of the embedded log are fixed; none can be added"
 		t.ErrorCode = codePolicyViolation
-		if _, ok := d.partitions[want.Topic]; ok {
-			t.ErrorCode, message = codeTopicExists, "the topic exists"
+		if have, ok := d.partitions[want.Topic]; ok {
+			t.ErrorCode, message = codeTopicExists, topicExists(have, &want)
 		}
 		t.ErrorMessage = &message
 		r.Topics = append(r.Topics, t)
 	}
 	return &r
 }
+
+// topicExists tells who wants a topic made that is there whether it is what they want.
+func topicExists(have int32, want *kmsg.CreateTopicsRequestTopic) string {
+	n := want.NumPartitions // -1 leaves it to the log
+	if len(want.ReplicaAssignment) > 0 {
+		n = int32(min(len(want.ReplicaAssignment), math.MaxInt32))
+	}
+	if n >= 0 && n != have {
+		return fmt.Sprintf("The topic exists with %d partitions, and you ask for %d: the number is fixed", have, n)
+	}
+	return "The topic exists, with the partitions you ask for: nothing to do"
+}
+
+// describeLogDirs tells how much the log takes of the disk. Its folder's name is nobody's business.
+func (d *Door) describeLogDirs(req *kmsg.DescribeLogDirsRequest) kmsg.Response {
+	r := kmsg.NewPtrDescribeLogDirsResponse()
+	dir := kmsg.NewDescribeLogDirsResponseDir()
+	dir.Dir = logDir
+	if len(req.Topics) > requestPartitionsMax {
+		return nil
+	}
+	for _, t := range d.topics {
+		rt := kmsg.NewDescribeLogDirsResponseDirTopic()
+		rt.Topic = t.Name
+		for i := range t.Partitions {
+			if req.Topics != nil && !names(req.Topics, t.Name, i) {
+				continue
+			}
+			rp := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
+			size, err := d.log.DiskUsage(streams.TP{Topic: t.Name, Partition: i})
+			if err != nil {
+				d.complain("the log's size could not be measured", "topic", t.Name, "partition", i, "error", err.Error())
+				dir.ErrorCode = faultCode(err)
+			}
+			rp.Partition, rp.Size = i, size
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		if len(rt.Partitions) > 0 {
+			dir.Topics = append(dir.Topics, rt)
+		}
+	}
+	r.Dirs = append(r.Dirs, dir)
+	return r
+}
+
+// logDir stands for the log's folder.
+const logDir = "log"
+
+func names(list []kmsg.DescribeLogDirsRequestTopic, topic string, partition int32) bool {
+	return slices.ContainsFunc(list, func(t kmsg.DescribeLogDirsRequestTopic) bool {
+		return t.Topic == topic && slices.Contains(t.Partitions, partition)
+	})
+}
+
+// clip is what is said of a client's words.
+func clip(s string) string {
+	if len(s) > clippedBytes {
+		s = s[:clippedBytes] + "…"
+	}
+	return strings.ToValidUTF8(s, "?")
+}
+
+const clippedBytes = 100
 
 type setting struct {
 	name, value string
@@ -122,7 +199,7 @@ var (
 		{"cleanup.policy", "delete", kmsg.ConfigTypeList},
 		{"compression.type", "uncompressed", kmsg.ConfigTypeString},
 		{"flush.messages", "1", kmsg.ConfigTypeLong},
-		{"max.message.bytes", "4194304", kmsg.ConfigTypeInt},
+		{"max.message.bytes", strconv.Itoa(batchBytesMax), kmsg.ConfigTypeInt},
 		{"message.timestamp.type", "LogAppendTime", kmsg.ConfigTypeString},
 		{"min.insync.replicas", "1", kmsg.ConfigTypeInt},
 		{"retention.bytes", "-1", kmsg.ConfigTypeLong},
@@ -132,8 +209,9 @@ var (
 		{"auto.create.topics.enable", "false", kmsg.ConfigTypeBoolean},
 		{"broker.id", "1", kmsg.ConfigTypeInt},
 		{"delete.topic.enable", "false", kmsg.ConfigTypeBoolean},
+		{"log.message.timestamp.type", "LogAppendTime", kmsg.ConfigTypeString},
 		{"log.retention.ms", "-1", kmsg.ConfigTypeLong},
-		{"message.max.bytes", "4194304", kmsg.ConfigTypeInt},
+		{"message.max.bytes", strconv.Itoa(batchBytesMax), kmsg.ConfigTypeInt},
 		{"offsets.retention.minutes", "10080", kmsg.ConfigTypeInt},
 	}
 )

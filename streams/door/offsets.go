@@ -12,7 +12,10 @@ import (
 // offsetCommit stores a group's offsets; it answers when they are durable.
 func (k *coordinator) offsetCommit(req *kmsg.OffsetCommitRequest) kmsg.Response {
 	r := kmsg.NewOffsetCommitResponse()
-	code := k.mayCommit(req)
+	g, code := k.mayCommit(req)
+	if g != nil {
+		defer k.committed(g)
+	}
 	var offsets []local.GroupOffset
 	n := 0
 	for _, t := range req.Topics {
@@ -61,37 +64,37 @@ func (k *coordinator) offsetCommit(req *kmsg.OffsetCommitRequest) kmsg.Response 
 	return &r
 }
 
-// mayCommit says whether the group takes offsets from whom the request names.
-func (k *coordinator) mayCommit(req *kmsg.OffsetCommitRequest) int16 {
+// mayCommit gives the group that takes offsets from whom the request names, or the code of why it does not.
+// The caller says when they are committed.
+func (k *coordinator) mayCommit(req *kmsg.OffsetCommitRequest) (*group, int16) {
 	if !validGroup(req.Group) {
-		return codeInvalidGroupID
+		return nil, codeInvalidGroupID
 	}
-	k.mu.Lock()
+	var gone *group
+	defer func() { k.giveWay(gone) }()
+	k.lock(req.Group)
 	defer k.mu.Unlock()
 	g := k.groups[req.Group]
-	if req.Generation < 0 && req.MemberID == "" { // who assigns its partitions itself, or an operator
-		if g == nil {
-			g = k.add(req.Group)
-		}
+	switch {
+	case req.Generation < 0 && g == nil: // who assigns its partitions itself, or an operator
+		g, gone = k.add(req.Group)
+	case g == nil:
+		return nil, codeIllegalGeneration
+	case req.Generation >= 0 || len(g.members) > 0:
+		m, code := g.current(req.MemberID, req.InstanceID)
 		switch {
-		case g == nil:
-			return codeGroupFull
-		case len(g.members) > 0:
-			return codeUnknownMember
+		case code != codeNone:
+			return nil, code
+		case req.Generation != g.generation:
+			return nil, codeIllegalGeneration
 		}
-		g.stored = true
-		return codeNone
+		m.deadline = time.Now().Add(m.session)
+		if g.state == syncing {
+			return nil, codeRebalanceInProgress
+		}
 	}
-	g, m, code := k.find(req.Group, req.MemberID, req.InstanceID, req.Generation)
-	if code != codeNone {
-		return code
-	}
-	m.deadline = time.Now().Add(m.session)
-	if g.state == syncing {
-		return codeRebalanceInProgress
-	}
-	g.stored = true
-	return codeNone
+	k.committing(g)
+	return g, codeNone
 }
 
 // offsetFetch gives a group's offsets, -1 where it has none.
@@ -147,4 +150,80 @@ func (k *coordinator) offsetFetch(req *kmsg.OffsetFetchRequest) kmsg.Response {
 		r.Topics = append(r.Topics, rt)
 	}
 	return &r
+}
+
+// offsetDelete forgets committed offsets of a group: of one without members, or of topics that no member
+// subscribes to.
+func (k *coordinator) offsetDelete(req *kmsg.OffsetDeleteRequest) kmsg.Response {
+	r := kmsg.NewPtrOffsetDeleteResponse()
+	subscribed, code := k.subscribed(req.Group)
+	if r.ErrorCode = code; code != codeNone {
+		return r
+	}
+	var gone []streams.TP
+	n := 0
+	for _, t := range req.Topics {
+		rt := kmsg.NewOffsetDeleteResponseTopic()
+		rt.Topic = t.Topic
+		for _, p := range t.Partitions {
+			if n++; n > requestPartitionsMax {
+				return nil
+			}
+			rp := kmsg.NewOffsetDeleteResponseTopicPartition()
+			rp.Partition = p.Partition
+			parts, ok := k.d.partitions[t.Topic]
+			switch {
+			case !ok || p.Partition < 0 || p.Partition >= parts:
+				rp.ErrorCode = codeUnknownTopic
+			case subscribed(t.Topic):
+				rp.ErrorCode = codeGroupSubscribed
+			default:
+				gone = append(gone, streams.TP{Topic: t.Topic, Partition: p.Partition})
+			}
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		r.Topics = append(r.Topics, rt)
+	}
+	if err := k.d.log.DeleteOffsetsOf(req.Group, gone); err != nil {
+		k.d.complain("a consumer group's offsets could not be deleted", "group", req.Group, "error", err.Error())
+		r.ErrorCode, r.Topics = faultCode(err), nil
+	}
+	return r
+}
+
+// subscribed says of a group's topics which its members subscribe to: as far as that is not known, all.
+func (k *coordinator) subscribed(name string) (func(topic string) bool, int16) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	g := k.groups[name]
+	switch {
+	case !validGroup(name):
+		return nil, codeInvalidGroupID
+	case g == nil:
+		return nil, codeGroupNotFound
+	case len(g.members) > 0 && g.protocolType != consumerProtocol:
+		return nil, codeNonEmptyGroup
+	}
+	all := len(g.members) > 0 && g.protocol == ""
+	topics := map[string]bool{}
+	for _, m := range g.members {
+		list, ok := subscription(m.metadata(g.protocol))
+		all = all || !ok
+		for _, t := range list {
+			topics[t] = true
+		}
+	}
+	return func(topic string) bool { return all || topics[topic] }, codeNone
+}
+
+// subscription reads the topics of a consumer's metadata: the part that all versions of it begin with.
+func subscription(metadata []byte) (topics []string, ok bool) {
+	r := reader{b: metadata}
+	if version := r.int16(); version < 0 {
+		return nil, false
+	}
+	for n := r.int32(); n > 0 && !r.bad; n-- {
+		topics = append(topics, string(r.span(int(r.int16()))))
+	}
+	return topics, !r.bad
 }

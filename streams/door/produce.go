@@ -63,7 +63,7 @@ func (c *conn) produce(version int16, correlation uint32, frame, body []byte, he
 		part.refused = func() *refusal {
 			switch {
 			case transactional:
-				return refuse(codeTransactionalForbidden, "there are no transactions here")
+				return refuse(codeTransactionalForbidden, noTransactions)
 			case p.acks < -1 || p.acks > 1:
 				return refuse(codeInvalidAcks, "acks %d; want -1, 0 or 1", p.acks)
 			}
@@ -76,6 +76,7 @@ func (c *conn) produce(version int16, correlation uint32, frame, body []byte, he
 		c.d.work.Go(func() { c.answerProductions(c.produced) })
 	}
 	c.pending.Add(1)
+	c.unanswered.Add(1)
 	c.produced <- p
 	sent = true
 	return nil
@@ -147,6 +148,7 @@ func (c *conn) answerProductions(produced <-chan *production) {
 		func() {
 			defer c.recovered()
 			defer c.pending.Done()
+			defer c.unanswered.Add(-1)
 			defer c.d.produce.release(p.held)
 			resp, refused := c.await(p)
 			p.reuse()

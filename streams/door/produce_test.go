@@ -7,9 +7,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
@@ -307,4 +310,87 @@ func TestProduceIdempotent(t *testing.T) {
 	if err := errors.Join(d.Close(), l.Close()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestValidateTimes: Validate sees the times that the client gave, and what it adds to a record is stored.
+func TestValidateTimes(t *testing.T) {
+	l := mustMem(t, local.Options{})
+	d := mustListen(t, Config{Log: l, Validate: func(_ string, r *streams.Record) error {
+		switch {
+		case r.Recorded.IsZero():
+		case r.Recorded.UnixMilli()%2 == 0:
+			r.Headers = append(r.Headers, streams.Header{Key: "even", Value: []byte(r.Recorded.Format(time.RFC3339Nano))})
+		case string(r.Value) == "large":
+			r.Headers = append(r.Headers, streams.Header{Key: "odd", Value: make([]byte, streams.RecordBytesMax)})
+		}
+		return nil
+	}})
+	p := mustDial(t, d)
+	at := time.UnixMilli(1_700_000_000_000).UTC()
+	timed := func(first time.Time, deltas ...int64) *testBatch {
+		recs := make([]streams.Record, len(deltas))
+		b := newBatch()
+		b.NumRecords, b.LastOffsetDelta = int32(len(recs)), int32(len(recs)-1)
+		b.FirstTimestamp, b.MaxTimestamp = first.UnixMilli(), first.UnixMilli()+slices.Max(deltas)
+		for i, delta := range deltas {
+			recs[i] = rec("k", strings.Repeat("v", 10*i))
+			body := binary.AppendVarint([]byte{0}, delta)
+			body = binary.AppendVarint(body, int64(i))
+			body = streams.AppendTail(body, &recs[i])
+			b.Records = binary.AppendVarint(b.Records, int64(len(body)))
+			b.Records = append(b.Records, body...)
+		}
+		return b
+	}
+	stamp := func(delta int64) string {
+		return at.Add(time.Duration(delta) * time.Millisecond).Format(time.RFC3339Nano)
+	}
+	many := make([]int64, 100) // more than one piece of memory
+	for i := range many {
+		many[i] = int64(2 * i)
+	}
+	logTime := timed(at, 1, 2)
+	logTime.Attributes |= timestampTypeBit // then all have the last time
+	for name, c := range map[string]struct {
+		batch *testBatch
+		want  func(i int) string
+	}{
+		"own times":  {timed(at, 1, 4, 2, 3), func(i int) string { return []string{"", stamp(4), stamp(2), ""}[i] }},
+		"many":       {timed(at, many...), func(i int) string { return stamp(many[i]) }},
+		"the last":   {logTime, func(int) string { return stamp(2) }},
+		"none":       {timed(time.UnixMilli(-1), 0, 0), func(int) string { return "" }},
+		"zero":       {timed(time.UnixMilli(0), 0), func(int) string { return "" }},
+		"ends there": {timed(time.UnixMilli(math.MaxInt64), 2), func(int) string { return "" }},
+	} {
+		r := p.produce(testTopic, 0, c.batch.bytes())
+		if r.ErrorCode != 0 {
+			t.Fatalf("%s: %+v", name, r)
+		}
+		i := 0
+		for got, err := range l.Feed().Read(context.Background(), streams.TP{Topic: testTopic}, r.BaseOffset) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			var even string
+			if n := len(got.Headers); n == 2 && got.Headers[0].Key == "h" && got.Headers[1].Key == "even" {
+				even = string(got.Headers[1].Value)
+			} else if n != 1 {
+				t.Errorf("%s: record %d has the headers %v", name, i, got.Headers)
+			}
+			if want := c.want(i); even != want || string(got.Key) != "k" || len(got.Value) != 10*i {
+				t.Errorf("%s: record %d is %+v, marked %q; want %q", name, i, got, even, want)
+			}
+			i++
+		}
+		if i != int(c.batch.NumRecords) {
+			t.Errorf("%s: %d records", name, i)
+		}
+	}
+	large := newBatch(streams.Record{Value: []byte("large")})
+	large.FirstTimestamp, large.MaxTimestamp = 1, 1
+	if r := p.produce(testTopic, 0, large.bytes()); r.ErrorCode != codeMessageTooLarge || len(r.ErrorRecords) != 1 {
+		t.Errorf("%+v", r)
+	}
+	alive(t, d)
+	eventually(t, func() bool { d.produce.mu.Lock(); defer d.produce.mu.Unlock(); return d.produce.free == produceBudget })
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -295,15 +296,40 @@ func TestSASL(t *testing.T) {
 			}
 		}
 		cfg.Net.DialTimeout, cfg.Net.ReadTimeout = 3*time.Second, 3*time.Second
-		b := sarama.NewBroker(addr)
-		if err := b.Open(cfg); err != nil {
-			t.Fatal(err)
+		for _, version := range []int16{sarama.SASLHandshakeV0, sarama.SASLHandshakeV1} { // without a request around the password, and with
+			cfg.Net.SASL.Version, cfg.ApiVersionsRequest = version, version != sarama.SASLHandshakeV0
+			b := sarama.NewBroker(addr)
+			if err := b.Open(cfg); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := b.GetMetadata(&sarama.MetadataRequest{Version: 7})
+			if ok := err == nil && len(resp.Topics) == 5; ok != c.ok {
+				t.Errorf("%s, version %d: %+v, %v", c.name, version, resp, err)
+			}
+			b.Close()
 		}
-		resp, err := b.GetMetadata(&sarama.MetadataRequest{Version: 7})
-		if ok := err == nil && len(resp.Topics) == 5; ok != c.ok {
-			t.Errorf("%s: %+v, %v", c.name, resp, err)
+	}
+}
+
+// TestSASLHostile: what stands in place of a password is bounded, and no request gets in with it.
+func TestSASLHostile(t *testing.T) {
+	d := mustListen(t, Config{Users: map[string]string{"ada": "s3cret"}})
+	for name, after := range map[string][]byte{
+		"large":            {0x7f, 0xff, 0xff, 0xff},
+		"empty":            {0, 0, 0, 0},
+		"no PLAIN message": {0, 0, 0, 3, 'a', 'd', 'a'},
+		"a request":        {0, 0, 0, 10, 0, 3, 0, 0, 0, 0, 0, 1, 0xff, 0xff},
+	} {
+		p := mustDial(t, d)
+		hello := kmsg.NewPtrSASLHandshakeRequest()
+		hello.Mechanism = mechanismPlain
+		if r := p.call(hello).(*kmsg.SASLHandshakeResponse); r.ErrorCode != 0 {
+			t.Fatalf("%+v", r)
 		}
-		b.Close()
+		if _, err := p.nc.Write(after); err != nil {
+			t.Fatal(name, err)
+		}
+		p.gone()
 	}
 }
 

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,10 +24,41 @@ func (c *conn) saslHandshake(req *kmsg.SASLHandshakeRequest) kmsg.Response {
 	case req.Mechanism != mechanismPlain:
 		r.ErrorCode = codeSASLMechanism
 	default:
-		c.mechanism = true
+		c.mechanism, c.bare = true, req.Version == 0
 	}
 	return &r
 }
+
+// bareAuthenticate reads the PLAIN message of a client whose handshake was of version 0: a length and the
+// message, without a request around it, answered by a length of 0. librdkafka takes a broker that does not
+// advertise that version for one without SASL, though it uses the next.
+func (c *conn) bareAuthenticate() error {
+	var head [4]byte
+	if _, err := io.ReadFull(c.br, head[:]); err != nil {
+		return unexpected(err)
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n > strangerFrameBytesMax {
+		return fmt.Errorf("a PLAIN message of %d bytes; at most %d are allowed", n, strangerFrameBytesMax)
+	}
+	req := kmsg.NewPtrSASLAuthenticateRequest()
+	req.SASLAuthBytes = make([]byte, n)
+	if _, err := io.ReadFull(c.br, req.SASLAuthBytes); err != nil {
+		return unexpected(err)
+	}
+	if !c.idle.end() {
+		return errDone
+	}
+	c.bare = false
+	if r := c.saslAuthenticate(req).(*kmsg.SASLAuthenticateResponse); r.ErrorCode != codeNone {
+		return errSASL // there is no other answer
+	}
+	c.nc.SetDeadline(time.Time{})
+	_, err := c.write([]byte{0, 0, 0, 0})
+	return err
+}
+
+var errSASL = errors.New("SASL authentication failed")
 
 // saslAuthenticate reads "authorization id NUL name NUL password" (RFC 4616).
 func (c *conn) saslAuthenticate(req *kmsg.SASLAuthenticateRequest) kmsg.Response {

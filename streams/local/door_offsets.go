@@ -77,8 +77,8 @@ func (l *Log) Groups() (map[string]time.Time, error) {
 	return groups, err
 }
 
-// DeleteOffsets forgets the offsets of a group that were committed before a time; the zero time means all.
-func (l *Log) DeleteOffsets(ctx context.Context, name string, before time.Time) error {
+// DeleteOffsets forgets the offsets of a group, of which none is committed meanwhile.
+func (l *Log) DeleteOffsets(ctx context.Context, name string) error {
 	offsets, err := l.GroupOffsets(name)
 	if err != nil {
 		return err
@@ -86,13 +86,25 @@ func (l *Log) DeleteOffsets(ctx context.Context, name string, before time.Time) 
 	if err := ended(ctx); err != nil {
 		return err
 	}
+	tps := make([]streams.TP, len(offsets))
+	for i := range offsets {
+		tps[i] = offsets[i].TP
+	}
+	return l.DeleteOffsetsOf(name, tps)
+}
+
+// DeleteOffsetsOf forgets what a group has committed for some partitions.
+func (l *Log) DeleteOffsetsOf(name string, tps []streams.TP) error {
+	if err := checkGroup(name); err != nil {
+		return err
+	}
+	if len(tps) == 0 {
+		return nil
+	}
 	return l.update(func(g *group) error {
-		for _, o := range offsets {
-			if !before.IsZero() && !o.Committed.Before(before) {
-				continue
-			}
-			if err := g.batch.Delete(offsetKey(name, o.TP), nil); err != nil {
-				panic(err)
+		for _, tp := range tps {
+			if err := g.batch.Delete(offsetKey(name, tp), nil); err != nil {
+				panic(err) // an in-memory batch gives no error
 			}
 		}
 		return nil

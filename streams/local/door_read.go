@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"math"
 	"sort"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -87,4 +88,22 @@ func (l *Log) ReadTails(ctx context.Context, tp streams.TP, from int64, fn func(
 		return p.corrupt(offset, err)
 	}
 	return nil
+}
+
+// DiskUsage is about how many bytes a partition's records take on disk; what is in memory and in the WAL
+// does not count.
+func (l *Log) DiskUsage(tp streams.TP) (int64, error) {
+	p, err := l.partition(tp)
+	if err != nil {
+		return 0, err
+	}
+	if err := l.begin(); err != nil {
+		return 0, err
+	}
+	defer l.end()
+	n, err := l.db.EstimateDiskUsage(p.key(0), p.key(math.MaxInt64))
+	if err != nil {
+		return 0, readError(err, "the size of a partition cannot be measured")
+	}
+	return int64(n), nil
 }

@@ -85,6 +85,66 @@ for t in threads:
     t.join()
 check("confluent consume, two members", (len(seen), len(set(seen))), (1000, 1000))
 check("confluent rebalance", ("a", 2) in assigned and ("b", 1) in assigned, True)
+
+
+def consumer(name, instance, tell):
+    c = confluent_kafka.Consumer({"bootstrap.servers": server, "group.id": "static", "group.instance.id": instance, "auto.offset.reset": "earliest",
+                                  "session.timeout.ms": 20000, "heartbeat.interval.ms": 200})
+    c.subscribe([topic], on_assign=lambda _, ps: tell.append((name, sorted(p.partition for p in ps))))
+    return c
+
+
+def poll(consumers, until, seconds=20):
+    """Polls until something is so, and gives the errors that came meanwhile."""
+    errors, deadline = [], time.time() + seconds
+    while time.time() < deadline and not until(errors):
+        for c in consumers:
+            m = c.poll(0.05)
+            if m is not None and m.error():
+                errors.append(m.error().code())
+    return errors
+
+
+told = []
+a, b = consumer("a", "one", told), consumer("b", "two", told)
+poll([a, b], lambda _: {n for n, p in told if len(p) == 1} == {"a", "b"})
+before = {n: p for n, p in told}
+rounds = len(told)
+b.close()  # a static member does not leave
+b = consumer("b again", "two", told)
+poll([a, b], lambda _: len(told) > rounds)
+check("confluent static member returns", told[rounds:], [("b again", before.get("b"))])
+twin = consumer("twin", "two", told)
+errors = poll([b, twin], lambda errors: len(errors) > 0)
+check("confluent static member fenced", errors[:1], [confluent_kafka.KafkaError._FATAL])
+twin.close()
+a.close()
+
+started = time.time()
+try:
+    confluent_kafka.Producer({"bootstrap.servers": server, "transactional.id": "t"}).init_transactions(15)
+    check("confluent transactions", "taken", "refused")
+except confluent_kafka.KafkaException as e:
+    check("confluent transactions", (e.args[0].name(), e.args[0].fatal(), time.time() - started < 5), ("TRANSACTIONAL_ID_AUTHORIZATION_FAILED", True, True))
+new = confluent_kafka.Consumer({"bootstrap.servers": server, "group.id": "new", "group.protocol": "consumer"})
+new.subscribe([topic])
+errors = []
+while not errors and time.time() < started + 30:
+    m = new.poll(0.1)
+    if m is not None and m.error():
+        errors.append(m.error().str())
+check("confluent new group protocol", "API version not supported" in "".join(errors), True)
+new.close()
+
+single = confluent_kafka.Consumer({"bootstrap.servers": server, "group.id": "single", "auto.offset.reset": "earliest"})
+single.subscribe([topic])
+m = None
+while m is None and time.time() < started + 60:
+    m = single.poll(0.1)
+check("confluent time of the log", m.timestamp()[0], confluent_kafka.TIMESTAMP_LOG_APPEND_TIME)
 admin = AdminClient({"bootstrap.servers": server})
-check("confluent groups", sorted(g.group_id for g in admin.list_consumer_groups().result().valid), ["confluent", "python"])
+state = confluent_kafka.ConsumerGroupState
+check("confluent groups", sorted(g.group_id for g in admin.list_consumer_groups().result().valid), ["confluent", "python", "single", "static"])
+check("confluent groups by state", [g.group_id for g in admin.list_consumer_groups(states={state.STABLE}).result().valid if g.group_id != "static"], ["single"])
+single.close()
 sys.exit(failed)
