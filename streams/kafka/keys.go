@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/varint"
 )
 
 // The index's keys. Integers are big-endian, so that keys sort as the numbers do.
@@ -72,11 +73,8 @@ func parseCommitHead(b []byte) (millis int64, first streams.Revision, tail []byt
 	if len(b) < 9 {
 		return 0, 0, nil, false
 	}
-	u, n := binary.Uvarint(b[8:])
-	if n <= 0 || b[8+n-1] == 0 && n > 1 || u >= 1<<63 {
-		return 0, 0, nil, false
-	}
-	return int64(binary.BigEndian.Uint64(b)), streams.Revision(u), b[8+n:], true
+	n, tail, ok := varint.CutCount(b[8:])
+	return int64(binary.BigEndian.Uint64(b)), streams.Revision(n), tail, ok
 }
 
 // entry is what the index of commit ids knows: the receipt, and the stream to tell a repeat from a

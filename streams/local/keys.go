@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/varint"
 )
 
 // The log's keys. Integers are big-endian, so that keys sort as the numbers do.
@@ -110,11 +111,7 @@ func topicKey(name string) []byte { return append([]byte{prefixTopic}, name...) 
 
 // recordValueSize is the length of a record's value with a tail of so many bytes.
 func recordValueSize(revision streams.Revision, tail int) int {
-	n := 8 + 1 + tail
-	for u := uint64(revision); u >= 0x80; u >>= 7 {
-		n++
-	}
-	return n
+	return 8 + varint.CountSize(uint64(revision)) + tail
 }
 
 func appendRecordHead(b []byte, millis int64, revision streams.Revision) []byte {
@@ -126,15 +123,8 @@ func parseRecordHead(b []byte) (millis int64, revision streams.Revision, tail []
 	if len(b) < 9 {
 		return 0, 0, nil, false
 	}
-	millis = int64(binary.BigEndian.Uint64(b))
-	if b[8] < 0x80 {
-		return millis, streams.Revision(b[8]), b[9:], true
-	}
-	u, n := binary.Uvarint(b[8:])
-	if n <= 0 || b[8+n-1] == 0 || u >= 1<<63 {
-		return 0, 0, nil, false
-	}
-	return millis, streams.Revision(u), b[8+n:], true
+	n, tail, ok := varint.CutCount(b[8:])
+	return int64(binary.BigEndian.Uint64(b)), streams.Revision(n), tail, ok
 }
 
 // commitEntry is what the index of commit ids knows: the receipt, and the stream to tell a repeat from
