@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"hash/crc32"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // index is the fold of the ledger's partition, kept in Pebble: which records are accepted commits, what
@@ -205,14 +205,13 @@ func (ix *index) fold(recs func(yield func(*streams.Record) bool), next int64) e
 		if v != accepted {
 			return true
 		}
-		e := entry{offset: r.Offset, last: head + streams.Revision(f.events), millis: s.Millis, stream: f.stream}
-		value := append(appendCommitHead(make([]byte, 0, len(tail)+18), s.Millis, head+1), tail...)
+		e := lookup.Entry{Offset: r.Offset, Last: head + streams.Revision(f.events), Millis: s.Millis, Stream: f.stream}
+		value := append(lookup.AppendHead(make([]byte, 0, len(tail)+18), s.Millis, head+1), tail...)
 		failed = errors.Join(
 			batch.Set(offsetKey(r.Offset), value, nil),
-			batch.Set(streamKey(f.stream, e.last), binary.BigEndian.AppendUint64(nil, uint64(r.Offset)), nil),
-			batch.Set(commitKey(f.id), appendEntry(nil, e), nil),
+			lookup.Put(batch, f.id, e),
 		)
-		heads[f.stream], ids[f.id] = e.last, true
+		heads[f.stream], ids[f.id] = e.Last, true
 		s.Head = r.Offset + 1
 		return failed == nil
 	})
@@ -248,17 +247,9 @@ func (ix *index) snapshot() state {
 }
 
 // entry looks an accepted commit up by its id.
-func (ix *index) entry(id string) (entry, bool, error) {
-	v, closer, err := ix.db.Get(commitKey(id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return entry{}, false, nil
-	}
-	if err != nil {
-		return entry{}, false, ix.broken(err)
-	}
-	defer closer.Close()
-	e, err := parseEntry(v)
-	return e, err == nil, err
+func (ix *index) entry(id string) (lookup.Entry, bool, error) {
+	e, ok, err := lookup.Find(ix.db, id)
+	return e, ok, ix.broken(err)
 }
 
 // head is the revision of a stream's last event, or NoStream.
@@ -269,20 +260,8 @@ func (ix *index) head(stream string) (streams.Revision, error) {
 	if ok {
 		return head, nil
 	}
-	iter, err := ix.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, 0), UpperBound: streamKeyEnd(stream)})
-	if err != nil {
-		return 0, ix.broken(err)
-	}
-	defer iter.Close()
-	head = streams.NoStream
-	if iter.Last() {
-		_, last, ok := parseStreamKey(iter.Key())
-		if !ok {
-			return 0, fault.New(fault.Corrupt, "the index of stream %s is damaged", stream).WithHint(hintDelete)
-		}
-		head = last
-	}
-	return head, ix.broken(iter.Error())
+	head, err := lookup.Head(ix.db, stream)
+	return head, ix.broken(err)
 }
 
 // indexLogger passes Pebble's word on.

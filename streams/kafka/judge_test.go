@@ -353,7 +353,7 @@ func TestFold_Local(t *testing.T) {
 			all := peerCommits(t, peer)
 			for i, w := range want {
 				e, ok, err := ix.entry(w.id)
-				if err != nil || !ok || e.last != w.last || e.offset != w.where || e.millis != all[i].Recorded.UnixMilli() {
+				if err != nil || !ok || e.Last != w.last || e.Offset != w.where || e.Millis != all[i].Recorded.UnixMilli() {
 					t.Fatalf("commit %s: %+v, %v, %v; want %+v", w.id, e, ok, err, w)
 				}
 			}
@@ -410,8 +410,8 @@ func TestFold_TimeStepsBack(t *testing.T) {
 	}
 	foldAll(t, ix, recs, 1)
 	for id, want := range map[string]int64{"a": 5000, "b": 5000, "c": 6000} {
-		if e, _, err := ix.entry(id); err != nil || e.millis != want {
-			t.Errorf("%s was recorded at %d, %v; want %d", id, e.millis, err, want)
+		if e, _, err := ix.entry(id); err != nil || e.Millis != want {
+			t.Errorf("%s was recorded at %d, %v; want %d", id, e.Millis, err, want)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"iter"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 type ledger struct{ l *Log }
@@ -84,15 +84,12 @@ func (l *Log) known(c *streams.Commit, offset int64) (streams.Receipt, bool, err
 	if !ok || err != nil {
 		return streams.Receipt{}, false, err
 	}
-	if e.stream != c.Stream {
-		return streams.Receipt{}, true, fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, e.stream)
+	if e.Stream != c.Stream {
+		return streams.Receipt{}, true, fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, e.Stream)
 	}
-	return streams.Receipt{
-		Position:  streams.Position{TP: l.ledger.TP, Offset: e.offset},
-		Revision:  e.last,
-		Recorded:  time.UnixMilli(e.millis).UTC(),
-		Duplicate: e.offset != offset,
-	}, true, nil
+	r := e.Receipt(l.ledger.TP)
+	r.Duplicate = e.Offset != offset
+	return r, true, nil
 }
 
 func refusal(c *streams.Commit, head streams.Revision) error {
@@ -125,23 +122,13 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 	}
 	defer l.end()
 	head := l.head.load()
-	iter, err := l.index.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, from), UpperBound: streamKeyEnd(stream)})
-	if err != nil {
-		return l.index.broken(err)
-	}
-	defer iter.Close()
-	for ok := iter.First(); ok; ok = iter.Next() {
-		if err := l.goOn(ctx); err != nil {
-			return err
-		}
-		v, err := iter.ValueAndErr()
+	for offset, err := range lookup.Offsets(l.index.db, stream, from) {
 		if err != nil {
 			return l.index.broken(err)
 		}
-		if len(v) != 8 {
-			return fault.New(fault.Corrupt, "the index of stream %s is damaged", stream).WithHint(hintDelete)
+		if err := l.goOn(ctx); err != nil {
+			return err
 		}
-		offset := int64(binary.BigEndian.Uint64(v))
 		if offset >= head {
 			return nil
 		}
@@ -153,10 +140,7 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 			return nil
 		}
 	}
-	if err := l.goOn(ctx); err != nil {
-		return err
-	}
-	return l.index.broken(iter.Error())
+	return l.goOn(ctx)
 }
 
 func (l *Log) commitAt(offset int64) (*streams.Committed, error) {
@@ -171,7 +155,7 @@ func (l *Log) commitAt(offset int64) (*streams.Committed, error) {
 // committed reads an accepted commit.
 func (l *Log) committed(offset int64, v []byte) (*streams.Committed, error) {
 	pos := streams.Position{TP: l.ledger.TP, Offset: offset}
-	millis, first, tail, ok := parseCommitHead(v)
+	millis, first, tail, ok := lookup.ParseHead(v)
 	var r streams.Record
 	if !ok || streams.ParseTail(tail, &r) != nil {
 		return nil, fault.New(fault.Corrupt, "commit %s is damaged in the index", pos).WithHint(hintDelete)
@@ -258,38 +242,11 @@ func (a ledger) Head(ctx context.Context, until time.Time) (int64, error) {
 	if until.IsZero() || head == 0 {
 		return head, nil
 	}
-	iter, err := l.index.db.NewIter(&pebble.IterOptions{LowerBound: offsetKey(0), UpperBound: offsetKey(head)})
+	end, err := lookup.EndAt(l.index.db, lookup.Records{Key: offsetKey, Parse: parseOffsetKey, End: head}, until.UnixMilli())
 	if err != nil {
 		return 0, l.index.broken(err)
 	}
-	defer iter.Close()
-	millis := until.UnixMilli()
-	low, high := int64(0), head // commits below low are in, those from high on are not
-	for low < high {
-		mid := low + (high-low)/2
-		if !iter.SeekGE(offsetKey(mid)) {
-			if err := iter.Error(); err != nil {
-				return 0, l.index.broken(err)
-			}
-			high = mid
-			continue
-		}
-		offset, ok := parseOffsetKey(iter.Key())
-		v, err := iter.ValueAndErr()
-		if err != nil {
-			return 0, l.index.broken(err)
-		}
-		recorded, _, _, good := parseCommitHead(v)
-		if !ok || !good {
-			return 0, fault.New(fault.Corrupt, "the ledger's index in %s is damaged", l.index.dir).WithHint(hintDelete)
-		}
-		if recorded <= millis {
-			low = offset + 1
-		} else {
-			high = mid
-		}
-	}
-	return low, nil
+	return end, nil
 }
 
 func (a ledger) Wait(ctx context.Context, from int64) error {

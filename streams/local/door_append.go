@@ -12,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // TailBatch is records for one partition as a server of Kafka's protocol got them: each by its tail
@@ -127,7 +128,7 @@ func (l *Log) fillTails(g *group, a *PendingAppend, b *TailBatch) error {
 		size := recordValueSize(0, len(tail))
 		op := g.batch.SetDeferred(recordKeyBytes, size)
 		recordKey(op.Key, p.topic, uint32(p.Partition), p.next)
-		v := append(appendRecordHead(op.Value[:0], l.lastMillis, 0), tail...)
+		v := append(lookup.AppendHead(op.Value[:0], l.lastMillis, 0), tail...)
 		if len(v) != size {
 			panic(fmt.Sprintf("record of %d bytes was measured as %d", len(v), size))
 		}

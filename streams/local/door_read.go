@@ -8,6 +8,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // Topics are the log's topics in the order in which they were made.
@@ -71,7 +72,7 @@ func (l *Log) ReadTails(ctx context.Context, tp streams.TP, from int64, fn func(
 		if err != nil {
 			return p.corrupt(offset, err)
 		}
-		millis, _, tail, good := parseRecordHead(v)
+		millis, _, tail, good := lookup.ParseHead(v)
 		if !good {
 			return p.corrupt(offset, nil)
 		}

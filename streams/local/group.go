@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // How appends become durable. Requests queue up; whoever finds no leader becomes it, takes all that
@@ -39,8 +39,8 @@ type writer struct {
 	carried      []*group // unsynced; a group that syncs follows
 	carriedBytes int
 	heads        map[string]streams.Revision
-	ids          map[string]commitEntry // of the group being filled
-	producers    producers              // door_append.go
+	ids          map[string]lookup.Entry // of the group being filled
+	producers    producers               // door_append.go
 	nextProducer int64
 }
 
@@ -280,11 +280,11 @@ func (l *Log) fillCommit(g *group, r *request) error {
 		return err
 	}
 	if ok {
-		if entry.stream != c.Stream {
-			return fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, entry.stream)
+		if entry.Stream != c.Stream {
+			return fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, entry.Stream)
 		}
 		g.barrier, r.judged = p.next, true
-		r.receipt = entry.receipt(p.TP)
+		r.receipt = entry.Receipt(p.TP)
 		r.receipt.Duplicate = true
 		return nil
 	}
@@ -296,30 +296,22 @@ func (l *Log) fillCommit(g *group, r *request) error {
 		g.barrier, r.judged = p.next, true
 		return conflict(c, head)
 	}
-	entry = commitEntry{offset: p.next, last: head + streams.Revision(len(c.Events)), millis: l.lastMillis, stream: c.Stream}
+	entry = lookup.Entry{Offset: p.next, Last: head + streams.Revision(len(c.Events)), Millis: l.lastMillis, Stream: c.Stream}
 	if err := l.fillRecord(g, p, head+1, r.rec); err != nil {
 		return err
 	}
 	l.accept(g, c.ID, entry)
-	r.receipt = entry.receipt(p.TP)
+	r.receipt = entry.Receipt(p.TP)
 	return nil
 }
 
 // accept adds an accepted commit to the indexes.
-func (l *Log) accept(g *group, id string, e commitEntry) {
-	err := errors.Join(
-		g.batch.Set(streamKey(e.stream, e.last), binary.BigEndian.AppendUint64(nil, uint64(e.offset)), nil),
-		g.batch.Set(commitKey(id), appendCommitEntry(nil, e), nil),
-	)
-	if err != nil {
+func (l *Log) accept(g *group, id string, e lookup.Entry) {
+	if err := lookup.Put(g.batch, id, e); err != nil {
 		panic(err) // the batch is half filled; an in-memory batch gives no error
 	}
-	l.heads[e.stream] = e.last
+	l.heads[e.Stream] = e.Last
 	l.ids[id] = e
-}
-
-func (e commitEntry) receipt(tp streams.TP) streams.Receipt {
-	return streams.Receipt{Position: streams.Position{TP: tp, Offset: e.offset}, Revision: e.last, Recorded: time.UnixMilli(e.millis).UTC()}
 }
 
 func conflict(c *streams.Commit, head streams.Revision) error {
@@ -358,7 +350,7 @@ func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *
 	size := recordValueSize(revision, streams.TailSize(rec))
 	op := g.batch.SetDeferred(recordKeyBytes, size)
 	recordKey(op.Key, p.topic, uint32(p.Partition), p.next)
-	v := streams.AppendTail(appendRecordHead(op.Value[:0], millis, revision), rec)
+	v := streams.AppendTail(lookup.AppendHead(op.Value[:0], millis, revision), rec)
 	if len(v) != size || &v[0] != &op.Value[0] {
 		panic(fmt.Sprintf("record of %d bytes was measured as %d", len(v), size))
 	}
@@ -371,7 +363,7 @@ func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *
 }
 
 // committed looks a commit id up, in the group being filled and in what was applied before.
-func (l *Log) committed(id string) (commitEntry, bool, error) {
+func (l *Log) committed(id string) (lookup.Entry, bool, error) {
 	if e, ok := l.ids[id]; ok {
 		return e, true, nil
 	}
@@ -379,17 +371,9 @@ func (l *Log) committed(id string) (commitEntry, bool, error) {
 }
 
 // applied looks a commit id up in what was applied before.
-func (l *Log) applied(id string) (commitEntry, bool, error) {
-	v, closer, err := l.db.Get(commitKey(id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return commitEntry{}, false, nil
-	}
-	if err != nil {
-		return commitEntry{}, false, readError(err, "the index of commit ids cannot be read")
-	}
-	defer closer.Close()
-	e, err := parseCommitEntry(v)
-	return e, err == nil, err
+func (l *Log) applied(id string) (lookup.Entry, bool, error) {
+	e, ok, err := lookup.Find(l.db, id)
+	return e, ok, readError(err, "the index of commit ids cannot be read")
 }
 
 // head is the revision of a stream's last event, or NoStream.
@@ -397,27 +381,15 @@ func (l *Log) head(stream string) (streams.Revision, error) {
 	if head, ok := l.heads[stream]; ok {
 		return head, nil
 	}
-	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, 0), UpperBound: streamKeyEnd(stream)})
+	head, err := lookup.Head(l.db, stream)
 	if err != nil {
-		return 0, readError(err, "the index of streams cannot be read")
-	}
-	defer iter.Close()
-	head := streams.NoStream
-	if iter.Last() {
-		_, last, ok := parseStreamKey(iter.Key())
-		if !ok {
-			return 0, fault.New(fault.Corrupt, "the index of stream %s is damaged", stream)
-		}
-		head = last
-	}
-	if err := iter.Error(); err != nil {
 		return 0, readError(err, "the index of streams cannot be read")
 	}
 	l.heads[stream] = head
 	return head, nil
 }
 
-// readError is what a failed read of an index says.
+// readError is what a failed read of an index says; nil stays nil.
 func readError(err error, message string) error {
 	if pebble.IsCorruptionError(err) {
 		return fault.Wrap(fault.Corrupt, err, "%s", message)

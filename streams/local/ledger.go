@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"encoding/binary"
 	"iter"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 type ledger struct{ l *Log }
@@ -60,11 +60,6 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 	defer l.end()
 	p := l.ledger
 	head := p.head.Load()
-	index, err := l.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, from), UpperBound: streamKeyEnd(stream)})
-	if err != nil {
-		return readError(err, "the index of streams cannot be read")
-	}
-	defer index.Close()
 	records, err := l.db.NewIter(&pebble.IterOptions{LowerBound: p.key(0), UpperBound: p.key(head)})
 	if err != nil {
 		return p.corrupt(0, err)
@@ -72,14 +67,10 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 	defer records.Close()
 	s := scan{l: l, p: p, iter: records}
 	defer s.count()
-	for ok := index.First(); ok; ok = index.Next() {
-		v, err := index.ValueAndErr()
-		if err != nil || len(v) != 8 {
-			f := fault.New(fault.Corrupt, "the index of stream %s is damaged", stream)
-			f.Err = err
-			return f
+	for offset, err := range lookup.Offsets(l.db, stream, from) {
+		if err != nil {
+			return readError(err, "the index of stream "+stream+" cannot be read")
 		}
-		offset := int64(binary.BigEndian.Uint64(v))
 		if offset >= head {
 			return nil
 		}
@@ -96,9 +87,6 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 		if !yield(c, nil) {
 			return nil
 		}
-	}
-	if err := index.Error(); err != nil {
-		return readError(err, "the index of streams cannot be read")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/gate"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // Log is the embedded log. Its methods are safe for concurrent use.
@@ -118,7 +119,7 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 		return nil, err
 	}
 	l.heads = map[string]streams.Revision{}
-	l.ids = map[string]commitEntry{}
+	l.ids = map[string]lookup.Entry{}
 	return l, nil
 }
 

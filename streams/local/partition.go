@@ -11,6 +11,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // partition is one partition of one topic. next belongs to the leader (see group.go); head is for all.
@@ -96,7 +97,7 @@ func (p *partition) recover(db *pebble.DB) (millis int64, err error) {
 		if err != nil || !ok {
 			return 0, p.corrupt(offset, err)
 		}
-		if millis, _, _, ok = parseRecordHead(v); !ok {
+		if millis, _, _, ok = lookup.ParseHead(v); !ok {
 			return 0, p.corrupt(offset, nil)
 		}
 		p.next = offset + 1

@@ -11,6 +11,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 var _ streams.Restorer = (*Log)(nil)
@@ -156,7 +157,7 @@ func (l *Log) restore(g *group, p *partition, rec *streams.Record, c *restoredCo
 			return fault.Wrap(fault.Corrupt, conflict(&c.Commit, head), "commit %s would not be accepted", at)
 		}
 		revision = head + 1
-		l.accept(g, c.ID, commitEntry{offset: rec.Offset, last: head + streams.Revision(len(c.Events)), millis: millis, stream: c.Stream})
+		l.accept(g, c.ID, lookup.Entry{Offset: rec.Offset, Last: head + streams.Revision(len(c.Events)), Millis: millis, Stream: c.Stream})
 	}
 	if rec.Offset > p.next {
 		end := binary.BigEndian.AppendUint64(nil, uint64(rec.Offset))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // scan reads records of a partition into one reused record.
@@ -81,7 +82,7 @@ func (s *scan) load(offset int64) error {
 	if err != nil {
 		return s.p.corrupt(offset, err)
 	}
-	millis, revision, tail, ok := parseRecordHead(v)
+	millis, revision, tail, ok := lookup.ParseHead(v)
 	if !ok {
 		return s.p.corrupt(offset, nil)
 	}
@@ -135,34 +136,11 @@ func (l *Log) headAt(ctx context.Context, p *partition, until time.Time) (int64,
 	if until.IsZero() || head == 0 {
 		return head, nil
 	}
-	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: p.key(0), UpperBound: p.key(head)})
+	end, err := lookup.EndAt(l.db, lookup.Records{Key: p.key, Parse: parseOffsetOf, End: head}, until.UnixMilli())
 	if err != nil {
-		return 0, p.corrupt(0, err)
+		return 0, p.corrupt(end, err)
 	}
-	defer iter.Close()
-	millis := until.UnixMilli()
-	low, high := int64(0), head // records below low are in, those from high on are not
-	for low < high {
-		mid := low + (high-low)/2
-		if !iter.SeekGE(p.key(mid)) {
-			return 0, p.corrupt(mid, iter.Error())
-		}
-		v, err := iter.ValueAndErr()
-		if err != nil {
-			return 0, p.corrupt(mid, err)
-		}
-		_, _, offset, good := parseRecordKey(iter.Key()) // behind mid, where mid is in a hole
-		recorded, _, _, ok := parseRecordHead(v)
-		if !ok || !good {
-			return 0, p.corrupt(mid, nil)
-		}
-		if recorded <= millis {
-			low = offset + 1
-		} else {
-			high = mid
-		}
-	}
-	return low, nil
+	return end, nil
 }
 
 func (l *Log) wait(ctx context.Context, p *partition, from int64) error {
