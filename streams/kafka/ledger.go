@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"time"
 
@@ -30,13 +29,10 @@ func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, 
 	if err := l.writable(); err != nil {
 		return streams.Receipt{}, err
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return streams.Receipt{}, err
 	}
-	if err := l.begin(); err != nil {
-		return streams.Receipt{}, err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	if err := l.failure(); err != nil {
 		return streams.Receipt{}, err
 	}
@@ -93,16 +89,10 @@ func (l *Log) known(c *streams.Commit, offset int64) (streams.Receipt, bool, err
 }
 
 func refusal(c *streams.Commit, head streams.Revision) error {
-	name := func(r streams.Revision) string {
-		if r == streams.NoStream {
-			return "no stream"
-		}
-		return fmt.Sprintf("revision %d", r)
-	}
 	if head == c.Expected { // it has grown since the commit was judged
-		return fault.New(fault.Conflict, "stream %s: expected %s, it had another one when the commit came", c.Stream, name(c.Expected))
+		return fault.New(fault.Conflict, "stream %s: it was not at the expected revision when the commit came", c.Stream)
 	}
-	return fault.New(fault.Conflict, "stream %s: expected %s, it has %s", c.Stream, name(c.Expected), name(head))
+	return streams.Conflict(c.Stream, c.Expected, head)
 }
 
 func (a ledger) ReadStream(ctx context.Context, stream string, from streams.Revision) iter.Seq2[*streams.Committed, error] {
@@ -117,16 +107,16 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 	if err := streams.CheckStream(stream); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer l.end()
-	head := l.head.load()
+	defer l.ops.Leave()
+	head := l.head.Load()
 	for offset, err := range lookup.Offsets(l.index.db, stream, from) {
 		if err != nil {
 			return l.index.broken(err)
 		}
-		if err := l.goOn(ctx); err != nil {
+		if err := l.ops.Stay(ctx); err != nil {
 			return err
 		}
 		if offset >= head {
@@ -140,7 +130,7 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 			return nil
 		}
 	}
-	return l.goOn(ctx)
+	return l.ops.Stay(ctx)
 }
 
 func (l *Log) commitAt(offset int64) (*streams.Committed, error) {
@@ -169,14 +159,6 @@ func (l *Log) committed(offset int64, v []byte) (*streams.Committed, error) {
 	return &streams.Committed{Commit: c, Position: pos, Revision: first, Recorded: time.UnixMilli(millis).UTC()}, nil
 }
 
-// goOn says whether a reader has to end.
-func (l *Log) goOn(ctx context.Context) error {
-	if l.isClosing() {
-		return errClosed()
-	}
-	return ended(ctx)
-}
-
 func (a ledger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committed, error] {
 	return func(yield func(*streams.Committed, error) bool) {
 		if err := a.l.readLedger(ctx, from, yield); err != nil {
@@ -186,17 +168,11 @@ func (a ledger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committ
 }
 
 func (l *Log) readLedger(ctx context.Context, from int64, yield func(*streams.Committed, error) bool) error {
-	if from < 0 {
-		return fault.Field("from", "offset %d; want 0 or more", from)
-	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.EnterRead(ctx, from); err != nil {
 		return err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return err
-	}
-	head := l.head.load()
+	defer l.ops.Leave()
+	head := l.head.Load()
 	if from >= head {
 		return nil
 	}
@@ -206,7 +182,7 @@ func (l *Log) readLedger(ctx context.Context, from int64, yield func(*streams.Co
 	}
 	defer iter.Close()
 	for ok := iter.First(); ok; ok = iter.Next() {
-		if err := l.goOn(ctx); err != nil {
+		if err := l.ops.Stay(ctx); err != nil {
 			return err
 		}
 		offset, ok := parseOffsetKey(iter.Key())
@@ -231,14 +207,11 @@ func (l *Log) readLedger(ctx context.Context, from int64, yield func(*streams.Co
 // Head answers from the fold: see the package's comment.
 func (a ledger) Head(ctx context.Context, until time.Time) (int64, error) {
 	l := a.l
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return 0, err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return 0, err
-	}
-	head := l.head.load()
+	defer l.ops.Leave()
+	head := l.head.Load()
 	if until.IsZero() || head == 0 {
 		return head, nil
 	}
@@ -250,9 +223,9 @@ func (a ledger) Head(ctx context.Context, until time.Time) (int64, error) {
 }
 
 func (a ledger) Wait(ctx context.Context, from int64) error {
-	if err := a.l.begin(); err != nil {
+	if err := a.l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer a.l.end()
-	return a.l.waitFor(ctx, &a.l.head, from, a.l.closing)
+	defer a.l.ops.Leave()
+	return a.l.waitFor(ctx, &a.l.head, from, a.l.ops.Ending())
 }

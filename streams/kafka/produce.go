@@ -10,6 +10,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // How records are written. Every partition has one writer, which takes all that waits, up to batchBytes,
@@ -115,9 +116,9 @@ func (l *Log) submit(p *partition, r *request) error {
 	case p.queue <- r:
 		return nil
 	case <-r.ctx.Done():
-		return ended(r.ctx)
+		return gate.Ended(r.ctx)
 	case <-l.stop:
-		return errClosed()
+		return gate.Closed()
 	}
 }
 
@@ -129,7 +130,7 @@ func (l *Log) await(r *request) error {
 	case <-r.ctx.Done():
 	}
 	if r.state.CompareAndSwap(queued, abandoned) {
-		return ended(r.ctx) // nothing was written
+		return gate.Ended(r.ctx) // nothing was written
 	}
 	select {
 	case <-r.done: // both happened: the outcome says more
@@ -206,7 +207,7 @@ func (w *writer) write(batch []*request) {
 			r.offset, r.at = last, at
 			last += int64(len(r.recs))
 		}
-		w.p.last.raise(last)
+		w.p.last.Raise(last)
 		// While others wait to be written, the fold takes what it fetches, beside the next batch.
 		if w.p.ledger && !(w.told && w.rest == nil && len(w.p.queue) == 0 && w.l.foldWritten(batch)) {
 			select {

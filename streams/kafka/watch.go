@@ -21,7 +21,7 @@ func (l *Log) watch() {
 		timer := time.NewTimer(l.opts.watchEvery)
 		select {
 		case <-timer.C:
-		case <-l.closing:
+		case <-l.ops.Ending():
 			timer.Stop()
 			return
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
@@ -67,7 +68,7 @@ func (l *Log) SubmitTails(b TailBatch) (*PendingAppend, error) {
 	if err := l.writable(); err != nil {
 		return nil, err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return nil, err
 	}
 	a := &PendingAppend{l: l, p: p, n: int64(len(b.Tails))}
@@ -85,7 +86,7 @@ func (l *Log) SubmitTails(b TailBatch) (*PendingAppend, error) {
 // Wait waits until the batch is durable, or for a duplicate until the first one is. Errors:
 // ErrOutOfOrderSequence, ErrProducerEpoch, and those of streams.Feed's Publish.
 func (a *PendingAppend) Wait() (Appended, error) {
-	defer a.l.end()
+	defer a.l.ops.Leave()
 	<-a.r.done
 	if a.r.err != nil {
 		return Appended{}, a.r.err
@@ -253,10 +254,10 @@ func (l *Log) ReserveProducers() (first, n int64, err error) {
 
 // update has the leader add to a group's batch, and waits until it is durable.
 func (l *Log) update(fill func(*group) error) error {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	r := &request{fill: fill, bytes: 256, done: make(chan struct{})}
 	if l.submit(r) {
 		l.lead()
@@ -300,7 +301,7 @@ func (l *Log) ExpireProducers(ctx context.Context, before time.Time) (int, error
 		if next == nil {
 			return total, nil
 		}
-		if err := ended(ctx); err != nil {
+		if err := gate.Ended(ctx); err != nil {
 			return total, err
 		}
 		from = next
@@ -312,10 +313,10 @@ const expireBatch = 10_000
 
 // oldProducers gives those not used since a time, and the key to go on from, or nil at the end.
 func (l *Log) oldProducers(from []byte, millis int64, old func(producerKey)) (next []byte, err error) {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return nil, err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{prefixProducer + 1}})
 	if err != nil {
 		return nil, readError(err, "the producers cannot be read")

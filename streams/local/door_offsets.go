@@ -8,6 +8,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // GroupOffset is what a consumer group has committed for one partition.
@@ -83,7 +84,7 @@ func (l *Log) DeleteOffsets(ctx context.Context, name string, before time.Time) 
 	if err != nil {
 		return err
 	}
-	if err := ended(ctx); err != nil {
+	if err := gate.Ended(ctx); err != nil {
 		return err
 	}
 	return l.update(func(g *group) error {
@@ -100,10 +101,10 @@ func (l *Log) DeleteOffsets(ctx context.Context, name string, before time.Time) 
 }
 
 func (l *Log) scanOffsets(from, to []byte, fn func(group string, o GroupOffset)) error {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return readError(err, "the groups' offsets cannot be read")

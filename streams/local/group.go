@@ -244,7 +244,7 @@ func (l *Log) finish(g *group, err error) {
 func (l *Log) answer(g *group, err error) {
 	if err == nil {
 		for _, e := range g.ends {
-			e.p.raise(e.next)
+			e.p.head.Raise(e.next)
 		}
 		if n := uint64(g.records); n > l.stats.recordsMax.Load() {
 			l.stats.recordsMax.Store(n) // two leaders may race; the figure is for people
@@ -294,7 +294,7 @@ func (l *Log) fillCommit(g *group, r *request) error {
 	}
 	if c.Expected != streams.AnyRevision && c.Expected != head {
 		g.barrier, r.judged = p.next, true
-		return conflict(c, head)
+		return streams.Conflict(c.Stream, c.Expected, head)
 	}
 	entry = lookup.Entry{Offset: p.next, Last: head + streams.Revision(len(c.Events)), Millis: l.lastMillis, Stream: c.Stream}
 	if err := l.fillRecord(g, p, head+1, r.rec); err != nil {
@@ -312,16 +312,6 @@ func (l *Log) accept(g *group, id string, e lookup.Entry) {
 	}
 	l.heads[e.Stream] = e.Last
 	l.ids[id] = e
-}
-
-func conflict(c *streams.Commit, head streams.Revision) error {
-	name := func(r streams.Revision) string {
-		if r == streams.NoStream {
-			return "no stream"
-		}
-		return fmt.Sprintf("revision %d", r)
-	}
-	return fault.New(fault.Conflict, "stream %s: expected %s, it has %s", c.Stream, name(c.Expected), name(head))
 }
 
 // fillFacts adds a feed's records to the batch.

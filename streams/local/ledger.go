@@ -21,16 +21,13 @@ func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, 
 	if err != nil {
 		return streams.Receipt{}, err
 	}
-	if err := ended(ctx); err != nil {
-		return streams.Receipt{}, err
-	}
 	if err := l.writable(); err != nil {
 		return streams.Receipt{}, err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return streams.Receipt{}, err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	r := &request{commit: &c, rec: &rec, bytes: streams.TailSize(&rec) + 2*len(c.Stream) + len(c.ID) + 100, done: make(chan struct{})}
 	if l.submit(r) {
 		l.lead()
@@ -54,10 +51,10 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 	if err := streams.CheckStream(stream); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	p := l.ledger
 	head := p.head.Load()
 	records, err := l.db.NewIter(&pebble.IterOptions{LowerBound: p.key(0), UpperBound: p.key(head)})
@@ -74,7 +71,7 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 		if offset >= head {
 			return nil
 		}
-		if err := s.check(ctx); err != nil {
+		if err := l.ops.Stay(ctx); err != nil {
 			return err
 		}
 		c, err := s.committed(offset, records.SeekGE(p.key(offset)))

@@ -510,7 +510,7 @@ func TestCloseEndsReaders(t *testing.T) {
 			for _, err := range l.Ledger().Read(context.Background(), 0) {
 				if n++; n == 1 {
 					close(reading)
-					for !l.isClosing() {
+					for l.ops.Stay(context.Background()) == nil {
 						runtime.Gosched()
 					}
 				}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,8 +36,7 @@ type Log struct {
 	restoring sync.Mutex // restore.go: one at a time
 	restored  atomic.Bool
 
-	ops       gate.Gate
-	closing   chan struct{} // closed when Close begins
+	ops       *gate.Gate
 	closeOnce sync.Once
 	closeErr  error
 
@@ -53,7 +53,7 @@ var _ streams.Log = (*Log)(nil)
 func Open(dir string, opts Options) (_ *Log, err error) {
 	opts.setDefaults()
 	fsys := opts.FS
-	l := &Log{opts: opts, dir: dir, closing: make(chan struct{}), dead: make(chan struct{})}
+	l := &Log{opts: opts, dir: dir, ops: gate.New(), dead: make(chan struct{})}
 	l.guard.init(&l.opts, dir)
 
 	// Looked at before anything is written: a foreign folder stays as it was.
@@ -144,7 +144,7 @@ func (l *Log) Close() error {
 }
 
 func (l *Log) close() error {
-	if !l.ops.Close(l.opts.CloseTimeout, func() { close(l.closing) }) {
+	if !l.ops.Close(l.opts.CloseTimeout) {
 		return fault.New(fault.Unavailable, "the log in %s is still being read after %v; it is left open", l.dir, l.opts.CloseTimeout)
 	}
 	if err := l.failed(); err != nil {
@@ -155,27 +155,6 @@ func (l *Log) close() error {
 	err := errors.Join(l.db.Flush(), l.db.Close(), l.lock.Close())
 	return fault.Wrap(fault.Unavailable, err, "the log in %s was not closed cleanly; nothing acknowledged is lost", l.dir)
 }
-
-// begin counts an operation that Close waits for; end must follow.
-func (l *Log) begin() error {
-	if !l.ops.Enter() {
-		return errClosed()
-	}
-	return nil
-}
-
-func (l *Log) end() { l.ops.Leave() }
-
-func (l *Log) isClosing() bool {
-	select {
-	case <-l.closing:
-		return true
-	default:
-		return false
-	}
-}
-
-func errClosed() error { return fault.New(fault.Unavailable, "the log is closed") }
 
 // fail marks the log as dead after a failed write and hands the error to Options.Fatal.
 func (l *Log) fail(cause error) {
@@ -197,10 +176,10 @@ func (l *Log) failed() error {
 // Checkpoint makes a copy of the running log in a new folder, which can be opened as a log: a backup of
 // everything acknowledged so far. On one file system it links tables and takes little space at first.
 func (l *Log) Checkpoint(dir string) error {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	fsys := l.opts.FS
 	if names, err := fsys.List(dir); err == nil && len(names) > 0 {
 		return fault.New(fault.Invalid, "the backup's folder %s is not empty", dir)
@@ -216,14 +195,14 @@ func (l *Log) Checkpoint(dir string) error {
 
 // partition finds a partition.
 func (l *Log) partition(tp streams.TP) (*partition, error) {
-	t, ok := l.topics[tp.Topic]
-	if !ok {
-		return nil, fault.New(fault.NotFound, "the log has no topic %q", tp.Topic)
+	var ps []*partition
+	if t, ok := l.topics[tp.Topic]; ok {
+		ps = t.partitions
 	}
-	if tp.Partition < 0 || int(tp.Partition) >= len(t.partitions) {
-		return nil, fault.New(fault.NotFound, "topic %s has no partition %d; it has 0 to %d", tp.Topic, tp.Partition, len(t.partitions)-1)
+	if err := streams.CheckPartition(tp, len(ps)); err != nil {
+		return nil, err
 	}
-	return t.partitions[tp.Partition], nil
+	return ps[tp.Partition], nil
 }
 
 func (l *Log) String() string { return fmt.Sprintf("log in %s", l.dir) }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"sync"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/lookup"
+	"github.com/projectionist/projectionist/streams/internal/watermark"
 )
 
 // partition is one partition of one topic. next belongs to the leader (see group.go); head is for all.
@@ -22,46 +21,18 @@ type partition struct {
 	next   int64 // offset of the next record
 	millis int64 // recorded time of the last record at Open, and of the last one restored
 
-	head atomic.Int64 // the high watermark: offsets below it are durable, and only they are read
-
-	mu   sync.Mutex
-	wake chan struct{} // closed when head rises; nil while nobody waits
-}
-
-// raise lifts the high watermark, which never falls, and wakes who waits.
-func (p *partition) raise(head int64) {
-	for {
-		old := p.head.Load()
-		if head <= old {
-			return
-		}
-		if p.head.CompareAndSwap(old, head) {
-			break
-		}
-	}
-	p.mu.Lock()
-	if p.wake != nil {
-		close(p.wake)
-		p.wake = nil
-	}
-	p.mu.Unlock()
+	head watermark.Mark // the high watermark: offsets below it are durable, and only they are read
 }
 
 // wait blocks until head > from, ctx ends or stop is closed, and says whether head > from.
 func (p *partition) wait(ctx context.Context, from int64, stop <-chan struct{}) bool {
 	for {
-		p.mu.Lock()
-		if p.head.Load() > from {
-			p.mu.Unlock()
+		raised := p.head.Above(from)
+		if raised == nil {
 			return true
 		}
-		if p.wake == nil {
-			p.wake = make(chan struct{})
-		}
-		wake := p.wake
-		p.mu.Unlock()
 		select {
-		case <-wake:
+		case <-raised:
 		case <-ctx.Done():
 			return p.head.Load() > from
 		case <-stop:
@@ -102,7 +73,7 @@ func (p *partition) recover(db *pebble.DB) (millis int64, err error) {
 		}
 		p.next = offset + 1
 	}
-	p.head.Store(p.next)
+	p.head.Raise(p.next)
 	return millis, fault.Wrap(fault.Corrupt, iter.Error(), "the end of %s cannot be found", p.TP)
 }
 

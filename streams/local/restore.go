@@ -11,6 +11,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
@@ -89,13 +90,10 @@ func (l *Log) Restore(ctx context.Context, tp streams.TP, recs []streams.Record)
 		}
 		bytes += streams.TailSize(&recs[i]) + recordKeyBytes + 16
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	l.restoring.Lock()
 	defer l.restoring.Unlock()
 	var commits []restoredCommit
@@ -154,7 +152,7 @@ func (l *Log) restore(g *group, p *partition, rec *streams.Record, c *restoredCo
 			return err
 		}
 		if c.Expected != streams.AnyRevision && c.Expected != head {
-			return fault.Wrap(fault.Corrupt, conflict(&c.Commit, head), "commit %s would not be accepted", at)
+			return fault.Wrap(fault.Corrupt, streams.Conflict(c.Stream, c.Expected, head), "commit %s would not be accepted", at)
 		}
 		revision = head + 1
 		l.accept(g, c.ID, lookup.Entry{Offset: rec.Offset, Last: head + streams.Revision(len(c.Events)), Millis: millis, Stream: c.Stream})
@@ -216,7 +214,7 @@ func (l *Log) Restored(ctx context.Context) error {
 	if !l.opts.Restoring {
 		return fault.New(fault.Conflict, "the log in %s is not open to be filled", l.dir)
 	}
-	if err := ended(ctx); err != nil {
+	if err := gate.Ended(ctx); err != nil {
 		return err
 	}
 	err := l.update(func(g *group) error { return g.batch.Delete(fillKey, nil) })

@@ -6,7 +6,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
@@ -28,16 +27,10 @@ const checkEvery = 256
 // run gives every record from an offset up to the head to fn, until fn says no.
 func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool, error)) error {
 	l, p := s.l, s.p
-	if from < 0 {
-		return fault.Field("from", "offset %d; want 0 or more", from)
-	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.EnterRead(ctx, from); err != nil {
 		return err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return err
-	}
+	defer l.ops.Leave()
 	head := p.head.Load()
 	if from >= head {
 		return nil
@@ -61,7 +54,7 @@ func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool,
 		}
 		offset++
 		if s.read%checkEvery == 0 {
-			if err := s.check(ctx); err != nil {
+			if err := s.l.ops.Stay(ctx); err != nil {
 				return err
 			}
 		}
@@ -113,25 +106,14 @@ func (s *scan) committed(offset int64, found bool) (*streams.Committed, error) {
 	return &streams.Committed{Commit: c, Position: s.rec.Position, Revision: s.revision, Recorded: s.rec.Recorded}, nil
 }
 
-// check says whether the reader has to end.
-func (s *scan) check(ctx context.Context) error {
-	if s.l.isClosing() {
-		return errClosed()
-	}
-	return ended(ctx)
-}
-
 func (s *scan) count() { s.l.stats.recordsRead.Add(s.read) }
 
 // headAt finds the end of what was recorded at or before a time: times do not decrease with offsets.
 func (l *Log) headAt(ctx context.Context, p *partition, until time.Time) (int64, error) {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return 0, err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return 0, err
-	}
+	defer l.ops.Leave()
 	head := p.head.Load()
 	if until.IsZero() || head == 0 {
 		return head, nil
@@ -144,23 +126,12 @@ func (l *Log) headAt(ctx context.Context, p *partition, until time.Time) (int64,
 }
 
 func (l *Log) wait(ctx context.Context, p *partition, from int64) error {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer l.end()
-	if p.wait(ctx, from, l.closing) {
+	defer l.ops.Leave()
+	if p.wait(ctx, from, l.ops.Ending()) {
 		return nil
 	}
-	if l.isClosing() {
-		return errClosed()
-	}
-	return ended(ctx)
-}
-
-// ended is ctx's end as an error, or nil.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "the caller gave up")
-	}
-	return nil
+	return l.ops.Stay(ctx)
 }
