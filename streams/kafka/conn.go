@@ -72,9 +72,6 @@ type pool struct {
 	idle   map[string][]*sarama.Broker
 }
 
-// idleMax bounds the idle connections to one broker.
-const idleMax = 8
-
 func (p *pool) get(addr string) (*sarama.Broker, error) {
 	p.mu.Lock()
 	if list := p.idle[addr]; len(list) > 0 {

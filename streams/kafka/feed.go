@@ -352,15 +352,6 @@ func (l *Log) lastBefore(ctx context.Context, p *partition, end int64) (int64, e
 	return last, nil
 }
 
-const (
-	// probeBytes: brokers give whole batches, so a probe brings one.
-	probeBytes = 1
-	// tailWait is how long a fetch for those who wait stays in the broker.
-	tailWait = 500 * time.Millisecond
-	// tailBytes bounds what a wait fetches: it needs to know only that there is something.
-	tailBytes = 64 << 10
-)
-
 // Wait shares one fetch per partition among all who wait there; it stays in the broker until a record
 // comes.
 func (f feed) Wait(ctx context.Context, tp streams.TP, from int64) error {

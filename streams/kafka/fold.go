@@ -13,19 +13,6 @@ import (
 	"github.com/projectionist/projectionist/streams/internal/watermark"
 )
 
-const (
-	// followWait is how long a fetch of the ledger's tail waits in the broker for a record. It bounds
-	// nothing but how often an idle node asks.
-	followWait = 500 * time.Millisecond
-	// catchUpWait is the same while there is known to be more: only a leader just elected makes use of it.
-	catchUpWait = 100 * time.Millisecond
-	// knownPause is how long follow rests after a fetch that brought only what was judged from
-	// acknowledgements: else every append would cost the brokers and this node a fetch too, in its way.
-	knownPause = 2 * time.Millisecond
-	// lostTries: an offset that is out of range is asked for so often before the log counts as cut off.
-	lostTries = 5
-)
-
 // catchUp checks that the index belongs to what the brokers have, and folds up to the end they name.
 func (l *Log) catchUp(ctx context.Context) error {
 	p := l.ledger

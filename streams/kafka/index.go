@@ -47,12 +47,6 @@ type state struct {
 const (
 	indexFormat = 1
 
-	// headsMax bounds the cache of streams' heads; when it is full it starts anew.
-	headsMax = 100_000
-
-	indexCacheBytes    = 16 << 20
-	indexMemTableBytes = 8 << 20
-
 	hintDelete = "stop the program, delete the index's folder, and start it: the index is folded anew"
 )
 

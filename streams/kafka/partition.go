@@ -43,9 +43,6 @@ type partition struct {
 	}
 }
 
-// keptFor is how long a read that was ended early leaves what it had fetched for the next one.
-const keptFor = 2 * time.Second
-
 // keep leaves blocks that follow each other, or nothing, for a read that goes on where one ended: folding
 // reads chunk by chunk, and would else fetch much of the log twice.
 func (p *partition) keep(blocks []*block) {
@@ -79,6 +76,3 @@ func (p *partition) takeKept(from int64) []*block {
 	}
 	return nil
 }
-
-// queueMax bounds the requests that wait for a writer; more make their callers wait.
-const queueMax = 64

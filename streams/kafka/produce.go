@@ -21,16 +21,6 @@ import (
 // here: their hand-overs cost more than the write itself, and after three failed look-ups of a leader
 // they refuse everything for ten seconds, back or not.)
 
-const (
-	// batchBytes keeps a batch below the brokers' default limit of 1,048,588, with room for its header.
-	batchBytes = 1_040_000
-	// recordOverhead is what a record costs beyond its tail: its length, attributes, and deltas.
-	recordOverhead = 16
-	// chunkBytes is how a large publish is cut: two chunks make a batch, and the next two are being made
-	// while it is written.
-	chunkBytes = batchBytes / 2
-)
-
 // request is some records of one partition. It has its own copy of their bytes: a caller that gives up
 // may go on while they are still being sent.
 type request struct {

@@ -28,14 +28,6 @@ var _ streams.Restorer = (*Log)(nil)
 // for another place means that somebody else writes, and ends it. Offsets that were passed over are filled
 // with void records (streams.VoidHeader).
 
-const (
-	// holeMax bounds the records that one hole is filled with: half a second, and 30 MB for ever. Holes
-	// are left by refused commits and by transactions; a longer one is more likely a mistake.
-	holeMax = 1_000_000
-	// aheadMax is how long Restored waits for a last record that is not in the past.
-	aheadMax = time.Minute
-)
-
 // openRestoring sets the mark where a filling begins, and has all topics take times as they are given.
 func (l *Log) openRestoring(ctx context.Context, client sarama.Client, admin sarama.ClusterAdmin, found map[string]topicFound) error {
 	if found[l.ledger.name].settings[timestampType] != writersTime {

@@ -103,9 +103,6 @@ func (a *PendingAppend) Wait() (Appended, error) {
 // producers is the leader's cache of producers' states: what is not in it is in Pebble.
 type producers map[producerKey]*producerState
 
-// producersMax bounds the cache; when it is full it starts anew.
-const producersMax = 10_000
-
 // fillTails judges a batch's sequence and adds its records to the group's.
 func (l *Log) fillTails(g *group, a *PendingAppend, b *TailBatch) error {
 	p, n := a.p, int32(len(b.Tails))
@@ -226,9 +223,6 @@ func (s *producerState) judge(epoch int16, sequence, n int32) (*producerBatch, e
 	return nil, nil
 }
 
-// producerBlock is how many producer ids one synced write reserves.
-const producerBlock = 1000
-
 // ReserveProducers gives n producer ids from first on, which nobody got before or will again.
 func (l *Log) ReserveProducers() (first, n int64, err error) {
 	err = l.update(func(g *group) error {
@@ -307,9 +301,6 @@ func (l *Log) ExpireProducers(ctx context.Context, before time.Time) (int, error
 		from = next
 	}
 }
-
-// expireBatch bounds how many keys one step of an expiry looks at.
-const expireBatch = 10_000
 
 // oldProducers gives those not used since a time, and the key to go on from, or nil at the end.
 func (l *Log) oldProducers(from []byte, millis int64, old func(producerKey)) (next []byte, err error) {

@@ -19,9 +19,6 @@ type GroupOffset struct {
 	Committed time.Time // set by CommitOffsets
 }
 
-// GroupBytesMax bounds a consumer group's name.
-const GroupBytesMax = 249
-
 // CommitOffsets stores offsets of a group and returns when they are durable. The group's name has no
 // control characters.
 func (l *Log) CommitOffsets(name string, offsets []GroupOffset) error {

@@ -25,7 +25,6 @@ const (
 	lockFile      = "LOCK"
 	pebbleDir     = "pebble"
 	formatTemp    = "FORMAT.new"
-	formatMax     = 256 // bytes looked at in a file that may be anyone's
 )
 
 // checkFormat looks whether dir is a log of this program. A missing or empty folder is fresh; so is one

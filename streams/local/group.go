@@ -44,17 +44,6 @@ type writer struct {
 	nextProducer int64
 }
 
-const (
-	// groupBytes bounds a group, and so how long one batch holds up the next: about half a millisecond.
-	groupBytes = 256 << 10
-	// groupRequests bounds it for many small commits.
-	groupRequests = 1024
-	// carriedBytesMax bounds what a large publish has applied and not yet synced.
-	carriedBytesMax = 4 << 20
-	// headsMax bounds the cache of streams' heads; when it is full it starts anew.
-	headsMax = 100_000
-)
-
 // request is one commit, some records of one topic, or what fill adds.
 type request struct {
 	commit *streams.Commit

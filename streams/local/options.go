@@ -41,13 +41,8 @@ type Options struct {
 	Logf func(format string, args ...any)
 }
 
-const (
-	cacheBytesDefault   = 32 << 20
-	closeTimeoutDefault = 10 * time.Second
-
-	// ExitCode is the process's status after a failed write to disk, with the default Fatal.
-	ExitCode = 3
-)
+// ExitCode is the process's status after a failed write to disk, with the default Fatal.
+const ExitCode = 3
 
 func (o *Options) setDefaults() {
 	if o.Topics == nil {
@@ -75,13 +70,6 @@ func (o *Options) setDefaults() {
 		o.CloseTimeout = closeTimeoutDefault
 	}
 }
-
-const (
-	// memTableBytes: larger ones make fewer, larger tables and so less compaction during an import, but
-	// are replayed from the WAL at start (about .1 s each) and held in memory, at most memTables of them.
-	memTableBytes = 32 << 20
-	memTables     = 4
-)
 
 // pebbleOptions are tuned for a log: keys only grow within a partition, nothing is overwritten or
 // deleted, reads are long scans and single records.

@@ -21,9 +21,6 @@ type scan struct {
 	millis   int64 // of rec.Recorded
 }
 
-// checkEvery is how many records a reader may yield before it looks at its context and at Close.
-const checkEvery = 256
-
 // run gives every record from an offset up to the head to fn, until fn says no.
 func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool, error)) error {
 	l, p := s.l, s.p
