@@ -3,6 +3,7 @@ package kafka
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"sync"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/lookup"
@@ -60,6 +62,15 @@ func openIndex(dir string, logf func(string, ...any)) (*index, error) {
 		MemTableSize: indexMemTableBytes,
 		// Pinned, so that a newer Pebble does not change what an older program can read.
 		FormatMajorVersion: pebble.FormatValueSeparation,
+		EventListener: &pebble.EventListener{
+			// Without it Pebble takes damage for fatal. Who reads gets the error.
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				logf("the ledger's index is damaged: %s: %v", info.Path, info.Details)
+			},
+			BackgroundError: func(err error) {
+				logf("the background work of the ledger's index failed and is tried again: %v", damage.Of(err))
+			},
+		},
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // a new commit's id is looked up and not found
@@ -72,11 +83,14 @@ func openIndex(dir string, logf func(string, ...any)) (*index, error) {
 	if err != nil {
 		if pebble.IsCorruptionError(err) {
 			f := fault.New(fault.Corrupt, "the ledger's index in %s is damaged", dir).WithHint(hintDelete)
-			f.Err = err
+			f.Err = damage.Of(err)
 			return nil, f
 		}
 		f := fault.New(fault.Unavailable, "the ledger's index in %s cannot be opened", dir).
 			WithHint("another process may have it open: every node needs a folder of its own")
+		if damage.Permission(err) {
+			f.Hint = "let the user that this program runs as read and write the folder and all that is in it"
+		}
 		f.Err = err
 		return nil, f
 	}
@@ -119,7 +133,7 @@ func (ix *index) broken(err error) error {
 	if pebble.IsCorruptionError(err) {
 		f = fault.New(fault.Corrupt, "the ledger's index in %s is damaged", ix.dir).WithHint(hintDelete)
 	}
-	f.Err = err
+	f.Err = damage.Of(err)
 	return f
 }
 
@@ -263,10 +277,12 @@ type indexLogger struct{ logf func(string, ...any) }
 
 func (indexLogger) Infof(string, ...any) {}
 
-func (p indexLogger) Errorf(format string, args ...any) { p.logf("pebble: "+format, args...) }
+func (p indexLogger) Errorf(format string, args ...any) {
+	p.logf("%s", damage.Text(fmt.Sprintf("pebble: "+format, args...)))
+}
 
 // Fatalf must not return: Pebble's state is undefined after it.
 func (p indexLogger) Fatalf(format string, args ...any) {
-	p.logf("pebble: "+format, args...)
+	p.Errorf(format, args...)
 	panic("the ledger's index cannot be written: see the line above")
 }

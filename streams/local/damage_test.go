@@ -71,7 +71,10 @@ func TestDamagedRecord(t *testing.T) {
 	if readErr == nil {
 		t.Fatalf("all %d records are read from a damaged table", next)
 	}
-	wantError(t, readErr, fault.Corrupt, fmt.Sprintf("%s@%d", driftTP, next))
+	wantError(t, readErr, fault.Corrupt, fmt.Sprintf("%s@%d", driftTP, next), largest)
+	if text := readErr.Error(); strings.ContainsAny(text, "<\n") {
+		t.Errorf("%q has what is for Pebble's own use", text)
+	}
 }
 
 // TestDamagedWAL flips a bit of a WAL that was not closed, here and there: Open says that the log is

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/lookup"
@@ -370,8 +371,9 @@ func (l *Log) head(stream string) (streams.Revision, error) {
 
 // readError is what a failed read of an index says; nil stays nil.
 func readError(err error, message string) error {
+	code := fault.Unavailable
 	if pebble.IsCorruptionError(err) {
-		return fault.Wrap(fault.Corrupt, err, "%s", message)
+		code = fault.Corrupt
 	}
-	return fault.Wrap(fault.Unavailable, err, "%s", message)
+	return fault.Wrap(code, damage.Of(err), "%s", message)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -164,6 +165,21 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustOpen(t, dir, Options{})
+}
+
+// forbidden is a disk on which nobody may write.
+type forbidden struct{ vfs.FS }
+
+func (forbidden) Lock(name string) (io.Closer, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+}
+
+func TestPermission(t *testing.T) {
+	_, err := Open("log", Options{FS: forbidden{vfs.NewMem()}})
+	wantError(t, err, fault.Unavailable, "permission", "log/LOCK")
+	if strings.Contains(err.Error(), "another process") {
+		t.Errorf("%v", err)
+	}
 }
 
 // smallDisk is a disk whose free space the test sets.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/gate"
@@ -64,10 +66,7 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 		return nil, fault.Wrap(fault.Unavailable, err, "the log's folder %s cannot be made", dir)
 	}
 	if l.lock, err = fsys.Lock(fsys.PathJoin(dir, lockFile)); err != nil {
-		f := fault.New(fault.Unavailable, "the log in %s is open in another process", dir).
-			WithHint("stop the other one, or choose another folder")
-		f.Err = err
-		return nil, f
+		return nil, lockError(dir, err)
 	}
 	defer func() {
 		if err != nil {
@@ -91,11 +90,7 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 		}
 	}
 	if l.db, err = pebble.Open(fsys.PathJoin(dir, pebbleDir), l.pebbleOptions()); err != nil {
-		code := fault.Unavailable
-		if pebble.IsCorruptionError(err) {
-			code = fault.Corrupt
-		}
-		return nil, fault.Wrap(code, err, "the log in %s cannot be opened", dir)
+		return nil, readError(err, "the log in "+dir+" cannot be opened")
 	}
 	if l.topics, err = openTopics(l.db, opts.Topics); err != nil {
 		return nil, err
@@ -121,6 +116,22 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 	l.heads = map[string]streams.Revision{}
 	l.ids = map[string]lookup.Entry{}
 	return l, nil
+}
+
+// lockError says why the log's folder cannot be locked.
+func lockError(dir string, err error) error {
+	f := fault.New(fault.Unavailable, "the log in %s is open in another process", dir).
+		WithHint("stop the other one, or choose another folder")
+	var path *fs.PathError
+	switch {
+	case damage.Permission(err):
+		f = fault.New(fault.Unavailable, "the log in %s cannot be opened without permission to write there", dir).
+			WithHint("let the user that this program runs as read and write the folder and all that is in it, or run it as the folder's owner")
+	case errors.As(err, &path):
+		f = fault.New(fault.Unavailable, "the log in %s cannot be locked", dir)
+	}
+	f.Err = err
+	return f
 }
 
 // OpenMem is a log in memory, for tests.

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -97,7 +98,9 @@ func (l *Log) pebbleOptions() *pebble.Options {
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				l.opts.Logf("the log is damaged: %s: %s", info.Path, info.Details.Error())
 			},
-			BackgroundError: func(err error) { l.opts.Logf("the log's background work failed and is tried again: %v", err) },
+			BackgroundError: func(err error) {
+				l.opts.Logf("the log's background work failed and is tried again: %v", damage.Of(err))
+			},
 		},
 	}
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
@@ -125,11 +128,13 @@ type pebbleLogger struct{ l *Log }
 
 func (pebbleLogger) Infof(string, ...any) {}
 
-func (p pebbleLogger) Errorf(format string, args ...any) { p.l.opts.Logf("pebble: "+format, args...) }
+func (p pebbleLogger) Errorf(format string, args ...any) {
+	p.l.opts.Logf("%s", damage.Text(fmt.Sprintf("pebble: "+format, args...)))
+}
 
 // Fatalf must not return: Pebble's state is undefined after it.
 func (p pebbleLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
+	err := damage.Of(fmt.Errorf(format, args...))
 	p.l.fail(err)
 	panic(err)
 }

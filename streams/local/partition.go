@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/lookup"
@@ -51,7 +52,7 @@ func (p *partition) key(offset int64) []byte {
 func (p *partition) corrupt(offset int64, cause error) error {
 	err := fault.New(fault.Corrupt, "record %s is damaged or missing", streams.Position{TP: p.TP, Offset: offset}).
 		WithHint("restore the log from a backup; nothing was skipped")
-	err.Err = cause
+	err.Err = damage.Of(cause)
 	return err
 }
 
@@ -59,7 +60,7 @@ func (p *partition) corrupt(offset int64, cause error) error {
 func (p *partition) recover(db *pebble.DB) (millis int64, err error) {
 	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: p.key(0), UpperBound: recordSpanEnd(p.key(0))})
 	if err != nil {
-		return 0, fault.Wrap(fault.Corrupt, err, "the end of %s cannot be found", p.TP)
+		return 0, readError(err, "the end of "+p.TP.String()+" cannot be found")
 	}
 	defer iter.Close()
 	if iter.Last() {
@@ -74,7 +75,7 @@ func (p *partition) recover(db *pebble.DB) (millis int64, err error) {
 		p.next = offset + 1
 	}
 	p.head.Raise(p.next)
-	return millis, fault.Wrap(fault.Corrupt, iter.Error(), "the end of %s cannot be found", p.TP)
+	return millis, readError(iter.Error(), "the end of "+p.TP.String()+" cannot be found")
 }
 
 // topic is one topic, partitions by number.
@@ -88,14 +89,14 @@ func openTopics(db *pebble.DB, want []streams.Topic) (map[string]*topic, error) 
 	ids := map[string][2]uint32{}
 	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixTopic}, UpperBound: []byte{prefixTopic + 1}})
 	if err != nil {
-		return nil, fault.Wrap(fault.Corrupt, err, "the log's topics cannot be read")
+		return nil, readError(err, "the log's topics cannot be read")
 	}
 	var last uint32
 	for ok := iter.First(); ok; ok = iter.Next() {
 		v, err := iter.ValueAndErr()
 		if err != nil || len(v) != 8 {
 			f := fault.New(fault.Corrupt, "topic %q of the log cannot be read", iter.Key()[1:])
-			f.Err = err
+			f.Err = damage.Of(err)
 			return nil, errors.Join(f, iter.Close())
 		}
 		id := binary.BigEndian.Uint32(v)
@@ -103,7 +104,7 @@ func openTopics(db *pebble.DB, want []streams.Topic) (map[string]*topic, error) 
 		last = max(last, id)
 	}
 	if err := iter.Close(); err != nil {
-		return nil, fault.Wrap(fault.Corrupt, err, "the log's topics cannot be read")
+		return nil, readError(err, "the log's topics cannot be read")
 	}
 	batch := db.NewBatch()
 	for _, t := range want {
