@@ -71,12 +71,29 @@ func TestOf(t *testing.T) {
 }
 
 func TestOf_Others(t *testing.T) {
-	plain := errors.New("two\nlines")
+	plain := errors.New("a line")
 	if Of(plain) != plain || Of(nil) != nil {
 		t.Error("an error that is not of damage is another one")
 	}
+	if got := Of(errors.Join(plain, plain, plain, plain, plain)).Error(); got != "a line; a line; a line; and 2 more" {
+		t.Errorf("%q", got)
+	}
 	if got := Text("a: b\n" + carrier + "\n  " + carrier); got != "a: b" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	for err, want := range map[error]bool{
+		&fs.PathError{Op: "open", Path: "MANIFEST", Err: syscall.EIO}:    true,
+		&fs.PathError{Op: "open", Path: "MANIFEST", Err: syscall.ENOENT}: false,
+		syscall.EAGAIN:         true,
+		errors.New("mismatch"): false,
+		fs.ErrNotExist:         false,
+	} {
+		if Unreadable(fmt.Errorf("open: %w", err)) != want {
+			t.Errorf("%v: %v; want %v", err, !want, want)
+		}
 	}
 }
 

@@ -121,6 +121,7 @@ func (l *Log) fillTails(g *group, a *PendingAppend, b *TailBatch) error {
 			return nil
 		}
 	}
+	g.passHole(p)
 	a.result = Appended{Offset: p.next, Millis: l.lastMillis}
 	for _, tail := range b.Tails {
 		size := recordValueSize(0, len(tail))
@@ -135,6 +136,7 @@ func (l *Log) fillTails(g *group, a *PendingAppend, b *TailBatch) error {
 		}
 		p.next++
 	}
+	p.top = p.next
 	g.records += int(n)
 	g.extend(p)
 	if state != nil {

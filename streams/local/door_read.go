@@ -53,7 +53,7 @@ func (l *Log) ReadTails(ctx context.Context, tp streams.TP, from int64, fn func(
 	offset, read := from, uint64(0)
 	defer func() { l.stats.recordsRead.Add(read) }()
 	for ok := iter.First(); ok; ok = iter.Next() {
-		if offset, err = l.over(p, offset, iter.Key()); err != nil {
+		if offset, err = p.over(l.db, offset, iter.Key()); err != nil {
 			return err
 		}
 		v, err := iter.ValueAndErr()

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -36,6 +37,7 @@ type writer struct {
 	leading bool
 	syncing atomic.Int32 // groups whose fsync is waited for
 
+	number       uint64   // of the last group with a batch
 	lastMillis   int64    // recorded time of the last record of any partition
 	carried      []*group // unsynced; a group that syncs follows
 	carriedBytes int
@@ -68,10 +70,12 @@ type group struct {
 	batch    *pebble.Batch
 	ends     []end
 	records  int
-	barrier  int64    // the ledger's next offset when a request was judged by it; else 0
+	barrier  int64    // the ledger's end when a request was judged by it; else 0
 	syncing  bool     // applied, to be waited for
 	unsynced bool     // applied without a sync
 	carried  []*group // unsynced groups before this one: its sync is theirs
+	number   uint64   // of the group; its sync makes all before it durable too
+	tops     []int64  // where the partitions end with it
 }
 
 type end struct {
@@ -168,14 +172,10 @@ func (l *Log) write(g *group) (err error) {
 		l.fill(g)
 	}
 	empty := g.batch.Empty()
-	if empty {
-		if len(l.carried) == 0 {
-			return nil
-		}
-		if err := g.batch.LogData(nil, nil); err != nil { // no record, but a sync for those carried
-			return err
-		}
+	if empty && len(l.carried) == 0 {
+		return nil
 	}
+	l.mark(g) // even without a record: those carried need a sync
 	l.stats.bytes.Add(uint64(g.batch.Len()))
 	if g.unsynced = more && !empty && l.carriedBytes+bytes <= carriedBytesMax; g.unsynced {
 		l.carriedBytes += bytes
@@ -192,6 +192,19 @@ func (l *Log) write(g *group) (err error) {
 		l.syncing.Add(1)
 	}
 	return nil
+}
+
+// mark gives the group its number, and the batch what the end of the log is known by.
+func (l *Log) mark(g *group) {
+	l.number++
+	if err := g.batch.Set(groupNumberKey, binary.BigEndian.AppendUint64(nil, l.number), nil); err != nil {
+		panic(err) // an in-memory batch gives no error
+	}
+	g.number = l.number
+	g.tops = make([]int64, len(l.partitions))
+	for i, p := range l.partitions {
+		g.tops[i] = p.top
+	}
 }
 
 // fill judges the group's requests and fills its batch.
@@ -219,6 +232,8 @@ func (l *Log) finish(g *group, err error) {
 		err = g.batch.SyncWait()
 		l.syncing.Add(-1)
 		if err != nil {
+			l.fail(err)
+		} else if err = l.proof.claim(g.number, g.tops); err != nil {
 			l.fail(err)
 		} else {
 			l.stats.groups.Add(1)
@@ -273,7 +288,7 @@ func (l *Log) fillCommit(g *group, r *request) error {
 		if entry.Stream != c.Stream {
 			return fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, entry.Stream)
 		}
-		g.barrier, r.judged = p.next, true
+		g.barrier, r.judged = p.top, true
 		r.receipt = entry.Receipt(p.TP)
 		r.receipt.Duplicate = true
 		return nil
@@ -283,7 +298,7 @@ func (l *Log) fillCommit(g *group, r *request) error {
 		return err
 	}
 	if c.Expected != streams.AnyRevision && c.Expected != head {
-		g.barrier, r.judged = p.next, true
+		g.barrier, r.judged = p.top, true
 		return streams.Conflict(c.Stream, c.Expected, head)
 	}
 	entry = lookup.Entry{Offset: p.next, Last: head + streams.Revision(len(c.Events)), Millis: l.lastMillis, Stream: c.Stream}
@@ -327,6 +342,7 @@ func (l *Log) fillRecord(g *group, p *partition, revision streams.Revision, rec 
 
 // put adds a record at the partition's next offset to the batch.
 func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *streams.Record) {
+	g.passHole(p)
 	size := recordValueSize(revision, streams.TailSize(rec))
 	op := g.batch.SetDeferred(recordKeyBytes, size)
 	recordKey(op.Key, p.topic, uint32(p.Partition), p.next)
@@ -338,8 +354,21 @@ func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *
 		panic(err)
 	}
 	p.next++
+	p.top = p.next
 	g.records++
 	g.extend(p)
+}
+
+// passHole writes down the hole before the partition's next record, if there is one.
+func (g *group) passHole(p *partition) {
+	if p.top == p.next {
+		return
+	}
+	end := binary.BigEndian.AppendUint64(nil, uint64(p.next))
+	if err := g.batch.Set(holeKey(p.topic, uint32(p.Partition), p.top), end, nil); err != nil {
+		panic(err) // an in-memory batch gives no error
+	}
+	p.top = p.next
 }
 
 // committed looks a commit id up, in the group being filled and in what was applied before.

@@ -15,15 +15,20 @@ import (
 //	| m | topic                                 | topic id 4 | partitions 4                                   |
 //	| h | topic id 4 | partition 4 | offset 8   | offset 8 of the first record after the hole                |
 //	| f                                         | nothing; it is there while the log is being filled         |
+//	| e                                         | number 8 of the last group (proof.go)                      |
+//	| l | topic id 4 | partition 4 | offset 8   | offset 8 after a loss that begins there, accepted millis 8 |
+//	|                                           | reason                                                     |
 //
-// door_keys.go has those of producers and consumer groups. Offsets of a partition start at 0 and have no holes, but for those of a log that was filled from another one (restore.go): they are
-// written down, so that a record that is missing is still told from one that never was. No hole ends a
-// partition. h and f are of format 2.
+// door_keys.go has those of producers and consumer groups. Offsets of a partition start at 0 and have no holes, but for those of a log that was filled from another one (restore.go), or has lost records (loss.go): they
+// are written down, so that a record that is missing is still told from one that never was. No hole ends a
+// partition. h and f are of format 2, e and l of format 3.
 const (
 	prefixRecord = 'r'
 	prefixTopic  = 'm'
 	prefixHole   = 'h'
 	prefixFill   = 'f'
+	prefixNumber = 'e'
+	prefixLoss   = 'l'
 
 	recordKeyBytes = 17
 )
@@ -36,6 +41,16 @@ func recordKey(b []byte, topic, partition uint32, offset int64) {
 	binary.BigEndian.PutUint64(b[9:], uint64(offset))
 }
 
+var groupNumberKey = []byte{prefixNumber}
+
+// lossKey is the key of a loss that begins at an offset.
+func lossKey(topic, partition uint32, offset int64) []byte {
+	b := make([]byte, recordKeyBytes)
+	recordKey(b, topic, partition, offset)
+	b[0] = prefixLoss
+	return b
+}
+
 // holeKey is the key of the hole that begins at an offset.
 func holeKey(topic, partition uint32, offset int64) []byte {
 	b := make([]byte, recordKeyBytes)
@@ -45,7 +60,12 @@ func holeKey(topic, partition uint32, offset int64) []byte {
 }
 
 func parseRecordKey(b []byte) (topic, partition uint32, offset int64, ok bool) {
-	if len(b) != recordKeyBytes || b[0] != prefixRecord || b[9] >= 0x80 {
+	return parseKey(prefixRecord, b)
+}
+
+// parseKey reads a key of the form of a record's.
+func parseKey(prefix byte, b []byte) (topic, partition uint32, offset int64, ok bool) {
+	if len(b) != recordKeyBytes || b[0] != prefix || b[9] >= 0x80 {
 		return 0, 0, 0, false
 	}
 	return binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[5:]), int64(binary.BigEndian.Uint64(b[9:])), true

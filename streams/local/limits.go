@@ -27,10 +27,20 @@ const (
 	// GroupBytesMax bounds a consumer group's name.
 	GroupBytesMax = 249
 
+	// openTries is how often Pebble may fail to write the WAL's records to tables before it counts as a log that
+	// cannot be opened.
+	openTries = 5
+
 	// checkEvery is how many records a reader may yield before it looks at its context and at Close.
 	checkEvery = 256
-	// formatMax is how many bytes are looked at in a file that may be anyone's.
-	formatMax = 256
+	// fileBytesMax is how many bytes are looked at in a file that may be anyone's. END has 8 KiB, or more for
+	// hundreds of partitions.
+	fileBytesMax = 4 << 20
+
+	// proofSyncAfter is how long what was acknowledged may be proven in the operating system's memory only: a
+	// power cut, not the end of the process, loses the proof of that, and damage there would go unseen. Every
+	// sync of END costs appends about a sync of the WAL; ten a second are not to be measured.
+	proofSyncAfter = 100 * time.Millisecond
 
 	// memTableBytes: larger ones make fewer, larger tables and so less compaction during an import, but
 	// are replayed from the WAL at start (about .1 s each) and held in memory, at most memTables of them.

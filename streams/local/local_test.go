@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
@@ -98,6 +99,29 @@ func TestOpenFolder(t *testing.T) {
 		write(t, dir, formatTemp, "proj")
 		l := mustOpen(t, dir, Options{})
 		mustAppend(t, l, "a", "s")
+	})
+	t.Run("OK_OlderFormat", func(t *testing.T) {
+		for version := 1; version < formatProven; version++ {
+			dir := t.TempDir()
+			l := mustOpen(t, dir, Options{})
+			mustAppend(t, l, "a", "s")
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			write(t, dir, formatFile, fmt.Sprintf("projectionist-log %d\n", version))
+			if err := os.Remove(filepath.Join(dir, proofFile)); err != nil {
+				t.Fatal(err)
+			}
+			if err := mustOpen(t, dir, Options{}).Close(); err != nil {
+				t.Fatal(err)
+			}
+			if f, err := inspect(vfs.Default, dir); err != nil || f.version != formatVersion {
+				t.Fatalf("%+v, %v; want version %d", f, err, formatVersion)
+			}
+			if c, err := readProof(vfs.Default, dir); err != nil || len(c.marks) != 10 || c.marks[0].end != 1 {
+				t.Fatalf("proof %+v, %v", c, err)
+			}
+		}
 	})
 	for _, c := range []struct {
 		name, file, content string
@@ -534,4 +558,24 @@ func TestHeadsCache(t *testing.T) {
 	if r := mustAppend(t, l, "b", "s"); r.Revision != 1 || len(l.heads) > 2 {
 		t.Errorf("revision %d, %d heads", r.Revision, len(l.heads))
 	}
+}
+
+// TestJoints: records that are gone from a partition's beginning are missed when the log is opened.
+func TestJoints(t *testing.T) {
+	fs := vfs.NewMem()
+	l := mustOpen(t, "log", Options{FS: fs})
+	for i := range 20 {
+		mustAppend(t, l, fmt.Sprint("c", i), "s")
+	}
+	if err := l.db.DeleteRange(l.ledger.key(0), l.ledger.key(7), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.db.Compact(context.Background(), []byte{0}, []byte{0xff}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open("log", Options{FS: fs, Logf: t.Logf})
+	wantError(t, err, fault.Corrupt, "mlops-events/0@0")
 }

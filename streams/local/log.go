@@ -1,7 +1,6 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,13 +21,15 @@ import (
 
 // Log is the embedded log. Its methods are safe for concurrent use.
 type Log struct {
-	opts   Options
-	dir    string
-	format int // version of the folder's
-	lock   io.Closer
-	db     *pebble.DB
-	topics map[string]*topic // fixed after Open
-	ledger *partition
+	opts       Options
+	dir        string
+	lock       io.Closer
+	db         *pebble.DB
+	opening    atomic.Pointer[chan error] // what goes wrong in the background while the database is opened
+	proof      *proof
+	topics     map[string]*topic // fixed after Open
+	partitions []*partition      // all of them, by topic id and number
+	ledger     *partition
 
 	writer // group.go
 
@@ -49,17 +50,19 @@ type Log struct {
 
 var _ streams.Log = (*Log)(nil)
 
-// Open opens the log in a folder, or makes it. Errors: fault.Unavailable when another process has it
-// open or the disk refuses, fault.Corrupt when the folder is another program's, a newer version's,
-// damaged, or was not filled to its end, fault.Conflict for Options.Restoring where there are records.
+// Open opens the log in a folder, or makes it where the folder is empty or not there. Errors: fault.Unavailable
+// when another process has it open or the disk refuses; fault.Corrupt when the folder is another program's, a
+// newer version's, damaged, an unfinished backup, or was not filled to its end, and with a [Shortfall] when it
+// ends before what was acknowledged; fault.Conflict for Options.Restoring where there are records. A folder that
+// is refused stays as it was.
 func Open(dir string, opts Options) (_ *Log, err error) {
 	opts.setDefaults()
 	fsys := opts.FS
 	l := &Log{opts: opts, dir: dir, ops: gate.New(), dead: make(chan struct{})}
 	l.guard.init(&l.opts, dir)
 
-	// Looked at before anything is written: a foreign folder stays as it was.
-	if _, err := checkFormat(fsys, dir); err != nil {
+	// Looked at before anything is written, and again when nobody else can change it.
+	if _, _, err := l.look(); err != nil {
 		return nil, err
 	}
 	if err := fsys.MkdirAll(dir, 0o755); err != nil {
@@ -70,52 +73,184 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 	}
 	defer func() {
 		if err != nil {
+			if l.proof != nil {
+				err = errors.Join(err, l.proof.close())
+			}
 			if l.db != nil {
 				err = errors.Join(err, l.db.Close())
 			}
-			l.lock.Close()
+			if l.lock != nil {
+				l.lock.Close()
+			}
 		}
 	}()
-	if l.format, err = checkFormat(fsys, dir); err != nil {
+	found, proven, err := l.look()
+	if err != nil {
 		return nil, err
 	}
-	if l.format == 0 {
-		l.format = formatPlain
-		if err := writeFormat(fsys, dir, l.format); err != nil {
+	var short *Shortfall
+	switch {
+	case found.version == 0:
+		err = l.clear(found)
+	default:
+		_, short, err = l.survey(proven)
+		if proven == nil && found.version >= formatProven {
+			short = &Shortfall{dir: dir} // it is accepted that nobody knows
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := l.open(); err != nil {
+		return nil, err
+	}
+	if err := l.load(); err != nil {
+		return nil, err
+	}
+	if short != nil {
+		if err := l.give(short); err != nil {
 			return nil, err
 		}
-		// The folder itself must survive a power cut too.
-		if err := syncDir(fsys, fsys.PathDir(dir)); err != nil {
-			return nil, fault.Wrap(fault.Unavailable, err, "the folder above the log's cannot be synced")
-		}
 	}
-	if l.db, err = pebble.Open(fsys.PathJoin(dir, pebbleDir), l.pebbleOptions()); err != nil {
-		return nil, readError(err, "the log in "+dir+" cannot be opened")
-	}
-	if l.topics, err = openTopics(l.db, opts.Topics); err != nil {
+	if l.proof, err = newProof(fsys, dir, l.claim(), l.fail); err != nil {
 		return nil, err
 	}
-	t := l.topics[events.LedgerTopic]
-	if t == nil || len(t.partitions) != 1 {
-		return nil, fault.New(fault.Invalid, "a log needs the topic %s with one partition", events.LedgerTopic)
-	}
-	l.ledger = t.partitions[0]
-	for _, t := range l.topics {
-		for _, p := range t.partitions {
-			millis, err := p.recover(l.db)
-			if err != nil {
-				return nil, err
-			}
-			p.millis = millis
-			l.lastMillis = max(l.lastMillis, millis)
+	if found.version < formatVersion || found.left {
+		if err := finish(fsys, dir); err != nil {
+			return nil, err
 		}
 	}
 	if err := l.openRestoring(); err != nil {
 		return nil, err
 	}
-	l.heads = map[string]streams.Revision{}
-	l.ids = map[string]lookup.Entry{}
 	return l, nil
+}
+
+// look looks at the folder and its proof: nil for a log that is to be made, one made before there was END, or
+// one whose loss is accepted.
+func (l *Log) look() (folder, *claim, error) {
+	fsys := l.opts.FS
+	f, err := inspect(fsys, l.dir)
+	if err != nil || f.version == 0 {
+		return f, nil, err
+	}
+	c, err := readProof(fsys, l.dir)
+	switch {
+	case err == nil:
+		return f, &c, nil
+	case errors.Is(err, fs.ErrNotExist) && f.version < formatProven, errors.Is(err, errUnproven) && l.opts.AcceptLoss != "":
+		return f, nil, nil
+	}
+	return f, nil, err
+}
+
+// clear takes away what a start left that was cut short, and says that the log is being made.
+func (l *Log) clear(f folder) error {
+	fsys := l.opts.FS
+	if !f.left {
+		if err := begin(fsys, l.dir, makingFile, "Nothing is in this log yet: the next start makes it anew."); err != nil {
+			return err
+		}
+		// The folder itself must survive a power cut too.
+		if err := syncDir(fsys, fsys.PathDir(l.dir)); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "the folder above the log's cannot be synced")
+		}
+	}
+	err := fsys.RemoveAll(fsys.PathJoin(l.dir, pebbleDir))
+	return fault.Wrap(fault.Unavailable, err, "what an earlier start left in %s cannot be removed", l.dir)
+}
+
+// open opens the database to be written to. Pebble first writes to tables what it finds in the WAL, and where that
+// fails, as on a full disk, tries it again for ever: this gives up. The folder is locked then until Pebble is done.
+func (l *Log) open() error {
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	failed, done := make(chan error, openTries), make(chan opened, 1)
+	l.opening.Store(&failed)
+	defer l.opening.Store(nil)
+	go func() {
+		db, err := openPebble(l.opts.FS.PathJoin(l.dir, pebbleDir), l.pebbleOptions())
+		done <- opened{db, err}
+	}()
+	for tries := 1; ; tries++ {
+		select {
+		case o := <-done:
+			if o.err != nil {
+				return l.openError(o.err)
+			}
+			l.db = o.db
+			return nil
+		case err := <-failed:
+			if tries < openTries {
+				continue
+			}
+			lock := l.lock
+			l.lock = nil
+			go func() {
+				if o := <-done; o.db != nil {
+					o.db.Close()
+				}
+				lock.Close()
+			}()
+			return fault.Wrap(fault.Unavailable, damage.Of(err), "the log in %s cannot be opened: what is in its write-ahead log cannot be written to tables", l.dir)
+		}
+	}
+}
+
+// backgroundError hears of work that Pebble failed at, and does again.
+func (l *Log) backgroundError(err error) {
+	l.opts.Logf("the log's background work failed and is tried again: %v", damage.Of(err))
+	if failed := l.opening.Load(); failed != nil {
+		select {
+		case *failed <- err:
+		default:
+		}
+	}
+}
+
+// openPebble opens the database; some of what is damaged makes Pebble panic.
+func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v: %w", r, pebble.ErrCorruption)
+		}
+	}()
+	return pebble.Open(dir, o)
+}
+
+// load reads what stands in the database into memory.
+func (l *Log) load() (err error) {
+	if l.topics, err = openTopics(l.db, l.opts.Topics); err != nil {
+		return err
+	}
+	t := l.topics[events.LedgerTopic]
+	if t == nil || len(t.partitions) != 1 {
+		return fault.New(fault.Invalid, "a log needs the topic %s with one partition", events.LedgerTopic)
+	}
+	l.ledger = t.partitions[0]
+	l.partitions = inOrder(l.topics)
+	for _, p := range l.partitions {
+		if err := p.recover(l.db); err != nil {
+			return err
+		}
+		l.lastMillis = max(l.lastMillis, p.millis)
+	}
+	if l.number, err = readNumber(l.db); err != nil {
+		return err
+	}
+	l.heads, l.ids = map[string]streams.Revision{}, map[string]lookup.Entry{}
+	return l.passLosses()
+}
+
+// claim is what the log can prove of itself when it is opened.
+func (l *Log) claim() claim {
+	c := claim{group: l.number}
+	for _, p := range l.partitions {
+		c.marks = append(c.marks, mark{p.TP, p.top})
+	}
+	return c
 }
 
 // lockError says why the log's folder cannot be locked.
@@ -161,9 +296,8 @@ func (l *Log) close() error {
 	if err := l.failed(); err != nil {
 		return err // Pebble cannot be closed after a failed commit
 	}
-	// Flushed, the next start has no WAL to replay, and damage at rest is always found: tables have
-	// checksums, whereas damage in a WAL's last blocks looks like the place where writing ended.
-	err := errors.Join(l.db.Flush(), l.db.Close(), l.lock.Close())
+	// Flushed, the next start has no WAL to replay.
+	err := errors.Join(l.db.Flush(), l.db.Close(), l.proof.close(), l.lock.Close())
 	return fault.Wrap(fault.Unavailable, err, "the log in %s was not closed cleanly; nothing acknowledged is lost", l.dir)
 }
 
@@ -182,26 +316,6 @@ func (l *Log) failed() error {
 		return *err
 	}
 	return nil
-}
-
-// Checkpoint makes a copy of the running log in a new folder, which can be opened as a log: a backup of
-// everything acknowledged so far. On one file system it links tables and takes little space at first.
-func (l *Log) Checkpoint(dir string) error {
-	if err := l.ops.Enter(context.Background()); err != nil {
-		return err
-	}
-	defer l.ops.Leave()
-	fsys := l.opts.FS
-	if names, err := fsys.List(dir); err == nil && len(names) > 0 {
-		return fault.New(fault.Invalid, "the backup's folder %s is not empty", dir)
-	}
-	if err := fsys.MkdirAll(dir, 0o755); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "the backup's folder %s cannot be made", dir)
-	}
-	if err := l.db.Checkpoint(fsys.PathJoin(dir, pebbleDir), pebble.WithFlushedWAL()); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "the backup in %s failed", dir)
-	}
-	return writeFormat(fsys, dir, l.format) // last: a folder without it is refused
 }
 
 // partition finds a partition.

@@ -24,6 +24,9 @@ type Options struct {
 	// Restoring opens an empty log, or one whose filling was begun, to be filled from another one: see
 	// [streams.Restorer]. Appends are refused meanwhile.
 	Restoring bool
+	// AcceptLoss opens a log that ends before what was acknowledged, or cannot prove its end, and says why that
+	// is to be taken: what is missing is given up for good, and written down with the reason. Empty refuses it.
+	AcceptLoss string
 	// FS holds the folder; default the disk.
 	FS vfs.FS
 	// Fatal is called once, when a write to disk has failed: what was not acknowledged is in doubt, and
@@ -98,9 +101,7 @@ func (l *Log) pebbleOptions() *pebble.Options {
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				l.opts.Logf("the log is damaged: %s: %s", info.Path, info.Details.Error())
 			},
-			BackgroundError: func(err error) {
-				l.opts.Logf("the log's background work failed and is tried again: %v", damage.Of(err))
-			},
+			BackgroundError: l.backgroundError,
 		},
 	}
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }

@@ -40,7 +40,7 @@ func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool,
 	defer s.count()
 	offset := from
 	for ok := s.iter.First(); ok; ok = s.iter.Next() {
-		if offset, err = l.over(p, offset, s.iter.Key()); err != nil {
+		if offset, err = p.over(l.db, offset, s.iter.Key()); err != nil {
 			return err
 		}
 		if err := s.load(offset); err != nil {
