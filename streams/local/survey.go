@@ -59,6 +59,13 @@ func (s *Shortfall) fault() error {
 	return f
 }
 
+// CanAccept says whether what is wrong with a log can be taken with Options.AcceptLoss: it ends before what was
+// acknowledged, or cannot prove its end.
+func CanAccept(err error) bool {
+	var short *Shortfall
+	return errors.As(err, &short) || errors.Is(err, errUnproven)
+}
+
 // survey opens the database to read only and looks whether it is whole: it goes as far as what was proven, if
 // anything was, and each partition's tables follow one another. It gives what was found, and a shortfall where
 // that is accepted; else it is the error.
