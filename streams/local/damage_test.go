@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,6 +84,58 @@ func TestDamagedRecord(t *testing.T) {
 	wantError(t, readErr, fault.Corrupt, fmt.Sprintf("%s@%d", driftTP, next), largest)
 	if text := readErr.Error(); strings.ContainsAny(text, "<\n") {
 		t.Errorf("%q has what is for Pebble's own use", text)
+	}
+}
+
+// TestDamagedTable_Background: Pebble's background work meets damage again and again, which is told once, keeps
+// nobody from appending or reading elsewhere, and does not hold up Close.
+func TestDamagedTable_Background(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	l := mustOpen(t, "log", Options{FS: fs})
+	write := func(l *Log, name string) {
+		t.Helper()
+		for i := range 1000 {
+			mustAppend(t, l, fmt.Sprint(name, i), "s")
+		}
+		if err := l.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(l, "a")
+	fs = clone(fs)
+	table, size := "", int64(0)
+	for path, content := range snapshot(t, fs) {
+		if strings.HasSuffix(path, ".sst") && int64(len(content)) > size {
+			table, size = path, int64(len(content))
+		}
+	}
+	b, err := readFile(fs, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := replace(fs, table, flipped(b, len(b)/2, rand.New(rand.NewPCG(1, 1)))); err != nil {
+		t.Fatal(err)
+	}
+	var told atomic.Int64
+	l, err = Open("log", Options{FS: fs, Logf: func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); strings.Contains(text, table) {
+			told.Add(1)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		write(l, fmt.Sprint("b", i, "-"))
+	}
+	if _, err := dump(l); !fault.Is(err, fault.Corrupt) {
+		t.Errorf("what is damaged is read: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := told.Load(); n != 1 {
+		t.Errorf("the damage is told %d times; want once", n)
 	}
 }
 

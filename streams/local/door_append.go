@@ -248,13 +248,17 @@ func (l *Log) ReserveProducers() (first, n int64, err error) {
 	return first, producerBlock, err
 }
 
-// update has the leader add to a group's batch, and waits until it is durable.
+// update has the leader add to a group's batch what is no record, and waits until it is durable.
 func (l *Log) update(fill func(*group) error) error {
 	if err := l.ops.Enter(context.Background()); err != nil {
 		return err
 	}
 	defer l.ops.Leave()
-	r := &request{fill: fill, bytes: 256, done: make(chan struct{})}
+	r := &request{bytes: 256, done: make(chan struct{})}
+	r.fill = func(g *group) error {
+		g.unrecorded = true
+		return fill(g)
+	}
 	if l.submit(r) {
 		l.lead()
 	}

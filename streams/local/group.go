@@ -37,7 +37,8 @@ type writer struct {
 	leading bool
 	syncing atomic.Int32 // groups whose fsync is waited for
 
-	number       uint64   // of the last group with a batch
+	groups       uint64   // how many there were since Open
+	bare         uint64   // number of the last write without a record, since the log was made
 	lastMillis   int64    // recorded time of the last record of any partition
 	carried      []*group // unsynced; a group that syncs follows
 	carriedBytes int
@@ -66,16 +67,18 @@ type request struct {
 }
 
 type group struct {
-	requests []*request
-	batch    *pebble.Batch
-	ends     []end
-	records  int
-	barrier  int64    // the ledger's end when a request was judged by it; else 0
-	syncing  bool     // applied, to be waited for
-	unsynced bool     // applied without a sync
-	carried  []*group // unsynced groups before this one: its sync is theirs
-	number   uint64   // of the group; its sync makes all before it durable too
-	tops     []int64  // where the partitions end with it
+	requests   []*request
+	batch      *pebble.Batch
+	ends       []end
+	records    int
+	barrier    int64    // the ledger's end when a request was judged by it; else 0
+	syncing    bool     // applied, to be waited for
+	unsynced   bool     // applied without a sync
+	carried    []*group // unsynced groups before this one: its sync is theirs
+	unrecorded bool     // it has a write without a record
+	number     uint64   // of the group; its sync makes all before it durable too
+	bare       uint64   // the log's with it
+	tops       []int64  // where the partitions end with it
 }
 
 type end struct {
@@ -172,10 +175,15 @@ func (l *Log) write(g *group) (err error) {
 		l.fill(g)
 	}
 	empty := g.batch.Empty()
-	if empty && len(l.carried) == 0 {
-		return nil
+	if empty {
+		if len(l.carried) == 0 {
+			return nil
+		}
+		if err := g.batch.LogData(nil, nil); err != nil { // no record, but a sync for those carried
+			return err
+		}
 	}
-	l.mark(g) // even without a record: those carried need a sync
+	l.mark(g)
 	l.stats.bytes.Add(uint64(g.batch.Len()))
 	if g.unsynced = more && !empty && l.carriedBytes+bytes <= carriedBytesMax; g.unsynced {
 		l.carriedBytes += bytes
@@ -194,13 +202,17 @@ func (l *Log) write(g *group) (err error) {
 	return nil
 }
 
-// mark gives the group its number, and the batch what the end of the log is known by.
+// mark notes where the log ends with the group. Its records are known by their offsets, writes without a record by
+// a number in the batch.
 func (l *Log) mark(g *group) {
-	l.number++
-	if err := g.batch.Set(groupNumberKey, binary.BigEndian.AppendUint64(nil, l.number), nil); err != nil {
-		panic(err) // an in-memory batch gives no error
+	l.groups++
+	if g.unrecorded {
+		l.bare++
+		if err := g.batch.Set(bareKey, binary.BigEndian.AppendUint64(nil, l.bare), nil); err != nil {
+			panic(err) // an in-memory batch gives no error
+		}
 	}
-	g.number = l.number
+	g.number, g.bare = l.groups, l.bare
 	g.tops = make([]int64, len(l.partitions))
 	for i, p := range l.partitions {
 		g.tops[i] = p.top
@@ -233,7 +245,7 @@ func (l *Log) finish(g *group, err error) {
 		l.syncing.Add(-1)
 		if err != nil {
 			l.fail(err)
-		} else if err = l.proof.claim(g.number, g.tops); err != nil {
+		} else if err = l.proof.claim(g.number, g.bare, g.tops); err != nil {
 			l.fail(err)
 		} else {
 			l.stats.groups.Add(1)

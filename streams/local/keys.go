@@ -15,7 +15,7 @@ import (
 //	| m | topic                                 | topic id 4 | partitions 4                                   |
 //	| h | topic id 4 | partition 4 | offset 8   | offset 8 of the first record after the hole                |
 //	| f                                         | nothing; it is there while the log is being filled         |
-//	| e                                         | number 8 of the last group (proof.go)                      |
+//	| e                                         | number 8 of the last write without a record (proof.go)     |
 //	| l | topic id 4 | partition 4 | offset 8   | offset 8 after a loss that begins there, accepted millis 8 |
 //	|                                           | reason                                                     |
 //
@@ -27,7 +27,7 @@ const (
 	prefixTopic  = 'm'
 	prefixHole   = 'h'
 	prefixFill   = 'f'
-	prefixNumber = 'e'
+	prefixBare   = 'e'
 	prefixLoss   = 'l'
 
 	recordKeyBytes = 17
@@ -41,7 +41,7 @@ func recordKey(b []byte, topic, partition uint32, offset int64) {
 	binary.BigEndian.PutUint64(b[9:], uint64(offset))
 }
 
-var groupNumberKey = []byte{prefixNumber}
+var bareKey = []byte{prefixBare}
 
 // lossKey is the key of a loss that begins at an offset.
 func lossKey(topic, partition uint32, offset int64) []byte {

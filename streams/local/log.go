@@ -25,6 +25,7 @@ type Log struct {
 	dir        string
 	lock       io.Closer
 	db         *pebble.DB
+	damaged    sync.Map                   // files in which damage was met
 	opening    atomic.Pointer[chan error] // what goes wrong in the background while the database is opened
 	proof      *proof
 	topics     map[string]*topic // fixed after Open
@@ -199,9 +200,19 @@ func (l *Log) open() error {
 	}
 }
 
+// foundDamage hears of each damaged block that is met. Pebble's background work meets the same ones again and
+// again: a file is told once.
+func (l *Log) foundDamage(info pebble.DataCorruptionInfo) {
+	if _, told := l.damaged.LoadOrStore(info.Path, true); !told {
+		l.opts.Logf("the log is damaged: %s: %s", info.Path, info.Details.Error())
+	}
+}
+
 // backgroundError hears of work that Pebble failed at, and does again.
 func (l *Log) backgroundError(err error) {
-	l.opts.Logf("the log's background work failed and is tried again: %v", damage.Of(err))
+	if info := pebble.ExtractDataCorruptionInfo(err); info == nil { // else foundDamage has told it
+		l.opts.Logf("the log's background work failed and is tried again: %v", damage.Of(err))
+	}
 	if failed := l.opening.Load(); failed != nil {
 		select {
 		case *failed <- err:
@@ -237,7 +248,7 @@ func (l *Log) load() (err error) {
 		}
 		l.lastMillis = max(l.lastMillis, p.millis)
 	}
-	if l.number, err = readNumber(l.db); err != nil {
+	if l.bare, err = readBare(l.db); err != nil {
 		return err
 	}
 	l.heads, l.ids = map[string]streams.Revision{}, map[string]lookup.Entry{}
@@ -246,7 +257,7 @@ func (l *Log) load() (err error) {
 
 // claim is what the log can prove of itself when it is opened.
 func (l *Log) claim() claim {
-	c := claim{group: l.number}
+	c := claim{bare: l.bare}
 	for _, p := range l.partitions {
 		c.marks = append(c.marks, mark{p.TP, p.top})
 	}

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -23,7 +24,7 @@ type Loss struct {
 // give accepts what is missing: it is written down before anything else is.
 func (l *Log) give(s *Shortfall) error {
 	millis := max(l.lastMillis, l.opts.Now().UnixMilli())
-	l.number = max(l.number, s.group) + 1
+	l.bare = max(l.bare, s.bare) + 1
 	batch := l.db.NewBatch()
 	defer batch.Close()
 	missing := s.Missing
@@ -41,10 +42,11 @@ func (l *Log) give(s *Shortfall) error {
 			return fault.Wrap(fault.Internal, err, "the loss cannot be written down")
 		}
 	}
-	if err := batch.Set(groupNumberKey, binary.BigEndian.AppendUint64(nil, l.number), nil); err != nil {
+	if err := batch.Set(bareKey, binary.BigEndian.AppendUint64(nil, l.bare), nil); err != nil {
 		return fault.Wrap(fault.Internal, err, "the loss cannot be written down")
 	}
-	if err := batch.Commit(pebble.Sync); err != nil {
+	// Out of the WAL at once: were it lost again, the offsets would be given out after all.
+	if err := errors.Join(batch.Commit(pebble.Sync), l.db.Flush()); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the loss cannot be written down")
 	}
 	return l.passLosses()

@@ -98,9 +98,7 @@ func (l *Log) pebbleOptions() *pebble.Options {
 		WALBytesPerSync: 1 << 20,
 		MaxOpenFiles:    1000,
 		EventListener: &pebble.EventListener{
-			DataCorruption: func(info pebble.DataCorruptionInfo) {
-				l.opts.Logf("the log is damaged: %s: %s", info.Path, info.Details.Error())
-			},
+			DataCorruption:  l.foundDamage,
 			BackgroundError: l.backgroundError,
 		},
 	}

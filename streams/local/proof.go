@@ -21,14 +21,14 @@ import (
 //
 // END has two slots of the same size, each a multiple of proofPage:
 //
-//	| "pjct-end" 8 | generation 8 | group 8 | partitions 4 | of each: topic length 2, topic, partition 4, end 8 |
-//	| CRC-32C 4 of all before it
+//	| "pjct-end" 8 | generation 8 | bare writes 8 | partitions 4 | of each: topic length 2, topic, partition 4, |
+//	| end 8 | CRC-32C 4 of all before it
 //
 // Integers are big-endian. The whole slot with the higher generation counts; the other one is written next, so
-// that a write that was cut short leaves the one before it. A group's number stands in Pebble too, under the key
-// e, in the same batch as the group: a group without a record leaves its mark there.
+// that a write that was cut short leaves the one before it. A bare write is one without a record, such as consumer
+// groups' offsets; its number stands in Pebble too, under the key e, in the same batch.
 //
-// A slot is written when the WAL has been synced up to a group and before any of its callers is answered, so
+// A slot is written when the WAL has been synced up to a group commit and before any of its callers is answered, so
 // it never promises what is not durable. It is in the operating system's hands then, and outlives the process;
 // it is synced within proofSyncAfter, and outlives a power cut from then on.
 const (
@@ -50,7 +50,7 @@ type mark struct {
 // claim is what a slot says.
 type claim struct {
 	generation uint64
-	group      uint64 // number of the last group
+	bare       uint64 // number of the last write without a record
 	marks      []mark
 }
 
@@ -58,7 +58,7 @@ func appendClaim(b []byte, c *claim) []byte {
 	start := len(b)
 	b = append(b, proofMagic...)
 	b = binary.BigEndian.AppendUint64(b, c.generation)
-	b = binary.BigEndian.AppendUint64(b, c.group)
+	b = binary.BigEndian.AppendUint64(b, c.bare)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(c.marks)))
 	for i := range c.marks {
 		m := &c.marks[i]
@@ -76,7 +76,7 @@ func parseClaim(b []byte) (c claim, ok bool) {
 	if len(b) < proofHead || string(b[:8]) != proofMagic {
 		return c, false
 	}
-	c.generation, c.group = binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])
+	c.generation, c.bare = binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])
 	n := binary.BigEndian.Uint32(b[24:])
 	b = b[proofHead:]
 	for ; n > 0; n-- {
@@ -142,8 +142,9 @@ type proof struct {
 	file   vfs.File
 	slot   int64 // bytes of one
 	buf    []byte
-	now    claim // written last
-	dirty  bool  // a sync is due
+	now    claim  // written last
+	group  uint64 // number of the group that was claimed last
+	dirty  bool   // a sync is due
 	timer  *time.Timer
 	syncMu sync.Mutex // held while it is synced or closed
 }
@@ -180,16 +181,18 @@ func newProof(fsys vfs.FS, dir string, c claim, fail func(error)) (*proof, error
 	return p, nil
 }
 
-// claim says that the log is durable up to a group, with which its partitions end at these offsets, in the
-// order of the marks. A group below one that was claimed is claimed with it.
-func (p *proof) claim(group uint64, ends []int64) error {
+// claim says that the log is durable up to a group, counted since it was opened, with which it has so many bare
+// writes and its partitions end at these offsets, in the order of the marks. A group below one that was claimed is
+// claimed with it.
+func (p *proof) claim(group, bare uint64, ends []int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if group <= p.now.group {
+	if group <= p.group {
 		return nil
 	}
+	p.group = group
 	p.now.generation++
-	p.now.group = group
+	p.now.bare = bare
 	for i := range p.now.marks {
 		p.now.marks[i].end = ends[i]
 	}

@@ -51,16 +51,16 @@ func TestProof(t *testing.T) {
 	if err := fs.MkdirAll("log", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	first := claim{group: 7, marks: []mark{{driftTP, 70}, {streams.TP{Topic: "x", Partition: 3}, 0}}}
+	first := claim{bare: 7, marks: []mark{{driftTP, 70}, {streams.TP{Topic: "x", Partition: 3}, 0}}}
 	p, err := newProof(fs, "log", first, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := func(group uint64) {
+	want := func(bare uint64) {
 		t.Helper()
 		c, err := readProof(fs, "log")
-		if err != nil || c.group != group || c.marks[0].end != int64(10*group) || len(c.marks) != 2 || c.marks[1].TP != first.marks[1].TP {
-			t.Fatalf("%+v, %v; want group %d", c, err, group)
+		if err != nil || c.bare != bare || c.marks[0].end != int64(10*bare) || len(c.marks) != 2 || c.marks[1].TP != first.marks[1].TP {
+			t.Fatalf("%+v, %v; want %d bare writes", c, err, bare)
 		}
 	}
 	want(7)
@@ -70,7 +70,7 @@ func TestProof(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, g := range []uint64{group, group - 1, 3} {
-			if err := p.claim(g, []int64{int64(10 * g), 0}); err != nil {
+			if err := p.claim(g, g, []int64{int64(10 * g), 0}); err != nil {
 				t.Fatal(err)
 			}
 			want(group)
@@ -98,7 +98,7 @@ func TestProof(t *testing.T) {
 				t.Fatal(err)
 			}
 			torn2, ok := parseClaim(torn[(1-half)*proofPage:])
-			if !ok || torn2.group != group && torn2.group != group-1 {
+			if !ok || torn2.bare != group && torn2.bare != group-1 {
 				t.Fatalf("%+v, %v", torn2, ok)
 			}
 		}
@@ -110,7 +110,7 @@ func TestProof(t *testing.T) {
 		callers.Go(func() {
 			for range 100 {
 				g := next.Add(1)
-				if err := p.claim(g, []int64{int64(10 * g), 0}); err != nil {
+				if err := p.claim(g, g, []int64{int64(10 * g), 0}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -20,12 +20,11 @@ import (
 // Shortfall says that a log ends before what was acknowledged. It is in the chain of [Open]'s error.
 type Shortfall struct {
 	Missing []Missing
-	// Writes is how many writes are missing, each the records of one or more callers, or no record: what was
-	// committed of consumer groups' offsets and producers' states.
-	Writes uint64
-	dir    string
-	wals   []string // the files of the WAL that are there
-	group  uint64   // the last that was acknowledged
+	// Bare is how many writes without a record are missing: offsets of consumer groups, ids of producers.
+	Bare uint64
+	dir  string
+	wals []string // the files of the WAL that are there
+	bare uint64   // the last that was acknowledged
 }
 
 // Missing are records of a partition that were acknowledged and are gone.
@@ -43,7 +42,9 @@ func (s *Shortfall) Error() string {
 	for _, m := range s.Missing {
 		parts = append(parts, m.String())
 	}
-	parts = append(parts, fmt.Sprintf("the last %d writes are missing", s.Writes))
+	if s.Bare > 0 {
+		parts = append(parts, fmt.Sprintf("%d writes without a record are missing, such as offsets of consumer groups", s.Bare))
+	}
 	if len(s.wals) == 0 {
 		parts = append(parts, "there is no write-ahead log (*.log)")
 	} else {
@@ -148,7 +149,7 @@ func (l *Log) read(db *pebble.DB) (c claim, err error) {
 	if err := l.checkFilling(db); err != nil {
 		return c, err
 	}
-	c.group, err = readNumber(db)
+	c.bare, err = readBare(db)
 	return c, err
 }
 
@@ -158,13 +159,13 @@ func (c *claim) short(proven *claim) *Shortfall {
 	for _, m := range c.marks {
 		ends[m.TP] = m.end
 	}
-	s := &Shortfall{group: proven.group, Writes: proven.group - min(c.group, proven.group)}
+	s := &Shortfall{bare: proven.bare, Bare: proven.bare - min(c.bare, proven.bare)}
 	for _, m := range proven.marks {
 		if end := ends[m.TP]; end < m.end {
 			s.Missing = append(s.Missing, Missing{m.TP, end, m.end})
 		}
 	}
-	if s.Writes == 0 && len(s.Missing) == 0 {
+	if s.Bare == 0 && len(s.Missing) == 0 {
 		return nil
 	}
 	return s
@@ -208,18 +209,18 @@ func (p *partition) checkJoints(db *pebble.DB, levels [][]pebble.SSTableInfo) er
 	return nil
 }
 
-// readNumber is the number of the last group in the log.
-func readNumber(db pebble.Reader) (uint64, error) {
-	v, closer, err := db.Get(groupNumberKey)
+// readBare is the number of the last write without a record in the log.
+func readBare(db pebble.Reader) (uint64, error) {
+	v, closer, err := db.Get(bareKey)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, readError(err, "the number of the log's last write cannot be read")
+		return 0, readError(err, "the number of the log's last write without a record cannot be read")
 	}
 	defer closer.Close()
 	if len(v) != 8 {
-		return 0, fault.New(fault.Corrupt, "the number of the log's last write has %d bytes; want 8", len(v))
+		return 0, fault.New(fault.Corrupt, "the number of the log's last write without a record has %d bytes; want 8", len(v))
 	}
 	return binary.BigEndian.Uint64(v), nil
 }
