@@ -11,6 +11,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/varint"
 )
 
 // A record batch, format v2:
@@ -185,7 +186,7 @@ func (d *Door) decompress(codec int, b []byte) ([]byte, error) {
 // cutRecord takes one record and gives its tail. Its offset delta has to be as given; its time is that
 // of the log.
 func cutRecord(b []byte, delta int64) (tail, rest []byte, ok bool) {
-	n, b, ok := cutVarint(b)
+	n, b, ok := varint.Cut(b)
 	if !ok || n < recordBytesMin-1 || n > int64(len(b)) {
 		return nil, nil, false
 	}
@@ -193,25 +194,14 @@ func cutRecord(b []byte, delta int64) (tail, rest []byte, ok bool) {
 	if rec = rec[1:]; len(rec) == 0 { // attributes are not used
 		return nil, nil, false
 	}
-	if _, rec, ok = cutVarint(rec); !ok {
+	if _, rec, ok = varint.Cut(rec); !ok {
 		return nil, nil, false
 	}
-	have, rec, ok := cutVarint(rec)
+	have, rec, ok := varint.Cut(rec)
 	if !ok || have != delta {
 		return nil, nil, false
 	}
 	return rec, rest, true
-}
-
-func cutVarint(b []byte) (int64, []byte, bool) {
-	if len(b) > 0 && b[0] < 0x80 {
-		return int64(b[0]>>1) ^ -int64(b[0]&1), b[1:], true
-	}
-	v, n := binary.Varint(b)
-	if n <= 0 {
-		return 0, nil, false
-	}
-	return v, b[n:], true
 }
 
 // batchWriter builds batches to hand out.
