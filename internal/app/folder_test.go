@@ -87,9 +87,14 @@ func remove(t *testing.T, patterns ...string) {
 // there or not, and nothing in it is deleted or written.
 func TestLostLog(t *testing.T) {
 	good := killedFolder(t)
-	if a, err := Open(t.Context(), Options{Dir: copied(t, good)}); err != nil {
+	a, err := Open(t.Context(), Options{Dir: copied(t, good)})
+	if err != nil {
 		t.Fatal(err)
-	} else if err := a.Close(); err != nil {
+	}
+	if learned, err := a.Learned(); !learned || err != nil {
+		t.Errorf("a folder with weights has learned nothing: %v", err)
+	}
+	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for name, damage := range map[string]func(dir string){
@@ -188,6 +193,9 @@ func TestNewFolder(t *testing.T) {
 			a, err := Open(t.Context(), Options{Dir: dir})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if learned, err := a.Learned(); learned || err != nil {
+				t.Errorf("a new folder has learned something: %v", err)
 			}
 			if err := a.Close(); err != nil {
 				t.Fatal(err)
