@@ -6,7 +6,7 @@ N      ?= 100
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test torture test-kafka bench vet clean ci
+.PHONY: help run build test torture damage test-kafka bench vet clean ci
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,6 +27,9 @@ test: ## every test that needs nothing but Go
 
 torture: ## kill -9 the program N times under load, then check every acknowledged event (N=100)
 	TORTURE_KILLS=$(N) go test ./internal/app -run '^TestTorture$$' -count=1 -timeout 0 -v
+
+damage: ## damage files of logs N times at random, and see that none is opened with less (N=100)
+	DAMAGE_N=$(N) go test ./streams/local -run '^TestDamage$$' -count=1 -timeout 0 -v
 
 test-kafka: ## real Apache Kafka and Kafka's clients, which it installs (a JDK and Maven are needed)
 	deploy/kafka/clients.sh

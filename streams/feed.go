@@ -5,6 +5,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/projectionist/projectionist/internal/fault"
 )
 
 // Header is one record header. CloudEvents attributes travel as ce_* headers (Kafka binding, binary mode).
@@ -36,6 +38,18 @@ var Topics = []Topic{
 	{"movie-recommendations", 3},
 	{"model-drift-alerts", 1},
 	{"system-health", 2},
+}
+
+// CheckPartition says whether a topic with so many partitions, 0 for one that the log has not, has this one. The
+// error is fault.NotFound.
+func CheckPartition(tp TP, partitions int) error {
+	if partitions == 0 {
+		return fault.New(fault.NotFound, "the log has no topic %q", tp.Topic)
+	}
+	if tp.Partition < 0 || int(tp.Partition) >= partitions {
+		return fault.New(fault.NotFound, "topic %s has no partition %d; it has 0 to %d", tp.Topic, tp.Partition, partitions-1)
+	}
+	return nil
 }
 
 // PartitionsOf are all partitions of the named topics, in the order of Topics; of every topic without a name.

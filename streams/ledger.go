@@ -2,10 +2,12 @@ package streams
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 )
 
 // Revision counts the events of one stream from 0. It is counted by the fold, never from offsets.
@@ -15,6 +17,17 @@ const (
 	AnyRevision Revision = -2 // append whatever the stream's head is
 	NoStream    Revision = -1 // append only if the stream does not exist yet
 )
+
+// Conflict is the error of a commit whose expected revision is not its stream's head.
+func Conflict(stream string, expected, head Revision) error {
+	name := func(r Revision) string {
+		if r == NoStream {
+			return "no stream"
+		}
+		return fmt.Sprintf("revision %d", r)
+	}
+	return fault.New(fault.Conflict, "stream %s: expected %s, it has %s", stream, name(expected), name(head))
+}
 
 // Commit is what one command decided: 1..n events of one stream, accepted or refused as a whole.
 type Commit struct {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams/internal/varint"
 )
 
 // TailSize is the length of what [AppendTail] appends.
@@ -44,7 +45,7 @@ func ParseTail(b []byte, r *Record) error {
 	if r.Value, b, ok = cutSized(b); !ok {
 		return fault.New(fault.Invalid, "record: the value is cut short")
 	}
-	count, b, ok := cutVarint(b)
+	count, b, ok := varint.CutShortest(b)
 	if !ok || count < 0 || count > HeadersMax {
 		return fault.New(fault.Invalid, "record: the header count is cut short, or over %d", HeadersMax)
 	}
@@ -99,13 +100,8 @@ func headerKey(b []byte) string {
 	return string(b)
 }
 
-func varintSize(n int) int {
-	size := 1
-	for u := uint64(n) << 1; u >= 0x80; u >>= 7 {
-		size++
-	}
-	return size
-}
+// varintSize is the length of a varint of n, which is not negative.
+func varintSize(n int) int { return varint.CountSize(uint64(n) << 1) }
 
 func sizedBytes(b []byte) int {
 	if b == nil {
@@ -124,7 +120,7 @@ func appendSized(dst, b []byte) []byte {
 
 // cutSized takes a varint length and that many bytes; -1 is nil.
 func cutSized(b []byte) (value, rest []byte, ok bool) {
-	n, b, ok := cutVarint(b)
+	n, b, ok := varint.CutShortest(b)
 	if !ok || n < -1 || n > int64(len(b)) {
 		return nil, nil, false
 	}
@@ -132,15 +128,4 @@ func cutSized(b []byte) (value, rest []byte, ok bool) {
 		return nil, b, true
 	}
 	return b[:n:n], b[n:], true
-}
-
-func cutVarint(b []byte) (int64, []byte, bool) {
-	if len(b) > 0 && b[0] < 0x80 {
-		return int64(b[0]>>1) ^ -int64(b[0]&1), b[1:], true
-	}
-	v, n := binary.Varint(b)
-	if n <= 0 || b[n-1] == 0 { // cut short, or spelled longer than needed
-		return 0, nil, false
-	}
-	return v, b[n:], true
 }

@@ -178,54 +178,6 @@ func (a *App) openViews() (*fold.Store, error) {
 	return fold.OpenStore(dir, fold.StoreOptions{})
 }
 
-// Backup writes a copy of the running log and of the blobs into a new folder, which can be served. Of a log
-// with its ledger on EventStoreDB these are the feeds: note says so.
-func (a *App) Backup(dir string) (note string, err error) {
-	if err := openFolder(dir); err != nil {
-		return "", err
-	}
-	to := filepath.Join(dir, "log")
-	if a.ledger != nil {
-		to = filepath.Join(dir, "feeds", "log")
-		note = "the feeds and the blobs only: the ledger is on EventStoreDB, whose own backup has it"
-		if err := os.Mkdir(filepath.Dir(to), 0o755); err != nil {
-			return "", err
-		}
-	}
-	if err := a.embedded.Checkpoint(to); err != nil {
-		return "", err
-	}
-	return note, copyTree(filepath.Join(a.opts.Dir, "blobs"), filepath.Join(dir, "blobs"))
-}
-
-// copyTree links or copies the files of a folder that only grows.
-func copyTree(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		if rel == "tmp" {
-			return filepath.SkipDir
-		}
-		target := filepath.Join(to, rel)
-		if d.IsDir() {
-			return os.MkdirAll(target, 0o755)
-		}
-		if os.Link(path, target) == nil {
-			return nil
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return writeFile(target, b)
-	})
-}
-
 // Define makes the built-in feature definitions the ones in force where there are none yet.
 func (a *App) Define(ctx context.Context) error {
 	if err := a.caughtUp(ctx, "definitions"); err != nil {

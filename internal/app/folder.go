@@ -23,16 +23,25 @@ import (
 //	data/                raw answers of TMDB and files made for people
 //	scratch/             work in progress; emptied at start
 //	server.json          where the process that serves the folder listens; gone when it has ended well
+//	UNFINISHED-BACKUP    while a backup is written into it: until then it is none
+//
+// A log is made in a folder once, while nothing else is in it. A folder that has lost its log is refused: it is
+// no new one.
 const (
 	folderFile   = "projectionist.json"
 	folderFormat = 1
 	serverFile   = "server.json"
+	backupFile   = "UNFINISHED-BACKUP"
 )
 
 type folderMark struct {
 	Program string `json:"program"`
 	Format  int    `json:"format"`
+	Log     string `json:"log,omitempty"` // where in the folder a log was made
 }
+
+// grown are the parts of a folder that follow from its log.
+var grown = []string{"blobs", "views", "reactors", "data"}
 
 // openFolder makes the folder or checks that it is one of this program's.
 func openFolder(dir string) error {
@@ -40,8 +49,10 @@ func openFolder(dir string) error {
 		return fault.Wrap(fault.Unavailable, err, "cannot make the data folder").(*fault.Error).
 			WithHint("choose another with --dir")
 	}
-	path := filepath.Join(dir, folderFile)
-	b, err := os.ReadFile(path)
+	if err := checkBackup(dir); err != nil {
+		return err
+	}
+	mark, err := readMark(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -54,23 +65,108 @@ func openFolder(dir string) error {
 					WithHint("choose an empty or new folder with --dir")
 			}
 		}
-		mark, err := json.Marshal(folderMark{"projectionist", folderFormat})
-		if err != nil {
-			return err
-		}
-		return fault.Wrap(fault.Unavailable, writeFile(path, append(mark, '\n')), "cannot write to the data folder")
+		return writeMark(dir, folderMark{"projectionist", folderFormat, ""})
 	}
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "cannot read the data folder")
-	}
-	var mark folderMark
-	if err := json.Unmarshal(b, &mark); err != nil || mark.Program != "projectionist" {
-		return fault.New(fault.Corrupt, "%s is not this program's: the folder belongs to another", path).WithHint("choose another folder with --dir")
+		return err
 	}
 	if mark.Format > folderFormat {
 		return fault.New(fault.Corrupt, "%s has format %d; this program knows up to %d", dir, mark.Format, folderFormat).WithHint("run the newer program")
 	}
 	return nil
+}
+
+// readMark reads a folder's mark; where there is none the error is os.ErrNotExist.
+func readMark(dir string) (mark folderMark, err error) {
+	path := filepath.Join(dir, folderFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return mark, err
+	}
+	if err != nil {
+		return mark, fault.Wrap(fault.Unavailable, err, "cannot read the data folder")
+	}
+	if err := json.Unmarshal(b, &mark); err != nil || mark.Program != "projectionist" {
+		return mark, fault.New(fault.Corrupt, "%s is not this program's: the folder belongs to another", path).WithHint("choose another folder with --dir")
+	}
+	return mark, nil
+}
+
+func writeMark(dir string, mark folderMark) error {
+	b, err := json.Marshal(mark)
+	if err != nil {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, writeFile(filepath.Join(dir, folderFile), append(b, '\n')), "cannot write to the data folder")
+}
+
+// checkBackup refuses a folder into which a backup is being written, or was until it was cut short.
+func checkBackup(dir string) error {
+	if !exists(filepath.Join(dir, backupFile)) {
+		return nil
+	}
+	return fault.New(fault.Corrupt, "%s is an unfinished backup", dir).WithHint("delete it, and back up again")
+}
+
+// checkLog refuses a folder that has lost its log, which is to be at a place in it: another one is not made there.
+func checkLog(dir, log string) error {
+	if has, err := holds(filepath.Join(dir, log), "LOCK"); has || err != nil {
+		return fault.Wrap(fault.Unavailable, err, "cannot read the folder of the log")
+	}
+	mark, err := readMark(dir)
+	if err != nil {
+		return err
+	}
+	lost := ""
+	if mark.Log == log {
+		lost = "a log was made there"
+	}
+	for _, part := range grown {
+		if has, err := holds(filepath.Join(dir, part), "tmp"); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "cannot read the data folder")
+		} else if has {
+			lost = "there is " + part + "/, which follows from a log"
+			break
+		}
+	}
+	if lost == "" {
+		return nil
+	}
+	return fault.New(fault.Corrupt, "%s has lost %s/: %s", dir, log, lost).
+		WithHint("restore it from a backup; or choose an empty or new folder with --dir")
+}
+
+// markLog notes where the folder's log was made.
+func markLog(dir, log string) error {
+	mark, err := readMark(dir)
+	if err != nil || mark.Log == log {
+		return err
+	}
+	mark.Log = log
+	return writeMark(dir, mark)
+}
+
+// holds says whether there is anything in a folder but what counts for nothing.
+func holds(dir, nothing string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	for _, e := range entries {
+		if e.Name() != nothing {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// Learned says whether there are weights or data sets in a folder whose log is its own: then that log was not
+// always as empty as it may look.
+func (a *App) Learned() (bool, error) {
+	if a.embedded == nil || a.ledger != nil {
+		return false, nil // nodes' blobs come and go
+	}
+	return holds(filepath.Join(a.opts.Dir, "blobs"), "tmp")
 }
 
 // UnmakeFolder removes a data folder that was made and has nothing in it yet.
@@ -81,9 +177,8 @@ func UnmakeFolder(dir string) error {
 
 // IsFolder says whether dir is a data folder of this program.
 func IsFolder(dir string) bool {
-	b, err := os.ReadFile(filepath.Join(dir, folderFile))
-	var mark folderMark
-	return err == nil && json.Unmarshal(b, &mark) == nil && mark.Program == "projectionist"
+	_, err := readMark(dir)
+	return err == nil
 }
 
 // writeFile replaces a file whole: it is either the old one or the new one, also after a crash.

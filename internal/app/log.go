@@ -36,6 +36,9 @@ func (a *App) openLog(ctx context.Context) error {
 		a.ledger, l = e, e.feeds
 	}
 	a.embedded, _ = l.(*local.Log)
+	if a.embedded != nil {
+		return markLog(a.opts.Dir, a.embeddedIn())
+	}
 	return nil
 }
 
@@ -68,10 +71,24 @@ func (a *App) whichLog() (address string, o LogOptions, err error) {
 		return refuse("a node of a ledger on EventStoreDB with feeds on Kafka", "set PROJECTIONIST_FEEDS=kafka://host:9092")
 	case address == "":
 		address = in("log")
+		err = checkLog(a.opts.Dir, "log")
 	case eventStore:
 		o.Index, o.Feeds = in("feeds", "index"), cmp.Or(feeds, in("feeds", "log"))
+		if feeds == "" {
+			err = checkLog(a.opts.Dir, feedsLog)
+		}
 	}
-	return address, o, nil
+	return address, o, err
+}
+
+const feedsLog = "feeds/log"
+
+// embeddedIn is where in the folder the embedded log is.
+func (a *App) embeddedIn() string {
+	if a.ledger != nil {
+		return feedsLog
+	}
+	return "log"
 }
 
 // LogOptions of a log that is opened by its address.
@@ -114,6 +131,9 @@ func OpenLog(ctx context.Context, address string, o LogOptions) (streams.Log, er
 // folder, fault.Invalid for one whose log is elsewhere.
 func EmbeddedLog(dir string) (address string, err error) {
 	address = filepath.Join(dir, "log")
+	if err := checkBackup(dir); err != nil {
+		return "", err
+	}
 	switch {
 	case !IsFolder(dir):
 		return "", fault.New(fault.NotFound, "%s is no data folder", dir).WithHint("give one that `projectionist serve` has made, or the address of a log such as kafka://host:9092")
@@ -135,7 +155,7 @@ func NewEmbeddedLog(dir string) (address string, err error) {
 	}
 	address = filepath.Join(dir, "log")
 	if !exists(address) && !exists(filepath.Join(dir, "index")) && !exists(filepath.Join(dir, "feeds")) {
-		return address, nil
+		return address, checkLog(dir, "log")
 	}
 	return EmbeddedLog(dir)
 }
@@ -152,7 +172,34 @@ func EmbeddedFeeds(dir string) (address string, err error) {
 			return "", fault.New(fault.Invalid, "%s is no folder with feeds that go with a ledger on EventStoreDB: it has %s", dir, other).WithHint("give a new one")
 		}
 	}
-	return filepath.Join(dir, "feeds", "log"), nil
+	return filepath.Join(dir, feedsLog), checkLog(dir, feedsLog)
+}
+
+// AcceptLoss gives up what a data folder's embedded log has lost of what was acknowledged, with an operator's
+// reason, and gives all that was ever given up in it. What was folded from it is folded again. Errors are those
+// of [EmbeddedLog] and of the log, and fault.Conflict where nothing is missing.
+func AcceptLoss(dir, reason string, logf func(string, ...any)) (_ []local.Loss, err error) {
+	address := filepath.Join(dir, feedsLog)
+	if !exists(address) {
+		if address, err = EmbeddedLog(dir); err != nil {
+			return nil, err
+		}
+	}
+	l, err := local.Open(address, local.Options{Logf: logf})
+	if err == nil {
+		return nil, errors.Join(fault.New(fault.Conflict, "the log in %s is all that was acknowledged: there is nothing to give up", dir), l.Close())
+	}
+	if !local.CanAccept(err) {
+		return nil, err
+	}
+	if err := ForgetFolds(dir); err != nil {
+		return nil, err
+	}
+	if l, err = local.Open(address, local.Options{Logf: logf, AcceptLoss: reason}); err != nil {
+		return nil, err
+	}
+	losses, err := l.Losses()
+	return losses, errors.Join(err, l.Close())
 }
 
 // Shown is a log's address without its secrets.

@@ -90,7 +90,7 @@ func (p *program) logCommand() *cobra.Command {
 			return nil
 		})}
 	g.flags(show)
-	return group("log", "Look at the log itself, or copy it", topics, tail, show, p.logCopyCommand())
+	return group("log", "Look at the log itself, or copy it", topics, tail, show, p.logCopyCommand(), p.acceptLossCommand())
 }
 
 type topic struct {

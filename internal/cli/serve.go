@@ -341,7 +341,8 @@ func (s *serving) empty(ctx context.Context, imports int64) (bool, error) {
 			return false, err
 		}
 	}
-	return true, nil
+	learned, err := s.app.Learned()
+	return !learned, err
 }
 
 // fill brings the views to the end of the log, imports, waits until recommendations can be served and any training that follows the import is

@@ -12,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/varint"
 )
 
 // A record batch, format v2:
@@ -238,7 +239,7 @@ func (d *Door) decompress(codec int, b []byte) ([]byte, error) {
 // cutRecord takes one record, and gives its tail and how far its time is from the batch's. Its offset delta
 // has to be as given.
 func cutRecord(b []byte, number int64) (tail []byte, delta int64, rest []byte, ok bool) {
-	n, b, ok := cutVarint(b)
+	n, b, ok := varint.Cut(b)
 	if !ok || n < recordBytesMin-1 || n > int64(len(b)) {
 		return nil, 0, nil, false
 	}
@@ -246,25 +247,14 @@ func cutRecord(b []byte, number int64) (tail []byte, delta int64, rest []byte, o
 	if rec = rec[1:]; len(rec) == 0 { // attributes are not used
 		return nil, 0, nil, false
 	}
-	if delta, rec, ok = cutVarint(rec); !ok {
+	if delta, rec, ok = varint.Cut(rec); !ok {
 		return nil, 0, nil, false
 	}
-	have, rec, ok := cutVarint(rec)
+	have, rec, ok := varint.Cut(rec)
 	if !ok || have != number {
 		return nil, 0, nil, false
 	}
 	return rec, delta, rest, true
-}
-
-func cutVarint(b []byte) (int64, []byte, bool) {
-	if len(b) > 0 && b[0] < 0x80 {
-		return int64(b[0]>>1) ^ -int64(b[0]&1), b[1:], true
-	}
-	v, n := binary.Varint(b)
-	if n <= 0 {
-		return 0, nil, false
-	}
-	return v, b[n:], true
 }
 
 // batchWriter builds batches to hand out.

@@ -14,10 +14,10 @@ import (
 type feed struct{ l *Log }
 
 func (f feed) inner(topic string) (streams.Feed, error) {
-	if err := f.l.begin(); err != nil {
+	if err := f.l.ops.Enter(context.Background()); err != nil {
 		return nil, err
 	}
-	f.l.end() // the feed is not ours to wait for
+	f.l.ops.Leave() // the feed is not ours to wait for
 	if f.l.opts.Feeds == nil {
 		return nil, fault.New(fault.NotFound, "the log has no topic %q: it was opened without a feed", topic).
 			WithHint("facts need a log on Kafka or an embedded one beside EventStoreDB")
@@ -30,10 +30,7 @@ func (f feed) ledger(tp streams.TP) (bool, error) {
 	if tp.Topic != events.LedgerTopic {
 		return false, nil
 	}
-	if tp.Partition != 0 {
-		return true, fault.New(fault.NotFound, "topic %s has no partition %d; it has one", tp.Topic, tp.Partition)
-	}
-	return true, nil
+	return true, streams.CheckPartition(tp, 1)
 }
 
 func (f feed) Publish(ctx context.Context, topic string, recs []streams.Record) error {

@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"math"
 	"sort"
 	"strings"
@@ -221,7 +220,7 @@ func (f *fold) judge(name string, o *pending, last uint64, millis int64) (accept
 	var refused error
 	switch r := o.Restored; {
 	case expected != streams.AnyRevision && expected != s.head:
-		refused = conflict(name, expected, s.head)
+		refused = streams.Conflict(name, expected, s.head)
 	case (r != nil) != (f.filling == beingFilled):
 		refused = f.notOpenFor(r != nil)
 	case r == nil:
@@ -510,14 +509,4 @@ func goodStream(s string) bool {
 		}
 	}
 	return true
-}
-
-func conflict(stream string, expected, head streams.Revision) error {
-	name := func(r streams.Revision) string {
-		if r == streams.NoStream {
-			return "no stream"
-		}
-		return fmt.Sprintf("revision %d", r)
-	}
-	return fault.New(fault.Conflict, "stream %s: expected %s, it has %s", stream, name(expected), name(head))
 }

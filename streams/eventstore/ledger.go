@@ -29,13 +29,10 @@ func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, 
 	if _, err := streams.CommitRecord(c); err != nil { // the limits of every adapter
 		return streams.Receipt{}, err
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return streams.Receipt{}, err
 	}
-	if err := l.begin(); err != nil {
-		return streams.Receipt{}, err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	if l.opts.Restoring {
 		return streams.Receipt{}, fault.New(fault.Conflict, "the log is open to be filled from another one: it takes nothing else")
 	}
@@ -124,7 +121,7 @@ func (p *appending) run(ctx context.Context) (streams.Receipt, error) {
 			// The fold may be behind, but not wrong: a head only grows, and a commit that was accepted
 			// where this one wants to be has been folded together with its id.
 			if s.head > p.c.Expected || synced && s.head < p.c.Expected {
-				return none, conflict(p.c.Stream, p.c.Expected, s.head)
+				return none, streams.Conflict(p.c.Stream, p.c.Expected, s.head)
 			}
 			if s.head < p.c.Expected {
 				if err := p.sync(ctx); err != nil {
@@ -245,13 +242,10 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 	if err := streams.CheckStream(stream); err != nil {
 		return err
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	entries, s, err := l.fold.snapshot(stream)
 	if err != nil || s.head < from {
 		return err
@@ -385,16 +379,10 @@ func (a ledger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committ
 }
 
 func (l *Log) read(ctx context.Context, from int64, yield func(*streams.Committed, error) bool) error {
-	if from < 0 {
-		return fault.Field("from", "offset %d; want 0 or more", from)
-	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.EnterRead(ctx, from); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	entries, _, err := l.fold.snapshot("")
 	n := sort.Search(len(entries), func(i int) bool { return entries[i].offset >= from })
 	if err != nil || n == len(entries) {
@@ -442,13 +430,10 @@ func (l *Log) read(ctx context.Context, from int64, yield func(*streams.Committe
 }
 
 func (a ledger) Head(ctx context.Context, until time.Time) (int64, error) {
-	if err := ended(ctx); err != nil {
+	if err := a.l.ops.Enter(ctx); err != nil {
 		return 0, err
 	}
-	if err := a.l.begin(); err != nil {
-		return 0, err
-	}
-	defer a.l.end()
+	defer a.l.ops.Leave()
 	entries, _, err := a.l.fold.snapshot("")
 	if err != nil {
 		return 0, err
@@ -464,13 +449,10 @@ func (a ledger) Head(ctx context.Context, until time.Time) (int64, error) {
 
 func (a ledger) Wait(ctx context.Context, from int64) error {
 	l := a.l
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	caller := ctx
 	ctx, done := l.reading(ctx)
 	defer done()

@@ -37,7 +37,7 @@ type Log struct {
 	caughtUp   chan struct{} // closed when the fold has been at the end of $all
 	caughtOnce sync.Once
 
-	ops       gate.Gate
+	ops       *gate.Gate
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -53,10 +53,10 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "the options of the log on EventStoreDB")
 	}
-	if err := ended(ctx); err != nil {
+	if err := gate.Ended(ctx); err != nil {
 		return nil, err
 	}
-	l := &Log{opts: opts, fold: newFold(opts.prefix()), writer: rand.Text()[:10], caughtUp: make(chan struct{})}
+	l := &Log{opts: opts, fold: newFold(opts.prefix()), writer: rand.Text()[:10], caughtUp: make(chan struct{}), ops: gate.New()}
 	l.relay.l = l
 	l.reads, l.endReads = context.WithCancel(context.Background())
 	l.stop, l.endAll = context.WithCancel(context.Background())
@@ -82,7 +82,7 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	case err := <-failed:
 		return nil, err
 	case <-ctx.Done():
-		return nil, ended(ctx)
+		return nil, gate.Ended(ctx)
 	}
 	if err := l.openRestoring(ctx); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func probe(ctx context.Context, opts *Options) error {
 		}
 		return nil
 	case <-ctx.Done():
-		return ended(ctx)
+		return gate.Ended(ctx)
 	}
 }
 
@@ -143,7 +143,8 @@ func (l *Log) Close() error {
 
 func (l *Log) close() error {
 	var late error
-	if !l.ops.Close(l.opts.CloseTimeout, l.endReads) {
+	l.endReads()
+	if !l.ops.Close(l.opts.CloseTimeout) {
 		late = fault.New(fault.Unavailable, "the log on EventStoreDB is still in use after %v", l.opts.CloseTimeout)
 	}
 	l.endAll()
@@ -164,16 +165,6 @@ func (l *Log) close() error {
 // hangTimeout is how long calls may take to notice that their context has ended.
 const hangTimeout = time.Second
 
-// begin counts an operation that Close waits for; end must follow.
-func (l *Log) begin() error {
-	if !l.ops.Enter() {
-		return errClosed()
-	}
-	return nil
-}
-
-func (l *Log) end() { l.ops.Leave() }
-
 // reading is a context for a read: it ends with the caller's and when Close begins.
 func (l *Log) reading(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -186,11 +177,11 @@ func (l *Log) readError(ctx context.Context, err error, what string) error {
 	if err == nil {
 		return nil
 	}
-	if err := ended(ctx); err != nil {
+	if err := gate.Ended(ctx); err != nil {
 		return err
 	}
 	if l.reads.Err() != nil {
-		return errClosed()
+		return gate.Closed()
 	}
 	return serverError(err, what)
 }
@@ -209,15 +200,6 @@ func (l *Log) await(ctx context.Context, fn func() bool) error {
 		}
 	}
 }
-
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "the caller gave up")
-	}
-	return nil
-}
-
-func errClosed() error { return fault.New(fault.Unavailable, "the log is closed") }
 
 // follow keeps the fold at the end of $all until the log is closed or the fold is broken. Before the fold
 // has caught up for the first time, an error that will not pass goes to failed.

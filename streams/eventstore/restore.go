@@ -11,6 +11,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 var _ streams.Restorer = (*Log)(nil)
@@ -72,7 +73,7 @@ func (l *Log) setMark(ctx context.Context, mark string) error {
 		select {
 		case err = <-sent:
 		case <-ctx.Done():
-			return ended(ctx)
+			return gate.Ended(ctx)
 		}
 		if err == nil {
 			err := l.await(ctx, func() bool {
@@ -85,7 +86,7 @@ func (l *Log) setMark(ctx context.Context, mark string) error {
 			return serverError(err, "the mark "+mark+" was not written") // if it was, it says the same the next time
 		}
 		if err := pause(ctx, retryMin); err != nil {
-			return ended(ctx)
+			return gate.Ended(ctx)
 		}
 	}
 }
@@ -117,13 +118,10 @@ func (l *Log) restore(ctx context.Context, rec *streams.Record) error {
 		f.Err = err
 		return f
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	if err := l.fold.takes(true); err != nil {
 		return err
 	}
@@ -148,7 +146,7 @@ func (l *Log) restore(ctx context.Context, rec *streams.Record) error {
 		return corrupt(nil, "has the id %s of an earlier one", c.ID)
 	}
 	if c.Expected != streams.AnyRevision && c.Expected != s.head {
-		return corrupt(conflict(c.Stream, c.Expected, s.head), "does not follow")
+		return corrupt(streams.Conflict(c.Stream, c.Expected, s.head), "does not follow")
 	}
 	for try := 0; ; try++ {
 		got, err := l.append(ctx, c, &r)
@@ -171,13 +169,10 @@ func (l *Log) Restored(ctx context.Context) error {
 	if !l.opts.Restoring {
 		return fault.New(fault.Conflict, "the log is not open to be filled")
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	if state, _ := l.fold.state(); state == beingFilled {
 		if err := l.setMark(ctx, fillEnded); err != nil {
 			return err

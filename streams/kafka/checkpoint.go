@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/projectionist/projectionist/internal/fault"
@@ -23,10 +24,10 @@ func (l *Log) Identity() Identity {
 // node of the same log can take it as Options.Dir and goes on from there. The log goes on meanwhile.
 // Errors: fault.Invalid for an index in memory; fault.Unavailable when the copy cannot be written.
 func (l *Log) Checkpoint(dir string) error {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	if l.opts.Dir == "" {
 		return fault.New(fault.Invalid, "an index in memory cannot be copied").WithHint("open the log with a folder for its index")
 	}

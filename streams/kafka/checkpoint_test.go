@@ -7,6 +7,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // Copies of an index that are taken while it folds are what had been folded by then, and go on to the
@@ -25,7 +26,7 @@ func TestCheckpoint(t *testing.T) {
 	if err := ix.adopt("cluster", "topic", "id"); err != nil {
 		t.Fatal(err)
 	}
-	l := &Log{opts: Options{Dir: dir}, index: ix}
+	l := &Log{opts: Options{Dir: dir}, index: ix, ops: gate.New()}
 	foldAll(t, ix, recs[:10], 10)
 	if id := l.Identity(); id != (Identity{"cluster", "topic", "id"}) {
 		t.Errorf("identity %+v", id)
@@ -71,7 +72,7 @@ func TestCheckpoint(t *testing.T) {
 	if err := l.Checkpoint(copies[0]); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("into a folder that is there: %v", err)
 	}
-	if err := (&Log{index: memIndex(t)}).Checkpoint(t.TempDir()); !fault.Is(err, fault.Invalid) {
+	if err := (&Log{index: memIndex(t), ops: gate.New()}).Checkpoint(t.TempDir()); !fault.Is(err, fault.Invalid) {
 		t.Errorf("of an index in memory: %v", err)
 	}
 }

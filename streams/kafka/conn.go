@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // dialer makes all connections to the brokers and knows them, so that Close can cut off requests that
@@ -70,9 +71,6 @@ type pool struct {
 	mu     sync.Mutex
 	idle   map[string][]*sarama.Broker
 }
-
-// idleMax bounds the idle connections to one broker.
-const idleMax = 8
 
 func (p *pool) get(addr string) (*sarama.Broker, error) {
 	p.mu.Lock()
@@ -264,23 +262,23 @@ func (l *Log) persist(ctx context.Context, what string, fn func() error) error {
 		if err == nil {
 			return nil
 		}
-		if l.isClosing() {
-			return errClosed()
+		if l.ops.Stay(context.Background()) != nil {
+			return gate.Closed()
 		}
 		if !transient(err) || time.Now().After(end) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return brokerError(err, what) // rather than that time is up
 		}
-		if err := ended(ctx); err != nil {
+		if err := gate.Ended(ctx); err != nil {
 			return err
 		}
 		if !l.pause(ctx, try) {
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return brokerError(err, what)
 			}
-			if err := ended(ctx); err != nil {
+			if err := gate.Ended(ctx); err != nil {
 				return err
 			}
-			return errClosed()
+			return gate.Closed()
 		}
 	}
 }
@@ -302,13 +300,3 @@ func brokerError(err error, what string) error {
 	out.Err = err
 	return out
 }
-
-// ended is ctx's end as an error, or nil.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "the caller gave up")
-	}
-	return nil
-}
-
-func errClosed() error { return fault.New(fault.Unavailable, "the log is closed") }

@@ -11,6 +11,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 type feed struct{ l *Log }
@@ -35,13 +36,10 @@ func (f feed) Publish(ctx context.Context, name string, recs []streams.Record) e
 	if err := l.writable(); err != nil {
 		return err
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	expires := time.Now().Add(l.opts.WriteTimeout)
 	chunks := make([]chunk, len(ps))
 	sent := make([][]*request, len(ps))
@@ -132,17 +130,11 @@ func (l *Log) read(ctx context.Context, tp streams.TP, from int64, yield func(*s
 	if err != nil {
 		return err
 	}
-	if from < 0 {
-		return fault.Field("from", "offset %d; want 0 or more", from)
-	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.EnterRead(ctx, from); err != nil {
 		return err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return err
-	}
-	known := p.last.load() // a leader just elected may not know yet that it has it
+	defer l.ops.Leave()
+	known := p.last.Load() // a leader just elected may not know yet that it has it
 	var end int64
 	have := p.takeKept(from)
 	if have != nil {
@@ -201,7 +193,7 @@ func (l *Log) read(ctx context.Context, tp streams.TP, from int64, yield func(*s
 		if ahead == nil {
 			return nil
 		}
-		if err := l.goOn(ctx); err != nil {
+		if err := l.ops.Stay(ctx); err != nil {
 			return err
 		}
 		f := <-ahead
@@ -261,13 +253,10 @@ func (f feed) Head(ctx context.Context, tp streams.TP, until time.Time) (int64, 
 	if err != nil {
 		return 0, err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return 0, err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return 0, err
-	}
+	defer l.ops.Leave()
 	return l.headAt(ctx, p, until)
 }
 
@@ -281,7 +270,7 @@ func (l *Log) endOf(ctx context.Context, p *partition) (end int64, err error) {
 }
 
 func (l *Log) headAt(ctx context.Context, p *partition, until time.Time) (int64, error) {
-	known := p.last.load()
+	known := p.last.Load()
 	var raw int64
 	now := until.IsZero()
 	err := l.persist(ctx, "the end of a partition cannot be found", func() (err error) {
@@ -309,7 +298,7 @@ func (l *Log) headAt(ctx context.Context, p *partition, until time.Time) (int64,
 // lastBefore is the offset after the last record below end: control records and aborted transactions
 // make holes there.
 func (l *Log) lastBefore(ctx context.Context, p *partition, end int64) (int64, error) {
-	if end == 0 || end == p.last.load() {
+	if end == 0 || end == p.last.Load() {
 		return end, nil
 	}
 	p.trim.Lock()
@@ -341,7 +330,7 @@ func (l *Log) lastBefore(ctx context.Context, p *partition, end int64) (int64, e
 					return 0, fault.New(fault.Unavailable, "%s is known to reach offset %d; the brokers give nothing from %d on", p.TP, end, from)
 				}
 				if try++; !l.pause(ctx, try) {
-					return 0, l.goOn(ctx)
+					return 0, l.ops.Stay(ctx)
 				}
 				continue
 			}
@@ -363,15 +352,6 @@ func (l *Log) lastBefore(ctx context.Context, p *partition, end int64) (int64, e
 	return last, nil
 }
 
-const (
-	// probeBytes: brokers give whole batches, so a probe brings one.
-	probeBytes = 1
-	// tailWait is how long a fetch for those who wait stays in the broker.
-	tailWait = 500 * time.Millisecond
-	// tailBytes bounds what a wait fetches: it needs to know only that there is something.
-	tailBytes = 64 << 10
-)
-
 // Wait shares one fetch per partition among all who wait there; it stays in the broker until a record
 // comes.
 func (f feed) Wait(ctx context.Context, tp streams.TP, from int64) error {
@@ -380,15 +360,12 @@ func (f feed) Wait(ctx context.Context, tp streams.TP, from int64) error {
 	if err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer l.end()
-	if p.last.above(from) == nil {
+	defer l.ops.Leave()
+	if p.last.Above(from) == nil {
 		return nil
-	}
-	if err := ended(ctx); err != nil {
-		return err
 	}
 	t := &p.tail
 	t.Lock()
@@ -405,16 +382,16 @@ func (f feed) Wait(ctx context.Context, tp streams.TP, from int64) error {
 		t.Unlock()
 	}()
 	for {
-		raised := p.last.above(from)
+		raised := p.last.Above(from)
 		if raised == nil {
 			return nil
 		}
 		select {
 		case <-raised:
 		case <-ctx.Done():
-			return ended(ctx)
-		case <-l.closing:
-			return errClosed()
+			return gate.Ended(ctx)
+		case <-l.ops.Ending():
+			return gate.Closed()
 		}
 	}
 }
@@ -442,7 +419,7 @@ func (l *Log) tailPartition(p *partition) {
 				at, err = l.lastBefore(context.Background(), p, at)
 			}
 			if err == nil {
-				p.last.raise(at)
+				p.last.Raise(at)
 				l.pause(context.Background(), 0)
 				continue
 			}
@@ -458,7 +435,7 @@ func (l *Log) tailPartition(p *partition) {
 			last = r.Offset + 1
 			return true
 		})
-		p.last.raise(last)
+		p.last.Raise(last)
 		t.Lock()
 		if t.at == at { // else somebody waits for an earlier one
 			t.at = k.next

@@ -9,19 +9,8 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
-)
-
-const (
-	// followWait is how long a fetch of the ledger's tail waits in the broker for a record. It bounds
-	// nothing but how often an idle node asks.
-	followWait = 500 * time.Millisecond
-	// catchUpWait is the same while there is known to be more: only a leader just elected makes use of it.
-	catchUpWait = 100 * time.Millisecond
-	// knownPause is how long follow rests after a fetch that brought only what was judged from
-	// acknowledgements: else every append would cost the brokers and this node a fetch too, in its way.
-	knownPause = 2 * time.Millisecond
-	// lostTries: an offset that is out of range is asked for so often before the log counts as cut off.
-	lostTries = 5
+	"github.com/projectionist/projectionist/streams/internal/gate"
+	"github.com/projectionist/projectionist/streams/internal/watermark"
 )
 
 // catchUp checks that the index belongs to what the brokers have, and folds up to the end they name.
@@ -47,7 +36,7 @@ func (l *Log) catchUp(ctx context.Context) error {
 		// A leader that has just been elected may not know yet how far its replicas are.
 		for try := 0; s.Cursor > newest && try < 2*lostTries; try++ {
 			if !l.pause(ctx, lostTries) {
-				return ended(ctx)
+				return gate.Ended(ctx)
 			}
 			if newest, err = l.listOffset(p, sarama.OffsetNewest); err != nil && !transient(err) {
 				return brokerError(err, "the ledger's end cannot be found")
@@ -61,7 +50,7 @@ func (l *Log) catchUp(ctx context.Context) error {
 		return err
 	}
 	for s.Cursor < newest {
-		if err := ended(ctx); err != nil {
+		if err := gate.Ended(ctx); err != nil {
 			return err
 		}
 		err := l.persist(ctx, "the ledger cannot be read", func() error {
@@ -73,8 +62,8 @@ func (l *Log) catchUp(ctx context.Context) error {
 		}
 		s = l.index.snapshot()
 	}
-	l.judged.raise(s.Cursor)
-	l.head.raise(s.Head)
+	l.judged.Raise(s.Cursor)
+	l.head.Raise(s.Head)
 	return nil
 }
 
@@ -132,8 +121,8 @@ func (l *Log) judge(recs func(yield func(*streams.Record) bool), next int64) err
 		return err
 	}
 	s := l.index.snapshot()
-	l.head.raise(s.Head) // first: who learns of a verdict must find the commit
-	l.judged.raise(s.Cursor)
+	l.head.Raise(s.Head) // first: who learns of a verdict must find the commit
+	l.judged.Raise(s.Cursor)
 	return nil
 }
 
@@ -221,18 +210,18 @@ func (l *Log) failure() error {
 }
 
 // waitFor blocks until a watermark of the fold is above n.
-func (l *Log) waitFor(ctx context.Context, w *watermark, n int64, until <-chan struct{}) error {
+func (l *Log) waitFor(ctx context.Context, w *watermark.Mark, n int64, until <-chan struct{}) error {
 	for {
-		raised := w.above(n)
+		raised := w.Above(n)
 		if raised == nil {
 			return nil
 		}
 		select {
 		case <-raised:
 		case <-ctx.Done():
-			return ended(ctx)
+			return gate.Ended(ctx)
 		case <-until:
-			return errClosed()
+			return gate.Closed()
 		case <-l.dead:
 			return l.failure()
 		}

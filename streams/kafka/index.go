@@ -1,9 +1,9 @@
 package kafka
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"sync"
 
@@ -11,8 +11,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // index is the fold of the ledger's partition, kept in Pebble: which records are accepted commits, what
@@ -47,12 +49,6 @@ type state struct {
 const (
 	indexFormat = 1
 
-	// headsMax bounds the cache of streams' heads; when it is full it starts anew.
-	headsMax = 100_000
-
-	indexCacheBytes    = 16 << 20
-	indexMemTableBytes = 8 << 20
-
 	hintDelete = "stop the program, delete the index's folder, and start it: the index is folded anew"
 )
 
@@ -66,6 +62,15 @@ func openIndex(dir string, logf func(string, ...any)) (*index, error) {
 		MemTableSize: indexMemTableBytes,
 		// Pinned, so that a newer Pebble does not change what an older program can read.
 		FormatMajorVersion: pebble.FormatValueSeparation,
+		EventListener: &pebble.EventListener{
+			// Without it Pebble takes damage for fatal. Who reads gets the error.
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				logf("the ledger's index is damaged: %s: %v", info.Path, info.Details)
+			},
+			BackgroundError: func(err error) {
+				logf("the background work of the ledger's index failed and is tried again: %v", damage.Of(err))
+			},
+		},
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // a new commit's id is looked up and not found
@@ -78,11 +83,14 @@ func openIndex(dir string, logf func(string, ...any)) (*index, error) {
 	if err != nil {
 		if pebble.IsCorruptionError(err) {
 			f := fault.New(fault.Corrupt, "the ledger's index in %s is damaged", dir).WithHint(hintDelete)
-			f.Err = err
+			f.Err = damage.Of(err)
 			return nil, f
 		}
 		f := fault.New(fault.Unavailable, "the ledger's index in %s cannot be opened", dir).
 			WithHint("another process may have it open: every node needs a folder of its own")
+		if damage.Permission(err) {
+			f.Hint = "let the user that this program runs as read and write the folder and all that is in it"
+		}
 		f.Err = err
 		return nil, f
 	}
@@ -125,7 +133,7 @@ func (ix *index) broken(err error) error {
 	if pebble.IsCorruptionError(err) {
 		f = fault.New(fault.Corrupt, "the ledger's index in %s is damaged", ix.dir).WithHint(hintDelete)
 	}
-	f.Err = err
+	f.Err = damage.Of(err)
 	return f
 }
 
@@ -205,14 +213,13 @@ func (ix *index) fold(recs func(yield func(*streams.Record) bool), next int64) e
 		if v != accepted {
 			return true
 		}
-		e := entry{offset: r.Offset, last: head + streams.Revision(f.events), millis: s.Millis, stream: f.stream}
-		value := append(appendCommitHead(make([]byte, 0, len(tail)+18), s.Millis, head+1), tail...)
+		e := lookup.Entry{Offset: r.Offset, Last: head + streams.Revision(f.events), Millis: s.Millis, Stream: f.stream}
+		value := append(lookup.AppendHead(make([]byte, 0, len(tail)+18), s.Millis, head+1), tail...)
 		failed = errors.Join(
 			batch.Set(offsetKey(r.Offset), value, nil),
-			batch.Set(streamKey(f.stream, e.last), binary.BigEndian.AppendUint64(nil, uint64(r.Offset)), nil),
-			batch.Set(commitKey(f.id), appendEntry(nil, e), nil),
+			lookup.Put(batch, f.id, e),
 		)
-		heads[f.stream], ids[f.id] = e.last, true
+		heads[f.stream], ids[f.id] = e.Last, true
 		s.Head = r.Offset + 1
 		return failed == nil
 	})
@@ -248,17 +255,9 @@ func (ix *index) snapshot() state {
 }
 
 // entry looks an accepted commit up by its id.
-func (ix *index) entry(id string) (entry, bool, error) {
-	v, closer, err := ix.db.Get(commitKey(id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return entry{}, false, nil
-	}
-	if err != nil {
-		return entry{}, false, ix.broken(err)
-	}
-	defer closer.Close()
-	e, err := parseEntry(v)
-	return e, err == nil, err
+func (ix *index) entry(id string) (lookup.Entry, bool, error) {
+	e, ok, err := lookup.Find(ix.db, id)
+	return e, ok, ix.broken(err)
 }
 
 // head is the revision of a stream's last event, or NoStream.
@@ -269,20 +268,8 @@ func (ix *index) head(stream string) (streams.Revision, error) {
 	if ok {
 		return head, nil
 	}
-	iter, err := ix.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, 0), UpperBound: streamKeyEnd(stream)})
-	if err != nil {
-		return 0, ix.broken(err)
-	}
-	defer iter.Close()
-	head = streams.NoStream
-	if iter.Last() {
-		_, last, ok := parseStreamKey(iter.Key())
-		if !ok {
-			return 0, fault.New(fault.Corrupt, "the index of stream %s is damaged", stream).WithHint(hintDelete)
-		}
-		head = last
-	}
-	return head, ix.broken(iter.Error())
+	head, err := lookup.Head(ix.db, stream)
+	return head, ix.broken(err)
 }
 
 // indexLogger passes Pebble's word on.
@@ -290,10 +277,12 @@ type indexLogger struct{ logf func(string, ...any) }
 
 func (indexLogger) Infof(string, ...any) {}
 
-func (p indexLogger) Errorf(format string, args ...any) { p.logf("pebble: "+format, args...) }
+func (p indexLogger) Errorf(format string, args ...any) {
+	p.logf("%s", damage.Text(fmt.Sprintf("pebble: "+format, args...)))
+}
 
 // Fatalf must not return: Pebble's state is undefined after it.
 func (p indexLogger) Fatalf(format string, args ...any) {
-	p.logf("pebble: "+format, args...)
+	p.Errorf(format, args...)
 	panic("the ledger's index cannot be written: see the line above")
 }

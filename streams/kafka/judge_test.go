@@ -17,6 +17,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 	"github.com/projectionist/projectionist/streams/local"
 )
 
@@ -353,12 +354,12 @@ func TestFold_Local(t *testing.T) {
 			all := peerCommits(t, peer)
 			for i, w := range want {
 				e, ok, err := ix.entry(w.id)
-				if err != nil || !ok || e.last != w.last || e.offset != w.where || e.millis != all[i].Recorded.UnixMilli() {
+				if err != nil || !ok || e.Last != w.last || e.Offset != w.where || e.Millis != all[i].Recorded.UnixMilli() {
 					t.Fatalf("commit %s: %+v, %v, %v; want %+v", w.id, e, ok, err, w)
 				}
 			}
-			l := &Log{index: ix, ledger: &partition{TP: streams.TP{Topic: events.LedgerTopic}}, closing: make(chan struct{})}
-			l.head.raise(ix.snapshot().Head)
+			l := &Log{index: ix, ledger: &partition{TP: streams.TP{Topic: events.LedgerTopic}}, ops: gate.New()}
+			l.head.Raise(ix.snapshot().Head)
 			n := 0
 			for c, err := range l.Ledger().Read(context.Background(), 0) {
 				if err != nil {
@@ -410,8 +411,8 @@ func TestFold_TimeStepsBack(t *testing.T) {
 	}
 	foldAll(t, ix, recs, 1)
 	for id, want := range map[string]int64{"a": 5000, "b": 5000, "c": 6000} {
-		if e, _, err := ix.entry(id); err != nil || e.millis != want {
-			t.Errorf("%s was recorded at %d, %v; want %d", id, e.millis, err, want)
+		if e, _, err := ix.entry(id); err != nil || e.Millis != want {
+			t.Errorf("%s was recorded at %d, %v; want %d", id, e.Millis, err, want)
 		}
 	}
 }
@@ -463,7 +464,7 @@ func TestFoldWritten(t *testing.T) {
 	foldAll(t, fetched, want, len(want))
 	l := &Log{index: memIndex(t), ledger: &partition{TP: streams.TP{Topic: "mlops-events"}, ledger: true}}
 	l.foldWritten(batch[2:])
-	if s := l.index.snapshot(); s.Cursor != 0 || l.judged.load() != 0 {
+	if s := l.index.snapshot(); s.Cursor != 0 || l.judged.Load() != 0 {
 		t.Fatalf("records were folded whose past is not known: %+v", s)
 	}
 	l.foldWritten(batch[:2])
@@ -472,8 +473,8 @@ func TestFoldWritten(t *testing.T) {
 	if got, want := l.index.snapshot(), fetched.snapshot(); got != want {
 		t.Fatalf("the state is\n%+v, of a fetch\n%+v", got, want)
 	}
-	if l.judged.load() != 5 || l.head.load() != 5 {
-		t.Errorf("judged %d, head %d; want 5 and 5", l.judged.load(), l.head.load())
+	if l.judged.Load() != 5 || l.head.Load() != 5 {
+		t.Errorf("judged %d, head %d; want 5 and 5", l.judged.Load(), l.head.Load())
 	}
 	if got, want := dump(t, l.index), dump(t, fetched); !slices.Equal(got, want) {
 		t.Errorf("the index holds\n%q, of a fetch\n%q", got, want)

@@ -2,8 +2,6 @@ package kafka
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
 	"iter"
 	"time"
 
@@ -11,6 +9,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 type ledger struct{ l *Log }
@@ -30,13 +29,10 @@ func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, 
 	if err := l.writable(); err != nil {
 		return streams.Receipt{}, err
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return streams.Receipt{}, err
 	}
-	if err := l.begin(); err != nil {
-		return streams.Receipt{}, err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	if err := l.failure(); err != nil {
 		return streams.Receipt{}, err
 	}
@@ -84,28 +80,19 @@ func (l *Log) known(c *streams.Commit, offset int64) (streams.Receipt, bool, err
 	if !ok || err != nil {
 		return streams.Receipt{}, false, err
 	}
-	if e.stream != c.Stream {
-		return streams.Receipt{}, true, fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, e.stream)
+	if e.Stream != c.Stream {
+		return streams.Receipt{}, true, fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, e.Stream)
 	}
-	return streams.Receipt{
-		Position:  streams.Position{TP: l.ledger.TP, Offset: e.offset},
-		Revision:  e.last,
-		Recorded:  time.UnixMilli(e.millis).UTC(),
-		Duplicate: e.offset != offset,
-	}, true, nil
+	r := e.Receipt(l.ledger.TP)
+	r.Duplicate = e.Offset != offset
+	return r, true, nil
 }
 
 func refusal(c *streams.Commit, head streams.Revision) error {
-	name := func(r streams.Revision) string {
-		if r == streams.NoStream {
-			return "no stream"
-		}
-		return fmt.Sprintf("revision %d", r)
-	}
 	if head == c.Expected { // it has grown since the commit was judged
-		return fault.New(fault.Conflict, "stream %s: expected %s, it had another one when the commit came", c.Stream, name(c.Expected))
+		return fault.New(fault.Conflict, "stream %s: it was not at the expected revision when the commit came", c.Stream)
 	}
-	return fault.New(fault.Conflict, "stream %s: expected %s, it has %s", c.Stream, name(c.Expected), name(head))
+	return streams.Conflict(c.Stream, c.Expected, head)
 }
 
 func (a ledger) ReadStream(ctx context.Context, stream string, from streams.Revision) iter.Seq2[*streams.Committed, error] {
@@ -120,28 +107,18 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 	if err := streams.CheckStream(stream); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer l.end()
-	head := l.head.load()
-	iter, err := l.index.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, from), UpperBound: streamKeyEnd(stream)})
-	if err != nil {
-		return l.index.broken(err)
-	}
-	defer iter.Close()
-	for ok := iter.First(); ok; ok = iter.Next() {
-		if err := l.goOn(ctx); err != nil {
-			return err
-		}
-		v, err := iter.ValueAndErr()
+	defer l.ops.Leave()
+	head := l.head.Load()
+	for offset, err := range lookup.Offsets(l.index.db, stream, from) {
 		if err != nil {
 			return l.index.broken(err)
 		}
-		if len(v) != 8 {
-			return fault.New(fault.Corrupt, "the index of stream %s is damaged", stream).WithHint(hintDelete)
+		if err := l.ops.Stay(ctx); err != nil {
+			return err
 		}
-		offset := int64(binary.BigEndian.Uint64(v))
 		if offset >= head {
 			return nil
 		}
@@ -153,10 +130,7 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 			return nil
 		}
 	}
-	if err := l.goOn(ctx); err != nil {
-		return err
-	}
-	return l.index.broken(iter.Error())
+	return l.ops.Stay(ctx)
 }
 
 func (l *Log) commitAt(offset int64) (*streams.Committed, error) {
@@ -171,7 +145,7 @@ func (l *Log) commitAt(offset int64) (*streams.Committed, error) {
 // committed reads an accepted commit.
 func (l *Log) committed(offset int64, v []byte) (*streams.Committed, error) {
 	pos := streams.Position{TP: l.ledger.TP, Offset: offset}
-	millis, first, tail, ok := parseCommitHead(v)
+	millis, first, tail, ok := lookup.ParseHead(v)
 	var r streams.Record
 	if !ok || streams.ParseTail(tail, &r) != nil {
 		return nil, fault.New(fault.Corrupt, "commit %s is damaged in the index", pos).WithHint(hintDelete)
@@ -185,14 +159,6 @@ func (l *Log) committed(offset int64, v []byte) (*streams.Committed, error) {
 	return &streams.Committed{Commit: c, Position: pos, Revision: first, Recorded: time.UnixMilli(millis).UTC()}, nil
 }
 
-// goOn says whether a reader has to end.
-func (l *Log) goOn(ctx context.Context) error {
-	if l.isClosing() {
-		return errClosed()
-	}
-	return ended(ctx)
-}
-
 func (a ledger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committed, error] {
 	return func(yield func(*streams.Committed, error) bool) {
 		if err := a.l.readLedger(ctx, from, yield); err != nil {
@@ -202,17 +168,11 @@ func (a ledger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committ
 }
 
 func (l *Log) readLedger(ctx context.Context, from int64, yield func(*streams.Committed, error) bool) error {
-	if from < 0 {
-		return fault.Field("from", "offset %d; want 0 or more", from)
-	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.EnterRead(ctx, from); err != nil {
 		return err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return err
-	}
-	head := l.head.load()
+	defer l.ops.Leave()
+	head := l.head.Load()
 	if from >= head {
 		return nil
 	}
@@ -222,7 +182,7 @@ func (l *Log) readLedger(ctx context.Context, from int64, yield func(*streams.Co
 	}
 	defer iter.Close()
 	for ok := iter.First(); ok; ok = iter.Next() {
-		if err := l.goOn(ctx); err != nil {
+		if err := l.ops.Stay(ctx); err != nil {
 			return err
 		}
 		offset, ok := parseOffsetKey(iter.Key())
@@ -247,55 +207,25 @@ func (l *Log) readLedger(ctx context.Context, from int64, yield func(*streams.Co
 // Head answers from the fold: see the package's comment.
 func (a ledger) Head(ctx context.Context, until time.Time) (int64, error) {
 	l := a.l
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return 0, err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return 0, err
-	}
-	head := l.head.load()
+	defer l.ops.Leave()
+	head := l.head.Load()
 	if until.IsZero() || head == 0 {
 		return head, nil
 	}
-	iter, err := l.index.db.NewIter(&pebble.IterOptions{LowerBound: offsetKey(0), UpperBound: offsetKey(head)})
+	end, err := lookup.EndAt(l.index.db, lookup.Records{Key: offsetKey, Parse: parseOffsetKey, End: head}, until.UnixMilli())
 	if err != nil {
 		return 0, l.index.broken(err)
 	}
-	defer iter.Close()
-	millis := until.UnixMilli()
-	low, high := int64(0), head // commits below low are in, those from high on are not
-	for low < high {
-		mid := low + (high-low)/2
-		if !iter.SeekGE(offsetKey(mid)) {
-			if err := iter.Error(); err != nil {
-				return 0, l.index.broken(err)
-			}
-			high = mid
-			continue
-		}
-		offset, ok := parseOffsetKey(iter.Key())
-		v, err := iter.ValueAndErr()
-		if err != nil {
-			return 0, l.index.broken(err)
-		}
-		recorded, _, _, good := parseCommitHead(v)
-		if !ok || !good {
-			return 0, fault.New(fault.Corrupt, "the ledger's index in %s is damaged", l.index.dir).WithHint(hintDelete)
-		}
-		if recorded <= millis {
-			low = offset + 1
-		} else {
-			high = mid
-		}
-	}
-	return low, nil
+	return end, nil
 }
 
 func (a ledger) Wait(ctx context.Context, from int64) error {
-	if err := a.l.begin(); err != nil {
+	if err := a.l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer a.l.end()
-	return a.l.waitFor(ctx, &a.l.head, from, a.l.closing)
+	defer a.l.ops.Leave()
+	return a.l.waitFor(ctx, &a.l.head, from, a.l.ops.Ending())
 }

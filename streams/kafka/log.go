@@ -14,6 +14,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/gate"
+	"github.com/projectionist/projectionist/streams/internal/watermark"
 )
 
 // Log is the log on a cluster. Its methods are safe for concurrent use.
@@ -29,11 +30,10 @@ type Log struct {
 
 	partitions map[string][]*partition // by topic; fixed after Open
 	ledger     *partition
-	judged     watermark // the index's cursor: every record below has a verdict
-	head       watermark // offset after the last accepted commit
+	judged     watermark.Mark // the index's cursor: every record below has a verdict
+	head       watermark.Mark // offset after the last accepted commit
 
-	ops       gate.Gate
-	closing   chan struct{}  // closed when Close begins: reads and waits end
+	ops       *gate.Gate
 	stop      chan struct{}  // closed when all operations have ended: the background ends
 	running   sync.WaitGroup // background goroutines
 	closeOnce sync.Once
@@ -57,10 +57,10 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "the options of the log on Kafka")
 	}
-	if err := ended(ctx); err != nil {
+	if err := gate.Ended(ctx); err != nil {
 		return nil, err
 	}
-	l := &Log{opts: opts, dialer: &dialer{}, closing: make(chan struct{}), stop: make(chan struct{}), dead: make(chan struct{}), unjudged: make(chan struct{}, 1)}
+	l := &Log{opts: opts, dialer: &dialer{}, ops: gate.New(), stop: make(chan struct{}), dead: make(chan struct{}), unjudged: make(chan struct{}, 1)}
 	l.pool.config = opts.config(l.dialer, netTimeout)
 	where := strings.Join(opts.Brokers, ",")
 	if l.client, err = sarama.NewClient(opts.Brokers, opts.config(l.dialer, metadataTimeout)); err != nil {
@@ -124,7 +124,7 @@ func (l *Log) Close() error {
 
 func (l *Log) close() error {
 	var late error
-	if !l.ops.Close(l.opts.CloseTimeout, func() { close(l.closing) }) {
+	if !l.ops.Close(l.opts.CloseTimeout) {
 		late = fault.New(fault.Unavailable, "the log on Kafka is still in use after %v", l.opts.CloseTimeout)
 	}
 	close(l.stop)
@@ -144,25 +144,6 @@ func (l *Log) close() error {
 	return fault.Wrap(fault.Unavailable, err, "the log on Kafka was not closed cleanly; nothing acknowledged is lost")
 }
 
-// begin counts an operation that Close waits for; end must follow.
-func (l *Log) begin() error {
-	if !l.ops.Enter() {
-		return errClosed()
-	}
-	return nil
-}
-
-func (l *Log) end() { l.ops.Leave() }
-
-func (l *Log) isClosing() bool {
-	select {
-	case <-l.closing:
-		return true
-	default:
-		return false
-	}
-}
-
 func (l *Log) stopped() bool {
 	select {
 	case <-l.stop:
@@ -174,12 +155,9 @@ func (l *Log) stopped() bool {
 
 // partition finds a partition.
 func (l *Log) partition(tp streams.TP) (*partition, error) {
-	ps, ok := l.partitions[tp.Topic]
-	if !ok {
-		return nil, fault.New(fault.NotFound, "the log has no topic %q", tp.Topic)
-	}
-	if tp.Partition < 0 || int(tp.Partition) >= len(ps) {
-		return nil, fault.New(fault.NotFound, "topic %s has no partition %d; it has 0 to %d", tp.Topic, tp.Partition, len(ps)-1)
+	ps := l.partitions[tp.Topic]
+	if err := streams.CheckPartition(tp, len(ps)); err != nil {
+		return nil, err
 	}
 	return ps[tp.Partition], nil
 }

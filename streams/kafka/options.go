@@ -59,26 +59,6 @@ type SASL struct {
 	Password  string
 }
 
-const (
-	clientIDDefault     = "projectionist"
-	writeTimeoutDefault = 30 * time.Second
-	readTimeoutDefault  = 15 * time.Second
-	closeTimeoutDefault = 10 * time.Second
-
-	// fetchBytesDefault: at 1 MiB a fetch costs noticeably more round trips than work; above 4 MiB the
-	// garbage collector sees larger heaps for no gain.
-	fetchBytesDefault = 2 << 20
-
-	// netTimeout bounds one request on a connection, so that a broker that hangs without closing its
-	// connections is noticed; a produce may wait in the broker for its replicas for produceMillis of it.
-	netTimeout    = 5 * time.Second
-	produceMillis = 4000
-	// metadataTimeout is shorter: any broker can answer, and one that hangs may be asked first.
-	metadataTimeout = 2 * time.Second
-	// adminTimeout is longer: topics are made once, and on a busy cluster that takes a while.
-	adminTimeout = 15 * time.Second
-)
-
 func (o *Options) setDefaults() {
 	if o.ClientID == "" {
 		o.ClientID = clientIDDefault
@@ -141,9 +121,6 @@ func (o *Options) Validate() error {
 	}
 	return errors.Join(errs...)
 }
-
-// topicPrefixMax leaves Kafka's 249 characters enough for the topics' own names.
-const topicPrefixMax = 200
 
 // config is sarama's configuration for connections on which one request may take so long.
 func (o *Options) config(d *dialer, timeout time.Duration) *sarama.Config {

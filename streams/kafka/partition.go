@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/watermark"
 )
 
 // partition is one partition of a topic, as this log knows it.
@@ -15,7 +16,7 @@ type partition struct {
 	queue  chan *request // of its writer
 
 	// last is the offset after the last record that is known to be there, and who waits for a later one.
-	last watermark
+	last watermark.Mark
 
 	tail struct {
 		sync.Mutex
@@ -41,9 +42,6 @@ type partition struct {
 		blocks []*block
 	}
 }
-
-// keptFor is how long a read that was ended early leaves what it had fetched for the next one.
-const keptFor = 2 * time.Second
 
 // keep leaves blocks that follow each other, or nothing, for a read that goes on where one ended: folding
 // reads chunk by chunk, and would else fetch much of the log twice.
@@ -77,46 +75,4 @@ func (p *partition) takeKept(from int64) []*block {
 		}
 	}
 	return nil
-}
-
-// queueMax bounds the requests that wait for a writer; more make their callers wait.
-const queueMax = 64
-
-// watermark only grows, and wakes those who wait for it.
-type watermark struct {
-	mu     sync.Mutex
-	n      int64
-	raised chan struct{} // closed when n grows; nil while nobody waits
-}
-
-func (w *watermark) load() int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.n
-}
-
-func (w *watermark) raise(n int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if n <= w.n {
-		return
-	}
-	w.n = n
-	if w.raised != nil {
-		close(w.raised)
-		w.raised = nil
-	}
-}
-
-// above returns nil when the mark is above n, else what is closed when it has grown.
-func (w *watermark) above(n int64) <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.n > n {
-		return nil
-	}
-	if w.raised == nil {
-		w.raised = make(chan struct{})
-	}
-	return w.raised
 }

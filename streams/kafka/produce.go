@@ -10,6 +10,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // How records are written. Every partition has one writer, which takes all that waits, up to batchBytes,
@@ -19,16 +20,6 @@ import (
 // batch is given up in doubt the next begins with a new producer id. (sarama's own producers are not used
 // here: their hand-overs cost more than the write itself, and after three failed look-ups of a leader
 // they refuse everything for ten seconds, back or not.)
-
-const (
-	// batchBytes keeps a batch below the brokers' default limit of 1,048,588, with room for its header.
-	batchBytes = 1_040_000
-	// recordOverhead is what a record costs beyond its tail: its length, attributes, and deltas.
-	recordOverhead = 16
-	// chunkBytes is how a large publish is cut: two chunks make a batch, and the next two are being made
-	// while it is written.
-	chunkBytes = batchBytes / 2
-)
 
 // request is some records of one partition. It has its own copy of their bytes: a caller that gives up
 // may go on while they are still being sent.
@@ -115,9 +106,9 @@ func (l *Log) submit(p *partition, r *request) error {
 	case p.queue <- r:
 		return nil
 	case <-r.ctx.Done():
-		return ended(r.ctx)
+		return gate.Ended(r.ctx)
 	case <-l.stop:
-		return errClosed()
+		return gate.Closed()
 	}
 }
 
@@ -129,7 +120,7 @@ func (l *Log) await(r *request) error {
 	case <-r.ctx.Done():
 	}
 	if r.state.CompareAndSwap(queued, abandoned) {
-		return ended(r.ctx) // nothing was written
+		return gate.Ended(r.ctx) // nothing was written
 	}
 	select {
 	case <-r.done: // both happened: the outcome says more
@@ -206,7 +197,7 @@ func (w *writer) write(batch []*request) {
 			r.offset, r.at = last, at
 			last += int64(len(r.recs))
 		}
-		w.p.last.raise(last)
+		w.p.last.Raise(last)
 		// While others wait to be written, the fold takes what it fetches, beside the next batch.
 		if w.p.ledger && !(w.told && w.rest == nil && len(w.p.queue) == 0 && w.l.foldWritten(batch)) {
 			select {

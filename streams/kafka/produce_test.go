@@ -10,6 +10,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // mockLog is a log with one partition and its writer, on sarama's mock broker: for answers that a real
@@ -18,7 +19,7 @@ func mockLog(t *testing.T, ledger bool, answers ...any) (*Log, *partition, *sara
 	t.Helper()
 	broker := sarama.NewMockBroker(t, 1)
 	t.Cleanup(broker.Close)
-	l := &Log{opts: Options{Brokers: []string{broker.Addr()}, Logf: t.Logf}, dialer: &dialer{}, stop: make(chan struct{}), closing: make(chan struct{})}
+	l := &Log{opts: Options{Brokers: []string{broker.Addr()}, Logf: t.Logf}, dialer: &dialer{}, stop: make(chan struct{}), ops: gate.New()}
 	l.opts.setDefaults()
 	p := &partition{TP: streams.TP{Topic: "facts"}, name: "facts", ledger: ledger, queue: make(chan *request, queueMax)}
 	broker.SetHandlerByMap(map[string]sarama.MockResponse{

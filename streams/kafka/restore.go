@@ -14,6 +14,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 var _ streams.Restorer = (*Log)(nil)
@@ -26,14 +27,6 @@ var _ streams.Restorer = (*Log)(nil)
 // A record has to get the offset it had. What a partition's end is, is known; a batch that was acknowledged
 // for another place means that somebody else writes, and ends it. Offsets that were passed over are filled
 // with void records (streams.VoidHeader).
-
-const (
-	// holeMax bounds the records that one hole is filled with: half a second, and 30 MB for ever. Holes
-	// are left by refused commits and by transactions; a longer one is more likely a mistake.
-	holeMax = 1_000_000
-	// aheadMax is how long Restored waits for a last record that is not in the past.
-	aheadMax = time.Minute
-)
 
 // openRestoring sets the mark where a filling begins, and has all topics take times as they are given.
 func (l *Log) openRestoring(ctx context.Context, client sarama.Client, admin sarama.ClusterAdmin, found map[string]topicFound) error {
@@ -86,13 +79,10 @@ func (l *Log) Restore(ctx context.Context, tp streams.TP, recs []streams.Record)
 	if len(recs) == 0 {
 		return nil
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	f := &p.filling
 	f.Lock()
 	defer f.Unlock()
@@ -107,7 +97,7 @@ func (l *Log) Restore(ctx context.Context, tp streams.TP, recs []streams.Record)
 		f.next = end
 	}
 	if p.ledger && f.next > 0 {
-		if err := l.waitFor(ctx, &l.judged, f.next-1, l.closing); err != nil {
+		if err := l.waitFor(ctx, &l.judged, f.next-1, l.ops.Ending()); err != nil {
 			return err
 		}
 	}
@@ -117,7 +107,7 @@ func (l *Log) Restore(ctx context.Context, tp streams.TP, recs []streams.Record)
 		return err
 	}
 	if p.ledger && good > 0 {
-		if err := l.waitFor(ctx, &l.judged, recs[good-1].Offset, l.closing); err != nil {
+		if err := l.waitFor(ctx, &l.judged, recs[good-1].Offset, l.ops.Ending()); err != nil {
 			return err
 		}
 		if n := l.Stats().Accepted - before.Accepted; n != uint64(good) {
@@ -232,7 +222,7 @@ func (l *Log) restore(ctx context.Context, p *partition, recs []streams.Record) 
 		}
 		f.next += int64(len(b.recs))
 		if last { // not behind void records
-			p.last.raise(f.next)
+			p.last.Raise(f.next)
 		}
 		b = restoring{recs: b.recs[:0], times: b.times[:0]}
 		return nil
@@ -350,7 +340,7 @@ func (w *writer) restore(ctx context.Context, b *restoring, want int64) error {
 			case ctx.Err() != nil && maybe:
 				return fault.Wrap(fault.Unknown, ctx.Err(), "the caller gave up while %s was being written", p.TP)
 			case ctx.Err() != nil:
-				return ended(ctx)
+				return gate.Ended(ctx)
 			case maybe && again:
 				return fault.Wrap(fault.Unknown, err, "the brokers did not answer: it may or may not have been written to %s", p.TP)
 			}
@@ -411,13 +401,10 @@ func (l *Log) Restored(ctx context.Context) error {
 	if !l.opts.Restoring {
 		return fault.New(fault.Conflict, "%s is not open to be filled", l)
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	tps := streams.PartitionsOf()
 	last := make([]time.Time, len(tps)) // recorded
 	for i, tp := range tps {
@@ -442,7 +429,7 @@ func (l *Log) Restored(ctx context.Context) error {
 			return fault.New(fault.Unavailable, "the last record of %s is from %v, which is in the future: later ones would step back", tp, last[i].Format(time.RFC3339)).
 				WithHint("set the clock, or run it again then")
 		} else if ahead > 0 && !l.sleep(ctx, ahead) {
-			return l.goOn(ctx)
+			return l.ops.Stay(ctx)
 		}
 	}
 	client, err := sarama.NewClient(l.opts.Brokers, l.opts.config(l.dialer, adminTimeout))
@@ -500,7 +487,7 @@ func (w *writer) seal(ctx context.Context, last time.Time) error {
 				WithHint("the copy itself is complete; look at the brokers' clocks, and at %s of the topic", timestampType)
 		}
 		if !w.l.pause(ctx, try) {
-			return w.l.goOn(ctx)
+			return w.l.ops.Stay(ctx)
 		}
 	}
 }
@@ -513,7 +500,7 @@ func (l *Log) sleep(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	case <-ctx.Done():
-	case <-l.closing:
+	case <-l.ops.Ending():
 	}
 	return false
 }

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill"
@@ -13,16 +12,6 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
-)
-
-const (
-	// groupSession is after how long without a heartbeat the brokers take a member of a group for dead: the
-	// least they allow by default.
-	groupSession   = 6 * time.Second
-	groupHeartbeat = 2 * time.Second
-	// groupRebalance is how long the others wait for a member that is in the middle of a message. Its work
-	// goes on; the message is given to another member, which finds that the work is taken.
-	groupRebalance = 10 * time.Second
 )
 
 // MetaPosition is the metadata of a [Subscriber]'s messages with the position of the record,

@@ -70,28 +70,3 @@ func TestNext(t *testing.T) {
 		}
 	}
 }
-
-func TestWatermark(t *testing.T) {
-	var w watermark
-	c := w.above(3)
-	w.raise(3)
-	select {
-	case <-c:
-	default:
-		t.Fatal("a raise wakes nobody") // who looks again, and waits on
-	}
-	if c = w.above(3); c == nil {
-		t.Fatal("3 is not above 3")
-	}
-	w.raise(2)
-	select {
-	case <-c:
-		t.Fatal("the mark sank")
-	default:
-	}
-	w.raise(4)
-	<-c
-	if w.above(3) != nil || w.load() != 4 {
-		t.Fatal("4 is above 3")
-	}
-}

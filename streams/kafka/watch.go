@@ -11,9 +11,6 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// watchEvery is how often it is looked whether somebody has changed the topics.
-const watchEvery = 30 * time.Second
-
 // watch refuses appends while the topics are not what they have to be: with other settings or another
 // number of partitions, what is acknowledged could be lost or stand where no reader looks.
 func (l *Log) watch() {
@@ -21,7 +18,7 @@ func (l *Log) watch() {
 		timer := time.NewTimer(l.opts.watchEvery)
 		select {
 		case <-timer.C:
-		case <-l.closing:
+		case <-l.ops.Ending():
 			timer.Stop()
 			return
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 func openBench(b *testing.B) (*Log, string) {
@@ -145,9 +146,9 @@ func BenchmarkAppend64(b *testing.B) {
 				b.Error(err)
 			}
 			batch := db.NewBatch()
-			batch.Set(l.ledger.key(i), streams.AppendTail(appendRecordHead(nil, i, 0), &rec), nil)
-			batch.Set(streamKey(c.Stream, streams.Revision(i)), make([]byte, 8), nil)
-			batch.Set(commitKey(c.ID), appendCommitEntry(nil, commitEntry{offset: i, stream: c.Stream}), nil)
+			batch.Set(l.ledger.key(i), streams.AppendTail(lookup.AppendHead(nil, i, 0), &rec), nil)
+			batch.Set(lookup.StreamKey(c.Stream, streams.Revision(i)), make([]byte, 8), nil)
+			batch.Set(lookup.CommitKey(c.ID), lookup.AppendEntry(nil, lookup.Entry{Offset: i, Stream: c.Stream}), nil)
 			if err := batch.Commit(pebble.Sync); err != nil {
 				b.Error(err)
 			}

@@ -6,9 +6,13 @@
 // A log can be filled as another one was (restore.go): its partitions then may have holes, which are written
 // down, so that a missing record is still found.
 //
-// What it cannot do: after a crash, damage (not a torn write) within the last two 32 KiB blocks of the
-// WAL looks to Pebble like the place where writing ended. Everywhere else, and everywhere after Close,
-// damage is found and named.
+// A log knows how far it went that was acknowledged (proof.go), and is not opened when it ends before that, or
+// has lost files: it is looked at first without a change (survey.go). An operator may give up what is missing
+// (loss.go). Damage inside of it is found and named where it is read.
+//
+// What it cannot see: after a power cut, not after the end of the process, that of what was acknowledged within
+// the last tenth of a second something at the end of the WAL is damaged or gone; and that the whole folder is an
+// older copy of itself.
 //
 // The package must not know what any event means.
 package local

@@ -12,6 +12,8 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // TailBatch is records for one partition as a server of Kafka's protocol got them: each by its tail
@@ -66,7 +68,7 @@ func (l *Log) SubmitTails(b TailBatch) (*PendingAppend, error) {
 	if err := l.writable(); err != nil {
 		return nil, err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return nil, err
 	}
 	a := &PendingAppend{l: l, p: p, n: int64(len(b.Tails))}
@@ -84,7 +86,7 @@ func (l *Log) SubmitTails(b TailBatch) (*PendingAppend, error) {
 // Wait waits until the batch is durable, or for a duplicate until the first one is. Errors:
 // ErrOutOfOrderSequence, ErrProducerEpoch, and those of streams.Feed's Publish.
 func (a *PendingAppend) Wait() (Appended, error) {
-	defer a.l.end()
+	defer a.l.ops.Leave()
 	<-a.r.done
 	if a.r.err != nil {
 		return Appended{}, a.r.err
@@ -100,9 +102,6 @@ func (a *PendingAppend) Wait() (Appended, error) {
 
 // producers is the leader's cache of producers' states: what is not in it is in Pebble.
 type producers map[producerKey]*producerState
-
-// producersMax bounds the cache; when it is full it starts anew.
-const producersMax = 10_000
 
 // fillTails judges a batch's sequence and adds its records to the group's.
 func (l *Log) fillTails(g *group, a *PendingAppend, b *TailBatch) error {
@@ -122,12 +121,13 @@ func (l *Log) fillTails(g *group, a *PendingAppend, b *TailBatch) error {
 			return nil
 		}
 	}
+	g.passHole(p)
 	a.result = Appended{Offset: p.next, Millis: l.lastMillis}
 	for _, tail := range b.Tails {
 		size := recordValueSize(0, len(tail))
 		op := g.batch.SetDeferred(recordKeyBytes, size)
 		recordKey(op.Key, p.topic, uint32(p.Partition), p.next)
-		v := append(appendRecordHead(op.Value[:0], l.lastMillis, 0), tail...)
+		v := append(lookup.AppendHead(op.Value[:0], l.lastMillis, 0), tail...)
 		if len(v) != size {
 			panic(fmt.Sprintf("record of %d bytes was measured as %d", len(v), size))
 		}
@@ -136,6 +136,7 @@ func (l *Log) fillTails(g *group, a *PendingAppend, b *TailBatch) error {
 		}
 		p.next++
 	}
+	p.top = p.next
 	g.records += int(n)
 	g.extend(p)
 	if state != nil {
@@ -224,9 +225,6 @@ func (s *producerState) judge(epoch int16, sequence, n int32) (*producerBatch, e
 	return nil, nil
 }
 
-// producerBlock is how many producer ids one synced write reserves.
-const producerBlock = 1000
-
 // ReserveProducers gives n producer ids from first on, which nobody got before or will again.
 func (l *Log) ReserveProducers() (first, n int64, err error) {
 	err = l.update(func(g *group) error {
@@ -250,13 +248,17 @@ func (l *Log) ReserveProducers() (first, n int64, err error) {
 	return first, producerBlock, err
 }
 
-// update has the leader add to a group's batch, and waits until it is durable.
+// update has the leader add to a group's batch what is no record, and waits until it is durable.
 func (l *Log) update(fill func(*group) error) error {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return err
 	}
-	defer l.end()
-	r := &request{fill: fill, bytes: 256, done: make(chan struct{})}
+	defer l.ops.Leave()
+	r := &request{bytes: 256, done: make(chan struct{})}
+	r.fill = func(g *group) error {
+		g.unrecorded = true
+		return fill(g)
+	}
 	if l.submit(r) {
 		l.lead()
 	}
@@ -299,22 +301,19 @@ func (l *Log) ExpireProducers(ctx context.Context, before time.Time) (int, error
 		if next == nil {
 			return total, nil
 		}
-		if err := ended(ctx); err != nil {
+		if err := gate.Ended(ctx); err != nil {
 			return total, err
 		}
 		from = next
 	}
 }
 
-// expireBatch bounds how many keys one step of an expiry looks at.
-const expireBatch = 10_000
-
 // oldProducers gives those not used since a time, and the key to go on from, or nil at the end.
 func (l *Log) oldProducers(from []byte, millis int64, old func(producerKey)) (next []byte, err error) {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return nil, err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{prefixProducer + 1}})
 	if err != nil {
 		return nil, readError(err, "the producers cannot be read")

@@ -22,9 +22,6 @@ const (
 	prefixProducer     = 'p'
 	prefixNextProducer = 'n'
 
-	// producerBatchesMax is how many of a producer's last batches are known again when they are sent
-	// again: clients have at most five in flight.
-	producerBatchesMax = 5
 	producerKeyBytes   = 17
 	producerBatchBytes = 24
 )

@@ -8,6 +8,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 // GroupOffset is what a consumer group has committed for one partition.
@@ -17,9 +18,6 @@ type GroupOffset struct {
 	Metadata  string
 	Committed time.Time // set by CommitOffsets
 }
-
-// GroupBytesMax bounds a consumer group's name.
-const GroupBytesMax = 249
 
 // CommitOffsets stores offsets of a group and returns when they are durable. The group's name has no
 // control characters.
@@ -83,7 +81,7 @@ func (l *Log) DeleteOffsets(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := ended(ctx); err != nil {
+	if err := gate.Ended(ctx); err != nil {
 		return err
 	}
 	tps := make([]streams.TP, len(offsets))
@@ -112,10 +110,10 @@ func (l *Log) DeleteOffsetsOf(name string, tps []streams.TP) error {
 }
 
 func (l *Log) scanOffsets(from, to []byte, fn func(group string, o GroupOffset)) error {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return readError(err, "the groups' offsets cannot be read")

@@ -7,8 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // Topics are the log's topics in the order in which they were made.
@@ -27,13 +27,8 @@ func (l *Log) Watch(tp streams.TP) (head int64, risen <-chan struct{}, err error
 	if err != nil {
 		return 0, nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.wake == nil {
-		p.wake = make(chan struct{})
-	}
-	// raise stores the head before it takes the lock: a rise after this Load closes this channel.
-	return p.head.Load(), p.wake, nil
+	head, risen = p.head.Watch()
+	return head, risen, nil
 }
 
 // ReadTails gives the records of a partition from an offset up to the head to fn, each by its recorded
@@ -43,16 +38,10 @@ func (l *Log) ReadTails(ctx context.Context, tp streams.TP, from int64, fn func(
 	if err != nil {
 		return err
 	}
-	if from < 0 {
-		return fault.Field("from", "offset %d; want 0 or more", from)
-	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.EnterRead(ctx, from); err != nil {
 		return err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return err
-	}
+	defer l.ops.Leave()
 	head := p.head.Load()
 	if from >= head {
 		return nil
@@ -65,14 +54,14 @@ func (l *Log) ReadTails(ctx context.Context, tp streams.TP, from int64, fn func(
 	offset, read := from, uint64(0)
 	defer func() { l.stats.recordsRead.Add(read) }()
 	for ok := iter.First(); ok; ok = iter.Next() {
-		if offset, err = l.over(p, offset, iter.Key()); err != nil {
+		if offset, err = p.over(l.db, offset, iter.Key()); err != nil {
 			return err
 		}
 		v, err := iter.ValueAndErr()
 		if err != nil {
 			return p.corrupt(offset, err)
 		}
-		millis, _, tail, good := parseRecordHead(v)
+		millis, _, tail, good := lookup.ParseHead(v)
 		if !good {
 			return p.corrupt(offset, nil)
 		}
@@ -80,8 +69,10 @@ func (l *Log) ReadTails(ctx context.Context, tp streams.TP, from int64, fn func(
 			return nil
 		}
 		offset++
-		if read++; read%checkEvery == 0 && l.isClosing() {
-			return errClosed()
+		if read++; read%checkEvery == 0 {
+			if err := l.ops.Stay(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	if err := iter.Error(); err != nil || offset != head {
@@ -97,10 +88,10 @@ func (l *Log) DiskUsage(tp streams.TP) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(context.Background()); err != nil {
 		return 0, err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	n, err := l.db.EstimateDiskUsage(p.key(0), p.key(math.MaxInt64))
 	if err != nil {
 		return 0, readError(err, "the size of a partition cannot be measured")

@@ -255,6 +255,9 @@ func TestProducersCrash(t *testing.T) {
 			if next < int64(sequence[w]) {
 				t.Fatalf("writer %d: %d records of %d acknowledged", w, next, sequence[w])
 			}
+			// What was acknowledged between the look and the crash was so to the writer too: it sends its last
+			// batch again at most.
+			sequence[w] = max(sequence[w], int32(next)-2)
 		}
 		if err := l.Close(); err != nil {
 			t.Fatal(err)

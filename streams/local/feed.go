@@ -27,16 +27,13 @@ func (f feed) Publish(ctx context.Context, name string, recs []streams.Record) e
 			return err
 		}
 	}
-	if err := ended(ctx); err != nil {
-		return err
-	}
 	if err := l.writable(); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	var requests []*request
 	for len(recs) > 0 {
 		n, bytes := 0, 0

@@ -12,8 +12,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // How appends become durable. Requests queue up; whoever finds no leader becomes it, takes all that
@@ -35,25 +37,16 @@ type writer struct {
 	leading bool
 	syncing atomic.Int32 // groups whose fsync is waited for
 
+	groups       uint64   // how many there were since Open
+	bare         uint64   // number of the last write without a record, since the log was made
 	lastMillis   int64    // recorded time of the last record of any partition
 	carried      []*group // unsynced; a group that syncs follows
 	carriedBytes int
 	heads        map[string]streams.Revision
-	ids          map[string]commitEntry // of the group being filled
-	producers    producers              // door_append.go
+	ids          map[string]lookup.Entry // of the group being filled
+	producers    producers               // door_append.go
 	nextProducer int64
 }
-
-const (
-	// groupBytes bounds a group, and so how long one batch holds up the next: about half a millisecond.
-	groupBytes = 256 << 10
-	// groupRequests bounds it for many small commits.
-	groupRequests = 1024
-	// carriedBytesMax bounds what a large publish has applied and not yet synced.
-	carriedBytesMax = 4 << 20
-	// headsMax bounds the cache of streams' heads; when it is full it starts anew.
-	headsMax = 100_000
-)
 
 // request is one commit, some records of one topic, or what fill adds.
 type request struct {
@@ -74,14 +67,18 @@ type request struct {
 }
 
 type group struct {
-	requests []*request
-	batch    *pebble.Batch
-	ends     []end
-	records  int
-	barrier  int64    // the ledger's next offset when a request was judged by it; else 0
-	syncing  bool     // applied, to be waited for
-	unsynced bool     // applied without a sync
-	carried  []*group // unsynced groups before this one: its sync is theirs
+	requests   []*request
+	batch      *pebble.Batch
+	ends       []end
+	records    int
+	barrier    int64    // the ledger's end when a request was judged by it; else 0
+	syncing    bool     // applied, to be waited for
+	unsynced   bool     // applied without a sync
+	carried    []*group // unsynced groups before this one: its sync is theirs
+	unrecorded bool     // it has a write without a record
+	number     uint64   // of the group; its sync makes all before it durable too
+	bare       uint64   // the log's with it
+	tops       []int64  // where the partitions end with it
 }
 
 type end struct {
@@ -186,6 +183,7 @@ func (l *Log) write(g *group) (err error) {
 			return err
 		}
 	}
+	l.mark(g)
 	l.stats.bytes.Add(uint64(g.batch.Len()))
 	if g.unsynced = more && !empty && l.carriedBytes+bytes <= carriedBytesMax; g.unsynced {
 		l.carriedBytes += bytes
@@ -202,6 +200,23 @@ func (l *Log) write(g *group) (err error) {
 		l.syncing.Add(1)
 	}
 	return nil
+}
+
+// mark notes where the log ends with the group. Its records are known by their offsets, writes without a record by
+// a number in the batch.
+func (l *Log) mark(g *group) {
+	l.groups++
+	if g.unrecorded {
+		l.bare++
+		if err := g.batch.Set(bareKey, binary.BigEndian.AppendUint64(nil, l.bare), nil); err != nil {
+			panic(err) // an in-memory batch gives no error
+		}
+	}
+	g.number, g.bare = l.groups, l.bare
+	g.tops = make([]int64, len(l.partitions))
+	for i, p := range l.partitions {
+		g.tops[i] = p.top
+	}
 }
 
 // fill judges the group's requests and fills its batch.
@@ -230,6 +245,8 @@ func (l *Log) finish(g *group, err error) {
 		l.syncing.Add(-1)
 		if err != nil {
 			l.fail(err)
+		} else if err = l.proof.claim(g.number, g.bare, g.tops); err != nil {
+			l.fail(err)
 		} else {
 			l.stats.groups.Add(1)
 		}
@@ -244,7 +261,7 @@ func (l *Log) finish(g *group, err error) {
 func (l *Log) answer(g *group, err error) {
 	if err == nil {
 		for _, e := range g.ends {
-			e.p.raise(e.next)
+			e.p.head.Raise(e.next)
 		}
 		if n := uint64(g.records); n > l.stats.recordsMax.Load() {
 			l.stats.recordsMax.Store(n) // two leaders may race; the figure is for people
@@ -280,11 +297,11 @@ func (l *Log) fillCommit(g *group, r *request) error {
 		return err
 	}
 	if ok {
-		if entry.stream != c.Stream {
-			return fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, entry.stream)
+		if entry.Stream != c.Stream {
+			return fault.Field("commit_id", "commit id %s was used before, on stream %s", c.ID, entry.Stream)
 		}
-		g.barrier, r.judged = p.next, true
-		r.receipt = entry.receipt(p.TP)
+		g.barrier, r.judged = p.top, true
+		r.receipt = entry.Receipt(p.TP)
 		r.receipt.Duplicate = true
 		return nil
 	}
@@ -293,43 +310,25 @@ func (l *Log) fillCommit(g *group, r *request) error {
 		return err
 	}
 	if c.Expected != streams.AnyRevision && c.Expected != head {
-		g.barrier, r.judged = p.next, true
-		return conflict(c, head)
+		g.barrier, r.judged = p.top, true
+		return streams.Conflict(c.Stream, c.Expected, head)
 	}
-	entry = commitEntry{offset: p.next, last: head + streams.Revision(len(c.Events)), millis: l.lastMillis, stream: c.Stream}
+	entry = lookup.Entry{Offset: p.next, Last: head + streams.Revision(len(c.Events)), Millis: l.lastMillis, Stream: c.Stream}
 	if err := l.fillRecord(g, p, head+1, r.rec); err != nil {
 		return err
 	}
 	l.accept(g, c.ID, entry)
-	r.receipt = entry.receipt(p.TP)
+	r.receipt = entry.Receipt(p.TP)
 	return nil
 }
 
 // accept adds an accepted commit to the indexes.
-func (l *Log) accept(g *group, id string, e commitEntry) {
-	err := errors.Join(
-		g.batch.Set(streamKey(e.stream, e.last), binary.BigEndian.AppendUint64(nil, uint64(e.offset)), nil),
-		g.batch.Set(commitKey(id), appendCommitEntry(nil, e), nil),
-	)
-	if err != nil {
+func (l *Log) accept(g *group, id string, e lookup.Entry) {
+	if err := lookup.Put(g.batch, id, e); err != nil {
 		panic(err) // the batch is half filled; an in-memory batch gives no error
 	}
-	l.heads[e.stream] = e.last
+	l.heads[e.Stream] = e.Last
 	l.ids[id] = e
-}
-
-func (e commitEntry) receipt(tp streams.TP) streams.Receipt {
-	return streams.Receipt{Position: streams.Position{TP: tp, Offset: e.offset}, Revision: e.last, Recorded: time.UnixMilli(e.millis).UTC()}
-}
-
-func conflict(c *streams.Commit, head streams.Revision) error {
-	name := func(r streams.Revision) string {
-		if r == streams.NoStream {
-			return "no stream"
-		}
-		return fmt.Sprintf("revision %d", r)
-	}
-	return fault.New(fault.Conflict, "stream %s: expected %s, it has %s", c.Stream, name(c.Expected), name(head))
 }
 
 // fillFacts adds a feed's records to the batch.
@@ -355,10 +354,11 @@ func (l *Log) fillRecord(g *group, p *partition, revision streams.Revision, rec 
 
 // put adds a record at the partition's next offset to the batch.
 func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *streams.Record) {
+	g.passHole(p)
 	size := recordValueSize(revision, streams.TailSize(rec))
 	op := g.batch.SetDeferred(recordKeyBytes, size)
 	recordKey(op.Key, p.topic, uint32(p.Partition), p.next)
-	v := streams.AppendTail(appendRecordHead(op.Value[:0], millis, revision), rec)
+	v := streams.AppendTail(lookup.AppendHead(op.Value[:0], millis, revision), rec)
 	if len(v) != size || &v[0] != &op.Value[0] {
 		panic(fmt.Sprintf("record of %d bytes was measured as %d", len(v), size))
 	}
@@ -366,12 +366,25 @@ func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *
 		panic(err)
 	}
 	p.next++
+	p.top = p.next
 	g.records++
 	g.extend(p)
 }
 
+// passHole writes down the hole before the partition's next record, if there is one.
+func (g *group) passHole(p *partition) {
+	if p.top == p.next {
+		return
+	}
+	end := binary.BigEndian.AppendUint64(nil, uint64(p.next))
+	if err := g.batch.Set(holeKey(p.topic, uint32(p.Partition), p.top), end, nil); err != nil {
+		panic(err) // an in-memory batch gives no error
+	}
+	p.top = p.next
+}
+
 // committed looks a commit id up, in the group being filled and in what was applied before.
-func (l *Log) committed(id string) (commitEntry, bool, error) {
+func (l *Log) committed(id string) (lookup.Entry, bool, error) {
 	if e, ok := l.ids[id]; ok {
 		return e, true, nil
 	}
@@ -379,17 +392,9 @@ func (l *Log) committed(id string) (commitEntry, bool, error) {
 }
 
 // applied looks a commit id up in what was applied before.
-func (l *Log) applied(id string) (commitEntry, bool, error) {
-	v, closer, err := l.db.Get(commitKey(id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return commitEntry{}, false, nil
-	}
-	if err != nil {
-		return commitEntry{}, false, readError(err, "the index of commit ids cannot be read")
-	}
-	defer closer.Close()
-	e, err := parseCommitEntry(v)
-	return e, err == nil, err
+func (l *Log) applied(id string) (lookup.Entry, bool, error) {
+	e, ok, err := lookup.Find(l.db, id)
+	return e, ok, readError(err, "the index of commit ids cannot be read")
 }
 
 // head is the revision of a stream's last event, or NoStream.
@@ -397,30 +402,19 @@ func (l *Log) head(stream string) (streams.Revision, error) {
 	if head, ok := l.heads[stream]; ok {
 		return head, nil
 	}
-	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, 0), UpperBound: streamKeyEnd(stream)})
+	head, err := lookup.Head(l.db, stream)
 	if err != nil {
-		return 0, readError(err, "the index of streams cannot be read")
-	}
-	defer iter.Close()
-	head := streams.NoStream
-	if iter.Last() {
-		_, last, ok := parseStreamKey(iter.Key())
-		if !ok {
-			return 0, fault.New(fault.Corrupt, "the index of stream %s is damaged", stream)
-		}
-		head = last
-	}
-	if err := iter.Error(); err != nil {
 		return 0, readError(err, "the index of streams cannot be read")
 	}
 	l.heads[stream] = head
 	return head, nil
 }
 
-// readError is what a failed read of an index says.
+// readError is what a failed read of an index says; nil stays nil.
 func readError(err error, message string) error {
+	code := fault.Unavailable
 	if pebble.IsCorruptionError(err) {
-		return fault.Wrap(fault.Corrupt, err, "%s", message)
+		code = fault.Corrupt
 	}
-	return fault.Wrap(fault.Unavailable, err, "%s", message)
+	return fault.Wrap(code, damage.Of(err), "%s", message)
 }

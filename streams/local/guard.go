@@ -17,21 +17,6 @@ type guard struct {
 	reserve int64 // to be left free
 }
 
-// The default reserve is a tenth of the disk, within these. It holds what Pebble may still write for
-// records already taken: the queued memtables once more as tables, and the output of one running
-// compaction; on a small disk, where there cannot be much to compact, the lesser will do.
-const (
-	reserveBytesMin = 64 << 20
-	reserveBytesMax = 512 << 20
-)
-
-const (
-	// guardInterval and guardBytes bound how old a sample of the free space may be. A sample costs some
-	// microseconds; others write to the disk too.
-	guardInterval = 100 * time.Millisecond
-	guardBytes    = 16 << 20
-)
-
 func (g *guard) init(opts *Options, dir string) { g.opts, g.dir = opts, dir }
 
 // admit says whether n more bytes may be written. The error is fault.Unavailable.

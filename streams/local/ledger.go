@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"encoding/binary"
 	"iter"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 type ledger struct{ l *Log }
@@ -21,16 +21,13 @@ func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, 
 	if err != nil {
 		return streams.Receipt{}, err
 	}
-	if err := ended(ctx); err != nil {
-		return streams.Receipt{}, err
-	}
 	if err := l.writable(); err != nil {
 		return streams.Receipt{}, err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return streams.Receipt{}, err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	r := &request{commit: &c, rec: &rec, bytes: streams.TailSize(&rec) + 2*len(c.Stream) + len(c.ID) + 100, done: make(chan struct{})}
 	if l.submit(r) {
 		l.lead()
@@ -54,17 +51,12 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 	if err := streams.CheckStream(stream); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer l.end()
+	defer l.ops.Leave()
 	p := l.ledger
 	head := p.head.Load()
-	index, err := l.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(stream, from), UpperBound: streamKeyEnd(stream)})
-	if err != nil {
-		return readError(err, "the index of streams cannot be read")
-	}
-	defer index.Close()
 	records, err := l.db.NewIter(&pebble.IterOptions{LowerBound: p.key(0), UpperBound: p.key(head)})
 	if err != nil {
 		return p.corrupt(0, err)
@@ -72,18 +64,14 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 	defer records.Close()
 	s := scan{l: l, p: p, iter: records}
 	defer s.count()
-	for ok := index.First(); ok; ok = index.Next() {
-		v, err := index.ValueAndErr()
-		if err != nil || len(v) != 8 {
-			f := fault.New(fault.Corrupt, "the index of stream %s is damaged", stream)
-			f.Err = err
-			return f
+	for offset, err := range lookup.Offsets(l.db, stream, from) {
+		if err != nil {
+			return readError(err, "the index of stream "+stream+" cannot be read")
 		}
-		offset := int64(binary.BigEndian.Uint64(v))
 		if offset >= head {
 			return nil
 		}
-		if err := s.check(ctx); err != nil {
+		if err := l.ops.Stay(ctx); err != nil {
 			return err
 		}
 		c, err := s.committed(offset, records.SeekGE(p.key(offset)))
@@ -96,9 +84,6 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 		if !yield(c, nil) {
 			return nil
 		}
-	}
-	if err := index.Error(); err != nil {
-		return readError(err, "the index of streams cannot be read")
 	}
 	return nil
 }

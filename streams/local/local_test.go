@@ -2,9 +2,9 @@ package local
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
@@ -99,6 +100,29 @@ func TestOpenFolder(t *testing.T) {
 		l := mustOpen(t, dir, Options{})
 		mustAppend(t, l, "a", "s")
 	})
+	t.Run("OK_OlderFormat", func(t *testing.T) {
+		for version := 1; version < formatProven; version++ {
+			dir := t.TempDir()
+			l := mustOpen(t, dir, Options{})
+			mustAppend(t, l, "a", "s")
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			write(t, dir, formatFile, fmt.Sprintf("projectionist-log %d\n", version))
+			if err := os.Remove(filepath.Join(dir, proofFile)); err != nil {
+				t.Fatal(err)
+			}
+			if err := mustOpen(t, dir, Options{}).Close(); err != nil {
+				t.Fatal(err)
+			}
+			if f, err := inspect(vfs.Default, dir); err != nil || f.version != formatVersion {
+				t.Fatalf("%+v, %v; want version %d", f, err, formatVersion)
+			}
+			if c, err := readProof(vfs.Default, dir); err != nil || len(c.marks) != 10 || c.marks[0].end != 1 {
+				t.Fatalf("proof %+v, %v", c, err)
+			}
+		}
+	})
 	for _, c := range []struct {
 		name, file, content string
 		says                []string
@@ -165,6 +189,21 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustOpen(t, dir, Options{})
+}
+
+// forbidden is a disk on which nobody may write.
+type forbidden struct{ vfs.FS }
+
+func (forbidden) Lock(name string) (io.Closer, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+}
+
+func TestPermission(t *testing.T) {
+	_, err := Open("log", Options{FS: forbidden{vfs.NewMem()}})
+	wantError(t, err, fault.Unavailable, "permission", "log/LOCK")
+	if strings.Contains(err.Error(), "another process") {
+		t.Errorf("%v", err)
+	}
 }
 
 // smallDisk is a disk whose free space the test sets.
@@ -358,144 +397,6 @@ func (l *Log) queued() bool {
 	return len(l.queue) > 0 || l.leading
 }
 
-// TestDamagedRecord flips bytes of a table: the record that lay there is named, and what follows it is
-// not given as if nothing had been there.
-func TestDamagedRecord(t *testing.T) {
-	dir := t.TempDir()
-	l := mustOpen(t, dir, Options{})
-	for i := range 2 { // two tables
-		recs := make([]streams.Record, 1000)
-		for n := range recs {
-			sum := sha256.Sum256([]byte{byte(n), byte(n >> 8)}) // does not compress: many blocks
-			recs[n] = streams.Record{Key: []byte("k"), Value: fmt.Appendf(nil, "%d-%x%x", i*1000+n, sum, sum)}
-		}
-		if err := l.Feed().Publish(context.Background(), driftTP.Topic, recs); err != nil {
-			t.Fatal(err)
-		}
-		if err := l.db.Flush(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	tables, err := filepath.Glob(filepath.Join(dir, pebbleDir, "*.sst"))
-	if err != nil || len(tables) == 0 {
-		t.Fatalf("%v, %v", tables, err)
-	}
-	largest := ""
-	for _, table := range tables {
-		b, err := os.ReadFile(table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if largest == "" || len(b) > len(mustRead(t, largest)) {
-			largest = table
-		}
-	}
-	b := mustRead(t, largest)
-	b[len(b)/2] ^= 0x10
-	if err := os.WriteFile(largest, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	l = mustOpen(t, dir, Options{})
-	next := int64(0)
-	var readErr error
-	for r, err := range l.Feed().Read(context.Background(), driftTP, 0) {
-		if err != nil {
-			readErr = err
-			break
-		}
-		if r.Offset != next || !strings.HasPrefix(string(r.Value), fmt.Sprint(next, "-")) {
-			t.Fatalf("record %d where %d was to come", r.Offset, next)
-		}
-		next++
-	}
-	if readErr == nil {
-		t.Fatalf("all %d records are read from a damaged table", next)
-	}
-	wantError(t, readErr, fault.Corrupt, fmt.Sprintf("%s@%d", driftTP, next))
-}
-
-// TestDamagedWAL flips a bit of a WAL that was not closed, here and there: Open says that the log is
-// damaged and does not take the damage for the place where writing ended. (Within the last two blocks
-// of 32 KiB Pebble cannot tell the two apart.)
-func TestDamagedWAL(t *testing.T) {
-	dir := t.TempDir()
-	l := mustOpen(t, filepath.Join(dir, "log"), Options{})
-	recs := make([]streams.Record, 60)
-	for range 40 {
-		for n := range recs {
-			recs[n] = streams.Record{Key: []byte("k"), Value: []byte(strings.Repeat("x", 150))}
-		}
-		if err := l.Feed().Publish(context.Background(), driftTP.Topic, recs); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range 12 {
-		crashed := filepath.Join(dir, fmt.Sprint("crashed", i))
-		if err := os.CopyFS(crashed, os.DirFS(filepath.Join(dir, "log"))); err != nil {
-			t.Fatal(err)
-		}
-		logs, err := filepath.Glob(filepath.Join(crashed, pebbleDir, "*.log"))
-		if err != nil || len(logs) == 0 {
-			t.Fatal(logs, err)
-		}
-		last := logs[len(logs)-1] // the one that is written to
-		b := mustRead(t, last)
-		if len(b) < 128<<10 {
-			t.Fatalf("the WAL has %d bytes", len(b))
-		}
-		at := (len(b) - 64<<10) * (2*i + 1) / 24
-		b[at] ^= 0x04
-		if err := os.WriteFile(last, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		_, err = Open(crashed, Options{Logf: t.Logf})
-		if err == nil {
-			t.Fatalf("a bit flipped at %d of %d went unnoticed", at, len(b))
-		}
-		wantError(t, err, fault.Corrupt, crashed)
-	}
-}
-
-func mustRead(t *testing.T, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// TestMissingRecord deletes records behind the log's back.
-func TestMissingRecord(t *testing.T) {
-	for _, gone := range []int64{0, 3, 9} {
-		l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
-		for i := range 10 {
-			mustAppend(t, l, fmt.Sprint("c", i), "s")
-		}
-		if err := l.db.Delete(l.ledger.key(gone), nil); err != nil {
-			t.Fatal(err)
-		}
-		for name, seq := range map[string]func(func(*streams.Committed, error) bool){
-			"Read": l.Ledger().Read(context.Background(), 0), "ReadStream": l.Ledger().ReadStream(context.Background(), "s", 0),
-		} {
-			n := int64(0)
-			var last error
-			for _, err := range seq {
-				if last = err; err == nil {
-					n++
-				}
-			}
-			if n != gone {
-				t.Errorf("%s gives %d commits before the one that is missing, %d", name, n, gone)
-			}
-			wantError(t, last, fault.Corrupt, fmt.Sprintf("@%d", gone))
-		}
-	}
-}
-
 func TestCloseEndsReaders(t *testing.T) {
 	t.Run("OK", func(t *testing.T) {
 		l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
@@ -510,7 +411,7 @@ func TestCloseEndsReaders(t *testing.T) {
 			for _, err := range l.Ledger().Read(context.Background(), 0) {
 				if n++; n == 1 {
 					close(reading)
-					for !l.isClosing() {
+					for l.ops.Stay(context.Background()) == nil {
 						runtime.Gosched()
 					}
 				}
@@ -657,4 +558,24 @@ func TestHeadsCache(t *testing.T) {
 	if r := mustAppend(t, l, "b", "s"); r.Revision != 1 || len(l.heads) > 2 {
 		t.Errorf("revision %d, %d heads", r.Revision, len(l.heads))
 	}
+}
+
+// TestJoints: records that are gone from a partition's beginning are missed when the log is opened.
+func TestJoints(t *testing.T) {
+	fs := vfs.NewMem()
+	l := mustOpen(t, "log", Options{FS: fs})
+	for i := range 20 {
+		mustAppend(t, l, fmt.Sprint("c", i), "s")
+	}
+	if err := l.db.DeleteRange(l.ledger.key(0), l.ledger.key(7), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.db.Compact(context.Background(), []byte{0}, []byte{0xff}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open("log", Options{FS: fs, Logf: t.Logf})
+	wantError(t, err, fault.Corrupt, "mlops-events/0@0")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -23,6 +24,9 @@ type Options struct {
 	// Restoring opens an empty log, or one whose filling was begun, to be filled from another one: see
 	// [streams.Restorer]. Appends are refused meanwhile.
 	Restoring bool
+	// AcceptLoss opens a log that ends before what was acknowledged, or cannot prove its end, and says why that
+	// is to be taken: what is missing is given up for good, and written down with the reason. Empty refuses it.
+	AcceptLoss string
 	// FS holds the folder; default the disk.
 	FS vfs.FS
 	// Fatal is called once, when a write to disk has failed: what was not acknowledged is in doubt, and
@@ -41,13 +45,8 @@ type Options struct {
 	Logf func(format string, args ...any)
 }
 
-const (
-	cacheBytesDefault   = 32 << 20
-	closeTimeoutDefault = 10 * time.Second
-
-	// ExitCode is the process's status after a failed write to disk, with the default Fatal.
-	ExitCode = 3
-)
+// ExitCode is the process's status after a failed write to disk, with the default Fatal.
+const ExitCode = 3
 
 func (o *Options) setDefaults() {
 	if o.Topics == nil {
@@ -76,13 +75,6 @@ func (o *Options) setDefaults() {
 	}
 }
 
-const (
-	// memTableBytes: larger ones make fewer, larger tables and so less compaction during an import, but
-	// are replayed from the WAL at start (about .1 s each) and held in memory, at most memTables of them.
-	memTableBytes = 32 << 20
-	memTables     = 4
-)
-
 // pebbleOptions are tuned for a log: keys only grow within a partition, nothing is overwritten or
 // deleted, reads are long scans and single records.
 func (l *Log) pebbleOptions() *pebble.Options {
@@ -106,10 +98,8 @@ func (l *Log) pebbleOptions() *pebble.Options {
 		WALBytesPerSync: 1 << 20,
 		MaxOpenFiles:    1000,
 		EventListener: &pebble.EventListener{
-			DataCorruption: func(info pebble.DataCorruptionInfo) {
-				l.opts.Logf("the log is damaged: %s: %s", info.Path, info.Details.Error())
-			},
-			BackgroundError: func(err error) { l.opts.Logf("the log's background work failed and is tried again: %v", err) },
+			DataCorruption:  l.foundDamage,
+			BackgroundError: l.backgroundError,
 		},
 	}
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
@@ -137,11 +127,13 @@ type pebbleLogger struct{ l *Log }
 
 func (pebbleLogger) Infof(string, ...any) {}
 
-func (p pebbleLogger) Errorf(format string, args ...any) { p.l.opts.Logf("pebble: "+format, args...) }
+func (p pebbleLogger) Errorf(format string, args ...any) {
+	p.l.opts.Logf("%s", damage.Text(fmt.Sprintf("pebble: "+format, args...)))
+}
 
 // Fatalf must not return: Pebble's state is undefined after it.
 func (p pebbleLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
+	err := damage.Of(fmt.Errorf(format, args...))
 	p.l.fail(err)
 	panic(err)
 }

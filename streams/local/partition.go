@@ -1,66 +1,41 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
-	"sync"
-	"sync/atomic"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
+	"github.com/projectionist/projectionist/streams/internal/watermark"
 )
 
-// partition is one partition of one topic. next belongs to the leader (see group.go); head is for all.
+// partition is one partition of one topic. next and top belong to the leader (see group.go); head is for all.
 type partition struct {
 	streams.TP
 	topic uint32 // id
 
 	next   int64 // offset of the next record
+	top    int64 // offset after the last record: next, or below it where records were lost (loss.go)
 	millis int64 // recorded time of the last record at Open, and of the last one restored
 
-	head atomic.Int64 // the high watermark: offsets below it are durable, and only they are read
-
-	mu   sync.Mutex
-	wake chan struct{} // closed when head rises; nil while nobody waits
-}
-
-// raise lifts the high watermark, which never falls, and wakes who waits.
-func (p *partition) raise(head int64) {
-	for {
-		old := p.head.Load()
-		if head <= old {
-			return
-		}
-		if p.head.CompareAndSwap(old, head) {
-			break
-		}
-	}
-	p.mu.Lock()
-	if p.wake != nil {
-		close(p.wake)
-		p.wake = nil
-	}
-	p.mu.Unlock()
+	head watermark.Mark // the high watermark: offsets below it are durable, and only they are read
 }
 
 // wait blocks until head > from, ctx ends or stop is closed, and says whether head > from.
 func (p *partition) wait(ctx context.Context, from int64, stop <-chan struct{}) bool {
 	for {
-		p.mu.Lock()
-		if p.head.Load() > from {
-			p.mu.Unlock()
+		raised := p.head.Above(from)
+		if raised == nil {
 			return true
 		}
-		if p.wake == nil {
-			p.wake = make(chan struct{})
-		}
-		wake := p.wake
-		p.mu.Unlock()
 		select {
-		case <-wake:
+		case <-raised:
 		case <-ctx.Done():
 			return p.head.Load() > from
 		case <-stop:
@@ -79,30 +54,32 @@ func (p *partition) key(offset int64) []byte {
 func (p *partition) corrupt(offset int64, cause error) error {
 	err := fault.New(fault.Corrupt, "record %s is damaged or missing", streams.Position{TP: p.TP, Offset: offset}).
 		WithHint("restore the log from a backup; nothing was skipped")
-	err.Err = cause
+	err.Err = damage.Of(cause)
 	return err
 }
 
-// recover finds the partition's end and gives the recorded time of its last record.
-func (p *partition) recover(db *pebble.DB) (millis int64, err error) {
+// recover finds the partition's end and the recorded time of its last record.
+func (p *partition) recover(db pebble.Reader) error {
+	what := "the end of " + p.TP.String() + " cannot be found"
 	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: p.key(0), UpperBound: recordSpanEnd(p.key(0))})
 	if err != nil {
-		return 0, fault.Wrap(fault.Corrupt, err, "the end of %s cannot be found", p.TP)
+		return readError(err, what)
 	}
 	defer iter.Close()
 	if iter.Last() {
 		_, _, offset, ok := parseRecordKey(iter.Key())
 		v, err := iter.ValueAndErr()
 		if err != nil || !ok {
-			return 0, p.corrupt(offset, err)
+			return p.corrupt(offset, err)
 		}
-		if millis, _, _, ok = parseRecordHead(v); !ok {
-			return 0, p.corrupt(offset, nil)
+		if p.millis, _, _, ok = lookup.ParseHead(v); !ok {
+			return p.corrupt(offset, nil)
 		}
-		p.next = offset + 1
+		p.top = offset + 1
 	}
-	p.head.Store(p.next)
-	return millis, fault.Wrap(fault.Corrupt, iter.Error(), "the end of %s cannot be found", p.TP)
+	p.next = p.top
+	p.head.Raise(p.top)
+	return readError(iter.Error(), what)
 }
 
 // topic is one topic, partitions by number.
@@ -111,56 +88,94 @@ type topic struct {
 	partitions []*partition
 }
 
-// openTopics reads the log's topics, makes those that are missing, and refuses another partition count.
-func openTopics(db *pebble.DB, want []streams.Topic) (map[string]*topic, error) {
-	ids := map[string][2]uint32{}
+// shape is a topic as it was made.
+type shape struct{ id, partitions uint32 }
+
+// readTopics reads the log's topics, and the highest id.
+func readTopics(db pebble.Reader) (topics map[string]shape, last uint32, err error) {
+	const message = "the log's topics cannot be read"
 	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixTopic}, UpperBound: []byte{prefixTopic + 1}})
 	if err != nil {
-		return nil, fault.Wrap(fault.Corrupt, err, "the log's topics cannot be read")
+		return nil, 0, readError(err, message)
 	}
-	var last uint32
+	defer iter.Close()
+	topics = map[string]shape{}
 	for ok := iter.First(); ok; ok = iter.Next() {
 		v, err := iter.ValueAndErr()
 		if err != nil || len(v) != 8 {
 			f := fault.New(fault.Corrupt, "topic %q of the log cannot be read", iter.Key()[1:])
-			f.Err = err
-			return nil, errors.Join(f, iter.Close())
+			f.Err = damage.Of(err)
+			return nil, 0, f
 		}
-		id := binary.BigEndian.Uint32(v)
-		ids[string(iter.Key()[1:])] = [2]uint32{id, binary.BigEndian.Uint32(v[4:])}
-		last = max(last, id)
+		s := shape{binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])}
+		topics[string(iter.Key()[1:])] = s
+		last = max(last, s.id)
 	}
-	if err := iter.Close(); err != nil {
-		return nil, fault.Wrap(fault.Corrupt, err, "the log's topics cannot be read")
-	}
-	batch := db.NewBatch()
+	return topics, last, readError(iter.Error(), message)
+}
+
+// checkShapes refuses other numbers of partitions than those that the topics were made with.
+func checkShapes(have map[string]shape, want []streams.Topic) error {
 	for _, t := range want {
-		have, ok := ids[t.Name]
-		if !ok {
-			last++
-			have = [2]uint32{last, uint32(t.Partitions)}
-			ids[t.Name] = have
-			v := binary.BigEndian.AppendUint32(nil, have[0])
-			v = binary.BigEndian.AppendUint32(v, have[1])
-			if err := batch.Set(topicKey(t.Name), v, nil); err != nil {
-				return nil, fault.Wrap(fault.Internal, err, "topic %q cannot be made", t.Name)
-			}
-		}
-		if have[1] != uint32(t.Partitions) {
-			return nil, fault.New(fault.Corrupt, "topic %q of the log has %d partitions; this program wants %d", t.Name, have[1], t.Partitions).
+		if s, ok := have[t.Name]; ok && s.partitions != uint32(t.Partitions) {
+			return fault.New(fault.Corrupt, "topic %q of the log has %d partitions; this program wants %d", t.Name, s.partitions, t.Partitions).
 				WithHint("the number is fixed when a topic is made: use the settings the log was made with")
 		}
 	}
-	if err := batch.Commit(pebble.Sync); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "the log's topics cannot be written")
+	return nil
+}
+
+// openTopics reads the log's topics, makes those that are missing, and refuses another partition count.
+func openTopics(db *pebble.DB, want []streams.Topic) (map[string]*topic, error) {
+	have, last, err := readTopics(db)
+	if err != nil {
+		return nil, err
 	}
-	topics := make(map[string]*topic, len(ids))
-	for name, id := range ids {
-		t := &topic{id: id[0]}
-		for n := range id[1] {
-			t.partitions = append(t.partitions, &partition{TP: streams.TP{Topic: name, Partition: int32(n)}, topic: id[0]})
+	if err := checkShapes(have, want); err != nil {
+		return nil, err
+	}
+	batch := db.NewBatch()
+	defer batch.Close()
+	for _, t := range want {
+		if _, ok := have[t.Name]; ok {
+			continue
+		}
+		last++
+		s := shape{last, uint32(t.Partitions)}
+		have[t.Name] = s
+		v := binary.BigEndian.AppendUint32(nil, s.id)
+		v = binary.BigEndian.AppendUint32(v, s.partitions)
+		if err := batch.Set(topicKey(t.Name), v, nil); err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "topic %q cannot be made", t.Name)
+		}
+	}
+	if !batch.Empty() {
+		if err := batch.Commit(pebble.Sync); err != nil {
+			return nil, fault.Wrap(fault.Unavailable, err, "the log's topics cannot be written")
+		}
+	}
+	return newTopics(have), nil
+}
+
+func newTopics(shapes map[string]shape) map[string]*topic {
+	topics := make(map[string]*topic, len(shapes))
+	for name, s := range shapes {
+		t := &topic{id: s.id}
+		for n := range s.partitions {
+			t.partitions = append(t.partitions, &partition{TP: streams.TP{Topic: name, Partition: int32(n)}, topic: s.id})
 		}
 		topics[name] = t
 	}
-	return topics, nil
+	return topics
+}
+
+// inOrder are all partitions by topic id and number.
+func inOrder(topics map[string]*topic) (all []*partition) {
+	for _, t := range topics {
+		all = append(all, t.partitions...)
+	}
+	slices.SortFunc(all, func(a, b *partition) int {
+		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return all
 }

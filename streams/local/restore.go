@@ -11,6 +11,8 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/gate"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 var _ streams.Restorer = (*Log)(nil)
@@ -20,28 +22,35 @@ var _ streams.Restorer = (*Log)(nil)
 
 var fillKey = []byte{prefixFill}
 
-// openRestoring looks at the mark, and sets it where a filling begins.
-func (l *Log) openRestoring() error {
-	_, closer, err := l.db.Get(fillKey)
-	marked := err == nil
+// filling says whether the mark is there.
+func filling(db pebble.Reader) (bool, error) {
+	_, closer, err := db.Get(fillKey)
 	switch {
-	case marked:
-		err = closer.Close()
+	case err == nil:
+		return true, closer.Close()
 	case errors.Is(err, pebble.ErrNotFound):
-		err = nil
+		return false, nil
 	}
-	if err != nil {
-		return readError(err, "it cannot be read whether the log is whole")
+	return false, readError(err, "it cannot be read whether the log is whole")
+}
+
+// checkFilling refuses a log that is still to be filled.
+func (l *Log) checkFilling(db pebble.Reader) error {
+	marked, err := filling(db)
+	if err == nil && marked && !l.opts.Restoring {
+		return fault.New(fault.Corrupt, "the log in %s is an unfinished copy of another one", l.dir).
+			WithHint("run `projectionist log copy` with the same --from and --to again: it goes on where it stopped")
 	}
+	return err
+}
+
+// openRestoring sets the mark where a filling begins.
+func (l *Log) openRestoring() error {
 	if !l.opts.Restoring {
-		if marked {
-			return fault.New(fault.Corrupt, "the log in %s is an unfinished copy of another one", l.dir).
-				WithHint("run `projectionist log copy` with the same --from and --to again: it goes on where it stopped")
-		}
 		return nil
 	}
-	if marked {
-		return nil
+	if marked, err := filling(l.db); marked || err != nil {
+		return err
 	}
 	for _, t := range l.topics {
 		for _, p := range t.partitions {
@@ -50,13 +59,6 @@ func (l *Log) openRestoring() error {
 					WithHint("copy into an empty or new folder")
 			}
 		}
-	}
-	// First: an older program must not take what follows for a log that it knows.
-	if l.format < formatVersion {
-		if err := writeFormat(l.opts.FS, l.dir, formatVersion); err != nil {
-			return err
-		}
-		l.format = formatVersion
 	}
 	return fault.Wrap(fault.Unavailable, l.db.Set(fillKey, nil, pebble.Sync), "the log in %s cannot be written", l.dir)
 }
@@ -88,13 +90,10 @@ func (l *Log) Restore(ctx context.Context, tp streams.TP, recs []streams.Record)
 		}
 		bytes += streams.TailSize(&recs[i]) + recordKeyBytes + 16
 	}
-	if err := ended(ctx); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
+	defer l.ops.Leave()
 	l.restoring.Lock()
 	defer l.restoring.Unlock()
 	var commits []restoredCommit
@@ -153,19 +152,12 @@ func (l *Log) restore(g *group, p *partition, rec *streams.Record, c *restoredCo
 			return err
 		}
 		if c.Expected != streams.AnyRevision && c.Expected != head {
-			return fault.Wrap(fault.Corrupt, conflict(&c.Commit, head), "commit %s would not be accepted", at)
+			return fault.Wrap(fault.Corrupt, streams.Conflict(c.Stream, c.Expected, head), "commit %s would not be accepted", at)
 		}
 		revision = head + 1
-		l.accept(g, c.ID, commitEntry{offset: rec.Offset, last: head + streams.Revision(len(c.Events)), millis: millis, stream: c.Stream})
+		l.accept(g, c.ID, lookup.Entry{Offset: rec.Offset, Last: head + streams.Revision(len(c.Events)), Millis: millis, Stream: c.Stream})
 	}
-	if rec.Offset > p.next {
-		end := binary.BigEndian.AppendUint64(nil, uint64(rec.Offset))
-		if err := g.batch.Set(holeKey(p.topic, uint32(p.Partition), p.next), end, nil); err != nil {
-			panic(err) // an in-memory batch gives no error
-		}
-		p.next = rec.Offset
-	}
-	p.millis = millis
+	p.next, p.millis = rec.Offset, millis
 	g.put(p, revision, millis, rec)
 	return nil
 }
@@ -215,7 +207,7 @@ func (l *Log) Restored(ctx context.Context) error {
 	if !l.opts.Restoring {
 		return fault.New(fault.Conflict, "the log in %s is not open to be filled", l.dir)
 	}
-	if err := ended(ctx); err != nil {
+	if err := gate.Ended(ctx); err != nil {
 		return err
 	}
 	err := l.update(func(g *group) error { return g.batch.Delete(fillKey, nil) })
@@ -227,7 +219,7 @@ func (l *Log) Restored(ctx context.Context) error {
 
 // over is the offset of the record with a key, where the one of an offset is expected: they differ behind
 // a hole only.
-func (l *Log) over(p *partition, offset int64, key []byte) (int64, error) {
+func (p *partition) over(db pebble.Reader, offset int64, key []byte) (int64, error) {
 	_, _, have, ok := parseRecordKey(key)
 	if ok && have == offset {
 		return offset, nil
@@ -235,7 +227,7 @@ func (l *Log) over(p *partition, offset int64, key []byte) (int64, error) {
 	if !ok || have < offset {
 		return 0, p.corrupt(offset, nil)
 	}
-	iter, err := l.db.NewIter(&pebble.IterOptions{
+	iter, err := db.NewIter(&pebble.IterOptions{
 		LowerBound: holeKey(p.topic, uint32(p.Partition), 0),
 		UpperBound: holeKey(p.topic, uint32(p.Partition), offset+1), // the read may begin inside
 	})

@@ -6,8 +6,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
 
 // scan reads records of a partition into one reused record.
@@ -21,22 +21,13 @@ type scan struct {
 	millis   int64 // of rec.Recorded
 }
 
-// checkEvery is how many records a reader may yield before it looks at its context and at Close.
-const checkEvery = 256
-
 // run gives every record from an offset up to the head to fn, until fn says no.
 func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool, error)) error {
 	l, p := s.l, s.p
-	if from < 0 {
-		return fault.Field("from", "offset %d; want 0 or more", from)
-	}
-	if err := l.begin(); err != nil {
+	if err := l.ops.EnterRead(ctx, from); err != nil {
 		return err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return err
-	}
+	defer l.ops.Leave()
 	head := p.head.Load()
 	if from >= head {
 		return nil
@@ -49,7 +40,7 @@ func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool,
 	defer s.count()
 	offset := from
 	for ok := s.iter.First(); ok; ok = s.iter.Next() {
-		if offset, err = l.over(p, offset, s.iter.Key()); err != nil {
+		if offset, err = p.over(l.db, offset, s.iter.Key()); err != nil {
 			return err
 		}
 		if err := s.load(offset); err != nil {
@@ -60,7 +51,7 @@ func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool,
 		}
 		offset++
 		if s.read%checkEvery == 0 {
-			if err := s.check(ctx); err != nil {
+			if err := s.l.ops.Stay(ctx); err != nil {
 				return err
 			}
 		}
@@ -81,7 +72,7 @@ func (s *scan) load(offset int64) error {
 	if err != nil {
 		return s.p.corrupt(offset, err)
 	}
-	millis, revision, tail, ok := parseRecordHead(v)
+	millis, revision, tail, ok := lookup.ParseHead(v)
 	if !ok {
 		return s.p.corrupt(offset, nil)
 	}
@@ -112,77 +103,32 @@ func (s *scan) committed(offset int64, found bool) (*streams.Committed, error) {
 	return &streams.Committed{Commit: c, Position: s.rec.Position, Revision: s.revision, Recorded: s.rec.Recorded}, nil
 }
 
-// check says whether the reader has to end.
-func (s *scan) check(ctx context.Context) error {
-	if s.l.isClosing() {
-		return errClosed()
-	}
-	return ended(ctx)
-}
-
 func (s *scan) count() { s.l.stats.recordsRead.Add(s.read) }
 
 // headAt finds the end of what was recorded at or before a time: times do not decrease with offsets.
 func (l *Log) headAt(ctx context.Context, p *partition, until time.Time) (int64, error) {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return 0, err
 	}
-	defer l.end()
-	if err := ended(ctx); err != nil {
-		return 0, err
-	}
+	defer l.ops.Leave()
 	head := p.head.Load()
 	if until.IsZero() || head == 0 {
 		return head, nil
 	}
-	iter, err := l.db.NewIter(&pebble.IterOptions{LowerBound: p.key(0), UpperBound: p.key(head)})
+	end, err := lookup.EndAt(l.db, lookup.Records{Key: p.key, Parse: parseOffsetOf, End: head}, until.UnixMilli())
 	if err != nil {
-		return 0, p.corrupt(0, err)
+		return 0, p.corrupt(end, err)
 	}
-	defer iter.Close()
-	millis := until.UnixMilli()
-	low, high := int64(0), head // records below low are in, those from high on are not
-	for low < high {
-		mid := low + (high-low)/2
-		if !iter.SeekGE(p.key(mid)) {
-			return 0, p.corrupt(mid, iter.Error())
-		}
-		v, err := iter.ValueAndErr()
-		if err != nil {
-			return 0, p.corrupt(mid, err)
-		}
-		_, _, offset, good := parseRecordKey(iter.Key()) // behind mid, where mid is in a hole
-		recorded, _, _, ok := parseRecordHead(v)
-		if !ok || !good {
-			return 0, p.corrupt(mid, nil)
-		}
-		if recorded <= millis {
-			low = offset + 1
-		} else {
-			high = mid
-		}
-	}
-	return low, nil
+	return end, nil
 }
 
 func (l *Log) wait(ctx context.Context, p *partition, from int64) error {
-	if err := l.begin(); err != nil {
+	if err := l.ops.Enter(ctx); err != nil {
 		return err
 	}
-	defer l.end()
-	if p.wait(ctx, from, l.closing) {
+	defer l.ops.Leave()
+	if p.wait(ctx, from, l.ops.Ending()) {
 		return nil
 	}
-	if l.isClosing() {
-		return errClosed()
-	}
-	return ended(ctx)
-}
-
-// ended is ctx's end as an error, or nil.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "the caller gave up")
-	}
-	return nil
+	return l.ops.Stay(ctx)
 }
