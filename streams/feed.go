@@ -5,6 +5,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/projectionist/projectionist/events"
 )
 
 // Header is one record header. CloudEvents attributes travel as ce_* headers (Kafka binding, binary mode).
@@ -28,15 +30,15 @@ type Topic struct {
 	Partitions int32
 }
 
-// Topics are the log's topics, ledger first. Partition counts and the hash (murmur2, as Kafka's Java
-// client has it) are fixed when a topic is made.
-var Topics = []Topic{
-	{"mlops-events", 1},
-	{"user-events", 3},
-	{"movie-recommendations", 3},
-	{"model-drift-alerts", 1},
-	{"system-health", 2},
-}
+// Topics are the log's topics, ledger first: those of [events.Topics]. The hash that chooses a partition is
+// murmur2, as Kafka's Java client has it.
+var Topics = func() []Topic {
+	topics := make([]Topic, len(events.Topics))
+	for i, t := range events.Topics {
+		topics[i] = Topic{t.Name, t.Partitions}
+	}
+	return topics
+}()
 
 // PartitionsOf are all partitions of the named topics, in the order of Topics; of every topic without a name.
 func PartitionsOf(topics ...string) []TP {

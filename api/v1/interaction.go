@@ -33,8 +33,8 @@ func (v *interaction) fact(feedback bool) (*commands.RecordInteraction, error) {
 	f := &commands.RecordInteraction{Interaction: events.Interaction{UserID: events.CanonicalUser(string(v.UserID)),
 		MovieID: events.CanonicalMovie(string(v.MovieID)), Kind: v.Kind, SessionID: v.SessionID, Timestamp: v.Timestamp}}
 	if feedback && f.Kind == "" {
-		if f.Kind = "like"; v.Rating != nil {
-			f.Kind = "rating"
+		if f.Kind = events.KindLike; v.Rating != nil {
+			f.Kind = events.KindRating
 		}
 	}
 	if v.Rating != nil {

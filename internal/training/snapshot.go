@@ -90,7 +90,7 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 				continue
 			}
 			x, ok := ev.Data.(*events.Interaction)
-			if !ok || x.Validate() != nil {
+			if !ok {
 				continue
 			}
 			facts = append(facts, fact{
