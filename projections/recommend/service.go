@@ -14,6 +14,7 @@ import (
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // KMax bounds a ranking: nobody looks at more, and an answer stays small.
@@ -92,8 +93,8 @@ func (s *Service) Recommend(req Request) (*Result, error) {
 	res := &Result{UserID: req.UserID, ModelName: deployed.Model, ModelVersion: deployed.Version, Strategy: "cold"}
 	var ranked []hybrid.Item
 	var reasons [][]hybrid.Reason
-	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) {
-		res.Cut = s.views.CursorOf("online").String()
+	fold.Of[*projections.Online](s.views).ReadAt(func(m *online.Model, cut streams.Cut) {
+		res.Cut = cut.String()
 		for range m.UserEntries(req.UserID) {
 			res.Strategy = "online"
 			break
