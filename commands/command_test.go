@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"reflect"
@@ -41,6 +42,36 @@ func good() []validated {
 		&RecordInteraction{events.Interaction{UserID: "user_7", MovieID: "1", Kind: "view"}},
 		&PublishRecommendation{events.RecommendationServed{RequestID: "r", UserID: "7", Strategy: "cold", Items: []events.RecommendedItem{{MovieID: "1"}}}},
 		&PublishDrift{events.ModelDrift{ModelName: "als"}}, &PublishHealth{events.SystemHealth{ServiceName: "api", Status: "degraded"}},
+	}
+}
+
+// Every feed has one command that publishes to it, and the record's key is what the table of topics says.
+func TestFactsAreKeyedAsTheirTopicSays(t *testing.T) {
+	seen := map[string]bool{events.LedgerTopic: true}
+	for _, v := range good() {
+		c, ok := v.(Fact)
+		if !ok {
+			continue
+		}
+		topic, known := events.TopicOf(c.Topic())
+		if !known || topic.Plain != c.FactType() || seen[topic.Name] {
+			t.Errorf("%T: topic %q takes %q", c, c.Topic(), topic.Plain)
+		}
+		seen[topic.Name] = true
+		raw, err := json.Marshal(c.Event("2024-01-15T10:30:00Z"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal(raw, &fields); err != nil {
+			t.Fatal(err)
+		}
+		if fields[topic.Key] != c.Key() {
+			t.Errorf("%T has the key %q; its %s is %v", c, c.Key(), topic.Key, fields[topic.Key])
+		}
+	}
+	if len(seen) != len(events.Topics) {
+		t.Errorf("commands publish to %v", seen)
 	}
 }
 

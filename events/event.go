@@ -5,15 +5,6 @@ import (
 	"time"
 )
 
-// Topics of the log. The ledger is one totally ordered sequence; the feeds are partitioned facts.
-const (
-	LedgerTopic          = "mlops-events"          // 1 partition: the control plane
-	UserEventsTopic      = "user-events"           // 3 partitions, keyed by user
-	RecommendationsTopic = "movie-recommendations" // 3 partitions, keyed by user
-	DriftAlertsTopic     = "model-drift-alerts"    // 1 partition, keyed by model
-	SystemHealthTopic    = "system-health"         // 2 partitions, keyed by service
-)
-
 // Data is the payload of an event: a struct of this package, registered under a wire name.
 type Data interface {
 	// EventType is the wire name, such as "model.version_registered". It never changes once written.

@@ -12,13 +12,13 @@ import (
 type Interaction struct {
 	UserID    string  `json:"user_id"`
 	MovieID   string  `json:"movie_id"`
-	Kind      string  `json:"interaction_type"`     // see Kinds
+	Kind      string  `json:"interaction_type"`     // see [Kinds]
 	Timestamp string  `json:"timestamp"`            // ISO 8601 event time, see TimeMillis
 	Rating    float64 `json:"rating,omitempty"`     // 0 < rating ≤ 5; 0 is none
 	SessionID string  `json:"session_id,omitempty"` // optional
 }
 
-func (*Interaction) EventType() string { return "user.interaction" }
+func (*Interaction) EventType() string { return interactionType }
 
 // RatingMax is the top of the rating scale. Data sets with another scale are converted on import.
 const RatingMax = 5.0
@@ -26,29 +26,29 @@ const RatingMax = 5.0
 // IDBytesMax bounds the ids of people, films and sessions: every one is a key of several views.
 const IDBytesMax = 128
 
-// Kinds are the interaction types this program gives a meaning to. The set is open: any other type of
-// the form [a-z][a-z_]{0,31} is kept in the log and in people's histories, and weighs nothing.
-var Kinds = []string{
-	"rating", "click", "view", "watch", "complete", "like", "dislike", "purchase",
-	"wishlist", "share", "search", "skip", "impression",
-}
-
-const kindBytesMax = 32
-
 // Validate reports every fault of the interaction at once, each a [*FieldError]. Ids are expected to be
 // canonical, as [ParseInteraction] makes them.
 func (i *Interaction) Validate() error {
+	_, err := i.check(true)
+	return err
+}
+
+// check is Validate, and gives the timestamp in Unix milliseconds. One without a time is left unjudged there.
+func (i *Interaction) check(timed bool) (millis int64, err error) {
 	// The common case allocates nothing.
 	user, movie := idFault(i.UserID), idFault(i.MovieID)
 	session := ""
 	if i.SessionID != "" {
 		session = idFault(i.SessionID)
 	}
-	kind, rating, when := kindFault(i.Kind), i.ratingFault(), timestampFault(i.Timestamp)
-	if user == "" && movie == "" && kind == "" && when == "" && rating == "" && session == "" {
-		return nil
+	kind, rating, when := kindFault(i.Kind), i.ratingFault(), ""
+	if timed {
+		millis, when = timestampFault(i.Timestamp)
 	}
-	return errors.Join(fieldError("user_id", user), fieldError("movie_id", movie), fieldError("interaction_type", kind),
+	if user == "" && movie == "" && kind == "" && when == "" && rating == "" && session == "" {
+		return millis, nil
+	}
+	return millis, errors.Join(fieldError("user_id", user), fieldError("movie_id", movie), fieldError("interaction_type", kind),
 		fieldError("timestamp", when), fieldError("rating", rating), fieldError("session_id", session))
 }
 
@@ -86,20 +86,9 @@ func unusualIDFault(id string) string {
 	return ""
 }
 
-func kindFault(kind string) string {
-	ok := kind != "" && len(kind) <= kindBytesMax && kind[0] != '_'
-	for k := 0; ok && k < len(kind); k++ {
-		ok = kind[k] == '_' || kind[k] >= 'a' && kind[k] <= 'z'
-	}
-	if !ok {
-		return "must be lower-case letters and underscores, 1 to 32, such as rating, click, view or watch"
-	}
-	return ""
-}
-
 func (i *Interaction) ratingFault() string {
 	switch {
-	case i.Rating == 0 && i.Kind == "rating":
+	case i.Rating == 0 && i.Kind == KindRating:
 		return "is required for interaction_type rating: above 0, at most 5"
 	case i.Rating != 0 && !(i.Rating > 0 && i.Rating <= RatingMax): // NaN too
 		return fmt.Sprintf("is %v; want above 0, at most 5", i.Rating)
@@ -107,16 +96,17 @@ func (i *Interaction) ratingFault() string {
 	return ""
 }
 
-func timestampFault(s string) string {
+// timestampFault gives the time in Unix milliseconds, or says what is wrong with it.
+func timestampFault(s string) (millis int64, fault string) {
 	if s == "" {
-		return "must not be empty: want ISO 8601, such as 2024-01-15T10:30:00Z"
+		return 0, "must not be empty: want ISO 8601, such as 2024-01-15T10:30:00Z"
 	}
 	millis, err := TimeMillis(s)
 	switch {
 	case err != nil:
-		return err.Error()
+		return 0, err.Error()
 	case millis < TimeMillisMin || millis >= TimeMillisEnd:
-		return fmt.Sprintf("%s is outside 1970 to 2100", s)
+		return 0, fmt.Sprintf("%s is outside 1970 to 2100", s)
 	}
-	return ""
+	return millis, ""
 }

@@ -1,9 +1,11 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -164,6 +166,26 @@ func FuzzParseInteraction(f *testing.F) {
 		var again Interaction
 		if err := ParseInteraction(written, &again); err != nil || !reflect.DeepEqual(again, slow) {
 			t.Fatalf("%s: %+v %v, want %+v", written, again, err, slow)
+		}
+	})
+}
+
+// FuzzAppendInteraction holds the hand-written encoding to encoding/json's, byte by byte.
+func FuzzAppendInteraction(f *testing.F) {
+	f.Add("7", "42", "rating", "2013-05-01T02:03:04.056Z", 4.5, "")
+	f.Add("a\"b\\c", "<&>", "\u2028\u2029\x7f", "\x00\b\f\n\r\t", 1e21, "é\xff")
+	for _, r := range []float64{0, math.Copysign(0, -1), 1e-6, 9.99e-7, 1e-7, 1e20, 1e21, 1e100, -1e-9, 0.1 + 0.2, 3, math.MaxFloat64, math.SmallestNonzeroFloat64, math.Inf(1), math.NaN()} {
+		f.Add("7", "42", "rating", "t", r, "s")
+	}
+	f.Fuzz(func(t *testing.T, user, movie, kind, stamp string, rating float64, session string) {
+		i := Interaction{UserID: user, MovieID: movie, Kind: kind, Timestamp: stamp, Rating: rating, SessionID: session}
+		want, wantErr := json.Marshal(&i)
+		got, err := AppendInteraction(nil, &i)
+		if (err != nil) != (wantErr != nil) || err == nil && !bytes.Equal(got, want) {
+			t.Fatalf("got %s, %v; want %s, %v", got, err, want, wantErr)
+		}
+		if len(got) > InteractionBytesMax(&i) {
+			t.Fatalf("%d bytes; the bound is %d", len(got), InteractionBytesMax(&i))
 		}
 	})
 }

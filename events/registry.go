@@ -12,6 +12,7 @@ type Upcast func(json.RawMessage) (json.RawMessage, error)
 
 // kind is one registered event type.
 type kind struct {
+	name    string
 	schema  int // newest version
 	make    func() Data
 	upcasts []Upcast // upcasts[i] goes from version i+1 to i+2; len = schema-1
@@ -26,7 +27,9 @@ func register[T any, P interface {
 	Data
 }](upcasts ...Upcast) {
 	var zero T
-	kinds[P(&zero).EventType()] = kind{
+	name := P(&zero).EventType()
+	kinds[name] = kind{
+		name:    name,
 		schema:  len(upcasts) + 1,
 		make:    func() Data { return P(new(T)) },
 		upcasts: upcasts,
@@ -80,6 +83,14 @@ func Types() []string {
 	return names
 }
 
+// TypeNamed is the wire name that the bytes spell, as a string: of a registered type, without an allocation.
+func TypeNamed(name []byte) string {
+	if k, ok := kinds[string(name)]; ok {
+		return k.name
+	}
+	return string(name)
+}
+
 // SchemaOf is the newest schema version of a type; 0 for an unknown type.
 func SchemaOf(eventType string) int { return kinds[eventType].schema }
 
@@ -106,16 +117,10 @@ func Decode(eventType string, schema int, raw json.RawMessage) (Data, error) {
 		err = json.Unmarshal(raw, data)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("payload of %s (schema %d): %w", eventType, schema, err)
+		return nil, payloadError(eventType, schema, err)
 	}
 	return data, nil
 }
-
-// TimeFormat is how times are written: RFC 3339, UTC, milliseconds.
-const TimeFormat = "2006-01-02T15:04:05.000Z"
-
-// FormatTime writes a time as [TimeFormat].
-func FormatTime(t time.Time) string { return t.UTC().Format(TimeFormat) }
 
 // envelope is the event in CloudEvents structured JSON. Extension attributes are lower case without
 // separators, as the specification demands.

@@ -58,3 +58,33 @@ func FuzzTimeMillis(f *testing.F) {
 		}
 	})
 }
+
+func FuzzAppendTime(f *testing.F) {
+	for _, s := range []int64{0, 1_700_000_000, -1, -62_135_596_800, 253_402_300_799, 253_402_300_800, 1 << 40, -1 << 40} {
+		f.Add(s, int64(999_999_999))
+	}
+	f.Fuzz(func(t *testing.T, seconds, nanos int64) {
+		at := time.Unix(seconds%(1<<45), nanos%1e9).In(time.FixedZone("x", 3600))
+		if got, want := string(AppendTime(nil, at)), at.UTC().Format(TimeFormat); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+		if got := FormatTime(at); got != string(AppendTime(nil, at)) {
+			t.Fatalf("FormatTime gives %s", got)
+		}
+	})
+}
+
+// FuzzParseTime holds the short way to what package time reads.
+func FuzzParseTime(f *testing.F) {
+	for _, s := range []string{"2013-05-01T02:03:04.056Z", "2013-05-01T02:03:04,056Z", "2013-05-01T02:03:04.056z", "2016-02-30T02:03:04.056Z", "2016-02-29T23:59:60.056Z",
+		"2013-05-01T02:03:04Z", "2013-05-01T02:03:04.056789+02:00", "0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z", "2013-05-01 02:03:04.056Z", ""} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		want, wantErr := time.Parse(time.RFC3339Nano, string(b))
+		got, err := ParseTime(b)
+		if (err != nil) != (wantErr != nil) || err == nil && got != want.UTC() {
+			t.Fatalf("%q: %v, %v; want %v, %v", b, got, err, want.UTC(), wantErr)
+		}
+	})
+}

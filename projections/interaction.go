@@ -33,22 +33,6 @@ func (*Histories) Spec() fold.Spec {
 func (h *Histories) Open(r fold.Reader) error { h.r = r; return nil }
 func (*Histories) Flush(fold.Writer) error    { return nil }
 
-// interactionKinds are stored as their index; kinds not among them are spelled out. Append only, or
-// raise the view's format.
-var interactionKinds = [...]string{
-	"", "rating", "click", "view", "watch", "complete", "like", "dislike", "purchase",
-	"wishlist", "share", "search", "skip", "impression",
-}
-
-func kindCode(kind string) byte {
-	for i := 1; i < len(interactionKinds); i++ {
-		if interactionKinds[i] == kind {
-			return byte(i)
-		}
-	}
-	return 0
-}
-
 // Apply writes each table's pairs of the inputs in order of key: the store takes neighbours much faster
 // than pairs in random order, and finding their order costs less than that.
 func (h *Histories) Apply(w fold.Writer, in []fold.Input) error {
@@ -118,7 +102,7 @@ func (s *sortedPairs) write(w fold.Writer) error {
 }
 
 func appendFact(v fold.Key, x *events.Interaction, recordedMillis int64) fold.Key {
-	code := kindCode(x.Kind)
+	code := events.KindCode(x.Kind)
 	if v = append(v, code); code == 0 {
 		v = v.Text(x.Kind)
 	}
@@ -205,12 +189,11 @@ func (d *factReader) read(kv fold.KV) (Fact, error) {
 	if d.table == 'm' {
 		f.UserID, f.MovieID = f.MovieID, f.UserID
 	}
-	switch code := v.Byte(); {
-	case code == 0:
+	if code := v.Byte(); code == 0 {
 		f.Kind = string(v.Text())
-	case int(code) < len(interactionKinds):
-		f.Kind = interactionKinds[code]
-	default:
+	} else if kind, ok := events.KindOf(code); ok {
+		f.Kind = kind
+	} else {
 		v.Fail()
 	}
 	f.Rating, f.RecordedMillis = v.Hundredths(), int64(v.Uvarint())

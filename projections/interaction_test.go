@@ -152,14 +152,6 @@ func TestHistoryPageRefuses(t *testing.T) {
 	}
 }
 
-func TestInteractionKindsCoverTheVocabulary(t *testing.T) {
-	for _, kind := range events.Kinds {
-		if kindCode(kind) == 0 {
-			t.Errorf("kind %q is spelled out in every fact: append it to interactionKinds", kind)
-		}
-	}
-}
-
 type discard struct {
 	foldtest.Memory
 	bytes, pairs int64

@@ -25,8 +25,7 @@ type Catalogue struct{ r fold.Reader }
 // NewCatalogue makes the view "catalogue".
 func NewCatalogue() *Catalogue { return &Catalogue{} }
 
-// Movie is one film. Its own fields are the merged ones: fetched details over what data sets list, and
-// of each the latest word. Nothing that a source leaves empty overwrites another's value.
+// Movie is one film. Its own fields are the merged ones, see [events.Film].
 type Movie struct {
 	events.Movie
 	Datasets  []string      `json:"datasets,omitempty"`   // that list it, in order of first listing
@@ -42,37 +41,25 @@ const datasetSimulated = "simulated"
 
 var movieDocs = fold.Documents[Movie]{
 	Table: 'd', Count: 'c',
-	ID: func(in *fold.Input) (string, bool) {
-		switch x := in.Event.Data.(type) {
-		case *events.MovieListed:
-			return events.CanonicalMovie(x.MovieID), true
-		case *events.MovieFetched:
-			return events.CanonicalMovie(x.MovieID), true
-		}
-		return "", false
-	},
+	ID: func(in *fold.Input) (string, bool) { return events.FilmOf(in.Event.Data) },
 	Fold: func(m *Movie, in *fold.Input) {
+		film := events.Film{Listed: m.Listed, Fetched: m.Fetched}
+		if film.Fetched == nil {
+			listed := m.Movie
+			film.Listed = &listed
+		}
+		film.Fold(in.Event.Data)
+		m.Movie = film.Merged()
 		switch x := in.Event.Data.(type) {
 		case *events.MovieListed:
-			listed := &m.Movie
-			if m.Fetched != nil {
-				listed = m.Listed
-			}
-			overlay(listed, &x.Movie)
 			if x.Dataset != "" && !slices.Contains(m.Datasets, x.Dataset) {
 				m.Datasets = append(m.Datasets, x.Dataset)
 			}
 		case *events.MovieFetched:
-			if m.Fetched == nil {
-				listed := m.Movie
-				m.Listed, m.Fetched = &listed, &events.Movie{}
-			}
-			overlay(m.Fetched, &x.Movie)
 			m.RawSHA256 = x.RawSHA256
 		}
-		if m.Fetched != nil {
-			m.Movie = *m.Listed
-			overlay(&m.Movie, m.Fetched)
+		if film.Fetched != nil {
+			m.Listed, m.Fetched = film.Listed, film.Fetched
 		}
 		m.Simulated = len(m.Datasets) == 1 && m.Datasets[0] == datasetSimulated && m.Fetched == nil
 	},
@@ -95,36 +82,6 @@ var movieDocs = fold.Documents[Movie]{
 		return keys
 	},
 	Stamp: func(m *Movie) *fold.Stamp { return &m.Stamp },
-}
-
-// overlay writes what over says onto m.
-func overlay(m, over *events.Movie) {
-	id := events.CanonicalMovie(over.MovieID)
-	m.MovieID = id
-	say(&m.Title, over.Title)
-	say(&m.Year, over.Year)
-	say(&m.IMDbID, over.IMDbID)
-	say(&m.TMDBID, over.TMDBID)
-	say(&m.Overview, over.Overview)
-	say(&m.Language, over.Language)
-	say(&m.RuntimeMinutes, over.RuntimeMinutes)
-	say(&m.ReleaseDate, over.ReleaseDate)
-	say(&m.PosterPath, over.PosterPath)
-	say(&m.Popularity, over.Popularity)
-	say(&m.VoteAverage, over.VoteAverage)
-	say(&m.VoteCount, over.VoteCount)
-	if len(over.Genres) > 0 {
-		m.Genres = slices.Clone(over.Genres)
-	}
-	if len(over.Keywords) > 0 {
-		m.Keywords = slices.Clone(over.Keywords)
-	}
-}
-
-func say[T comparable](to *T, value T) {
-	if value != *new(T) {
-		*to = value
-	}
 }
 
 // accents are the Latin letters whose accent a search leaves out, by the letters it leaves.

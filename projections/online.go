@@ -8,6 +8,7 @@ import (
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // Online is the view that keeps what has to be at hand at once: the online model (what every person did,
@@ -21,6 +22,7 @@ import (
 // Both halves stand in one view because one of them, the model, knows which facts are repetitions.
 type Online struct {
 	mu    sync.RWMutex
+	cut   streams.Cut // what of the log all this is the fold of
 	m     *online.Model
 	films map[string]*features.State
 	dirty map[string]bool // films whose feature state changed since the last Flush
@@ -28,7 +30,7 @@ type Online struct {
 
 // NewOnline makes an empty online view.
 func NewOnline() *Online {
-	return &Online{m: online.New(), films: map[string]*features.State{}, dirty: map[string]bool{}}
+	return &Online{cut: streams.Cut{}, m: online.New(), films: map[string]*features.State{}, dirty: map[string]bool{}}
 }
 
 func (v *Online) Spec() fold.Spec {
@@ -46,7 +48,10 @@ type rows struct {
 }
 
 // Open reads one table while it restores the one before: with millions of facts both take a second.
-func (v *Online) Open(r fold.Reader) error {
+func (v *Online) Open(r fold.Reader) (err error) {
+	if v.cut, err = r.Cut(); err != nil {
+		return err
+	}
 	read, stop := make(chan rows, 4), make(chan struct{})
 	defer func() {
 		close(stop)
@@ -129,6 +134,7 @@ func (v *Online) restoreFilms(films []online.Row) error {
 func (v *Online) Apply(_ fold.Writer, in []fold.Input) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	fold.Widen(v.cut, in)
 	for i := range in {
 		ev := in[i].Event
 		x, ok := ev.Data.(*events.Interaction)
@@ -194,9 +200,15 @@ func (v *Online) Flush(w fold.Writer) error {
 
 // Read calls f with the model at rest; f must not keep it.
 func (v *Online) Read(f func(m *online.Model)) {
+	v.ReadAt(func(m *online.Model, _ streams.Cut) { f(m) })
+}
+
+// ReadAt is Read, with what of the log the model has learned: it holds every fact of the cut, and no other. f
+// must keep neither.
+func (v *Online) ReadAt(f func(m *online.Model, cut streams.Cut)) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	f(v.m)
+	f(v.m, v.cut)
 }
 
 // Film calls f with the feature state of a film at rest, nil for one without facts; f must not keep it.

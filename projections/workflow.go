@@ -110,7 +110,9 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 			r.RunID = x.RunID
 			t := r.task(x.Task)
 			t.Holder, t.LeaseUntilMillis = x.Holder, x.LeaseUntilMillis
-			say(&t.Checkpoint, x.Checkpoint)
+			if x.Checkpoint != "" {
+				t.Checkpoint = x.Checkpoint
+			}
 		case *events.TaskSucceeded:
 			r.RunID = x.RunID
 			t := r.task(x.Task)

@@ -1,10 +1,8 @@
 package streams
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/projectionist/projectionist/events"
@@ -44,8 +42,6 @@ const (
 	typeStructured = "application/cloudevents+json"
 	typeJSON       = "application/json"
 
-	interactionType = "user.interaction"
-
 	// VoidHeader marks records that are none: an adapter that cannot leave an offset out fills holes with
 	// them and shows them to no reader. No other record has it.
 	VoidHeader = "projectionist-void"
@@ -65,14 +61,6 @@ const (
 	headerCorrelation = "ce_correlationid"
 	headerCausation   = "ce_causationid"
 )
-
-// typeOfTopic is the event type of a plain JSON value on a feed.
-var typeOfTopic = map[string]string{
-	events.UserEventsTopic:      interactionType,
-	events.RecommendationsTopic: "recommendation.served",
-	events.DriftAlertsTopic:     "model.drift",
-	events.SystemHealthTopic:    "system.health",
-}
 
 // CheckStream says whether a stream name can be used: 1 to [StreamBytesMax] bytes of UTF-8 without
 // control characters. The error is fault.Invalid or fault.TooLarge.
@@ -200,264 +188,6 @@ func ReadCommit(r *Record) (Commit, error) {
 	return c, checkCommit(&c)
 }
 
-// FactRecord is the record of a fact: CloudEvents in Kafka's binary mode. The key is whom the fact is
-// about; it chooses the partition. The error is fault.Invalid or fault.TooLarge.
-func FactRecord(key string, ev *events.Event) (Record, error) {
-	e := FactEncoder{chunk: 512}
-	recs, err := e.Append(nil, key, ev)
-	if err != nil {
-		return Record{}, err
-	}
-	return recs[0], nil
-}
-
-// FactEncoder makes the records of many facts in memory that it reuses: the bulk form of [FactRecord],
-// with the same bytes. The zero value is ready; it is not for concurrent use.
-type FactEncoder struct {
-	arena   []byte
-	headers []Header
-	chunk   int // bytes of a new arena
-}
-
-const (
-	arenaBytes   = 256 << 10 // enough for some thousand facts, small enough to stay in the cache
-	arenaHeaders = 8 << 10
-	factHeaders  = 11 // at most
-)
-
-var (
-	specVersion = []byte("1.0")
-	jsonType    = []byte(typeJSON)
-	schemaOne   = []byte("1")
-)
-
-// Append appends the fact's record to recs. The record's memory is the encoder's until [FactEncoder.Reset].
-func (e *FactEncoder) Append(recs []Record, key string, ev *events.Event) ([]Record, error) {
-	if ev.Data == nil {
-		return recs, fault.Field("data", "event %s has no data", ev.ID)
-	}
-	if ev.ID == "" || ev.Source == "" {
-		return recs, fault.Field("id", "an event needs an id and a source; it has %q and %q", ev.ID, ev.Source)
-	}
-	eventType, schema := ev.Type(), ev.Schema
-	raw := []byte(ev.Raw)
-	inter, flat := ev.Data.(*events.Interaction)
-	flat = flat && raw == nil
-	if raw == nil {
-		schema = events.SchemaOf(eventType)
-		if !flat {
-			var err error
-			if raw, err = json.Marshal(ev.Data); err != nil {
-				return recs, fault.Wrap(fault.Invalid, err, "event %s has no JSON form", ev.ID)
-			}
-		}
-	}
-	need := len(key) + len(ev.ID) + len(eventType) + len(ev.Source) + len(ev.Subject) + len(ev.Actor) +
-		len(ev.Correlation) + len(ev.Causation) + len(raw) + 64
-	if flat {
-		need += interactionBytesMax(inter)
-	}
-	b := e.room(need)
-	n0 := len(b)
-
-	var k, v []byte
-	k, b = put(b, key)
-	if flat {
-		n := len(b)
-		var err error
-		if b, err = appendInteraction(b, inter); err != nil {
-			return recs, err
-		}
-		v = b[n:len(b):len(b)]
-	} else {
-		n := len(b)
-		b = append(b, raw...)
-		v = b[n:len(b):len(b)]
-	}
-
-	h := e.headers
-	if cap(h)-len(h) < factHeaders {
-		size := arenaHeaders
-		if e.chunk != 0 {
-			size = factHeaders
-		}
-		h = make([]Header, 0, size)
-	}
-	first := len(h)
-	add := func(name, value string) {
-		if value != "" {
-			var s []byte
-			s, b = put(b, value)
-			h = append(h, Header{name, s})
-		}
-	}
-	h = append(h, Header{headerSpecVersion, specVersion})
-	add(headerID, ev.ID)
-	add(headerType, eventType)
-	add(headerSource, ev.Source)
-	n := len(b)
-	b = appendTime(b, ev.Time)
-	h = append(h, Header{headerTime, b[n:len(b):len(b)]})
-	if schema == 1 {
-		h = append(h, Header{headerSchema, schemaOne})
-	} else {
-		n = len(b)
-		b = strconv.AppendInt(b, int64(schema), 10)
-		h = append(h, Header{headerSchema, b[n:len(b):len(b)]})
-	}
-	add(headerSubject, ev.Subject)
-	add(headerActor, ev.Actor)
-	add(headerCorrelation, ev.Correlation)
-	add(headerCausation, ev.Causation)
-	h = append(h, Header{headerContentType, jsonType})
-
-	r := Record{Key: k, Value: v, Headers: h[first:len(h):len(h)]}
-	if len(key) > KeyBytesMax || len(b)-n0 > RecordBytesMax/2 { // else nothing can be over a limit
-		if err := CheckRecord(&r); err != nil {
-			return recs, err
-		}
-	}
-	e.arena, e.headers = b, h
-	return append(recs, r), nil
-}
-
-// Reset takes back the memory of all records made so far.
-func (e *FactEncoder) Reset() { e.arena, e.headers = e.arena[:0], e.headers[:0] }
-
-// room is an arena with n free bytes. Records made before keep the older one alive.
-func (e *FactEncoder) room(n int) []byte {
-	if cap(e.arena)-len(e.arena) >= n {
-		return e.arena
-	}
-	size := e.chunk
-	if size == 0 {
-		size = arenaBytes
-	}
-	return make([]byte, 0, max(size, n))
-}
-
-// put appends s and returns the bytes it became, and the arena.
-func put(arena []byte, s string) ([]byte, []byte) {
-	n := len(arena)
-	arena = append(arena, s...)
-	return arena[n:len(arena):len(arena)], arena
-}
-
-// ReadFact reads a record of a feed: CloudEvents in binary or structured mode or, without any ce_
-// header, the plain JSON documented for the topic. A plain value's id is its position, its source
-// "/kafka", its time the value's "timestamp" or else when the log took it. The event owns its memory.
-// The error is fault.Invalid and names what is wrong: such a record belongs in quarantine.
-func ReadFact(r *Record) (events.Event, error) {
-	var ev events.Event
-	var spec, stamp, schema, contentType []byte
-	var eventType string
-	binaryMode := false
-	for i := range r.Headers {
-		h := &r.Headers[i]
-		switch h.Key {
-		case headerSpecVersion:
-			spec, binaryMode = h.Value, true
-		case headerID:
-			ev.ID, binaryMode = string(h.Value), true
-		case headerType:
-			eventType, binaryMode = knownString(h.Value), true
-		case headerSource:
-			ev.Source, binaryMode = knownString(h.Value), true
-		case headerTime:
-			stamp, binaryMode = h.Value, true
-		case headerSchema:
-			schema = h.Value
-		case headerSubject:
-			ev.Subject = string(h.Value)
-		case headerActor:
-			ev.Actor = knownString(h.Value)
-		case headerCorrelation:
-			ev.Correlation = string(h.Value)
-		case headerCausation:
-			ev.Causation = string(h.Value)
-		case headerContentType:
-			contentType = h.Value
-		}
-	}
-	if !binaryMode {
-		if bytes.HasPrefix(contentType, []byte(typeStructured)) {
-			if err := json.Unmarshal(r.Value, &ev); err != nil {
-				return events.Event{}, fault.Wrap(fault.Invalid, err, "record %s is no CloudEvent", r.Position)
-			}
-			return ev, nil
-		}
-		return readPlain(r)
-	}
-	if string(spec) != "1.0" {
-		return events.Event{}, fault.Field(headerSpecVersion, "record %s has %q; want 1.0", r.Position, spec)
-	}
-	if ev.ID == "" || ev.Source == "" {
-		return events.Event{}, fault.Field(headerID, "record %s has no ce_id or no ce_source", r.Position)
-	}
-	ev.Time = r.Recorded
-	if stamp != nil {
-		t, err := time.Parse(time.RFC3339Nano, string(stamp))
-		if err != nil {
-			return events.Event{}, fault.Field(headerTime, "record %s has %q; want RFC 3339", r.Position, stamp)
-		}
-		ev.Time = t.UTC()
-	}
-	ev.Schema = 1
-	if schema != nil {
-		n, err := strconv.Atoi(string(schema))
-		if err != nil {
-			return events.Event{}, fault.Field(headerSchema, "record %s has %q; want a number", r.Position, schema)
-		}
-		ev.Schema = n
-	}
-	ev.Raw = bytes.Clone(r.Value)
-	var err error
-	if ev.Data, err = events.Decode(eventType, ev.Schema, ev.Raw); err != nil {
-		return events.Event{}, fault.Wrap(fault.Invalid, err, "record %s cannot be read", r.Position)
-	}
-	if stamp := stampOf(ev.Data); stamp != nil && *stamp == "" {
-		*stamp = events.FormatTime(ev.Time)
-	}
-	return ev, nil
-}
-
-func readPlain(r *Record) (events.Event, error) {
-	eventType, ok := typeOfTopic[r.Topic]
-	if !ok {
-		return events.Event{}, fault.New(fault.Invalid, "record %s has no CloudEvents headers, and topic %q has no documented plain form", r.Position, r.Topic)
-	}
-	ev := events.Event{ID: r.Position.String(), Source: "/kafka", Time: r.Recorded, Schema: 1, Raw: bytes.Clone(r.Value)}
-	var err error
-	if ev.Data, err = events.Decode(eventType, 1, ev.Raw); err != nil {
-		return events.Event{}, fault.Wrap(fault.Invalid, err, "record %s cannot be read", r.Position)
-	}
-	if stamp := stampOf(ev.Data); *stamp != "" {
-		millis, err := events.TimeMillis(*stamp)
-		if err != nil {
-			return events.Event{}, fault.Field("timestamp", "record %s has %q: %v", r.Position, *stamp, err)
-		}
-		ev.Time = time.UnixMilli(millis).UTC()
-	} else { // it happened when the log took it
-		*stamp = events.FormatTime(ev.Time)
-	}
-	return ev, nil
-}
-
-// stampOf is the timestamp in a fact of one of typeOfTopic's types, nil for another.
-func stampOf(d events.Data) *string {
-	switch d := d.(type) {
-	case *events.Interaction:
-		return &d.Timestamp
-	case *events.RecommendationServed:
-		return &d.Timestamp
-	case *events.ModelDrift:
-		return &d.Timestamp
-	case *events.SystemHealth:
-		return &d.Timestamp
-	}
-	return nil
-}
-
 func header(r *Record, key string) []byte {
 	for i := range r.Headers {
 		if r.Headers[i].Key == key {
@@ -465,19 +195,4 @@ func header(r *Record, key string) []byte {
 		}
 	}
 	return nil
-}
-
-// knownString spares an allocation for values that most facts share.
-func knownString(b []byte) string {
-	switch string(b) {
-	case interactionType:
-		return interactionType
-	case "recommendation.served":
-		return "recommendation.served"
-	case "importer":
-		return "importer"
-	case "/kafka":
-		return "/kafka"
-	}
-	return string(b)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -30,15 +31,15 @@ type Topic struct {
 	Partitions int32
 }
 
-// Topics are the log's topics, ledger first. Partition counts and the hash (murmur2, as Kafka's Java
-// client has it) are fixed when a topic is made.
-var Topics = []Topic{
-	{"mlops-events", 1},
-	{"user-events", 3},
-	{"movie-recommendations", 3},
-	{"model-drift-alerts", 1},
-	{"system-health", 2},
-}
+// Topics are the log's topics, ledger first: those of [events.Topics]. The hash that chooses a partition is
+// murmur2, as Kafka's Java client has it.
+var Topics = func() []Topic {
+	topics := make([]Topic, len(events.Topics))
+	for i, t := range events.Topics {
+		topics[i] = Topic{t.Name, t.Partitions}
+	}
+	return topics
+}()
 
 // CheckPartition says whether a topic with so many partitions, 0 for one that the log has not, has this one. The
 // error is fault.NotFound.

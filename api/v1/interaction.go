@@ -28,39 +28,46 @@ type interaction struct {
 	Timestamp string   `json:"timestamp"`
 }
 
-// fact is the command to record it. Feedback without a type is a rating if it has one, else a like.
-func (v *interaction) fact(feedback bool) (*commands.RecordInteraction, error) {
+// act is the command to record an interaction that came over HTTP: well-formed is one of a film that there is, that
+// has happened by now. Only here are a clock and the catalogue at hand.
+type act struct {
+	*commands.RecordInteraction
+	surface *Surface
+	fault   error // what Validate has found
+}
+
+// act is the command. Feedback without a type is a rating if it has one, else a like.
+func (s *Surface) act(v *interaction, feedback bool) *act {
 	f := &commands.RecordInteraction{Interaction: events.Interaction{UserID: events.CanonicalUser(string(v.UserID)),
 		MovieID: events.CanonicalMovie(string(v.MovieID)), Kind: v.Kind, SessionID: v.SessionID, Timestamp: v.Timestamp}}
 	if feedback && f.Kind == "" {
-		if f.Kind = "like"; v.Rating != nil {
-			f.Kind = "rating"
+		if f.Kind = events.KindLike; v.Rating != nil {
+			f.Kind = events.KindRating
 		}
 	}
+	a := &act{RecordInteraction: f, surface: s}
 	if v.Rating != nil {
 		if f.Rating = *v.Rating; f.Rating == 0 {
-			return f, fault.Field("rating", "is 0; want above 0, at most %v", events.RatingMax).WithHint("leave it out if there is none")
+			a.fault = fault.Field("rating", "is 0; want above 0, at most %v", events.RatingMax).WithHint("leave it out if there is none")
 		}
 	}
-	return f, f.Validate()
+	return a
 }
 
-// check says what else is wrong with an interaction: only here are a clock and the catalogue at hand.
-func (s *Surface) check(v *interaction, feedback bool) (*commands.RecordInteraction, error) {
-	f, err := v.fact(feedback)
-	if err != nil {
-		return nil, err
+// Validate is asked once, by the dispatcher.
+func (a *act) Validate() error {
+	if a.fault == nil {
+		a.fault = a.RecordInteraction.Validate()
 	}
-	if f.Timestamp != "" {
-		millis, err := events.TimeMillis(f.Timestamp)
-		if err == nil && millis > s.Now().Add(futureMax).UnixMilli() {
-			err = fmt.Errorf("%s is more than a day ahead of this server's clock", f.Timestamp)
-		}
-		if err != nil {
-			return nil, fault.Field("timestamp", "%v", err)
+	if a.fault == nil && a.Timestamp != "" {
+		if millis, err := events.TimeMillis(a.Timestamp); err == nil && millis > a.surface.Now().Add(futureMax).UnixMilli() {
+			a.fault = fault.Field("timestamp", "%s is more than a day ahead of this server's clock", a.Timestamp)
 		}
 	}
-	return f, s.film("movie_id", f.MovieID)
+	if a.fault == nil {
+		a.fault = a.surface.film("movie_id", a.MovieID)
+	}
+	return a.fault
 }
 
 // interact takes one interaction or an array of them. It answers when all are durable and the online
@@ -91,29 +98,21 @@ func (s *Surface) interact(w http.ResponseWriter, r *http.Request, feedback bool
 	case len(given) > interactionsMax:
 		return fault.New(fault.TooLarge, "the array has %d interactions; the most is %d", len(given), interactionsMax).WithHint("send them in several requests")
 	}
-	facts := make([]commands.Fact, len(given))
-	var errs []error
+	acts, facts := make([]*act, len(given)), make([]commands.Fact, len(given))
 	for i := range given {
-		f, err := s.check(&given[i], feedback)
-		switch {
-		case err == nil:
-			facts[i] = f
-		case !many:
-			return err
-		default:
-			errs = append(errs, within(fmt.Sprintf("[%d]", i), err)...)
-		}
-	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
+		acts[i] = s.act(&given[i], feedback)
+		facts[i] = acts[i]
 	}
 	p, err := s.Dispatcher.Publish(r.Context(), facts, m)
+	if faults := faultsOf(acts, many); faults != nil {
+		return faults
+	}
 	if err != nil {
 		return err
 	}
 	if !p.Duplicate {
-		for _, f := range facts {
-			s.metrics.interaction(f.(*commands.RecordInteraction).Kind)
+		for _, a := range acts {
+			s.metrics.interaction(a.Kind)
 		}
 	}
 	folded := s.Settle(r.Context(), last(p.Positions), "online")
@@ -131,6 +130,20 @@ func (s *Surface) interact(w http.ResponseWriter, r *http.Request, feedback bool
 		}{answers})
 	}
 	return api.WriteJSON(w, code, answers[0])
+}
+
+// faultsOf is what was found wrong with some acts, and of an array's in which.
+func faultsOf(acts []*act, many bool) error {
+	if !many {
+		return acts[0].fault
+	}
+	var errs []error
+	for i, a := range acts {
+		if a.fault != nil {
+			errs = append(errs, within(fmt.Sprintf("[%d]", i), a.fault)...)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // within says of each fault in which part of the request it is.

@@ -124,9 +124,6 @@ func (rec *record) of(ev *events.Event) {
 func factRecord(r *streams.Record) record {
 	rec := record{Position: r.Position.String(), Recorded: events.FormatTime(r.Recorded), Key: string(r.Key), offset: r.Offset, recorded: r.Recorded}
 	ev, err := streams.ReadFact(r)
-	if fact, ok := ev.Data.(*events.Interaction); ok && err == nil {
-		err = fact.Validate() // as every view judges it
-	}
 	if err != nil {
 		rec.Error = err.Error()
 		if utf8.Valid(r.Value) {

@@ -43,7 +43,7 @@ func FromDataset(ctx context.Context, set *dataset.Set, path string, reading fun
 		},
 		Facts: func(yield func(Fact, error) bool) {
 			for r, err := range set.SortedRatings(ctx, follow) {
-				if !yield(Fact{UserID: r.UserID, MovieID: r.MovieID, Kind: "rating", Rating: r.Rating, TimeMillis: r.TimeMillis}, badLine(err)) {
+				if !yield(Fact{UserID: r.UserID, MovieID: r.MovieID, Kind: events.KindRating, Rating: r.Rating, TimeMillis: r.TimeMillis}, badLine(err)) {
 					return
 				}
 			}

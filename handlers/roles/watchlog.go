@@ -121,7 +121,7 @@ func (w *job) interactions(ctx context.Context) (*watchLog, error) {
 			if err != nil {
 				continue // in quarantine
 			}
-			if x, ok := ev.Data.(*events.Interaction); ok && x.Validate() == nil {
+			if x, ok := ev.Data.(*events.Interaction); ok {
 				l.rows = append(l.rows, watched{ev.Time.UnixMilli(), events.FactHash(ev.Source, ev.ID, x),
 					number(x.UserID), number(x.MovieID), number(x.Kind), float32(x.Rating)})
 			}

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -128,12 +127,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if err := os.RemoveAll(scratch); err != nil { // ours alone: the log's lock is held
 		return nil, err
 	}
-	if a.store, err = a.openViews(); err != nil {
-		return nil, err
-	}
 	// What is read here stays, so collecting garbage at every doubling is mostly work for nothing.
 	percent := debug.SetGCPercent(400)
-	a.Views, err = fold.NewRunner(ctx, a.Log, a.store, projections.All()...)
+	a.store, a.Views, err = fold.Open(ctx, a.Log, fold.StoreDir(o.Dir), fold.StoreOptions{}, o.Now(), projections.All()...)
 	debug.SetGCPercent(percent)
 	if err != nil {
 		return nil, err
@@ -160,22 +156,6 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.runViews = make(chan error, 1)
 	go func() { a.runViews <- a.Views.Run(a.work) }()
 	return a, nil
-}
-
-// openViews opens the store of the views. A damaged one is put aside and folded anew: it holds nothing
-// that the log does not.
-func (a *App) openViews() (*fold.Store, error) {
-	dir := fold.StoreDir(a.opts.Dir)
-	s, err := fold.OpenStore(dir, fold.StoreOptions{})
-	if err == nil || !errors.Is(err, fold.ErrDamaged) {
-		return s, err
-	}
-	aside := fmt.Sprintf("%s.damaged-%d", dir, a.opts.Now().Unix())
-	if err := os.Rename(dir, aside); err != nil {
-		return nil, err
-	}
-	a.opts.Logger.Warn("the views were damaged: folding all of them again from the log", "damaged", aside, "error", err)
-	return fold.OpenStore(dir, fold.StoreOptions{})
 }
 
 // Define makes the built-in feature definitions the ones in force where there are none yet.

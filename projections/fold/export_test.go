@@ -1,19 +1,24 @@
 package fold
 
-import "context"
+import (
+	"context"
+	"iter"
+
+	"github.com/projectionist/projectionist/streams"
+)
 
 // What tests from outside look at, and break.
 
 const PageScanMax = pageScanMax
 
-// Round folds once, and no checkpoint follows.
-func (r *Runner) Round(ctx context.Context) (bool, error) { return r.round(ctx) }
+// FoldUp folds all there is, and no checkpoint follows.
+func (r *Runner) FoldUp(ctx context.Context) error { return r.foldUpTo(ctx, nil, nil) }
 
 // Tamper overwrites a pair of a view behind its back.
 func (r *Runner) Tamper(view string, key, value []byte) error {
 	for _, s := range r.slots {
 		if s.spec.Name == view {
-			return r.store.db.Set(genKey(s.gen, key), value, nil)
+			return r.store.db.Set(genKey(s.gen.number, key), value, nil)
 		}
 	}
 	return nil
@@ -38,3 +43,33 @@ func (r *Runner) ViewNamed(name string) View {
 	}
 	return nil
 }
+
+// CursorOf is what the named view has folded, as queries see it.
+func (r *Runner) CursorOf(view string) streams.Cut {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.slots {
+		if s.spec.Name == view {
+			return s.cursor.Clone()
+		}
+	}
+	return nil
+}
+
+// Pairs are what the store has of a view.
+func (r *Runner) Pairs(view string) iter.Seq2[KV, error] {
+	return func(yield func(KV, error) bool) { r.ReaderOf(view).Scan(nil, nil)(yield) }
+}
+
+// ReaderOf is what a view has been given to read from.
+func (r *Runner) ReaderOf(view string) Reader {
+	for _, s := range r.slots {
+		if s.spec.Name == view {
+			return current{r.store, s.gen}
+		}
+	}
+	return nil
+}
+
+// Room is what folding asks for.
+func (s *Store) Room() error { return s.room() }

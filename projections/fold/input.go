@@ -3,7 +3,6 @@ package fold
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/projectionist/projectionist/events"
@@ -93,7 +92,7 @@ func (c *chunk) readLedger(ctx context.Context, l streams.Ledger, head int64) er
 func (c *chunk) readFeed(ctx context.Context, f streams.Feed, head int64) error {
 	size := min(int(head-c.from), chunkRecords)
 	c.in = make([]Input, 0, size)
-	d := decoder{events: make([]events.Event, 0, size), interactions: make([]events.Interaction, 0, size)}
+	d := newDecoder(size)
 	bytes := 0
 	for rec, err := range f.Read(ctx, c.tp, c.from) {
 		if err != nil {
@@ -116,86 +115,28 @@ func (c *chunk) readFeed(ctx context.Context, f streams.Feed, head int64) error 
 // decoder turns records into inputs. The events of one chunk stand in two slices, not in thousands of
 // small objects.
 type decoder struct {
+	read         streams.FactReader
 	events       []events.Event
 	interactions []events.Interaction
 }
 
+func newDecoder(size int) *decoder {
+	return &decoder{events: make([]events.Event, 0, size), interactions: make([]events.Interaction, 0, size)}
+}
+
 func (d *decoder) decode(rec *streams.Record) Input {
 	in := Input{Position: rec.Position, RecordedMillis: rec.Recorded.UnixMilli()}
-	d.events = append(d.events, events.Event{})
-	ev := &d.events[len(d.events)-1]
-	fast, err := d.interaction(rec, ev)
-	if !fast && err == nil {
-		*ev, err = streams.ReadFact(rec)
-		if err == nil {
-			if x, ok := ev.Data.(*events.Interaction); ok {
-				err = x.Validate()
-			}
-		}
-	}
-	if err != nil {
-		in.Malformed = err
+	d.events, d.interactions = append(d.events, events.Event{}), append(d.interactions, events.Interaction{})
+	ev, room := &d.events[len(d.events)-1], &d.interactions[len(d.interactions)-1]
+	if in.Malformed = d.read.Read(rec, ev, room); in.Malformed != nil {
 		in.Record = cloneRecord(rec)
 		return in
 	}
 	in.Event = ev
+	if ev.Data != events.Data(room) { // it was not needed
+		d.interactions = d.interactions[:len(d.interactions)-1]
+	}
 	return in
-}
-
-// interaction is the fast path for user.interaction facts in CloudEvents binary mode at schema 1.
-func (d *decoder) interaction(rec *streams.Record, ev *events.Event) (bool, error) {
-	if rec.Topic != events.UserEventsTopic || len(rec.Headers) == 0 {
-		return false, nil
-	}
-	for i := range rec.Headers {
-		h := &rec.Headers[i]
-		switch h.Key {
-		case "ce_type":
-			if string(h.Value) != "user.interaction" {
-				return false, nil
-			}
-		case "ce_schemaversion":
-			n, err := strconv.Atoi(string(h.Value))
-			if err != nil || n != 1 {
-				return false, nil
-			}
-			ev.Schema = n
-		case "ce_time":
-			t, err := time.Parse(time.RFC3339Nano, string(h.Value))
-			if err != nil {
-				return false, nil
-			}
-			ev.Time = t
-		case "ce_id":
-			ev.ID = string(h.Value)
-		case "ce_source":
-			ev.Source = string(h.Value)
-		case "ce_subject":
-			ev.Subject = string(h.Value)
-		case "ce_actor":
-			ev.Actor = string(h.Value)
-		case "ce_correlationid":
-			ev.Correlation = string(h.Value)
-		case "ce_causationid":
-			ev.Causation = string(h.Value)
-		}
-	}
-	if ev.Schema == 0 || ev.ID == "" || ev.Time.IsZero() {
-		return false, nil
-	}
-	d.interactions = append(d.interactions, events.Interaction{})
-	x := &d.interactions[len(d.interactions)-1]
-	if err := events.ParseInteraction(rec.Value, x); err != nil {
-		return false, err
-	}
-	if x.Timestamp == "" {
-		x.Timestamp = events.FormatTime(ev.Time)
-	}
-	if err := x.Validate(); err != nil {
-		return false, err
-	}
-	ev.Data = x
-	return true, nil
 }
 
 func cloneRecord(rec *streams.Record) *streams.Record {

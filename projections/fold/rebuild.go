@@ -3,77 +3,69 @@ package fold
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 )
 
 // Rebuild folds the named view again from the start of the log, beside the running one, and puts it in
-// the running one's place when it has caught up. Queries see the old one until then. A crash in between
-// leaves the old one in force.
+// the running one's place when it has caught up. Queries see the old one until then, and who holds on to that
+// reads the new one. A crash in between leaves the old one in force.
 func (r *Runner) Rebuild(ctx context.Context, name string, progress func(done, total int64)) error {
-	var factory Factory
-	for _, f := range r.factories {
-		if f().Spec().Name == name {
-			factory = f
-		}
-	}
-	if factory == nil {
+	i := slices.IndexFunc(r.factories, func(f Factory) bool { return f().Spec().Name == name })
+	if i < 0 {
 		return fault.Field("view", "no view is named %q", name)
 	}
-	r.mu.Lock()
-	gen, err := r.store.newGeneration()
-	r.mu.Unlock()
+	number, err := r.store.newGeneration()
 	if err != nil {
 		return err
 	}
-	discard := func(err error) error {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if dropErr := r.store.drop(gen); dropErr != nil {
+	replaced, err := r.rebuild(ctx, i, number, progress)
+	if err != nil {
+		if dropErr := r.store.drop(number); dropErr != nil {
 			return fmt.Errorf("%w (and the unfinished copy could not be deleted: %v)", err, dropErr)
 		}
 		return err
 	}
-	fresh := &Runner{log: r.log, store: r.store, factories: []Factory{factory}, changed: make(chan struct{})}
+	return r.store.drop(replaced)
+}
+
+// rebuild folds a view into a generation and puts it in force. It gives the one that was.
+func (r *Runner) rebuild(ctx context.Context, i int, number uint32, progress func(done, total int64)) (replaced uint32, err error) {
+	fresh := newRunner(r.log, r.store, r.factories[i:i+1])
 	if err := fresh.loadSkips(ctx); err != nil {
-		return discard(err)
+		return 0, err
 	}
-	s, err := fresh.openAt(factory(), gen)
+	s, err := fresh.openAt(r.factories[i](), number)
 	if err != nil {
-		return discard(err)
+		return 0, err
 	}
 	fresh.slots = []*slot{s}
+	fresh.makeLanes()
 	if err := fresh.CatchUp(ctx, nil, progress); err != nil {
-		return discard(err)
+		return 0, err
 	}
 
-	r.mu.Lock() // the running view rests: fold the last few records and swap
-	defer r.mu.Unlock()
-	for i, old := range r.slots {
-		if old.spec.Name != name {
-			continue
-		}
-		if old.halted == nil {
-			s.until = old.cursor.Clone()
-		} else {
-			s.until = nil
-		}
-		if err := fresh.CatchUp(ctx, s.until, nil); err != nil {
-			r.store.drop(gen)
-			return err
-		}
-		s.until = nil
-		if err := r.store.point(name, viewMeta{Gen: gen, Format: s.spec.Format}); err != nil {
-			return err
-		}
-		r.statusMu.Lock()
-		r.slots[i] = s
-		r.statusMu.Unlock()
-		r.publish()
-		return r.store.drop(old.gen)
+	old := r.still(i) // fold the last few records, and swap
+	defer old.folding.Unlock()
+	var until streams.Cut // of one that has halted: the end of the log
+	if !r.hasHalted(old) {
+		until = old.cursor.Clone()
 	}
-	return fault.New(fault.Internal, "view %s vanished", name)
+	s = fresh.slots[0] // it may have been opened anew
+	s.until = until
+	if err := fresh.CatchUp(ctx, until, nil); err != nil {
+		return 0, err
+	}
+	s = fresh.slots[0]
+	s.until = old.until
+	if err := r.store.point(s.spec.Name, viewMeta{Gen: number, Format: s.spec.Format}); err != nil {
+		return 0, err
+	}
+	replaced = old.gen.number
+	r.put(i, s)
+	return replaced, nil
 }
 
 // Replay folds all views up to a cut into a store of its own.
@@ -82,9 +74,5 @@ func Replay(ctx context.Context, log streams.Log, store *Store, until streams.Cu
 	if err != nil {
 		return nil, err
 	}
-	if err := r.CatchUp(ctx, until, progress); err != nil {
-		return nil, err
-	}
-	r.publish()
-	return r, nil
+	return r, r.CatchUp(ctx, until, progress)
 }

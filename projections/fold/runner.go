@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
-	"sort"
 	"sync"
 	"time"
 
@@ -22,49 +20,78 @@ const (
 	checkpointInputs = 1_000_000
 )
 
+// pauseAfterFault is how long a view rests before it looks again at a log that cannot be read or a disk that is full.
+const pauseAfterFault = time.Second
+
 // Factory makes an empty view. A rebuild makes a second one beside the first.
 type Factory func() View
 
-// Runner folds the log into a set of views and keeps them up to date. It reads and decodes every chunk
-// of the log once and gives it to all views that have not folded it, in parallel.
+// Runner folds the log into a set of views and keeps them up to date.
+//
+// Every view has a worker of its own, which takes the next chunk of a partition, folds it, and shows queries how far
+// it has got: a slow view holds up no other one, and a slow partition no other either. Chunks are decoded once and
+// shared (lane.go). In a long replay the fast views wait for the slow ones, so that this stays so; near the end
+// of the log nobody waits.
 type Runner struct {
 	log       streams.Log
 	store     *Store
 	factories []Factory
+	refolded  []string
 
-	mu    sync.Mutex // held through a round of folding: whoever holds it sees every view at rest
-	slots []*slot
+	mu    sync.Mutex // guards what follows, and of slots what is said there. Nothing is folded, read or written under it
+	slots []*slot    // by the number of their factory
+	lanes []*lane
+	skips map[string]map[streams.Position]bool // by view; never changed, but replaced
+	halts chan struct{}                        // closed when a view halts
 
-	statusMu sync.Mutex // guards what queries read: slots' view and shown
-	changed  chan struct{}
-	stalled  error // why nothing is folded for now: the disk is full, or the log is away
-	skips    map[string]map[streams.Position]bool
-	refolded []string
+	reads sync.WaitGroup // chunks that are read beside folding
 }
 
 // slot is one view and how far it has got.
 type slot struct {
-	spec   Spec
-	view   View
-	gen    uint32
-	cursor streams.Cut // folded; in memory for lazy views
-	until  streams.Cut // fold no further; nil: no limit
-	halted *Poison
-	inputs int64 // folded by this process
-	dirty  int64 // of them not yet checkpointed
-	saved  time.Time
+	spec Spec
+	view View
+	gen  *generation
 
-	shown shown // what queries see of the above, as it was after the last round
+	// folding is held while the view folds or is saved: whoever holds it sees the view at rest. Then comes Runner.mu.
+	folding sync.Mutex
+	dirty   int64     // inputs folded and not yet saved, of a lazy view
+	saved   time.Time // when it was last
+	suspect *chunk    // a fold of it failed without naming a record: it is folded record by record
+	stop    *Poison   // the record that is known to be at fault, and not to be folded
+
+	// Under Runner.mu.
+	cursor  streams.Cut // folded and to be seen; written under folding too
+	until   streams.Cut // fold no further; nil: no limit
+	halted  *Poison
+	unsure  bool // whether the record it has halted at is to be skipped was not looked up yet
+	anew    bool // it may go on, but has to be opened anew
+	inputs  int64
+	stalled error         // why it is not folded for now: the disk is full
+	taken   *chunk        // being folded
+	held    bool          // waits for other views or for memory
+	turn    int           // lane to look at next
+	changed chan struct{} // closed when cursor has grown, or another slot is in this one's place
+	wake    chan struct{} // there may be something to do; the worker's, and so handed on
 }
 
-func (s *slot) folds(tp streams.TP) bool {
-	return slices.Contains(s.spec.Topics, tp.Topic)
+func newSlot(v View, gen *generation, cursor streams.Cut) *slot {
+	return &slot{spec: v.Spec(), view: v, gen: gen, cursor: cursor, saved: time.Now(), changed: make(chan struct{}), wake: make(chan struct{}, 1)}
+}
+
+func (s *slot) folds(tp streams.TP) bool { return slices.Contains(s.spec.Topics, tp.Topic) }
+
+func (s *slot) rouse() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }
 
 // NewRunner opens every view at the state the store has of it. A view stored in an older format is
 // folded again from the start; one of a newer format is refused.
 func NewRunner(ctx context.Context, log streams.Log, store *Store, factories ...Factory) (*Runner, error) {
-	r := &Runner{log: log, store: store, factories: factories, changed: make(chan struct{})}
+	r := newRunner(log, store, factories)
 	head, err := HeadCut(ctx, log, time.Time{})
 	if err != nil {
 		return nil, err
@@ -82,7 +109,12 @@ func NewRunner(ctx context.Context, log streams.Log, store *Store, factories ...
 		}
 		r.slots = append(r.slots, s)
 	}
+	r.makeLanes()
 	return r, nil
+}
+
+func newRunner(log streams.Log, store *Store, factories []Factory) *Runner {
+	return &Runner{log: log, store: store, factories: factories, halts: make(chan struct{})}
 }
 
 func (r *Runner) open(f Factory) (*slot, error) {
@@ -94,8 +126,8 @@ func (r *Runner) open(f Factory) (*slot, error) {
 	}
 	if known && m.Format == spec.Format {
 		s, err := r.openAt(v, m.Gen)
-		if err == nil {
-			return s, nil
+		if err == nil || errors.Is(err, ErrDamaged) { // then it is not this view alone
+			return s, err
 		}
 		r.refolded = append(r.refolded, fmt.Sprintf("view %s cannot be read (%v): folding it again from the log", spec.Name, err))
 	} else if known {
@@ -117,80 +149,89 @@ func (r *Runner) open(f Factory) (*slot, error) {
 	return r.openAt(f(), m.Gen)
 }
 
-// Refolded tells, in sentences, which views NewRunner had to begin anew, and why.
+// Refolded tells, in sentences, which views had to be begun anew at the start, and why.
 func (r *Runner) Refolded() []string { return r.refolded }
 
-func (r *Runner) openAt(v View, gen uint32) (*slot, error) {
-	cursor, err := r.store.cursor(gen)
+func (r *Runner) openAt(v View, number uint32) (*slot, error) {
+	cursor, err := r.store.cursor(number)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.Open(space{r.store.db, gen}); err != nil {
+	gen := &generation{number: number}
+	if err := v.Open(current{r.store, gen}); err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "view %s cannot be opened; it can be folded again: remove the views folder", v.Spec().Name)
 	}
-	return &slot{spec: v.Spec(), view: v, gen: gen, cursor: cursor, saved: time.Now(), shown: shown{cursor: cursor.Clone()}}, nil
+	return newSlot(v, gen, cursor), nil
 }
 
-// Run folds until ctx ends, then checkpoints. It returns early only for an error of the log or the store:
-// a view that meets poison halts alone.
+// Run folds until ctx ends, then checkpoints. It returns early only for an error of the store: a view that meets
+// poison halts alone, and a log that cannot be read is looked at again.
 func (r *Runner) Run(ctx context.Context) error {
-	wake := make(chan struct{}, 1)
-	var waiters sync.WaitGroup
-	wctx, stop := context.WithCancel(ctx)
-	defer waiters.Wait()
-	defer stop()
-	r.mu.Lock()
-	tps := r.partitions()
-	r.mu.Unlock()
-	for _, tp := range tps {
-		waiters.Add(1)
-		go func() {
-			defer waiters.Done()
-			r.watch(wctx, tp, wake)
-		}()
+	err := r.workers(ctx, r.live, r.watchers())
+	if err != nil {
+		return err
 	}
-	tick := time.NewTicker(checkpointEvery)
-	defer tick.Stop()
-	for {
-		more, err := r.round(ctx)
-		stalled := passes(err)
-		r.statusMu.Lock()
-		if r.stalled = nil; stalled {
-			r.stalled = err
-		}
-		r.statusMu.Unlock()
+	return r.checkpointIfRoom()
+}
+
+// workers runs one worker for each view, and helpers beside them, until all workers have returned, or one with an
+// error, which it gives. The end of ctx is none.
+func (r *Runner) workers(ctx context.Context, work func(ctx context.Context, i int) error, helpers []func(context.Context)) error {
+	inner, stop := context.WithCancel(ctx)
+	var working, helping sync.WaitGroup
+	var once sync.Once
+	var first error
+	for _, help := range helpers {
+		helping.Go(func() { help(inner) })
+	}
+	for i := range r.slots {
+		working.Go(func() {
+			if err := work(inner, i); err != nil && inner.Err() == nil {
+				once.Do(func() { first = err })
+				stop()
+			}
+		})
+	}
+	working.Wait()
+	stop()
+	helping.Wait()
+	r.reads.Wait()
+	return first
+}
+
+// live folds one view until ctx ends.
+func (r *Runner) live(ctx context.Context, i int) error {
+	for ctx.Err() == nil {
+		s, t := r.choose(i)
+		err := r.do(ctx, i, s, t)
+		var unread *logError
 		switch {
-		case ctx.Err() != nil && err != nil:
-			return r.checkpointIfRoom()
-		case stalled:
+		case errors.Is(err, errFull):
+			r.stall(s, err)
 			select {
+			case <-time.After(pauseAfterFault):
 			case <-ctx.Done():
-				return r.checkpointIfRoom()
-			case <-time.After(time.Second):
 			}
+			r.stall(s, nil)
 			continue
-		case err != nil:
+		case err != nil && !errors.As(err, &unread): // of the log, its lane says so, and rests
 			return err
-		}
-		if more {
-			if ctx.Err() != nil {
-				return r.checkpointIfRoom()
-			}
+		case t.does > idle:
 			continue
 		}
 		select {
+		case <-s.wake:
 		case <-ctx.Done():
-			return r.checkpointIfRoom()
-		case <-wake:
-		case <-tick.C:
-			r.mu.Lock()
-			err := r.checkpoint(func(s *slot) bool { return s.dirty > 0 && time.Since(s.saved) >= checkpointEvery })
-			r.mu.Unlock()
-			if err != nil && !errors.Is(err, errFull) {
-				return err
-			}
 		}
 	}
+	return nil
+}
+
+// stall shows why a view is not folded for now.
+func (r *Runner) stall(s *slot, err error) {
+	r.mu.Lock()
+	s.stalled = err
+	r.mu.Unlock()
 }
 
 // checkpointIfRoom is Checkpoint, but for a full disk: a checkpoint only saves time, the log has everything.
@@ -201,39 +242,62 @@ func (r *Runner) checkpointIfRoom() error {
 	return nil
 }
 
-// logError is an error of reading the log; nothing was folded of what it concerns.
+// logError is an error of reading the log. Folding goes on when it can be read again: brokers are started again, a
+// damaged file may be put back. Until then what was folded can be read, and [Runner.Status] says why there is no more.
 type logError struct{ error }
 
 func (e *logError) Unwrap() error { return e.error }
 
-// passes says whether folding goes on after an error of a round: there is no room on the disk, or the log
-// cannot be read, for brokers that are started again or for a damaged file that may be put back. Until
-// then what was folded can be read, and [Runner.Status] says why there is no more.
-func passes(err error) bool {
-	var unread *logError
-	return errors.Is(err, errFull) || errors.As(err, &unread)
+// watchers tell the workers of what comes into the log, and when to checkpoint.
+func (r *Runner) watchers() []func(context.Context) {
+	helpers := []func(context.Context){r.tick}
+	for _, l := range r.lanes {
+		helpers = append(helpers, func(ctx context.Context) { r.watch(ctx, l) })
+	}
+	return helpers
 }
 
-// watch wakes the loop whenever a partition grows.
-func (r *Runner) watch(ctx context.Context, tp streams.TP, wake chan<- struct{}) {
+// watch notes how far a partition reaches, and wakes who folds it.
+func (r *Runner) watch(ctx context.Context, l *lane) {
 	for ctx.Err() == nil {
-		head, err := headOf(ctx, r.log, tp, time.Time{})
+		head, err := headOf(ctx, r.log, l.tp, time.Time{})
 		if err == nil {
-			select {
-			case wake <- struct{}{}:
-			default:
-			}
-			if tp.Topic == events.LedgerTopic {
-				err = r.log.Ledger().Wait(ctx, head)
-			} else {
-				err = r.log.Feed().Wait(ctx, tp, head)
+			if err = r.grown(ctx, l, head); err == nil {
+				err = r.waitFor(ctx, l.tp, head)
 			}
 		}
 		if err != nil && ctx.Err() == nil {
 			select {
 			case <-ctx.Done():
-			case <-time.After(time.Second): // the log is away: look again
+			case <-time.After(pauseAfterFault): // the log is away: look again
 			}
+		}
+	}
+}
+
+func (r *Runner) waitFor(ctx context.Context, tp streams.TP, head int64) error {
+	if tp.Topic == events.LedgerTopic {
+		return r.log.Ledger().Wait(ctx, head)
+	}
+	return r.log.Feed().Wait(ctx, tp, head)
+}
+
+// tick wakes lazy views now and then, so that they are saved when nothing comes.
+func (r *Runner) tick(ctx context.Context) {
+	t := time.NewTicker(checkpointEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			r.mu.Lock()
+			for _, s := range r.slots {
+				if s.spec.Lazy {
+					s.rouse()
+				}
+			}
+			r.mu.Unlock()
 		}
 	}
 }
@@ -241,283 +305,147 @@ func (r *Runner) watch(ctx context.Context, tp streams.TP, wake chan<- struct{})
 // CatchUp folds up to `until` (nil: the head now) and returns when every view is there. progress may be
 // nil; it is called after every chunk.
 func (r *Runner) CatchUp(ctx context.Context, until streams.Cut, progress func(done, total int64)) error {
-	if until == nil {
-		var err error
-		if until, err = HeadCut(ctx, r.log, time.Time{}); err != nil {
-			return err
-		}
-	}
-	r.mu.Lock()
-	var total int64
-	for _, s := range r.slots {
-		if s.until == nil {
-			s.until = until
-		}
-		total += s.remaining()
-	}
-	r.mu.Unlock()
-	for {
-		more, err := r.round(ctx)
-		if err != nil {
-			return err
-		}
-		r.mu.Lock()
-		var left int64
-		for _, s := range r.slots {
-			if s.halted != nil {
-				defer r.mu.Unlock()
-				return s.halted
-			}
-			left += s.remaining()
-		}
-		r.mu.Unlock()
-		if progress != nil {
-			progress(total-left, total)
-		}
-		if !more {
-			break
-		}
+	if err := r.foldUpTo(ctx, until, progress); err != nil {
+		return err
 	}
 	return r.Checkpoint()
 }
 
-func (s *slot) remaining() (n int64) {
-	for tp, end := range s.until {
-		if s.folds(tp) && end > s.cursor[tp] {
-			n += end - s.cursor[tp]
+func (r *Runner) foldUpTo(ctx context.Context, until streams.Cut, progress func(done, total int64)) error {
+	head, err := HeadCut(ctx, r.log, time.Time{})
+	if err != nil {
+		return err
+	}
+	if until == nil {
+		until = head
+	}
+	r.mu.Lock()
+	for _, s := range r.slots {
+		if s.until == nil {
+			s.until = until
+		}
+	}
+	for _, l := range r.lanes {
+		l.head = head[l.tp]
+	}
+	total := r.left()
+	r.mu.Unlock()
+	var telling sync.Mutex
+	tell := func() {
+		if progress != nil {
+			telling.Lock()
+			defer telling.Unlock()
+			r.mu.Lock()
+			left := r.left()
+			r.mu.Unlock()
+			progress(total-left, total)
+		}
+	}
+	err = r.workers(ctx, func(ctx context.Context, i int) error { return r.catchUp(ctx, i, tell) }, nil)
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
+}
+
+// catchUp folds one view until it has all it may.
+func (r *Runner) catchUp(ctx context.Context, i int, tell func()) error {
+	for ctx.Err() == nil {
+		s, t := r.choose(i)
+		if err := r.do(ctx, i, s, t); err != nil {
+			return err
+		}
+		if t.does > idle {
+			tell()
+			continue
+		}
+		r.mu.Lock()
+		halted, there := s.halted, r.left1(s) == 0
+		r.mu.Unlock()
+		switch {
+		case halted != nil:
+			return halted
+		case there:
+			return nil
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// left is how many records views have not folded that they may.
+func (r *Runner) left() (n int64) {
+	for _, s := range r.slots {
+		n += r.left1(s)
+	}
+	return n
+}
+
+func (r *Runner) left1(s *slot) (n int64) {
+	for _, l := range r.lanes {
+		if s.folds(l.tp) {
+			n += max(0, l.end(s)-s.cursor[l.tp])
 		}
 	}
 	return n
 }
 
-// round folds one chunk of every partition that has something new, decoding the next chunk while views
-// fold the current one. It reports whether anything was folded.
-func (r *Runner) round(ctx context.Context) (bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.store.room(); err != nil {
-		return false, err
-	}
-	type result struct {
-		c   *chunk
-		err error
-	}
-	tps := r.partitions()
-	read := func(tp streams.TP) chan result {
-		from, until, wanted := r.next(tp)
-		ch := make(chan result, 1)
-		if !wanted {
-			ch <- result{}
-			return ch
-		}
-		go func() {
-			c, err := readChunk(ctx, r.log, tp, from, until)
-			ch <- result{c, err}
-		}()
-		return ch
-	}
-	if len(tps) == 0 {
-		return false, nil
-	}
-	any, reload := false, false
-	pending := read(tps[0])
-	for i := range tps {
-		got := <-pending
-		if i+1 < len(tps) {
-			pending = read(tps[i+1])
-		}
-		if got.err != nil {
-			if i+1 < len(tps) {
-				<-pending
-			}
-			if any {
-				r.publish()
-			}
-			return any, &logError{got.err}
-		}
-		if got.c == nil || got.c.next == got.c.from {
-			continue
-		}
-		any = true
-		if err := r.fold(got.c); err != nil {
-			if i+1 < len(tps) {
-				<-pending
-			}
-			return any, err
-		}
-		if got.c.tp.Topic == events.LedgerTopic {
-			for j := range got.c.in {
-				if _, ok := got.c.in[j].Event.Data.(*events.ViewEventSkipped); ok {
-					reload = true
-				}
-			}
-		}
-	}
-	if reload {
-		if err := r.loadSkips(ctx); err != nil {
-			return any, err
-		}
-		r.resume()
-	}
-	if any {
-		r.publish()
-	}
-	return any, nil
-}
-
-// next is the range of a partition that some view still wants.
-func (r *Runner) next(tp streams.TP) (from, until int64, wanted bool) {
-	from, until = -1, 0
-	for _, s := range r.slots {
-		if s.halted != nil || !s.folds(tp) {
-			continue
-		}
-		end := int64(-1) // no limit
-		if s.until != nil {
-			if end = s.until[tp]; s.cursor[tp] >= end {
-				continue
-			}
-		}
-		if from < 0 || s.cursor[tp] < from {
-			from = s.cursor[tp]
-		}
-		if end < 0 || until < 0 {
-			until = -1
-		} else {
-			until = max(until, end)
-		}
-		wanted = true
-	}
-	return from, until, wanted
-}
-
-// fold gives a chunk to every view that wants some of it, in parallel. The error is of the store;
-// poison only halts its view.
-func (r *Runner) fold(c *chunk) error {
-	var wg sync.WaitGroup
-	errs := make([]error, len(r.slots))
-	for i, s := range r.slots {
-		if s.halted != nil || !s.folds(c.tp) || s.cursor[c.tp] >= c.next || s.cursor[c.tp] < c.from {
-			continue
-		}
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			errs[i] = r.foldInto(s, c)
-		}()
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func (r *Runner) foldInto(s *slot, c *chunk) error {
-	in, next := c.in, c.next
-	if at := s.cursor[c.tp]; at > c.from { // already folded by this view
-		in = in[sort.Search(len(in), func(i int) bool { return in[i].Position.Offset >= at }):]
-	}
-	if s.until != nil && s.until[c.tp] < next {
-		next = s.until[c.tp]
-		in = in[:sort.Search(len(in), func(i int) bool { return in[i].Position.Offset >= next })]
-	}
-	in = r.admitted(s, in)
-
-	b := r.store.newBatch(s.gen, s.spec.Indexed)
-	err := apply(s, b, in)
-	var poison *Poison
-	if errors.As(err, &poison) {
-		poison.View = s.spec.Name
-		next = poison.Position.Offset
-		if !s.spec.Lazy { // drop what the record at fault has written, keep all before it
-			b.b.Close()
-			b = r.store.newBatch(s.gen, s.spec.Indexed)
-			in = in[:sort.Search(len(in), func(i int) bool { return in[i].Position.Offset >= next })]
-			if err := apply(s, b, in); err != nil {
-				return fmt.Errorf("view %s failed on inputs it had folded: %w", s.spec.Name, err)
-			}
-		}
-		s.halted = poison
-	} else if err != nil {
-		b.b.Close()
-		return err
-	}
-	s.cursor[c.tp] = next
-	s.inputs += int64(len(in))
-	if !s.spec.Lazy {
-		return r.store.commit(b, s.cursor)
-	}
-	b.b.Close()
-	if s.dirty += int64(len(in)); s.dirty >= checkpointInputs {
-		return r.save(s)
-	}
-	return nil
-}
-
-// admitted leaves out what the view does not get: malformed facts, and records an operator has skipped.
-func (r *Runner) admitted(s *slot, in []Input) []Input {
-	skips := r.skips[s.spec.Name]
-	clean := len(skips) == 0
-	if clean && !s.spec.Malformed {
-		for i := range in {
-			if in[i].Malformed != nil {
-				clean = false
-				break
-			}
-		}
-	}
-	if clean {
-		return in
-	}
-	kept := make([]Input, 0, len(in))
-	for i := range in {
-		if skips[in[i].Position] || in[i].Malformed != nil && !s.spec.Malformed {
-			continue
-		}
-		kept = append(kept, in[i])
-	}
-	return kept
-}
-
-// apply runs the fold. Any error of a view is poison at the record it names, or at the first one.
-func apply(s *slot, w Writer, in []Input) (err error) {
-	if len(in) == 0 {
-		return nil
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = PoisonAt(&in[0], fmt.Errorf("panic in a chunk of %d records: %v\n%s", len(in), p, debug.Stack()))
-		}
-	}()
-	err = s.view.Apply(w, in)
-	var poison *Poison
-	if err != nil && !errors.As(err, &poison) {
-		err = PoisonAt(&in[0], err)
-	}
-	return err
-}
-
 // Checkpoint writes the state of every lazy view.
 func (r *Runner) Checkpoint() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.checkpoint(func(s *slot) bool { return s.dirty > 0 })
-}
-
-func (r *Runner) checkpoint(due func(*slot) bool) error {
-	if err := r.store.room(); err != nil {
-		return err
-	}
-	for _, s := range r.slots {
-		if s.spec.Lazy && due(s) {
-			if err := r.save(s); err != nil {
-				return err
-			}
+	for i := range r.slots {
+		s := r.still(i)
+		err := r.save(s)
+		s.folding.Unlock()
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// still is the view in a place, at rest: its folding is to be unlocked.
+func (r *Runner) still(i int) *slot {
+	for {
+		s := r.slot(i)
+		s.folding.Lock()
+		if r.slot(i) == s {
+			return s
+		}
+		s.folding.Unlock()
+	}
+}
+
+func (r *Runner) slot(i int) *slot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.slots[i]
+}
+
+// rest stops every view between two chunks until move is called.
+func (r *Runner) rest() (slots []*slot, move func()) {
+	for i := range r.slots {
+		slots = append(slots, r.still(i))
+	}
+	return slots, func() {
+		for _, s := range slots {
+			s.folding.Unlock()
+		}
+	}
+}
+
+// save writes what a lazy view at rest has only in memory. One that has halted is left as it was last saved: its
+// fold may have ended half-way, and it is opened anew when it goes on.
 func (r *Runner) save(s *slot) error {
-	b := r.store.newBatch(s.gen, s.spec.Indexed)
+	if !s.spec.Lazy || s.dirty == 0 || r.hasHalted(s) {
+		return nil
+	}
+	if err := r.store.room(); err != nil {
+		return err
+	}
+	b := r.store.newBatch(s.gen.number, s.spec.Indexed)
 	if err := s.view.Flush(b); err != nil {
 		b.b.Close()
 		return fmt.Errorf("view %s: %w", s.spec.Name, err)
@@ -529,43 +457,15 @@ func (r *Runner) save(s *slot) error {
 	return nil
 }
 
-// resume clears halts whose record an operator has skipped.
-func (r *Runner) resume() {
-	for _, s := range r.slots {
-		if s.halted != nil && r.skips[s.spec.Name][s.halted.Position] {
-			s.halted = nil
-		}
-	}
+// hasHalted says whether a view has halted, and has not gone on.
+func (r *Runner) hasHalted(s *slot) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return s.halted != nil || s.anew
 }
 
-func (r *Runner) loadSkips(ctx context.Context) error {
-	skips := map[string]map[streams.Position]bool{}
-	for _, f := range r.factories {
-		name := f().Spec().Name
-		for com, err := range r.log.Ledger().ReadStream(ctx, "view/"+name, 0) {
-			if err != nil {
-				return err
-			}
-			for i := range com.Events {
-				if e, ok := com.Events[i].Data.(*events.ViewEventSkipped); ok {
-					p, err := streams.ParsePosition(e.Position)
-					if err != nil {
-						return err
-					}
-					if skips[name] == nil {
-						skips[name] = map[streams.Position]bool{}
-					}
-					skips[name][p] = true
-				}
-			}
-		}
-	}
-	r.skips = skips
-	return nil
-}
-
-func (r *Runner) partitions() []streams.TP {
-	return slices.DeleteFunc(streams.PartitionsOf(), func(tp streams.TP) bool {
-		return !slices.ContainsFunc(r.slots, func(s *slot) bool { return s.folds(tp) })
-	})
+func (r *Runner) anyHalted() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.slots, func(s *slot) bool { return s.halted != nil })
 }

@@ -217,7 +217,7 @@ func TestRunnerAfterCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, log, 0, 300, films)
-	if _, err := r.Round(context.Background()); err != nil { // folds, and is then forgotten without a checkpoint
+	if err := r.FoldUp(context.Background()); err != nil { // folds, and is then forgotten without a checkpoint
 		t.Fatal(err)
 	}
 	publish(t, log, 300, 10, films)

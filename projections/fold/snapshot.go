@@ -18,13 +18,15 @@ type Stored struct {
 
 // Snapshot writes a copy of the store into a new folder on the store's file system, which can be opened as
 // a store: every view as it stands, with the cut it stands at, lazy ones included. On one file system it
-// links tables and takes little space at first. The runner rests meanwhile and goes on afterwards.
+// links tables and takes little space at first. The views rest meanwhile and go on afterwards.
 // Errors: fault.Unavailable when the copy cannot be written, also for want of space.
 func (r *Runner) Snapshot(dir string) ([]Stored, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.checkpoint(func(s *slot) bool { return s.dirty > 0 }); err != nil {
-		return nil, err
+	slots, move := r.rest()
+	defer move()
+	for _, s := range slots {
+		if err := r.save(s); err != nil {
+			return nil, err
+		}
 	}
 	// Views are written NoSync: without the flush the copy would lack what only the process has.
 	if err := r.store.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {

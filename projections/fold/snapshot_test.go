@@ -100,7 +100,7 @@ func TestSnapshotHasWhatIsOnlyInMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Round(context.Background()); err != nil { // no checkpoint follows
+	if err := r.FoldUp(context.Background()); err != nil { // no checkpoint follows
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "views")

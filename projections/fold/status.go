@@ -10,31 +10,13 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// What queries see of the runner: each view as it was after the last round of folding, never in the middle
-// of one. Everything here is guarded by statusMu.
-
-// shown is how far a view has got.
-type shown struct {
-	cursor streams.Cut
-	halted *Poison
-	inputs int64
-}
-
-// publish shows queries how far the views have got.
-func (r *Runner) publish() {
-	r.statusMu.Lock()
-	for _, s := range r.slots {
-		s.shown = shown{s.cursor.Clone(), s.halted, s.inputs}
-	}
-	close(r.changed)
-	r.changed = make(chan struct{})
-	r.statusMu.Unlock()
-}
+// What queries see of the runner: how far each view has got by itself. A view that is behind shows in its own
+// cursor, and holds up only those who wait for it.
 
 // Of is the runner's current view of type V. It panics when there is none: a wiring fault.
 func Of[V View](r *Runner) V {
-	r.statusMu.Lock()
-	defer r.statusMu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, s := range r.slots {
 		if v, ok := s.view.(V); ok {
 			return v
@@ -43,30 +25,55 @@ func Of[V View](r *Runner) V {
 	panic(fmt.Sprintf("no view of type %T", *new(V)))
 }
 
-// Wait blocks until the named views (none: all) have folded the record at p, a view halts before it, or
-// ctx ends.
+// Wait blocks until each of the named views (none: all that fold the partition) has folded the record at p for itself,
+// one of them halts before it, or ctx ends. What others do, and other partitions, does not matter.
 func (r *Runner) Wait(ctx context.Context, p streams.Position, views ...string) error {
-	for {
-		r.statusMu.Lock()
-		changed, reached := r.changed, true
+	return r.wait(ctx, p, func() (*slot, error) {
+		var behind *slot
 		for _, s := range r.slots {
-			if !s.folds(p.TP) || len(views) > 0 && !slices.Contains(views, s.spec.Name) {
+			if !s.folds(p.TP) || len(views) > 0 && !slices.Contains(views, s.spec.Name) || s.cursor.Covers(p) {
 				continue
 			}
-			if !s.shown.cursor.Covers(p) {
-				if s.shown.halted != nil {
-					defer r.statusMu.Unlock()
-					return fault.Wrap(fault.Unavailable, s.shown.halted, "a view has halted")
-				}
-				reached = false
+			if s.halted != nil {
+				return nil, fault.Wrap(fault.Unavailable, s.halted, "a view has halted")
+			}
+			behind = s
+		}
+		return behind, nil
+	})
+}
+
+// Settle blocks until every view that folds the partition has folded the record at p, has halted or stalled, or is busy
+// with something else, or ctx ends: until there is nothing at hand that will have it in a moment.
+func (r *Runner) Settle(ctx context.Context, p streams.Position) error {
+	return r.wait(ctx, p, func() (*slot, error) {
+		for _, s := range r.slots {
+			busy := s.taken != nil && (s.taken.tp != p.TP || p.Offset >= s.taken.next)
+			if s.folds(p.TP) && !s.cursor.Covers(p) && s.halted == nil && !busy && r.stalled(s) == nil {
+				return s, nil
 			}
 		}
-		r.statusMu.Unlock()
-		if reached {
-			return nil
+		return nil, nil
+	})
+}
+
+// wait waits as long as look, which is called under Runner.mu, gives a view that is behind.
+func (r *Runner) wait(ctx context.Context, p streams.Position, look func() (*slot, error)) error {
+	for {
+		r.mu.Lock()
+		behind, err := look()
+		var changed <-chan struct{}
+		if behind != nil {
+			changed = behind.changed
+		}
+		halts := r.halts
+		r.mu.Unlock()
+		if behind == nil {
+			return err
 		}
 		select {
 		case <-changed:
+		case <-halts:
 		case <-ctx.Done():
 			return fault.Wrap(fault.Unavailable, ctx.Err(), "the views have not folded %s yet", p)
 		}
@@ -90,18 +97,18 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.statusMu.Lock()
-	defer r.statusMu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	out := make([]Status, 0, len(r.slots))
 	for _, s := range r.slots {
-		st := Status{View: s.spec.Name, Cursor: s.shown.cursor.Clone(), Cut: s.shown.cursor.String(), Inputs: s.shown.inputs, Halted: s.shown.halted}
+		st := Status{View: s.spec.Name, Cursor: s.cursor.Clone(), Cut: s.cursor.String(), Inputs: s.inputs, Halted: s.halted}
 		for tp, n := range head {
-			if s.folds(tp) && n > s.shown.cursor[tp] {
-				st.Lag += n - s.shown.cursor[tp]
+			if s.folds(tp) && n > s.cursor[tp] {
+				st.Lag += n - s.cursor[tp]
 			}
 		}
-		if st.Lag > 0 && r.stalled != nil {
-			st.Error = r.stalled.Error()
+		if why := r.stalled(s); st.Lag > 0 && why != nil {
+			st.Error = why.Error()
 		}
 		if st.Halted != nil {
 			st.Error = st.Halted.Error()
@@ -111,25 +118,23 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	return out, nil
 }
 
-// CursorOf is what the named view has folded, as queries see it.
-func (r *Runner) CursorOf(view string) streams.Cut {
-	r.statusMu.Lock()
-	defer r.statusMu.Unlock()
-	for _, s := range r.slots {
-		if s.spec.Name == view {
-			return s.shown.cursor.Clone()
+// stalled is why a view is not folded for now.
+func (r *Runner) stalled(s *slot) error {
+	for _, l := range r.lanes {
+		if s.stalled == nil && l.err != nil && s.folds(l.tp) {
+			return l.err
 		}
 	}
-	return nil
+	return s.stalled
 }
 
 // FoldedTo is the offset up to which queries see the partition in the named view.
 func (r *Runner) FoldedTo(view string, tp streams.TP) int64 {
-	r.statusMu.Lock()
-	defer r.statusMu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, s := range r.slots {
 		if s.spec.Name == view {
-			return s.shown.cursor[tp]
+			return s.cursor[tp]
 		}
 	}
 	return 0

@@ -1,13 +1,15 @@
 package fold
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -30,15 +32,18 @@ const (
 	genPrefix   = 'g'
 )
 
-// Store keeps all views of one program in one Pebble database.
+// Store keeps all views of one program in one Pebble database. Several runners may fold into it.
 type Store struct {
-	db   *pebble.DB
-	next uint32
+	db  *pebble.DB
+	fs  vfs.FS
+	dir string
 
-	fs      vfs.FS
-	dir     string
-	sampled time.Time // of the free space; used by whoever folds
+	mu      sync.Mutex
+	next    uint32    // generation
+	sampled time.Time // when the free space was looked at
 	full    error
+
+	damage atomic.Pointer[string]
 }
 
 type viewMeta struct {
@@ -61,11 +66,8 @@ func (quiet) Fatalf(format string, args ...any) {
 	panic(fmt.Sprintf("views store: "+format, args...))
 }
 
-// ErrDamaged is wrapped by the error of OpenStore when the store's own files do not fit together.
-var ErrDamaged = errors.New("the views are damaged")
-
 // OpenStore opens the store in dir, or makes it. A store of another program or of a newer format is
-// refused; a damaged one too, with the hint that deleting it loses nothing.
+// refused; a damaged one too, with the hint that deleting it loses nothing: [Open] does that.
 func OpenStore(dir string, o StoreOptions) (*Store, error) {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
@@ -86,20 +88,29 @@ func OpenStore(dir string, o StoreOptions) (*Store, error) {
 	if opts.FS == nil {
 		opts.FS = vfs.Default
 	}
-	db, err := pebble.Open(dir, opts)
-	if err != nil {
-		if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
+	s := &Store{fs: opts.FS, dir: dir}
+	// Without a listener of ours Pebble ends the process: at every start, for views that can be made again.
+	opts.EventListener = &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) { s.damaged(info.Path, info.Details) }}
+	if err := s.marked(); err != nil {
+		return nil, refused(dir, err)
+	}
+	var err error
+	if s.db, err = pebble.Open(dir, opts); err != nil {
+		if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) || errors.Is(err, pebble.ErrDBNotPristine) {
 			err = fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
-		return nil, &fault.Error{Code: fault.Corrupt, Message: "cannot open the views in " + dir, Err: err,
-			Hint: "views can be deleted at any time, they are folded again from the log: remove that folder and start again"}
+		return nil, refused(dir, err)
 	}
-	s := &Store{db: db, fs: opts.FS, dir: dir}
 	if err := s.check(dir); err != nil {
-		db.Close()
+		s.db.Close() //nolint:errcheck // the other error says more
 		return nil, err
 	}
 	return s, nil
+}
+
+func refused(dir string, err error) error {
+	return &fault.Error{Code: fault.Corrupt, Message: "cannot open the views in " + dir, Err: err,
+		Hint: "views can be deleted at any time, they are folded again from the log: remove that folder and start again"}
 }
 
 func (s *Store) check(dir string) error {
@@ -112,9 +123,15 @@ func (s *Store) check(dir string) error {
 		if err != nil {
 			return err
 		}
-		foreign := it.First()
+		foreign, ours := it.First(), false
+		if foreign {
+			ours = bytes.IndexByte([]byte("ncmg"), it.Key()[0]) >= 0
+		}
 		if err := it.Close(); err != nil {
 			return err
+		}
+		if ours {
+			return refused(dir, fmt.Errorf("%w: they lack the mark of their format", ErrDamaged))
 		}
 		if foreign {
 			return fault.New(fault.Corrupt, "%s holds a database of another program", dir).WithHint("choose another data folder")
@@ -186,6 +203,8 @@ func (s *Store) meta(name string) (m viewMeta, ok bool, err error) {
 
 // newGeneration reserves a generation number.
 func (s *Store) newGeneration() (uint32, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	g := s.next
 	s.next++
 	return g, s.db.Set([]byte{'n'}, binary.BigEndian.AppendUint32(nil, s.next), pebble.NoSync)
@@ -226,6 +245,8 @@ var errFull = errors.New("disk full")
 
 // room says whether there is disk space to write on.
 func (s *Store) room() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if time.Since(s.sampled) < sampleEvery {
 		return s.full
 	}
@@ -258,7 +279,7 @@ func get(r pebble.Reader, key []byte) ([]byte, bool, error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, false, damageOf(err)
 	}
 	v = append([]byte(nil), v...)
 	return v, true, closer.Close()
@@ -267,8 +288,13 @@ func get(r pebble.Reader, key []byte) ([]byte, bool, error) {
 func scan(r pebble.Reader, lo, hi []byte, back bool, f func(k, v []byte) error) error {
 	it, err := r.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
 	if err != nil {
-		return err
+		return damageOf(err)
 	}
+	return walk(it, back, f)
+}
+
+// walk gives every pair of an iterator to f, and closes it.
+func walk(it *pebble.Iterator, back bool, f func(k, v []byte) error) error {
 	first, step := it.First, it.Next
 	if back {
 		first, step = it.Last, it.Prev
@@ -279,42 +305,11 @@ func scan(r pebble.Reader, lo, hi []byte, back bool, f func(k, v []byte) error) 
 			err = f(it.Key(), v)
 		}
 		if err != nil {
-			it.Close()
-			return err
+			it.Close() //nolint:errcheck // the other error says more
+			return damageOf(err)
 		}
 	}
-	return errors.Join(it.Error(), it.Close())
-}
-
-// space is one generation seen as a Reader.
-type space struct {
-	r   pebble.Reader
-	gen uint32
-}
-
-func (s space) Get(key []byte) ([]byte, bool, error) { return get(s.r, genKey(s.gen, key)) }
-
-func (s space) Scan(lo, hi []byte) iter.Seq2[KV, error]     { return s.scan(lo, hi, false) }
-func (s space) ScanBack(lo, hi []byte) iter.Seq2[KV, error] { return s.scan(lo, hi, true) }
-
-var errStop = errors.New("stop")
-
-func (s space) scan(lo, hi []byte, back bool) iter.Seq2[KV, error] {
-	return func(yield func(KV, error) bool) {
-		lower, upper := genKey(s.gen, lo), Key(genKey(s.gen, nil)).End()
-		if hi != nil {
-			upper = genKey(s.gen, hi)
-		}
-		err := scan(s.r, lower, upper, back, func(k, v []byte) error {
-			if !yield(KV{k[5:], v}, nil) {
-				return errStop
-			}
-			return nil
-		})
-		if err != nil && err != errStop {
-			yield(KV{}, err)
-		}
-	}
+	return damageOf(it.Close()) // with the iterator's own error
 }
 
 // batch is a Writer into one generation. Reads see the committed state, or with an indexed batch also
@@ -328,9 +323,9 @@ type batch struct {
 func (s *Store) newBatch(gen uint32, indexed bool) *batch {
 	if indexed {
 		b := s.db.NewIndexedBatch()
-		return &batch{space: space{b, gen}, b: b}
+		return &batch{space: space{s, b, gen}, b: b}
 	}
-	return &batch{space: space{s.db, gen}, b: s.db.NewBatch()}
+	return &batch{space: space{s, s.db, gen}, b: s.db.NewBatch()}
 }
 
 func (b *batch) key(key []byte) []byte {

@@ -37,21 +37,10 @@ func (r *Runner) Verify(ctx context.Context, scratch string, progress func(done,
 	}
 	defer os.RemoveAll(dir)
 
-	r.mu.Lock()
-	if err := r.checkpoint(func(s *slot) bool { return s.dirty > 0 }); err != nil {
-		r.mu.Unlock()
+	live, stood, err := r.standing()
+	if err != nil {
 		return nil, err
 	}
-	live := r.store.db.NewSnapshot()
-	type at struct {
-		gen uint32
-		cut streams.Cut
-	}
-	stood := map[string]at{}
-	for _, s := range r.slots {
-		stood[s.spec.Name] = at{s.gen, s.cursor.Clone()}
-	}
-	r.mu.Unlock()
 	defer live.Close()
 
 	store, err := OpenStore(dir, StoreOptions{CacheBytes: 16 << 20})
@@ -63,16 +52,16 @@ func (r *Runner) Verify(ctx context.Context, scratch string, progress func(done,
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range again.slots {
-		s.until = stood[s.spec.Name].cut
+	for i, s := range again.slots {
+		s.until = stood[i].cut
 	}
 	if err := again.CatchUp(ctx, streams.Cut{}, progress); err != nil {
 		return nil, err
 	}
 	var reports []ViewReport
-	for _, s := range again.slots {
-		was := stood[s.spec.Name]
-		rep, err := compare(live, was.gen, store.db, s.gen)
+	for i, s := range again.slots {
+		was := stood[i]
+		rep, err := compare(live, was.gen, store.db, s.gen.number)
 		if err != nil {
 			return nil, err
 		}
@@ -82,20 +71,44 @@ func (r *Runner) Verify(ctx context.Context, scratch string, progress func(done,
 	return reports, nil
 }
 
+// stand is where a stored view stands.
+type stand struct {
+	gen uint32
+	cut streams.Cut
+}
+
+// standing saves the views and gives the store as it then is, with where each view stands in it.
+func (r *Runner) standing() (*pebble.Snapshot, []stand, error) {
+	slots, move := r.rest()
+	defer move()
+	var stood []stand
+	for _, s := range slots {
+		if err := r.save(s); err != nil {
+			return nil, nil, err
+		}
+		cut, err := r.store.cursor(s.gen.number) // of a halted view, the last one that was saved
+		if err != nil {
+			return nil, nil, err
+		}
+		stood = append(stood, stand{s.gen.number, cut})
+	}
+	return r.store.db.NewSnapshot(), stood, nil
+}
+
 // Hashes sums every view's pairs as they stand, with the cut each stands at.
 func (r *Runner) Hashes() ([]ViewReport, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.checkpoint(func(s *slot) bool { return s.dirty > 0 }); err != nil {
+	live, stood, err := r.standing()
+	if err != nil {
 		return nil, err
 	}
+	defer live.Close()
 	var reports []ViewReport
-	for _, s := range r.slots {
-		rep, err := compare(r.store.db, s.gen, r.store.db, s.gen)
+	for i, f := range r.factories {
+		rep, err := compare(live, stood[i].gen, live, stood[i].gen)
 		if err != nil {
 			return nil, err
 		}
-		rep.View, rep.Cut = s.spec.Name, s.cursor.String()
+		rep.View, rep.Cut = f().Spec().Name, stood[i].cut.String()
 		reports = append(reports, rep)
 	}
 	return reports, nil

@@ -20,6 +20,15 @@ type Input struct {
 	Record    *streams.Record // the record as it came, set when Malformed
 }
 
+// Widen widens a cut so that it covers the inputs.
+func Widen(cut streams.Cut, in []Input) {
+	for i := range in { // mostly of one partition, in order
+		if i+1 == len(in) || in[i+1].Position.TP != in[i].Position.TP {
+			cut.Include(in[i].Position)
+		}
+	}
+}
+
 // Spec says what a view is and how the runner treats it.
 type Spec struct {
 	Name   string
@@ -44,6 +53,8 @@ type Reader interface {
 	Scan(lo, hi []byte) iter.Seq2[KV, error]
 	// ScanBack is Scan from the end.
 	ScanBack(lo, hi []byte) iter.Seq2[KV, error]
+	// Cut is what of the log the committed pairs are the fold of.
+	Cut() (streams.Cut, error)
 }
 
 // KV is one stored pair.
@@ -58,11 +69,12 @@ type Writer interface {
 }
 
 // View is one fold. The runner calls Open once, then Apply and Flush from one goroutine at a time;
-// queries come from others, so a view with state in memory guards it itself.
+// queries come from others, so a view with state in memory guards it itself. It also keeps what of the log
+// that is the fold of, under the same lock: [Reader.Cut] to begin with, and the inputs it is given.
 //
 // Apply must depend on nothing but the inputs and the view's own state: not on how the inputs were cut
 // into chunks, and not on the order between partitions. An error from Apply halts the view at that
-// record until an operator resolves it; use [PoisonAt] to name the input.
+// record until an operator resolves it; use [PoisonAt] to name the input, once those before it are folded.
 type View interface {
 	Spec() Spec
 	// Open gives the view its committed state to read for its whole life, also in queries.
@@ -88,7 +100,9 @@ func (p *Poison) Error() string {
 func (p *Poison) Unwrap() error { return p.Err }
 
 // PoisonAt marks the input an Apply failed on. Inputs before it were folded.
-func PoisonAt(in *Input, err error) error {
+func PoisonAt(in *Input, err error) error { return poisonAt(in, err) }
+
+func poisonAt(in *Input, err error) *Poison {
 	p := &Poison{Position: in.Position, Err: err}
 	if in.Event != nil {
 		p.Type, p.EventID = in.Event.Type(), in.Event.ID

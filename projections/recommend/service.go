@@ -14,6 +14,7 @@ import (
 	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // KMax bounds a ranking: nobody looks at more, and an answer stays small.
@@ -143,8 +144,8 @@ func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) *Resul
 		q.Explain = recipe.Fully
 	}
 	var ranking recipe.Ranking
-	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) {
-		res.Cut = s.views.CursorOf("online").String()
+	fold.Of[*projections.Online](s.views).ReadAt(func(m *online.Model, cut streams.Cut) {
+		res.Cut = cut.String()
 		if m.UserEvents(req.UserID) > 0 {
 			res.Strategy = "online"
 		}

@@ -40,7 +40,7 @@ type fact struct {
 // by event time, so the same cut gives the same set whatever the order of arrival. Facts that
 // cannot be read are left out, as every view leaves them out. progress may be nil; its unit is records.
 func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(done, total int64)) (*Set, error) {
-	s := &Set{Cut: cut.Clone(), Movies: map[string]events.Movie{}}
+	s := &Set{Cut: cut.Clone()}
 	var total, done int64
 	for _, n := range cut {
 		total += n
@@ -50,7 +50,7 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 			progress(done, total)
 		}
 	}
-	ledger, fetched := streams.TP{Topic: events.LedgerTopic}, map[string]bool{}
+	ledger, films := streams.TP{Topic: events.LedgerTopic}, events.Films{}
 	for com, err := range log.Ledger().Read(ctx, 0) {
 		if err != nil {
 			return nil, err
@@ -60,18 +60,13 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 		}
 		report()
 		for i := range com.Events {
-			switch e := com.Events[i].Data.(type) {
-			case *events.MovieListed:
-				if !fetched[e.MovieID] { // as in the catalogue: fetched details stand over listed ones
-					s.Movies[e.MovieID] = e.Movie
-				}
-			case *events.MovieFetched:
-				s.Movies[e.MovieID], fetched[e.MovieID] = e.Movie, true
-			case *events.FeaturesDefined:
+			films.Fold(com.Events[i].Data)
+			if e, ok := com.Events[i].Data.(*events.FeaturesDefined); ok {
 				s.FeaturesHash = e.Hash
 			}
 		}
 	}
+	s.Movies = films.Merged()
 	var facts []fact
 	users, items := newInterner(), newInterner()
 	for _, tp := range cut.Partitions() {
@@ -91,7 +86,7 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 				continue
 			}
 			x, ok := ev.Data.(*events.Interaction)
-			if !ok || x.Validate() != nil {
+			if !ok {
 				continue
 			}
 			facts = append(facts, fact{

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,7 +9,7 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// FuzzValidFact: the short way says of every value what reading the fact says.
+// FuzzValidFact: what is said of a value that is to come in is what is said of it once it is in the log.
 func FuzzValidFact(f *testing.F) {
 	for _, s := range []string{
 		`{"user_id":"user_1","movie_id":"movie_2","interaction_type":"view","timestamp":"2026-01-01T00:00:00Z"}`,
@@ -27,11 +28,8 @@ func FuzzValidFact(f *testing.F) {
 		rec := streams.Record{Value: value}
 		got := ValidFact(events.UserEventsTopic, &rec, now)
 		rec.Topic, rec.Recorded = events.UserEventsTopic, now
-		ev, want := streams.ReadFact(&rec)
-		if want == nil {
-			want = ev.Data.(*events.Interaction).Validate()
-		}
-		if (got == nil) != (want == nil) || got != nil && got.Error() != want.Error() {
+		_, want := streams.ReadFact(&rec)
+		if (got == nil) != (want == nil) || got != nil && !strings.HasSuffix(want.Error(), got.Error()) {
 			t.Errorf("%q: %v; reading it says %v", value, got, want)
 		}
 	})

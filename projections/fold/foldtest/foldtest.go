@@ -35,6 +35,9 @@ func (s *Memory) Get(key []byte) ([]byte, bool, error) {
 func (s *Memory) Scan(lo, hi []byte) iter.Seq2[fold.KV, error]     { return s.scan(lo, hi, false) }
 func (s *Memory) ScanBack(lo, hi []byte) iter.Seq2[fold.KV, error] { return s.scan(lo, hi, true) }
 
+// Cut is that of a fold that begins.
+func (s *Memory) Cut() (streams.Cut, error) { return streams.Cut{}, nil }
+
 func (s *Memory) scan(lo, hi []byte, back bool) iter.Seq2[fold.KV, error] {
 	if s.keys == nil {
 		s.keys = slices.Sorted(maps.Keys(s.m))

@@ -1,11 +1,16 @@
 package events
 
+// The JSON of an interaction, in both directions: an import writes millions of them and a replay reads them
+// again, so the common shape has a writer and a reader of its own. Both give what encoding/json gives.
+
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -17,8 +22,7 @@ import (
 // id that outlives the interaction. An error is a [*FieldError] where it can name the field; *into is
 // then of no use.
 //
-// Replay parses every interaction of the log, so the common shape has its own reader; anything unusual
-// (escapes, letters outside ASCII, null, unknown fields, exponents) is left to encoding/json.
+// Anything unusual (escapes, letters outside ASCII, null, unknown fields, exponents) is left to encoding/json.
 func ParseInteraction(raw []byte, into *Interaction) error {
 	if parseInteractionFast(raw, into) {
 		return nil
@@ -233,4 +237,59 @@ func slowID(field string, raw json.RawMessage) (string, error) {
 		}
 	}
 	return text, nil
+}
+
+// AppendInteraction appends the interaction's JSON. The error is a [*FieldError], of a rating that is no number.
+func AppendInteraction(b []byte, i *Interaction) ([]byte, error) {
+	b = append(b, `{"user_id":`...)
+	b = appendString(b, i.UserID)
+	b = append(b, `,"movie_id":`...)
+	b = appendString(b, i.MovieID)
+	b = append(b, `,"interaction_type":`...)
+	b = appendString(b, i.Kind)
+	b = append(b, `,"timestamp":`...)
+	b = appendString(b, i.Timestamp)
+	if i.Rating != 0 {
+		if math.IsNaN(i.Rating) || math.IsInf(i.Rating, 0) {
+			return b, &FieldError{"rating", fmt.Sprintf("%v is no number", i.Rating)}
+		}
+		b = append(b, `,"rating":`...)
+		b = appendFloat(b, i.Rating)
+	}
+	if i.SessionID != "" {
+		b = append(b, `,"session_id":`...)
+		b = appendString(b, i.SessionID)
+	}
+	return append(b, '}'), nil
+}
+
+// InteractionBytesMax is what [AppendInteraction] needs at most: a byte of a string becomes six.
+func InteractionBytesMax(i *Interaction) int {
+	return 6*(len(i.UserID)+len(i.MovieID)+len(i.Kind)+len(i.Timestamp)+len(i.SessionID)) + 160
+}
+
+func appendString(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(s) // a string always has a JSON form
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+// appendFloat is ES6's number format, as encoding/json has it.
+func appendFloat(b []byte, f float64) []byte {
+	format := byte('f')
+	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		format = 'e'
+	}
+	b = strconv.AppendFloat(b, f, format, -1, 64)
+	if n := len(b); format == 'e' && n >= 4 && b[n-4] == 'e' && (b[n-3] == '-' || b[n-3] == '+') && b[n-2] == '0' {
+		b[n-2] = b[n-1]
+		b = b[:n-1]
+	}
+	return b
 }

@@ -1,0 +1,109 @@
+package events
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// From the type and the JSON of a fact to what it says. Reading and judging are one pass: a fact that was read is
+// one that every view can fold.
+
+// PlainSource is the source of facts that came without an envelope.
+const PlainSource = "/kafka"
+
+const interactionType = "user.interaction"
+
+// stamped is a payload that says itself when it happened.
+type stamped interface{ stamp() *string }
+
+func (i *Interaction) stamp() *string          { return &i.Timestamp }
+func (r *RecommendationServed) stamp() *string { return &r.Timestamp }
+func (d *ModelDrift) stamp() *string           { return &d.Timestamp }
+func (h *SystemHealth) stamp() *string         { return &h.Timestamp }
+
+// DecodeFact is [Decode] and [JudgeFact] for a fact in an envelope of the time at. An interaction is put into *room,
+// unless that is nil.
+func DecodeFact(eventType string, schema int, raw []byte, at time.Time, room *Interaction) (Data, error) {
+	data, err := decodeInto(eventType, schema, raw, room)
+	if err != nil {
+		return nil, err
+	}
+	return data, JudgeFact(data, at)
+}
+
+// JudgeFact says whether views can fold a payload that has been decoded: of an interaction, what
+// [Interaction.Validate] does. One that does not say when it happened is given the time at.
+func JudgeFact(data Data, at time.Time) error {
+	if s, ok := data.(stamped); ok {
+		if stamp := s.stamp(); *stamp == "" {
+			*stamp = FormatTime(at)
+		}
+	}
+	if x, ok := data.(*Interaction); ok {
+		return x.Validate()
+	}
+	return nil
+}
+
+func decodeInto(eventType string, schema int, raw []byte, room *Interaction) (Data, error) {
+	if room == nil || eventType != interactionType || schema != SchemaOf(interactionType) {
+		return Decode(eventType, schema, raw)
+	}
+	if err := ParseInteraction(raw, room); err != nil {
+		return nil, payloadError(eventType, schema, err)
+	}
+	return room, nil
+}
+
+func payloadError(eventType string, schema int, err error) error {
+	return fmt.Errorf("payload of %s (schema %d): %w", eventType, schema, err)
+}
+
+// DecodePlain reads a value without an envelope, of a topic that takes such, into *into, which it overwrites; it
+// judges as [DecodeFact] does. What only the log knows is left for [Event.Place]: the id, and when it happened
+// if the value does not say.
+func DecodePlain(topic Topic, raw []byte, into *Event, room *Interaction) error {
+	*into = Event{Source: PlainSource, Schema: 1}
+	data, err := decodeInto(topic.Plain, 1, raw, room)
+	if err != nil {
+		return err
+	}
+	into.Data = data
+	stamp := *data.(stamped).stamp()
+	var millis int64
+	if x, ok := data.(*Interaction); ok {
+		millis, err = x.check(stamp != "")
+	} else if stamp != "" {
+		if millis, err = TimeMillis(stamp); err != nil {
+			err = &FieldError{"timestamp", err.Error()}
+		}
+	}
+	if stamp != "" {
+		into.Time = TimeOf(millis)
+	}
+	return err
+}
+
+// Place completes an event that [DecodePlain] has read, once the log has taken it: its id is its position, and it
+// happened when the log took it unless it says otherwise. Other events, which have an id, stay as they are.
+func (e *Event) Place(position fmt.Stringer, recorded time.Time) {
+	if e.ID != "" {
+		return
+	}
+	e.ID = position.String()
+	if s, ok := e.Data.(stamped); ok && *s.stamp() == "" {
+		e.Time, *s.stamp() = recorded, FormatTime(recorded)
+	}
+}
+
+// Settled says whether a valid event is the very one that reading its record will give, so that it can stand for
+// it: its times and ids are in the form of the log. What would have to be read to know it is not settled.
+func (e *Event) Settled() bool {
+	x, ok := e.Data.(*Interaction)
+	return ok && e.Raw == nil && e.ID != "" && e.Source != "" && e.Schema == SchemaOf(interactionType) &&
+		e.Time.Equal(TimeOf(e.Time.UnixMilli())) && e.Time.Location() == time.UTC &&
+		e.Time.UnixMilli() >= TimeMillisMin && e.Time.UnixMilli() < TimeMillisEnd &&
+		x.Timestamp != "" && x.UserID == CanonicalUser(x.UserID) && x.MovieID == CanonicalMovie(x.MovieID) &&
+		(x.Rating != 0 || !math.Signbit(x.Rating))
+}

@@ -1,0 +1,159 @@
+package fold_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// personIn is a person whose facts go to the partition.
+func personIn(t testing.TB, partition int32) string {
+	t.Helper()
+	for i := range 1000 {
+		if id := fmt.Sprint(i); streams.PartitionOf([]byte(id), 3) == partition {
+			return id
+		}
+	}
+	t.Fatalf("nobody of a thousand is in partition %d", partition)
+	return ""
+}
+
+// act publishes one fact of a person.
+func act(t testing.TB, log streams.Log, user, film string, seconds int) streams.Record {
+	t.Helper()
+	at := time.Unix(int64(seconds), 0).UTC()
+	ev := events.Event{ID: fmt.Sprint(user, "/", seconds), Source: "/test", Time: at,
+		Data: &events.Interaction{UserID: user, MovieID: film, Kind: "view", Timestamp: events.FormatTime(at)}}
+	rec, err := streams.FactRecord(user, &ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recs := []streams.Record{rec}
+	if err := log.Feed().Publish(context.Background(), events.UserEventsTopic, recs); err != nil {
+		t.Fatal(err)
+	}
+	return recs[0]
+}
+
+// blocked is a view that does not come back from the film "block" until it is let go.
+type blocked struct{ entered, leave chan struct{} }
+
+func (blocked) Spec() fold.Spec {
+	return fold.Spec{Name: "blocked", Format: 1, Topics: []string{events.UserEventsTopic}}
+}
+func (blocked) Open(fold.Reader) error  { return nil }
+func (blocked) Flush(fold.Writer) error { return nil }
+func (v blocked) Apply(w fold.Writer, in []fold.Input) error {
+	for i := range in {
+		if in[i].Event.Data.(*events.Interaction).MovieID == "block" {
+			v.entered <- struct{}{}
+			<-v.leave
+		}
+		if err := w.Set(fold.Table('n').Fact(&in[i], 0), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A view that takes its time holds up nobody: not the others on its partition, and not a click on another.
+func TestABlockedViewDelaysNobody(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	v := blocked{make(chan struct{}, 1), make(chan struct{})}
+	r, err := fold.NewRunner(context.Background(), log, store, append([]fold.Factory{func() fold.View { return v }}, tallies...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	leave := sync.OnceFunc(func() { close(v.leave) })
+	defer func() {
+		leave()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	slow, other := personIn(t, 0), personIn(t, 1)
+	block := act(t, log, slow, "block", 1)
+	<-v.entered
+	free := []string{"online", "histories", "tally", "lazy-tally", "quarantine"}
+	for i := range 20 {
+		wait(t, r, []streams.Record{act(t, log, other, fmt.Sprint(i), 10+i), act(t, log, slow, fmt.Sprint(i), 10+i)}, free...)
+	}
+	fold.Of[*projections.Online](r).Read(func(m *online.Model) {
+		if m.UserEvents(slow) != 21 || m.UserEvents(other) != 20 {
+			t.Errorf("the model has %d and %d facts", m.UserEvents(slow), m.UserEvents(other))
+		}
+	})
+	// Who asks for all that is at hand is not held up either.
+	at := act(t, log, other, "at hand", 50)
+	if err := r.Settle(ctx, at.Position); err != nil {
+		t.Fatal(err)
+	}
+	for _, view := range free {
+		if r.FoldedTo(view, at.TP) <= at.Offset {
+			t.Errorf("%s does not have what was at hand", view)
+		}
+	}
+	short, end := context.WithCancel(ctx)
+	end()
+	if r.Wait(short, block.Position, "blocked") == nil {
+		t.Error("the blocked view says that it has folded what blocks it")
+	}
+	leave()
+	wait(t, r, []streams.Record{block, act(t, log, other, "last", 99)})
+}
+
+// What the model holds and the cut that is read with it are of one moment.
+func TestTheCutIsOfWhatTheModelHolds(t *testing.T) {
+	const acts = 150
+	log, store := testLog(t), testStore(t)
+	r, stop := running(t, log, store)
+	o := fold.Of[*projections.Online](r)
+	var publishing sync.WaitGroup
+	users := [3]string{}
+	for p := range users {
+		users[p] = personIn(t, int32(p))
+		publishing.Go(func() {
+			for i := range acts {
+				act(t, log, users[p], fmt.Sprint(i), i)
+			}
+		})
+	}
+	seen := 0
+	for seen < len(users)*acts && !t.Failed() {
+		o.ReadAt(func(m *online.Model, cut streams.Cut) {
+			seen = 0
+			for p, user := range users {
+				covered := int(cut[streams.TP{Topic: events.UserEventsTopic, Partition: int32(p)}])
+				if m.UserEvents(user) != covered {
+					t.Errorf("the model has %d facts of partition %d, and the cut covers %d", m.UserEvents(user), p, covered)
+				}
+				seen += covered
+			}
+		})
+	}
+	publishing.Wait()
+
+	stop()
+	r, stop = running(t, log, store) // the model begins where it was saved
+	defer stop()
+	fold.Of[*projections.Online](r).ReadAt(func(m *online.Model, cut streams.Cut) {
+		for p, user := range users {
+			if covered := int(cut[streams.TP{Topic: events.UserEventsTopic, Partition: int32(p)}]); m.UserEvents(user) != acts || covered != acts {
+				t.Errorf("opened with %d facts of partition %d, and a cut that covers %d", m.UserEvents(user), p, covered)
+			}
+		}
+	})
+}
