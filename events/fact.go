@@ -61,16 +61,26 @@ func payloadError(eventType string, schema int, err error) error {
 }
 
 // DecodePlain reads a value without an envelope, of a topic that takes such, into *into, which it overwrites; it
-// judges as [DecodeFact] does. What only the log knows is left for [Event.Place]: the id, and when it happened
-// if the value does not say.
+// judges as [DecodeFact] does, and leaves to [Event.Place] what [DecodeUndated] does.
 func DecodePlain(topic Topic, raw []byte, into *Event, room *Interaction) error {
 	*into = Event{Source: PlainSource, Schema: 1}
-	data, err := decodeInto(topic.Plain, 1, raw, room)
+	return DecodeUndated(topic.Plain, raw, into, room)
+}
+
+// DecodeUndated is [DecodeFact] for a payload of into.Schema whose envelope, if there is one, does not say when it
+// happened. It gives *into the payload and the time that this says; if it says none, the time stays zero for
+// [Event.Date] and [Event.Place].
+func DecodeUndated(eventType string, raw []byte, into *Event, room *Interaction) error {
+	data, err := decodeInto(eventType, into.Schema, raw, room)
 	if err != nil {
 		return err
 	}
 	into.Data = data
-	stamp := *data.(stamped).stamp()
+	s, ok := data.(stamped)
+	if !ok {
+		return nil
+	}
+	stamp := *s.stamp()
 	var millis int64
 	if x, ok := data.(*Interaction); ok {
 		millis, err = x.check(stamp != "")
@@ -85,16 +95,38 @@ func DecodePlain(topic Topic, raw []byte, into *Event, room *Interaction) error 
 	return err
 }
 
-// Place completes an event that [DecodePlain] has read, once the log has taken it: its id is its position, and it
-// happened when the log took it unless it says otherwise. Other events, which have an id, stay as they are.
-func (e *Event) Place(position fmt.Stringer, recorded time.Time) {
-	if e.ID != "" {
+// Date says when an event happened that does not say so itself.
+func (e *Event) Date(at time.Time) {
+	if !e.Time.IsZero() {
 		return
 	}
-	e.ID = position.String()
+	e.Time = at.UTC()
 	if s, ok := e.Data.(stamped); ok && *s.stamp() == "" {
-		e.Time, *s.stamp() = recorded, FormatTime(recorded)
+		*s.stamp() = FormatTime(at)
 	}
+}
+
+// Place completes an event that has been read, once the log has taken it: its id is its position if it has none, and
+// it happened when the log took it if nothing says otherwise.
+func (e *Event) Place(position fmt.Stringer, recorded time.Time) {
+	if e.ID == "" {
+		e.ID = position.String()
+	}
+	e.Date(recorded)
+}
+
+// CheckTime says whether a fact may be taken in now: both when it happened and what its payload says of that have to
+// be times that [CheckTime] lets in.
+func (e *Event) CheckTime(now time.Time) error {
+	if err := CheckTime(e.Time, now); err != nil {
+		return err
+	}
+	if s, ok := e.Data.(stamped); ok {
+		if millis, err := TimeMillis(*s.stamp()); err == nil {
+			return CheckTime(TimeOf(millis), now)
+		}
+	}
+	return nil
 }
 
 // Settled says whether a valid event is the very one that reading its record will give, so that it can stand for

@@ -12,6 +12,22 @@ const (
 	TimeMillisEnd = 4102444800000 // 2100-01-01T00:00:00Z, the first that is out
 )
 
+// AheadMax is how far ahead of the clock of who takes it in an event may be: a day covers every mistake about
+// time zones.
+const AheadMax = 24 * time.Hour
+
+// CheckTime says whether an event of a time may be taken in now, by whichever way it comes: not before 1970, and at
+// most [AheadMax] ahead. The error is a [*FieldError].
+func CheckTime(at, now time.Time) error {
+	switch {
+	case at.UnixMilli() < TimeMillisMin:
+		return &FieldError{"timestamp", FormatTime(at) + " is before 1970"}
+	case at.After(now.Add(AheadMax)):
+		return &FieldError{"timestamp", FormatTime(at) + " is more than a day ahead of this server's clock"}
+	}
+	return nil
+}
+
 // TimeMillis reads an ISO 8601 time into Unix milliseconds: YYYY-MM-DDThh:mm:ss, then optionally a
 // fraction of any length (cut to milliseconds), then Z, ±hh:mm, ±hhmm or nothing, which is UTC. It
 // reads the text only; whether the time is plausible is [Interaction.Validate]'s business.

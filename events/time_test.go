@@ -88,3 +88,38 @@ func FuzzParseTime(f *testing.F) {
 		}
 	})
 }
+
+// An event may be of any time from 1970 to a day ahead.
+func TestCheckTime(t *testing.T) {
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	for at, fault := range map[time.Time]string{
+		time.UnixMilli(0):                    "",
+		time.UnixMilli(-1):                   "timestamp: 1969-12-31T23:59:59.999Z is before 1970",
+		{}:                                   "timestamp: 0001-01-01T00:00:00.000Z is before 1970",
+		now:                                  "",
+		now.Add(AheadMax):                    "",
+		now.Add(AheadMax + time.Millisecond): "timestamp: 2026-06-02T00:00:00.001Z is more than a day ahead of this server's clock",
+		time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC): "timestamp: 9999-01-01T00:00:00.000Z is more than a day ahead of this server's clock",
+	} {
+		got := ""
+		err := CheckTime(at, now)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != fault {
+			t.Errorf("%v: %v; want %q", at, err, fault)
+		}
+	}
+	// Both times of an event have to be such.
+	x := &Interaction{Timestamp: "2090-01-01T00:00:00Z"}
+	if err := (&Event{Time: now, Data: x}).CheckTime(now); err == nil {
+		t.Error("a payload of 2090 is let in")
+	}
+	x.Timestamp = "2026-01-01T00:00:00Z"
+	if err := (&Event{Time: now, Data: x}).CheckTime(now); err != nil {
+		t.Error(err)
+	}
+	if err := (&Event{Time: now.AddDate(1, 0, 0), Data: x}).CheckTime(now); err == nil {
+		t.Error("an envelope of next year is let in")
+	}
+}

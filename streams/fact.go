@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -154,10 +155,11 @@ func put(arena []byte, s string) ([]byte, []byte) {
 	return arena[n:len(arena):len(arena)], arena
 }
 
-// ReadFact reads a record of a feed: CloudEvents in binary or structured mode or, without any ce_ header, the
-// plain JSON documented for the topic. A plain value's id is its position, its source [events.PlainSource], its
-// time the value's "timestamp" or else when the log took it. The event owns its memory. The error is
-// fault.Invalid and says what is wrong: no view can fold such a record, it belongs in quarantine.
+// ReadFact reads a record of a feed: CloudEvents in binary or structured mode or, with neither ce_specversion nor
+// ce_type, the plain JSON documented for the topic. A plain value's id is its ce_id or else its position, its source
+// its ce_source or else [events.PlainSource]. A fact happened when its ce_time says, else when the value's
+// "timestamp" does (of a plain value the other way about), else when the log took it. The event owns its memory. The
+// error is fault.Invalid and says what is wrong: no view can fold such a record, it belongs in quarantine.
 func ReadFact(r *Record) (events.Event, error) {
 	var read FactReader
 	var ev events.Event
@@ -182,14 +184,12 @@ func (f *FactReader) Read(r *Record, ev *events.Event, room *events.Interaction)
 	if err := f.ReadAhead(r, ev, room); err != nil {
 		return err
 	}
-	if ev.ID == "" {
-		ev.Place(r.Position, r.Recorded)
-	}
+	ev.Place(r.Position, r.Recorded)
 	return nil
 }
 
 // ReadAhead is Read for a record that the log has not taken yet, so that its position and time are not known: what
-// depends on them is left for [events.Event.Place]. r.Recorded stands in for the time of an envelope without one.
+// depends on them is left for [events.Event.Place]. The time of a fact that does not say when it happened is zero.
 func (f *FactReader) ReadAhead(r *Record, ev *events.Event, room *events.Interaction) error {
 	*ev = events.Event{}
 	var spec, stamp, schema, contentType []byte
@@ -201,13 +201,13 @@ func (f *FactReader) ReadAhead(r *Record, ev *events.Event, room *events.Interac
 		case headerSpecVersion:
 			spec, enveloped = h.Value, true
 		case headerID:
-			ev.ID, enveloped = string(h.Value), true
+			ev.ID = string(h.Value)
 		case headerType:
 			eventType, enveloped = events.TypeNamed(h.Value), true
 		case headerSource:
-			ev.Source, enveloped = again(&f.source, h.Value), true
+			ev.Source = again(&f.source, h.Value)
 		case headerTime:
-			stamp, enveloped = h.Value, true
+			stamp = h.Value
 		case headerSchema:
 			schema = h.Value
 		case headerSubject:
@@ -228,11 +228,48 @@ func (f *FactReader) ReadAhead(r *Record, ev *events.Event, room *events.Interac
 	case bytes.HasPrefix(contentType, []byte(typeStructured)):
 		return readStructured(r, ev)
 	}
+	return readPlain(r, ev, stamp, room)
+}
+
+// readPlain reads a value without an envelope, though with some of an envelope's headers, into *ev, which has them.
+func readPlain(r *Record, ev *events.Event, stamp []byte, room *events.Interaction) error {
 	topic, _ := events.TopicOf(r.Topic)
 	if topic.Plain == "" {
 		return fault.New(fault.Invalid, "it has no CloudEvents headers, and topic %q has no documented plain form", r.Topic)
 	}
-	return events.DecodePlain(topic, r.Value, ev, room)
+	given := *ev
+	if err := events.DecodePlain(topic, r.Value, ev, room); err != nil {
+		return err
+	}
+	ev.ID, ev.Subject, ev.Actor, ev.Correlation, ev.Causation = given.ID, given.Subject, given.Actor, given.Correlation, given.Causation
+	if given.Source != "" {
+		ev.Source = given.Source
+	}
+	if stamp == nil {
+		return nil
+	}
+	t, err := parseTime(stamp)
+	if err == nil {
+		ev.Date(t)
+	}
+	return err
+}
+
+// parseTime reads a ce_time, which has to be one that an event may have.
+func parseTime(stamp []byte) (time.Time, error) {
+	t, err := events.ParseTime(stamp)
+	switch {
+	case err != nil:
+		return t, fault.Field(headerTime, "is %q; want RFC 3339", stamp)
+	case t.UnixMilli() < events.TimeMillisMin || t.UnixMilli() >= events.TimeMillisEnd:
+		return t, fault.Field(headerTime, "%s is outside 1970 to 2100", stamp)
+	}
+	return t, nil
+}
+
+// Date gives the record of a fact that does not say when it happened the header that does.
+func Date(r *Record, at time.Time) {
+	r.Headers = append(r.Headers, Header{headerTime, events.AppendTime(nil, at)})
 }
 
 func readBinary(r *Record, ev *events.Event, spec, eventType string, stamp, schema []byte, room *events.Interaction) error {
@@ -242,14 +279,6 @@ func readBinary(r *Record, ev *events.Event, spec, eventType string, stamp, sche
 	if ev.ID == "" || ev.Source == "" {
 		return fault.Field(headerID, "it has no ce_id or no ce_source")
 	}
-	ev.Time = r.Recorded
-	if stamp != nil {
-		t, err := events.ParseTime(stamp)
-		if err != nil {
-			return fault.Field(headerTime, "is %q; want RFC 3339", stamp)
-		}
-		ev.Time = t
-	}
 	ev.Schema = 1
 	if schema != nil {
 		n, err := strconv.Atoi(string(schema))
@@ -258,7 +287,13 @@ func readBinary(r *Record, ev *events.Event, spec, eventType string, stamp, sche
 		}
 		ev.Schema = n
 	}
+	if stamp == nil {
+		return events.DecodeUndated(eventType, r.Value, ev, room)
+	}
 	var err error
+	if ev.Time, err = events.ParseTime(stamp); err != nil {
+		return fault.Field(headerTime, "is %q; want RFC 3339", stamp)
+	}
 	ev.Data, err = events.DecodeFact(eventType, ev.Schema, r.Value, ev.Time, room)
 	return err
 }

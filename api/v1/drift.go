@@ -6,7 +6,6 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -49,9 +48,8 @@ func (s *Surface) publish(w http.ResponseWriter, r *http.Request, f commands.Fac
 		return err
 	}
 	if f.Time() != "" {
-		millis, err := events.TimeMillis(f.Time())
-		if err == nil && millis > s.Now().Add(futureMax).UnixMilli() {
-			return fault.Field("timestamp", "%s is more than a day ahead of this server's clock", api.Short(f.Time()))
+		if err := checkTime(f.Time(), s.Now()); err != nil {
+			return err
 		}
 	}
 	p, err := s.Dispatcher.Publish(r.Context(), []commands.Fact{f}, m)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
@@ -60,9 +61,7 @@ func (a *act) Validate() error {
 		a.fault = a.RecordInteraction.Validate()
 	}
 	if a.fault == nil && a.Timestamp != "" {
-		if millis, err := events.TimeMillis(a.Timestamp); err == nil && millis > a.surface.Now().Add(futureMax).UnixMilli() {
-			a.fault = fault.Field("timestamp", "%s is more than a day ahead of this server's clock", a.Timestamp)
-		}
+		a.fault = checkTime(a.Timestamp, a.surface.Now())
 	}
 	if a.fault == nil {
 		a.fault = a.surface.film("movie_id", a.MovieID)
@@ -144,6 +143,19 @@ func faultsOf(acts []*act, many bool) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkTime says whether a fact with a timestamp may be taken in now; one that cannot be read is left to the command.
+func checkTime(stamp string, now time.Time) error {
+	millis, err := events.TimeMillis(stamp)
+	if err != nil {
+		return nil
+	}
+	var at *events.FieldError
+	if errors.As(events.CheckTime(events.TimeOf(millis), now), &at) {
+		return fault.Field(at.Field, "%s", at.Message)
+	}
+	return nil
 }
 
 // within says of each fault in which part of the request it is.

@@ -21,8 +21,6 @@ const (
 )
 
 const (
-	// futureMax is how far ahead a client's clock may be: a day covers every mistake about time zones.
-	futureMax = 24 * time.Hour
 	// lagEventsMax is the lag from which answers are called stale: a second's folding, on a slow day.
 	lagEventsMax = 100_000
 	// logTimeout is how long readiness waits for the log to say how far it is: probes give up soon.
