@@ -20,17 +20,6 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-func found[T any](t testing.TB) func(T, bool, error) T {
-	return func(v T, ok bool, err error) T {
-		t.Helper()
-		must0(t, err)
-		if !ok {
-			t.Fatal("not found")
-		}
-		return v
-	}
-}
-
 func equal[T any](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if g, w := show(got), show(want); g != w {
