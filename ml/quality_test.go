@@ -5,28 +5,21 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-)
 
-// dataFolder is where real ratings lie, beside the project, unless PROJECTIONIST_DATA names another folder.
-func dataFolder() string {
-	if dir := os.Getenv("PROJECTIONIST_DATA"); dir != "" {
-		return dir
-	}
-	return filepath.Join("..", "..", "shared", "data")
-}
+	"github.com/projectionist/projectionist/internal/realdata"
+)
 
 // readRatings reads user, item, rating and seconds from a file with that separator. Ratings of
 // 4 stars or more of 5 (8 or more of 10) are positives; others have weight 0.
 func readRatings(t testing.TB, file, separator string, scale float64) *Dataset {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dataFolder(), file))
+	b, err := os.ReadFile(realdata.Path(t, file))
 	if err != nil {
-		t.Skipf("SKIPPED, NOT TESTED: real ratings are absent (%v); set PROJECTIONIST_DATA to a folder that holds %s", err, file)
+		t.Fatal(err)
 	}
 	type row struct {
 		user, item string

@@ -3,11 +3,12 @@ package online
 import (
 	"bufio"
 	"os"
-	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/projectionist/projectionist/internal/realdata"
 )
 
 // rating is a row of a data set on the 0–5 scale.
@@ -16,14 +17,11 @@ type rating struct {
 	stars float64
 }
 
-// readRatings reads user, item, rating, seconds from a file in the shared data folder, in time
-// order; scale brings ratings to 0–5. It skips the test when the file is not there.
+// readRatings reads user, item, rating, seconds from a file of real data, in time order; scale brings
+// ratings to 0–5.
 func readRatings(t testing.TB, name, separator string, scale float64) []rating {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "..", "..", "shared", "data", name))
-	if os.IsNotExist(err) {
-		t.Skipf("SKIPPED: the data set %s is not in ../shared/data: nothing is measured", name)
-	}
+	f, err := os.Open(realdata.Path(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,9 +110,10 @@ func TestPrequential(t *testing.T) {
 	for _, set := range []struct {
 		name, file, separator string
 		scale                 float64
+		least                 [2]float64 // of the blend, 3 % below what was last seen: the same data gives the same
 	}{
-		{"MovieTweetings", "movietweetings-100k/ratings.dat", "::", .5},
-		{"MovieLens latest-small", "ml-latest-small/ratings.csv", ",", 1},
+		{"MovieTweetings", "movietweetings-100k/ratings.dat", "::", .5, [2]float64{.97 * .2903, .97 * .2975}},
+		{"MovieLens latest-small", "ml-latest-small/ratings.csv", ",", 1, [2]float64{.97 * .0966, .97 * .1146}},
 	} {
 		t.Run(set.name, func(t *testing.T) {
 			all := readRatings(t, set.file, set.separator, set.scale)
@@ -124,7 +123,7 @@ func TestPrequential(t *testing.T) {
 					likedOnly = append(likedOnly, r)
 				}
 			}
-			for _, stream := range []struct {
+			for i, stream := range []struct {
 				name    string
 				ratings []rating
 			}{{"≥ 4 stars only", likedOnly}, {"all ratings, ≥ 4 stars are targets", all}} {
@@ -134,6 +133,9 @@ func TestPrequential(t *testing.T) {
 				if hr[Blend] <= hr[Popularity] || hr[DecayedPopularity] <= hr[Popularity] {
 					t.Errorf("%s: blend %.4f and decayed popularity %.4f must beat popularity %.4f",
 						stream.name, hr[Blend], hr[DecayedPopularity], hr[Popularity])
+				}
+				if hr[Blend] < set.least[i] {
+					t.Errorf("%s: HR@10 has fallen to %.4f; the least is %.4f", stream.name, hr[Blend], set.least[i])
 				}
 			}
 		})

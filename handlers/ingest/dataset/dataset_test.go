@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/projectionist/projectionist/internal/realdata"
 )
 
 // The films are invented; the shapes are those of the published files.
@@ -419,7 +421,6 @@ func TestSortedRatings(t *testing.T) {
 }
 
 func TestRealData(t *testing.T) {
-	shared := filepath.Join("..", "..", "..", "..", "shared", "data")
 	for _, c := range []struct {
 		folder, name                     string
 		ratings, users, movies, withYear int
@@ -428,10 +429,7 @@ func TestRealData(t *testing.T) {
 		{"ml-latest-small", "ml-latest-small", 100_836, 610, 9_742, 9_742 - 12},
 	} {
 		t.Run(c.folder, func(t *testing.T) {
-			dir := filepath.Join(shared, c.folder)
-			if _, err := os.Stat(dir); err != nil {
-				t.Skipf("SKIPPED, real data is absent: %v", err)
-			}
+			dir := realdata.Path(t, c.folder)
 			s := open(t, dir)
 			if s.Name != c.name {
 				t.Errorf("name %s", s.Name)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/realdata"
 )
 
 // Invented films in the shapes that the API sends.
@@ -505,7 +506,7 @@ func TestBackoffIsSeeded(t *testing.T) {
 
 // TestRecordedAnswers reads real answers of the API, which are never part of the project.
 func TestRecordedAnswers(t *testing.T) {
-	dir := filepath.Join("..", "..", "..", "..", "shared", "data", "tmdb")
+	dir := realdata.Path(t, "tmdb")
 	read := func(name ...string) http.HandlerFunc {
 		raw, err := os.ReadFile(filepath.Join(append([]string{dir}, name...)...))
 		if err != nil {
