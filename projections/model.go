@@ -138,7 +138,7 @@ func (m *Model) Latest() map[string]ModelVersion {
 }
 
 func (*Registry) Spec() fold.Spec {
-	return fold.Spec{Name: "registry", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "registry", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Registry) Open(r fold.Reader) error                 { v.r = r; return nil }
