@@ -3,6 +3,7 @@ package v1
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -12,7 +13,8 @@ func (s *Surface) blobRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/blobs/{hash}", s.blob)
 }
 
-// blob gives a blob that this node has, whole: other nodes ask for weights they do not have.
+// blob gives a blob that this node has, whole or a range of it: other nodes ask for weights they do not have.
+// It is read twice, since what is damaged must be told before the first byte.
 func (s *Surface) blob(w http.ResponseWriter, r *http.Request) error {
 	if err := api.QueryOf(r).Err(); err != nil {
 		return err
@@ -21,13 +23,13 @@ func (s *Surface) blob(w http.ResponseWriter, r *http.Request) error {
 	if !s.Blobs.Has(hash) {
 		return fault.New(fault.NotFound, "no blob %s here", api.Short(hash))
 	}
-	b, err := s.Blobs.Get(hash)
+	f, err := s.Blobs.Open(r.Context(), hash)
 	if err != nil {
 		return err
 	}
+	defer f.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.Header().Set("ETag", strconv.Quote(hash))
-	_, err = w.Write(b)
-	return err
+	http.ServeContent(w, r, "", time.Time{}, f)
+	return nil
 }

@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"net/http"
@@ -156,7 +157,8 @@ func renamed(err error, field string) error {
 	return err
 }
 
-// rebuildModel trains a version again from the log alone and compares the bytes.
+// rebuildModel trains a version again from the log alone and compares the bytes. Where the same came out, and the
+// blob is missing or damaged here, it is put back.
 func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 	n, err := versionOf(r)
 	if err == nil {
@@ -179,14 +181,38 @@ func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return nil, err
 		}
+		state := ""
+		if again.SHA256 == v.Blob {
+			if state, err = s.putBack(ctx, v.Blob, again.Bytes); err != nil {
+				return nil, err
+			}
+		}
 		return struct {
 			Model      string `json:"model"`
 			Version    int    `json:"version"`
 			Registered string `json:"registered_sha256"`
 			SHA256     string `json:"sha256"`
 			Equal      bool   `json:"equal"`
-		}{name, n, v.Blob, again.SHA256, again.SHA256 == v.Blob}, nil
+			Blob       string `json:"blob,omitempty"` // what became of it; "" where the bytes differ
+		}{name, n, v.Blob, again.SHA256, again.SHA256 == v.Blob, state}, nil
 	})
+}
+
+// putBack writes a blob's content where the blob is missing or damaged, and says so.
+func (s *Surface) putBack(ctx context.Context, hash string, content []byte) (state string, err error) {
+	_, err = s.Blobs.Check(ctx, hash)
+	switch {
+	case err == nil:
+		return "whole", nil
+	case fault.Is(err, fault.NotFound):
+		state = "put back: it was missing"
+	case fault.Is(err, fault.Corrupt):
+		state = "put back: it was damaged"
+	default:
+		return "", err
+	}
+	_, _, err = s.Blobs.Put(bytes.NewReader(content))
+	return state, err
 }
 
 // replayRecommendations is what would have been recommended at a moment, with progress.

@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -164,8 +165,26 @@ func TestRebuildModel(t *testing.T) {
 	w.train()
 	w.post("/api/v1/feedback", `{"user_id":"42","movie_id":"1"}`).want(200) // after the version's cut
 	r := w.post("/api/v1/ops/models/als/1/rebuild", nil).result()
-	if r["equal"] != true || r["sha256"] != r["registered_sha256"] || len(r["sha256"].(string)) != 64 {
+	if r["equal"] != true || r["sha256"] != r["registered_sha256"] || len(r["sha256"].(string)) != 64 || r["blob"] != "whole" {
 		t.Errorf("result: %v", r)
+	}
+	hash := r["sha256"].(string)
+	want, err := w.blobs.Get(hash)
+	w.must(err)
+	for state, harm := range map[string]func(path string) error{
+		"put back: it was damaged": func(path string) error { return os.WriteFile(path, append(bytes.Clone(want[:len(want)-1]), want[len(want)-1]^1), 0o600) },
+		"put back: it was missing": os.Remove,
+	} {
+		f, err := w.blobs.Open(t.Context(), hash)
+		w.must(err)
+		w.must(f.Close())
+		w.must(harm(f.Name()))
+		if r := w.post("/api/v1/ops/models/als/1/rebuild", nil).result(); r["equal"] != true || r["blob"] != state {
+			t.Errorf("%s: %v", state, r)
+		}
+		if got, err := w.blobs.Get(hash); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes, %v", state, len(got), err)
+		}
 	}
 	w.post("/api/v1/ops/models/als/2/rebuild", nil).problem(404, "")
 }
