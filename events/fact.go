@@ -12,7 +12,10 @@ import (
 // PlainSource is the source of facts that came without an envelope.
 const PlainSource = "/kafka"
 
-const interactionType = "user.interaction"
+const (
+	interactionType   = "user.interaction"
+	interactionSchema = 1 // the newest
+)
 
 // stamped is a payload that says itself when it happened.
 type stamped interface{ stamp() *string }
@@ -47,7 +50,7 @@ func JudgeFact(data Data, at time.Time) error {
 }
 
 func decodeInto(eventType string, schema int, raw []byte, room *Interaction) (Data, error) {
-	if room == nil || eventType != interactionType || schema != SchemaOf(interactionType) {
+	if room == nil || eventType != interactionType || schema != interactionSchema {
 		return Decode(eventType, schema, raw)
 	}
 	if err := ParseInteraction(raw, room); err != nil {
@@ -76,17 +79,17 @@ func DecodeUndated(eventType string, raw []byte, into *Event, room *Interaction)
 		return err
 	}
 	into.Data = data
-	s, ok := data.(stamped)
-	if !ok {
-		return nil
-	}
-	stamp := *s.stamp()
+	var stamp string
 	var millis int64
-	if x, ok := data.(*Interaction); ok {
-		millis, err = x.check(stamp != "")
-	} else if stamp != "" {
-		if millis, err = TimeMillis(stamp); err != nil {
-			err = &FieldError{"timestamp", err.Error()}
+	switch d := data.(type) {
+	case *Interaction:
+		stamp = d.Timestamp
+		millis, err = d.check(stamp != "")
+	case stamped:
+		if stamp = *d.stamp(); stamp != "" {
+			if millis, err = TimeMillis(stamp); err != nil {
+				err = &FieldError{"timestamp", err.Error()}
+			}
 		}
 	}
 	if stamp != "" {
@@ -133,7 +136,7 @@ func (e *Event) CheckTime(now time.Time) error {
 // it: its times and ids are in the form of the log. What would have to be read to know it is not settled.
 func (e *Event) Settled() bool {
 	x, ok := e.Data.(*Interaction)
-	return ok && e.Raw == nil && e.ID != "" && e.Source != "" && e.Schema == SchemaOf(interactionType) &&
+	return ok && e.Raw == nil && e.ID != "" && e.Source != "" && e.Schema == interactionSchema &&
 		e.Time.Equal(TimeOf(e.Time.UnixMilli())) && e.Time.Location() == time.UTC &&
 		e.Time.UnixMilli() >= TimeMillisMin && e.Time.UnixMilli() < TimeMillisEnd &&
 		x.Timestamp != "" && x.UserID == CanonicalUser(x.UserID) && x.MovieID == CanonicalMovie(x.MovieID) &&

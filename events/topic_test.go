@@ -16,6 +16,9 @@ func TestTopics(t *testing.T) {
 			t.Errorf("a %s has no time of its own", topic.Plain)
 		}
 	}
+	if SchemaOf(interactionType) != interactionSchema {
+		t.Errorf("the newest schema of an interaction is %d; its own reader knows %d", SchemaOf(interactionType), interactionSchema)
+	}
 	if _, ok := TopicOf("nonsense"); ok {
 		t.Error("there is a topic nonsense")
 	}

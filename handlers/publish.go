@@ -18,7 +18,7 @@ import (
 
 // Published says what became of facts.
 type Published struct {
-	Events    []events.Event     // as published, in the order given
+	Events    []events.Event     // as published, in the order given; their data is not to be changed
 	Positions []streams.Position // of each
 	// Duplicate: facts with this idempotency key had been published before; nothing was written now.
 	Duplicate bool
@@ -110,6 +110,10 @@ func (d *Dispatcher) publish(ctx context.Context, facts []commands.Fact, at time
 		rec, err := streams.FactRecord(f.Key(), &evs[i])
 		if err != nil {
 			return Published{}, err
+		}
+		if evs[i].Settled() {
+			fact := evs[i] // a copy: one of many facts must not hold the memory of all
+			rec.Fact = &fact
 		}
 		t := byTopic.of(f.Topic())
 		t.recs, t.from = append(t.recs, rec), append(t.from, i)

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -188,4 +189,59 @@ func BenchmarkPublishMany(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)*batch/b.Elapsed().Seconds(), "facts/s")
+}
+
+// handing is a feed that shows what is handed along to it.
+type handing struct {
+	streams.Feed
+	seen func([]streams.Record)
+}
+
+func (f handing) Publish(ctx context.Context, topic string, recs []streams.Record) error {
+	err := f.Feed.Publish(ctx, topic, recs)
+	f.seen(recs)
+	return err
+}
+
+// TestPublishHandsActsAlong: an interaction, in whatever spelling it comes, is handed along as the log will give it.
+func TestPublishHandsActsAlong(t *testing.T) {
+	l := newTestLog(t)
+	d := newTestDispatcher(l, "id")
+	acts := 0
+	d.feed = handing{l.feed, func(recs []streams.Record) {
+		for i := range recs {
+			want, err := streams.ReadFact(&recs[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			want.Raw = nil
+			if _, ok := want.Data.(*events.Interaction); !ok {
+				continue
+			}
+			if acts++; recs[i].Fact == nil || !reflect.DeepEqual(*recs[i].Fact, want) {
+				t.Errorf("handed along %+v; the log gives %+v %+v", recs[i].Fact, want, want.Data)
+			}
+		}
+	}}
+	rng := rand.New(rand.NewPCG(1, 2))
+	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
+	now := testNow
+	d.now = func() time.Time { now = now.Add(1234567 * time.Nanosecond); return now.In(time.FixedZone("x", 3600)) }
+	const rounds = 500
+	for range rounds {
+		var facts []commands.Fact
+		for range 1 + rng.IntN(3) {
+			facts = append(facts, &commands.RecordInteraction{Interaction: events.Interaction{
+				UserID: pick("user_007", "7", "é\u2028<", "名前"), MovieID: pick("movie_042", "0042", "tt1", `"q"`), Kind: pick("rating", "like", "hummed"),
+				SessionID: pick("", "s", "ß"), Timestamp: pick("", "2024-01-15T10:30:00", "2024-01-15T10:30:00.123456789+02:00", "2024-01-15T10:30:00,5-0330"),
+				Rating: []float64{4.5, 0.1 + 0.2, 4.999999999999999, 1e-7}[rng.IntN(4)]}})
+		}
+		facts = append(facts, &commands.PublishDrift{ModelDrift: events.ModelDrift{ModelName: "als"}})
+		if _, err := d.Publish(context.Background(), facts, Meta{Actor: pick("", "user:ä"), Correlation: pick("", "r"), IdempotencyKey: pick("", fmt.Sprint("k", rng.Int()))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if acts < rounds {
+		t.Errorf("%d interactions were seen", acts)
+	}
 }

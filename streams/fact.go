@@ -184,13 +184,18 @@ func (f *FactReader) Read(r *Record, ev *events.Event, room *events.Interaction)
 	if err := f.ReadAhead(r, ev, room); err != nil {
 		return err
 	}
-	ev.Place(r.Position, r.Recorded)
+	if ev.ID == "" || ev.Time.IsZero() {
+		ev.Place(r.Position, r.Recorded)
+	}
 	return nil
 }
 
 // ReadAhead is Read for a record that the log has not taken yet, so that its position and time are not known: what
 // depends on them is left for [events.Event.Place]. The time of a fact that does not say when it happened is zero.
 func (f *FactReader) ReadAhead(r *Record, ev *events.Event, room *events.Interaction) error {
+	if len(r.Headers) == 0 {
+		return decodePlain(r, ev, room)
+	}
 	*ev = events.Event{}
 	var spec, stamp, schema, contentType []byte
 	var eventType string
@@ -233,12 +238,8 @@ func (f *FactReader) ReadAhead(r *Record, ev *events.Event, room *events.Interac
 
 // readPlain reads a value without an envelope, though with some of an envelope's headers, into *ev, which has them.
 func readPlain(r *Record, ev *events.Event, stamp []byte, room *events.Interaction) error {
-	topic, _ := events.TopicOf(r.Topic)
-	if topic.Plain == "" {
-		return fault.New(fault.Invalid, "it has no CloudEvents headers, and topic %q has no documented plain form", r.Topic)
-	}
 	given := *ev
-	if err := events.DecodePlain(topic, r.Value, ev, room); err != nil {
+	if err := decodePlain(r, ev, room); err != nil {
 		return err
 	}
 	ev.ID, ev.Subject, ev.Actor, ev.Correlation, ev.Causation = given.ID, given.Subject, given.Actor, given.Correlation, given.Causation
@@ -253,6 +254,14 @@ func readPlain(r *Record, ev *events.Event, stamp []byte, room *events.Interacti
 		ev.Date(t)
 	}
 	return err
+}
+
+func decodePlain(r *Record, ev *events.Event, room *events.Interaction) error {
+	topic, _ := events.TopicOf(r.Topic)
+	if topic.Plain == "" {
+		return fault.New(fault.Invalid, "it has no CloudEvents headers, and topic %q has no documented plain form", r.Topic)
+	}
+	return events.DecodePlain(topic, r.Value, ev, room)
 }
 
 // parseTime reads a ce_time, which has to be one that an event may have.

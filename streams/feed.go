@@ -23,6 +23,12 @@ type Record struct {
 	Key      []byte
 	Value    []byte
 	Headers  []Header
+
+	// Fact is the event that the record was made of, where its publisher hands that along: one that is valid and
+	// settled ([events.Event.Settled]), so that it is the very one that reading the record gives. A feed may carry
+	// it to whoever folds the record ([Carrier]); from then on nobody may change it. It is not stored, and nil in
+	// records that were read.
+	Fact *events.Event
 }
 
 // Topic describes one topic of the log.
@@ -80,6 +86,21 @@ type Feed interface {
 	Head(ctx context.Context, tp TP, until time.Time) (int64, error)
 	// Wait blocks until Head > from, or ctx ends.
 	Wait(ctx context.Context, tp TP, from int64) error
+}
+
+// Carried is a fact that was not read from the log but handed along by its publisher.
+type Carried struct {
+	Offset   int64
+	Recorded time.Time
+	Fact     *events.Event // what reading the record gives, but for Raw; not to be changed
+}
+
+// Carrier is a feed that has the last facts at hand which were published through this process, so that they need not
+// be read, parsed and judged again to be folded.
+type Carrier interface {
+	// Carried gives the facts of a partition from offset `from` to before `until`, in order, or nil: unless it has
+	// every one of them at hand, and all are durable.
+	Carried(tp TP, from, until int64) []Carried
 }
 
 // Log is what an adapter offers: the ledger, and the feeds (the ledger's topic can be read as one too,

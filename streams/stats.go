@@ -11,6 +11,7 @@ type Stats struct {
 	GroupRecords uint64 // most records in one group
 	Bytes        uint64 // written to the WAL
 	RecordsRead  uint64
+	Carried      uint64 // facts that were folded without being read: see Carrier
 }
 
 // Relay says how far the copying of a ledger that is elsewhere to its feeds' log is, for Kafka's tools.

@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
@@ -357,7 +358,7 @@ func (a *App) openDoor() (*door.Door, error) {
 		return nil, nil
 	}
 	c := door.Config{Log: a.embedded, Address: a.opts.Kafka, Advertised: a.opts.KafkaAdvertised, TLS: a.opts.KafkaTLS, Now: a.opts.Now, Logger: a.opts.Logger,
-		Validate: a.validFact, Rejected: a.refused.add}
+		Validate: a.validFact, Read: a.readFact, Rejected: a.refused.add}
 	if a.opts.Token != "" {
 		c.Users = map[string]string{KafkaUser: a.opts.Token}
 	}
@@ -367,6 +368,11 @@ func (a *App) openDoor() (*door.Door, error) {
 // validFact says whether a record of a feed is one that every view can read.
 func (a *App) validFact(topic string, rec *streams.Record) error {
 	return door.ValidFact(topic, rec, a.opts.Now())
+}
+
+// readFact is validFact, and gives what it has read.
+func (a *App) readFact(topic string, rec *streams.Record) (*events.Event, error) {
+	return door.ReadFact(topic, rec, a.opts.Now())
 }
 
 // groupPrefix begins the names of the reactors' consumer groups.

@@ -30,8 +30,9 @@ func doorServer() int {
 			return err
 		}
 		var addresses []string
-		for _, validate := range []func(string, *streams.Record) error{validFact, nil} {
-			d, err := door.Listen(door.Config{Log: l, Address: "127.0.0.1:0", Validate: validate})
+		for _, c := range []door.Config{{Validate: validFact, Read: readFact}, {}} { // as in the program, and bare
+			c.Log, c.Address = l, "127.0.0.1:0"
+			d, err := door.Listen(c)
 			if err != nil {
 				return err
 			}
@@ -47,6 +48,10 @@ func doorServer() int {
 // validFact is what the program's door asks of a record.
 func validFact(topic string, rec *streams.Record) error {
 	return door.ValidFact(topic, rec, time.Now())
+}
+
+func readFact(topic string, rec *streams.Record) (*events.Event, error) {
+	return door.ReadFact(topic, rec, time.Now())
 }
 
 // doors starts the door's server.

@@ -89,7 +89,14 @@ func (c *chunk) readLedger(ctx context.Context, l streams.Ledger, head int64) er
 	return nil
 }
 
+// readFeed takes what publishers of this process have handed along, if that is all there is, or reads the log.
 func (c *chunk) readFeed(ctx context.Context, f streams.Feed, head int64) error {
+	if carrier, ok := f.(streams.Carrier); ok {
+		if facts := carrier.Carried(c.tp, c.from, head); facts != nil {
+			c.take(facts, head)
+			return nil
+		}
+	}
 	size := min(int(head-c.from), chunkRecords)
 	c.in = make([]Input, 0, size)
 	d := newDecoder(size)
@@ -110,6 +117,15 @@ func (c *chunk) readFeed(ctx context.Context, f streams.Feed, head int64) error 
 	}
 	c.next = head
 	return nil
+}
+
+func (c *chunk) take(facts []streams.Carried, head int64) {
+	c.in = make([]Input, len(facts))
+	for i := range facts {
+		f := &facts[i]
+		c.in[i] = Input{Position: streams.Position{TP: c.tp, Offset: f.Offset}, RecordedMillis: f.Recorded.UnixMilli(), Event: f.Fact}
+	}
+	c.next = head
 }
 
 // decoder turns records into inputs. The events of one chunk stand in two slices, not in thousands of

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/varint"
@@ -22,13 +23,16 @@ import (
 //
 // and then records: length varint | attributes 1 | time delta varint | offset delta varint | tail.
 const (
-	batchHeadBytes   = 61
-	batchLengthFrom  = 12 // the length counts from here
-	batchCRCFrom     = 21
-	batchMagic       = 2
-	recordBytesMin   = 7
-	recordHeadBytes  = 6  // before the tail of a batch's only record, if it is of streams.RecordBytesMax
-	tailHeadBytes    = 24 // a slice
+	batchHeadBytes  = 61
+	batchLengthFrom = 12 // the length counts from here
+	batchCRCFrom    = 21
+	batchMagic      = 2
+	recordBytesMin  = 7
+	recordHeadBytes = 6  // before the tail of a batch's only record, if it is of streams.RecordBytesMax
+	tailHeadBytes   = 24 // a slice
+	// readBatchMax bounds the batches whose facts are handed to the log as they were read: clients that follow what
+	// people do send a few records at a time. More at once are a load, which is folded from the log.
+	readBatchMax     = 64
 	codecMask        = 0x07
 	timestampTypeBit = 0x08
 )
@@ -58,8 +62,9 @@ func refuse(code int16, format string, args ...any) *refusal {
 // what was decompressed, or into marked.
 type batch struct {
 	tails    [][]byte
-	plain    []byte // what was decompressed
-	marked   []byte // the last piece of the tails to which Validate has added headers
+	facts    []*events.Event // as Config.Read has read them; none of a large batch
+	plain    []byte          // what was decompressed
+	marked   []byte          // the last piece of the tails to which Validate has added headers
 	producer int64
 	epoch    int16
 	sequence int32
@@ -127,6 +132,7 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 	out.tails = takeTails(int(count))
 	times := recordTimes{base: int64(binary.BigEndian.Uint64(b[27:])), last: int64(binary.BigEndian.Uint64(b[35:])), same: attributes&timestampTypeBit != 0}
 	rec := streams.Record{Position: streams.Position{TP: streams.TP{Topic: topic, Partition: partition}, Offset: -1}}
+	read := d.cfg.Read != nil && count <= readBatchMax
 	for i := range out.tails {
 		at := func(r *refusal) (*batch, *refusal) {
 			r.record = i
@@ -143,10 +149,18 @@ func (d *Door) readBatch(topic string, partition int32, b []byte, charge func(in
 		if r := checkRecord(&rec, tail, i); r != nil {
 			return at(r)
 		}
-		if d.cfg.Validate != nil {
+		if read || d.cfg.Validate != nil {
 			headers := len(rec.Headers)
 			rec.Recorded = times.of(delta)
-			if err := d.cfg.Validate(topic, &rec); err != nil {
+			var err error
+			if read {
+				var fact *events.Event
+				fact, err = d.cfg.Read(topic, &rec)
+				out.facts = append(out.facts, fact)
+			} else {
+				err = d.cfg.Validate(topic, &rec)
+			}
+			if err != nil {
 				r := refuse(codeInvalidRecord, "record %d: %v", i, err)
 				r.err, r.rec = err, &rec
 				return at(r)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
@@ -34,6 +35,10 @@ type Config struct {
 	// client gave it, zero for none. Headers that it appends to the record are stored with it. It is called
 	// concurrently.
 	Validate func(topic string, rec *streams.Record) error
+	// Read, if set, is asked in Validate's place for batches of few records, and gives what it has read: once placed
+	// ([events.Event.Place]) what reading the record from the log gives, for who folds it; or nil. The same rules as
+	// for Validate.
+	Read func(topic string, rec *streams.Record) (*events.Event, error)
 	// Rejected is told which record refused its batch, and why: clients show a general text. The same
 	// rules as for Validate.
 	Rejected func(rec *streams.Record, reason error)

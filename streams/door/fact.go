@@ -11,7 +11,6 @@ import (
 // factRoom is where a fact is read that only has to be judged.
 type factRoom struct {
 	read        streams.FactReader
-	rec         streams.Record
 	fact        events.Event
 	interaction events.Interaction
 }
@@ -25,18 +24,29 @@ var factRooms = sync.Pool{New: func() any { return new(factRoom) }}
 func ValidFact(topic string, rec *streams.Record, now time.Time) error {
 	room := factRooms.Get().(*factRoom)
 	defer factRooms.Put(room)
-	room.rec = *rec
-	room.rec.Topic = topic
-	err := room.read.ReadAhead(&room.rec, &room.fact, &room.interaction)
-	room.rec = streams.Record{} // its slices are the caller's
-	switch {
-	case err != nil:
+	return readFact(&room.read, &room.fact, &room.interaction, topic, rec, now)
+}
+
+// ReadFact is ValidFact, and gives what it has read: once placed, what reading the record from the log gives. It is what
+// a program gives a door as Config.Read.
+func ReadFact(topic string, rec *streams.Record, now time.Time) (*events.Event, error) {
+	var read streams.FactReader
+	fact := new(events.Event)
+	return fact, readFact(&read, fact, new(events.Interaction), topic, rec, now)
+}
+
+func readFact(read *streams.FactReader, fact *events.Event, room *events.Interaction, topic string, rec *streams.Record, now time.Time) error {
+	r := *rec
+	r.Topic = topic
+	if err := read.ReadAhead(&r, fact, room); err != nil {
 		return err
-	case !room.fact.Time.IsZero():
-		return room.fact.CheckTime(now)
+	}
+	if !fact.Time.IsZero() {
+		return fact.CheckTime(now)
 	}
 	if own := rec.Recorded; !own.Before(ownTimeMin) && events.CheckTime(own, now) == nil {
 		streams.Date(rec, own)
+		fact.Date(own)
 	}
 	return nil
 }

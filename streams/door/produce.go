@@ -119,7 +119,7 @@ func (c *conn) submit(p *production, part *productionPart) *refusal {
 		return r
 	}
 	pending, err := d.log.SubmitTails(local.TailBatch{
-		TP: streams.TP{Topic: part.topic, Partition: part.partition}, Tails: b.tails,
+		TP: streams.TP{Topic: part.topic, Partition: part.partition}, Tails: b.tails, Facts: b.facts,
 		Producer: b.producer, Epoch: b.epoch, Sequence: b.sequence,
 	})
 	if err != nil {

@@ -113,3 +113,14 @@ func (f feed) Wait(ctx context.Context, tp streams.TP, from int64) error {
 	}
 	return inner.Wait(ctx, tp, from)
 }
+
+// Carried implements [streams.Carrier] where the feeds do.
+func (f feed) Carried(tp streams.TP, from, until int64) []streams.Carried {
+	if tp.Topic == events.LedgerTopic || f.l.opts.Feeds == nil {
+		return nil
+	}
+	if c, ok := f.l.opts.Feeds.Feed().(streams.Carrier); ok {
+		return c.Carried(tp, from, until)
+	}
+	return nil
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/gate"
@@ -21,6 +22,9 @@ import (
 type TailBatch struct {
 	streams.TP
 	Tails [][]byte // 1 or more; not kept after Wait
+	// Facts are the records as the caller has read them, for who folds them: each is nil, or what reading the record
+	// gives once its place is known ([events.Event.Place]); and the log's from now on. May be shorter than Tails.
+	Facts []*events.Event
 
 	// Producer is the id of an idempotent producer, or negative. Then Epoch and Sequence, of the first
 	// record, say whether the batch is new.
@@ -123,7 +127,7 @@ func (l *Log) fillTails(g *group, a *PendingAppend, b *TailBatch) error {
 	}
 	g.passHole(p)
 	a.result = Appended{Offset: p.next, Millis: l.lastMillis}
-	for _, tail := range b.Tails {
+	for i, tail := range b.Tails {
 		size := recordValueSize(0, len(tail))
 		op := g.batch.SetDeferred(recordKeyBytes, size)
 		recordKey(op.Key, p.topic, uint32(p.Partition), p.next)
@@ -133,6 +137,11 @@ func (l *Log) fillTails(g *group, a *PendingAppend, b *TailBatch) error {
 		}
 		if err := op.Finish(); err != nil {
 			panic(err)
+		}
+		if i < len(b.Facts) && b.Facts[i] != nil {
+			recorded := time.UnixMilli(l.lastMillis).UTC()
+			b.Facts[i].Place(streams.Position{TP: p.TP, Offset: p.next}, recorded)
+			p.carry(p.next, recorded, b.Facts[i], size)
 		}
 		p.next++
 	}

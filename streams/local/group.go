@@ -348,14 +348,15 @@ func (l *Log) fillFacts(g *group, r *request) error {
 func (l *Log) fillRecord(g *group, p *partition, revision streams.Revision, rec *streams.Record) error {
 	rec.Position = streams.Position{TP: p.TP, Offset: p.next}
 	rec.Recorded = time.UnixMilli(l.lastMillis).UTC()
-	g.put(p, revision, l.lastMillis, rec)
+	size := g.put(p, revision, l.lastMillis, rec)
+	p.carry(rec.Offset, rec.Recorded, rec.Fact, size)
 	return nil
 }
 
-// put adds a record at the partition's next offset to the batch.
-func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *streams.Record) {
+// put adds a record at the partition's next offset to the batch, and gives the size of its value.
+func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *streams.Record) (size int) {
 	g.passHole(p)
-	size := recordValueSize(revision, streams.TailSize(rec))
+	size = recordValueSize(revision, streams.TailSize(rec))
 	op := g.batch.SetDeferred(recordKeyBytes, size)
 	recordKey(op.Key, p.topic, uint32(p.Partition), p.next)
 	v := streams.AppendTail(lookup.AppendHead(op.Value[:0], millis, revision), rec)
@@ -369,6 +370,7 @@ func (g *group) put(p *partition, revision streams.Revision, millis int64, rec *
 	p.top = p.next
 	g.records++
 	g.extend(p)
+	return size
 }
 
 // passHole writes down the hole before the partition's next record, if there is one.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -25,6 +26,8 @@ type partition struct {
 	millis int64 // recorded time of the last record at Open, and of the last one restored
 
 	head watermark.Mark // the high watermark: offsets below it are durable, and only they are read
+
+	carried atomic.Pointer[ring] // carry.go; nil while nobody hands facts along
 }
 
 // wait blocks until head > from, ctx ends or stop is closed, and says whether head > from.

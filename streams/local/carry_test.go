@@ -1,0 +1,175 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/streams"
+)
+
+var actsOf7 = streams.TP{Topic: events.UserEventsTopic, Partition: streams.PartitionOf([]byte("7"), 3)}
+
+// handed is a record whose publisher hands its fact along.
+func handed(t testing.TB, i int, session string) streams.Record {
+	t.Helper()
+	at := time.UnixMilli(int64(i)).UTC()
+	ev := &events.Event{ID: fmt.Sprint("e", i), Source: "/test", Time: at, Schema: 1,
+		Data: &events.Interaction{UserID: "7", MovieID: fmt.Sprint(i), Kind: "view", Timestamp: events.FormatTime(at), SessionID: session}}
+	r, err := streams.FactRecord("7", ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Fact = ev
+	return r
+}
+
+func publishActs(t testing.TB, l *Log, recs ...streams.Record) {
+	t.Helper()
+	if err := l.Feed().Publish(context.Background(), events.UserEventsTopic, recs); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sameAsRead compares what is carried of [from, until) with the log.
+func sameAsRead(t testing.TB, l *Log, from, until int64) {
+	t.Helper()
+	carried := l.Feed().(streams.Carrier).Carried(actsOf7, from, until)
+	if int64(len(carried)) != until-from {
+		t.Fatalf("%d of the facts %d to %d are carried", len(carried), from, until)
+	}
+	i := 0
+	for r, err := range l.Feed().Read(context.Background(), actsOf7, from) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == len(carried) {
+			break
+		}
+		want, err := streams.ReadFact(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Raw = nil
+		if c := carried[i]; c.Offset != r.Offset || !c.Recorded.Equal(r.Recorded) || !reflect.DeepEqual(*c.Fact, want) {
+			t.Fatalf("carried %+v %+v\nread %+v at %s", c, *c.Fact, want, r.Position)
+		}
+		i++
+	}
+}
+
+func TestCarried(t *testing.T) {
+	l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+	carrier := l.Feed().(streams.Carrier)
+	none := func(why string, tp streams.TP, from, until int64) {
+		t.Helper()
+		if got := carrier.Carried(tp, from, until); got != nil {
+			t.Errorf("%s: %d facts", why, len(got))
+		}
+	}
+	none("an empty log", actsOf7, 0, 1)
+	publishActs(t, l, handed(t, 0, ""), handed(t, 1, ""), handed(t, 2, ""))
+	sameAsRead(t, l, 0, 3)
+	sameAsRead(t, l, 1, 2)
+	none("beyond the head", actsOf7, 0, 4)
+	none("nothing", actsOf7, 3, 3)
+	none("from nowhere", actsOf7, -1, 1)
+	none("another partition", streams.TP{Topic: events.UserEventsTopic, Partition: (actsOf7.Partition + 1) % 3}, 0, 1)
+	none("no partition", streams.TP{Topic: "nope"}, 0, 1)
+
+	silent := handed(t, 3, "")
+	silent.Fact = nil
+	publishActs(t, l, silent, handed(t, 4, ""), handed(t, 5, strings.Repeat("s", 100)))
+	none("one that was not handed along", actsOf7, 2, 5)
+	sameAsRead(t, l, 4, 6)
+	big := handed(t, 6, "")
+	big.Headers = append(big.Headers, streams.Header{Key: "x", Value: make([]byte, ringBytesMax)})
+	publishActs(t, l, big)
+	none("one that takes too much", actsOf7, 6, 7)
+
+	var many []streams.Record
+	for i := range 3 * ringFacts {
+		many = append(many, handed(t, 7+i, ""))
+	}
+	publishActs(t, l, many...)
+	head := int64(7 + len(many))
+	none("what others have pushed out", actsOf7, 7, 8)
+	none("more than there is room for", actsOf7, head-ringFacts-1, head)
+	sameAsRead(t, l, head-ringFacts, head)
+	if n := l.Stats().Carried; n != uint64(3+1+2+ringFacts) {
+		t.Errorf("%d facts were carried", n)
+	}
+}
+
+// TestCarriedOnceDurable: nobody is given a fact before it is durable.
+func TestCarriedOnceDurable(t *testing.T) {
+	var held atomic.Bool
+	release, syncing := make(chan struct{}), make(chan struct{}, 100)
+	fsys := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if held.Load() && strings.HasSuffix(op.Path, ".log") && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+			syncing <- struct{}{}
+			<-release
+		}
+		return nil
+	}))
+	l := mustOpen(t, "log", Options{FS: fsys})
+	publishActs(t, l, handed(t, 0, ""))
+	held.Store(true)
+	done := make(chan error, 1)
+	go func() {
+		done <- l.Feed().Publish(context.Background(), events.UserEventsTopic, []streams.Record{handed(t, 1, "")})
+	}()
+	<-syncing
+	if got := l.Feed().(streams.Carrier).Carried(actsOf7, 0, 2); got != nil {
+		t.Errorf("%+v is given away before it is durable", got)
+	}
+	sameAsRead(t, l, 0, 1)
+	held.Store(false)
+	close(release)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	sameAsRead(t, l, 0, 2)
+}
+
+// TestCarriedWhileItComes: readers meet the ring as it goes round.
+func TestCarriedWhileItComes(t *testing.T) {
+	l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+	const facts = 5 * ringFacts
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range facts {
+			publishActs(t, l, handed(t, i, ""))
+		}
+	}()
+	at, carried := int64(0), 0
+	for at < facts {
+		if err := l.Feed().Wait(context.Background(), actsOf7, at); err != nil {
+			t.Fatal(err)
+		}
+		head, err := l.Feed().Head(context.Background(), actsOf7, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range l.Feed().(streams.Carrier).Carried(actsOf7, at, head) {
+			if c.Offset != at+int64(i) || c.Fact.ID != fmt.Sprint("e", c.Offset) {
+				t.Fatalf("at %d is %+v", at+int64(i), c.Fact)
+			}
+			carried++
+		}
+		at = head
+	}
+	<-done
+	if carried == 0 {
+		t.Error("nothing was carried")
+	}
+}
