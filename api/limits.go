@@ -10,6 +10,13 @@ const (
 	actorBytesMax     = 128 // of the header X-Actor
 )
 
+// Limits of answers: a client that does not take writePieceBytes in writeStall is cut off, whatever is sent to it.
+// What it holds meanwhile (a snapshot of a view, the copy of one on the disk, a place among few) others wait for.
+const (
+	writeStall      = time.Minute
+	writePieceBytes = 64 << 10
+)
+
 // WaitMax bounds how long a query waits for a view. Views fold within milliseconds: one that has not
 // caught up by then is rebuilding or halted, and the client should know.
 const WaitMax = 5 * time.Second

@@ -41,10 +41,16 @@ func (s *Server) handle(pattern string, surface Surface, h Handler) {
 	})
 }
 
-// response remembers what was sent.
+// response remembers what was sent, and gives up on a client that does not read: whatever is written must be taken
+// by writePieceBytes within writeStall each. The request's context then ends.
 type response struct {
 	http.ResponseWriter
+	rc     *http.ResponseController
 	status int
+}
+
+func newResponse(w http.ResponseWriter) *response {
+	return &response{ResponseWriter: w, rc: http.NewResponseController(w)}
 }
 
 func (w *response) WriteHeader(status int) {
@@ -58,7 +64,26 @@ func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	return w.ResponseWriter.Write(b)
+	n := 0
+	for {
+		w.wait()
+		piece := b[n:min(len(b), n+writePieceBytes)]
+		m, err := w.ResponseWriter.Write(piece)
+		if n += m; err != nil || n == len(b) {
+			return n, err
+		}
+	}
+}
+
+// FlushError is what [http.ResponseController] asks for.
+func (w *response) FlushError() error {
+	w.wait()
+	return w.rc.Flush()
+}
+
+// wait lets the client take its time anew.
+func (w *response) wait() {
+	w.rc.SetWriteDeadline(time.Now().Add(writeStall)) //nolint:errcheck // of connections that have none
 }
 
 // Unwrap lets http.ResponseController find what the connection can do.
@@ -104,7 +129,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !plain(q.id, requestIDBytesMax) {
 		q.id, q.own = uuid.NewString(), false
 	}
-	rw := &response{ResponseWriter: w}
+	rw := newResponse(w)
+	rw.wait() // for the word to go on with the body
+	defer rw.wait()
+	if r.ContentLength != 0 { // a body that nobody reads is waited for when the answer is sent
+		rw.rc.SetReadDeadline(start.Add(bodyTimeout)) //nolint:errcheck // of connections that have none
+	}
 	rw.Header().Set("X-Request-ID", q.id)
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
 	s.core.metrics.inFlight.Add(1)

@@ -25,9 +25,6 @@ const (
 	lagEventsMax = 100_000
 	// logTimeout is how long readiness waits for the log to say how far it is: probes give up soon.
 	logTimeout = 2 * time.Second
-	// snapshotStall is how long a node that takes a snapshot may take none of it: it would keep others
-	// from theirs, and the copy on the disk.
-	snapshotStall = time.Minute
 	// snapshotTold is how often the log says how far a snapshot is.
 	snapshotTold = 10 * time.Second
 )

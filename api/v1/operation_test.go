@@ -172,7 +172,9 @@ func TestRebuildModel(t *testing.T) {
 	want, err := w.blobs.Get(hash)
 	w.must(err)
 	for state, harm := range map[string]func(path string) error{
-		"put back: it was damaged": func(path string) error { return os.WriteFile(path, append(bytes.Clone(want[:len(want)-1]), want[len(want)-1]^1), 0o600) },
+		"put back: it was damaged": func(path string) error {
+			return os.WriteFile(path, append(bytes.Clone(want[:len(want)-1]), want[len(want)-1]^1), 0o600)
+		},
 		"put back: it was missing": os.Remove,
 	} {
 		f, err := w.blobs.Open(t.Context(), hash)

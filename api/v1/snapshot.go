@@ -66,20 +66,18 @@ func (s *Surface) snapshot(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.Work(), cancel)()
-	out := &snapshotWriter{ctx: ctx, w: w, rc: http.NewResponseController(w), told: time.Now(), tell: func(sent int64) { logger.Info("sending a snapshot", "sent", sent) }}
+	out := &snapshotWriter{ctx: ctx, w: w, told: time.Now(), tell: func(sent int64) { logger.Info("sending a snapshot", "sent", sent) }}
 	if err := a.Send(out); err != nil {
 		api.Abort(r, fault.Wrap(fault.Unavailable, err, "the snapshot was cut off after %d bytes", out.sent)) // the other node must not take it for whole
 	}
-	out.rc.SetWriteDeadline(time.Time{}) //nolint:errcheck // of connections that have none
 	logger.Info("a snapshot was sent", "took", time.Since(start).String())
 	return nil
 }
 
-// snapshotWriter ends when ctx does, or when nothing is taken for snapshotStall.
+// snapshotWriter ends when ctx does, and tells how far it is.
 type snapshotWriter struct {
 	ctx  context.Context
 	w    http.ResponseWriter
-	rc   *http.ResponseController
 	sent int64
 	told time.Time
 	tell func(sent int64)
@@ -90,7 +88,6 @@ func (w *snapshotWriter) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	now := time.Now()
-	w.rc.SetWriteDeadline(now.Add(snapshotStall)) //nolint:errcheck // of connections that have none
 	n, err := w.w.Write(b)
 	w.sent += int64(n)
 	if now.Sub(w.told) >= snapshotTold {
