@@ -87,7 +87,7 @@ func (p *program) modelsCommand() *cobra.Command {
 	deploy.Flags().StringVar(&deployReason, "reason", "", "why, for the audit")
 
 	rebuild := &cobra.Command{Use: "rebuild NAME VERSION", Short: "Train a version again from the log alone and compare the bytes", Args: cobra.ExactArgs(2),
-		Long:    "Train a version again from the log alone and compare its SHA-256 with the registered one.\n" +
+		Long: "Train a version again from the log alone and compare its SHA-256 with the registered one.\n" +
 			"Weights that are missing or damaged in the data folder are put back if they are the same.\nExit code 1 if they differ.",
 		Example: "  projectionist models rebuild " + exampleModel + " 1",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
