@@ -26,7 +26,7 @@ type Log struct {
 	lock       io.Closer
 	db         *pebble.DB
 	damaged    sync.Map                   // files in which damage was met
-	opening    atomic.Pointer[chan error] // what goes wrong in the background while the database is opened
+	opening    atomic.Pointer[chan error] // where the WAL cannot be written to tables while the database is opened
 	proof      *proof
 	topics     map[string]*topic // fixed after Open
 	partitions []*partition      // all of them, by topic id and number
@@ -213,11 +213,17 @@ func (l *Log) backgroundError(err error) {
 	if info := pebble.ExtractDataCorruptionInfo(err); info == nil { // else foundDamage has told it
 		l.opts.Logf("the log's background work failed and is tried again: %v", damage.Of(err))
 	}
-	if failed := l.opening.Load(); failed != nil {
-		select {
-		case *failed <- err:
-		default:
-		}
+}
+
+// flushed hears of each time that Pebble has written records to tables, or has failed to.
+func (l *Log) flushed(info pebble.FlushInfo) {
+	failed := l.opening.Load()
+	if info.Err == nil || failed == nil {
+		return
+	}
+	select {
+	case *failed <- info.Err:
+	default:
 	}
 }
 

@@ -100,6 +100,7 @@ func (l *Log) pebbleOptions() *pebble.Options {
 		EventListener: &pebble.EventListener{
 			DataCorruption:  l.foundDamage,
 			BackgroundError: l.backgroundError,
+			FlushEnd:        l.flushed,
 		},
 	}
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }

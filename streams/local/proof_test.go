@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
@@ -324,6 +325,27 @@ func TestOpen_FullDisk(t *testing.T) {
 			return
 		}
 		runtime.Gosched()
+	}
+}
+
+// TestOpen_BackgroundErrors: only what keeps the WAL from being written to tables keeps a log from being opened, not
+// damage that a compaction meets meanwhile.
+func TestOpen_BackgroundErrors(t *testing.T) {
+	l := &Log{opts: Options{Logf: t.Logf}}
+	failed := make(chan error, openTries)
+	l.opening.Store(&failed)
+	for range 2 * openTries {
+		l.backgroundError(errors.New("a damaged table cannot be compacted"))
+		l.flushed(pebble.FlushInfo{})
+	}
+	if len(failed) != 0 {
+		t.Errorf("%d errors count; want none", len(failed))
+	}
+	for range 2 * openTries {
+		l.flushed(pebble.FlushInfo{Err: errors.New("no space left on device")})
+	}
+	if len(failed) != openTries {
+		t.Errorf("%d errors count; want %d", len(failed), openTries)
 	}
 }
 
