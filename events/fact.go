@@ -1,6 +1,7 @@
 package events
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -96,6 +97,23 @@ func DecodeUndated(eventType string, raw []byte, into *Event, room *Interaction)
 		into.Time = TimeOf(millis)
 	}
 	return err
+}
+
+// AppendJSON appends the JSON of a payload, as encoding/json gives it.
+func AppendJSON(b []byte, d Data) ([]byte, error) {
+	if x, ok := d.(*Interaction); ok {
+		return appendInteraction(b, x)
+	}
+	raw, err := json.Marshal(d)
+	return append(b, raw...), err
+}
+
+// JSONBytesMax is what [AppendJSON] appends at most, of payloads that it writes itself; of others it is not known, and 0.
+func JSONBytesMax(d Data) int {
+	if x, ok := d.(*Interaction); ok {
+		return interactionBytesMax(x)
+	}
+	return 0
 }
 
 // Date says when an event happened that does not say so itself.

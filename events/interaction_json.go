@@ -239,8 +239,7 @@ func slowID(field string, raw json.RawMessage) (string, error) {
 	return text, nil
 }
 
-// AppendInteraction appends the interaction's JSON. The error is a [*FieldError], of a rating that is no number.
-func AppendInteraction(b []byte, i *Interaction) ([]byte, error) {
+func appendInteraction(b []byte, i *Interaction) ([]byte, error) {
 	b = append(b, `{"user_id":`...)
 	b = appendString(b, i.UserID)
 	b = append(b, `,"movie_id":`...)
@@ -263,8 +262,8 @@ func AppendInteraction(b []byte, i *Interaction) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// InteractionBytesMax is what [AppendInteraction] needs at most: a byte of a string becomes six.
-func InteractionBytesMax(i *Interaction) int {
+// interactionBytesMax is what appendInteraction needs at most: a byte of a string becomes six.
+func interactionBytesMax(i *Interaction) int {
 	return 6*(len(i.UserID)+len(i.MovieID)+len(i.Kind)+len(i.Timestamp)+len(i.SessionID)) + 160
 }
 

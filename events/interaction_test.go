@@ -180,12 +180,12 @@ func FuzzAppendInteraction(f *testing.F) {
 	f.Fuzz(func(t *testing.T, user, movie, kind, stamp string, rating float64, session string) {
 		i := Interaction{UserID: user, MovieID: movie, Kind: kind, Timestamp: stamp, Rating: rating, SessionID: session}
 		want, wantErr := json.Marshal(&i)
-		got, err := AppendInteraction(nil, &i)
+		got, err := appendInteraction(nil, &i)
 		if (err != nil) != (wantErr != nil) || err == nil && !bytes.Equal(got, want) {
 			t.Fatalf("got %s, %v; want %s, %v", got, err, want, wantErr)
 		}
-		if len(got) > InteractionBytesMax(&i) {
-			t.Fatalf("%d bytes; the bound is %d", len(got), InteractionBytesMax(&i))
+		if len(got) > interactionBytesMax(&i) {
+			t.Fatalf("%d bytes; the bound is %d", len(got), interactionBytesMax(&i))
 		}
 	})
 }

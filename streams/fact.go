@@ -53,39 +53,27 @@ func (e *FactEncoder) Append(recs []Record, key string, ev *events.Event) ([]Rec
 	}
 	eventType, schema := ev.Type(), ev.Schema
 	raw := []byte(ev.Raw)
-	inter, flat := ev.Data.(*events.Interaction)
-	flat = flat && raw == nil
+	size := len(raw)
 	if raw == nil {
 		schema = events.SchemaOf(eventType)
-		if !flat {
-			var err error
-			if raw, err = json.Marshal(ev.Data); err != nil {
-				return recs, fault.Wrap(fault.Invalid, err, "event %s has no JSON form", ev.ID)
-			}
-		}
+		size = events.JSONBytesMax(ev.Data)
 	}
-	need := len(key) + len(ev.ID) + len(eventType) + len(ev.Source) + len(ev.Subject) + len(ev.Actor) +
-		len(ev.Correlation) + len(ev.Causation) + len(raw) + 64
-	if flat {
-		need += events.InteractionBytesMax(inter)
-	}
-	b := e.room(need)
+	b := e.room(len(key) + len(ev.ID) + len(eventType) + len(ev.Source) + len(ev.Subject) + len(ev.Actor) +
+		len(ev.Correlation) + len(ev.Causation) + size + 64)
 	n0 := len(b)
 
-	var k, v []byte
+	var k []byte
 	k, b = put(b, key)
-	if flat {
-		n := len(b)
+	n := len(b)
+	if raw != nil {
+		b = append(b, raw...)
+	} else {
 		var err error
-		if b, err = events.AppendInteraction(b, inter); err != nil {
+		if b, err = events.AppendJSON(b, ev.Data); err != nil {
 			return recs, fault.Wrap(fault.Invalid, err, "event %s has no JSON form", ev.ID)
 		}
-		v = b[n:len(b):len(b)]
-	} else {
-		n := len(b)
-		b = append(b, raw...)
-		v = b[n:len(b):len(b)]
 	}
+	v := b[n:len(b):len(b)]
 
 	h := e.headers
 	if cap(h)-len(h) < factHeaders {
@@ -107,7 +95,7 @@ func (e *FactEncoder) Append(recs []Record, key string, ev *events.Event) ([]Rec
 	add(headerID, ev.ID)
 	add(headerType, eventType)
 	add(headerSource, ev.Source)
-	n := len(b)
+	n = len(b)
 	b = events.AppendTime(b, ev.Time)
 	h = append(h, Header{headerTime, b[n:len(b):len(b)]})
 	if schema == 1 {
