@@ -163,6 +163,7 @@ func TestGroup(t *testing.T) {
 				t.Errorf("%s is not on the eldest process", st.Reactor)
 			}
 		}
+		synctest.Wait() // what came before the run is handled, and said to be
 		stops[0]()
 		run := b.ended("r1")
 		if second := <-working; second != 1 || run.State != "success" || run.TaskOf(knead).Try != 2 || rings != 1 {
