@@ -41,22 +41,38 @@ func WriteBytes(w http.ResponseWriter, status int, b []byte) error {
 	return nil
 }
 
-// ReadBody reads a body of at most limit bytes.
+// ReadBody reads a body of at most limit bytes into memory.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	var b bytes.Buffer
+	err := ReceiveBody(w, r, limit, &b)
+	return b.Bytes(), err
+}
+
+// ReceiveBody writes a body of at most limit bytes to where it can be read from later. A client must send each
+// BodyBytesMax within bodyTimeout. Errors of into that are faults are passed on.
+func ReceiveBody(w http.ResponseWriter, r *http.Request, limit int64, into io.Writer) error {
 	if r.ContentLength > limit {
 		w.Header().Set("Connection", "close") // rather than reading on
-		return nil, tooLarge(limit)
+		return tooLarge(limit)
 	}
 	rc := http.NewResponseController(w)
-	if rc.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil {
-		defer rc.SetReadDeadline(time.Time{}) //nolint:errcheck // it could be set
+	defer rc.SetReadDeadline(time.Time{}) //nolint:errcheck // of connections that have none
+	in := http.MaxBytesReader(w, r.Body, limit)
+	for {
+		rc.SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:errcheck // of connections that have none
+		_, err := io.CopyN(into, in, BodyBytesMax)
+		var maxBytes *http.MaxBytesError
+		var own *fault.Error
+		switch {
+		case err == nil:
+		case err == io.EOF:
+			return nil
+		case errors.As(err, &maxBytes), errors.As(err, &own):
+			return err
+		default:
+			return fault.Wrap(fault.Invalid, err, "the body could not be read")
+		}
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	var maxBytes *http.MaxBytesError
-	if err != nil && !errors.As(err, &maxBytes) {
-		err = fault.Wrap(fault.Invalid, err, "the body could not be read")
-	}
-	return b, err
 }
 
 // ReadJSON reads a JSON object into a struct, strictly. The body may be absent where empty is true.
@@ -82,7 +98,7 @@ func Unmarshal(b []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return bodyFault(err, len(b))
+		return bodyFault(err, len(b), reflect.TypeOf(into))
 	}
 	if d.More() {
 		return fault.New(fault.Invalid, "the body goes on after its JSON value, at byte %d", d.InputOffset())
@@ -93,10 +109,13 @@ func Unmarshal(b []byte, into any) error {
 	return nil
 }
 
-func bodyFault(err error, size int) error {
+func bodyFault(err error, size int, into reflect.Type) error {
 	var wrong *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	var own *fault.Error
+	if errors.As(err, &wrong) {
+		wrong.Field = wireName(into, wrong.Field)
+	}
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -115,6 +134,20 @@ func bodyFault(err error, size int) error {
 		return fault.Field(Short(strings.Trim(name, `"`)), "is not a field of this request").WithHint("leave it out, or look for a typing error")
 	}
 	return fault.Wrap(fault.Invalid, err, "the body cannot be read")
+}
+
+// wireName is a path to a field without the names of embedded structs, which encoding/json puts before it.
+func wireName(t reflect.Type, path string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name, rest, more := strings.Cut(path, ".")
+	if t.Kind() == reflect.Struct && more {
+		if f, ok := t.FieldByName(name); ok && f.Anonymous {
+			return wireName(f.Type, rest)
+		}
+	}
+	return path
 }
 
 // jsonType is what JSON calls a kind of Go's.

@@ -5,7 +5,7 @@ import "time"
 // Limits of requests, whatever the surface.
 const (
 	BodyBytesMax      = 1 << 20          // a thousand interactions, or a definitions file, and some room
-	bodyTimeout       = 30 * time.Second // a body that trickles in would hold a connection for ever
+	bodyTimeout       = 30 * time.Second // of each BodyBytesMax: a body that trickles in would hold a connection for ever
 	requestIDBytesMax = 128
 	actorBytesMax     = 128 // of the header X-Actor
 )
@@ -15,6 +15,8 @@ const (
 const (
 	writeStall      = time.Minute
 	writePieceBytes = 64 << 10
+	// answerHeldBytes is how much of an answer is made before any of it is sent.
+	answerHeldBytes = 64 << 10
 )
 
 // WaitMax bounds how long a query waits for a view. Views fold within milliseconds: one that has not

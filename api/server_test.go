@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/internal/fault"
 )
 
 // pipes listens without a network, so that time can be simulated: a byte that is not read is not sent.
@@ -143,4 +145,35 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 			t.Errorf("the connection was held for %v", took)
 		}
 	})
+}
+
+// A body is read for as long as it comes, but not from a client that lets it trickle in.
+func TestBodyThatTrickles(t *testing.T) {
+	const size = 3 * api.BodyBytesMax
+	for name, c := range map[string]struct {
+		piece int
+		pause time.Duration
+		whole bool
+	}{"slow": {100_000, 2 * time.Second, true}, "trickling": {1, 20 * time.Second, false}} {
+		t.Run(name, func(t *testing.T) {
+			var got bytes.Buffer
+			var failed error
+			alone(t, func(w http.ResponseWriter, r *http.Request) error {
+				failed = api.ReceiveBody(w, r, size, &got)
+				return nil
+			}, func(conn net.Conn) {
+				io.WriteString(conn, "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: "+strconv.Itoa(size)+"\r\n\r\n")
+				go io.Copy(io.Discard, conn) //nolint:errcheck // the answer does not matter
+				for left := size; left > 0; left -= c.piece {
+					if _, err := conn.Write(make([]byte, min(left, c.piece))); err != nil {
+						break
+					}
+					time.Sleep(c.pause)
+				}
+			})
+			if whole := failed == nil && got.Len() == size; whole != c.whole || !c.whole && !fault.Is(failed, fault.Invalid) {
+				t.Errorf("%d bytes, %v", got.Len(), failed)
+			}
+		})
+	}
 }

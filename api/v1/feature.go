@@ -1,12 +1,9 @@
 package v1
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"mime"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -343,14 +340,32 @@ func (s *Surface) batchFeatures(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	out := api.NewAnswer(r.Context(), w, r, "application/json")
+	now := m.Millis(s.Now().UnixMilli())
+	return out.End(s.writeBatch(r.Context(), out, &batch{sel, v.EntityType, v.EntityIDs, m.At, now, defs.Hash()}))
+}
+
+// batch is the features of several entities, which may be hundreds of each.
+type batch struct {
+	sel    *features.Selection
+	entity features.Entity
+	ids    []api.ID // as given
+	at     fold.At
+	now    int64 // Unix milliseconds
+	hash   string
+}
+
+func (s *Surface) writeBatch(ctx context.Context, w io.Writer, v *batch) error {
 	b := readings.Get().(*reading)
 	defer readings.Put(b)
-	now := m.Millis(s.Now().UnixMilli())
-	b.out = appendJSONText(append(b.out[:0], `{"entity_type":`...), string(v.EntityType))
+	b.out = appendJSONText(append(b.out[:0], `{"entity_type":`...), string(v.entity))
 	b.out = append(b.out, `,"results":[`...)
-	for i, given := range v.EntityIDs {
-		id := canonical(v.EntityType, string(given))
-		if err := s.readEntity(r.Context(), b, sel, v.EntityType, id, m.At, now); err != nil {
+	for i, given := range v.ids {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		id := canonical(v.entity, string(given))
+		if err := s.readEntity(ctx, b, v.sel, v.entity, id, v.at, v.now); err != nil {
 			return err
 		}
 		if i > 0 {
@@ -359,129 +374,15 @@ func (s *Surface) batchFeatures(w http.ResponseWriter, r *http.Request) error {
 		b.out = appendJSONText(append(b.out, `{"entity_id":`...), id)
 		b.out = strconv.AppendBool(append(b.out, `,"found":`...), anyKnown(b.values))
 		b.out = append(features.AppendJSON(append(b.out, `,"features":`...), b.values), '}')
-	}
-	b.out = strconv.AppendInt(append(b.out, `],"at_millis":`...), now, 10)
-	b.out = appendJSONText(append(b.out, `,"definitions_hash":`...), defs.Hash())
-	return api.WriteBytes(w, http.StatusOK, append(b.out, "}\n"...))
-}
-
-// historical asks for a point-in-time join.
-type historical struct {
-	Rows       []map[string]json.RawMessage `json:"rows"`
-	KnownAt    string                       `json:"known_at"`
-	KnownAtRow bool                         `json:"known_at_row"` // leave out what was recorded after the row's time
-	Exclusive  bool                         `json:"exclusive"`    // look back to just before the row's time
-	choice
-}
-
-// historicalFeatures joins rows with features as they were at each row's own time: JSON in and out, or
-// CSV in and out with the choice in the query.
-func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) error {
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // unreadable: JSON
-	body, err := api.ReadBody(w, r, historicalBytesMax)
-	if err != nil {
-		return err
-	}
-	if kind == "text/csv" {
-		return s.historicalCSV(w, r, body)
-	}
-	var v historical
-	if err := api.Unmarshal(body, &v); err != nil {
-		return err
-	}
-	rows, entities, err := v.entityRows()
-	if err != nil {
-		return err
-	}
-	sel, columns, err := s.join(r.Context(), rows, entities, &v)
-	if err != nil {
-		return err
-	}
-	names := sel.Names()
-	for i, row := range v.Rows {
-		for _, name := range names {
-			if _, taken := row[name]; taken {
-				return fault.Field(fmt.Sprintf("rows[%d].%s", i, name), "has the name of a feature").WithHint("rename it, or ask for full_feature_names")
-			}
+		if _, err := w.Write(b.out); err != nil {
+			return err
 		}
+		b.out = b.out[:0]
 	}
-	out := append(make([]byte, 0, 256*len(rows)), `{"rows":[`...)
-	for i, row := range v.Rows {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, '{')
-		for k, name := range slices.Sorted(maps.Keys(row)) {
-			if k > 0 {
-				out = append(out, ',')
-			}
-			out = append(append(appendJSONText(out, name), ':'), row[name]...)
-		}
-		for k := range columns {
-			value := columns[k].Value(i)
-			out = value.AppendJSON(append(appendJSONText(append(out, ','), names[k]), ':'))
-		}
-		out = append(out, '}')
-	}
-	out = appendJSONText(append(out, `],"definitions_hash":`...), s.definitionsHash())
-	return api.WriteBytes(w, http.StatusOK, append(out, "}\n"...))
-}
-
-func (s *Surface) definitionsHash() string {
-	if defs, err := s.inForce(); err == nil {
-		return defs.Hash()
-	}
-	return ""
-}
-
-func (s *Surface) join(ctx context.Context, rows []features.Row, entities []features.Entity, v *historical) (*features.Selection, []features.Column, error) {
-	m, err := s.MomentOf(ctx, "", v.KnownAt)
-	if err != nil {
-		return nil, nil, err
-	}
-	defs, err := s.inForce()
-	if err != nil {
-		return nil, nil, err
-	}
-	sel, err := s.selection(defs, v.choice, entities...)
-	if err != nil {
-		return nil, nil, err
-	}
-	columns, err := s.Features.Historical(ctx, rows, sel, m.At, v.KnownAtRow, v.Exclusive)
-	return sel, columns, err
-}
-
-func (s *Surface) historicalCSV(w http.ResponseWriter, r *http.Request, body []byte) error {
-	q := api.QueryOf(r, append(slices.Clone(choiceParams), api.KnownAtParam, "known_at_row", "exclusive")...)
-	v := historical{choice: choiceOf(q), KnownAt: q.Str(api.KnownAtParam), KnownAtRow: q.Flag("known_at_row"), Exclusive: q.Flag("exclusive")}
-	if err := q.Err(); err != nil {
-		return err
-	}
-	file, err := features.ReadRows(bytes.NewReader(body), keyOf)
-	if err != nil {
-		return err
-	}
-	var entities []features.Entity
-	for _, e := range []features.Entity{features.User, features.Movie} {
-		if slices.Contains(file.Header, string(e)+"_id") {
-			entities = append(entities, e)
-		}
-	}
-	sel, columns, err := s.join(r.Context(), file.Rows, entities, &v)
-	if err == nil {
-		err = file.Check(sel)
-	}
-	if err != nil {
-		return err
-	}
-	var out bytes.Buffer
-	if err := file.WriteRows(&out, columns); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.WriteHeader(http.StatusOK)
-	w.Write(out.Bytes()) //nolint:errcheck // the client is gone
-	return nil
+	b.out = strconv.AppendInt(append(b.out, `],"at_millis":`...), v.now, 10)
+	b.out = appendJSONText(append(b.out, `,"definitions_hash":`...), v.hash)
+	_, err := w.Write(append(b.out, "}\n"...))
+	return err
 }
 
 // definitions are those in force, now or at a moment: as JSON around the file, or the file itself where

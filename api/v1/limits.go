@@ -7,10 +7,9 @@ const (
 	KMax     = 1000
 	kDefault = 10
 
-	interactionsMax    = 1000     // of one request
-	entitiesMax        = 1000     // of one batch of features
-	historicalBytesMax = 64 << 20 // a million rows of a training set
-	selectionsKeptMax  = 256      // distinct choices of features that clients make
+	interactionsMax   = 1000 // of one request
+	entitiesMax       = 1000 // of one batch of features
+	selectionsKeptMax = 256  // distinct choices of features that clients make
 
 	recordsDefault = 100
 	recordsMax     = 100_000 // of one answer that does not follow; lines are streamed, not held
@@ -18,6 +17,16 @@ const (
 
 	// scratchCacheBytes is the cache of a scratch store: it is folded once, and read once.
 	scratchCacheBytes = 16 << 20
+)
+
+// Limits of joins of rows with features as they were. A join keeps some hundred megabytes in memory at most, whatever
+// it joins.
+const (
+	historicalMax      = 2       // under way at once: each takes a core, and its body and values the disk
+	historicalBytesMax = 4 << 30 // of a body: a hundred million rows
+	rowBytesMax        = 1 << 20 // of a row, which is held
+	fieldNamesBytesMax = 1 << 20 // of the names of a JSON body's fields, which are held
+	spoolMemoryBytes   = 1 << 20 // of a body, and of its rows' keys, before they go to the disk: most do not
 )
 
 const (

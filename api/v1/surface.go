@@ -90,6 +90,7 @@ type Surface struct {
 	selections selections
 
 	snapshotting sync.Mutex
+	joins        chan struct{} // a token for each join of rows under way
 	given        struct {
 		sync.Mutex
 		cut streams.Cut // behind the last recommendations that were answered
@@ -103,7 +104,7 @@ func New(core *api.Core, c Config) (*Surface, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	s := &Surface{Core: core, Config: c, metrics: newMetrics(core)}
+	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), joins: make(chan struct{}, historicalMax)}
 	s.given.cut = streams.Cut{}
 	return s, nil
 }

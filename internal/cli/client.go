@@ -148,6 +148,7 @@ type call struct {
 type content struct {
 	mediaType string
 	io.Reader
+	size int64 // 0: not known
 }
 
 // do sends a request and returns the answer if it is a good one; the caller closes its body.
@@ -172,6 +173,9 @@ func (c *client) do(ctx context.Context, call call) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, call.method, u, body)
 	if err != nil {
 		return nil, err
+	}
+	if b, ok := call.body.(content); ok && b.size > 0 {
+		req.ContentLength = b.size
 	}
 	req.Header.Set("X-Actor", c.actor)
 	if mediaType != "" {

@@ -1,21 +1,14 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/projectionist/projectionist/internal/fault"
 )
 
 // choosing are the flags that say which features.
@@ -88,7 +81,7 @@ counts too.`,
 				return err
 			}
 			defer file.Close()
-			raw, err := c.whole(ctx, call{method: http.MethodPost, path: "/api/v1/features/definitions", body: content{"application/yaml", file}})
+			raw, err := c.whole(ctx, call{method: http.MethodPost, path: "/api/v1/features/definitions", body: content{mediaType: "application/yaml", Reader: file}})
 			return p.commanded(raw, err)
 		})}
 
@@ -130,63 +123,6 @@ counts too.`,
 		})}
 	lm.flags(list)
 	return group("features", "Features: read them, join them, define them", get, join, list, definitions, apply)
-}
-
-type historical struct {
-	entities, out, knownAt string
-	knownAtRow, exclusive  bool
-	which                  choosing
-}
-
-func (p *program) historical(ctx context.Context, c *client, h historical) error {
-	var in io.Reader = os.Stdin
-	if h.entities != "-" {
-		f, err := os.Open(h.entities)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
-	}
-	q := with(h.which.query(nil), "known_at", h.knownAt)
-	for name, on := range map[string]bool{"known_at_row": h.knownAtRow, "exclusive": h.exclusive} {
-		if on {
-			q.Set(name, "true")
-		}
-	}
-	mediaType := "text/csv"
-	var query = q
-	if strings.EqualFold(filepath.Ext(h.entities), ".json") {
-		// What to join stands beside the rows in the body; flags would go unheard.
-		if len(q) > 0 {
-			return usage("a .json file says itself which features and when: put %s into it", strings.Join(slices.Sorted(maps.Keys(q)), ", "))
-		}
-		mediaType, query = "application/json", nil
-	}
-	res, err := c.do(ctx, call{method: http.MethodPost, path: "/api/v1/features/historical", query: query, body: content{mediaType, in}})
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if h.out == "" || h.out == "-" {
-		_, err = io.Copy(p.out, res.Body)
-		return err
-	}
-	// Whole or not at all: half a training set looks like one.
-	tmp, err := os.CreateTemp(filepath.Dir(h.out), "."+filepath.Base(h.out)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	n, err := io.Copy(tmp, res.Body)
-	if err = cmp.Or(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
-		return fault.Wrap(fault.CodeOf(err), err, "%s was not written", h.out)
-	}
-	if err := os.Rename(tmp.Name(), h.out); err != nil {
-		return err
-	}
-	fmt.Fprintf(p.err, "wrote %s bytes to %s\n", thousands(n), h.out)
-	return nil
 }
 
 // The following are spelt as Feast's command line has them.

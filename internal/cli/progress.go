@@ -48,6 +48,9 @@ func (p *program) bar(name string) *bar {
 	return &bar{out: p.err, terminal: isTerminal(p.err), name: name, now: time.Now}
 }
 
+// quietBar shows nothing.
+func (p *program) quietBar() *bar { return &bar{out: io.Discard, now: time.Now} }
+
 // show tells of done out of total (0: unknown) in a stage. It may be called as often as one likes.
 func (b *bar) show(stage string, done, total int64) {
 	b.mu.Lock()

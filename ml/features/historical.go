@@ -122,7 +122,7 @@ func (j *Join) Historical(rows []Row) ([]Column, error) {
 				order = append(order, i)
 				continue
 			}
-			for _, c := range j.Selection.columnsOf(entity) {
+			for _, c := range j.Selection.Columns(entity) {
 				columns[c].Statuses[i] = NotFound
 			}
 		}
@@ -132,12 +132,29 @@ func (j *Join) Historical(rows []Row) ([]Column, error) {
 			}
 			return cmp.Compare(rows[a].TimeMillis, rows[b].TimeMillis)
 		})
+		places := j.Selection.Columns(entity)
 		for len(order) > 0 {
 			n, id := 1, rows[order[0]].id(entity)
 			for n < len(order) && rows[order[n]].id(entity) == id {
 				n++
 			}
-			if err := j.sweep(entity, id, rows, order[:n], columns); err != nil {
+			asked, given := order[:n], order[:n]
+			next := func() (int64, bool, error) {
+				if len(asked) == 0 {
+					return 0, false, nil
+				}
+				row := asked[0]
+				asked = asked[1:]
+				return rows[row].TimeMillis, true, nil
+			}
+			emit := func(values []Value) error {
+				for i, c := range places {
+					columns[c].set(given[0], &values[i])
+				}
+				given = given[1:]
+				return nil
+			}
+			if err := j.Sweep(entity, id, rows[order[n-1]].TimeMillis, next, emit); err != nil {
 				return nil, err
 			}
 			order = order[n:]
@@ -146,8 +163,8 @@ func (j *Join) Historical(rows []Row) ([]Column, error) {
 	return columns, nil
 }
 
-// columnsOf are the places of an entity's columns.
-func (s *Selection) columnsOf(entity Entity) (places []int) {
+// Columns are the places of an entity's features among all of the selection.
+func (s *Selection) Columns(entity Entity) (places []int) {
 	for _, p := range s.parts {
 		if p.view.Entity == entity {
 			places = append(places, p.out...)
@@ -156,48 +173,59 @@ func (s *Selection) columnsOf(entity Entity) (places []int) {
 	return places
 }
 
-// sweep folds one entity's facts in the order in which they become visible and reads the features
-// whenever the time of a row is reached; order is the entity's rows by time.
-func (j *Join) sweep(entity Entity, id string, rows []Row, order []int, columns []Column) error {
-	type reader struct {
-		*part
-		ev *evaluator
-	}
-	var readers []reader
+// Sweep folds one entity's facts in the order in which they become visible, once, and reads its features whenever
+// the time of a row is reached: rows need not fit memory. next gives the times of the entity's rows in ascending
+// order, then false; none is after lastMillis. emit takes the values of each row, in the order of
+// [Selection.Columns], valid until it returns. An error of Facts, next or emit is passed on.
+func (j *Join) Sweep(entity Entity, id string, lastMillis int64, next func() (millis int64, ok bool, err error), emit func([]Value) error) error {
+	var readers []*evaluator
+	n := 0
 	for _, p := range j.Selection.parts {
 		if p.view.Entity == entity {
-			readers = append(readers, reader{p, newEvaluator(p.plan)})
+			readers = append(readers, newEvaluator(p.plan))
+			n += len(p.out)
 		}
 	}
-	state := NewState(entity)
-	emit := func(row int) {
-		for _, r := range readers {
-			r.ev.read(state, id, j.Catalogue, rows[row].TimeMillis)
-			var v Value
-			for i, c := range r.out {
-				r.ev.value(i, &v)
-				columns[c].set(row, &v)
+	state, values := NewState(entity), make([]Value, n)
+	read := func(millis int64) error {
+		at := 0
+		for _, ev := range readers {
+			ev.read(state, id, j.Catalogue, millis)
+			for i := range ev.plan.steps {
+				ev.value(i, &values[at])
+				at++
 			}
 		}
+		return emit(values)
 	}
-	for f, err := range j.visible(entity, id, rows[order[len(order)-1]].TimeMillis) {
+	row, ok, err := next()
+	if !ok || err != nil {
+		return err
+	}
+	for f, err := range j.visible(entity, id, lastMillis) {
 		if err != nil {
 			return err
 		}
-		for len(order) > 0 && rows[order[0]].TimeMillis < j.visibleFrom(&f) {
-			emit(order[0])
-			order = order[1:]
-		}
-		if len(order) == 0 {
-			return nil
+		for row < j.visibleFrom(&f) {
+			if err := read(row); err != nil {
+				return err
+			}
+			if row, ok, err = next(); !ok || err != nil {
+				return err
+			}
 		}
 		state.Add(f)
-		for _, r := range readers {
-			r.ev.tallyFact(&f, j.Catalogue)
+		for _, ev := range readers {
+			ev.tallyFact(&f, j.Catalogue)
 		}
 	}
-	for _, row := range order {
-		emit(row)
+	for ok {
+		if err := read(row); err != nil {
+			return err
+		}
+		if row, ok, err = next(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

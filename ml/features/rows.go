@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/projectionist/projectionist/events"
@@ -20,21 +19,23 @@ const (
 	timeColumn  = "event_timestamp"
 )
 
-// RowFile is a CSV file of entity rows, as read: Records holds every column's text, Rows what the
-// join needs of them.
-type RowFile struct {
-	Header  []string
-	Records [][]string
-	Rows    []Row
-}
-
 // KeyOf reads the id of an entity from a cell: its one spelling, "" for a cell that holds none (nothing, NaN,
 // null), or what is wrong with it.
 type KeyOf func(e Entity, cell string) (id string, err error)
 
-// ReadRows reads a CSV file with the columns event_timestamp (see [events.MillisOf]) and user_id, movie_id or both;
-// further columns are kept. Errors are fault.Invalid and name line and column.
-func ReadRows(r io.Reader, key KeyOf) (*RowFile, error) {
+// RowReader reads a CSV file of entity rows, row by row.
+type RowReader struct {
+	header          []string
+	in              *csv.Reader
+	key             KeyOf
+	user, movie, at int // columns; negative where there is none
+	record          []string
+}
+
+// NewRowReader reads the header of a CSV file with the columns event_timestamp (see [events.MillisOf]) and user_id,
+// movie_id or both; further columns are kept. Errors are fault.Invalid and name line and column; those of r that are
+// faults are passed on.
+func NewRowReader(r io.Reader, key KeyOf) (*RowReader, error) {
 	in := csv.NewReader(r)
 	header, err := in.Read()
 	if err == io.EOF {
@@ -43,47 +44,73 @@ func ReadRows(r io.Reader, key KeyOf) (*RowFile, error) {
 	if err != nil {
 		return nil, csvError(err)
 	}
+	in.ReuseRecord = true
 	header[0] = strings.TrimPrefix(header[0], "\ufeff") // some spreadsheets write a byte order mark
-	f := &RowFile{Header: header}
 	for i, name := range header {
 		if name == "" || slices.Index(header, name) != i {
 			line, col := in.FieldPos(i)
 			return nil, position(line, col, name, "column name %q is empty or repeated", name).WithHint("give each column a name of its own")
 		}
 	}
-	user, movie, at := slices.Index(header, userColumn), slices.Index(header, movieColumn), slices.Index(header, timeColumn)
-	if at < 0 || user < 0 && movie < 0 {
+	f := &RowReader{header: header, in: in, key: key, user: slices.Index(header, userColumn), movie: slices.Index(header, movieColumn),
+		at: slices.Index(header, timeColumn)}
+	if f.at < 0 || f.user < 0 && f.movie < 0 {
 		return nil, fault.Field("line 1", "the header is %s", strings.Join(header, ",")).
 			WithHint("it needs %s, and %s, %s or both", timeColumn, userColumn, movieColumn)
 	}
-	for {
-		record, err := in.Read()
-		if err == io.EOF {
-			return f, nil
-		}
-		if err != nil {
-			return nil, csvError(err)
-		}
-		var row Row
-		for _, c := range []struct {
-			index  int
-			entity Entity
-			id     *string
-		}{{user, User, &row.UserID}, {movie, Movie, &row.MovieID}} {
-			if c.index < 0 {
-				continue
-			}
-			if *c.id, err = key(c.entity, record[c.index]); err != nil {
-				line, col := in.FieldPos(c.index)
-				return nil, position(line, col, header[c.index], "%v", err).WithHint("give the id of a %s, or leave the cell empty", c.entity)
-			}
-		}
-		if row.TimeMillis, err = events.MillisOf(record[at]); err != nil {
-			line, col := in.FieldPos(at)
-			return nil, position(line, col, timeColumn, "%v", err)
-		}
-		f.Records, f.Rows = append(f.Records, record), append(f.Rows, row)
+	return f, nil
+}
+
+// Header are the names of the columns.
+func (f *RowReader) Header() []string { return f.header }
+
+// Entities are those whose ids the file has.
+func (f *RowReader) Entities() (entities []Entity) {
+	if f.user >= 0 {
+		entities = append(entities, User)
 	}
+	if f.movie >= 0 {
+		entities = append(entities, Movie)
+	}
+	return entities
+}
+
+// Offset is how many bytes of the file the rows until now have taken.
+func (f *RowReader) Offset() int64 { return f.in.InputOffset() }
+
+// Next reads the next row's cells, valid until the one after it; io.EOF behind the last.
+func (f *RowReader) Next() ([]string, error) {
+	record, err := f.in.Read()
+	if err == io.EOF {
+		return nil, io.EOF
+	}
+	if err != nil {
+		return nil, csvError(err)
+	}
+	f.record = record
+	return record, nil
+}
+
+// Row is what the join needs of the row that was read last. Its ids are valid until the next one.
+func (f *RowReader) Row() (row Row, err error) {
+	for _, c := range []struct {
+		index  int
+		entity Entity
+		id     *string
+	}{{f.user, User, &row.UserID}, {f.movie, Movie, &row.MovieID}} {
+		if c.index < 0 {
+			continue
+		}
+		if *c.id, err = f.key(c.entity, f.record[c.index]); err != nil {
+			line, col := f.in.FieldPos(c.index)
+			return row, position(line, col, f.header[c.index], "%v", err).WithHint("give the id of a %s, or leave the cell empty", c.entity)
+		}
+	}
+	if row.TimeMillis, err = events.MillisOf(f.record[f.at]); err != nil {
+		line, col := f.in.FieldPos(f.at)
+		return row, position(line, col, timeColumn, "%v", err)
+	}
+	return row, nil
 }
 
 func position(line, col int, name, format string, args ...any) *fault.Error {
@@ -91,6 +118,10 @@ func position(line, col int, name, format string, args ...any) *fault.Error {
 }
 
 func csvError(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f
+	}
 	var p *csv.ParseError
 	if errors.As(err, &p) {
 		e := fault.Field(fmt.Sprintf("line %d, column %d", p.Line, p.Column), "%v", p.Err)
@@ -104,14 +135,14 @@ func csvError(err error) error {
 
 // Check says whether the file can be joined with the selection: it has the ids that are needed, and
 // no column of the name of a feature.
-func (f *RowFile) Check(s *Selection) error {
+func (f *RowReader) Check(s *Selection) error {
 	for _, e := range []Entity{User, Movie} {
-		if key := string(e) + "_id"; s.Needs(e) && !slices.Contains(f.Header, key) {
+		if key := string(e) + "_id"; s.Needs(e) && !slices.Contains(f.header, key) {
 			return fault.Field("line 1", "there is no column %s", key).WithHint("add it, or ask for no features of a %s", e)
 		}
 	}
 	for _, name := range s.Names() {
-		if slices.Contains(f.Header, name) {
+		if slices.Contains(f.header, name) {
 			return fault.Field("line 1", "column %s has the name of a feature", name).
 				WithHint("rename the column, or ask for full feature names")
 		}
@@ -119,41 +150,39 @@ func (f *RowFile) Check(s *Selection) error {
 	return nil
 }
 
-// WriteRows writes the file's columns as they were read, then the joined ones. A value that is not
-// present is empty; a list is joined with "|".
-func (f *RowFile) WriteRows(w io.Writer, columns []Column) error {
-	out := csv.NewWriter(w)
-	record := slices.Clone(f.Header)
-	for i := range columns {
-		record = append(record, columns[i].Name)
-	}
-	if err := out.Write(record); err != nil {
-		return err
-	}
-	for row := range f.Records {
-		record = append(record[:0], f.Records[row]...)
-		for i := range columns {
-			record = append(record, columns[i].text(row))
-		}
-		if err := out.Write(record); err != nil {
-			return err
-		}
-	}
-	out.Flush()
-	return out.Error()
+// RowWriter writes rows with their features as a CSV file.
+type RowWriter struct {
+	out    *csv.Writer
+	record []string
+	text   []byte
+	ends   []int
 }
 
-func (c *Column) text(row int) string {
-	if c.Statuses[row] != Present {
-		return ""
+// NewRowWriter writes the header: the columns of a file that was read, then the selected features. Writing is
+// buffered until [RowWriter.Flush].
+func NewRowWriter(w io.Writer, header []string, s *Selection) (*RowWriter, error) {
+	out := csv.NewWriter(w)
+	return &RowWriter{out: out}, out.Write(append(slices.Clone(header), s.Names()...))
+}
+
+// Write writes a row's cells as they were read, then its values, as [Value.AppendText] has them.
+func (f *RowWriter) Write(cells []string, values []Value) error {
+	f.text, f.ends = f.text[:0], f.ends[:0]
+	for i := range values {
+		f.text = values[i].AppendText(f.text)
+		f.ends = append(f.ends, len(f.text))
 	}
-	switch c.Type {
-	case Float64:
-		return strconv.FormatFloat(c.Floats[row], 'g', -1, 64)
-	case Int64:
-		return strconv.FormatInt(c.Ints[row], 10)
-	case String:
-		return c.Strings[row]
+	f.record = append(f.record[:0], cells...)
+	text, from := string(f.text), 0 // one piece of memory for all of them
+	for _, end := range f.ends {
+		f.record = append(f.record, text[from:end])
+		from = end
 	}
-	return strings.Join(c.Lists[row], "|")
+	return f.out.Write(f.record)
+}
+
+// Flush writes what is buffered.
+func (f *RowWriter) Flush() error {
+	f.out.Flush()
+	return f.out.Error()
 }

@@ -1,7 +1,7 @@
 package features
 
 import (
-	"bytes"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +15,57 @@ func key(_ Entity, cell string) (string, error) {
 	return strings.TrimPrefix(strings.TrimPrefix(id, "movie_"), "user_"), err
 }
 
+// rowFile is a file read whole.
+type rowFile struct {
+	*RowReader
+	Records [][]string
+	Rows    []Row
+}
+
+func readRows(in string) (*rowFile, error) {
+	r, err := NewRowReader(strings.NewReader(in), key)
+	if err != nil {
+		return nil, err
+	}
+	f := &rowFile{RowReader: r}
+	for {
+		record, err := r.Next()
+		if err == io.EOF {
+			return f, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		row, err := r.Row()
+		if err != nil {
+			return nil, err
+		}
+		f.Records, f.Rows = append(f.Records, slices.Clone(record)), append(f.Rows, row)
+	}
+}
+
+func (f *rowFile) write(t *testing.T, sel *Selection, columns []Column) string {
+	t.Helper()
+	var out strings.Builder
+	w, err := NewRowWriter(&out, f.Header(), sel)
+	for row := range f.Records {
+		var values []Value
+		for i := range columns {
+			values = append(values, columns[i].Value(row))
+		}
+		if err == nil {
+			err = w.Write(f.Records[row], values)
+		}
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
 func TestRowsRoundTrip(t *testing.T) {
 	d := mustParse(t, DefaultYAML())
 	sel, err := d.Select([]string{"movie_features:title", "movie_features:rating_mean", "movie_features:rating_count", "movie_features:genre"}, false)
@@ -24,7 +75,7 @@ func TestRowsRoundTrip(t *testing.T) {
 	const in = "label,movie_id,event_timestamp,note\r\n" +
 		"1,movie_1,2013-09-01T12:00:00Z,\"a, \"\"b\"\"\"\n" +
 		"0,2,1378036800.5,\n"
-	f, err := ReadRows(strings.NewReader(in), key)
+	f, err := readRows(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,15 +90,12 @@ func TestRowsRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	if err := f.WriteRows(&out, columns); err != nil {
-		t.Fatal(err)
-	}
+	out := f.write(t, sel, columns)
 	const want = "label,movie_id,event_timestamp,note,title,rating_mean,rating_count,genre\n" +
 		"1,movie_1,2013-09-01T12:00:00Z,\"a, \"\"b\"\"\",\"The Long \"\"Night\"\"\",4.25,2,Drama|War\n" +
 		"0,2,1378036800.5,,Laughter,,0,Comedy\n"
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	if out != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
 }
 
@@ -67,7 +115,7 @@ func TestReadRowsErrors(t *testing.T) {
 		{head + "1,5,6\n", "line 2, column 1: wrong number of fields"},
 		{head + "\"1,5\n", "line 2, column"},
 	} {
-		_, err := ReadRows(strings.NewReader(c.in), key)
+		_, err := readRows(c.in)
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%q: %v, want %s", c.in, err, c.says)
 		}
@@ -82,7 +130,7 @@ func TestRowsOfGaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	const in = "movie_id,user_id,event_timestamp\n1.0,,2013-09-01\nNaN,7.0,2013-09-01\n,7,2013-09-01\n2,null,2013-09-01\n"
-	f, err := ReadRows(strings.NewReader(in), key)
+	f, err := readRows(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,9 +152,8 @@ func TestRowsOfGaps(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%q, want\n%q", got, want)
 	}
-	var out bytes.Buffer
-	if err := f.WriteRows(&out, columns); err != nil || !strings.Contains(out.String(), "NaN,7.0,2013-09-01,,,1\n") {
-		t.Errorf("%v\n%s", err, out.String())
+	if out := f.write(t, sel, columns); !strings.Contains(out, "NaN,7.0,2013-09-01,,,1\n") {
+		t.Errorf("%s", out)
 	}
 }
 
@@ -119,7 +166,7 @@ func TestCheckRows(t *testing.T) {
 		sel    *Selection
 		says   string
 	}{{"user_id,event_timestamp", sel, "no column movie_id"}, {"movie_id,event_timestamp,rating", sel, "full feature names"}, {"\ufeffmovie_id,event_timestamp,rating", full, ""}} {
-		f, err := ReadRows(strings.NewReader(c.header+"\n"), key)
+		f, err := readRows(c.header + "\n")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -101,6 +101,15 @@ func (s *Selection) Names() []string {
 	return names
 }
 
+// Unknown are the features in order, of nobody: all are NotFound.
+func (s *Selection) Unknown() []Value {
+	values := make([]Value, len(s.columns))
+	for i, c := range s.columns {
+		values[i] = Value{Name: c.name, Type: c.typ, Status: NotFound}
+	}
+	return values
+}
+
 // Needs says whether a read needs facts or attributes of the entity.
 func (s *Selection) Needs(e Entity) bool {
 	return slices.ContainsFunc(s.parts, func(p *part) bool { return p.view.Entity == e })

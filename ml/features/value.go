@@ -93,6 +93,28 @@ func (v *Value) AppendJSON(dst []byte) []byte {
 	return append(dst, ']')
 }
 
+// AppendText appends the value as a cell of a table has it: nothing where it is not Present, a list joined with "|".
+func (v *Value) AppendText(dst []byte) []byte {
+	if v.Status != Present {
+		return dst
+	}
+	switch v.Type {
+	case Float64:
+		return strconv.AppendFloat(dst, v.Float, 'g', -1, 64)
+	case Int64:
+		return strconv.AppendInt(dst, v.Int, 10)
+	case String:
+		return append(dst, v.Str...)
+	}
+	for i, s := range v.List {
+		if i > 0 {
+			dst = append(dst, '|')
+		}
+		dst = append(dst, s...)
+	}
+	return dst
+}
+
 // appendJSONFloat writes the shortest text that reads back as x, as encoding/json does.
 func appendJSONFloat(dst []byte, x float64) []byte {
 	if x == math.Trunc(x) && math.Abs(x) < 1<<53 {

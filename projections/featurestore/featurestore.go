@@ -3,6 +3,7 @@
 package featurestore
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"strings"
@@ -71,8 +72,8 @@ func (f *Store) Definitions(at fold.At) (*features.Definitions, error) {
 	return defs, nil
 }
 
-// Attributes is what the catalogue says of a film now; nil if it does not know it.
-func (f *Store) Attributes(movieID string) *features.Attributes {
+// film is what the catalogue says of a film now; nil if it does not know it.
+func (f *Store) film(movieID string) (*features.Attributes, error) {
 	view := fold.Of[*projections.Catalogue](f.views)
 	now := f.views.FoldedTo("catalogue", streams.TP{Topic: events.LedgerTopic})
 	f.mu.Lock()
@@ -82,21 +83,19 @@ func (f *Store) Attributes(movieID string) *features.Attributes {
 	a, ok := f.catalog[movieID]
 	f.mu.Unlock()
 	if ok {
-		return a
+		return a, nil
 	}
 	m, found, err := view.Movie(movieID)
-	if err != nil {
-		return nil
+	if err != nil || !found { // not kept: anybody can make up ids
+		return nil, err
 	}
-	if found {
-		a = attributes(&m)
-	}
+	a = attributes(&m)
 	f.mu.Lock()
 	if f.catalogN == now {
 		f.catalog[movieID] = a
 	}
 	f.mu.Unlock()
-	return a
+	return a, nil
 }
 
 func attributes(m *projections.Movie) *features.Attributes {
@@ -104,25 +103,26 @@ func attributes(m *projections.Movie) *features.Attributes {
 		RuntimeMinutes: m.RuntimeMinutes, TimeMillis: m.UpdatedMillis}
 }
 
-// catalogueAt is the catalogue as of a moment, each film folded from its own stream.
+// catalogueAt is the catalogue as of a moment, each film folded from its own stream. The first error goes to failed.
 func (f *Store) catalogueAt(ctx context.Context, at fold.At, failed *error) features.Catalogue {
-	if at.IsZero() {
-		return f.Attributes
+	film := f.film
+	if !at.IsZero() {
+		known := map[string]*features.Attributes{}
+		film = func(id string) (*features.Attributes, error) {
+			if a, ok := known[id]; ok {
+				return a, nil
+			}
+			m, ok, err := projections.FoldMovie(f.log.Ledger().ReadStream(ctx, "movie/"+id, 0), at)
+			if err != nil || !ok { // not kept: anybody can make up ids
+				return nil, err
+			}
+			known[id] = attributes(&m)
+			return known[id], nil
+		}
 	}
-	known := map[string]*features.Attributes{}
 	return func(id string) *features.Attributes {
-		a, ok := known[id]
-		if ok {
-			return a
-		}
-		m, ok, err := projections.FoldMovie(f.log.Ledger().ReadStream(ctx, "movie/"+id, 0), at)
-		if err != nil && *failed == nil {
-			*failed = err
-		}
-		if ok {
-			a = attributes(&m)
-		}
-		known[id] = a
+		a, err := film(id)
+		*failed = cmp.Or(*failed, err)
 		return a
 	}
 }
@@ -230,21 +230,4 @@ func (f *Store) facts(e features.Entity, id string, at fold.At) iter.Seq2[featur
 			}
 		}
 	}
-}
-
-// Historical joins rows with the selected features point in time: for every row as they were at its own
-// time, from what at admits. atRow also leaves out what was recorded after the row's time; exclusive
-// looks back to just before it.
-func (f *Store) Historical(ctx context.Context, rows []features.Row, sel *features.Selection, at fold.At, atRow, exclusive bool) ([]features.Column, error) {
-	var failed error
-	j := features.Join{
-		Selection: sel, KnownAtRow: atRow, Exclusive: exclusive,
-		Catalogue: f.catalogueAt(ctx, fold.At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}, &failed),
-		Facts:     func(e features.Entity, id string) iter.Seq2[features.Fact, error] { return f.facts(e, id, at) },
-	}
-	cols, err := j.Historical(rows)
-	if err == nil {
-		err = failed
-	}
-	return cols, err
 }

@@ -1,0 +1,348 @@
+package v1
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"mime"
+	"net/http"
+	"slices"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/spill"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections/featurestore"
+)
+
+// historical asks for a point-in-time join.
+type historical struct {
+	KnownAt    string `json:"known_at"`
+	KnownAtRow bool   `json:"known_at_row"` // leave out what was recorded after the row's time
+	Exclusive  bool   `json:"exclusive"`    // look back to just before the row's time
+	choice
+}
+
+// table is a body of entity rows. It is read twice, so that it need not fit memory, and so that whatever is wrong
+// with any row is answered before the first is.
+type table interface {
+	// check reads the body, keeps what the join needs of each row, and says what is asked for and of which entities.
+	check(in io.Reader, keep func(features.Row) error) (historical, []features.Entity, error)
+	// fits says whether the selection can be joined to the rows that were checked.
+	fits(*features.Selection) error
+	// join reads the rows again and writes them with their values.
+	join(in io.Reader, out io.Writer, sel *features.Selection, hash string, values iter.Seq2[[]features.Value, error]) error
+	mediaType() string
+}
+
+// historicalFeatures joins rows with features as they were at each row's own time: JSON in and out, or CSV in and out
+// with the choice in the query. The answer is written as it is made.
+func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) error {
+	t, err := tableOf(r)
+	if err != nil {
+		return err
+	}
+	done, err := s.beginJoin()
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.Work(), cancel)()
+
+	body, keys := spill.NewFile(s.ScratchDir, spoolMemoryBytes), spill.NewFile(s.ScratchDir, spoolMemoryBytes)
+	defer body.Close() //nolint:errcheck // scratch is emptied at start
+	defer keys.Close() //nolint:errcheck
+	if err := api.ReceiveBody(w, r, historicalBytesMax, body); err != nil {
+		return err
+	}
+	rows := rowKeys{keys}
+	asked, entities, err := t.check(interrupted{ctx, body.Open()}, rows.add)
+	if err != nil {
+		return err
+	}
+	m, err := s.MomentOf(ctx, "", asked.KnownAt)
+	if err != nil {
+		return err
+	}
+	defs, err := s.inForce()
+	if err != nil {
+		return err
+	}
+	sel, err := s.selection(defs, asked.choice, entities...)
+	if err == nil {
+		err = t.fits(sel)
+	}
+	if err != nil {
+		return err
+	}
+	values := s.Features.Historical(ctx, featurestore.Historical{Selection: sel, At: m.At, AtRow: asked.KnownAtRow, Exclusive: asked.Exclusive,
+		Scratch: s.ScratchDir}, rows.all())
+	out := api.NewAnswer(ctx, w, r, t.mediaType())
+	return out.End(t.join(body.Open(), out, sel, defs.Hash(), values))
+}
+
+// beginJoin admits a join; done ends it.
+func (s *Surface) beginJoin() (done func(), err error) {
+	if s.Draining() {
+		return nil, fault.New(fault.Unavailable, "the server is shutting down")
+	}
+	select {
+	case s.joins <- struct{}{}:
+		return func() { <-s.joins }, nil
+	default:
+		return nil, fault.New(fault.Unavailable, "%d joins are under way already", historicalMax).WithHint("try again when one has ended")
+	}
+}
+
+func tableOf(r *http.Request) (table, error) {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "text/csv" { // unreadable: JSON
+		return &jsonTable{named: map[string]int{}}, nil
+	}
+	q := api.QueryOf(r, append(slices.Clone(choiceParams), api.KnownAtParam, "known_at_row", "exclusive")...)
+	t := &csvTable{asked: historical{choice: choiceOf(q), KnownAt: q.Str(api.KnownAtParam), KnownAtRow: q.Flag("known_at_row"), Exclusive: q.Flag("exclusive")}}
+	return t, q.Err()
+}
+
+// interrupted ends reading when a context ends.
+type interrupted struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (i interrupted) Read(b []byte) (int, error) {
+	if i.ctx.Err() != nil {
+		return 0, fault.New(fault.Unavailable, "the request was cut off before it was done")
+	}
+	return i.in.Read(b)
+}
+
+// rowKeys is what the join needs of rows, in their order.
+type rowKeys struct{ file *spill.File }
+
+func (k rowKeys) add(row features.Row) error {
+	b := make([]byte, 0, 64)
+	for _, id := range []string{row.UserID, row.MovieID} {
+		b = append(binary.AppendUvarint(b, uint64(len(id))), id...)
+	}
+	_, err := k.file.Write(binary.AppendVarint(b, row.TimeMillis))
+	return err
+}
+
+func (k rowKeys) all() iter.Seq2[features.Row, error] {
+	return func(yield func(features.Row, error) bool) {
+		in := bufio.NewReader(k.file.Open())
+		for {
+			row, err := readKeys(in)
+			if err == io.EOF || !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func readKeys(in *bufio.Reader) (row features.Row, err error) {
+	for i, id := range []*string{&row.UserID, &row.MovieID} {
+		n, err := binary.ReadUvarint(in)
+		if err != nil && (i > 0 || err != io.EOF) {
+			return row, fault.Wrap(fault.Unavailable, err, "a scratch file cannot be read")
+		} else if err != nil {
+			return row, err
+		}
+		b := make([]byte, n)
+		if _, err := io.ReadFull(in, b); err != nil {
+			return row, fault.Wrap(fault.Unavailable, err, "a scratch file cannot be read")
+		}
+		*id = string(b)
+	}
+	row.TimeMillis, err = binary.ReadVarint(in)
+	return row, fault.Wrap(fault.Unavailable, err, "a scratch file cannot be read")
+}
+
+// csvTable is a table in CSV; what is asked for is in the query.
+type csvTable struct {
+	asked historical
+	rows  *features.RowReader
+}
+
+func (t *csvTable) mediaType() string { return "text/csv; charset=utf-8" }
+
+// each reads the rows of a body.
+func (t *csvTable) each(in io.Reader, row func(rows *features.RowReader, cells []string) error) (err error) {
+	limit := &rowLimit{in: in}
+	if t.rows, err = features.NewRowReader(limit, keyOf); err != nil {
+		return err
+	}
+	for {
+		limit.begun = t.rows.Offset()
+		cells, err := t.rows.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = row(t.rows, cells)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (t *csvTable) check(in io.Reader, keep func(features.Row) error) (historical, []features.Entity, error) {
+	err := t.each(in, func(rows *features.RowReader, _ []string) error {
+		row, err := rows.Row()
+		if err != nil {
+			return err
+		}
+		return keep(row)
+	})
+	if err != nil {
+		return t.asked, nil, err
+	}
+	return t.asked, t.rows.Entities(), nil
+}
+
+func (t *csvTable) fits(sel *features.Selection) error { return t.rows.Check(sel) }
+
+func (t *csvTable) join(in io.Reader, w io.Writer, sel *features.Selection, _ string, values iter.Seq2[[]features.Value, error]) error {
+	out, err := features.NewRowWriter(w, t.rows.Header(), sel)
+	if err != nil {
+		return err
+	}
+	next, stop := iter.Pull2(values)
+	defer stop()
+	err = t.each(in, func(_ *features.RowReader, cells []string) error {
+		v, err, _ := next()
+		if err != nil {
+			return err
+		}
+		return out.Write(cells, v)
+	})
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// jsonTable is a table in JSON, with what is asked for beside the rows.
+type jsonTable struct {
+	named  map[string]int // the fields that rows have, by the first row that has them
+	naming int            // bytes of their names
+}
+
+func (t *jsonTable) mediaType() string { return "application/json" }
+
+// faultsShown is how many of the faults of rows are answered at once.
+const faultsShown = 20
+
+func (t *jsonTable) check(in io.Reader, keep func(features.Row) error) (v historical, entities []features.Entity, err error) {
+	q, body, rows := &api.Query{}, newJSONReader(in), 0
+	err = body.read(func(i int, fields map[string]json.RawMessage) error {
+		if rows++; q.Faults() >= faultsShown {
+			return q.Err()
+		}
+		if err := t.name(i, fields); err != nil {
+			return err
+		}
+		row := rowOf(i, fields, q)
+		if q.Faults() > 0 {
+			return nil
+		}
+		return keep(row)
+	})
+	if err == nil {
+		err = api.Unmarshal(body.others, &v)
+	}
+	if err == nil && rows == 0 {
+		err = fault.Field("rows", "must not be empty")
+	}
+	for _, e := range []features.Entity{features.User, features.Movie} {
+		if _, ok := t.named[string(e)+"_id"]; ok {
+			entities = append(entities, e)
+		}
+	}
+	if err == nil && len(entities) == 0 {
+		err = fault.Field("rows[0]", "has neither user_id nor movie_id")
+	}
+	if err == nil {
+		err = q.Err()
+	}
+	return v, entities, err
+}
+
+// name notes the fields of a row.
+func (t *jsonTable) name(i int, fields map[string]json.RawMessage) error {
+	for name := range fields {
+		if _, ok := t.named[name]; ok {
+			continue
+		}
+		t.named[name] = i
+		if t.naming += len(name) + 1; t.naming > fieldNamesBytesMax {
+			return fault.New(fault.TooLarge, "the names of the rows' fields have more than %d bytes together", fieldNamesBytesMax).
+				WithHint("give every row the same fields")
+		}
+	}
+	return nil
+}
+
+func (t *jsonTable) fits(sel *features.Selection) error {
+	row, taken := -1, ""
+	for _, name := range sel.Names() {
+		if i, ok := t.named[name]; ok && (row < 0 || i < row) {
+			row, taken = i, name
+		}
+	}
+	if row < 0 {
+		return nil
+	}
+	return fault.Field(fmt.Sprintf("rows[%d].%s", row, taken), "has the name of a feature").WithHint("rename it, or ask for full_feature_names")
+}
+
+func (t *jsonTable) join(in io.Reader, w io.Writer, sel *features.Selection, hash string, values iter.Seq2[[]features.Value, error]) error {
+	var labels []string
+	for _, name := range sel.Names() {
+		labels = append(labels, ","+string(appendJSONText(nil, name))+":")
+	}
+	next, stop := iter.Pull2(values)
+	defer stop()
+	var names []string
+	out := []byte(`{"rows":[`)
+	err := newJSONReader(in).read(func(i int, fields map[string]json.RawMessage) error {
+		v, err, _ := next()
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		names = names[:0]
+		for name := range fields {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		out = append(out, '{')
+		for k, name := range names {
+			if k > 0 {
+				out = append(out, ',')
+			}
+			out = append(append(appendJSONText(out, name), ':'), fields[name]...)
+		}
+		for k := range v {
+			out = v[k].AppendJSON(append(out, labels[k]...))
+		}
+		_, err = w.Write(append(out, '}'))
+		out = out[:0]
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	out = appendJSONText(append(out, `],"definitions_hash":`...), hash)
+	_, err = w.Write(append(out, "}\n"...))
+	return err
+}
