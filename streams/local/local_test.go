@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -484,6 +486,63 @@ func TestCheckpoint(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+}
+
+// TestReadOnly: a copy is read with what its write-ahead log holds, and stays as it is.
+func TestReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, filepath.Join(dir, "log"), Options{})
+	for i := range 5 {
+		mustAppend(t, l, fmt.Sprint("c", i), "s")
+	}
+	backup := filepath.Join(dir, "backup")
+	if err := l.Checkpoint(backup); err != nil {
+		t.Fatal(err)
+	}
+	files := func() map[string]string {
+		all := map[string]string{}
+		err := filepath.WalkDir(backup, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			all[path] = string(b)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	before := files()
+	b, err := Open(backup, Options{ReadOnly: true, Logf: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := b.Ledger().Head(t.Context(), time.Time{}); n != 5 || err != nil {
+		t.Errorf("it ends at %d, %v", n, err)
+	}
+	n := 0
+	for c, err := range b.Ledger().ReadStream(t.Context(), "s", 0) {
+		if err != nil || c.ID != fmt.Sprint("c", n) {
+			t.Errorf("commit %d: %+v, %v", n, c, err)
+		}
+		n++
+	}
+	_, err = b.Ledger().Append(t.Context(), testCommit("more", "s", streams.AnyRevision, 1))
+	wantError(t, err, fault.Conflict, "read only")
+	wantError(t, b.Feed().Publish(t.Context(), "user-events", []streams.Record{{Key: []byte("k")}}), fault.Conflict, "read only")
+	if err := b.Close(); err != nil || n != 5 {
+		t.Errorf("%d commits, %v", n, err)
+	}
+	if after := files(); !maps.Equal(before, after) {
+		t.Errorf("files %q became %q", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+	}
+	_, err = Open(filepath.Join(dir, "none"), Options{ReadOnly: true})
+	wantError(t, err, fault.NotFound, "no log")
+	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
+		t.Error("a log was made")
+	}
 }
 
 // TestCommitIDOfAnotherStream: an id is not taken for a duplicate of what it is not.

@@ -63,8 +63,12 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 	l.guard.init(&l.opts, dir)
 
 	// Looked at before anything is written, and again when nobody else can change it.
-	if _, _, err := l.look(); err != nil {
+	found, proven, err := l.look()
+	if err != nil {
 		return nil, err
+	}
+	if opts.ReadOnly {
+		return l.openReadOnly(found, proven)
 	}
 	if err := fsys.MkdirAll(dir, 0o755); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the log's folder %s cannot be made", dir)
@@ -85,8 +89,7 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 			}
 		}
 	}()
-	found, proven, err := l.look()
-	if err != nil {
+	if found, proven, err = l.look(); err != nil {
 		return nil, err
 	}
 	var short *Shortfall
@@ -123,6 +126,26 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 	}
 	if err := l.openRestoring(); err != nil {
 		return nil, err
+	}
+	return l, nil
+}
+
+// openReadOnly opens the database without a lock or a proof of its own.
+func (l *Log) openReadOnly(found folder, proven *claim) (*Log, error) {
+	if found.version == 0 {
+		return nil, fault.New(fault.NotFound, "there is no log in %s", l.dir)
+	}
+	if _, _, err := l.survey(proven); err != nil {
+		return nil, err
+	}
+	o := l.pebbleOptions()
+	o.ReadOnly, o.Logger = true, readOnlyLogger{pebbleLogger{l}}
+	var err error
+	if l.db, err = openPebble(l.opts.FS.PathJoin(l.dir, pebbleDir), o); err != nil {
+		return nil, l.openError(err)
+	}
+	if err := l.load(); err != nil {
+		return nil, errors.Join(err, l.db.Close())
 	}
 	return l, nil
 }
@@ -312,6 +335,9 @@ func (l *Log) close() error {
 	}
 	if err := l.failed(); err != nil {
 		return err // Pebble cannot be closed after a failed commit
+	}
+	if l.opts.ReadOnly {
+		return l.db.Close()
 	}
 	// Flushed, the next start has no WAL to replay.
 	err := errors.Join(l.db.Flush(), l.db.Close(), l.proof.close(), l.lock.Close())

@@ -24,6 +24,9 @@ type Options struct {
 	// Restoring opens an empty log, or one whose filling was begun, to be filled from another one: see
 	// [streams.Restorer]. Appends are refused meanwhile.
 	Restoring bool
+	// ReadOnly opens a whole log that nobody writes to, and changes nothing of it: it is not locked, and appends are
+	// refused. Its write-ahead log is read into memory.
+	ReadOnly bool
 	// AcceptLoss opens a log that ends before what was acknowledged, or cannot prove its end, and says why that
 	// is to be taken: what is missing is given up for good, and written down with the reason. Empty refuses it.
 	AcceptLoss string

@@ -63,8 +63,11 @@ func (l *Log) openRestoring() error {
 	return fault.Wrap(fault.Unavailable, l.db.Set(fillKey, nil, pebble.Sync), "the log in %s cannot be written", l.dir)
 }
 
-// writable refuses appends to a log that is opened to be filled.
+// writable refuses appends to a log that is opened to be filled, or to be read.
 func (l *Log) writable() error {
+	if l.opts.ReadOnly {
+		return fault.New(fault.Conflict, "the log in %s is open to be read only", l.dir)
+	}
 	if l.opts.Restoring {
 		return fault.New(fault.Conflict, "the log in %s is open to be filled from another one: it takes nothing else", l.dir)
 	}
