@@ -6,7 +6,6 @@ import (
 	"iter"
 	"net/http"
 	"os"
-	"path/filepath"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/events"
@@ -89,7 +88,7 @@ func (s *Surface) replayCopy(w http.ResponseWriter, r *http.Request, names []str
 		return renamed(err, "until")
 	}
 	if into != "" {
-		if err := emptyFolder(into); err != nil {
+		if err := api.NewFolder("into", into, s.Dir); err != nil {
 			return err
 		}
 	}
@@ -129,22 +128,6 @@ func (s *Surface) replayCopy(w http.ResponseWriter, r *http.Request, names []str
 			Views []fold.ViewReport `json:"views"`
 		}{cut.String(), into, reports}, nil
 	})
-}
-
-func emptyFolder(path string) error {
-	if !filepath.IsAbs(path) {
-		return fault.Field("into", "%q is not absolute: it would be under the server's own folder", api.Short(path))
-	}
-	entries, err := os.ReadDir(path)
-	switch {
-	case os.IsNotExist(err):
-		return nil
-	case err != nil:
-		return fault.Field("into", "%v", err)
-	case len(entries) > 0:
-		return fault.Field("into", "%s is not empty", api.Short(path)).WithHint("give a new folder")
-	}
-	return nil
 }
 
 // renamed is an error about known_at for a request that calls it otherwise.
@@ -237,6 +220,7 @@ func (s *Surface) replayRecommendations(w http.ResponseWriter, r *http.Request) 
 	})
 }
 
+// backup copies the running log and the blobs, and reads the copy again.
 func (s *Surface) backup(w http.ResponseWriter, r *http.Request) error {
 	var v struct {
 		To string `json:"to"` // a new folder on the server's machine
@@ -250,22 +234,11 @@ func (s *Surface) backup(w http.ResponseWriter, r *http.Request) error {
 	if v.To == "" {
 		return fault.Field("to", "is needed: a new folder")
 	}
-	if err := emptyFolder(v.To); err != nil {
-		if f, ok := err.(*fault.Error); ok {
-			f.Field = "to"
-		}
+	if err := api.NewFolder("to", v.To, s.Dir); err != nil {
 		return err
 	}
-	return s.Stream(w, r, func(_ context.Context, progress func(string, int64, int64)) (any, error) {
-		progress("copy the log and the blobs", 0, 0)
-		note, err := s.Backup(v.To)
-		if err != nil {
-			return nil, err
-		}
-		return struct {
-			To   string `json:"to"`
-			Note string `json:"note,omitempty"` // what is not in it
-		}{v.To, note}, nil
+	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+		return s.Backup(ctx, v.To, progress)
 	})
 }
 

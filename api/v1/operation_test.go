@@ -230,13 +230,26 @@ func TestReplayedRecommendations(t *testing.T) {
 
 func TestBackup(t *testing.T) {
 	var to string
-	w := newFixture(t, func(c *setup) { c.own.Backup = func(dir string) (string, error) { to = dir; return "", nil } })
+	w := newFixture(t, func(c *setup) {
+		c.own.Dir = t.TempDir()
+		c.own.Backup = func(_ context.Context, dir string, progress func(string, int64, int64)) (any, error) {
+			to = dir
+			progress("copying the log", 0, 0)
+			return map[string]string{"cut": "mlops-events/0:3"}, nil
+		}
+	})
 	dir := filepath.Join(t.TempDir(), "backup")
-	w.post("/api/v1/ops/backup", map[string]string{"to": dir}).result()
+	if r := w.post("/api/v1/ops/backup", map[string]string{"to": dir}).result(); to != dir || r["cut"] != "mlops-events/0:3" {
+		t.Errorf("copied to %q: %v", to, r)
+	}
+	w.post("/api/v1/ops/backup", `{"to":"."}`).problem(400, "to")
+	for _, inside := range []string{w.own.Dir, filepath.Join(w.own.Dir, "backup"), filepath.Join(w.own.Dir, "log", "x"), filepath.Dir(w.own.Dir)} {
+		w.post("/api/v1/ops/backup", map[string]string{"to": inside}).problem(400, "to")
+		w.post("/api/v1/ops/replay", map[string]string{"into": inside}).problem(400, "into")
+	}
 	if to != dir {
 		t.Errorf("copied to %q", to)
 	}
-	w.post("/api/v1/ops/backup", `{"to":"."}`).problem(400, "to")
 	w.surface.Backup = nil
 	w.post("/api/v1/ops/backup", map[string]string{"to": dir}).problem(503, "")
 }

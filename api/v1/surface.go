@@ -41,12 +41,12 @@ type Config struct {
 	Importer  *ingest.Importer
 	Reactors  Reactors
 
-	Dir        string // the data folder, for messages
+	Dir        string // the data folder; "" is none
 	ScratchDir string // for replays; made when missing
 	Version    string
 
-	// Backup copies the running log and the blobs into a new folder; note says what is not in it.
-	Backup func(dir string) (note string, err error)
+	// Backup copies the running log and the blobs into a new folder, compares the copy with them, and says what it holds.
+	Backup func(ctx context.Context, dir string, progress func(stage string, done, total int64)) (any, error)
 	// Snapshot copies views and index into a folder, for a new node of the same log.
 	Snapshot func(dir string) (*snapshot.Manifest, error)
 	Writable func() error         // nil while the log takes appends

@@ -235,7 +235,7 @@ func TestBackup_Unfinished(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(begun)
-	if _, err := a.Backup(begun); !fault.Is(err, fault.Invalid) {
+	if _, err := a.Backup(t.Context(), begun, quiet); !fault.Is(err, fault.Invalid) {
 		t.Errorf("into a folder that is not empty: %v", err)
 	}
 	if err := a.embedded.Checkpoint(filepath.Join(begun, "log")); err != nil {
@@ -244,7 +244,7 @@ func TestBackup_Unfinished(t *testing.T) {
 	refused(begun)
 
 	whole := filepath.Join(home, "whole")
-	if _, err := a.Backup(whole); err != nil {
+	if _, err := a.Backup(t.Context(), whole, quiet); err != nil {
 		t.Fatal(err)
 	}
 	b, err := Open(t.Context(), Options{Dir: whole})

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/prometheus"
 	v1 "github.com/projectionist/projectionist/api/v1"
@@ -18,7 +20,10 @@ func (a *App) surfaces(scratch string) (err error) {
 		Reactors: a.Reactors, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version}
 	figures := prometheus.Config{Reactors: a.Reactors}
 	if a.embedded != nil {
-		own.Backup, figures.LogStats = a.Backup, a.logStats
+		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
+			return a.Backup(ctx, dir, progress)
+		}
+		figures.LogStats = a.logStats
 	}
 	if a.ledger != nil {
 		own.Relay, figures.Relay = a.relay, a.relay

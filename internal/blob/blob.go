@@ -214,6 +214,22 @@ func (s *Store) CopyTo(ctx context.Context, to *Store) (put int, size int64, err
 	return put, size, nil
 }
 
+// LinkTo gives another store a blob as a link to the same file where the disk has links, else as a copy, and checks
+// what is there then. It returns the blob's size; errors are those of [Store.Check].
+func (s *Store) LinkTo(ctx context.Context, hash string, to *Store) (size int64, err error) {
+	if !valid(hash) {
+		return 0, fault.Field("blob", "%q is not a SHA-256 in hex", hash)
+	}
+	path := to.path(hash)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return 0, fault.Wrap(fault.Unavailable, err, "cannot write a blob")
+	}
+	if err := os.Link(s.path(hash), path); err != nil {
+		return s.copyTo(ctx, hash, to)
+	}
+	return to.Check(ctx, hash)
+}
+
 func (s *Store) copyTo(ctx context.Context, hash string, to *Store) (size int64, err error) {
 	f, err := s.Open(ctx, hash)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/transfer"
@@ -97,6 +98,11 @@ func (c *copying) run(ctx context.Context) (err error) {
 	source := c.from
 	if !isAddress(c.from) {
 		if source, err = app.EmbeddedLog(c.from); err != nil {
+			return err
+		}
+	}
+	if !isAddress(c.from) && !isAddress(c.to) {
+		if err := api.Apart("--to", c.to, c.from); err != nil {
 			return err
 		}
 	}

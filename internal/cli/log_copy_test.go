@@ -36,6 +36,14 @@ func TestLogCopy(t *testing.T) {
 		t.Error("a refused copy has made a folder")
 	}
 
+	for _, inside := range []string{filepath.Join(first, "copy"), filepath.Join(first, "views", "copy"), home} {
+		r := command("log", "copy", "--from", first, "--to", inside)
+		if r.code == 0 {
+			t.Errorf("a folder is copied into %s: %+v", inside, r)
+		}
+		contains(t, "log copy into itself", r.err, "--to", "the data folder")
+	}
+
 	said := ok(t, "log", "copy", "--from", first, "--to", second)
 	contains(t, "log copy", said, "mlops-events", "user-events            1,500", "histories", "yes", "serve it with projectionist serve --dir "+second)
 	if strings.Contains(said, "blobs copied: 0") {

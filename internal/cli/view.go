@@ -137,22 +137,3 @@ func (p *program) viewsCommand() *cobra.Command {
 	cmd.AddCommand(skip)
 	return cmd
 }
-
-func (p *program) backupCommand() *cobra.Command {
-	var to string
-	cmd := &cobra.Command{Use: "backup --to DIR", Short: "Copy the running log and the blobs into a new folder, which can be served", Args: cobra.NoArgs,
-		Example: "  projectionist backup --to /backups/2024-01-15", PreRunE: need(&to, "to", "/backups/2024-01-15"),
-		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
-			path, err := absolute(to)
-			if err != nil {
-				return err
-			}
-			raw, err := p.operate(ctx, c, "/api/v1/ops/backup", nil, map[string]any{"to": path}, "copying")
-			if err != nil {
-				return err
-			}
-			return p.document(raw)
-		})}
-	cmd.Flags().StringVar(&to, "to", "", "an empty or new folder on the server's machine")
-	return cmd
-}
