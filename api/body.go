@@ -22,15 +22,22 @@ func WriteBody(w io.Writer, v any) {
 	e.Encode(v) //nolint:errcheck
 }
 
-// WriteJSON answers with a value of the program's own types.
-func WriteJSON(w http.ResponseWriter, status int, v any) error {
+// EncodeJSON is a value of the program's own types as answers have it, ended by a line break.
+func EncodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return fault.Wrap(fault.Internal, err, "the answer has no JSON form")
+	err := e.Encode(v)
+	return b.Bytes(), fault.Wrap(fault.Internal, err, "the answer has no JSON form")
+}
+
+// WriteJSON answers with a value of the program's own types.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	b, err := EncodeJSON(v)
+	if err != nil {
+		return err
 	}
-	return WriteBytes(w, status, b.Bytes())
+	return WriteBytes(w, status, b)
 }
 
 // WriteBytes answers with JSON that is written already.

@@ -93,9 +93,9 @@ func (v *Audit) Entries(f AuditFilter, q fold.PageQuery) (fold.Page[AuditEntry],
 	default:
 		return fold.PageJSON(v.r, fold.Table('p'), true, q, f.keeps)
 	}
-	return fold.Paginate(v.r, prefix, true, q, func(kv fold.KV) (e AuditEntry, ok bool, err error) {
+	return fold.Paginate(v.r, prefix, true, q, func(r fold.Reader, kv fold.KV) (e AuditEntry, ok bool, err error) {
 		place := kv.Key[len(prefix):]
-		if ok, err = fold.GetJSON(v.r, append(fold.Table('p'), place...), &e); ok {
+		if ok, err = fold.GetJSON(r, append(fold.Table('p'), place...), &e); ok {
 			ok, err = f.keeps(&e)
 		}
 		return e, ok, err

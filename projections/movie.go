@@ -212,8 +212,8 @@ func (c *Catalogue) Search(text string, q fold.PageQuery) (fold.Page[Movie], err
 	// The longest word is the rarest as a rule: look through what it finds.
 	rare := slices.MaxFunc(words, func(a, b string) int { return len(a) - len(b) })
 	prefix := fold.Key(append(fold.Table('w'), rare...))
-	return fold.Paginate(c.r, prefix, false, q, func(kv fold.KV) (Movie, bool, error) {
-		m, ok, err := movieDocs.Load(c.r, kv)
+	return fold.Paginate(c.r, prefix, false, q, func(r fold.Reader, kv fold.KV) (Movie, bool, error) {
+		m, ok, err := movieDocs.Load(r, kv)
 		if err != nil || !ok {
 			return m, false, err
 		}

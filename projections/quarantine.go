@@ -137,8 +137,8 @@ func (v *Quarantine) Fact(p streams.Position) (f QuarantinedFact, ok bool, err e
 
 // Facts pages through the quarantined facts of a topic ("": of all), last recorded first.
 func (v *Quarantine) Facts(topic string, q fold.PageQuery) (fold.Page[QuarantinedFact], error) {
-	return fold.Paginate(v.r, fold.Table('a'), true, q, func(kv fold.KV) (f QuarantinedFact, ok bool, err error) {
-		ok, err = fold.GetJSON(v.r, fold.Key(kv.Value), &f)
+	return fold.Paginate(v.r, fold.Table('a'), true, q, func(r fold.Reader, kv fold.KV) (f QuarantinedFact, ok bool, err error) {
+		ok, err = fold.GetJSON(r, fold.Key(kv.Value), &f)
 		return f, ok && (topic == "" || f.Topic == topic), err
 	})
 }

@@ -72,7 +72,7 @@ func (v *Served) ByUser(user string, at fold.At, q fold.PageQuery) (fold.Page[Se
 	if as := at.EventMillis; as != 0 && q.Cursor == "" { // start there, not at the newest
 		q.Cursor = fold.PageCursor(slices.Clone(prefix).Millis(as + 1))
 	}
-	return fold.Paginate(v.r, prefix, true, q, func(kv fold.KV) (s ServedRecommendation, ok bool, err error) {
+	return fold.Paginate(v.r, prefix, true, q, func(_ fold.Reader, kv fold.KV) (s ServedRecommendation, ok bool, err error) {
 		if err := fold.DecodeJSON(kv.Value, &s); err != nil {
 			return s, false, err
 		}

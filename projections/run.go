@@ -201,7 +201,7 @@ func (v *Runs) Runs(experimentID string, q fold.PageQuery) (fold.Page[Run], erro
 
 // MetricHistory pages through every value of a run's metric, by step, timestamp and value.
 func (v *Runs) MetricHistory(run, metric string, q fold.PageQuery) (fold.Page[events.Metric], error) {
-	return fold.Paginate(v.r, fold.Table('h').Str(run).Str(metric), false, q, func(kv fold.KV) (events.Metric, bool, error) {
+	return fold.Paginate(v.r, fold.Table('h').Str(run).Str(metric), false, q, func(_ fold.Reader, kv fold.KV) (events.Metric, bool, error) {
 		p := fold.Parts(kv.Key)
 		p.Str()
 		m := events.Metric{Key: p.Str(), Step: p.Millis(), TimestampMillis: p.Millis(), Value: floatOf(p.U64())}

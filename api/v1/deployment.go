@@ -1,8 +1,11 @@
 package v1
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
+	"strings"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
@@ -24,21 +27,37 @@ func (s *Surface) deployments(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	out := api.NewAnswer(r.Context(), w, r, "application/json")
+	return out.End(s.writeDeployments(out, m.At))
+}
+
+// writeDeployments writes what every slot serves at a moment. Their number is no one's to bound: a deployment makes
+// a slot.
+func (s *Surface) writeDeployments(w io.Writer, at fold.At) error {
 	view := fold.Of[*projections.Deployments](s.Views)
-	out := fold.Page[projections.Deployment]{Items: []projections.Deployment{}}
+	before := `{"items":[`
 	for slot, err := range view.Slots() {
 		if err != nil {
 			return err
 		}
-		d, ok, err := view.At(slot.Slot, m.At)
+		d, ok, err := view.At(slot.Slot, at)
 		if err != nil {
 			return err
 		}
-		if ok {
-			out.Items = append(out.Items, d)
+		if !ok {
+			continue
 		}
+		item, err := api.EncodeJSON(d)
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, before+string(bytes.TrimSpace(item))); err != nil {
+			return err
+		}
+		before = ","
 	}
-	return api.WriteJSON(w, http.StatusOK, out)
+	_, err := io.WriteString(w, strings.TrimSuffix(before, ",")+"]}\n")
+	return err
 }
 
 // deployment is what a slot serves, or served at a moment.

@@ -288,13 +288,19 @@ func TestBatchIsStreamed(t *testing.T) {
 	if got := whole.at(fmt.Sprintf("results.%d.entity_id", entitiesMax-1)); got != "4" || len(whole.Body) < 500_000 {
 		t.Errorf("the last of %d bytes is %s", len(whole.Body), got)
 	}
-	ctx, gone := context.WithCancel(t.Context())
-	r := httptest.NewRequestWithContext(ctx, "POST", "/api/v1/features/batch", strings.NewReader(body))
+	w.cutOff(httptest.NewRequest("POST", "/api/v1/features/batch", strings.NewReader(body)))
+}
+
+// cutOff fails unless a request whose client goes away with the first piece ends with that.
+func (w *fixture) cutOff(r *http.Request) {
+	w.t.Helper()
+	ctx, gone := context.WithCancel(context.Background())
+	r = r.WithContext(ctx)
 	r.Host = "localhost:8000"
 	out := &sent{ResponseRecorder: httptest.NewRecorder(), written: gone}
 	defer func() {
 		if p := recover(); p != http.ErrAbortHandler || out.bytes > 64<<10 {
-			t.Errorf("ended with %v after %d bytes", p, out.bytes)
+			w.t.Errorf("%s ended with %v after %d bytes", r.URL, p, out.bytes)
 		}
 	}()
 	w.server.ServeHTTP(out, r)

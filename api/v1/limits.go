@@ -14,6 +14,8 @@ const (
 	recordsDefault = 100
 	recordsMax     = 100_000 // of one answer that does not follow; lines are streamed, not held
 	commitsMax     = 1000    // of one page of a stream
+	// commitsBytesMax ends a page of a stream early: an event may take a megabyte.
+	commitsBytesMax = 4 << 20
 
 	// scratchCacheBytes is the cache of a scratch store: it is folded once, and read once.
 	scratchCacheBytes = 16 << 20

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
 	"strconv"
@@ -347,8 +348,8 @@ func (s *Surface) streamCommits(w http.ResponseWriter, r *http.Request) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
-	out := fold.Page[record]{Items: []record{}}
-	head := streams.NoStream
+	out := fold.Page[json.RawMessage]{Items: []json.RawMessage{}}
+	head, size := streams.NoStream, 0
 	for c, err := range s.Log.Ledger().ReadStream(r.Context(), name, streams.Revision(from)) {
 		if err != nil {
 			return err
@@ -358,11 +359,16 @@ func (s *Surface) streamCommits(w http.ResponseWriter, r *http.Request) error {
 			if *rec.Revision < streams.Revision(from) {
 				continue
 			}
-			if int64(len(out.Items)) == limit {
+			if int64(len(out.Items)) == limit || size >= commitsBytesMax {
 				out.Next = strconv.FormatInt(int64(*rec.Revision), 10)
 				return api.WriteJSON(w, http.StatusOK, out)
 			}
-			out.Items = append(out.Items, rec)
+			raw, err := api.EncodeJSON(rec)
+			if err != nil {
+				return err
+			}
+			out.Items = append(out.Items, raw)
+			size += len(raw)
 		}
 	}
 	if head == streams.NoStream && from == 0 {

@@ -181,7 +181,7 @@ func (d *Documents[T]) First(r Reader, prefix Key) (doc T, ok bool, err error) {
 
 // Paginate lists the documents of the index entries under a prefix that keep lets through (nil: all).
 func (d *Documents[T]) Paginate(r Reader, prefix Key, back bool, q PageQuery, keep func(*T) bool) (Page[T], error) {
-	return Paginate(r, prefix, back, q, func(kv KV) (T, bool, error) {
+	return Paginate(r, prefix, back, q, func(r Reader, kv KV) (T, bool, error) {
 		doc, ok, err := d.Load(r, kv)
 		return doc, ok && (keep == nil || keep(&doc)), err
 	})
@@ -237,7 +237,7 @@ func SetJSON(w Writer, key Key, v any) error {
 
 // PageJSON lists the values stored under a prefix that keep lets through (nil: all).
 func PageJSON[T any](r Reader, prefix Key, back bool, q PageQuery, keep func(*T) (bool, error)) (Page[T], error) {
-	return Paginate(r, prefix, back, q, func(kv KV) (item T, ok bool, err error) {
+	return Paginate(r, prefix, back, q, func(_ Reader, kv KV) (item T, ok bool, err error) {
 		if err := DecodeJSON(kv.Value, &item); err != nil || keep == nil {
 			return item, err == nil, err
 		}

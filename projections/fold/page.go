@@ -14,6 +14,9 @@ const (
 	// pageScanMax bounds the entries one page looks at when a filter lets few through: about 50 ms. A
 	// page cut short by it has fewer items than its limit, and a cursor.
 	pageScanMax = 20_000
+	// pageBytesMax is what a page's items may take as they are stored: one may take a megabyte, such as a record in
+	// quarantine or a definitions file. A page that comes so far ends, with a cursor.
+	pageBytesMax = 4 << 20
 )
 
 // PageQuery asks for a piece of a list.
@@ -54,9 +57,21 @@ func (q PageQuery) within(prefix Key) ([]byte, error) {
 
 func PageCursor(key []byte) string { return base64.RawURLEncoding.EncodeToString(key) }
 
+// sized counts the bytes of what is read.
+type sized struct {
+	Reader
+	bytes int
+}
+
+func (s *sized) Get(key []byte) ([]byte, bool, error) {
+	v, ok, err := s.Reader.Get(key)
+	s.bytes += len(v)
+	return v, ok, err
+}
+
 // Paginate reads a piece of the entries under a prefix, from the end if back. load turns an entry into an
-// item, or passes it over.
-func Paginate[T any](r Reader, prefix Key, back bool, q PageQuery, load func(KV) (item T, ok bool, err error)) (Page[T], error) {
+// item, or passes it over; what it reads for that it reads with r, so that a page's bytes are counted.
+func Paginate[T any](r Reader, prefix Key, back bool, q PageQuery, load func(r Reader, kv KV) (item T, ok bool, err error)) (Page[T], error) {
 	p := Page[T]{Items: []T{}}
 	limit, err := q.Size()
 	if err != nil {
@@ -77,23 +92,25 @@ func Paginate[T any](r Reader, prefix Key, back bool, q PageQuery, load func(KV)
 		lo = append(after, 0)
 	}
 	var last []byte
-	seen := 0
+	seen, size, in := 0, 0, &sized{Reader: r}
 	for kv, err := range scan(lo, hi) {
 		if err != nil {
 			return p, err
 		}
-		if len(p.Items) == limit || seen == pageScanMax {
+		if len(p.Items) == limit || seen == pageScanMax || size >= pageBytesMax {
 			p.Next = PageCursor(last)
 			break
 		}
 		seen++
 		last = append(last[:0], kv.Key...)
-		item, ok, err := load(kv)
+		in.bytes = len(kv.Value)
+		item, ok, err := load(in, kv)
 		if err != nil {
 			return p, err
 		}
 		if ok {
 			p.Items = append(p.Items, item)
+			size += in.bytes
 		}
 	}
 	return p, nil

@@ -17,7 +17,10 @@ func TestPage(t *testing.T) {
 	}
 	s.Put(fold.Table('b').U32(0), nil)
 	s.Put(fold.Table('Z').U32(0), nil)
-	odd := func(kv fold.KV) (uint32, bool, error) { n := fold.Parts(kv.Key).U32(); return n, n%2 == 1, nil }
+	odd := func(_ fold.Reader, kv fold.KV) (uint32, bool, error) {
+		n := fold.Parts(kv.Key).U32()
+		return n, n%2 == 1, nil
+	}
 	var up, down []uint32
 	for n := uint32(1); n < 25; n += 2 {
 		up, down = append(up, n), append([]uint32{n}, down...)
@@ -42,7 +45,7 @@ func TestPageBoundsItsScan(t *testing.T) {
 	for i := range fold.PageScanMax + 10 {
 		s.Put(fold.Table('a').U32(uint32(i)), nil)
 	}
-	last := func(kv fold.KV) (uint32, bool, error) {
+	last := func(_ fold.Reader, kv fold.KV) (uint32, bool, error) {
 		n := fold.Parts(kv.Key).U32()
 		return n, n >= fold.PageScanMax, nil
 	}
@@ -53,6 +56,38 @@ func TestPageBoundsItsScan(t *testing.T) {
 	p = must[fold.Page[uint32]](t)(fold.Paginate(s, fold.Table('a'), false, fold.PageQuery{Cursor: p.Next}, last))
 	if len(p.Items) != 10 || p.Next != "" {
 		t.Fatalf("second page has %d items and cursor %q; want 10, and none", len(p.Items), p.Next)
+	}
+}
+
+// A page of large items ends before it takes much memory, whether they stand in its entries or elsewhere.
+func TestPageBoundsItsBytes(t *testing.T) {
+	s := foldtest.NewMemory()
+	large := make([]byte, 1<<20)
+	for i := range uint32(10) {
+		s.Put(fold.Table('a').U32(i), large)
+		s.Put(fold.Table('i').U32(i), fold.Table('a').U32(i))
+	}
+	s.Put(fold.Table('i').U32(10), fold.Table('b')) // of nothing
+	for _, table := range []byte{'a', 'i'} {
+		read := 0
+		load := func(r fold.Reader, kv fold.KV) (n int, ok bool, err error) {
+			read++
+			if table == 'a' {
+				return len(kv.Value), true, nil
+			}
+			v, ok, err := r.Get(kv.Value)
+			return len(v), ok, err
+		}
+		p := must[fold.Page[int]](t)(fold.Paginate(s, fold.Table(table), false, fold.PageQuery{Limit: 1000}, load))
+		if len(p.Items) != 4 || p.Next == "" || read != 4 {
+			t.Errorf("table %c: %d items, %d read, cursor %q", table, len(p.Items), read, p.Next)
+		}
+		all := foldtest.Pages(t, 1000, func(q fold.PageQuery) (fold.Page[int], error) {
+			return fold.Paginate(s, fold.Table(table), true, q, load)
+		})
+		if len(all) != 10 {
+			t.Errorf("table %c: %d items in all", table, len(all))
+		}
 	}
 }
 
