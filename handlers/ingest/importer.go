@@ -77,6 +77,8 @@ type Importer struct {
 	// Imported are the names of the data sets that were imported before, or begun; nil for a log that
 	// takes whatever comes.
 	Imported func(context.Context) ([]string, error)
+	// Shared says that other nodes write to the log too, and may import the same.
+	Shared bool
 
 	mu sync.Mutex
 }
@@ -109,6 +111,11 @@ func (im *Importer) Import(ctx context.Context, src Source, actor string, progre
 	if started.Unchanged() {
 		res.AlreadyDone = true
 		return res, nil
+	}
+	if im.Shared {
+		if res.AlreadyDone, err = im.turn(ctx, start, started, progress); err != nil || res.AlreadyDone {
+			return res, err
+		}
 	}
 	err = im.movies(ctx, src, meta, &res, progress)
 	if err == nil {
