@@ -25,7 +25,7 @@ func good() []validated {
 		&ListMovie{Movie: events.Movie{MovieID: "movie_007", Title: "Dr. No"}, Dataset: "x"},
 		&FetchMovie{Movie: events.Movie{MovieID: "7", Title: "Dr. No", ReleaseDate: "1962-10-05", VoteAverage: 10}, RawSHA256: sum},
 		&StartImport{Dataset: "x", Digest: sum}, &CompleteImport{ImportID: runID}, &FailImport{ImportID: runID, Reason: "x\xff"},
-		&DefineFeatures{Definitions: "x", Hash: sum}, &RecordDataset{DatasetID: "d", Cut: "x", FeaturesHash: sum, Blob: sum},
+		&DefineFeatures{Definitions: "x", Hash: sum}, &DefineSignals{Definitions: "x", Hash: sum}, &RecordDataset{DatasetID: "d", Cut: "x", FeaturesHash: sum, Blob: sum},
 		&CreateExperiment{Name: "x"},
 		&StartRun{RunID: runID, ExperimentID: "0"}, &LogMetrics{RunID: runID, Metrics: []events.Metric{{Key: "a"}}},
 		&LogParams{RunID: runID, Params: map[string]string{"a": ""}}, &SetTags{RunID: runID, Tags: map[string]string{"a": "b\nc"}},

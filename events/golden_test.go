@@ -45,6 +45,7 @@ var goldens = []struct {
 	{"import/e3b0c442", &ImportCompleted{"e3b0c442", 9742, 100836, 3}},
 	{"import/e3b0c442", &ImportFailed{"e3b0c442", "ratings.csv: unexpected end of file"}},
 	{"features/definitions", &FeaturesDefined{"entities: [user, movie]\n", goldenSHA256}},
+	{SignalsStream, &SignalsDefined{"rating: {liked: 3.5, disliked: 2, seen: forever}\n", goldenSHA256}},
 	{"dataset/d1", &DatasetBuilt{"d1", "mlops-events/0:12,user-events/0:40", goldenSHA256, goldenSHA256, 610, 9742, 100836, 90000}},
 	{"experiment/0", &ExperimentCreated{"0", "Default", "where runs go by default", map[string]string{"team": "a", "goal": "b"}}},
 	{"run/" + goldenRun, &RunStarted{goldenRun, "0", "als-64", map[string]string{"rank": "64", "alpha": "40"}, map[string]string{"mlflow.user": "anna"}, "d1", "w1"}},

@@ -43,6 +43,7 @@ func init() {
 	register[ImportCompleted]()
 	register[ImportFailed]()
 	register[FeaturesDefined]()
+	register[SignalsDefined]()
 	register[DatasetBuilt]()
 	register[ExperimentCreated]()
 	register[RunStarted]()

@@ -28,6 +28,8 @@ func newDecider(stream string) decider {
 		return &importing{refused: map[string]bool{}}
 	case "features":
 		return &features{}
+	case "signals":
+		return &signals{}
 	case "dataset":
 		return &dataset{}
 	case "experiment":

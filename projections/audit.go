@@ -130,6 +130,8 @@ func summary(data events.Data) string {
 		return short("import failed: " + x.Reason)
 	case *events.FeaturesDefined:
 		return "feature definitions " + abbreviated(x.Hash) + " in force"
+	case *events.SignalsDefined:
+		return "what acts mean: definition " + abbreviated(x.Hash) + " in force"
 	case *events.DatasetBuilt:
 		return fmt.Sprintf("data set of %d interactions of %d users with %d items, %d rows", x.Interactions, x.Users, x.Items, x.Rows)
 	case *events.ExperimentCreated:

@@ -8,9 +8,9 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Definitions is the feature definitions in force, and all that were.
+// Definitions is the definitions in force, of features and of what acts mean, and all that were.
 //
-//	d offset index -> Definition       h hash offset index -> Definition
+//	d offset index -> Definition       h hash offset index -> Definition       s offset index -> SignalsDefinition
 type Definitions struct{ r fold.Reader }
 
 // NewDefinitions makes the view "definitions".
@@ -32,6 +32,11 @@ func (*Definitions) Flush(fold.Writer) error    { return nil }
 
 func (*Definitions) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
+		if s, ok := signalsOf(&in[i]); ok {
+			if err := fold.SetJSON(w, fold.Table('s').Entry(&in[i]), &s); err != nil {
+				return fold.PoisonAt(&in[i], err)
+			}
+		}
 		d, ok := definitionOf(&in[i])
 		if !ok {
 			continue
@@ -46,9 +51,6 @@ func (*Definitions) Apply(w fold.Writer, in []fold.Input) error {
 }
 
 func definitionOf(in *fold.Input) (Definition, bool) {
-	if in.Event == nil {
-		return Definition{}, false
-	}
 	x, ok := in.Event.Data.(*events.FeaturesDefined)
 	if !ok {
 		return Definition{}, false
@@ -60,27 +62,33 @@ func definitionOf(in *fold.Input) (Definition, bool) {
 func (v *Definitions) Current() (Definition, bool, error) { return v.At(fold.At{}) }
 
 // At reads the definitions in force at a moment.
-func (v *Definitions) At(at fold.At) (Definition, bool, error) { return v.last(fold.Table('d'), at) }
+func (v *Definitions) At(at fold.At) (Definition, bool, error) {
+	return lastAdmitted[Definition](v.r, fold.Table('d'), at)
+}
 
 // ByHash reads definitions by the hash that data sets and models name.
 func (v *Definitions) ByHash(hash string) (Definition, bool, error) {
-	return v.last(fold.Table('h').Str(hash), fold.At{})
+	return lastAdmitted[Definition](v.r, fold.Table('h').Str(hash), fold.At{})
 }
 
-func (v *Definitions) last(prefix fold.Key, at fold.At) (Definition, bool, error) {
-	for kv, err := range v.r.ScanBack(prefix, prefix.End()) {
-		var d Definition
+// lastAdmitted reads the last document below a prefix that was there at a moment.
+func lastAdmitted[T any, P interface {
+	*T
+	AdmittedBy(fold.At) (bool, error)
+}](r fold.Reader, prefix fold.Key, at fold.At) (d T, ok bool, err error) {
+	for kv, err := range r.ScanBack(prefix, prefix.End()) {
+		var d T
 		if err == nil {
 			err = fold.DecodeJSON(kv.Value, &d)
 		}
 		if err != nil {
 			return d, false, err
 		}
-		if ok, err := d.AdmittedBy(at); ok || err != nil {
+		if ok, err := P(&d).AdmittedBy(at); ok || err != nil {
 			return d, ok, err
 		}
 	}
-	return Definition{}, false, nil
+	return d, false, nil
 }
 
 // History pages through all definitions, newest first.

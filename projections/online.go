@@ -7,6 +7,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/signal"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -19,8 +20,11 @@ import (
 //	i ITEM    a film's row of the model
 //	f ITEM    the state of a film's features
 //
-// Both halves stand in one view because one of them, the model, knows which facts are repetitions.
+// Both halves stand in one view because one of them, the model, knows which facts are repetitions. Acts are read by
+// the definition of what they mean that is in force ([signal.Definition]); another one is another fold.
 type Online struct {
+	signals *signal.Definition // by which it reads acts
+
 	mu    sync.RWMutex
 	cut   streams.Cut // what of the log all this is the fold of
 	m     *online.Model
@@ -30,11 +34,11 @@ type Online struct {
 
 // NewOnline makes an empty online view.
 func NewOnline() *Online {
-	return &Online{cut: streams.Cut{}, m: online.New(), films: map[string]*features.State{}, dirty: map[string]bool{}}
+	return &Online{signals: signal.Default(), cut: streams.Cut{}, m: online.New(), films: map[string]*features.State{}, dirty: map[string]bool{}}
 }
 
 func (v *Online) Spec() fold.Spec {
-	return fold.Spec{Name: "online", Format: 2, Topics: []string{events.UserEventsTopic}, Lazy: true}
+	return fold.Spec{Name: "online", Format: 3, Topics: []string{events.UserEventsTopic}, Lazy: true}
 }
 
 // restoreRows bounds the rows read before they are handed on.
@@ -142,7 +146,7 @@ func (v *Online) Apply(_ fold.Writer, in []fold.Input) error {
 			continue
 		}
 		at := ev.Time.UnixMilli()
-		if !v.m.Add(x.UserID, x.MovieID, at, events.FactHash(ev.Source, ev.ID, x), online.NewSignal(online.KindOf(x.Kind), x.Rating)) {
+		if !v.m.Add(x.UserID, x.MovieID, at, events.FactHash(ev.Source, ev.ID, x), v.signals.Of(x.Kind, x.Rating)) {
 			continue // a repetition
 		}
 		film := v.films[x.MovieID]

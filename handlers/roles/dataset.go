@@ -7,14 +7,14 @@ import (
 	"math"
 
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/signal"
 	"github.com/projectionist/projectionist/projections/trainset"
 )
 
 // dataset is a training set as it is kept in a blob: every interaction up to a cut, in order of time,
 // and point-in-time feature rows of the newest ratings. The same set always has the same bytes:
 //
-//	magic     "PROJDATA" and the format, 1
+//	magic     "PROJDATA" and the format, 2
 //	cut, features hash                      text: uvarint length, bytes
 //	users, items, features                  uvarint number, texts
 //	samples   uvarint number; each: varint time less the one before (milliseconds), uvarint user, item, signal
@@ -31,7 +31,7 @@ type dataset struct {
 type datasetSample struct {
 	User, Item int32
 	TimeMillis int64
-	Signal     online.Signal
+	Signal     signal.Signal
 }
 
 type datasetRow struct {
@@ -39,7 +39,7 @@ type datasetRow struct {
 	Values []float32 // by dataset.Features
 }
 
-const datasetMagic = "PROJDATA\x01"
+const datasetMagic = "PROJDATA\x02"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -95,7 +95,7 @@ func decodeDataset(b []byte) (*dataset, error) {
 	at := int64(0)
 	for i := range d.Samples {
 		at += r.varint()
-		d.Samples[i] = datasetSample{int32(r.below(len(d.Users))), int32(r.below(len(d.Items))), at, online.Signal(r.below(1 << 16))}
+		d.Samples[i] = datasetSample{int32(r.below(len(d.Users))), int32(r.below(len(d.Items))), at, signal.Signal(r.below(1 << 32))}
 	}
 	d.Rows = make([]datasetRow, r.count(1+4*len(d.Features)))
 	for i := range d.Rows {

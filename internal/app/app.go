@@ -21,7 +21,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
@@ -30,7 +29,6 @@ import (
 	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -154,26 +152,10 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.refused = &refusals{dispatch: a.Dispatcher.Dispatch, logger: o.Logger}
 	a.background.Go(func() { a.refused.run(a.work) })
+	a.background.Go(func() { a.redefine(a.work) })
 	a.runViews = make(chan error, 1)
 	go func() { a.runViews <- a.Views.Run(a.work) }()
 	return a, nil
-}
-
-// Define makes the built-in feature definitions the ones in force where there are none yet.
-func (a *App) Define(ctx context.Context) error {
-	if err := a.caughtUp(ctx, "definitions"); err != nil {
-		return err
-	}
-	if _, err := a.Features.Definitions(fold.At{}); !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	text := features.DefaultYAML()
-	defs, err := features.Parse([]byte(text))
-	if err != nil {
-		return err
-	}
-	_, err = a.Dispatcher.Dispatch(ctx, &commands.DefineFeatures{Definitions: text, Hash: defs.Hash()}, handlers.Meta{Actor: "projectionist"})
-	return err
 }
 
 // imported are the names of the data sets in the log.

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"sync"
 	"testing"
+
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 // simulated is a stream of n ratings shaped like MovieLens 1M: 6,040 people, 3,700 films, activity
@@ -25,7 +27,7 @@ var simulated = sync.OnceValue(func() []event {
 		events[k] = event{
 			user: fmt.Sprint(u), item: fmt.Sprint(1 + draw(rng, film)),
 			time: 956_700_000_000 + int64(k)*90_000, id: rng.Uint64(),
-			signal: NewSignal(KindRating, min(5, max(1, math.Round(3.6+1.1*rng.NormFloat64())))),
+			signal: signal.Default().Of("rating", min(5, max(1, math.Round(3.6+1.1*rng.NormFloat64())))),
 		}
 	}
 	return events

@@ -12,20 +12,22 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 // A row is encoded as
 //
-//	user: version 1 | list of counted events | list of other events
+//	user: version 2 | list of counted events | list of other events
 //	list: n | n × (time | id, 8 bytes little-endian | signal | item)
-//	item: version 1 | total | rated | rating sum
+//	item: version 2 | total | rated | rating sum
 //	      | n | n × (day | count)
 //	      | n | m | n × (number of a decimal item id | count) | m × (other item id | count)
 //
 // in ascending order, numbers as varints. The first time and day are zigzag, later ones, and the
 // numbers of item ids, the difference to the one before. An item in a list is number<<1, or
 // length<<1|1 and its bytes; elsewhere length and bytes. Nothing in a row depends on an index.
-const rowVersion = 1
+const rowVersion = 2
 
 // entryBytesMin bounds what a forged length can make a reader allocate.
 const entryBytesMin = 1 + 8 + 1 + 1
@@ -308,9 +310,9 @@ func (m *Model) readEntries(r *reader, counted bool) []entry {
 			}
 		}
 		e.id = r.uint64()
-		signal := r.uvarint()
-		e.signal = Signal(signal)
-		if signal > math.MaxUint16 || !e.signal.valid() || e.signal.Counted() != counted {
+		meaning := r.uvarint()
+		e.signal = signal.Signal(meaning)
+		if meaning > math.MaxUint32 || !e.signal.Valid() || e.signal.Counted() != counted {
 			r.fail("signal out of place")
 		}
 		ref := r.uvarint()
@@ -357,7 +359,7 @@ func (m *Model) readItem(r *reader, at uint32) {
 		counted += uint64(buckets[k].count)
 	}
 	if r.err == nil && (total == 0 || counted > min(total, math.MaxUint32) || rated > total ||
-		rated > math.MaxUint64/ratingCentiMax || ratingSum < rated || ratingSum > rated*ratingCentiMax) {
+		rated > math.MaxUint64/signal.RatingCentiMax || ratingSum < rated || ratingSum > rated*signal.RatingCentiMax) {
 		r.fail("totals contradict each other")
 	}
 

@@ -11,7 +11,7 @@
 //
 // # What is counted
 //
-// A person's counted events (see [Signal.Counted]) stand in a row by (event time, event id). An
+// A person's counted events (see [signal.Signal.Counted]) stand in a row by (event time, event id). An
 // item pair i→j is counted once for every two places of that row, at most [Window] apart, where j
 // stands after i. An event that arrives late moves the events after it one place on: the pairs it
 // adds are added, and those it pushes out of the window are subtracted.

@@ -4,11 +4,12 @@ import (
 	"fmt"
 
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 func Example() {
 	m := online.New()
-	like := online.NewSignal(online.KindLike, 0)
+	like := signal.Default().Of("like", 0)
 	m.Add("ada", "solaris", 1000, 1, like)
 	m.Add("ada", "stalker", 2000, 2, like)
 	m.Add("bob", "solaris", 3000, 3, like)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 // Window is how many places after an event still pair with it.
@@ -45,7 +47,7 @@ type entry struct {
 	time   int64 // event time, Unix milliseconds
 	id     uint64
 	item   uint32
-	signal Signal
+	signal signal.Signal
 }
 
 func (e *entry) compare(f *entry) int {
@@ -84,20 +86,20 @@ func New() *Model {
 // A user, time and id name one event: a repetition changes nothing and gives false. Where two
 // events claim the same name with different contents, the one with the lesser item id, then the
 // lesser signal, is kept, whichever came first.
-func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, signal Signal) (added bool) {
-	if !signal.valid() {
-		signal = NewSignal(KindSeen, 0)
+func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, meaning signal.Signal) (added bool) {
+	if !meaning.Valid() {
+		meaning = 0
 	}
 	ui := m.internUser(userID)
 	u := &m.users[ui]
-	e := entry{time: timeMillis, id: id, signal: signal}
+	e := entry{time: timeMillis, id: id, signal: meaning}
 	for _, list := range []*[]entry{&u.counted, &u.other} {
 		at, found := place(*list, &e)
 		if !found {
 			continue
 		}
 		old := (*list)[at]
-		if c := cmp.Compare(itemID, m.items[old.item].id); c > 0 || c == 0 && signal >= old.signal {
+		if c := cmp.Compare(itemID, m.items[old.item].id); c > 0 || c == 0 && meaning >= old.signal {
 			return false
 		}
 		m.tally(u, at, old, -1)
@@ -105,7 +107,7 @@ func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, signal S
 		break
 	}
 	e.item = m.internItem(itemID)
-	list := u.list(signal)
+	list := u.list(meaning)
 	at, _ := place(*list, &e)
 	*list = insert(*list, at, e)
 	m.tally(u, at, e, +1)
@@ -116,7 +118,7 @@ func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, signal S
 	return true
 }
 
-func (u *user) list(s Signal) *[]entry {
+func (u *user) list(s signal.Signal) *[]entry {
 	if s.Counted() {
 		return &u.counted
 	}
@@ -277,7 +279,7 @@ type Entry struct {
 	Item       int   // index of the item
 	TimeMillis int64 // event time
 	ID         uint64
-	Signal     Signal
+	Signal     signal.Signal
 }
 
 // UserEntries gives the events of a person, newest first; none for a stranger.

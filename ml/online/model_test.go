@@ -11,19 +11,21 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 type event struct {
 	user, item string
 	time       int64
 	id         uint64
-	signal     Signal
+	signal     signal.Signal
 }
 
 func (e event) addTo(m *Model) bool { return m.Add(e.user, e.item, e.time, e.id, e.signal) }
 
 func liked(user, item string, time int64) event {
-	return event{user, item, time, uint64(time), NewSignal(KindLike, 0)}
+	return event{user, item, time, uint64(time), signal.Default().Of("like", 0)}
 }
 
 // rows exports a whole model: "u/" or "i/" and id → bytes.
@@ -60,7 +62,7 @@ func randomEvents(rng *rand.Rand, n int) []event {
 			item:   fmt.Sprint(rng.IntN(40)),
 			time:   int64(rng.IntN(200)-20) * dayMillis / 3,
 			id:     rng.Uint64() >> rng.IntN(64),
-			signal: NewSignal(Kind(rng.IntN(int(kindEnd))), float64(rng.IntN(11))/2),
+			signal: signal.Default().Of([]string{"rating", "click", "like", "dislike", "impression", "wishlist"}[rng.IntN(6)], float64(rng.IntN(11))/2),
 		}
 		if rng.IntN(4) == 0 {
 			e.item = "film-" + e.item
@@ -251,8 +253,8 @@ func TestConflictKeepsTheLesser(t *testing.T) {
 
 func TestUserEntriesNewestFirst(t *testing.T) {
 	m := New()
-	for k, kind := range []Kind{KindLike, KindDislike, KindSeen, KindDislike, KindLike} {
-		event{"u", fmt.Sprint(k), int64(k), 1, NewSignal(kind, 0)}.addTo(m)
+	for k, kind := range []string{"like", "dislike", "click", "dislike", "impression"} {
+		event{"u", fmt.Sprint(k), int64(k), 1, signal.Default().Of(kind, 0)}.addTo(m)
 	}
 	var got []string
 	for e := range m.UserEntries("u") {
@@ -263,40 +265,6 @@ func TestUserEntriesNewestFirst(t *testing.T) {
 	}
 	for range m.UserEntries("stranger") {
 		t.Fatal("a stranger has an entry")
-	}
-}
-
-func TestSignal(t *testing.T) {
-	for _, c := range []struct {
-		kind    Kind
-		rating  float64
-		weight  float32
-		counted bool
-		centi   int
-	}{
-		{KindRating, 5, 1, true, 500},
-		{KindRating, 3.5, .4, true, 350},
-		{KindRating, 3, 0, true, 300},
-		{KindRating, 2, -.2, false, 200},
-		{KindLike, 0, 1, true, 0},
-		{KindLike, .5, -.8, false, 50},
-		{KindDislike, 0, -1, false, 0},
-		{KindSeen, 0, 0, true, 0},
-		{KindSeen, math.NaN(), 0, true, 0},
-		{KindSeen, 5.01, 0, true, 0},
-		{KindSeen, -1, 0, true, 0},
-		{KindSeen, .001, -.996, false, 1},
-		{200, 4, .6, true, 400},
-	} {
-		s := NewSignal(c.kind, c.rating)
-		if s.Weight() != c.weight || s.Counted() != c.counted || s.RatingCenti() != c.centi || !s.valid() {
-			t.Errorf("kind %d rating %v: weight %v, counted %v, centi %d, valid %v; want %+v", c.kind, c.rating, s.Weight(), s.Counted(), s.RatingCenti(), s.valid(), c)
-		}
-	}
-	for name, kind := range map[string]Kind{"like": KindLike, "skip": KindDislike, "click": KindSeen, "rating": KindRating, "hum": KindSeen} {
-		if KindOf(name) != kind {
-			t.Errorf("KindOf(%q) = %d, want %d", name, KindOf(name), kind)
-		}
 	}
 }
 
@@ -457,7 +425,7 @@ func FuzzRestore(f *testing.F) {
 		}
 		var s Scratch
 		m.Score(nil, "1", 0, Blend, &s)
-		m.Add("1", "1", 0, 0, NewSignal(KindLike, 0))
+		m.Add("1", "1", 0, 0, signal.Default().Of("like", 0))
 		m.Score(nil, "1", 0, Blend, &s)
 		m.Similar("1", 3)
 	})

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/projectionist/projectionist/internal/realdata"
+
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 // rating is a row of a data set on the 0–5 scale.
@@ -43,7 +45,7 @@ func readRatings(t testing.TB, name, separator string, scale float64) []rating {
 		}
 		stars *= scale
 		id := uint64(len(out)) * 0x9E3779B97F4A7C15
-		out = append(out, rating{event{field[0], field[1], seconds * 1000, id, NewSignal(KindRating, stars)}, stars})
+		out = append(out, rating{event{field[0], field[1], seconds * 1000, id, signal.Default().Of("rating", stars)}, stars})
 	}
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)

@@ -72,12 +72,13 @@ type Scratch struct {
 	factor struct{ popularity, related float32 }
 }
 
-// Excluded is the score of what the person has already met.
+// Excluded is the score of what is not to be shown to the person: what they have met, as the signals of their events
+// say.
 var Excluded = float32(math.Inf(-1))
 
 // Score writes a score for every item into dst[:ItemCount], which grows if need be, and returns it.
-// The greater the better, 0 where nothing speaks for an item, [Excluded] where the person has an
-// event of any signal with it. A stranger gets popularity under Blend and zeros under CoCounts.
+// The greater the better, 0 where nothing speaks for an item, [Excluded] where an event of
+// the person hides it at nowMillis ([signal.Signal.Hides]). A stranger gets popularity under Blend and zeros under CoCounts.
 // Decay is as of nowMillis (event time); an event after it counts as new.
 func (m *Model) Score(dst []float32, userID string, nowMillis int64, source Source, s *Scratch) []float32 {
 	dst = resize(dst, len(m.items))
@@ -107,7 +108,9 @@ func (m *Model) Score(dst []float32, userID string, nowMillis int64, source Sour
 	if u != nil {
 		for _, list := range [][]entry{u.counted, u.other} {
 			for k := range list {
-				dst[list[k].item] = Excluded
+				if e := &list[k]; e.signal.Hides(e.time, nowMillis) {
+					dst[e.item] = Excluded
+				}
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-5*max(1, math.Abs(b)) }
@@ -50,7 +52,7 @@ func TestScoreByHand(t *testing.T) {
 	if got := score(m, "c", "1", 0, Blend); !math.IsInf(got, -1) {
 		t.Errorf("score of a seen item = %v, want -Inf", got)
 	}
-	event{"c", "3", 9, 9, NewSignal(KindDislike, 0)}.addTo(m)
+	event{"c", "3", 9, 9, signal.Default().Of("dislike", 0)}.addTo(m)
 	if got := score(m, "c", "3", 0, Popularity); !math.IsInf(got, -1) {
 		t.Errorf("score of a disliked item = %v, want -Inf", got)
 	}
@@ -107,7 +109,7 @@ func TestDecayByHand(t *testing.T) {
 func TestBrokenClocks(t *testing.T) {
 	m := small()
 	for k, time := range []int64{math.MinInt64, math.MaxInt64, -1, 253402300799000} {
-		event{"x", fmt.Sprint(k), time, 1, NewSignal(KindLike, 0)}.addTo(m)
+		event{"x", fmt.Sprint(k), time, 1, signal.Default().Of("like", 0)}.addTo(m)
 	}
 	var s Scratch
 	for _, now := range []int64{math.MinInt64, -1, 0, math.MaxInt64} {

@@ -6,12 +6,13 @@ import (
 
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 // Input is what a model is trained on. It is not changed.
 type Input struct {
 	Data         *ml.Dataset     // Items are sorted: an item's index is its place among Films
-	Signals      []online.Signal // of Data.Samples, in their order
+	Signals      []signal.Signal // of Data.Samples, in their order
 	Content      func(item string) Content
 	FeaturesHash string // of the feature definitions in force, "" without any
 }
@@ -47,12 +48,15 @@ func (in Input) Films() *Films {
 const likedWithin = 24 * 60 * 60 * 1000
 
 // moments finds the samples of from..to at which a person meets a film for the first time, and likes it
-// then or within likedWithin.
+// then or within likedWithin. To have been shown a film is not to meet it: see [signal.Signal.Meets].
 func (in Input) moments(from, to int) []int {
 	type pair struct{ user, item int32 }
 	met := map[pair]int{} // the first meeting
 	liked := map[int]bool{}
 	for i, s := range in.Data.Samples[:to] {
+		if !in.Signals[i].Meets() {
+			continue
+		}
 		p := pair{s.User, s.Item}
 		first, again := met[p]
 		if !again {

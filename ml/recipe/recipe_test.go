@@ -11,6 +11,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 var declaring = &Recipe{Name: "test", Code: "test/3", Params: []Param{
@@ -106,7 +107,7 @@ func TestFilms(t *testing.T) {
 	}
 	m := online.New()
 	for i, id := range []string{"x", "c", "aa"} {
-		m.Add("u", id, int64(i), uint64(i), online.NewSignal(online.KindLike, 0))
+		m.Add("u", id, int64(i), uint64(i), signal.Default().Of("like", 0))
 	}
 	if got := f.Places(m); !slices.Equal(got, []int32{-1, 2, -1}) {
 		t.Fatal(got)
@@ -119,7 +120,7 @@ func TestFilms(t *testing.T) {
 	if got := ids(f); !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Fatal("films changed", got)
 	}
-	m.Add("u", "d", 9, 9, online.NewSignal(online.KindLike, 0))
+	m.Add("u", "d", 9, 9, signal.Default().Of("like", 0))
 	if got := g.Places(m); !slices.Equal(got, []int32{-1, 3, 1, 4}) {
 		t.Fatal(got)
 	}
@@ -164,7 +165,7 @@ func (c constant) Score(m *online.Model, user string, _ int64, f func(string, []
 func evaluated(t *testing.T, score []float32) *Report {
 	t.Helper()
 	in := Input{Data: &ml.Dataset{Users: []string{"a", "b", "c", "d"}, Items: []string{"0", "1", "2", "3"}}, Content: func(string) Content { return Content{} }}
-	like := online.NewSignal(online.KindLike, 0)
+	like := signal.Default().Of("like", 0)
 	for i := range 8 {
 		in.Data.Samples = append(in.Data.Samples, ml.Sample{User: int32(i % 4), Item: int32(i / 4), Time: int64(i) * 1000, Weight: 1})
 		in.Signals = append(in.Signals, like)
@@ -222,22 +223,35 @@ func TestEvaluateStops(t *testing.T) {
 	}
 }
 
-// A meeting counts if it is the first, and liking follows within a day.
+// A meeting counts if it is the first, and liking follows within a day. To be shown a film is not to meet it.
 func TestMoments(t *testing.T) {
 	const day = 24 * 60 * 60 * 1000
-	in := Input{Data: &ml.Dataset{Samples: []ml.Sample{
-		{User: 0, Item: 0, Time: 0, Weight: 1},       // before the range
-		{User: 0, Item: 0, Time: 1, Weight: 1},       // met again
-		{User: 0, Item: 1, Time: 2, Weight: 0},       // seen, and liked a day later
-		{User: 0, Item: 2, Time: 3, Weight: 0},       // seen, and liked after more than a day
-		{User: 1, Item: 1, Time: 4, Weight: -1},      // disliked
-		{User: 0, Item: 1, Time: 2 + day, Weight: 1}, //
-		{User: 0, Item: 2, Time: 4 + day, Weight: 1}, //
-		{User: 1, Item: 0, Time: 5 + day, Weight: 1}, // liked at once
-	}}}
-	if got := in.moments(1, 8); !slices.Equal(got, []int{2, 7}) {
+	in := Input{Data: &ml.Dataset{}}
+	for _, act := range []struct {
+		user, item int32
+		time       int64
+		kind       string
+	}{
+		{0, 0, 0, "like"},                // before the range
+		{0, 0, 1, "like"},                // met again
+		{0, 1, 2, "view"},                // met, and liked a day later
+		{0, 2, 3, "view"},                // met, and liked after more than a day
+		{1, 1, 4, "dislike"},             //
+		{0, 3, 5, "impression"},          // shown, and liked long after
+		{0, 1, 2 + day, "like"},          //
+		{0, 2, 4 + day, "like"},          //
+		{1, 0, 5 + day, "like"},          // liked at once
+		{0, 3, 9 * day, "like"},          //
+		{1, 3, 9*day + 1, "never heard"}, // says nothing
+	} {
+		s := signal.Default().Of(act.kind, 0)
+		in.Data.Samples = append(in.Data.Samples, ml.Sample{User: act.user, Item: act.item, Time: act.time, Weight: s.Weight()})
+		in.Signals = append(in.Signals, s)
+	}
+	if got := in.moments(1, len(in.Signals)); !slices.Equal(got, []int{2, 8, 9}) {
 		t.Fatal(got)
 	}
+	in = in.Before(8)
 	if n := in.At(.5); n != 4 {
 		t.Fatal(n)
 	}

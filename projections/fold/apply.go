@@ -272,7 +272,7 @@ func (r *Runner) openAnew(i int, s *slot) error {
 
 // reopen puts a view as the store has it in the place of one at rest.
 func (r *Runner) reopen(i int, old *slot, and func(*slot)) error {
-	s, err := r.openAt(r.factories[i](), old.gen.number)
+	s, err := r.openAt(r.factories[i](), old.gen.number, old.definition)
 	if err != nil {
 		return err
 	}

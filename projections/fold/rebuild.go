@@ -37,7 +37,12 @@ func (r *Runner) rebuild(ctx context.Context, i int, number uint32, progress fun
 	if err := fresh.loadSkips(ctx); err != nil {
 		return 0, err
 	}
-	s, err := fresh.openAt(r.factories[i](), number)
+	v := r.factories[i]()
+	definition, err := fresh.inForce(ctx, v)
+	if err != nil {
+		return 0, err
+	}
+	s, err := fresh.openAt(v, number, definition)
 	if err != nil {
 		return 0, err
 	}
@@ -60,7 +65,7 @@ func (r *Runner) rebuild(ctx context.Context, i int, number uint32, progress fun
 	}
 	s = fresh.slots[0]
 	s.until = old.until
-	if err := r.store.point(s.spec.Name, viewMeta{Gen: number, Format: s.spec.Format}); err != nil {
+	if err := r.store.point(s.spec.Name, viewMeta{Gen: number, Format: s.spec.Format, Definition: s.definition}); err != nil {
 		return 0, err
 	}
 	replaced = old.gen.number
@@ -68,9 +73,11 @@ func (r *Runner) rebuild(ctx context.Context, i int, number uint32, progress fun
 	return replaced, nil
 }
 
-// Replay folds all views up to a cut into a store of its own.
+// Replay folds all views up to a cut into a store of its own, by the definitions that were in force then.
 func Replay(ctx context.Context, log streams.Log, store *Store, until streams.Cut, progress func(done, total int64), factories ...Factory) (*Runner, error) {
-	r, err := NewRunner(ctx, log, store, factories...)
+	r := newRunner(log, store, factories)
+	r.definedAt = until
+	r, err := r.begin(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

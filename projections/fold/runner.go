@@ -37,6 +37,7 @@ type Runner struct {
 	store     *Store
 	factories []Factory
 	refolded  []string
+	definedAt streams.Cut // the moment whose definitions views that are begun read by; nil: now
 
 	mu    sync.Mutex // guards what follows, and of slots what is said there. Nothing is folded, read or written under it
 	slots []*slot    // by the number of their factory
@@ -49,9 +50,10 @@ type Runner struct {
 
 // slot is one view and how far it has got.
 type slot struct {
-	spec Spec
-	view View
-	gen  *generation
+	spec       Spec
+	view       View
+	gen        *generation
+	definition Definition
 
 	// folding is held while the view folds or is saved: whoever holds it sees the view at rest. Then comes Runner.mu.
 	folding sync.Mutex
@@ -91,19 +93,24 @@ func (s *slot) rouse() {
 // NewRunner opens every view at the state the store has of it. A view stored in an older format is
 // folded again from the start; one of a newer format is refused.
 func NewRunner(ctx context.Context, log streams.Log, store *Store, factories ...Factory) (*Runner, error) {
-	r := newRunner(log, store, factories)
-	head, err := HeadCut(ctx, log, time.Time{})
+	return newRunner(log, store, factories).begin(ctx, nil)
+}
+
+// begin opens the views, each as the store has it. One that is begun anew reads by the definition given for it,
+// or by the one in force.
+func (r *Runner) begin(ctx context.Context, definitions map[string]Definition) (*Runner, error) {
+	head, err := HeadCut(ctx, r.log, time.Time{})
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Fits(head, factories...); err != nil {
+	if err := r.store.Fits(head, r.factories...); err != nil {
 		return nil, err
 	}
 	if err := r.loadSkips(ctx); err != nil {
 		return nil, err
 	}
-	for _, f := range factories {
-		s, err := r.open(f)
+	for _, f := range r.factories {
+		s, err := r.open(ctx, f, definitions[f().Spec().Name])
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +124,7 @@ func newRunner(log streams.Log, store *Store, factories []Factory) *Runner {
 	return &Runner{log: log, store: store, factories: factories, halts: make(chan struct{})}
 }
 
-func (r *Runner) open(f Factory) (*slot, error) {
+func (r *Runner) open(ctx context.Context, f Factory, definition Definition) (*slot, error) {
 	v := f()
 	spec := v.Spec()
 	m, known, err := r.store.meta(spec.Name)
@@ -125,7 +132,7 @@ func (r *Runner) open(f Factory) (*slot, error) {
 		return nil, err
 	}
 	if known && m.Format == spec.Format {
-		s, err := r.openAt(v, m.Gen)
+		s, err := r.openAt(v, m.Gen, m.Definition)
 		if err == nil || errors.Is(err, ErrDamaged) { // then it is not this view alone
 			return s, err
 		}
@@ -137,6 +144,12 @@ func (r *Runner) open(f Factory) (*slot, error) {
 	if m.Gen, err = r.store.newGeneration(); err != nil {
 		return nil, err
 	}
+	v = f()
+	if m.Definition = definition; definition.Hash == "" {
+		if m.Definition, err = r.inForce(ctx, v); err != nil {
+			return nil, err
+		}
+	}
 	m.Format = spec.Format
 	if err := r.store.point(spec.Name, m); err != nil {
 		return nil, err
@@ -146,13 +159,19 @@ func (r *Runner) open(f Factory) (*slot, error) {
 			return nil, err
 		}
 	}
-	return r.openAt(f(), m.Gen)
+	return r.openAt(v, m.Gen, m.Definition)
 }
 
 // Refolded tells, in sentences, which views had to be begun anew at the start, and why.
 func (r *Runner) Refolded() []string { return r.refolded }
 
-func (r *Runner) openAt(v View, number uint32) (*slot, error) {
+// openAt opens a view at a generation that is the fold under the definition.
+func (r *Runner) openAt(v View, number uint32, definition Definition) (*slot, error) {
+	if d, ok := v.(Defined); ok {
+		if err := d.ReadBy(definition); err != nil {
+			return nil, fault.Wrap(fault.Corrupt, err, "the view %s cannot be read by the definition it is the fold under", v.Spec().Name)
+		}
+	}
 	cursor, err := r.store.cursor(number)
 	if err != nil {
 		return nil, err
@@ -161,7 +180,9 @@ func (r *Runner) openAt(v View, number uint32) (*slot, error) {
 	if err := v.Open(current{r.store, gen}); err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "view %s cannot be opened; it can be folded again: remove the views folder", v.Spec().Name)
 	}
-	return newSlot(v, gen, cursor), nil
+	s := newSlot(v, gen, cursor)
+	s.definition = definition
+	return s, nil
 }
 
 // Run folds until ctx ends, then checkpoints. It returns early only for an error of the store: a view that meets

@@ -47,8 +47,9 @@ type Store struct {
 }
 
 type viewMeta struct {
-	Gen    uint32 `json:"gen"`
-	Format int    `json:"format"`
+	Gen        uint32     `json:"gen"`
+	Format     int        `json:"format"`
+	Definition Definition `json:"definition,omitzero"` // that it is the fold under
 }
 
 // StoreOptions tune a Store; the zero value is right.

@@ -48,7 +48,11 @@ func (r *Runner) Verify(ctx context.Context, scratch string, progress func(done,
 		return nil, err
 	}
 	defer store.Close()
-	again, err := NewRunner(ctx, r.log, store, r.factories...)
+	definitions := map[string]Definition{}
+	for i, f := range r.factories {
+		definitions[f().Spec().Name] = stood[i].definition
+	}
+	again, err := newRunner(r.log, store, r.factories).begin(ctx, definitions)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +77,9 @@ func (r *Runner) Verify(ctx context.Context, scratch string, progress func(done,
 
 // stand is where a stored view stands.
 type stand struct {
-	gen uint32
-	cut streams.Cut
+	gen        uint32
+	cut        streams.Cut
+	definition Definition
 }
 
 // standing saves the views and gives the store as it then is, with where each view stands in it.
@@ -90,7 +95,7 @@ func (r *Runner) standing() (*pebble.Snapshot, []stand, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		stood = append(stood, stand{s.gen.number, cut})
+		stood = append(stood, stand{s.gen.number, cut, s.definition})
 	}
 	return r.store.db.NewSnapshot(), stood, nil
 }

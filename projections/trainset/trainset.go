@@ -13,8 +13,8 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
-	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/signal"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -22,8 +22,10 @@ import (
 type Set struct {
 	Cut     streams.Cut
 	Data    *ml.Dataset
-	Signals []online.Signal         // of Data.Samples, in their order
+	Signals []signal.Signal         // of Data.Samples, in their order
 	Movies  map[string]events.Movie // of the catalogue, by id
+	// SignalsHash is the hash of the definition of what acts mean that was in force, by which Signals are read.
+	SignalsHash string
 	// FeaturesHash is the hash of the feature definitions in force, "" without any.
 	FeaturesHash string
 }
@@ -33,7 +35,7 @@ type fact struct {
 	time       int64
 	user, item int32
 	id         uint64
-	signal     online.Signal
+	signal     signal.Signal
 }
 
 // Load reads the log up to the cut. Facts are taken once each (by person, event time and id), and ordered
@@ -51,6 +53,7 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 		}
 	}
 	ledger, films := streams.TP{Topic: events.LedgerTopic}, events.Films{}
+	meanings := signal.Default()
 	for com, err := range log.Ledger().Read(ctx, 0) {
 		if err != nil {
 			return nil, err
@@ -64,9 +67,15 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 			if e, ok := com.Events[i].Data.(*events.FeaturesDefined); ok {
 				s.FeaturesHash = e.Hash
 			}
+			if e, ok := com.Events[i].Data.(*events.SignalsDefined); ok {
+				if meanings, err = signal.Parse([]byte(e.Definitions)); err != nil {
+					return nil, fault.Wrap(fault.Corrupt, err, "what acts mean, at %s", com.Position)
+				}
+			}
 		}
 	}
 	s.Movies = films.Merged()
+	s.SignalsHash = meanings.Hash()
 	var facts []fact
 	users, items := newInterner(), newInterner()
 	for _, tp := range cut.Partitions() {
@@ -91,7 +100,7 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 			}
 			facts = append(facts, fact{
 				time: ev.Time.UnixMilli(), user: users.of(x.UserID), item: items.of(x.MovieID),
-				id: events.FactHash(ev.Source, ev.ID, x), signal: online.NewSignal(online.KindOf(x.Kind), x.Rating),
+				id: events.FactHash(ev.Source, ev.ID, x), signal: meanings.Of(x.Kind, x.Rating),
 			})
 		}
 	}
@@ -108,7 +117,7 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 	})
 	facts = slices.CompactFunc(facts, func(a, b fact) bool { return a.time == b.time && a.user == b.user && a.id == b.id })
 	s.Data.Samples = make([]ml.Sample, len(facts))
-	s.Signals = make([]online.Signal, len(facts))
+	s.Signals = make([]signal.Signal, len(facts))
 	for i, f := range facts {
 		rating := float32(math.NaN())
 		if f.signal.RatingCenti() > 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 // tastes is people of two tastes who like films of their own half, in order of time.
@@ -34,7 +35,7 @@ func tastes(events int) recipe.Input {
 	}
 	for i := range events {
 		u := int32(rng.IntN(20))
-		sig := online.NewSignal(online.KindRating, []float64{4.5, 5, 1, 3}[rng.IntN(4)])
+		sig := signal.Default().Of("rating", []float64{4.5, 5, 1, 3}[rng.IntN(4)])
 		in.Data.Samples = append(in.Data.Samples, ml.Sample{User: u, Item: int32(rng.IntN(20)) + 20*(u%2), Time: int64(i) * 600_000,
 			Rating: float32(sig.Rating()), Weight: sig.Weight()})
 		in.Signals = append(in.Signals, sig)
@@ -172,7 +173,7 @@ func ranks(t *testing.T, r *recipe.Recipe) {
 	films := in.Films().With([]*recipe.Film{{ID: "new", Content: recipe.Content{Genres: []string{"Comedy"}}}})
 	ranker := made(t, r, in, recipe.Hooks{}).Model.Ranker(films, nil)
 	now := in.Data.Samples[399].Time + 1
-	m.Add("u00", "gone", now, 1, online.NewSignal(online.KindLike, 0)) // of no film that is ranked
+	m.Add("u00", "gone", now, 1, signal.Default().Of("like", 0)) // of no film that is ranked
 	for _, user := range []string{"u00", "u07", "stranger"} {
 		met := map[string]bool{}
 		for e := range m.UserEntries(user) {
@@ -306,7 +307,7 @@ func judged(t *testing.T, r *recipe.Recipe) {
 func worldOfOne(t *testing.T, r *recipe.Recipe) {
 	in := recipe.Input{Content: func(string) recipe.Content { return recipe.Content{} },
 		Data:    &ml.Dataset{Users: []string{"1"}, Items: []string{"1"}, Samples: []ml.Sample{{Time: 1, Rating: 5, Weight: 1}}},
-		Signals: []online.Signal{online.NewSignal(online.KindRating, 5)}}
+		Signals: []signal.Signal{signal.Default().Of("rating", 5)}}
 	trained := made(t, r, in, recipe.Hooks{})
 	m, err := r.Decode(trained.Bytes)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 // real reads a published data set, or skips loudly.
@@ -48,7 +49,7 @@ func real(t *testing.T, name string) recipe.Input {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sig := online.NewSignal(online.KindRating, r.Rating)
+		sig := signal.Default().Of("rating", r.Rating)
 		in.Data.Samples = append(in.Data.Samples, ml.Sample{User: number(users, &in.Data.Users, r.UserID), Item: number(items, &in.Data.Items, r.MovieID),
 			Time: r.TimeMillis, Rating: float32(r.Rating), Weight: sig.Weight()})
 		in.Signals = append(in.Signals, sig)
@@ -142,9 +143,9 @@ func groups(events int) recipe.Input {
 	for i := range events {
 		u := int32(rng.IntN(20))
 		film := int32(rng.IntN(20)) + 20*(u%2)
-		sig := online.NewSignal(online.KindRating, 4.5)
+		sig := signal.Default().Of("rating", 4.5)
 		if rng.IntN(4) == 0 {
-			sig = online.NewSignal(online.KindRating, 1)
+			sig = signal.Default().Of("rating", 1)
 		}
 		in.Data.Samples = append(in.Data.Samples, ml.Sample{User: u, Item: film, Time: int64(i) * 60_000, Rating: float32(sig.Rating()), Weight: sig.Weight()})
 		in.Signals = append(in.Signals, sig)
@@ -216,8 +217,8 @@ func TestRankFollowsTasteAndClicks(t *testing.T) {
 	films := recipe.NewFilms(append(filmsOf(in), &recipe.Film{ID: "new", Content: recipe.Content{Genres: []string{"Comedy"}, Year: 2005}}))
 	r := m.Ranker(films, nil)
 	now := int64(300 * 60_000)
-	model.Add("x", "00", now, 1, online.NewSignal(online.KindLike, 0))
-	model.Add("y", "39", now, 2, online.NewSignal(online.KindLike, 0))
+	model.Add("x", "00", now, 1, signal.Default().Of("like", 0))
+	model.Add("y", "39", now, 2, signal.Default().Of("like", 0))
 	rank := func(user string, k int) []recipe.Item {
 		return r.Rank(model, recipe.Query{User: user, NowMillis: now, K: k, Explain: recipe.Fully}).Items
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens of this package: only with a new generation of its code")
@@ -102,8 +103,8 @@ func TestGoldenRanking(t *testing.T) {
 		model.Add(in.Data.Users[s.User], in.Data.Items[s.Item], s.Time, uint64(i), in.Signals[i])
 	}
 	now := int64(300 * 60_000)
-	model.Add("x", "00", now, 1, online.NewSignal(online.KindLike, 0))
-	model.Add("x", "gone", now, 2, online.NewSignal(online.KindLike, 0))
+	model.Add("x", "00", now, 1, signal.Default().Of("like", 0))
+	model.Add("x", "gone", now, 2, signal.Default().Of("like", 0))
 	films := recipe.NewFilms(append(filmsOf(in), &recipe.Film{ID: "new", Content: recipe.Content{Genres: []string{"Comedy"}, Year: 2005}}))
 	var text bytes.Buffer
 	for _, weight := range []float32{m.ALSWeight, .5} {

@@ -155,14 +155,14 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 }
 
 // Score is popularity, scaled so that the most popular film the person has not met has 1.
-func (r *ranker) Score(m *online.Model, user string, _ int64, f func(string, []float32)) {
+func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
 	buffer := r.scores.Get().(*[]float32)
 	defer r.scores.Put(buffer)
 	score := append((*buffer)[:0], r.popularity...)
 	*buffer = score
 	place := r.films.Places(m)
 	for e := range m.UserEntries(user) {
-		if p := place[e.Item]; p >= 0 {
+		if p := place[e.Item]; p >= 0 && e.Signal.Hides(e.TimeMillis, nowMillis) {
 			score[p] = online.Excluded
 		}
 	}

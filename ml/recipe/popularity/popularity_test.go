@@ -9,6 +9,7 @@ import (
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
 const day = 24 * 60 * 60 * 1000
@@ -20,7 +21,7 @@ func trained(t *testing.T, halfLifeDays string) recipe.Model {
 	for _, s := range []ml.Sample{{Item: 0, Time: 0, Weight: 1}, {Item: 0, Time: 1, Weight: 1}, {Item: 0, Time: 2, Weight: .5}, {Item: 0, Time: 3, Weight: 1},
 		{Item: 1, Time: 20 * day, Weight: 1}, {Item: 1, Time: 20*day + 1, Weight: 1}, {Item: 2, Time: 20*day + 2, Weight: 1}, {Item: 2, Time: 20*day + 3, Weight: -1}} {
 		in.Data.Samples = append(in.Data.Samples, s)
-		in.Signals = append(in.Signals, online.NewSignal(online.KindLike, 0))
+		in.Signals = append(in.Signals, signal.Default().Of("like", 0))
 	}
 	p, err := Recipe.Parse(map[string]string{halfLife: halfLifeDays})
 	if err != nil {
@@ -46,7 +47,7 @@ func TestRank(t *testing.T) {
 	films := recipe.NewFilms([]*recipe.Film{{ID: "a"}, {ID: "b"}, {ID: "c"}, {ID: "new"}})
 	r := trained(t, "10").Ranker(films, nil)
 	m := online.New()
-	m.Add("u", "b", 1, 1, online.NewSignal(online.KindDislike, 0))
+	m.Add("u", "b", 1, 1, signal.Default().Of("dislike", 0))
 	got := r.Rank(m, recipe.Query{User: "u", K: 10, Explain: recipe.Briefly})
 	if len(got.Items) != 3 || got.Strategy != "popularity" {
 		t.Fatal(got)
