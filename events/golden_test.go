@@ -1,4 +1,4 @@
-package events
+package events_test
 
 import (
 	"bufio"
@@ -16,13 +16,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/projectionist/projectionist/events"
 )
 
 var update = flag.Bool("update", false, "write the golden files that are missing; existing ones are never touched")
 
 const goldenDir = "testdata/golden"
 
-var goldenMovie = Movie{
+var goldenMovie = events.Movie{
 	MovieID: "603", Title: "The Matrix", Year: 1999, Genres: []string{"Action", "Sci-Fi"},
 	IMDbID: "tt0133093", TMDBID: "603", Overview: "A hacker <learns> the truth & more.", Language: "en",
 	RuntimeMinutes: 136, ReleaseDate: "1999-03-30", Keywords: []string{"hacker", "simulated reality"},
@@ -37,50 +39,50 @@ const (
 // goldens are a filled value of every type as the newest program knows it, with the stream it is of.
 var goldens = []struct {
 	subject string
-	data    Data
+	data    events.Data
 }{
-	{"movie/603", &MovieListed{goldenMovie, "ml-latest-small"}},
-	{"movie/603", &MovieFetched{goldenMovie, goldenSHA256}},
-	{"import/e3b0c442", &ImportStarted{"e3b0c442", "ml-latest-small", goldenSHA256, "data/ml-latest-small"}},
-	{"import/e3b0c442", &ImportCompleted{"e3b0c442", 9742, 100836, 3}},
-	{"import/e3b0c442", &ImportFailed{"e3b0c442", "ratings.csv: unexpected end of file"}},
-	{"features/definitions", &FeaturesDefined{"entities: [user, movie]\n", goldenSHA256}},
-	{SignalsStream, &SignalsDefined{"rating: {liked: 3.5, disliked: 2, seen: forever}\n", goldenSHA256}},
-	{"dataset/d1", &DatasetBuilt{"d1", "mlops-events/0:12,user-events/0:40", goldenSHA256, goldenSHA256, 610, 9742, 100836, 90000}},
-	{"experiment/0", &ExperimentCreated{"0", "Default", "where runs go by default", map[string]string{"team": "a", "goal": "b"}}},
-	{"run/" + goldenRun, &RunStarted{goldenRun, "0", "als-64", map[string]string{"rank": "64", "alpha": "40"}, map[string]string{"mlflow.user": "anna"}, "d1", "w1"}},
-	{"run/" + goldenRun, &RunMetricsLogged{goldenRun, []Metric{{"ndcg@10", 0.3125, 3, 1705314600000}, {"loss", -1.5e-9, 4, 1705314600001}}}},
-	{"run/" + goldenRun, &RunParamsLogged{goldenRun, map[string]string{"reg": "0.01"}}},
-	{"run/" + goldenRun, &RunTagsSet{goldenRun, map[string]string{"mlflow.note.content": "first\nsecond"}}},
-	{"run/" + goldenRun, &RunArtifactLogged{goldenRun, "model/als.bin", goldenSHA256, 1 << 40}},
-	{"run/" + goldenRun, &RunEnded{goldenRun, "FAILED", "loss is not a number"}},
-	{"model/als", &ModelRegistered{"als", "factors of implicit feedback"}},
-	{"model/als", &ModelVersionRegistered{"als", 3, goldenRun, "als", map[string]string{"rank": "64"}, 1<<63 + 1, "1.0.0+avx2", "d1", "mlops-events/0:12", goldenSHA256, goldenSHA256, 5242880, "production"}},
-	{"model/als", &ModelVersionStaged{"als", 3, "Staging", "Production", "beats the baseline"}},
-	{"model/als", &ModelAliasSet{"als", "champion", 3}},
-	{"model/als", &ModelAliasRemoved{"als", "champion"}},
-	{"deployment/production", &ModelDeployed{"production", "als", 3, goldenSHA256, "als", 2, "promoted"}},
-	{"workflow-run/w1", &WorkflowRunRequested{"w1", "movie_training_pipeline", "manual", map[string]string{"rank": "64"}, "by hand"}},
-	{"workflow-run/w1", &TaskStarted{"w1", "train", 2, "node-a/1", 1705314660000}},
-	{"workflow-run/w1", &TaskLeaseRenewed{"w1", "train", 2, "node-a/1", 1705314720000, goldenSHA256}},
-	{"workflow-run/w1", &TaskSucceeded{"w1", "train", 2, map[string]string{"model_version": "3"}}},
-	{"workflow-run/w1", &TaskFailed{"w1", "train", 1, "out of memory", 1705314660000}},
-	{"workflow-run/w1", &WorkflowRunEnded{"w1", "failed", "train failed"}},
-	{"view/features", &ViewEventSkipped{"features", "user-events/0@17", "not a fact"}},
-	{"dead-letter/x1", &DeadLettered{"x1", "retrain", "mlops-events/0@5", "ev-1", "timeout", 5}},
-	{"dead-letter/x1", &DeadLetterResolved{"x1", "retried", "disk was full"}},
-	{"refusal/user-events", &FactRefused{"user-events", "user_id is empty", 3, []byte("7"), []byte(`{"movie_id":"11"}`)}},
-	{"user/7", &Interaction{"7", "603", "rating", "2024-01-15T10:30:00.000Z", 4.5, "s-1"}},
-	{"user/7", &RecommendationServed{"req-1", "7", "2024-01-15T10:30:00.000Z", "als", 3, "blend", "user-events/0:40",
-		[]RecommendedItem{{"603", 0.875, map[string]float64{"als": 0.75, "cocounts": 0.25}, []string{"604", "605"}}}}},
-	{"model/als", &ModelDrift{"als", "3", 0.31, 0.2, "2024-01-15T10:30:00.000Z", map[string]float64{"psi": 0.31}}},
-	{"service/api", &SystemHealth{"api", "ok", 12.5, 40.25, 3.5, "2024-01-15T10:30:00.000Z"}},
+	{"movie/603", &events.MovieListed{goldenMovie, "ml-latest-small"}},
+	{"movie/603", &events.MovieFetched{goldenMovie, goldenSHA256}},
+	{"import/e3b0c442", &events.ImportStarted{"e3b0c442", "ml-latest-small", goldenSHA256, "data/ml-latest-small"}},
+	{"import/e3b0c442", &events.ImportCompleted{"e3b0c442", 9742, 100836, 3}},
+	{"import/e3b0c442", &events.ImportFailed{"e3b0c442", "ratings.csv: unexpected end of file"}},
+	{"features/definitions", &events.FeaturesDefined{"entities: [user, movie]\n", goldenSHA256}},
+	{events.SignalsStream, &events.SignalsDefined{"rating: {liked: 3.5, disliked: 2, seen: forever}\n", goldenSHA256}},
+	{"dataset/d1", &events.DatasetBuilt{"d1", "mlops-events/0:12,user-events/0:40", goldenSHA256, goldenSHA256, 610, 9742, 100836, 90000}},
+	{"experiment/0", &events.ExperimentCreated{"0", "Default", "where runs go by default", map[string]string{"team": "a", "goal": "b"}}},
+	{"run/" + goldenRun, &events.RunStarted{goldenRun, "0", "als-64", map[string]string{"rank": "64", "alpha": "40"}, map[string]string{"mlflow.user": "anna"}, "d1", "w1"}},
+	{"run/" + goldenRun, &events.RunMetricsLogged{goldenRun, []events.Metric{{"ndcg@10", 0.3125, 3, 1705314600000}, {"loss", -1.5e-9, 4, 1705314600001}}}},
+	{"run/" + goldenRun, &events.RunParamsLogged{goldenRun, map[string]string{"reg": "0.01"}}},
+	{"run/" + goldenRun, &events.RunTagsSet{goldenRun, map[string]string{"mlflow.note.content": "first\nsecond"}}},
+	{"run/" + goldenRun, &events.RunArtifactLogged{goldenRun, "model/als.bin", goldenSHA256, 1 << 40}},
+	{"run/" + goldenRun, &events.RunEnded{goldenRun, "FAILED", "loss is not a number"}},
+	{"model/als", &events.ModelRegistered{"als", "factors of implicit feedback"}},
+	{"model/als", &events.ModelVersionRegistered{"als", 3, goldenRun, "als", map[string]string{"rank": "64"}, 1<<63 + 1, "1.0.0+avx2", "d1", "mlops-events/0:12", goldenSHA256, goldenSHA256, 5242880, "production"}},
+	{"model/als", &events.ModelVersionStaged{"als", 3, "Staging", "Production", "beats the baseline"}},
+	{"model/als", &events.ModelAliasSet{"als", "champion", 3}},
+	{"model/als", &events.ModelAliasRemoved{"als", "champion"}},
+	{"deployment/production", &events.ModelDeployed{"production", "als", 3, goldenSHA256, "als", 2, "promoted"}},
+	{"workflow-run/w1", &events.WorkflowRunRequested{"w1", "movie_training_pipeline", "manual", map[string]string{"rank": "64"}, "by hand"}},
+	{"workflow-run/w1", &events.TaskStarted{"w1", "train", 2, "node-a/1", 1705314660000}},
+	{"workflow-run/w1", &events.TaskLeaseRenewed{"w1", "train", 2, "node-a/1", 1705314720000, goldenSHA256}},
+	{"workflow-run/w1", &events.TaskSucceeded{"w1", "train", 2, map[string]string{"model_version": "3"}}},
+	{"workflow-run/w1", &events.TaskFailed{"w1", "train", 1, "out of memory", 1705314660000}},
+	{"workflow-run/w1", &events.WorkflowRunEnded{"w1", "failed", "train failed"}},
+	{"view/features", &events.ViewEventSkipped{"features", "user-events/0@17", "not a fact"}},
+	{"dead-letter/x1", &events.DeadLettered{"x1", "retrain", "mlops-events/0@5", "ev-1", "timeout", 5}},
+	{"dead-letter/x1", &events.DeadLetterResolved{"x1", "retried", "disk was full"}},
+	{"refusal/user-events", &events.FactRefused{"user-events", "user_id is empty", 3, []byte("7"), []byte(`{"movie_id":"11"}`)}},
+	{"user/7", &events.Interaction{"7", "603", "rating", "2024-01-15T10:30:00.000Z", 4.5, "s-1"}},
+	{"user/7", &events.RecommendationServed{"req-1", "7", "2024-01-15T10:30:00.000Z", "als", 3, "blend", "user-events/0:40",
+		[]events.RecommendedItem{{"603", 0.875, map[string]float64{"als": 0.75, "cocounts": 0.25}, []string{"604", "605"}}}}},
+	{"model/als", &events.ModelDrift{"als", "3", 0.31, 0.2, "2024-01-15T10:30:00.000Z", map[string]float64{"psi": 0.31}}},
+	{"service/api", &events.SystemHealth{"api", "ok", 12.5, 40.25, 3.5, "2024-01-15T10:30:00.000Z"}},
 }
 
-func goldenEvent(i int) Event {
-	return Event{
+func goldenEvent(i int) events.Event {
+	return events.Event{
 		ID: fmt.Sprintf("golden-%s", goldens[i].data.EventType()), Source: "/projectionist", Subject: goldens[i].subject,
-		Time: time.Date(2024, 1, 15, 10, 30, 0, 123e6, time.UTC), Schema: SchemaOf(goldens[i].data.EventType()),
+		Time: time.Date(2024, 1, 15, 10, 30, 0, 123e6, time.UTC), Schema: events.SchemaOf(goldens[i].data.EventType()),
 		Actor: "user:anna", Correlation: "req-1", Causation: "cmd-1", Data: goldens[i].data,
 	}
 }
@@ -90,7 +92,7 @@ func goldenPath(eventType string, schema int) string {
 }
 
 // encodeGolden is the event as structured CloudEvents JSON, indented for people.
-func encodeGolden(t *testing.T, e Event) []byte {
+func encodeGolden(t *testing.T, e events.Event) []byte {
 	t.Helper()
 	raw, err := json.Marshal(e)
 	if err != nil {
@@ -116,13 +118,13 @@ func TestGoldens(t *testing.T) {
 			if path := unfilled(reflect.ValueOf(g.data).Elem(), eventType); path != "" {
 				t.Fatalf("the golden value leaves %s empty: its encoding would go unchecked", path)
 			}
-			newest := SchemaOf(eventType)
+			newest := events.SchemaOf(eventType)
 			for v := 1; v <= newest; v++ {
 				bytesOnDisk, err := os.ReadFile(goldenPath(eventType, v))
 				if err != nil {
 					t.Fatalf("%v (go test ./events -run TestGoldens -update writes it)", err)
 				}
-				var e Event
+				var e events.Event
 				if err := json.Unmarshal(bytesOnDisk, &e); err != nil {
 					t.Fatal(err)
 				}
@@ -138,7 +140,7 @@ func TestGoldens(t *testing.T) {
 			}
 		})
 	}
-	for _, eventType := range Types() {
+	for _, eventType := range events.Types() {
 		if !seen[eventType] {
 			t.Errorf("%s is registered without a golden value", eventType)
 		}
@@ -165,8 +167,8 @@ func TestGoldenFilesAreFrozen(t *testing.T) {
 	for name := range sums {
 		t.Errorf("%s is in SHA256SUMS but was removed", name)
 	}
-	for _, eventType := range Types() {
-		for v := 1; v <= SchemaOf(eventType); v++ {
+	for _, eventType := range events.Types() {
+		for v := 1; v <= events.SchemaOf(eventType); v++ {
 			if _, err := os.Stat(goldenPath(eventType, v)); err != nil {
 				t.Error(err)
 			}
@@ -178,7 +180,7 @@ func writeMissingGoldens(t *testing.T) {
 	t.Helper()
 	sums := readSums(t)
 	for i, g := range goldens {
-		path := goldenPath(g.data.EventType(), SchemaOf(g.data.EventType()))
+		path := goldenPath(g.data.EventType(), events.SchemaOf(g.data.EventType()))
 		if _, err := os.Stat(path); err == nil {
 			continue
 		}

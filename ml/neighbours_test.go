@@ -1,24 +1,26 @@
-package ml
+package ml_test
 
 import (
 	"context"
 	"math"
 	"testing"
+
+	"github.com/projectionist/projectionist/ml"
 )
 
 func TestNeighbours(t *testing.T) {
-	d := &Dataset{Users: []string{"a", "b", "c", "d"}, Items: []string{"w", "x", "y", "z"}}
+	d := &ml.Dataset{Users: []string{"a", "b", "c", "d"}, Items: []string{"w", "x", "y", "z"}}
 	for u, items := range [][]int32{{0, 1, 2}, {0, 1}, {0, 1}, {2}} {
 		for _, i := range items {
-			d.Samples = append(d.Samples, Sample{User: int32(u), Item: i, Weight: 1}, Sample{User: int32(u), Item: i, Weight: 1})
+			d.Samples = append(d.Samples, ml.Sample{User: int32(u), Item: i, Weight: 1}, ml.Sample{User: int32(u), Item: i, Weight: 1})
 		}
 	}
-	got, err := Neighbours(context.Background(), d, 5, 1)
+	got, err := ml.Neighbours(context.Background(), d, 5, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// w and x: co 3 of 3 and 3, shrunk by 3/4. w and y: 1/√(3·2), shrunk by 1/2. z is liked by no one.
-	want := [][]Scored{
+	want := [][]ml.Scored{
 		{{1, .75}, {2, float32(.5 / math.Sqrt(6))}},
 		{{0, .75}, {2, float32(.5 / math.Sqrt(6))}},
 		{{0, float32(.5 / math.Sqrt(6))}, {1, float32(.5 / math.Sqrt(6))}},

@@ -1,10 +1,11 @@
-package projections
+package projections_test
 
 import (
 	"errors"
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
@@ -21,20 +22,22 @@ func TestServed(t *testing.T) {
 	s.Fact("movie-recommendations", 0, "b", 200, 1002, served("user_7", "q2", "2")) // again
 	s.Fact("movie-recommendations", 1, "c", 300, 1003, served("anna", "", "3"))
 	s.Fact("movie-recommendations", 0, "d", 300, 1004, served("7", "q3", "4"))
-	v := foldtest.Opened(t, NewServed(), s.In)
+	v := foldtest.Opened(t, projections.NewServed(), s.In)
 	for millis, want := range map[int64]string{100: "q1", 199: "q1", 200: "q2", 299: "q2", 300: "q3", 9999: "q3", 0: "q3"} {
-		equal(t, "at a moment", found[ServedRecommendation](t)(v.At("7", fold.At{EventMillis: millis})).RequestID, want)
+		equal(t, "at a moment", found[projections.ServedRecommendation](t)(v.At("7", fold.At{EventMillis: millis})).RequestID, want)
 	}
-	equal(t, "as known then", found[ServedRecommendation](t)(v.At("7", fold.At{RecordedMillis: 1003})).RequestID, "q2")
+	equal(t, "as known then", found[projections.ServedRecommendation](t)(v.At("7", fold.At{RecordedMillis: 1003})).RequestID, "q2")
 	if _, ok, err := v.At("7", fold.At{EventMillis: 99}); ok || err != nil {
 		t.Errorf("before the first: %v, %v", ok, err)
 	}
 	var requests []string
-	for _, r := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[ServedRecommendation], error) { return v.ByUser("007", fold.At{}, q) }) {
+	for _, r := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.ServedRecommendation], error) {
+		return v.ByUser("007", fold.At{}, q)
+	}) {
 		requests = append(requests, r.RequestID+" "+r.Position)
 	}
 	equal(t, "newest first, each once", requests, []string{"q3 movie-recommendations/0@3", "q2 movie-recommendations/0@1", "q1 movie-recommendations/0@0"})
-	r := found[ServedRecommendation](t)(v.ByRequest("q2"))
+	r := found[projections.ServedRecommendation](t)(v.ByRequest("q2"))
 	equal(t, "by request", []any{r.Items[0].MovieID, r.ModelVersion, r.EventMillis}, []any{"2", 3, 200})
 	if _, ok, err := v.ByRequest(""); ok || err != nil {
 		t.Errorf("no request: %v, %v", ok, err)
@@ -50,12 +53,12 @@ func TestQuarantine(t *testing.T) {
 	in := []fold.Input{bad("user-events", 0, 4, 100), bad("user-events", 1, 2, 90), bad("system-health", 0, 0, 95), bad("user-events", 0, 9, 110)}
 	s := foldtest.NewScript()
 	s.Fact("user-events", 2, "x", 1, 1, rate("1", "2", 3))
-	v := foldtest.Opened(t, NewQuarantine(), append(in, s.In...))
+	v := foldtest.Opened(t, projections.NewQuarantine(), append(in, s.In...))
 	equal(t, "counts", must[map[string]int64](t)(v.Counts()), map[string]int64{"user-events": 3, "system-health": 1})
-	f := found[QuarantinedFact](t)(v.Fact(in[0].Position))
-	equal(t, "kept whole", f, QuarantinedFact{"user-events", 0, 4, "user-events/0@4", 0, 100, "rating: is 17", []byte("k"), []byte{0xff, 0}, []QuarantinedHeader{{"h", []byte("v")}}})
+	f := found[projections.QuarantinedFact](t)(v.Fact(in[0].Position))
+	equal(t, "kept whole", f, projections.QuarantinedFact{"user-events", 0, 4, "user-events/0@4", 0, 100, "rating: is 17", []byte("k"), []byte{0xff, 0}, []projections.QuarantinedHeader{{"h", []byte("v")}}})
 	list := func(topic string) (out []string) {
-		for _, f := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[QuarantinedFact], error) { return v.Facts(topic, q) }) {
+		for _, f := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.QuarantinedFact], error) { return v.Facts(topic, q) }) {
 			out = append(out, f.Position)
 		}
 		return out
@@ -67,17 +70,17 @@ func TestQuarantine(t *testing.T) {
 	s = foldtest.NewScript()
 	s.Commit("refusal/user-events", 200, 200, &events.FactRefused{Topic: "user-events", Reason: "no user_id", Count: 3, Value: []byte("{}")})
 	s.Commit("refusal/user-events", 300, 300, &events.FactRefused{Topic: "user-events", Reason: "no movie_id", Count: 2, Value: []byte("{}")})
-	v = foldtest.Opened(t, NewQuarantine(), append(in, s.In...))
+	v = foldtest.Opened(t, projections.NewQuarantine(), append(in, s.In...))
 	equal(t, "refused", must[map[string]int64](t)(v.Refused()), map[string]int64{"user-events": 5})
 	equal(t, "counts", must[map[string]int64](t)(v.Counts()), map[string]int64{"user-events": 3, "system-health": 1})
 	equal(t, "with the refused", list("user-events"), []string{s.In[1].Position.String(), s.In[0].Position.String(), "user-events/0@9", "user-events/0@4", "user-events/1@2"})
-	f = found[QuarantinedFact](t)(v.Fact(s.In[0].Position))
-	equal(t, "a sample", f, QuarantinedFact{Topic: "user-events", Offset: s.In[0].Position.Offset, Position: s.In[0].Position.String(), Refused: 3,
+	f = found[projections.QuarantinedFact](t)(v.Fact(s.In[0].Position))
+	equal(t, "a sample", f, projections.QuarantinedFact{Topic: "user-events", Offset: s.In[0].Position.Offset, Position: s.In[0].Position.String(), Refused: 3,
 		RecordedMillis: s.In[0].RecordedMillis, Reason: "no user_id", Value: []byte("{}")})
 
 	var poison *fold.Poison
 	broken := fold.Input{Position: in[0].Position, Malformed: errors.New("x")}
-	if err := NewQuarantine().Apply(foldtest.NewMemory().Batch(true), []fold.Input{broken}); !errors.As(err, &poison) || poison.Position != broken.Position {
+	if err := projections.NewQuarantine().Apply(foldtest.NewMemory().Batch(true), []fold.Input{broken}); !errors.As(err, &poison) || poison.Position != broken.Position {
 		t.Errorf("a malformed fact without its record: %v; want poison", err)
 	}
 }
@@ -87,8 +90,8 @@ func TestHealth(t *testing.T) {
 	s.Fact("system-health", 0, "a", 500, 1000, &events.SystemHealth{ServiceName: "api", Status: "ok"})
 	s.Fact("system-health", 1, "b", 100, 1001, &events.SystemHealth{ServiceName: "api", Status: "down"})
 	s.Fact("system-health", 0, "c", 600, 1000, &events.SystemHealth{ServiceName: "trainer", Status: "ok"})
-	v := foldtest.Opened(t, NewHealth(), s.In)
-	equal(t, "the last word", found[ServiceHealth](t)(v.Service("api")).Status, "down")
+	v := foldtest.Opened(t, projections.NewHealth(), s.In)
+	equal(t, "the last word", found[projections.ServiceHealth](t)(v.Service("api")).Status, "down")
 	equal(t, "services", len(foldtest.Pages(t, 1, v.Services)), 2)
 }
 
@@ -96,9 +99,9 @@ func TestDrift(t *testing.T) {
 	s := foldtest.NewScript()
 	s.Fact("model-drift-alerts", 0, "d", 200, 1002, &events.ModelDrift{ModelName: "als", DriftScore: .4})
 	s.Fact("model-drift-alerts", 0, "e", 100, 1003, &events.ModelDrift{ModelName: "mlp", DriftScore: .2})
-	v := foldtest.Opened(t, NewDrift(), s.In)
+	v := foldtest.Opened(t, projections.NewDrift(), s.In)
 	alerts := func(model string) (out []string) {
-		for _, a := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[DriftAlert], error) { return v.Alerts(model, q) }) {
+		for _, a := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.DriftAlert], error) { return v.Alerts(model, q) }) {
 			out = append(out, a.ModelName)
 		}
 		return out

@@ -1,4 +1,4 @@
-package projections
+package projections_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
@@ -27,7 +28,7 @@ func rate(user, movie string, rating float64) *events.Interaction {
 	return &events.Interaction{UserID: user, MovieID: movie, Kind: "rating", Rating: rating, SessionID: "s1"}
 }
 
-func brief(facts []Fact) (out []string) {
+func brief(facts []projections.Fact) (out []string) {
 	for _, f := range facts {
 		out = append(out, fmt.Sprintf("%s %s %s %g @%d", f.UserID, f.MovieID, f.Kind, f.Rating, f.EventMillis))
 	}
@@ -48,14 +49,14 @@ func historyScript() *foldtest.Script {
 }
 
 func TestHistories(t *testing.T) {
-	h := foldtest.Opened(t, NewHistories(), historyScript().In)
+	h := foldtest.Opened(t, projections.NewHistories(), historyScript().In)
 	equal(t, "a person's facts", brief(collect(t, h.User("user_7", fold.At{}))),
 		[]string{"7 tt1 rating 3.3333333333333335 @-5", "7 43 rating 3 @100", "7 42 hummed 0 @300", "7 42 rating 4.5 @300"})
 	equal(t, "a film's facts", brief(collect(t, h.Movie("0042", fold.At{}))),
 		[]string{"anna 42 rating 0.5 @200", "7 42 hummed 0 @300", "7 42 rating 4.5 @300"})
 
 	facts := collect(t, h.User("7", fold.At{}))
-	want := Fact{UserID: "7", MovieID: "42", Kind: "rating", Rating: 4.5, EventMillis: 300, RecordedMillis: 999, Partition: 2, SessionID: "s1", EventID: "a", Source: "/test"}
+	want := projections.Fact{UserID: "7", MovieID: "42", Kind: "rating", Rating: 4.5, EventMillis: 300, RecordedMillis: 999, Partition: 2, SessionID: "s1", EventID: "a", Source: "/test"}
 	equal(t, "of a fact published three times the first recorded", facts[3], want)
 	equal(t, "its record", facts[3].Position().String(), "user-events/2@0")
 	equal(t, "nobody", brief(collect(t, h.User("8", fold.At{}))), nil)
@@ -66,7 +67,7 @@ func TestHistories(t *testing.T) {
 }
 
 func TestHistoriesAt(t *testing.T) {
-	h := foldtest.Opened(t, NewHistories(), historyScript().In)
+	h := foldtest.Opened(t, projections.NewHistories(), historyScript().In)
 	equal(t, "as of 100", brief(collect(t, h.User("7", fold.At{EventMillis: 100}))), []string{"7 tt1 rating 3.3333333333333335 @-5", "7 43 rating 3 @100"})
 	equal(t, "known at 1001", brief(collect(t, h.User("7", fold.At{RecordedMillis: 1001}))), []string{"7 43 rating 3 @100", "7 42 rating 4.5 @300"})
 	cut := streams.Cut{{Topic: "user-events", Partition: 0}: 3}
@@ -88,7 +89,7 @@ func TestHistoryPages(t *testing.T) {
 		}
 		s.Fact("user-events", int32(rng.IntN(3)), fmt.Sprint("e", rng.IntN(90)), millis, recorded, rate("7", "42", 1))
 	}
-	h := foldtest.Opened(t, NewHistories(), s.In)
+	h := foldtest.Opened(t, projections.NewHistories(), s.In)
 	all := collect(t, h.User("7", fold.At{}))
 	seen := map[string]bool{}
 	for _, f := range all {
@@ -119,10 +120,10 @@ func TestHistoryPages(t *testing.T) {
 			if newest {
 				want = backwards
 			}
-			var got []Fact
-			q := HistoryQuery{Newest: newest, Page: fold.PageQuery{Limit: limit}}
+			var got []projections.Fact
+			q := projections.HistoryQuery{Newest: newest, Page: fold.PageQuery{Limit: limit}}
 			for {
-				p := must[fold.Page[Fact]](t)(h.UserPage("7", q))
+				p := must[fold.Page[projections.Fact]](t)(h.UserPage("7", q))
 				if len(p.Items) > limit {
 					t.Fatalf("page of %d facts; limit %d", len(p.Items), limit)
 				}
@@ -134,7 +135,7 @@ func TestHistoryPages(t *testing.T) {
 			equal(t, fmt.Sprintf("pages of %d, newest %v", limit, newest), got, want)
 		}
 	}
-	p := must[fold.Page[Fact]](t)(h.UserPage("7", HistoryQuery{FromMillis: 1, ToMillis: 2}))
+	p := must[fold.Page[projections.Fact]](t)(h.UserPage("7", projections.HistoryQuery{FromMillis: 1, ToMillis: 2}))
 	for _, f := range p.Items {
 		equal(t, "event time within [1, 2)", f.EventMillis, 1)
 	}
@@ -144,9 +145,9 @@ func TestHistoryPages(t *testing.T) {
 }
 
 func TestHistoryPageRefuses(t *testing.T) {
-	h := foldtest.Opened(t, NewHistories(), historyScript().In)
+	h := foldtest.Opened(t, projections.NewHistories(), historyScript().In)
 	for _, q := range []fold.PageQuery{{Limit: -1}, {Limit: fold.PageLimitMax + 1}, {Cursor: "x"}, {Cursor: "!"}} {
-		if _, err := h.MoviePage("42", HistoryQuery{Page: q}); !fault.Is(err, fault.Invalid) {
+		if _, err := h.MoviePage("42", projections.HistoryQuery{Page: q}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: error %v; want an invalid one", q, err)
 		}
 	}
@@ -175,7 +176,7 @@ func BenchmarkHistoriesApply(b *testing.B) {
 		s.In[i].Position.Offset += 5_000_000
 		s.In[i].Event.Source = "/import/movietweetings"
 	}
-	h, w := NewHistories(), &discard{}
+	h, w := projections.NewHistories(), &discard{}
 	b.ReportAllocs()
 	for b.Loop() {
 		must0(b, h.Apply(w, s.In))
@@ -190,7 +191,7 @@ func BenchmarkHistoriesRead(b *testing.B) {
 	for i := range 1000 {
 		s.Fact("user-events", 0, fmt.Sprintf("00000000-0000-4000-8000-%012x", i), int64(i), int64(i), rate("7", fmt.Sprint(i), 3.5))
 	}
-	h := foldtest.Opened(b, NewHistories(), s.In)
+	h := foldtest.Opened(b, projections.NewHistories(), s.In)
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, err := range h.User("7", fold.At{}) {

@@ -1,4 +1,4 @@
-package projections
+package projections_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
@@ -18,7 +19,7 @@ import (
 // some chunks twice. The bytes must be the same.
 func TestInterleavings(t *testing.T) {
 	log := randomLog(rand.New(rand.NewPCG(1, 2)), 1500)
-	for _, f := range All() {
+	for _, f := range projections.All() {
 		if f().Spec().Lazy {
 			continue // its memory is judged by the tests of its model
 		}

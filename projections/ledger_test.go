@@ -1,4 +1,4 @@
-package projections
+package projections_test
 
 import (
 	"strings"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
@@ -25,19 +26,19 @@ func TestDatasetsAndImports(t *testing.T) {
 	s.Commit("import/i2", 3, 3, &events.ImportCompleted{ImportID: "i2", MoviesAdded: 1, FactsAdded: 2, FactsDuplicate: 3})
 	s.Commit("dataset/d1", 4, 4, &events.DatasetBuilt{DatasetID: "d1", Blob: "aa", Rows: 5})
 	s.Commit("dataset/d2", 5, 5, &events.DatasetBuilt{DatasetID: "d2", Blob: "bb"})
-	im := foldtest.Opened(t, NewImports(), s.In)
-	equal(t, "failed", found[Import](t)(im.Import("i1")).Reason, "disk full")
-	same := foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[Import], error) { return im.ByDigest("dd", q) })
-	equal(t, "of the same data set, newest first", []any{len(same), same[0].ImportID, same[0].State, same[0].FactsAdded, same[0].EndedMillis}, []any{2, "i2", ImportCompleted, 2, foldtest.Day(3)})
+	im := foldtest.Opened(t, projections.NewImports(), s.In)
+	equal(t, "failed", found[projections.Import](t)(im.Import("i1")).Reason, "disk full")
+	same := foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.Import], error) { return im.ByDigest("dd", q) })
+	equal(t, "of the same data set, newest first", []any{len(same), same[0].ImportID, same[0].State, same[0].FactsAdded, same[0].EndedMillis}, []any{2, "i2", projections.ImportCompleted, 2, foldtest.Day(3)})
 	equal(t, "lines in quarantine", []any{same[0].BadRows, same[1].BadRows, must[int64](t)(im.Count())}, []any{2, 0, 2})
-	equal(t, "lines in quarantine, by its stream", found[Import](t)(FoldImport(s.Stream("import/i2"), fold.At{})).BadRows, 2)
-	equal(t, "newest", must[fold.Page[Import]](t)(im.List(fold.PageQuery{})).Items[0].ImportID, "i2")
-	equal(t, "while it ran", found[Import](t)(FoldImport(s.Stream("import/i2"), fold.At{EventMillis: foldtest.Day(2)})).State, ImportRunning)
+	equal(t, "lines in quarantine, by its stream", found[projections.Import](t)(projections.FoldImport(s.Stream("import/i2"), fold.At{})).BadRows, 2)
+	equal(t, "newest", must[fold.Page[projections.Import]](t)(im.List(fold.PageQuery{})).Items[0].ImportID, "i2")
+	equal(t, "while it ran", found[projections.Import](t)(projections.FoldImport(s.Stream("import/i2"), fold.At{EventMillis: foldtest.Day(2)})).State, projections.ImportRunning)
 
-	ds := foldtest.Opened(t, NewDatasets(), s.In)
-	equal(t, "data set", found[Dataset](t)(ds.Dataset("d1")).Rows, 5)
-	equal(t, "by blob", found[Dataset](t)(ds.ByBlob("bb")).DatasetID, "d2")
-	equal(t, "newest data set", must[fold.Page[Dataset]](t)(ds.List(fold.PageQuery{Limit: 1})).Items[0].DatasetID, "d2")
+	ds := foldtest.Opened(t, projections.NewDatasets(), s.In)
+	equal(t, "data set", found[projections.Dataset](t)(ds.Dataset("d1")).Rows, 5)
+	equal(t, "by blob", found[projections.Dataset](t)(ds.ByBlob("bb")).DatasetID, "d2")
+	equal(t, "newest data set", must[fold.Page[projections.Dataset]](t)(ds.List(fold.PageQuery{Limit: 1})).Items[0].DatasetID, "d2")
 	equal(t, "count", must[int64](t)(ds.Count()), 2)
 }
 
@@ -46,18 +47,18 @@ func TestDefinitions(t *testing.T) {
 	for i, hash := range []string{"h1", "h2", "h1"} {
 		s.Commit("features/definitions", i, i+2, &events.FeaturesDefined{Hash: hash, Definitions: "d" + hash})
 	}
-	v := foldtest.Opened(t, NewDefinitions(), s.In)
-	equal(t, "in force", found[Definition](t)(v.Current()).Revision, streams.Revision(2))
+	v := foldtest.Opened(t, projections.NewDefinitions(), s.In)
+	equal(t, "in force", found[projections.Definition](t)(v.Current()).Revision, streams.Revision(2))
 	for what, c := range map[string]struct {
 		at   fold.At
 		want string
 	}{"as of day 1": {fold.At{EventMillis: foldtest.Day(1)}, "h2"}, "as of day 1 as known on day 2": {fold.At{EventMillis: foldtest.Day(1), RecordedMillis: foldtest.Day(2)}, "h1"}} {
-		equal(t, what, found[Definition](t)(v.At(c.at)).Hash, c.want)
-		equal(t, what+", folded", found[Definition](t)(FoldDefinitions(s.Stream("features/definitions"), c.at)).Hash, c.want)
+		equal(t, what, found[projections.Definition](t)(v.At(c.at)).Hash, c.want)
+		equal(t, what+", folded", found[projections.Definition](t)(projections.FoldDefinitions(s.Stream("features/definitions"), c.at)).Hash, c.want)
 	}
-	equal(t, "by hash", found[Definition](t)(v.ByHash("h2")).Definitions, "dh2")
+	equal(t, "by hash", found[projections.Definition](t)(v.ByHash("h2")).Definitions, "dh2")
 	equal(t, "history", len(foldtest.Pages(t, 2, v.History)), 3)
-	if _, ok, err := foldtest.Opened(t, NewDefinitions(), nil).Current(); ok || err != nil {
+	if _, ok, err := foldtest.Opened(t, projections.NewDefinitions(), nil).Current(); ok || err != nil {
 		t.Errorf("before the first: %v, %v", ok, err)
 	}
 }
@@ -67,13 +68,13 @@ func TestDeadLetters(t *testing.T) {
 	s.Commit("dead-letter/a", 0, 0, &events.DeadLettered{DeadLetterID: "a", Reactor: "train", Error: "no", Attempts: 5})
 	s.Commit("dead-letter/b", 1, 1, &events.DeadLettered{DeadLetterID: "b", Reactor: "train"})
 	s.Commit("dead-letter/a", 2, 2, &events.DeadLetterResolved{DeadLetterID: "a", Resolution: "dropped", Reason: "old"})
-	v := foldtest.Opened(t, NewDeadLetters(), s.In)
-	a := found[DeadLetter](t)(v.DeadLetter("a"))
+	v := foldtest.Opened(t, projections.NewDeadLetters(), s.In)
+	a := found[projections.DeadLetter](t)(v.DeadLetter("a"))
 	equal(t, "resolved", []any{a.State, a.ResolvedReason, a.ResolvedBy, a.ResolvedMillis, a.Attempts}, []any{"dropped", "old", "user:anna", foldtest.Day(2), 5})
-	open := must[fold.Page[DeadLetter]](t)(v.List(DeadLetterOpen, fold.PageQuery{})).Items
+	open := must[fold.Page[projections.DeadLetter]](t)(v.List(projections.DeadLetterOpen, fold.PageQuery{})).Items
 	equal(t, "open", []any{len(open), open[0].DeadLetterID}, []any{1, "b"})
-	equal(t, "all", len(foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[DeadLetter], error) { return v.List("", q) })), 2)
-	equal(t, "before it was resolved", found[DeadLetter](t)(FoldDeadLetter(s.Stream("dead-letter/a"), fold.At{EventMillis: foldtest.Day(1)})).State, DeadLetterOpen)
+	equal(t, "all", len(foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.DeadLetter], error) { return v.List("", q) })), 2)
+	equal(t, "before it was resolved", found[projections.DeadLetter](t)(projections.FoldDeadLetter(s.Stream("dead-letter/a"), fold.At{EventMillis: foldtest.Day(1)})).State, projections.DeadLetterOpen)
 }
 
 func lineageScript() *foldtest.Script {
@@ -90,15 +91,15 @@ func lineageScript() *foldtest.Script {
 }
 
 func TestLineage(t *testing.T) {
-	v := foldtest.Opened(t, NewLineage(), lineageScript().In)
-	up := must[Graph](t)(v.Upstream("deployment/production", fold.At{}))
+	v := foldtest.Opened(t, projections.NewLineage(), lineageScript().In)
+	up := must[projections.Graph](t)(v.Upstream("deployment/production", fold.At{}))
 	equal(t, "upstream", up.Nodes, []string{"model/als/3", "blob/weights", "dataset/d1", "run/r1", "definitions/ff", "import/i1", "workflow-run/w1"})
 	equal(t, "first edge", []string{up.Edges[0].Kind, up.Edges[0].From, up.Edges[0].To, up.Edges[0].Position, up.Edges[0].Causation},
-		[]string{EdgeDeployed, "model/als/3", "deployment/production", "mlops-events/0@6", "cause"})
-	equal(t, "downstream", must[Graph](t)(v.Downstream("import/i1", fold.At{})).Nodes,
+		[]string{projections.EdgeDeployed, "model/als/3", "deployment/production", "mlops-events/0@6", "cause"})
+	equal(t, "downstream", must[projections.Graph](t)(v.Downstream("import/i1", fold.At{})).Nodes,
 		[]string{"dataset/d1", "dataset/d2", "blob/rows", "model/als/3", "run/r1", "deployment/production", "blob/weights"})
-	equal(t, "of a cut without the ledger, all imports before it", must[Graph](t)(v.Upstream("dataset/d2", fold.At{})).Nodes, []string{"import/i1", "import/i2", "import/i3"})
-	equal(t, "as known before it was deployed", must[Graph](t)(v.Downstream("model/als/3", fold.At{RecordedMillis: foldtest.Day(8)})).Nodes, []string{})
+	equal(t, "of a cut without the ledger, all imports before it", must[projections.Graph](t)(v.Upstream("dataset/d2", fold.At{})).Nodes, []string{"import/i1", "import/i2", "import/i3"})
+	equal(t, "as known before it was deployed", must[projections.Graph](t)(v.Downstream("model/als/3", fold.At{RecordedMillis: foldtest.Day(8)})).Nodes, []string{})
 	if _, err := v.Upstream("als", fold.At{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a node without kind: %v", err)
 	}
@@ -107,24 +108,24 @@ func TestLineage(t *testing.T) {
 func TestAudit(t *testing.T) {
 	s := lineageScript()
 	s.In[3].Event.Actor, s.In[3].Event.Correlation = "reactor:train", "c2"
-	v := foldtest.Opened(t, NewAudit(), s.In)
-	positions := func(f AuditFilter) (out []string) {
-		for _, e := range foldtest.Pages(t, 2, func(q fold.PageQuery) (fold.Page[AuditEntry], error) { return v.Entries(f, q) }) {
+	v := foldtest.Opened(t, projections.NewAudit(), s.In)
+	positions := func(f projections.AuditFilter) (out []string) {
+		for _, e := range foldtest.Pages(t, 2, func(q fold.PageQuery) (fold.Page[projections.AuditEntry], error) { return v.Entries(f, q) }) {
 			out = append(out, strings.TrimPrefix(e.Position, "mlops-events/0@")+"."+string(rune('0'+e.Index)))
 		}
 		return out
 	}
-	equal(t, "all", positions(AuditFilter{}), []string{"7.0", "6.0", "5.0", "4.1", "4.0", "3.0", "2.0", "1.0", "0.0"})
-	equal(t, "actor", positions(AuditFilter{Actor: "reactor:train"}), []string{"3.0"})
-	equal(t, "correlation", positions(AuditFilter{Correlation: "c2"}), []string{"3.0"})
-	equal(t, "type", positions(AuditFilter{Type: "dataset.built"}), []string{"7.0", "2.0"})
-	equal(t, "stream", positions(AuditFilter{Stream: "run/r1"}), []string{"4.1", "4.0"})
-	equal(t, "stream prefix", positions(AuditFilter{StreamPrefix: "import/"}), []string{"3.0", "1.0", "0.0"})
-	equal(t, "prefix and actor", positions(AuditFilter{StreamPrefix: "import/", Actor: "user:anna"}), []string{"1.0", "0.0"})
-	equal(t, "event time", positions(AuditFilter{FromMillis: foldtest.Day(4), ToMillis: foldtest.Day(6)}), []string{"6.0", "5.0"})
-	equal(t, "recorded time", positions(AuditFilter{FromMillis: foldtest.Day(4), At: fold.At{RecordedMillis: foldtest.Day(9)}}), []string{"6.0", "5.0"})
-	e := must[fold.Page[AuditEntry]](t)(v.Entries(AuditFilter{Type: "model.deployed"}, fold.PageQuery{})).Items[0]
-	equal(t, "entry", e, AuditEntry{"model.deployed", "deployment/production", 0, 0, "als version 3 serves production",
+	equal(t, "all", positions(projections.AuditFilter{}), []string{"7.0", "6.0", "5.0", "4.1", "4.0", "3.0", "2.0", "1.0", "0.0"})
+	equal(t, "actor", positions(projections.AuditFilter{Actor: "reactor:train"}), []string{"3.0"})
+	equal(t, "correlation", positions(projections.AuditFilter{Correlation: "c2"}), []string{"3.0"})
+	equal(t, "type", positions(projections.AuditFilter{Type: "dataset.built"}), []string{"7.0", "2.0"})
+	equal(t, "stream", positions(projections.AuditFilter{Stream: "run/r1"}), []string{"4.1", "4.0"})
+	equal(t, "stream prefix", positions(projections.AuditFilter{StreamPrefix: "import/"}), []string{"3.0", "1.0", "0.0"})
+	equal(t, "prefix and actor", positions(projections.AuditFilter{StreamPrefix: "import/", Actor: "user:anna"}), []string{"1.0", "0.0"})
+	equal(t, "event time", positions(projections.AuditFilter{FromMillis: foldtest.Day(4), ToMillis: foldtest.Day(6)}), []string{"6.0", "5.0"})
+	equal(t, "recorded time", positions(projections.AuditFilter{FromMillis: foldtest.Day(4), At: fold.At{RecordedMillis: foldtest.Day(9)}}), []string{"6.0", "5.0"})
+	e := must[fold.Page[projections.AuditEntry]](t)(v.Entries(projections.AuditFilter{Type: "model.deployed"}, fold.PageQuery{})).Items[0]
+	equal(t, "entry", e, projections.AuditEntry{"model.deployed", "deployment/production", 0, 0, "als version 3 serves production",
 		fold.Origin{Position: "mlops-events/0@6", EventID: "e6.0", EventMillis: foldtest.Day(5), RecordedMillis: foldtest.Day(9), Source: "/test", Actor: "user:anna", Correlation: "c1", Causation: "cause"}})
 }
 
@@ -137,9 +138,9 @@ func TestAuditSummaries(t *testing.T) {
 		}
 		data, err := events.Decode(name, events.SchemaOf(name), []byte(`{}`))
 		must0(t, err)
-		if s := summary(data); s == "" || s == name {
+		if s := projections.Summary(data); s == "" || s == name {
 			t.Errorf("summary of %s is %q", name, s)
 		}
 	}
-	equal(t, "a long reason", len([]rune(summary(&events.ImportFailed{Reason: strings.Repeat("é", 500)}))), 160)
+	equal(t, "a long reason", len([]rune(projections.Summary(&events.ImportFailed{Reason: strings.Repeat("é", 500)}))), 160)
 }

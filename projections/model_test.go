@@ -1,9 +1,10 @@
-package projections
+package projections_test
 
 import (
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
 	"github.com/projectionist/projectionist/streams"
@@ -25,8 +26,8 @@ func modelScript() *foldtest.Script {
 }
 
 func TestRegistry(t *testing.T) {
-	v := foldtest.Opened(t, NewRegistry(), modelScript().In)
-	m := found[Model](t)(v.Model("als"))
+	v := foldtest.Opened(t, projections.NewRegistry(), modelScript().In)
+	m := found[projections.Model](t)(v.Model("als"))
 	equal(t, "aliases", m.Aliases, map[string]int{"champion": 3})
 	latest := map[string]int{}
 	for stage, v := range m.Latest() {
@@ -34,20 +35,20 @@ func TestRegistry(t *testing.T) {
 	}
 	equal(t, "latest", latest, map[string]int{"Archived": 1, "None": 2, "Production": 3})
 	equal(t, "revision", m.Revision, streams.Revision(10))
-	one := found[ModelVersion](t)(v.Version("als", 1))
+	one := found[projections.ModelVersion](t)(v.Version("als", 1))
 	equal(t, "version 1", []any{one.Stage, one.Seed, one.Params["d"], one.RunID, one.EventID, one.StagedMillis}, []any{"Archived", 7, "64", "r1", "e0.1", foldtest.Day(3)})
-	equal(t, "champion", found[ModelVersion](t)(v.ByAlias("als", "champion")).Version, 3)
+	equal(t, "champion", found[projections.ModelVersion](t)(v.ByAlias("als", "champion")).Version, 3)
 	if _, ok, err := v.ByAlias("als", "old"); ok || err != nil {
 		t.Errorf("a removed alias: %v, %v", ok, err)
 	}
-	numbers := func(vs []ModelVersion) (out []int) {
+	numbers := func(vs []projections.ModelVersion) (out []int) {
 		for _, v := range vs {
 			out = append(out, v.Version)
 		}
 		return out
 	}
-	equal(t, "by blob", numbers(must[[]ModelVersion](t)(v.ByBlob("aa"))), []int{1, 2})
-	equal(t, "by run", numbers(must[[]ModelVersion](t)(v.ByRun("r3"))), []int{3})
+	equal(t, "by blob", numbers(must[[]projections.ModelVersion](t)(v.ByBlob("aa"))), []int{1, 2})
+	equal(t, "by run", numbers(must[[]projections.ModelVersion](t)(v.ByRun("r3"))), []int{3})
 	equal(t, "models", len(foldtest.Pages(t, 1, v.Models)), 2)
 	equal(t, "count", must[int64](t)(v.Count()), 2)
 }
@@ -55,13 +56,13 @@ func TestRegistry(t *testing.T) {
 func TestFoldModel(t *testing.T) {
 	s := modelScript()
 	production := func(at fold.At) int {
-		m := found[Model](t)(FoldModel(s.Stream("model/als"), at))
+		m := found[projections.Model](t)(projections.FoldModel(s.Stream("model/als"), at))
 		return m.Latest()["Production"].Version
 	}
 	equal(t, "as of day 2", production(fold.At{EventMillis: foldtest.Day(2)}), 1)
 	equal(t, "as of day 3", production(fold.At{EventMillis: foldtest.Day(3)}), 3)
 	equal(t, "as of day 3 as known on day 5", production(fold.At{EventMillis: foldtest.Day(3), RecordedMillis: foldtest.Day(5)}), 1)
-	equal(t, "known at a cut", len(found[Model](t)(FoldModel(s.Stream("model/als"), fold.At{Cut: streams.Cut{{Topic: events.LedgerTopic}: 1}})).Versions), 1)
+	equal(t, "known at a cut", len(found[projections.Model](t)(projections.FoldModel(s.Stream("model/als"), fold.At{Cut: streams.Cut{{Topic: events.LedgerTopic}: 1}})).Versions), 1)
 }
 
 func TestDeployments(t *testing.T) {
@@ -73,8 +74,8 @@ func TestDeployments(t *testing.T) {
 	deploy(3, 3, 2)
 	s.Commit("deployment/shadow", 4, 4, &events.ModelDeployed{Slot: "shadow", Model: "mlp", Version: 1})
 	deploy(5, 8, 3)
-	v := foldtest.Opened(t, NewDeployments(), s.In)
-	slot := found[Slot](t)(v.Slot("production"))
+	v := foldtest.Opened(t, projections.NewDeployments(), s.In)
+	slot := found[projections.Slot](t)(v.Slot("production"))
 	equal(t, "current", []any{slot.Current.Version, slot.Deployments, slot.Revision}, []any{3, 3, 2})
 	equal(t, "slots", len(collect(t, v.Slots())), 2)
 	for what, c := range map[string]struct {
@@ -84,13 +85,15 @@ func TestDeployments(t *testing.T) {
 		"now": {fold.At{}, 3}, "as of day 4": {fold.At{EventMillis: foldtest.Day(4)}, 2}, "as of day 6": {fold.At{EventMillis: foldtest.Day(6)}, 3},
 		"as of day 6 as known on day 7": {fold.At{EventMillis: foldtest.Day(6), RecordedMillis: foldtest.Day(7)}, 2},
 	} {
-		equal(t, what, found[Deployment](t)(v.At("production", c.at)).Version, c.want)
+		equal(t, what, found[projections.Deployment](t)(v.At("production", c.at)).Version, c.want)
 	}
 	if _, ok, err := v.At("production", fold.At{EventMillis: foldtest.Day(0)}); ok || err != nil {
 		t.Errorf("before the first: %v, %v", ok, err)
 	}
 	var versions []int
-	for _, d := range foldtest.Pages(t, 2, func(q fold.PageQuery) (fold.Page[Deployment], error) { return v.History("production", fold.At{}, q) }) {
+	for _, d := range foldtest.Pages(t, 2, func(q fold.PageQuery) (fold.Page[projections.Deployment], error) {
+		return v.History("production", fold.At{}, q)
+	}) {
 		versions = append(versions, d.Version)
 	}
 	equal(t, "history", versions, []int{3, 2, 1})

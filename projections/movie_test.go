@@ -1,4 +1,4 @@
-package projections
+package projections_test
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
 )
@@ -24,7 +25,7 @@ func movieScript() *foldtest.Script {
 	return s
 }
 
-func ids(movies []Movie) (out []string) {
+func ids(movies []projections.Movie) (out []string) {
 	for _, m := range movies {
 		out = append(out, m.MovieID)
 	}
@@ -32,14 +33,14 @@ func ids(movies []Movie) (out []string) {
 }
 
 func TestCatalogueMerges(t *testing.T) {
-	c := foldtest.Opened(t, NewCatalogue(), movieScript().In)
-	m := found[Movie](t)(c.Movie("movie_001"))
+	c := foldtest.Opened(t, projections.NewCatalogue(), movieScript().In)
+	m := found[projections.Movie](t)(c.Movie("movie_001"))
 	equal(t, "merged", m.Movie, events.Movie{MovieID: "1", Title: "Star Wars: A New Hope", Year: 1978, Genres: []string{"Sci-Fi"},
 		IMDbID: "tt0076759", TMDBID: "11", Overview: "Long ago", Language: "en", VoteCount: 9})
 	equal(t, "as listed", m.Listed.Title, "Star Wars (tweets)")
 	equal(t, "data sets", m.Datasets, []string{"ml", "tweets"})
 	equal(t, "stamp", m.Stamp, fold.Stamp{Revision: 2, Offset: 5, CreatedMillis: foldtest.Day(0), UpdatedMillis: foldtest.Day(4), RecordedMillis: foldtest.Day(4)})
-	equal(t, "simulated", []bool{m.Simulated, found[Movie](t)(c.Movie("s1")).Simulated}, []bool{false, true})
+	equal(t, "simulated", []bool{m.Simulated, found[projections.Movie](t)(c.Movie("s1")).Simulated}, []bool{false, true})
 	equal(t, "count", must[int64](t)(c.Count()), 4)
 	if _, ok, err := c.Movie("99"); ok || err != nil {
 		t.Errorf("an unknown film: %v, %v", ok, err)
@@ -47,14 +48,14 @@ func TestCatalogueMerges(t *testing.T) {
 }
 
 func TestCatalogueChanged(t *testing.T) {
-	c := foldtest.Opened(t, NewCatalogue(), movieScript().In)
-	for after, want := range map[int64][]Changed{
+	c := foldtest.Opened(t, projections.NewCatalogue(), movieScript().In)
+	for after, want := range map[int64][]projections.Changed{
 		-1: {{1, "2"}, {2, "3"}, {3, "s1"}, {5, "1"}}, // film 1 was listed at 0 and fetched at 4
 		0:  {{1, "2"}, {2, "3"}, {3, "s1"}, {5, "1"}},
 		3:  {{5, "1"}},
 		5:  nil,
 	} {
-		var got []Changed
+		var got []projections.Changed
 		for f, err := range c.Changed(after) {
 			if err != nil {
 				t.Fatal(err)
@@ -66,11 +67,11 @@ func TestCatalogueChanged(t *testing.T) {
 }
 
 func TestCatalogueFinds(t *testing.T) {
-	c := foldtest.Opened(t, NewCatalogue(), movieScript().In)
+	c := foldtest.Opened(t, projections.NewCatalogue(), movieScript().In)
 	for _, imdb := range []string{"tt0076759", "0076759", "76759"} {
-		equal(t, "by IMDb id "+imdb, found[Movie](t)(c.ByIMDb(imdb)).MovieID, "1")
+		equal(t, "by IMDb id "+imdb, found[projections.Movie](t)(c.ByIMDb(imdb)).MovieID, "1")
 	}
-	equal(t, "by TMDB id", found[Movie](t)(c.ByTMDB("11")).MovieID, "1")
+	equal(t, "by TMDB id", found[projections.Movie](t)(c.ByTMDB("11")).MovieID, "1")
 	if _, ok, err := c.ByTMDB("1"); ok || err != nil {
 		t.Errorf("TMDB id 1: %v, %v", ok, err)
 	}
@@ -78,16 +79,16 @@ func TestCatalogueFinds(t *testing.T) {
 		"star": {"2", "1"}, "STAR WARS": {"1"}, "wars star": {"1"}, "hope": {"1"}, "tweets": nil, "amelie": {"3"}, "d'amélie": {"3"},
 		"stardust star": {"2"}, "stars": {"2"}, "xyz": nil, "st sto": {"2"},
 	} {
-		got := foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[Movie], error) { return c.Search(text, q) })
+		got := foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.Movie], error) { return c.Search(text, q) })
 		equalSet(t, "search "+text, ids(got), want)
 	}
 	if _, err := c.Search(" - ", fold.PageQuery{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("search for nothing: %v", err)
 	}
-	list := func(q fold.PageQuery) (fold.Page[Movie], error) { return c.List(q) }
+	list := func(q fold.PageQuery) (fold.Page[projections.Movie], error) { return c.List(q) }
 	equal(t, "by title", ids(foldtest.Pages(t, 2, list)), []string{"3", "1", "2", "s1"})
 	genre := func(g string) []string {
-		return ids(foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[Movie], error) { return c.ByGenre(g, q) }))
+		return ids(foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.Movie], error) { return c.ByGenre(g, q) }))
 	}
 	equal(t, "genre", genre("drama"), []string{"3", "2"})
 	equal(t, "genre however spelled", genre("Sci-fi"), []string{"1", "s1"})
@@ -112,10 +113,10 @@ func equalSet(t *testing.T, what string, got, want []string) {
 
 func TestFoldMovie(t *testing.T) {
 	s := movieScript()
-	equal(t, "as of day 1", found[Movie](t)(FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(1)})).Title, "Star Wars")
-	equal(t, "happened by day 2, known by day 2", found[Movie](t)(FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(2), RecordedMillis: foldtest.Day(2)})).Title, "Star Wars")
-	equal(t, "happened by day 2", found[Movie](t)(FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(2)})).Title, "Star Wars: A New Hope")
-	if _, ok, err := FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(-1)}); ok || err != nil {
+	equal(t, "as of day 1", found[projections.Movie](t)(projections.FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(1)})).Title, "Star Wars")
+	equal(t, "happened by day 2, known by day 2", found[projections.Movie](t)(projections.FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(2), RecordedMillis: foldtest.Day(2)})).Title, "Star Wars")
+	equal(t, "happened by day 2", found[projections.Movie](t)(projections.FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(2)})).Title, "Star Wars: A New Hope")
+	if _, ok, err := projections.FoldMovie(s.Stream("movie/1"), fold.At{EventMillis: foldtest.Day(-1)}); ok || err != nil {
 		t.Errorf("before it was listed: %v, %v", ok, err)
 	}
 }
@@ -123,11 +124,11 @@ func TestFoldMovie(t *testing.T) {
 // TestFoldEqualsView: the fold of each stream without a limit is the document the view has.
 func TestFoldEqualsView(t *testing.T) {
 	s := movieScript()
-	c := foldtest.Opened(t, NewCatalogue(), s.In)
+	c := foldtest.Opened(t, projections.NewCatalogue(), s.In)
 	for _, id := range []string{"2", "3", "s1"} {
-		equal(t, id, found[Movie](t)(FoldMovie(s.Stream("movie/"+id), fold.At{})), found[Movie](t)(c.Movie(id)))
+		equal(t, id, found[projections.Movie](t)(projections.FoldMovie(s.Stream("movie/"+id), fold.At{})), found[projections.Movie](t)(c.Movie(id)))
 	}
 	m := modelScript()
-	r := foldtest.Opened(t, NewRegistry(), m.In)
-	equal(t, "als", found[Model](t)(FoldModel(m.Stream("model/als"), fold.At{})), found[Model](t)(r.Model("als")))
+	r := foldtest.Opened(t, projections.NewRegistry(), m.In)
+	equal(t, "als", found[projections.Model](t)(projections.FoldModel(m.Stream("model/als"), fold.At{})), found[projections.Model](t)(r.Model("als")))
 }

@@ -1,4 +1,4 @@
-package projections
+package projections_test
 
 import (
 	"math"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
 )
@@ -30,18 +31,18 @@ func runScript() *foldtest.Script {
 }
 
 func TestRuns(t *testing.T) {
-	v := foldtest.Opened(t, NewRuns(), runScript().In)
-	r := found[Run](t)(v.Run("r1"))
-	equal(t, "run", r, Run{RunID: "r1", ExperimentID: "x1", Name: "first", Status: "FINISHED", Actor: "user:anna", StartMillis: foldtest.Day(2), EndMillis: foldtest.Day(6),
+	v := foldtest.Opened(t, projections.NewRuns(), runScript().In)
+	r := found[projections.Run](t)(v.Run("r1"))
+	equal(t, "run", r, projections.Run{RunID: "r1", ExperimentID: "x1", Name: "first", Status: "FINISHED", Actor: "user:anna", StartMillis: foldtest.Day(2), EndMillis: foldtest.Day(6),
 		Params: map[string]string{"d": "64", "seed": "1"}, Tags: map[string]string{"who": "anna"},
 		Metrics:   map[string]events.Metric{"ndcg": {Key: "ndcg", Value: .3, Step: 2, TimestampMillis: 5}, "loss": {Key: "loss", Value: -1}},
-		Artifacts: []Artifact{{"m.bin", "bb", 2, foldtest.Day(4)}}, DatasetID: "d1", WorkflowRun: "w1",
+		Artifacts: []projections.Artifact{{"m.bin", "bb", 2, foldtest.Day(4)}}, DatasetID: "d1", WorkflowRun: "w1",
 		Stamp: fold.Stamp{Revision: 7, Offset: 6, CreatedMillis: foldtest.Day(2), UpdatedMillis: foldtest.Day(6), RecordedMillis: foldtest.Day(6)}})
-	equal(t, "a run that never started", found[Run](t)(v.Run("lost")).Status, "FAILED")
+	equal(t, "a run that never started", found[projections.Run](t)(v.Run("lost")).Status, "FAILED")
 	equal(t, "count", must[int64](t)(v.Count()), 3)
 
 	runs := func(experiment string) (out []string) {
-		for _, r := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[Run], error) { return v.Runs(experiment, q) }) {
+		for _, r := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.Run], error) { return v.Runs(experiment, q) }) {
 			out = append(out, r.RunID)
 		}
 		return out
@@ -55,24 +56,24 @@ func TestRuns(t *testing.T) {
 		{Key: "ndcg", Value: -.5, Step: 2, TimestampMillis: 4}, {Key: "ndcg", Value: .2, Step: 2, TimestampMillis: 5}, {Key: "ndcg", Value: .3, Step: 2, TimestampMillis: 5}})
 	equal(t, "a value logged twice", len(must[fold.Page[events.Metric]](t)(v.MetricHistory("r1", "loss", fold.PageQuery{})).Items), 1)
 
-	equal(t, "experiment by name", found[Experiment](t)(v.ExperimentByName("mlp")).ExperimentID, "x2")
-	equal(t, "experiment", found[Experiment](t)(v.Experiment("x1")).Tags, map[string]string{"k": "v"})
-	equal(t, "newest experiment", must[fold.Page[Experiment]](t)(v.Experiments(fold.PageQuery{Limit: 1})).Items[0].ExperimentID, "x2")
+	equal(t, "experiment by name", found[projections.Experiment](t)(v.ExperimentByName("mlp")).ExperimentID, "x2")
+	equal(t, "experiment", found[projections.Experiment](t)(v.Experiment("x1")).Tags, map[string]string{"k": "v"})
+	equal(t, "newest experiment", must[fold.Page[projections.Experiment]](t)(v.Experiments(fold.PageQuery{Limit: 1})).Items[0].ExperimentID, "x2")
 }
 
 func TestFoldRun(t *testing.T) {
 	s := runScript()
-	r := found[Run](t)(FoldRun(s.Stream("run/r1"), fold.At{EventMillis: foldtest.Day(2)}))
-	equal(t, "as of its start", []any{r.Status, len(r.Metrics), r.Revision}, []any{RunRunning, 0, 0})
-	equal(t, "known at the start of the log", len(found[Run](t)(FoldRun(s.Stream("run/r1"), fold.At{RecordedMillis: foldtest.Day(3)})).Metrics), 2)
+	r := found[projections.Run](t)(projections.FoldRun(s.Stream("run/r1"), fold.At{EventMillis: foldtest.Day(2)}))
+	equal(t, "as of its start", []any{r.Status, len(r.Metrics), r.Revision}, []any{projections.RunRunning, 0, 0})
+	equal(t, "known at the start of the log", len(found[projections.Run](t)(projections.FoldRun(s.Stream("run/r1"), fold.At{RecordedMillis: foldtest.Day(3)})).Metrics), 2)
 }
 
 func TestFloatOrder(t *testing.T) {
 	fs := []float64{math.Inf(-1), -1e300, -1, -1e-300, 0, 1e-300, .5, 1, math.Inf(1)}
-	if !sort.SliceIsSorted(fs, func(i, j int) bool { return floatOrder(fs[i]) < floatOrder(fs[j]) }) {
+	if !sort.SliceIsSorted(fs, func(i, j int) bool { return projections.FloatOrder(fs[i]) < projections.FloatOrder(fs[j]) }) {
 		t.Error("floats do not sort by value")
 	}
 	for _, f := range fs {
-		equal(t, "float", math.Float64bits(floatOf(floatOrder(f))), math.Float64bits(f))
+		equal(t, "float", math.Float64bits(projections.FloatOf(projections.FloatOrder(f))), math.Float64bits(f))
 	}
 }

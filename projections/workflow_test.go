@@ -1,9 +1,10 @@
-package projections
+package projections_test
 
 import (
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
 )
@@ -23,40 +24,40 @@ func workflowScript() *foldtest.Script {
 
 func TestWorkflows(t *testing.T) {
 	s := workflowScript()
-	v := foldtest.Opened(t, NewWorkflows(), s.In)
-	r := found[WorkflowRun](t)(v.Run("w1"))
+	v := foldtest.Opened(t, projections.NewWorkflows(), s.In)
+	r := found[projections.WorkflowRun](t)(v.Run("w1"))
 	equal(t, "run", []any{r.State, r.Reason, r.RequestedMillis, r.StartedMillis, r.EndedMillis, r.Conf["d"], r.Ended()}, []any{"failed", "deploy", foldtest.Day(0), foldtest.Day(2), foldtest.Day(7), "64", true})
-	equal(t, "task", r.TaskOf("fit"), Task{Task: "fit", State: StateSuccess, Try: 2, Holder: "b", Checkpoint: "cc", Output: map[string]string{"run": "r1"},
-		StartedMillis: foldtest.Day(2), EndedMillis: foldtest.Day(6), Tries: []Try{
-			{Try: 1, Holder: "a", State: StateFailed, Error: "killed", StartedMillis: foldtest.Day(2), EndedMillis: foldtest.Day(4)},
-			{Try: 2, Holder: "b", State: StateSuccess, StartedMillis: foldtest.Day(5), EndedMillis: foldtest.Day(6)}}})
-	equal(t, "never started", []string{r.TaskOf("deploy").State, r.TaskOf("other").State}, []string{StateUpstreamFailed, StateUpstreamFailed})
+	equal(t, "task", r.TaskOf("fit"), projections.Task{Task: "fit", State: projections.StateSuccess, Try: 2, Holder: "b", Checkpoint: "cc", Output: map[string]string{"run": "r1"},
+		StartedMillis: foldtest.Day(2), EndedMillis: foldtest.Day(6), Tries: []projections.Try{
+			{Try: 1, Holder: "a", State: projections.StateFailed, Error: "killed", StartedMillis: foldtest.Day(2), EndedMillis: foldtest.Day(4)},
+			{Try: 2, Holder: "b", State: projections.StateSuccess, StartedMillis: foldtest.Day(5), EndedMillis: foldtest.Day(6)}}})
+	equal(t, "never started", []string{r.TaskOf("deploy").State, r.TaskOf("other").State}, []string{projections.StateUpstreamFailed, projections.StateUpstreamFailed})
 
 	runs := func(workflow, state string) (out []string) {
-		for _, r := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[WorkflowRun], error) { return v.Runs(workflow, state, q) }) {
+		for _, r := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.WorkflowRun], error) { return v.Runs(workflow, state, q) }) {
 			out = append(out, r.RunID)
 		}
 		return out
 	}
 	equal(t, "newest first", runs("", ""), []string{"w2", "w1"})
-	equal(t, "queued", runs("", StateQueued), []string{"w2"})
-	equal(t, "running", runs("", StateRunning), nil)
-	equal(t, "failed train", runs("train", StateFailed), []string{"w1"})
-	equal(t, "queued train", runs("train", StateQueued), nil)
-	active := must[[]WorkflowRun](t)(v.Active())
-	equal(t, "active", []any{len(active), active[0].RunID, active[0].TaskOf("fit").State}, []any{1, "w2", StateQueued})
+	equal(t, "queued", runs("", projections.StateQueued), []string{"w2"})
+	equal(t, "running", runs("", projections.StateRunning), nil)
+	equal(t, "failed train", runs("train", projections.StateFailed), []string{"w1"})
+	equal(t, "queued train", runs("train", projections.StateQueued), nil)
+	active := must[[]projections.WorkflowRun](t)(v.Active())
+	equal(t, "active", []any{len(active), active[0].RunID, active[0].TaskOf("fit").State}, []any{1, "w2", projections.StateQueued})
 }
 
 func TestFoldWorkflowRun(t *testing.T) {
 	s := workflowScript()
-	task := func(n int) Task {
-		r := found[WorkflowRun](t)(FoldWorkflowRun(s.Stream("workflow-run/w1"), fold.At{EventMillis: foldtest.Day(n)}))
+	task := func(n int) projections.Task {
+		r := found[projections.WorkflowRun](t)(projections.FoldWorkflowRun(s.Stream("workflow-run/w1"), fold.At{EventMillis: foldtest.Day(n)}))
 		return r.TaskOf("fit")
 	}
 	leased := task(3)
-	equal(t, "leased", []any{leased.State, leased.Holder, leased.LeaseUntilMillis}, []any{StateRunning, "a", 200})
+	equal(t, "leased", []any{leased.State, leased.Holder, leased.LeaseUntilMillis}, []any{projections.StateRunning, "a", 200})
 	waiting := task(4)
-	equal(t, "waiting", []any{waiting.State, waiting.LeaseUntilMillis, waiting.RetryAtMillis, waiting.Checkpoint}, []any{StateUpForRetry, 0, 300, "cc"})
+	equal(t, "waiting", []any{waiting.State, waiting.LeaseUntilMillis, waiting.RetryAtMillis, waiting.Checkpoint}, []any{projections.StateUpForRetry, 0, 300, "cc"})
 	again := task(5)
-	equal(t, "again", []any{again.State, again.Try, again.RetryAtMillis, again.Error}, []any{StateRunning, 2, 0, ""})
+	equal(t, "again", []any{again.State, again.Try, again.RetryAtMillis, again.Error}, []any{projections.StateRunning, 2, 0, ""})
 }

@@ -1,4 +1,4 @@
-package v1
+package v1_test
 
 import (
 	"bytes"
@@ -34,6 +34,8 @@ import (
 	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
+
+	"github.com/projectionist/projectionist/api/v1"
 )
 
 // clock stands still until it is moved.
@@ -58,7 +60,7 @@ func (c *clock) set(t time.Time) {
 // setup is what a fixture is made of; a test may change it.
 type setup struct {
 	cfg api.Config
-	own Config
+	own v1.Config
 
 	beside []api.Surface // on the same listener
 }
@@ -69,7 +71,7 @@ type fixture struct {
 	log     *local.Log
 	core    *api.Core
 	server  *api.Server
-	surface *Surface
+	surface *v1.Surface
 	blobs   *blob.Store
 	setup
 }
@@ -100,14 +102,14 @@ func newFixture(t testing.TB, change ...func(*setup)) *fixture {
 	w.must(err)
 	d := handlers.New(handlers.Config{Ledger: w.log.Ledger(), Feed: w.log.Feed(), Now: w.clock.Now, NewID: uuid.NewString})
 	w.cfg = api.Config{Log: w.log, Dispatcher: d, Views: views, Now: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	w.own = Config{Factories: projections.All(), Features: featurestore.New(views, w.log), Recommend: recommend.New(views, w.blobs.Get),
+	w.own = v1.Config{Factories: projections.All(), Features: featurestore.New(views, w.log), Recommend: recommend.New(views, w.blobs.Get),
 		Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d}, ScratchDir: t.TempDir(), Version: "test"}
 	for _, c := range change {
 		c(&w.setup)
 	}
 	w.core, err = api.New(w.cfg)
 	w.must(err)
-	w.surface, err = New(w.core, w.own)
+	w.surface, err = v1.New(w.core, w.own)
 	w.must(err)
 	w.server = w.core.Serve(w.surface, append(w.beside, prometheus.New(w.core, prometheus.Config{LogStats: w.log.Stats}))...)
 	run, stop := context.WithCancel(ctx)

@@ -1,4 +1,4 @@
-package v1
+package v1_test
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/projectionist/projectionist/api/v1"
 )
 
 // sent takes an answer without keeping it.
@@ -179,7 +181,7 @@ func TestHistorical_Refused(t *testing.T) {
 func TestUTF8Reader(t *testing.T) {
 	for _, text := range []string{"a€é𝄞b", "€", "", "𝄞𝄞"} {
 		for size := 1; size < 6; size++ {
-			in := &utf8Reader{in: strings.NewReader(text)}
+			in := v1.UTF8Reader(strings.NewReader(text))
 			var got []byte
 			for buf := make([]byte, size); ; {
 				n, err := in.Read(buf)
@@ -196,7 +198,7 @@ func TestUTF8Reader(t *testing.T) {
 	}
 	for _, text := range []string{"a\xff", "\xe2\x82", "\xe2\x82a", "\x80", "€\xf0\x9d\x84", "\xed\xa0\x80"} {
 		for size := 1; size < 6; size++ {
-			in := &utf8Reader{in: strings.NewReader(text)}
+			in := v1.UTF8Reader(strings.NewReader(text))
 			err := error(nil)
 			for buf := make([]byte, size); err == nil; {
 				_, err = in.Read(buf)
@@ -213,8 +215,8 @@ func TestHistorical_FewAtATime(t *testing.T) {
 	w := newFixture(t)
 	const table = "movie_id,event_timestamp\n3,2024-03-08\n"
 	var bodies []*io.PipeWriter
-	ended := make(chan int, historicalMax)
-	for range historicalMax {
+	ended := make(chan int, v1.HistoricalMax)
+	for range v1.HistoricalMax {
 		in, body := io.Pipe()
 		bodies = append(bodies, body)
 		go func() {
@@ -243,7 +245,7 @@ func TestHistorical_FewAtATime(t *testing.T) {
 func TestHistorical_EndsWithItsClient(t *testing.T) {
 	w := newFixture(t)
 	body := "movie_id,user_id,event_timestamp\n" + strings.Repeat("3,3,2024-03-08\n", 5000)
-	for range historicalMax + 1 {
+	for range v1.HistoricalMax + 1 {
 		ctx, gone := context.WithCancel(t.Context())
 		out := &sent{ResponseRecorder: httptest.NewRecorder(), written: gone}
 		func() {
@@ -272,7 +274,7 @@ func TestHistorical_EndsWithItsClient(t *testing.T) {
 func TestHistorical_TooLarge(t *testing.T) {
 	w := newFixture(t)
 	r := httptest.NewRequest("POST", "/api/v1/features/historical", strings.NewReader("{"))
-	r.Host, r.ContentLength = "localhost:8000", historicalBytesMax+1
+	r.Host, r.ContentLength = "localhost:8000", v1.HistoricalBytesMax+1
 	out := httptest.NewRecorder()
 	w.server.ServeHTTP(out, r)
 	if out.Code != 413 || out.Header().Get("Connection") != "close" {
@@ -283,9 +285,9 @@ func TestHistorical_TooLarge(t *testing.T) {
 // The features of a thousand are sent as they are read, and no longer than somebody takes them.
 func TestBatchIsStreamed(t *testing.T) {
 	w := newFixture(t)
-	body := `{"entity_type":"movie","entity_ids":[` + strings.Repeat("3,", entitiesMax-1) + `4]}`
+	body := `{"entity_type":"movie","entity_ids":[` + strings.Repeat("3,", v1.EntitiesMax-1) + `4]}`
 	whole := w.post("/api/v1/features/batch", body).want(200)
-	if got := whole.at(fmt.Sprintf("results.%d.entity_id", entitiesMax-1)); got != "4" || len(whole.Body) < 500_000 {
+	if got := whole.at(fmt.Sprintf("results.%d.entity_id", v1.EntitiesMax-1)); got != "4" || len(whole.Body) < 500_000 {
 		t.Errorf("the last of %d bytes is %s", len(whole.Body), got)
 	}
 	w.cutOff(httptest.NewRequest("POST", "/api/v1/features/batch", strings.NewReader(body)))

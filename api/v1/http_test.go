@@ -1,4 +1,4 @@
-package v1
+package v1_test
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/v1"
 	"github.com/projectionist/projectionist/projections"
 )
 
@@ -261,11 +262,11 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 	w := newFixture(t)
-	_, err := New(w.core, Config{Factories: projections.All()[1:]})
+	_, err := v1.New(w.core, v1.Config{Factories: projections.All()[1:]})
 	if err == nil || !strings.Contains(err.Error(), "the view catalogue is missing") {
 		t.Errorf("error: %v", err)
 	}
-	_, err = New(w.core, Config{})
+	_, err = v1.New(w.core, v1.Config{})
 	if err == nil || !strings.Contains(err.Error(), "Features") || !strings.Contains(err.Error(), "ScratchDir") {
 		t.Errorf("error: %v", err)
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package v1
+package v1_test
 
 import (
 	"syscall"

@@ -1,4 +1,4 @@
-package v1
+package v1_test
 
 import (
 	"bytes"
@@ -78,9 +78,9 @@ func TestSnapshot(t *testing.T) {
 	emptied(t, w.own.ScratchDir)
 
 	w.get("/api/v1/ops/snapshot?view=runs").problem(400, "view")
-	w.surface.snapshotting.Lock()
+	release := w.surface.HoldSnapshots()
 	w.get("/api/v1/ops/snapshot").problem(503, "")
-	w.surface.snapshotting.Unlock()
+	release()
 	w.surface.Snapshot = func(string) (*snapshot.Manifest, error) { return nil, fault.New(fault.Unavailable, "disk full") }
 	w.get("/api/v1/ops/snapshot").problem(503, "")
 	emptied(t, w.own.ScratchDir)
@@ -129,8 +129,8 @@ func TestSnapshotFailsOnTheWay(t *testing.T) {
 	w.must(err)
 	_, err = io.CopyN(io.Discard, resp.Body, 1000)
 	w.must(errors.Join(err, resp.Body.Close()))
-	w.surface.snapshotting.Lock() // given back at its end, after the folder
+	release := w.surface.HoldSnapshots() // given back at its end, after the folder
 	emptied(t, w.own.ScratchDir)
-	w.surface.snapshotting.Unlock()
+	release()
 	w.must(take())
 }

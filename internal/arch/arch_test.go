@@ -1,6 +1,6 @@
 // Package arch holds what must be true of the code as a whole: who may import whom, what is pure, and how
 // long a file may be.
-package arch
+package arch_test
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package transfer
+package transfer_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/transfer"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
@@ -67,12 +68,12 @@ func BenchmarkCopy(b *testing.B) {
 			run := func(b *testing.B, from streams.Log, house place) (to streams.Log) {
 				to = house.open(b, true)
 				start := time.Now()
-				cut, err := Copy(b.Context(), from, to.(streams.Restorer), quiet)
+				cut, err := transfer.Copy(b.Context(), from, to.(streams.Restorer), quiet)
 				if err != nil {
 					b.Fatal(err)
 				}
 				copied := time.Now()
-				if _, err := Compare(b.Context(), from, to, cut, quiet); err != nil {
+				if _, err := transfer.Compare(b.Context(), from, to, cut, quiet); err != nil {
 					b.Fatal(err)
 				}
 				b.ReportMetric(n/copied.Sub(start).Seconds(), "copied/s")

@@ -1,12 +1,10 @@
-package transfer
+package transfer_test
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-
-	"github.com/projectionist/projectionist/projections/fold"
 
 	mathrand "math/rand/v2"
 	"os"
@@ -24,6 +22,9 @@ import (
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/kafka"
 	"github.com/projectionist/projectionist/streams/local"
+
+	"github.com/projectionist/projectionist/internal/transfer"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // place is where a log of a test is kept.
@@ -137,18 +138,18 @@ func fill(t testing.TB, l streams.Log, seed, n int) {
 // moveAll copies, verifies and ends the copying, and gives the views' sums.
 func moveAll(t testing.TB, from streams.Log, to streams.Log) []fold.ViewReport {
 	t.Helper()
-	cut, err := Copy(t.Context(), from, to.(streams.Restorer), quiet)
+	cut, err := transfer.Copy(t.Context(), from, to.(streams.Restorer), quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := Compare(t.Context(), from, to, cut, quiet)
+	report, err := transfer.Compare(t.Context(), from, to, cut, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if report.Streams != 13 || report.Cut != cut.String() {
 		t.Errorf("report %+v", report)
 	}
-	sums, err := CompareViews(t.Context(), from, to, cut, t.TempDir(), views, quiet)
+	sums, err := transfer.CompareViews(t.Context(), from, to, cut, t.TempDir(), views, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func thereAndBack(t *testing.T, houses ...place) {
 			t.Errorf("view %s is empty: that copies are equal says nothing of it", v.View)
 		}
 	}
-	if _, err := Settled(t.Context(), first, from, quiet); err != nil {
+	if _, err := transfer.Settled(t.Context(), first, from, quiet); err != nil {
 		t.Fatalf("the last copy: %v", err)
 	}
 	r, err := from.Ledger().Append(t.Context(), streams.Commit{ID: "own", Stream: "model/m0", Expected: streams.AnyRevision, Events: []events.Event{{
@@ -187,10 +188,10 @@ func thereAndBack(t *testing.T, houses ...place) {
 	if err != nil || r.Revision < 13 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if _, err := Settled(t.Context(), first, from, quiet); !fault.Is(err, fault.Conflict) {
+	if _, err := transfer.Settled(t.Context(), first, from, quiet); !fault.Is(err, fault.Conflict) {
 		t.Fatalf("a copy that has gone on: %v", err)
 	}
-	if _, err := Settled(t.Context(), from, first, quiet); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "gone on since") {
+	if _, err := transfer.Settled(t.Context(), from, first, quiet); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "gone on since") {
 		t.Fatalf("a copy whose source has gone on: %v", err)
 	}
 }
@@ -235,7 +236,7 @@ func interrupted(t *testing.T, from streams.Log, house place, step int) {
 		to := &faulty{l.(streams.Restorer), 1 + random.IntN(step)}
 		if tries%3 == 2 { // or by the caller
 			cancelled := false
-			_, err := Copy(ctx, from, to, func(string, int64, int64) { cancel(); cancelled = true })
+			_, err := transfer.Copy(ctx, from, to, func(string, int64, int64) { cancel(); cancelled = true })
 			if cancelled && err == nil {
 				t.Log("cancelled at the very end")
 			} else if !cancelled && !errors.Is(err, errFaulty) {
@@ -245,7 +246,7 @@ func interrupted(t *testing.T, from streams.Log, house place, step int) {
 			closeLog(t, l)
 			continue
 		}
-		_, err := Copy(ctx, from, to, quiet)
+		_, err := transfer.Copy(ctx, from, to, quiet)
 		cancel()
 		closeLog(t, l)
 		if err == nil {
@@ -289,7 +290,7 @@ func TestErrConflict(t *testing.T) {
 	begin := func(from streams.Log) streams.Restorer {
 		t.Helper()
 		to := &faulty{memory().open(t, true).(streams.Restorer), 400}
-		if _, err := Copy(t.Context(), from, to, quiet); !errors.Is(err, errFaulty) {
+		if _, err := transfer.Copy(t.Context(), from, to, quiet); !errors.Is(err, errFaulty) {
 			t.Fatal(err)
 		}
 		return to.Restorer
@@ -299,16 +300,16 @@ func TestErrConflict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Copy(t.Context(), a, to, quiet); !fault.Is(err, fault.Conflict) {
+	if _, err := transfer.Copy(t.Context(), a, to, quiet); !fault.Is(err, fault.Conflict) {
 		t.Fatalf("a copy of another log is gone on with: %v", err)
 	}
 	if after, err := fold.HeadCut(t.Context(), to, time.Time{}); err != nil || !reflect.DeepEqual(before, after) {
 		t.Fatalf("it was written to: %v, then %v", before, after)
 	}
-	if _, err := Copy(t.Context(), b, to, quiet); err != nil {
+	if _, err := transfer.Copy(t.Context(), b, to, quiet); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Copy(t.Context(), memory().open(t, false), begin(a), quiet); !fault.Is(err, fault.Conflict) {
+	if _, err := transfer.Copy(t.Context(), memory().open(t, false), begin(a), quiet); !fault.Is(err, fault.Conflict) {
 		t.Fatalf("a source that has less: %v", err)
 	}
 }
@@ -349,21 +350,21 @@ func TestCompare(t *testing.T) {
 		"commit":      {streams.Position{TP: ledger, Offset: 30}, func(r *streams.Record) bool { r.Headers[1].Value = []byte("another-id"); return true }},
 	} {
 		to := memory().open(t, true).(streams.Restorer)
-		cut, err := Copy(t.Context(), from, &wrong{to, func(_ streams.TP, r *streams.Record) bool { return r.Position != c.at || c.change(r) }}, quiet)
+		cut, err := transfer.Copy(t.Context(), from, &wrong{to, func(_ streams.TP, r *streams.Record) bool { return r.Position != c.at || c.change(r) }}, quiet)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if _, err := Compare(t.Context(), from, to, cut, quiet); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), c.at.String()) {
+		if _, err := transfer.Compare(t.Context(), from, to, cut, quiet); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), c.at.String()) {
 			t.Errorf("%s: %v; want it found at %s", name, err, c.at)
 		}
 	}
 	// Views find what was not copied too.
 	to := memory().open(t, true).(streams.Restorer)
-	cut, err := Copy(t.Context(), from, &wrong{to, func(_ streams.TP, r *streams.Record) bool { return r.TP != feed || r.Offset != 7 }}, quiet)
+	cut, err := transfer.Copy(t.Context(), from, &wrong{to, func(_ streams.TP, r *streams.Record) bool { return r.TP != feed || r.Offset != 7 }}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CompareViews(t.Context(), from, to, cut, t.TempDir(), views, quiet); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "histories") {
+	if _, err := transfer.CompareViews(t.Context(), from, to, cut, t.TempDir(), views, quiet); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "histories") {
 		t.Errorf("views: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package all
+package all_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/ml/signal"
 )
 
@@ -71,7 +72,7 @@ func made(t *testing.T, r *recipe.Recipe, in recipe.Input, h recipe.Hooks) *reci
 
 // Every recipe keeps the law of package recipe.
 func TestRecipes(t *testing.T) {
-	for _, r := range Recipes() {
+	for _, r := range all.Recipes() {
 		t.Run(r.Name, func(t *testing.T) {
 			t.Run("declared", func(t *testing.T) { declared(t, r) })
 			t.Run("the same bytes", func(t *testing.T) { sameBytes(t, r) })
@@ -158,7 +159,7 @@ func readAgain(t *testing.T, r *recipe.Recipe) {
 			t.Fatalf("weights cut to %d bytes are taken", cut)
 		}
 	}
-	for _, other := range Recipes() {
+	for _, other := range all.Recipes() {
 		if other != r {
 			if _, err := r.Decode(made(t, other, tastes(400), recipe.Hooks{}).Bytes); err == nil {
 				t.Errorf("weights of %s are taken", other.Name)
@@ -330,20 +331,20 @@ func worldOfOne(t *testing.T, r *recipe.Recipe) {
 
 func TestFind(t *testing.T) {
 	var names []string
-	for _, r := range Recipes() {
+	for _, r := range all.Recipes() {
 		if slices.Contains(names, r.Name) {
 			t.Errorf("two recipes are called %s", r.Name)
 		}
 		names = append(names, r.Name)
-		if got, err := Find(r.Name); err != nil || got != r {
+		if got, err := all.Find(r.Name); err != nil || got != r {
 			t.Errorf("%s: %v", r.Name, err)
 		}
 	}
-	if got, err := Find(""); err != nil || got != Default() || got != Recipes()[0] {
+	if got, err := all.Find(""); err != nil || got != all.Default() || got != all.Recipes()[0] {
 		t.Error("the default is not the first", err)
 	}
 	var f *fault.Error
-	if _, err := Find("magic"); !errors.As(err, &f) || f.Field != "algorithm" || !strings.Contains(f.Message, strings.Join(names, ", ")) {
+	if _, err := all.Find("magic"); !errors.As(err, &f) || f.Field != "algorithm" || !strings.Contains(f.Message, strings.Join(names, ", ")) {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package fake
+package fake_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
+
+	"github.com/projectionist/projectionist/streams/eventstore/fake"
 )
 
 func newClient(t testing.TB, url string) *esdb.Client {
@@ -55,7 +57,7 @@ func codeOf(err error) esdb.ErrorCode {
 // TestIdempotency holds the fake to "Optimistic concurrency and idempotence" of the server's
 // documentation, step by step on one stream.
 func TestIdempotency(t *testing.T) {
-	s := New(t, nil)
+	s := fake.New(t, nil)
 	c := newClient(t, s.URL())
 	ctx := newContext(t)
 	const wrong = -1
@@ -109,7 +111,7 @@ func TestIdempotency(t *testing.T) {
 }
 
 func TestReads(t *testing.T) {
-	s := New(t, nil)
+	s := fake.New(t, nil)
 	c := newClient(t, s.URL())
 	ctx := newContext(t)
 	for i := range 4 {
@@ -168,7 +170,7 @@ func TestReads(t *testing.T) {
 }
 
 func TestDeletion(t *testing.T) {
-	s := New(t, nil)
+	s := fake.New(t, nil)
 	c := newClient(t, s.URL())
 	ctx := newContext(t)
 	for _, name := range []string{"soft", "hard"} {
@@ -209,7 +211,7 @@ func TestDeletion(t *testing.T) {
 
 // TestSubscription: what was there, a checkpoint, the word that it has caught up, once; then what comes.
 func TestSubscription(t *testing.T) {
-	s := New(t, nil)
+	s := fake.New(t, nil)
 	c := newClient(t, s.URL())
 	ctx := newContext(t)
 	for i := range 3 {
@@ -273,7 +275,7 @@ func TestSubscription(t *testing.T) {
 }
 
 func TestSubscribeToStream(t *testing.T) {
-	s := New(t, nil)
+	s := fake.New(t, nil)
 	c := newClient(t, s.URL())
 	s.Put("a", "t", true, []byte("0"), nil)
 	s.Put("a", "t", true, []byte("1"), nil)
@@ -294,14 +296,14 @@ func TestSubscribeToStream(t *testing.T) {
 }
 
 func TestMaxAppendSize(t *testing.T) {
-	s := New(t, nil)
+	s := fake.New(t, nil)
 	c := newClient(t, s.URL())
 	e := data("a")
-	e[0].Data = make([]byte, MaxAppendSize-2)
+	e[0].Data = make([]byte, fake.MaxAppendSize-2)
 	if _, err := c.AppendToStream(newContext(t), "s", esdb.AppendToStreamOptions{}, e...); err != nil {
 		t.Error(err)
 	}
-	e[0].EventID, e[0].Data = id("b"), make([]byte, MaxAppendSize-1)
+	e[0].EventID, e[0].Data = id("b"), make([]byte, fake.MaxAppendSize-1)
 	if _, err := c.AppendToStream(newContext(t), "s", esdb.AppendToStreamOptions{}, e...); err == nil || len(s.Events()) != 1 {
 		t.Errorf("%v, %d events", err, len(s.Events()))
 	}

@@ -1,4 +1,4 @@
-package gate
+package gate_test
 
 import (
 	"context"
@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams/internal/gate"
 )
 
 func TestCloseWaitsForThoseInside(t *testing.T) {
 	ctx := context.Background()
-	g := New()
+	g := gate.New()
 	if err := g.Enter(ctx); err != nil || g.InUse() != 1 {
 		t.Fatalf("an open gate turns away: %v", err)
 	}
@@ -36,7 +37,7 @@ func TestCloseWaitsForThoseInside(t *testing.T) {
 		t.Fatal(g.InUse())
 	}
 
-	h := New()
+	h := gate.New()
 	if err := h.EnterRead(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -47,13 +48,13 @@ func TestCloseWaitsForThoseInside(t *testing.T) {
 	if !<-left {
 		t.Fatal("all have left")
 	}
-	if !New().Close(time.Minute) {
+	if !gate.New().Close(time.Minute) {
 		t.Fatal("nobody was inside")
 	}
 }
 
 func TestTurnsAway(t *testing.T) {
-	g := New()
+	g := gate.New()
 	if err := g.EnterRead(context.Background(), -1); !fault.Is(err, fault.Invalid) {
 		t.Errorf("offset -1: %v", err)
 	}

@@ -1,12 +1,14 @@
-package watermark
+package watermark_test
 
 import (
 	"sync"
 	"testing"
+
+	"github.com/projectionist/projectionist/streams/internal/watermark"
 )
 
 func TestMark(t *testing.T) {
-	var m Mark
+	var m watermark.Mark
 	if n, raised := m.Watch(); n != 0 || m.Above(0) != raised {
 		t.Fatalf("a new mark is at %d", n)
 	}

@@ -1,0 +1,20 @@
+package v1
+
+import "io"
+
+// What tests from outside look at, and hold.
+
+const (
+	HistoricalMax      = historicalMax
+	HistoricalBytesMax = historicalBytesMax
+	EntitiesMax        = entitiesMax
+)
+
+// UTF8Reader passes on what is UTF-8.
+func UTF8Reader(in io.Reader) io.Reader { return &utf8Reader{in: in} }
+
+// HoldSnapshots keeps snapshots from being made until release is called.
+func (s *Surface) HoldSnapshots() (release func()) {
+	s.snapshotting.Lock()
+	return s.snapshotting.Unlock
+}
