@@ -1,6 +1,8 @@
 package api
 
-import "time"
+import (
+	"time"
+)
 
 // Limits of requests, whatever the surface.
 const (
@@ -18,6 +20,10 @@ const (
 	// answerHeldBytes is how much of an answer is made before any of it is sent.
 	answerHeldBytes = 64 << 10
 )
+
+// PageLimitDefault is how many items a page of a list has where the caller does not say; the most is
+// fold.PageLimitMax.
+const PageLimitDefault = 100
 
 // WaitMax bounds how long a query waits for a view. Views fold within milliseconds: one that has not
 // caught up by then is rebuilding or halted, and the client should know.

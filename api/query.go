@@ -121,7 +121,7 @@ func (q *Query) Millis(name string) int64 {
 
 // Page reads limit= and cursor=.
 func (q *Query) Page() fold.PageQuery {
-	return fold.PageQuery{Cursor: q.Str("cursor"), Limit: int(q.Number("limit", 0, 1, fold.PageLimitMax))}
+	return fold.PageQuery{Cursor: q.Str("cursor"), Limit: int(q.Number("limit", PageLimitDefault, 1, fold.PageLimitMax))}
 }
 
 // CheckID says what is wrong with the id of a person or film.

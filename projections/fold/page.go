@@ -8,7 +8,6 @@ import (
 )
 
 const (
-	PageLimitDefault = 100
 	// PageLimitMax keeps a page of the largest documents (runs with hundreds of metrics) at a few megabytes.
 	PageLimitMax = 1000
 	// pageScanMax bounds the entries one page looks at when a filter lets few through: about 50 ms. A
@@ -22,7 +21,7 @@ const (
 // PageQuery asks for a piece of a list.
 type PageQuery struct {
 	Cursor string // where the last page ended, its Next; "" is the start
-	Limit  int    // 1..PageLimitMax; 0 is PageLimitDefault
+	Limit  int    // 1..PageLimitMax; 0 is PageLimitMax
 }
 
 // Page is a piece of a list. Next is the cursor of the next one, "" at the end; a page may hold fewer
@@ -36,7 +35,7 @@ type Page[T any] struct {
 func (q PageQuery) Size() (int, error) {
 	switch {
 	case q.Limit == 0:
-		return PageLimitDefault, nil
+		return PageLimitMax, nil
 	case q.Limit < 0 || q.Limit > PageLimitMax:
 		return 0, fault.Field("limit", "is %d; want 1 to %d", q.Limit, PageLimitMax)
 	}
