@@ -99,7 +99,7 @@ func TestFactRecord(t *testing.T) {
 		if x, ok := back.Data.(*events.Interaction); err != nil || !ok || x.Timestamp != "2023-11-14T22:13:20.000Z" || x.Validate() != nil {
 			t.Errorf("%+v, %v", back.Data, err)
 		}
-		plain.Value = []byte(`{"user_id":"7","movie_id":"1","interaction_type":"view","timestamp":"2024-01-15T10:30:00"}`)
+		plain.Value, plain.Recorded = []byte(`{"user_id":"7","movie_id":"1","interaction_type":"view","timestamp":"2024-01-15T10:30:00"}`), plain.Recorded.AddDate(1, 0, 0)
 		if back, err = ReadFact(&plain); err != nil || back.Time.Unix() != 1705314600 {
 			t.Errorf("%v, %v", back.Time, err)
 		}
@@ -170,7 +170,7 @@ func TestFactEncoder(t *testing.T) {
 }
 
 func TestReadFact(t *testing.T) {
-	recorded := time.UnixMilli(1_700_000_000_123).UTC()
+	recorded := time.UnixMilli(1_800_000_000_123).UTC()
 	plain := func(topic, value string) *Record {
 		return &Record{Position: Position{TP{topic, 1}, 12}, Recorded: recorded, Value: []byte(value)}
 	}

@@ -146,7 +146,7 @@ func put(arena []byte, s string) ([]byte, []byte) {
 // ReadFact reads a record of a feed: CloudEvents in binary or structured mode or, with neither ce_specversion nor
 // ce_type, the plain JSON documented for the topic. A plain value's id is its ce_id or else its position, its source
 // its ce_source or else [events.PlainSource]. A fact happened when its ce_time says, else when the value's
-// "timestamp" does (of a plain value the other way about), else when the log took it. The event owns its memory. The
+// "timestamp" does (of a plain value the other way about), else when the log took it; at most [events.AheadMax] after that. The event owns its memory. The
 // error is fault.Invalid and says what is wrong: no view can fold such a record, it belongs in quarantine.
 func ReadFact(r *Record) (events.Event, error) {
 	var read FactReader
@@ -174,6 +174,9 @@ func (f *FactReader) Read(r *Record, ev *events.Event, room *events.Interaction)
 	}
 	if ev.ID == "" || ev.Time.IsZero() {
 		ev.Place(r.Position, r.Recorded)
+	}
+	if !r.Recorded.IsZero() && ev.CheckTime(r.Recorded) != nil {
+		return fault.Field("timestamp", "says more than a day after the log took it, which was at %s", events.FormatTime(r.Recorded))
 	}
 	return nil
 }

@@ -5,10 +5,12 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 )
 
 func pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
@@ -75,7 +77,7 @@ func TestSettledFactsAreWhatReadingGives(t *testing.T) {
 // TestReadAhead: what is read of a record before the log has taken it is, once placed, what reading it afterwards gives.
 func TestReadAhead(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	recorded := time.UnixMilli(1_700_000_000_123).UTC()
+	recorded := time.UnixMilli(events.TimeMillisEnd).UTC() // no fact is ahead of it
 	read, undated := 0, 0
 	for range 20_000 {
 		r := randomRecord(t, rng)
@@ -138,4 +140,37 @@ func withoutHeader(headers []Header, key string) (kept []Header) {
 		}
 	}
 	return kept
+}
+
+// A feed that others write to past every door may hold facts of times that no door lets in: they cannot be read.
+func TestFactsAhead(t *testing.T) {
+	recorded := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	value := func(stamp string) []byte {
+		return []byte(`{"user_id":"1","movie_id":"2","interaction_type":"view","timestamp":"` + stamp + `"}`)
+	}
+	envelope := func(stamp string) []Header {
+		h := []Header{}
+		for k, v := range map[string]string{"ce_specversion": "1.0", "ce_id": "1", "ce_source": "/test", "ce_type": "user.interaction", "ce_time": stamp} {
+			h = append(h, Header{Key: k, Value: []byte(v)})
+		}
+		return h
+	}
+	for _, c := range []struct {
+		value   []byte
+		headers []Header
+		ok      bool
+	}{
+		{value("2026-06-02T12:00:00Z"), nil, true},
+		{value("2026-06-02T12:00:00.001Z"), nil, false},
+		{value("2013-01-01T00:00:00Z"), nil, true},
+		{value("2026-06-01T00:00:00Z"), envelope("2026-06-02T12:00:00Z"), true},
+		{value("2026-06-01T00:00:00Z"), envelope("2026-06-02T12:00:01Z"), false},
+		{value("2099-06-01T00:00:00Z"), envelope("2026-06-01T00:00:00Z"), false},
+	} {
+		r := Record{Position: Position{TP: TP{Topic: events.UserEventsTopic}, Offset: 7}, Recorded: recorded, Value: c.value, Headers: c.headers}
+		_, err := ReadFact(&r)
+		if c.ok != (err == nil) || err != nil && (!fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "a day after")) {
+			t.Errorf("%s %v: %v", c.value, c.headers, err)
+		}
+	}
 }

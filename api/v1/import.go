@@ -125,7 +125,7 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return nil, err
 			}
-			if src, err = ingest.FromWorld(params); err != nil {
+			if src, err = ingest.FromWorld(params, s.Now()); err != nil {
 				return nil, fault.Field("simulate", "%v", err)
 			}
 		} else {
@@ -135,7 +135,7 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 			}
 			defer set.Close() //nolint:errcheck // read only
 			progress("opening "+set.Name, 0, 0)
-			if src, err = ingest.FromDataset(ctx, set, v.Path, follow); err != nil {
+			if src, err = ingest.FromDataset(ctx, set, v.Path, s.Now(), follow); err != nil {
 				return nil, fault.Wrap(fault.Invalid, err, "the data set at %s", v.Path)
 			}
 		}

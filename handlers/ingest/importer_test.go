@@ -176,11 +176,11 @@ func TestAnotherDataSetNeedsASayso(t *testing.T) {
 
 func TestWorldsOfOnePathAreTheSame(t *testing.T) {
 	p := world.Params{Seed: 3, Users: 5, Movies: 7, Events: 100, End: time.Unix(1_700_000_000, 0).UTC()}
-	a, err := FromWorld(p)
+	a, err := FromWorld(p, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := FromWorld(p)
+	b, err := FromWorld(p, time.Now())
 	if err != nil || a.Digest != b.Digest || a.Path != "simulation:seed=3,users=5,movies=7,events=100,end=2023-11-14T22:13:20Z" {
 		t.Fatal(a.Path, err)
 	}
@@ -225,7 +225,7 @@ func importSet(t *testing.T, im *Importer, dir string, change ...func(*Source)) 
 		t.Fatal(err)
 	}
 	defer set.Close()
-	src, err := FromDataset(context.Background(), set, dir, nil)
+	src, err := FromDataset(context.Background(), set, dir, time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +340,7 @@ func TestImportOfATable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := FromDataset(context.Background(), set, path, nil)
+	src, err := FromDataset(context.Background(), set, path, time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -431,5 +431,53 @@ func TestSameFactsTrainTheSame(t *testing.T) {
 		if same := again.Cut.String() == snap.Cut.String(); name == "again" && !same {
 			t.Errorf("%s: the data set ends at %s, not %s", name, again.Cut, snap.Cut)
 		}
+	}
+}
+
+// No fact is of more than a day ahead, from whatever file: the line is named, and may be passed over.
+func TestImportFromTheFuture(t *testing.T) {
+	soon, far := time.Now().Add(23*time.Hour).Unix(), time.Now().Add(25*time.Hour).Unix()
+	ratings := fmt.Sprintf("1,1,3.0,964982703\n1,2,3.0,%d\n1,3,3.0,%d\n", soon, far)
+	movies := "1,Lamp (1990),Drama\n2,Sea (1991),Drama\n3,Sun (1992),Drama\n"
+	csv := filepath.Join(t.TempDir(), "own.csv")
+	if err := os.WriteFile(csv, []byte("u,i,r,t\n"+ratings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, open := range map[string]func() (*dataset.Set, string, error){
+		"MovieLens": func() (*dataset.Set, string, error) {
+			dir := writeSet(t, movies, ratings)
+			set, err := dataset.Open(dir)
+			return set, dir, err
+		},
+		"columns": func() (*dataset.Set, string, error) {
+			set, err := dataset.OpenCSV(csv, dataset.Columns{User: "u", Item: "i", Rating: "r", Time: "t"})
+			return set, csv, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			im := newImporter(t)
+			take := func(badRows int64) (Result, error) {
+				set, path, err := open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer set.Close()
+				src, err := FromDataset(t.Context(), set, path, time.Now(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				src.BadRowsMax = badRows
+				return im.Import(t.Context(), src, "test", nil)
+			}
+			if _, err := take(0); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "a day ahead") || !strings.Contains(err.Error(), ":4") {
+				t.Errorf("%v; want the fourth line and why", err)
+			}
+			if res, err := take(1); err != nil || res.FactsAdded != 2 || res.BadRows != 1 {
+				t.Errorf("%+v, %v; want two facts and a line passed over", res, err)
+			}
+		})
+	}
+	if _, err := FromWorld(world.Params{Seed: 1, Users: 10, Movies: 10, Events: 100, End: time.Now().Add(25 * time.Hour)}, time.Now()); err == nil || !strings.Contains(err.Error(), "end") {
+		t.Errorf("a world that ends tomorrow and an hour: %v", err)
 	}
 }

@@ -17,8 +17,10 @@ import (
 )
 
 // FromDataset is a published data set as a source. reading, where not nil, follows the reading of its
-// ratings file, which comes before the first fact: they are put in the order of their time.
-func FromDataset(ctx context.Context, set *dataset.Set, path string, reading func(Progress)) (Source, error) {
+// ratings file, which comes before the first fact: they are put in the order of their time. Ratings may be of at most
+// [events.AheadMax] after now, as all facts.
+func FromDataset(ctx context.Context, set *dataset.Set, path string, now time.Time, reading func(Progress)) (Source, error) {
+	set.Latest = now.Add(events.AheadMax)
 	digest, err := set.Digest(ctx)
 	if err != nil {
 		return Source{}, err
@@ -71,8 +73,11 @@ func WorldPath(p world.Params) string {
 	return path
 }
 
-// FromWorld is a simulated world as a source.
-func FromWorld(p world.Params) (Source, error) {
+// FromWorld is a simulated world as a source. It may end at most [events.AheadMax] after now.
+func FromWorld(p world.Params, now time.Time) (Source, error) {
+	if err := events.CheckTime(p.End, now); !p.End.IsZero() && err != nil {
+		return Source{}, fmt.Errorf("the end of a simulated world: %w", err)
+	}
 	w, err := world.New(p)
 	if err != nil {
 		return Source{}, err

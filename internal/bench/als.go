@@ -379,7 +379,7 @@ func (b *bench) ratings() (*ml.Dataset, string, error) {
 	default:
 		b.say("REAL RATINGS ARE ABSENT (%v): comparing on SIMULATED ones; give -data a folder that holds %s", err, real)
 		name = "SIMULATED ratings"
-		src, err := ingest.FromWorld(world.Params{Seed: 1, Events: 200_000, End: worldEnd})
+		src, err := ingest.FromWorld(world.Params{Seed: 1, Events: 200_000, End: worldEnd}, time.Now())
 		if err != nil {
 			return nil, "", err
 		}

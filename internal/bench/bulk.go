@@ -32,7 +32,7 @@ func shapedWorld(n int) world.Params {
 
 // worldFacts are simulated facts, in memory.
 func worldFacts(n int) ([]ingest.Fact, error) {
-	src, err := ingest.FromWorld(shapedWorld(n))
+	src, err := ingest.FromWorld(shapedWorld(n), time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (b *bench) replay() error {
 	}
 	defer os.RemoveAll(dir)
 	defer l.Close()
-	src, err := ingest.FromWorld(shapedWorld(n))
+	src, err := ingest.FromWorld(shapedWorld(n), time.Now())
 	if err != nil {
 		return err
 	}

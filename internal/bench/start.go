@@ -111,7 +111,7 @@ func clickMany(c *child, run int) error {
 
 // grow publishes a world's facts to the log of a data folder that is not being served, and folds them.
 func (b *bench) grow(dir string, shape world.Params) error {
-	src, err := ingest.FromWorld(shape)
+	src, err := ingest.FromWorld(shape, time.Now())
 	if err != nil {
 		return err
 	}

@@ -503,7 +503,7 @@ func TestSimulationGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := w.source()
+	src, err := w.source(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

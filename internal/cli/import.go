@@ -38,8 +38,8 @@ func (w worldParams) same(o worldParams) bool {
 	return w == o
 }
 
-func (w worldParams) source() (ingest.Source, error) {
-	return ingest.FromWorld(w.Params)
+func (w worldParams) source(now time.Time) (ingest.Source, error) {
+	return ingest.FromWorld(w.Params, now)
 }
 
 // parseWorld reads "users=600,seed=2"; what is not named keeps its default.

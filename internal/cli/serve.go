@@ -278,7 +278,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // source is what there is to import; nil for nothing.
 func (s *serving) source(ctx context.Context, given worldParams) (*ingest.Source, error) {
 	if s.set != nil {
-		src, err := ingest.FromDataset(ctx, s.set, s.data, func(g ingest.Progress) { s.bar.show(g.Stage, g.Done, g.Total) })
+		src, err := ingest.FromDataset(ctx, s.set, s.data, s.p.now(), func(g ingest.Progress) { s.bar.show(g.Stage, g.Done, g.Total) })
 		if err != nil {
 			return nil, fmt.Errorf("cannot import %s: %w", s.data, err)
 		}
@@ -289,7 +289,7 @@ func (s *serving) source(ctx context.Context, given worldParams) (*ingest.Source
 	if w == nil || err != nil {
 		return nil, err
 	}
-	src, err := w.source()
+	src, err := w.source(s.p.now())
 	return &src, err
 }
 

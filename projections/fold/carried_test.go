@@ -32,6 +32,7 @@ func TestCarriedFactsFoldAsReadOnes(t *testing.T) {
 	defer end()
 	rng := rand.New(rand.NewPCG(1, 2))
 	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
+	expected := uint64(0) // of those that are not ahead of the log: others are read, and no view can fold them
 	for i := range 1200 {
 		at := time.UnixMilli(rng.Int64N(events.TimeMillisEnd)).UTC()
 		ev := events.Event{ID: fmt.Sprint("e", i), Source: pick("/projectionist", "/ü"), Subject: pick("", "user/7"), Actor: pick("", "api", "user:ä"),
@@ -47,6 +48,9 @@ func TestCarriedFactsFoldAsReadOnes(t *testing.T) {
 		if !ev.Settled() {
 			t.Fatalf("%+v %+v is not settled", ev, x)
 		}
+		if ev.CheckTime(time.Now()) == nil {
+			expected++
+		}
 		rec.Fact = &ev
 		recs := []streams.Record{rec}
 		if err := log.Feed().Publish(context.Background(), events.UserEventsTopic, recs); err != nil {
@@ -55,8 +59,8 @@ func TestCarriedFactsFoldAsReadOnes(t *testing.T) {
 		wait(t, carried, recs)
 		wait(t, read, recs)
 	}
-	if n := log.Stats().Carried; n < 1200 {
-		t.Errorf("%d facts of 1200 were folded as they were published", n)
+	if n := log.Stats().Carried; n < expected || expected < 100 || expected > 1100 {
+		t.Errorf("%d facts of %d were folded as they were published", n, expected)
 	}
 	one, other := mustHashes(t, carried), mustHashes(t, read)
 	equal(t, "the views", one, other)

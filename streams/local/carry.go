@@ -26,7 +26,7 @@ type ring [ringFacts]atomic.Pointer[streams.Carried]
 
 // carry keeps a fact that has been given its place. size is that of its record.
 func (p *partition) carry(offset int64, recorded time.Time, fact *events.Event, size int) {
-	if fact == nil || size > ringBytesMax {
+	if fact == nil || size > ringBytesMax || fact.CheckTime(recorded) != nil { // of the last, reading the record is an error
 		return
 	}
 	r := p.carried.Load()

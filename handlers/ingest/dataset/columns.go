@@ -224,6 +224,9 @@ func (p *tableParser) parse(text []byte, err error) (row, *LineError) {
 	if err != nil {
 		return row{}, p.broken(p.Time, err)
 	}
+	if millis > p.latest {
+		return row{}, p.ahead("column "+excerpt([]byte(p.Time)), time)
+	}
 	r.seconds, r.millis = uint32(millis/1000), uint16(millis%1000)
 	return r, nil
 }

@@ -307,12 +307,16 @@ type rowParser struct {
 	last          bool // the file ends without a line end after it
 	split         splitter
 	tweets        bool
+	latest        int64 // Unix milliseconds, of a rating
 	users, movies *interner
 }
 
 // newRowParser is the parser of the set's layout, and what it parses a record with.
 func newRowParser(s *Set, users, movies *interner) (*rowParser, func(text []byte, err error) (row, *LineError)) {
-	p := &rowParser{file: s.file(s.ratings), tweets: s.Layout == LayoutMovieTweetings, users: users, movies: movies}
+	p := &rowParser{file: s.file(s.ratings), tweets: s.Layout == LayoutMovieTweetings, latest: math.MaxInt64, users: users, movies: movies}
+	if !s.Latest.IsZero() {
+		p.latest = s.Latest.UnixMilli()
+	}
 	switch s.Layout {
 	case LayoutTable:
 		p.split = splitter{sep: []byte{s.table.sep}, quotes: true}
@@ -408,7 +412,15 @@ func (p *rowParser) seconds(timestamp []byte) (uint32, *LineError) {
 	if p.last && seconds < movieLensStart {
 		return 0, p.fault("timestamp", timestamp, "ten digits or a line end: the file ends in the middle of its last line")
 	}
+	if seconds*1000 > p.latest {
+		return 0, p.ahead("timestamp", timestamp)
+	}
 	return uint32(seconds), nil
+}
+
+// ahead is the fault of a time after the last that a rating may be of.
+func (p *rowParser) ahead(field string, timestamp []byte) *LineError {
+	return p.fault(field, timestamp, "a time not after "+events.FormatTime(events.TimeOf(p.latest))+", a day ahead of this machine's clock")
 }
 
 func (p *rowParser) shape() string {

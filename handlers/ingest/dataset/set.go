@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Layout is how a data set is laid out in files.
@@ -67,6 +68,8 @@ type Set struct {
 	// the folder or archive tells it, else "movielens".
 	Name   string
 	Layout Layout
+	// Latest is the last moment that a rating may be of; the zero time is no bound.
+	Latest time.Time
 	files
 	table *table // of LayoutTable
 
