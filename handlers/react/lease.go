@@ -15,13 +15,6 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
-const (
-	// leaseDefault is how long the work of a process that died stays untouched.
-	leaseDefault = 15 * time.Second
-	// heartbeatsPerLease is how often a lease is renewed within its length: one may fail before it runs out.
-	heartbeatsPerLease = 3
-)
-
 // errLost is the cause of a work's end when its lease was lost: somebody else may be at it.
 var errLost = errors.New("the lease on the task was lost")
 

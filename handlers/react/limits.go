@@ -2,7 +2,37 @@ package react
 
 import "time"
 
-// How often and how long things are tried is in retry.go and lease.go; what a caller may set is in config.go.
+// What a caller may set of these is in config.go.
+
+// How often and how long things are tried.
+const (
+	// handlerRetriesDefault is how often an event whose handling fails is handled again, before the dead letter.
+	handlerRetriesDefault = 4
+	// handlerBackoffDefault is the wait before the first of them, doubling to handlerBackoffMax.
+	handlerBackoffDefault = 200 * time.Millisecond
+	handlerBackoffMax     = 10 * time.Second
+
+	// triesDefault is how often a task that fails is tried.
+	triesDefault = 3
+	// tryBackoffDefault is the wait before the second try, then four times as long each.
+	tryBackoffDefault = 2 * time.Second
+
+	// crashesDefault is how many workers may be gone in a row without a new checkpoint, before the task is
+	// taken to be what kills them.
+	crashesDefault = 20
+
+	// resendMax bounds the wait before an event that was not dealt with is delivered again.
+	resendMax = 30 * time.Second
+)
+
+// How long a task is kept by whoever works on it.
+const (
+	// leaseDefault is how long the work of a process that died stays untouched.
+	leaseDefault = 15 * time.Second
+	// heartbeatsPerLease is how often a lease is renewed within its length: one may fail before it runs out.
+	heartbeatsPerLease = 3
+)
+
 const (
 	// pendingMax bounds the wanted events in memory while the slowest reactor is busy: a day of workflow
 	// runs. Beyond it all reactors wait for that one.

@@ -2,7 +2,6 @@ package react
 
 import (
 	"errors"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
@@ -12,25 +11,6 @@ import (
 // What fails is tried again on three levels: the handling of an event at once, a few times, then it is a
 // dead letter; the try of a task after a wait, unless it cannot mend; and the delivery of an event whose
 // dead letter could not be written, for ever.
-const (
-	// handlerRetriesDefault is how often an event whose handling fails is handled again, before the dead letter.
-	handlerRetriesDefault = 4
-	// handlerBackoffDefault is the wait before the first of them, doubling to handlerBackoffMax.
-	handlerBackoffDefault = 200 * time.Millisecond
-	handlerBackoffMax     = 10 * time.Second
-
-	// triesDefault is how often a task that fails is tried.
-	triesDefault = 3
-	// tryBackoffDefault is the wait before the second try, then four times as long each.
-	tryBackoffDefault = 2 * time.Second
-
-	// crashesDefault is how many workers may be gone in a row without a new checkpoint, before the task is
-	// taken to be what kills them.
-	crashesDefault = 20
-
-	// resendMax bounds the wait before an event that was not dealt with is delivered again.
-	resendMax = 30 * time.Second
-)
 
 // retryHandler is the middleware that handles an event again.
 func (c *Config) retryHandler() middleware.Retry {
