@@ -10,21 +10,67 @@ import (
 	"strings"
 )
 
-// authorised says whether a request has the credentials that are wanted.
-func (c *Core) authorised(r *http.Request) bool {
-	if c.Token == "" || r.URL.Path == "/healthz" {
+// The user that is right on this machine alone, where no credentials are needed: the clients of the systems that
+// this program stands in for send it unasked.
+const (
+	UserDefault     = "admin"
+	PasswordDefault = "admin"
+)
+
+// credentials are what requests may come with. Secrets are compared by their sums, in constant time.
+type credentials struct {
+	token  *[sha256.Size]byte           // of the bearer token; nil: none is right
+	users  map[string][sha256.Size]byte // of passwords, by user
+	needed bool                         // by every request
+}
+
+func newCredentials(token string, users map[string]string) credentials {
+	c := credentials{users: map[string][sha256.Size]byte{}, needed: token != "" || len(users) > 0}
+	if token != "" {
+		sum := sha256.Sum256([]byte(token))
+		c.token = &sum
+		c.users[TokenUser] = sum
+	}
+	for user, password := range users {
+		c.users[user] = sha256.Sum256([]byte(password))
+	}
+	if !c.needed {
+		c.users[UserDefault] = sha256.Sum256([]byte(PasswordDefault))
+	}
+	return c
+}
+
+// TokenUser is the user whose password is the token, for clients that know of users only.
+const TokenUser = "projectionist"
+
+// admit says whether a request has the credentials that are wanted. What it has must be right, also where nothing
+// is wanted. Whether the program lives may be asked by everybody.
+func (c *credentials) admit(r *http.Request) bool {
+	if r.Method == http.MethodGet && (r.URL.Path == "/healthz" || r.URL.Path == "/health") {
 		return true
 	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given := r.Header.Get("Authorization")
+	if given == "" {
+		return !c.needed
+	}
+	if user, password, ok := r.BasicAuth(); ok {
+		want, known := c.users[user]
+		sum := sha256.Sum256([]byte(password))
+		return subtle.ConstantTimeCompare(sum[:], want[:]) == 1 && known
+	}
+	scheme, token, _ := strings.Cut(given, " ")
+	if !strings.EqualFold(scheme, "Bearer") || c.token == nil {
+		return false
+	}
 	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], c.tokenSum[:]) == 1
+	return subtle.ConstantTimeCompare(sum[:], c.token[:]) == 1
 }
 
 // own says whether the request is meant for this program by the name it was asked under. Without
 // credentials only this machine can reach it, but so can a page in this machine's browser whose name was
 // made to resolve to it (DNS rebinding): such a request has that page's name as its host.
 func (c *Core) own(r *http.Request) bool {
-	if c.Token != "" || r.Host == "" { // HTTP/1.0: no browser
+	if c.credentials.needed || r.Host == "" { // HTTP/1.0: no browser
 		return true
 	}
 	host := r.Host

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -23,7 +22,10 @@ type Config struct {
 	Views      *fold.Runner     // runs
 	Now        func() time.Time // default time.Now
 	Logger     *slog.Logger     // default slog.Default
-	Token      string           // bearer token wanted of every request but GET /healthz; "" wants none
+	// Token and Users are the credentials wanted of every request but those that ask whether the program lives: a
+	// bearer token, and passwords by user. Without any of them none are wanted, and [UserDefault] is right.
+	Token string
+	Users map[string]string
 	// Hosts are the names, in lower case, under which the program may be asked without credentials, beside
 	// localhost and the addresses of this machine itself.
 	Hosts []string
@@ -33,9 +35,9 @@ type Config struct {
 // surface embeds one.
 type Core struct {
 	Config
-	metrics    *metrics
-	tokenSum   [sha256.Size]byte
-	operations chan struct{} // a token for each operation under way
+	metrics     *metrics
+	credentials credentials
+	operations  chan struct{} // a token for each operation under way
 
 	draining atomic.Bool
 	follow   context.Context // of streams without an end: until Drain
@@ -64,7 +66,7 @@ func New(c Config) (*Core, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	core := &Core{Config: c, metrics: newMetrics(), tokenSum: sha256.Sum256([]byte(c.Token)), operations: make(chan struct{}, operationsMax)}
+	core := &Core{Config: c, metrics: newMetrics(), credentials: newCredentials(c.Token, c.Users), operations: make(chan struct{}, operationsMax)}
 	core.follow, core.drain = context.WithCancel(context.Background())
 	core.work, core.close = context.WithCancel(context.Background())
 	return core, nil

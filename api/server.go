@@ -165,10 +165,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(rw, r, s.first, fault.Wrap(fault.Forbidden, err, "a page of another site may not write here"))
 		return
 	}
-	if !s.core.authorised(r) {
-		rw.Header().Set("WWW-Authenticate", `Bearer realm="projectionist"`)
+	if !s.core.credentials.admit(r) {
+		rw.Header()["Www-Authenticate"] = []string{`Basic realm="projectionist", charset="UTF-8"`, `Bearer realm="projectionist"`}
 		Refuse(rw, r, s.first, &Problem{Type: "urn:projectionist:unauthorized", Title: "Credentials are needed", Status: http.StatusUnauthorized,
-			Detail: "the request has no valid bearer token", Hint: "send the header Authorization: Bearer TOKEN", RequestID: q.id})
+			Detail: "the request has no valid credentials", Hint: "send the header Authorization: Bearer TOKEN, or a user and a password; on this machine without PROJECTIONIST_TOKEN and PROJECTIONIST_USERS none are needed", RequestID: q.id})
 		return
 	}
 	s.mux.ServeHTTP(rw, r)

@@ -217,6 +217,33 @@ func (v *Workflows) Runs(workflow, state string, q fold.PageQuery) (fold.Page[Wo
 	return workflowDocs.Paginate(v.r, fold.Table('s'), true, q, nil)
 }
 
+// selectMax bounds what Select gives.
+const selectMax = 100_000
+
+// Select gives the runs of a workflow ("": of all) that keep lets through, oldest first, at most 100,000.
+func (v *Workflows) Select(workflow string, keep func(*WorkflowRun) bool) ([]WorkflowRun, error) {
+	prefix := fold.Table('s')
+	if workflow != "" {
+		prefix = fold.Table('w').Str(workflow)
+	}
+	var runs []WorkflowRun
+	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+		if err != nil {
+			return nil, err
+		}
+		run, ok, err := workflowDocs.Load(v.r, kv)
+		if err != nil {
+			return nil, err
+		}
+		if ok && keep(&run) {
+			if runs = append(runs, run); len(runs) == selectMax {
+				break
+			}
+		}
+	}
+	return runs, nil
+}
+
 // Active are the runs that have not ended, oldest first.
 func (v *Workflows) Active() ([]WorkflowRun, error) {
 	active := []WorkflowRun{}

@@ -23,6 +23,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/ml/recipe"
@@ -103,7 +104,7 @@ func newFixture(t testing.TB, change ...func(*setup)) *fixture {
 	d := handlers.New(handlers.Config{Ledger: w.log.Ledger(), Feed: w.log.Feed(), Now: w.clock.Now, NewID: uuid.NewString})
 	w.cfg = api.Config{Log: w.log, Dispatcher: d, Views: views, Now: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	w.own = v1.Config{Factories: projections.All(), Features: featurestore.New(views, w.log), Recommend: recommend.New(views, w.blobs.Get),
-		Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d}, ScratchDir: t.TempDir(), Version: "test"}
+		Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d}, Workflows: roles.Workflows(), CheckConf: roles.CheckConf, ScratchDir: t.TempDir(), Version: "test"}
 	for _, c := range change {
 		c(&w.setup)
 	}

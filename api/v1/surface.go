@@ -32,7 +32,7 @@ type Reactors interface {
 }
 
 // Config is what a [Surface] answers from. Factories, Features, Recommend, Blobs and ScratchDir are needed;
-// without one of the others, what needs it is refused as unavailable.
+// without one of the others, what needs it is refused as unavailable, or there is none of it.
 type Config struct {
 	Factories []fold.Factory // of all views
 	Features  *featurestore.Store
@@ -40,6 +40,8 @@ type Config struct {
 	Blobs     *blob.Store
 	Importer  *ingest.Importer
 	Reactors  Reactors
+	Workflows []react.Workflow
+	CheckConf func(workflow string, conf map[string]string) error // what a run may be asked for with
 
 	Dir        string // the data folder; "" is none
 	ScratchDir string // for replays; made when missing

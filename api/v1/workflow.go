@@ -8,7 +8,6 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/react"
-	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -25,7 +24,7 @@ func (s *Surface) workflows(w http.ResponseWriter, r *http.Request) error {
 	if err := api.QueryOf(r).Err(); err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, fold.Page[react.Workflow]{Items: roles.Workflows()})
+	return api.WriteJSON(w, http.StatusOK, fold.Page[react.Workflow]{Items: s.Workflows})
 }
 
 var workflowStates = []string{projections.StateQueued, projections.StateRunning, projections.StateSuccess, projections.StateFailed}
@@ -65,7 +64,7 @@ func (s *Surface) requestWorkflowRun(w http.ResponseWriter, r *http.Request) err
 	}
 	name := r.PathValue("workflow")
 	var names []string
-	for _, wf := range roles.Workflows() {
+	for _, wf := range s.Workflows {
 		names = append(names, wf.Name)
 	}
 	if !slices.Contains(names, name) {
@@ -82,7 +81,7 @@ func (s *Surface) requestWorkflowRun(w http.ResponseWriter, r *http.Request) err
 		}
 		conf[k] = string(value)
 	}
-	if err := roles.CheckConf(name, conf); err != nil {
+	if err := s.CheckConf(name, conf); err != nil {
 		return err
 	}
 	return s.dispatchAs(w, r, &commands.RequestWorkflowRun{RunID: api.Keyed(m, "workflow-run/"+name), Workflow: name, RunType: "manual",

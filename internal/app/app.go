@@ -8,13 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +26,6 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob"
-	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -45,9 +42,13 @@ const Version = "0.1.0"
 // Options of an App. Dir is needed; the rest has defaults.
 type Options struct {
 	Dir    string
-	Listen string   // default 127.0.0.1:8000
-	Token  string   // bearer token; needed to listen on anything but loopback
-	Hosts  []string // names the program may be asked under without a token, beside localhost; in lower case
+	Listen string            // main address, default [ListenDefault]
+	Also   map[string]string // other addresses by the name of their [Listener]; those that are not there are off
+	// Token is a bearer token, and Users are passwords by user: either is wanted of every request. To listen on
+	// anything but loopback one of them is needed.
+	Token string
+	Users map[string]string
+	Hosts []string // names the program may be asked under without credentials, beside localhost; in lower case
 
 	LogURL   string   // kafka://host:9092,… for a log on a cluster, esdb://host:2113 for a ledger there; "" for the embedded one
 	FeedsURL string   // kafka://host:9092,… for the feeds of a ledger on EventStoreDB; "" for embedded ones
@@ -88,7 +89,7 @@ type App struct {
 	Importer   *ingest.Importer
 	Reactors   *react.Reactors
 	API        *api.Core
-	Server     *api.Server // of the main listener
+	Servers    map[string]*api.Server // by listener
 
 	runViews chan error
 	stop     context.CancelFunc
@@ -196,41 +197,22 @@ func (a *App) caughtUp(ctx context.Context, views ...string) error {
 	return nil
 }
 
-// CheckListen refuses to listen beyond this machine without credentials.
-func CheckListen(address, token string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fault.Field("listen", "%q is no address: want host:port, such as 127.0.0.1:8000", address)
-	}
-	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fault.Field("token", "holds a blank or another character than visible ASCII, which no client can send").
-			WithHint("set PROJECTIONIST_TOKEN to a secret without blanks, or unset it")
-	}
-	ip := net.ParseIP(host)
-	if host == "localhost" || ip != nil && ip.IsLoopback() || token != "" {
-		return nil
-	}
-	return fault.Field("listen", "%s can be reached from other machines, and no credentials are set", address).
-		WithHint("set PROJECTIONIST_TOKEN to a secret that clients send as a bearer token, or listen on 127.0.0.1")
-}
-
 // Serve starts the reactors and answers HTTP until ctx ends, then drains. ready is called with the
-// address once requests are answered (which is before recommendations can be served).
-func (a *App) Serve(ctx context.Context, ready func(address string)) (err error) {
-	if a.opts.Listen == "" {
-		a.opts.Listen = "127.0.0.1:8000"
-	}
-	if err := CheckListen(a.opts.Listen, a.opts.Token); err != nil {
+// addresses, the main one first, once requests are answered (which is before recommendations can be served).
+func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
+	if err := CheckListen(a.opts); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", a.opts.Listen)
+	all, err := a.listen()
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "cannot listen on %s", a.opts.Listen).(*fault.Error).
-			WithHint("another program may have the port: choose another with --listen")
+		return err
 	}
 	kafka, err := a.openDoor()
 	if err != nil {
-		return errors.Join(err, l.Close())
+		for _, l := range all {
+			err = errors.Join(err, l.listener.Close())
+		}
+		return err
 	}
 	defer func() {
 		if kafka != nil {
@@ -241,7 +223,8 @@ func (a *App) Serve(ctx context.Context, ready func(address string)) (err error)
 	if err != nil {
 		return err
 	}
-	serving, err := json.Marshal(Serving{abs, l.Addr().String(), os.Getpid(), a.opts.Now().UTC()})
+	at := answered(all)
+	serving, err := json.Marshal(Serving{abs, at[0].Address, at[1:], os.Getpid(), a.opts.Now().UTC()})
 	if err != nil {
 		return err
 	}
@@ -251,16 +234,17 @@ func (a *App) Serve(ctx context.Context, ready func(address string)) (err error)
 	}
 	defer os.Remove(where)
 
-	srv := &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	reactors, served := make(chan error, 1), make(chan error, 1)
+	reactors, served := make(chan error, 1), make(chan error, len(all))
 	go func() { reactors <- a.Reactors.Run(work) }()
-	go func() { served <- srv.Serve(l) }()
+	for _, l := range all {
+		go func() { served <- l.server.Serve(l.listener) }()
+	}
 	swept := make(chan struct{})
 	go func() { defer close(swept); a.sweeps(work) }()
 	if ready != nil {
-		ready(l.Addr().String())
+		ready(at)
 	}
 	select {
 	case <-ctx.Done():
@@ -279,7 +263,7 @@ func (a *App) Serve(ctx context.Context, ready func(address string)) (err error)
 	a.API.Drain()
 	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	shut := srv.Shutdown(drain)
+	shutdown(drain, all)
 	stop()
 	<-swept
 	select {
@@ -290,17 +274,14 @@ func (a *App) Serve(ctx context.Context, ready func(address string)) (err error)
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}
-	if errors.Is(shut, context.DeadlineExceeded) {
-		srv.Close()
-	}
 	return err
 }
 
 // Dir is the data folder.
 func (a *App) Dir() string { return a.opts.Dir }
 
-// Handler is the HTTP surface.
-func (a *App) Handler() http.Handler { return a.Server }
+// Handler answers the requests of the main listener.
+func (a *App) Handler() http.Handler { return a.Servers[MainListener] }
 
 // Close ends everything in order: no more folding, then views, then the log. It may be called twice.
 func (a *App) Close() error {
@@ -332,7 +313,7 @@ func (a *App) Close() error {
 }
 
 // KafkaUser is the SASL user of Kafka's clients where credentials are needed.
-const KafkaUser = "projectionist"
+const KafkaUser = api.TokenUser
 
 // openDoor lets Kafka's clients in, if they are to come in.
 func (a *App) openDoor() (*door.Door, error) {

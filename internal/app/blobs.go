@@ -113,9 +113,7 @@ func (a *App) askNode(ctx context.Context, node, path string) (*http.Response, e
 	if err != nil {
 		return nil, err
 	}
-	if a.opts.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+a.opts.Token)
-	}
+	Authorise(req, a.opts.Token, a.opts.Users)
 	return http.DefaultClient.Do(req)
 }
 

@@ -198,10 +198,11 @@ func writeFile(path string, b []byte) error {
 
 // Serving says where a folder is served.
 type Serving struct {
-	Dir     string    `json:"dir"` // absolute: a copy of the folder is not served by the original's process
-	Address string    `json:"address"`
-	PID     int       `json:"pid"`
-	Started time.Time `json:"started"`
+	Dir     string     `json:"dir"`            // absolute: a copy of the folder is not served by the original's process
+	Address string     `json:"address"`        // the main one
+	Also    []Answered `json:"also,omitempty"` // the others
+	PID     int        `json:"pid"`
+	Started time.Time  `json:"started"`
 }
 
 // ReadServing tells where the folder is, or was last, served; false if nowhere.

@@ -4,20 +4,23 @@ import (
 	"context"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/airflow"
 	"github.com/projectionist/projectionist/api/prometheus"
 	v1 "github.com/projectionist/projectionist/api/v1"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/projections"
 )
 
 // surfaces makes the HTTP surfaces and mounts them on their listeners.
 func (a *App) surfaces(scratch string) (err error) {
 	a.API, err = api.New(api.Config{Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Now: a.opts.Now, Logger: a.opts.Logger, Token: a.opts.Token,
-		Hosts: a.opts.Hosts})
+		Users: a.opts.Users, Hosts: a.opts.Hosts})
 	if err != nil {
 		return err
 	}
+	workflows := roles.Workflows()
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
-		Reactors: a.Reactors, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version}
+		Reactors: a.Reactors, Workflows: workflows, CheckConf: roles.CheckConf, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version}
 	figures := prometheus.Config{Reactors: a.Reactors}
 	if a.embedded != nil {
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
@@ -38,6 +41,9 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
-	a.Server = a.API.Serve(main, prometheus.New(a.API, figures))
-	return nil
+	a.Servers = map[string]*api.Server{
+		MainListener: a.API.Serve(main, prometheus.New(a.API, figures)),
+		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, CheckConf: roles.CheckConf, Version: Version})),
+	}
+	return checkAlso(a.opts.Also)
 }

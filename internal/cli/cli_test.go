@@ -545,7 +545,7 @@ func TestToken(t *testing.T) {
 	}
 	ok(t, "models", "list", "--dir", dir)
 	t.Setenv(envToken, "wrong")
-	if r := command("models", "list", "--dir", dir); r.code != 1 || !strings.Contains(r.err, "bearer token") {
+	if r := command("models", "list", "--dir", dir); r.code != 1 || !strings.Contains(r.err, "no valid credentials") {
 		t.Errorf("with a wrong token: %d %s", r.code, r.err)
 	}
 	s.end(t)

@@ -28,7 +28,8 @@ import (
 type client struct {
 	base  string
 	http  http.Client
-	token string
+	token string            // credentials of the server: a token,
+	users map[string]string // or passwords by user
 	actor string
 
 	app *app.App // nil over the network
@@ -41,6 +42,10 @@ const probeTimeout = 2 * time.Second
 // or this process, which then opens it and waits until its views have all of the log.
 func (p *program) connect(ctx context.Context) (*client, error) {
 	c := &client{token: os.Getenv(envToken), actor: actor()}
+	var err error
+	if c.users, err = users(os.Getenv(envUsers)); err != nil {
+		return nil, err
+	}
 	if p.server != "" {
 		u, err := url.Parse(p.server)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -68,6 +73,7 @@ func (p *program) connect(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	c.app, c.base = a, "http://localhost"
+	c.token, c.users = "", nil // it wants none of itself
 	c.http.Transport = transport{a.Handler()}
 	if err := p.catchUp(ctx, a, p.bar(""), false); err != nil {
 		c.Close()
@@ -181,9 +187,7 @@ func (c *client) do(ctx context.Context, call call) (*http.Response, error) {
 	if mediaType != "" {
 		req.Header.Set("Content-Type", mediaType)
 	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
+	app.Authorise(req, c.token, c.users)
 	for k, v := range call.headers {
 		req.Header.Set(k, v)
 	}

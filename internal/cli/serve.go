@@ -36,7 +36,7 @@ const (
 type serving struct {
 	p                      *program
 	listen, data, simulate string
-	token                  string
+	also                   map[string]*string // other addresses by listener, as flags have them
 	merge                  bool
 	from, kafka, cert, key string
 	advertise              string // to Kafka's clients
@@ -44,6 +44,7 @@ type serving struct {
 	set   *dataset.Set // of data
 	bar   *bar         // of what is under way
 	app   *app.App
+	opts  app.Options
 	start time.Time
 }
 
@@ -62,7 +63,7 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
   projectionist serve --dir /srv/films --data ml-latest-small.zip
   projectionist serve --simulate users=2000,movies=500,events=200000`,
 		RunE: p.running(func(ctx context.Context, _ []string) error { return s.run(ctx) })}
-	cmd.Flags().StringVar(&s.listen, "listen", listenDefault, "address to listen on; beyond this machine only with $"+envToken)
+	s.listenFlags(cmd)
 	cmd.Flags().StringVar(&s.data, "data", "", "MovieLens or MovieTweetings data set to import: a folder or a .zip")
 	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1")
 	mergeFlag(cmd, &s.merge)
@@ -70,8 +71,6 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
 	s.kafkaFlags(cmd)
 	return cmd
 }
-
-const listenDefault = "127.0.0.1:8000"
 
 func refused(err error) error { return exitCode{exitRefused, err} }
 
@@ -88,12 +87,14 @@ func (s *serving) run(ctx context.Context) (err error) {
 	if s.data != "" && s.simulate != "" {
 		return usage("--data and --simulate are two ways to fill the folder: give one of them")
 	}
-	s.start, s.token, s.bar = time.Now(), os.Getenv(envToken), s.p.bar("")
+	s.start, s.bar = time.Now(), s.p.bar("")
 	given, err := parseWorld(s.simulate)
 	if err != nil {
 		return exitCode{exitUsage, err}
 	}
-	if err := app.CheckListen(s.listen, s.token); err != nil {
+	o := app.Options{LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), From: cmp.Or(s.from, os.Getenv(envFrom)),
+		Hosts: hosts(os.Getenv(envHosts)), Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading}
+	if err := s.addresses(&o); err != nil {
 		return refused(err)
 	}
 	if s.data != "" { // before a folder is made for what is not there
@@ -105,12 +106,8 @@ func (s *serving) run(ctx context.Context) (err error) {
 	if s.p.dir == "" {
 		s.p.dir = folderFor(s.data)
 	}
-	kafka, cert, err := s.door()
-	if err != nil {
-		return refused(err)
-	}
-	s.app, err = app.Open(ctx, app.Options{Dir: s.p.dir, LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), From: cmp.Or(s.from, os.Getenv(envFrom)),
-		Listen: s.listen, Token: s.token, Hosts: hosts(os.Getenv(envHosts)), Kafka: kafka, KafkaAdvertised: s.advertise, KafkaTLS: cert, Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading})
+	o.Dir, s.opts = s.p.dir, o
+	s.app, err = app.Open(ctx, o)
 	s.bar.end()
 	if err != nil {
 		if at, ok := servedAt(ctx, s.p.dir); ok {
@@ -128,16 +125,14 @@ func (s *serving) run(ctx context.Context) (err error) {
 	// for the listener.
 	sctx, stop := context.WithCancel(ctx)
 	defer stop()
-	served, address := make(chan error, 1), make(chan string, 1)
-	go func() { served <- s.app.Serve(sctx, func(a string) { address <- a }) }()
+	served, addresses := make(chan error, 1), make(chan []app.Answered, 1)
+	go func() { served <- s.app.Serve(sctx, func(all []app.Answered) { addresses <- all }) }()
 	var base string
 	select {
-	case a := <-address:
-		base = "http://" + dialable(a)
+	case all := <-addresses:
+		base = "http://" + dialable(all[0].Address)
 		s.step("answering on %s", base)
-		if kafka != "" {
-			s.step("Kafka's clients are answered on %s", comeTo(kafka, s.advertise))
-		}
+		s.listAddresses(all[1:], o.Kafka)
 	case err := <-served:
 		return refused(err)
 	}
@@ -367,7 +362,7 @@ func (s *serving) fill(ctx context.Context, given worldParams, base string) erro
 			run = roles.TrainingRunOf(res.ImportID)
 		}
 	}
-	c := &client{base: "http://localhost", token: s.token, actor: actor(), app: s.app}
+	c := &client{base: "http://localhost", token: s.opts.Token, users: s.opts.Users, actor: actor(), app: s.app}
 	c.http.Transport = transport{s.app.Handler()}
 	if err := s.untilReady(ctx, c, run); err != nil {
 		return err
@@ -519,8 +514,11 @@ func (s *serving) announce(ctx context.Context, c *client, base string) error {
 		fmt.Fprintln(s.p.out, "         The films and people are SIMULATED: nobody in here is real.")
 	}
 	auth := ""
-	if s.token != "" {
+	switch {
+	case s.opts.Token != "":
 		auth = ` -H "Authorization: Bearer $` + envToken + `"`
+	case len(s.opts.Users) > 0:
+		auth = " -u NAME:PASSWORD"
 	}
 	fmt.Fprintf(s.p.out, `
   %[1]s

@@ -22,7 +22,7 @@ func (s *serving) kafkaFlags(cmd *cobra.Command) {
 // door is where Kafka's clients are let in, and with which certificate.
 func (s *serving) door() (address string, c *tls.Config, err error) {
 	switch {
-	case s.kafka == "off" || s.kafka == "" && s.listen != listenDefault:
+	case s.kafka == "off" || s.kafka == "" && s.listen != app.ListenDefault:
 		if s.advertise != "" {
 			return "", nil, fault.Field("kafka-advertise", "Kafka's clients are not let in").WithHint("say where they are, such as --kafka " + door.AddressDefault)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -248,7 +249,7 @@ func TestAdvertise(t *testing.T) {
 		{s: serving{}, listenElsewhere: true},
 	} {
 		s := c.s
-		if s.listen = listenDefault; c.listenElsewhere {
+		if s.listen = app.ListenDefault; c.listenElsewhere {
 			s.listen = "127.0.0.1:1"
 		}
 		address, _, err := s.door()

@@ -1,0 +1,262 @@
+package airflow_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/airflow"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/roles"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/local"
+)
+
+// fixture is the surface over a log in memory; nobody works on tasks.
+type fixture struct {
+	t          *testing.T
+	log        streams.Log
+	dispatcher *handlers.Dispatcher
+	views      *fold.Runner
+	server     *api.Server
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	w := &fixture{t: t}
+	log, err := local.OpenMem(local.Options{Logf: func(string, ...any) {}})
+	w.must(err)
+	w.log = log
+	t.Cleanup(func() { w.must(log.Close()) })
+	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
+	w.must(err)
+	t.Cleanup(func() { w.must(store.Close()) })
+	w.views, err = fold.NewRunner(t.Context(), log, store, projections.All()...)
+	w.must(err)
+	w.dispatcher = handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), NewID: uuid.NewString, Now: time.Now})
+	core, err := api.New(api.Config{Log: log, Dispatcher: w.dispatcher, Views: w.views, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	w.must(err)
+	w.server = core.Serve(airflow.New(core, airflow.Config{Workflows: roles.Workflows(), CheckConf: roles.CheckConf, Version: "test"}))
+	run, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.views.Run(run) }()
+	t.Cleanup(func() {
+		w.must(core.Close())
+		stop()
+		w.must(<-ended)
+	})
+	return w
+}
+
+func (w *fixture) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ask asks as curl -u does and gives the status and the body; a body that is a JSON object is in the map too.
+func (w *fixture) ask(method, path, body string, change ...func(*http.Request)) (int, string, map[string]any) {
+	w.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Host = "localhost:8080"
+	r.SetBasicAuth("admin", "admin")
+	for _, c := range change {
+		c(r)
+	}
+	rec := httptest.NewRecorder()
+	w.server.ServeHTTP(rec, r)
+	var v map[string]any
+	json.Unmarshal(rec.Body.Bytes(), &v) //nolint:errcheck // a log is text
+	return rec.Code, rec.Body.String(), v
+}
+
+func (w *fixture) want(status int, method, path, body string) map[string]any {
+	w.t.Helper()
+	code, text, v := w.ask(method, path, body)
+	if code != status {
+		w.t.Fatalf("%s %s %s: %d %s; want %d", method, path, body, code, text, status)
+	}
+	return v
+}
+
+func (w *fixture) do(c commands.Command) {
+	w.t.Helper()
+	res, err := w.dispatcher.Dispatch(w.t.Context(), c, handlers.Meta{Actor: "test"})
+	w.must(err)
+	w.must(w.views.Wait(w.t.Context(), res.Position, "workflows"))
+}
+
+// head is how many commits the ledger has.
+func (w *fixture) head() int64 {
+	w.t.Helper()
+	n, err := w.log.Ledger().Head(w.t.Context(), time.Time{})
+	w.must(err)
+	return n
+}
+
+const training, dagRuns = "/api/v1/dags/movie_training_pipeline", "/api/v1/dags/movie_training_pipeline/dagRuns"
+
+// TestRun: a run that is asked for as the guide does is an event, is listed, and its tasks show what their events say.
+func TestRun(t *testing.T) {
+	w := newFixture(t)
+	v := w.want(200, "POST", dagRuns, `{"conf": {}, "note": "by hand"}`)
+	id := v["dag_run_id"].(string)
+	if !strings.HasPrefix(id, "manual__20") || v["state"] != "queued" || v["note"] != "by hand" || v["run_type"] != "manual" || v["external_trigger"] != true {
+		t.Errorf("%v", v)
+	}
+	at := dagRuns + "/" + url.PathEscape(id)
+	if v := w.want(200, "GET", at, ""); v["dag_run_id"] != id || v["start_date"] != nil {
+		t.Errorf("%v", v)
+	}
+	if v := w.want(200, "GET", dagRuns+"/"+id, ""); v["dag_run_id"] != id { // curl sends a + and a colon as they are
+		t.Errorf("%v", v)
+	}
+	state := func(task string) any { return w.want(200, "GET", at+"/taskInstances/"+task, "")["state"] }
+	if first, second := state("prepare_training_data"), state("train_movie_model"); first != "queued" || second != nil {
+		t.Errorf("before the first task: %v, %v", first, second)
+	}
+	const prepare, train = "prepare_training_data", "train_movie_model"
+	w.do(&commands.StartTask{RunID: id, Task: prepare, Holder: "h1", LeaseMillis: 60_000})
+	w.do(&commands.FailTask{RunID: id, Task: prepare, Try: 1, Holder: "h1", Error: "the disk was 'full'", RetryAtMillis: time.Now().Add(-time.Second).UnixMilli()})
+	if got := state(prepare); got != "up_for_retry" {
+		t.Errorf("after a failure: %v", got)
+	}
+	w.do(&commands.StartTask{RunID: id, Task: prepare, Holder: "h2", LeaseMillis: 60_000})
+	w.do(&commands.SucceedTask{RunID: id, Task: prepare, Try: 2, Holder: "h2", Output: map[string]string{"rows": "7", "cut": "it's"}})
+	w.do(&commands.StartTask{RunID: id, Task: train, Holder: "h3", LeaseMillis: 60_000})
+	list := w.want(200, "GET", at+"/taskInstances", "")
+	if list["total_entries"] != 5. {
+		t.Errorf("%v", list)
+	}
+	for i, want := range []struct {
+		task, state string
+		try         float64
+	}{{prepare, "success", 2}, {train, "running", 1}, {"evaluate_trained_model", "", 0}} {
+		got := list["task_instances"].([]any)[i].(map[string]any)
+		if got["task_id"] != want.task || want.state != "" && got["state"] != want.state || want.state == "" && got["state"] != nil || got["try_number"] != want.try {
+			t.Errorf("%v; want %+v", got, want)
+		}
+	}
+	_, text, _ := w.ask("GET", at+"/taskInstances/"+prepare+"/logs/1", "")
+	if !strings.Contains(text, "ERROR - the disk was 'full'") || strings.Contains(text, "rows") {
+		t.Errorf("the first try's log: %s", text)
+	}
+	_, text, _ = w.ask("GET", at+"/taskInstances/"+prepare+"/logs/2", "")
+	if !strings.Contains(text, "rows = 7") || !strings.Contains(text, "SUCCESS") {
+		t.Errorf("the second try's log: %s", text)
+	}
+	_, text, _ = w.ask("GET", at+"/taskInstances/"+prepare+"/logs/1", "", func(r *http.Request) { r.Header.Set("Accept", "application/json") })
+	if !strings.Contains(text, `"content":"[('h1', '[`) || !strings.Contains(text, `\\'full\\'`) {
+		t.Errorf("the log in JSON: %s", text)
+	}
+	if v := w.want(200, "GET", at+"/taskInstances/"+prepare+"/xcomEntries/return_value", ""); v["value"] != `{'cut': 'it\'s', 'rows': '7'}` {
+		t.Errorf("what was handed on: %v", v["value"])
+	}
+	if v := w.want(200, "GET", "/api/v1/dags/~/dagRuns?limit=1&order_by=-start_date&state=running", ""); v["total_entries"] != 1. {
+		t.Errorf("%v", v)
+	}
+	if v := w.want(200, "GET", dagRuns+"?execution_date_gte=2099-01-01T00:00:00Z", ""); v["total_entries"] != 0. || len(v["dag_runs"].([]any)) != 0 {
+		t.Errorf("%v", v)
+	}
+	code, page, _ := w.ask("GET", "/", "")
+	if code != 200 || !strings.Contains(page, "movie_data_collection") || !strings.Contains(page, `class="running"`) {
+		t.Errorf("the page: %d %s", code, page)
+	}
+}
+
+// TestDAGs: the workflows are what clients take for DAGs.
+func TestDAGs(t *testing.T) {
+	w := newFixture(t)
+	if v := w.want(200, "GET", "/api/v1/dags?limit=100", ""); v["total_entries"] != 2. || v["dags"].([]any)[0].(map[string]any)["dag_id"] != "movie_data_collection" {
+		t.Errorf("%v", v)
+	}
+	for pattern, n := range map[string]float64{"movie": 2, "%TRAIN%": 1, "movie_t": 1, "nope": 0, "_____": 2, strings.Repeat("%e", 500): 0, "m%e": 2} {
+		if v := w.want(200, "GET", "/api/v1/dags?dag_id_pattern="+url.QueryEscape(pattern), ""); v["total_entries"] != n {
+			t.Errorf("%q: %v; want %v", pattern, v["total_entries"], n)
+		}
+	}
+	if v := w.want(200, "GET", "/api/v1/dags?limit=1&offset=1&order_by=-dag_id", ""); v["dags"].([]any)[0].(map[string]any)["dag_id"] != "movie_data_collection" {
+		t.Errorf("%v", v)
+	}
+	tasks := w.want(200, "GET", training+"/tasks", "")["tasks"].([]any)
+	if first := tasks[0].(map[string]any); len(tasks) != 5 || first["task_id"] != "prepare_training_data" || first["downstream_task_ids"].([]any)[0] != "train_movie_model" {
+		t.Errorf("%v", tasks)
+	}
+	if v := w.want(200, "GET", "/health", ""); v["metadatabase"].(map[string]any)["status"] != "healthy" || v["scheduler"].(map[string]any)["status"] != "healthy" {
+		t.Errorf("%v", v)
+	}
+	w.want(200, "GET", "/api/v1/version", "")
+}
+
+// TestRefusals: what is wrong is refused as Airflow does, and leaves nothing in the log.
+func TestRefusals(t *testing.T) {
+	w := newFixture(t)
+	w.want(200, "POST", dagRuns, `{"dag_run_id": "mine", "conf": {"als.dim": 16}}`)
+	before := w.head()
+	for _, c := range []struct {
+		status             int
+		method, path, body string
+		says, section      string
+	}{
+		{409, "POST", dagRuns, `{"dag_run_id": "mine"}`, "already exists", "AlreadyExists"},
+		{404, "POST", "/api/v1/dags/nope/dagRuns", `{}`, "nope", "NotFound"},
+		{400, "POST", dagRuns, `{"conf": "x"}`, "not of type 'object'", "BadRequest"},
+		{400, "POST", dagRuns, `{"conf": {"a": {"b": 1}}}`, "conf.a", "BadRequest"},
+		{400, "POST", dagRuns, `{"conf": {"nope": 1}}`, "conf.nope", "BadRequest"},
+		{400, "POST", dagRuns, `{"conf": {"als.dim": -1}}`, "als.dim", "BadRequest"},
+		{400, "POST", dagRuns, `{"more": 1}`, "more", "BadRequest"},
+		{400, "POST", dagRuns, `{"logical_date": "2024-01-01T00:00:00Z"}`, "logical_date", "BadRequest"},
+		{400, "POST", dagRuns, `{"dag_run_id": "a/b"}`, "run_id", "BadRequest"},
+		{400, "POST", dagRuns, `[`, "", "BadRequest"},
+		{400, "POST", dagRuns, `{"conf": {"als.seed": "` + strings.Repeat("9", 1<<20) + `"}}`, "", "BadRequest"},
+		{404, "GET", dagRuns + "/nope", "", "nope", "NotFound"},
+		{404, "GET", "/api/v1/dags/movie_data_collection/dagRuns/mine", "", "mine", "NotFound"},
+		{404, "GET", dagRuns + "/mine/taskInstances/nope", "", "nope", "NotFound"},
+		{404, "GET", dagRuns + "/mine/taskInstances/train_movie_model/logs/1", "", "no try 1", "NotFound"},
+		{400, "GET", dagRuns + "/mine/taskInstances/train_movie_model/logs/x", "", "task_try_number", "BadRequest"},
+		{404, "GET", dagRuns + "/mine/taskInstances/train_movie_model/xcomEntries/rows", "", "rows", "NotFound"},
+		{400, "GET", dagRuns + "?order_by=nope", "", "Ordering with 'nope'", "BadRequest"},
+		{400, "GET", dagRuns + "?state=nope", "", "'nope'", "BadRequest"},
+		{400, "GET", dagRuns + "?limit=x", "", "limit", "BadRequest"},
+		{400, "GET", "/api/v1/dags?order_by=nope", "", "Ordering with 'nope'", "BadRequest"},
+		{404, "GET", training + "/tasks/nope", "", "nope", "NotFound"},
+		{404, "GET", "/api/v1/nope", "", "nope", "NotFound"},
+		{405, "PUT", training, "", "PUT", ""},
+	} {
+		code, text, v := w.ask(c.method, c.path, c.body)
+		if code != c.status || !strings.Contains(text, c.says) || v["status"] != float64(c.status) || v["title"] == "" || !strings.HasSuffix(v["type"].(string), c.section) {
+			t.Errorf("%s %s %.60s: %d %.300s; want %d, %q, %s", c.method, c.path, c.body, code, text, c.status, c.says, c.section)
+		}
+	}
+	for name, change := range map[string]func(*http.Request){
+		"a wrong password": func(r *http.Request) { r.SetBasicAuth("admin", "nope") },
+		"a wrong user":     func(r *http.Request) { r.SetBasicAuth("root", "admin") },
+		"a bearer token":   func(r *http.Request) { r.Header.Set("Authorization", "Bearer admin") },
+		"something else":   func(r *http.Request) { r.Header.Set("Authorization", "admin:admin") },
+	} {
+		if code, text, v := w.ask("POST", dagRuns, "{}", change); code != 401 || v["title"] != "Unauthorized" {
+			t.Errorf("%s: %d %s", name, code, text)
+		}
+	}
+	if code, text, _ := w.ask("GET", dagRuns, "", func(r *http.Request) { r.Header.Del("Authorization") }); code != 200 {
+		t.Errorf("without credentials: %d %s", code, text)
+	}
+	if after := w.head(); after != before {
+		t.Errorf("%d commits were made by what was refused", after-before)
+	}
+}

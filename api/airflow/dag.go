@@ -1,0 +1,139 @@
+package airflow
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+func (s *Surface) dagRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/dags", s.dags)
+	r.Handle("GET /api/v1/dags/{dag}", s.dag)
+	r.Handle("GET /api/v1/dags/{dag}/details", s.dag)
+	r.Handle("GET /api/v1/dags/{dag}/tasks", s.dagTasks)
+	r.Handle("GET /api/v1/dags/{dag}/tasks/{task}", s.dagTask)
+}
+
+// dag is a workflow as Airflow lists it.
+type dag struct {
+	ID              string   `json:"dag_id"`
+	DisplayName     string   `json:"dag_display_name"`
+	Description     string   `json:"description"`
+	DefaultView     string   `json:"default_view"`
+	FileLocation    string   `json:"fileloc"`
+	FileToken       string   `json:"file_token"`
+	Active          bool     `json:"is_active"`
+	Paused          bool     `json:"is_paused"`
+	SubDAG          bool     `json:"is_subdag"`
+	ImportErrors    bool     `json:"has_import_errors"`
+	TaskLimits      bool     `json:"has_task_concurrency_limits"`
+	MaxActiveRuns   int      `json:"max_active_runs"`
+	MaxActiveTasks  int      `json:"max_active_tasks"`
+	Owners          []string `json:"owners"`
+	RootID          *string  `json:"root_dag_id"`
+	Schedule        *string  `json:"schedule_interval"`
+	ScheduleText    string   `json:"timetable_description"`
+	Tags            []tag    `json:"tags"`
+	NextRun         *string  `json:"next_dagrun"`
+	NextCreateAfter *string  `json:"next_dagrun_create_after"`
+}
+
+type tag struct {
+	Name string `json:"name"`
+}
+
+func dagOf(w *react.Workflow) dag {
+	return dag{ID: w.Name, DisplayName: w.Name, Description: w.Description, DefaultView: "grid", FileLocation: w.Name, FileToken: w.Name, Active: true,
+		MaxActiveRuns: 16, MaxActiveTasks: 1, Owners: []string{"projectionist"}, ScheduleText: "Never, external triggers only", Tags: []tag{}}
+}
+
+// dags lists the workflows.
+func (s *Surface) dags(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "limit", "offset", "order_by", "tags", "only_active", "paused", "dag_id_pattern", "fields")
+	limit, offset := q.Number("limit", limitDefault, 1, limitMax), q.Number("offset", 0, 0, offsetMax)
+	pattern, order := q.Str("dag_id_pattern"), q.Str("order_by")
+	if order != "" && order != "dag_id" && order != "-dag_id" {
+		q.Fault("order_by", "Ordering with '%s' is disallowed or the attribute does not exist on the model", api.Short(order))
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	all := []dag{}
+	for i := range s.Workflows {
+		if d := dagOf(&s.Workflows[i]); matches(pattern, d.ID) && q.Str("tags") == "" && truth(q.Str("paused")) != "true" {
+			all = append(all, d)
+		}
+	}
+	sortBy(all, func(d dag) string { return d.ID }, strings.HasPrefix(order, "-"))
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"dags": page(all, offset, limit), "total_entries": len(all)})
+}
+
+func (s *Surface) dag(w http.ResponseWriter, r *http.Request) error {
+	wf, err := s.workflow(r)
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, dagOf(wf))
+}
+
+// task is a task of a workflow.
+type task struct {
+	ID          string         `json:"task_id"`
+	DisplayName string         `json:"task_display_name"`
+	Doc         string         `json:"doc_md"`
+	Class       map[string]any `json:"class_ref"`
+	Operator    string         `json:"operator_name"`
+	Owner       string         `json:"owner"`
+	Downstream  []string       `json:"downstream_task_ids"`
+	DependsPast bool           `json:"depends_on_past"`
+	Mapped      bool           `json:"is_mapped"`
+	Trigger     string         `json:"trigger_rule"`
+	Pool        string         `json:"pool"`
+	PoolSlots   float64        `json:"pool_slots"`
+	Queue       string         `json:"queue"`
+	Links       []string       `json:"extra_links"`
+	Params      map[string]any `json:"params"`
+}
+
+func tasksOf(w *react.Workflow) []task {
+	all := []task{}
+	for i, t := range w.Tasks {
+		v := task{ID: t.Name, DisplayName: t.Name, Doc: t.Description, Operator: t.Reactor, Owner: "projectionist", Downstream: []string{}, Trigger: "all_success",
+			Class: map[string]any{"class_name": t.Reactor, "module_path": "projectionist.handlers.roles"},
+			Pool:  "default_pool", PoolSlots: 1, Queue: "default", Links: []string{}, Params: map[string]any{}}
+		if i+1 < len(w.Tasks) {
+			v.Downstream = append(v.Downstream, w.Tasks[i+1].Name)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func (s *Surface) dagTasks(w http.ResponseWriter, r *http.Request) error {
+	wf, err := s.workflow(r)
+	if err != nil {
+		return err
+	}
+	all := tasksOf(wf)
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"tasks": all, "total_entries": len(all)})
+}
+
+func (s *Surface) dagTask(w http.ResponseWriter, r *http.Request) error {
+	wf, err := s.workflow(r)
+	if err != nil {
+		return err
+	}
+	for _, t := range tasksOf(wf) {
+		if t.ID == r.PathValue("task") {
+			return api.WriteJSON(w, http.StatusOK, t)
+		}
+	}
+	return noTask(r)
+}
+
+func noTask(r *http.Request) error {
+	return fault.New(fault.NotFound, "the DAG %s has no task %s", api.Short(r.PathValue("dag")), api.Short(r.PathValue("task")))
+}

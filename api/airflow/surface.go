@@ -1,0 +1,104 @@
+// Package airflow answers Airflow's clients: workflows as DAGs, their runs and tasks, by Airflow's stable REST API v1
+// (https://airflow.apache.org/docs/apache-airflow/2.10.5/stable-rest-api-ref.html). A DAG is a workflow, a DAG run a
+// run of it, a task instance its task in that run; run, tasks and logs are read from the run's own events.
+//
+// What of that API there is, the routes say. What a workflow has not (pools, queues, operators) is answered as Airflow
+// does for a DAG that does without.
+package airflow
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// Config is what a [Surface] answers from.
+type Config struct {
+	Workflows []react.Workflow
+	CheckConf func(workflow string, conf map[string]string) error // what a run may be asked for with
+	Heartbeat func() bool                                         // whether tasks are worked on by this process
+	Version   string
+}
+
+// Surface is Airflow's API.
+type Surface struct {
+	*api.Core
+	Config
+}
+
+var _ api.Surface = (*Surface)(nil)
+
+// New makes the surface.
+func New(core *api.Core, c Config) *Surface { return &Surface{core, c} }
+
+func (s *Surface) Name() string { return "airflow" }
+
+func (s *Surface) Routes(r *api.Routes) {
+	s.healthRoutes(r)
+	s.dagRoutes(r)
+	s.runRoutes(r)
+	s.taskRoutes(r)
+	s.pageRoutes(r)
+}
+
+// document is where Airflow explains its errors; clients take it for the error's type.
+const document = "https://airflow.apache.org/docs/apache-airflow/2.10.5/stable-rest-api-ref.html#section/Errors/"
+
+// sections are that page's parts by status.
+var sections = map[int]string{
+	http.StatusBadRequest: "BadRequest", http.StatusUnauthorized: "Unauthenticated", http.StatusForbidden: "PermissionDenied",
+	http.StatusNotFound: "NotFound", http.StatusConflict: "AlreadyExists",
+}
+
+var titles = map[int]string{http.StatusBadRequest: "Bad Request", http.StatusUnauthorized: "Unauthorized", http.StatusForbidden: "Forbidden",
+	http.StatusNotFound: "Not Found", http.StatusMethodNotAllowed: "Method Not Allowed", http.StatusConflict: "Conflict"}
+
+// Render writes a problem as Airflow's clients expect one, with the remedy at the end of its detail.
+func (s *Surface) Render(w http.ResponseWriter, _ *http.Request, p *api.Problem) {
+	if p.Status == http.StatusPreconditionFailed { // of a run that is there already
+		p.Status = http.StatusConflict
+	}
+	if p.Status == http.StatusRequestEntityTooLarge {
+		p.Status = http.StatusBadRequest
+	}
+	v := struct {
+		Detail string `json:"detail"`
+		Status int    `json:"status"`
+		Title  string `json:"title"`
+		Type   string `json:"type"`
+	}{strings.TrimPrefix(p.Field+": "+p.Detail, ": "), p.Status, titles[p.Status], "about:blank"}
+	if p.Hint != "" {
+		v.Detail += "; " + p.Hint
+	}
+	if v.Title == "" {
+		v.Title = p.Title
+	}
+	if section, ok := sections[p.Status]; ok {
+		v.Type = document + section
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	api.WriteBody(w, v)
+}
+
+// workflow is the one that a request names.
+func (s *Surface) workflow(r *http.Request) (*react.Workflow, error) {
+	name := r.PathValue("dag")
+	i := slices.IndexFunc(s.Workflows, func(w react.Workflow) bool { return w.Name == name })
+	if i < 0 {
+		return nil, fault.New(fault.NotFound, "The DAG with dag_id: %s was not found", api.Short(name)).WithHint("there are %s", strings.Join(s.names(), ", "))
+	}
+	return &s.Workflows[i], nil
+}
+
+func (s *Surface) names() []string {
+	var names []string
+	for _, w := range s.Workflows {
+		names = append(names, w.Name)
+	}
+	return names
+}

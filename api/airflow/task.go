@@ -1,0 +1,228 @@
+package airflow
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+)
+
+func (s *Surface) taskRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances", s.instances, "workflows")
+	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}", s.instance, "workflows")
+	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{try}", s.log, "workflows")
+	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries", s.outputs, "workflows")
+	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}", s.output, "workflows")
+}
+
+// instance is a task of a run.
+type instance struct {
+	DAG         string   `json:"dag_id"`
+	Run         string   `json:"dag_run_id"`
+	Task        string   `json:"task_id"`
+	DisplayName string   `json:"task_display_name"`
+	Execution   string   `json:"execution_date"`
+	Start       *string  `json:"start_date"`
+	End         *string  `json:"end_date"`
+	Duration    *float64 `json:"duration"` // seconds
+	State       *string  `json:"state"`    // null before the task is due
+	Try         int      `json:"try_number"`
+	MaxTries    int      `json:"max_tries"`
+	MapIndex    int      `json:"map_index"`
+	Hostname    string   `json:"hostname"`
+	User        string   `json:"unixname"`
+	Pool        string   `json:"pool"`
+	PoolSlots   int      `json:"pool_slots"`
+	Queue       string   `json:"queue"`
+	Priority    int      `json:"priority_weight"`
+	Operator    string   `json:"operator"`
+	Queued      *string  `json:"queued_when"`
+	PID         *int     `json:"pid"`
+	Config      string   `json:"executor_config"`
+	Note        *string  `json:"note"`
+	Rendered    struct{} `json:"rendered_fields"`
+}
+
+func instanceOf(run *projections.WorkflowRun, wf *react.Workflow, at int) instance {
+	t := run.TaskOf(wf.Tasks[at].Name)
+	v := instance{DAG: run.Workflow, Run: run.RunID, Task: t.Task, DisplayName: t.Task, Execution: iso(run.RequestedMillis),
+		Start: optional(t.StartedMillis), End: optional(t.EndedMillis), Try: t.Try, MaxTries: max(t.Try, 1), MapIndex: -1, Hostname: t.Holder, User: "projectionist",
+		Pool: "default_pool", PoolSlots: 1, Queue: "default", Priority: len(wf.Tasks) - at, Operator: wf.Tasks[at].Reactor, Config: "{}", Queued: optional(t.StartedMillis)}
+	if t.StartedMillis != 0 && t.EndedMillis != 0 {
+		seconds := float64(t.EndedMillis-t.StartedMillis) / 1000
+		v.Duration = &seconds
+	}
+	// The next task is queued when the one before it has succeeded; those after it nobody waits for yet.
+	if t.State != projections.StateQueued || at == 0 || run.TaskOf(wf.Tasks[at-1].Name).State == projections.StateSuccess {
+		v.State = &t.State
+	}
+	return v
+}
+
+func (s *Surface) instances(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "limit", "offset", "state", "order_by", "pool", "queue", "fields")
+	limit, offset := q.Number("limit", limitDefault, 1, limitMax), q.Number("offset", 0, 0, offsetMax)
+	if err := q.Err(); err != nil {
+		return err
+	}
+	run, wf, err := s.runAndWorkflow(r)
+	if err != nil {
+		return err
+	}
+	wanted := r.URL.Query()["state"]
+	all := []instance{}
+	for i := range wf.Tasks {
+		if v := instanceOf(&run, wf, i); len(wanted) == 0 || v.State != nil && slices.Contains(wanted, *v.State) {
+			all = append(all, v)
+		}
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"task_instances": page(all, offset, limit), "total_entries": len(all)})
+}
+
+// runAndWorkflow are the run that a request names, and its workflow.
+func (s *Surface) runAndWorkflow(r *http.Request) (projections.WorkflowRun, *react.Workflow, error) {
+	run, err := s.runOf(r)
+	if err != nil {
+		return run, nil, err
+	}
+	i := slices.IndexFunc(s.Workflows, func(w react.Workflow) bool { return w.Name == run.Workflow })
+	if i < 0 {
+		return run, nil, fault.New(fault.NotFound, "the DAG %s of this run is none that there is", run.Workflow)
+	}
+	return run, &s.Workflows[i], nil
+}
+
+// taskOf is the run and the task that a request names, by its place in the workflow.
+func (s *Surface) taskOf(r *http.Request) (run projections.WorkflowRun, wf *react.Workflow, at int, err error) {
+	if run, wf, err = s.runAndWorkflow(r); err != nil {
+		return run, wf, 0, err
+	}
+	at = slices.IndexFunc(wf.Tasks, func(t react.WorkflowTask) bool { return t.Name == r.PathValue("task") })
+	if at < 0 {
+		err = noTask(r)
+	}
+	return run, wf, at, err
+}
+
+func (s *Surface) instance(w http.ResponseWriter, r *http.Request) error {
+	run, wf, at, err := s.taskOf(r)
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, instanceOf(&run, wf, at))
+}
+
+// log is what the events of a run say of a try of a task, a line each. It is text, or a document around it where JSON
+// is asked for.
+func (s *Surface) log(w http.ResponseWriter, r *http.Request) error {
+	run, wf, at, err := s.taskOf(r)
+	if err != nil {
+		return err
+	}
+	number, err := strconv.Atoi(r.PathValue("try"))
+	if err != nil || number < 1 {
+		return fault.Field("task_try_number", "is %s; want a number from 1", api.Short(r.PathValue("try")))
+	}
+	t := run.TaskOf(wf.Tasks[at].Name)
+	i := slices.IndexFunc(t.Tries, func(y projections.Try) bool { return y.Try == number })
+	if i < 0 {
+		return fault.New(fault.NotFound, "there was no try %d of the task %s", number, t.Task)
+	}
+	text := logOf(&t, &t.Tries[i])
+	if !strings.Contains(r.Header.Get("Accept"), "application/json") {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		return api.WriteBytes(w, http.StatusOK, []byte(text))
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"content": fmt.Sprintf("[(%s, %s)]", python(t.Tries[i].Holder), python(text)), "continuation_token": nil})
+}
+
+func logOf(t *projections.Task, y *projections.Try) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[%s] {%s} INFO - try %d of the task %s began\n", timeOf(y.StartedMillis), y.Holder, y.Try, t.Task)
+	for _, name := range sortedKeys(t.Output) {
+		if y.State == projections.StateSuccess {
+			fmt.Fprintf(&b, "[%s] {%s} INFO - %s = %s\n", timeOf(y.EndedMillis), y.Holder, name, t.Output[name])
+		}
+	}
+	switch {
+	case y.Error != "":
+		fmt.Fprintf(&b, "[%s] {%s} ERROR - %s\n", timeOf(y.EndedMillis), y.Holder, y.Error)
+		if t.RetryAtMillis != 0 && y.Try == t.Try {
+			fmt.Fprintf(&b, "[%s] {%s} INFO - Marking task as UP_FOR_RETRY, at %s\n", timeOf(y.EndedMillis), y.Holder, iso(t.RetryAtMillis))
+		}
+	case y.State == projections.StateSuccess:
+		fmt.Fprintf(&b, "[%s] {%s} INFO - Marking task as SUCCESS\n", timeOf(y.EndedMillis), y.Holder)
+	}
+	return b.String()
+}
+
+// output names are the keys of what a task handed on; all together are return_value.
+func (s *Surface) outputs(w http.ResponseWriter, r *http.Request) error {
+	run, wf, at, err := s.taskOf(r)
+	if err != nil {
+		return err
+	}
+	t := run.TaskOf(wf.Tasks[at].Name)
+	list := []map[string]any{}
+	for _, key := range outputKeys(&t) {
+		list = append(list, outputOf(&run, &t, key))
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"xcom_entries": list, "total_entries": len(list)})
+}
+
+const returnValue = "return_value"
+
+func outputKeys(t *projections.Task) []string {
+	if len(t.Output) == 0 {
+		return nil
+	}
+	return append([]string{returnValue}, sortedKeys(t.Output)...)
+}
+
+func outputOf(run *projections.WorkflowRun, t *projections.Task, key string) map[string]any {
+	return map[string]any{"key": key, "dag_id": run.Workflow, "task_id": t.Task, "map_index": -1, "execution_date": iso(run.RequestedMillis), "timestamp": iso(t.EndedMillis)}
+}
+
+func (s *Surface) output(w http.ResponseWriter, r *http.Request) error {
+	run, wf, at, err := s.taskOf(r)
+	if err != nil {
+		return err
+	}
+	t, key := run.TaskOf(wf.Tasks[at].Name), r.PathValue("key")
+	if !slices.Contains(outputKeys(&t), key) {
+		return fault.New(fault.NotFound, "XCom entry %s of the task %s not found", api.Short(key), t.Task)
+	}
+	v := outputOf(&run, &t, key)
+	v["value"] = t.Output[key]
+	if key == returnValue {
+		var b strings.Builder
+		for i, name := range sortedKeys(t.Output) {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(python(name) + ": " + python(t.Output[name]))
+		}
+		v["value"] = "{" + b.String() + "}"
+	}
+	return api.WriteJSON(w, http.StatusOK, v)
+}
+
+func sortedKeys(m map[string]string) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// python spells text as Python's repr does, which is how Airflow's clients are given values.
+func python(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + "'"
+}
