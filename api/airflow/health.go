@@ -15,12 +15,6 @@ func (s *Surface) healthRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/version", s.version)
 }
 
-// part is the state of one of Airflow's processes.
-type part struct {
-	Status    *string `json:"status"` // healthy or unhealthy; null where there is no such process
-	Heartbeat *string `json:"-"`
-}
-
 // healthTimeout bounds how long the log is asked how far it is.
 const healthTimeout = 2 * time.Second
 
