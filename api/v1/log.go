@@ -22,18 +22,10 @@ func (s *Surface) logRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/log/streams/{stream...}", s.streamCommits)
 }
 
-type partitionInfo struct {
-	Partition int32 `json:"partition"`
-	First     int64 `json:"first_offset"`
-	Next      int64 `json:"next_offset"`
-	Records   int64 `json:"records"` // next - first: on a Kafka cluster control records are among them
-}
-
+// topicInfo is a topic; the ledger's has how far it is copied, where that is on EventStoreDB.
 type topicInfo struct {
-	Topic      string          `json:"topic"`
-	Records    int64           `json:"records"`
-	Partitions []partitionInfo `json:"partitions"`
-	Relay      *relayInfo      `json:"relay,omitempty"` // of a ledger on EventStoreDB
+	api.TopicInfo
+	Relay *relayInfo `json:"relay,omitempty"`
 }
 
 type relayInfo struct {
@@ -58,40 +50,19 @@ func (s *Surface) topics(w http.ResponseWriter, r *http.Request) error {
 	if err := api.QueryOf(r).Err(); err != nil {
 		return err
 	}
-	head, err := fold.HeadCut(r.Context(), s.Log, time.Time{})
+	all, err := s.Topics(r.Context())
 	if err != nil {
 		return err
 	}
 	out := fold.Page[topicInfo]{}
-	for _, t := range streams.Topics {
-		info := topicInfo{Topic: t.Name}
-		if t.Name == events.LedgerTopic {
+	for _, t := range all {
+		info := topicInfo{TopicInfo: t}
+		if t.Topic == events.LedgerTopic {
 			info.Relay = s.relay()
-		}
-		for p := range t.Partitions {
-			tp := streams.TP{Topic: t.Name, Partition: p}
-			part := partitionInfo{Partition: p, Next: head[tp]}
-			if part.First, err = s.firstOffset(r.Context(), tp, head[tp]); err != nil {
-				return err
-			}
-			part.Records = part.Next - part.First
-			info.Records += part.Records
-			info.Partitions = append(info.Partitions, part)
 		}
 		out.Items = append(out.Items, info)
 	}
 	return api.WriteJSON(w, http.StatusOK, out)
-}
-
-// firstOffset is that of the first record, or next in an empty partition.
-func (s *Surface) firstOffset(ctx context.Context, tp streams.TP, next int64) (int64, error) {
-	for rec, err := range s.Log.Feed().Read(ctx, tp, 0) {
-		if err != nil {
-			return 0, err
-		}
-		return rec.Offset, nil
-	}
-	return next, nil
 }
 
 // record is one event of the log as a line. A record that cannot be read has an error, and its value as it came.

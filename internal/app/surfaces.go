@@ -6,6 +6,7 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
 	"github.com/projectionist/projectionist/api/prometheus"
+	"github.com/projectionist/projectionist/api/topics"
 	v1 "github.com/projectionist/projectionist/api/v1"
 	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/projections"
@@ -44,6 +45,31 @@ func (a *App) surfaces(scratch string) (err error) {
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, prometheus.New(a.API, figures)),
 		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, CheckConf: roles.CheckConf, Version: Version})),
+		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
 	}
 	return checkAlso(a.opts.Also)
+}
+
+// consumerGroups reads the offsets of the embedded log's consumer groups; nil where the log is elsewhere.
+func (a *App) consumerGroups() func() (map[string][]topics.Offset, error) {
+	if a.embedded == nil {
+		return nil
+	}
+	return func() (map[string][]topics.Offset, error) {
+		known, err := a.embedded.Groups()
+		if err != nil {
+			return nil, err
+		}
+		all := map[string][]topics.Offset{}
+		for name := range known {
+			offsets, err := a.embedded.GroupOffsets(name)
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range offsets {
+				all[name] = append(all[name], topics.Offset{TP: o.TP, Offset: o.Offset, Committed: o.Committed})
+			}
+		}
+		return all, nil
+	}
 }

@@ -1,0 +1,244 @@
+// Package topics shows the log to people as Kafka's: topics and partitions, messages as they lie there, consumer groups
+// and how far they are behind. What else a Kafka UI is opened for, Kafka's own tools do on the same log.
+package topics
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Offset is what a consumer group has committed of a partition.
+type Offset struct {
+	TP        streams.TP
+	Offset    int64
+	Committed time.Time
+}
+
+// Config is what a [Surface] answers from.
+type Config struct {
+	// Groups are the offsets of all consumer groups by name. nil where the log is on a cluster, whose own tools have
+	// them.
+	Groups func() (map[string][]Offset, error)
+}
+
+// Surface is the pages and the JSON behind them.
+type Surface struct {
+	*api.Core
+	Config
+}
+
+var _ api.Surface = (*Surface)(nil)
+
+// New makes the surface.
+func New(core *api.Core, c Config) *Surface { return &Surface{core, c} }
+
+func (s *Surface) Name() string { return "topics" }
+
+func (s *Surface) Routes(r *api.Routes) {
+	r.Handle("GET /health", s.health)
+	r.Handle("GET /healthz", s.health)
+	r.Handle("GET /api/topics", s.topics)
+	r.Handle("GET /api/topics/{topic}/messages", s.messages)
+	r.Handle("GET /api/groups", s.groups)
+	s.pageRoutes(r)
+}
+
+func (s *Surface) Render(w http.ResponseWriter, r *http.Request, p *api.Problem) {
+	api.RenderProblem(w, r, p)
+}
+
+// healthTimeout bounds how long the log is asked how far it is.
+const healthTimeout = 2 * time.Second
+
+// health says whether the log can be read.
+func (s *Surface) health(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+	defer cancel()
+	all, err := s.Topics(ctx)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the log cannot be read")
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"status": "ok", "topics": len(all)})
+}
+
+func (s *Surface) topics(w http.ResponseWriter, r *http.Request) error {
+	if err := api.QueryOf(r).Err(); err != nil {
+		return err
+	}
+	all, err := s.Topics(r.Context())
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"items": all})
+}
+
+const (
+	messagesDefault = 50
+	messagesMax     = 500
+	// messagesBytesMax ends a list of large messages early.
+	messagesBytesMax = 4 << 20
+)
+
+// message is a record as it lies in the log. What is no text is given in base64.
+type message struct {
+	Partition int32     `json:"partition"`
+	Offset    int64     `json:"offset"`
+	Timestamp string    `json:"timestamp"` // when the log took it
+	Key       string    `json:"key,omitempty"`
+	Value     any       `json:"value"`
+	Headers   []headers `json:"headers,omitempty"`
+}
+
+type headers struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+func messageOf(r *streams.Record) message {
+	m := message{Partition: r.Partition, Offset: r.Offset, Timestamp: events.FormatTime(r.Recorded), Key: string(r.Key), Value: slices.Clone(r.Value)}
+	if utf8.Valid(r.Value) {
+		m.Value = string(r.Value)
+	}
+	for _, h := range r.Headers {
+		m.Headers = append(m.Headers, headers{h.Key, string(h.Value)})
+	}
+	return m
+}
+
+// messages lists a topic's messages, newest first: of one partition or of all, the last ones or those from an offset
+// on.
+func (s *Surface) messages(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "partition", "offset", "limit")
+	limit, partition := q.Number("limit", messagesDefault, 1, messagesMax), q.Number("partition", -1, 0, 1<<30)
+	offset := q.Number("offset", -1, 0, 1<<62)
+	if offset >= 0 && partition < 0 {
+		q.Fault("offset", "is of a partition: give that too")
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	list, err := s.list(r.Context(), r.PathValue("topic"), int32(partition), offset, int(limit))
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"items": list})
+}
+
+// list are at most limit messages, newest first, of a partition (-1: of all) from an offset on (-1: the last ones).
+func (s *Surface) list(ctx context.Context, topic string, partition int32, offset int64, limit int) ([]message, error) {
+	all, err := s.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(t api.TopicInfo) bool { return t.Topic == topic })
+	if i < 0 {
+		return nil, fault.New(fault.NotFound, "no topic %q", api.Short(topic)).WithHint("GET /api/topics lists them")
+	}
+	if int(partition) >= len(all[i].Partitions) {
+		return nil, fault.Field("partition", "%s has %d", topic, len(all[i].Partitions))
+	}
+	list := []message{}
+	for _, p := range all[i].Partitions {
+		if partition >= 0 && p.Partition != partition {
+			continue
+		}
+		from := offset
+		if from < 0 {
+			from = max(p.First, p.Next-int64(limit))
+		}
+		n, bytes := 0, 0
+		for rec, err := range s.Log.Feed().Read(ctx, streams.TP{Topic: topic, Partition: p.Partition}, from) {
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, messageOf(rec))
+			if n, bytes = n+1, bytes+len(rec.Value); n == limit || bytes > messagesBytesMax {
+				break
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b message) int {
+		return cmp.Or(cmp.Compare(b.Timestamp, a.Timestamp), cmp.Compare(a.Partition, b.Partition), cmp.Compare(b.Offset, a.Offset))
+	})
+	return list[:min(len(list), limit)], nil
+}
+
+// group is a consumer group and how far it is.
+type group struct {
+	Name       string      `json:"group"`
+	Lag        int64       `json:"lag"` // messages it has not committed, over all its partitions
+	Committed  string      `json:"committed"`
+	Partitions []committed `json:"partitions"`
+}
+
+type committed struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+	End       int64  `json:"end"`
+	Lag       int64  `json:"lag"`
+}
+
+var errElsewhere = errors.New("the log is on a Kafka cluster: its own tools list its groups (kafka-consumer-groups --describe --all-groups)")
+
+// all are the groups by name.
+func (s *Surface) all(ctx context.Context) ([]group, error) {
+	if s.Groups == nil {
+		return nil, fault.Wrap(fault.NotFound, errElsewhere, "no groups are known here")
+	}
+	known, err := s.Groups()
+	if err != nil {
+		return nil, err
+	}
+	topics, err := s.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ends := map[streams.TP]int64{}
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			ends[streams.TP{Topic: t.Topic, Partition: p.Partition}] = p.Next
+		}
+	}
+	list := []group{}
+	for name, offsets := range known {
+		g := group{Name: name, Partitions: []committed{}}
+		var last time.Time
+		for _, o := range offsets {
+			c := committed{o.TP.Topic, o.TP.Partition, o.Offset, ends[o.TP], max(0, ends[o.TP]-o.Offset)}
+			g.Lag += c.Lag
+			g.Partitions = append(g.Partitions, c)
+			if o.Committed.After(last) {
+				last = o.Committed
+			}
+		}
+		g.Committed = events.FormatTime(last)
+		slices.SortFunc(g.Partitions, func(a, b committed) int {
+			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+		})
+		list = append(list, g)
+	}
+	slices.SortFunc(list, func(a, b group) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func (s *Surface) groups(w http.ResponseWriter, r *http.Request) error {
+	if err := api.QueryOf(r).Err(); err != nil {
+		return err
+	}
+	list, err := s.all(r.Context())
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"items": list})
+}

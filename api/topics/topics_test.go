@@ -1,0 +1,160 @@
+package topics_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/topics"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+	"github.com/projectionist/projectionist/streams/local"
+)
+
+func serve(t *testing.T, records int, groups func() (map[string][]topics.Offset, error)) func(path string) (int, string, map[string]any) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := local.OpenMem(local.Options{Logf: func(string, ...any) {}})
+	must(err)
+	t.Cleanup(func() { must(log.Close()) })
+	var recs []streams.Record
+	for i := range records {
+		r, err := streams.FactRecord(fmt.Sprint(i%7), &events.Event{ID: fmt.Sprint(i), Source: "/test", Time: time.UnixMilli(1000).UTC(),
+			Data: &events.Interaction{UserID: fmt.Sprint(i % 7), MovieID: "<b>1</b>", Kind: "click", Timestamp: "2024-01-02T03:04:05Z"}})
+		must(err)
+		recs = append(recs, r)
+	}
+	if records > 0 {
+		recs[0].Value = []byte{0xff, 0}
+		must(log.Feed().Publish(t.Context(), events.UserEventsTopic, recs))
+	}
+	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
+	must(err)
+	t.Cleanup(func() { must(store.Close()) })
+	views, err := fold.NewRunner(t.Context(), log, store, projections.All()...)
+	must(err)
+	d := handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), NewID: uuid.NewString, Now: time.Now})
+	core, err := api.New(api.Config{Log: log, Dispatcher: d, Views: views, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	must(err)
+	server := core.Serve(topics.New(core, topics.Config{Groups: groups}))
+	return func(path string) (int, string, map[string]any) {
+		t.Helper()
+		r := httptest.NewRequest("GET", path, nil)
+		r.Host = "localhost:8082"
+		rec := httptest.NewRecorder()
+		server.ServeHTTP(rec, r)
+		var v map[string]any
+		json.Unmarshal(rec.Body.Bytes(), &v) //nolint:errcheck // a page is no JSON
+		return rec.Code, rec.Body.String(), v
+	}
+}
+
+// TestMessages: messages are shown as they lie in the log, the last ones or those from an offset on.
+func TestMessages(t *testing.T) {
+	ask := serve(t, 100, nil)
+	code, text, v := ask("/api/topics")
+	if code != 200 || len(v["items"].([]any)) != len(streams.Topics) || !strings.Contains(text, `"records":100`) {
+		t.Errorf("%d %s", code, text)
+	}
+	items := func(path string) []any {
+		t.Helper()
+		code, text, v := ask(path)
+		if code != 200 {
+			t.Fatalf("%s: %d %s", path, code, text)
+		}
+		return v["items"].([]any)
+	}
+	if got := items("/api/topics/user-events/messages?limit=500"); len(got) != 100 {
+		t.Errorf("%d messages", len(got))
+	}
+	if got := items("/api/topics/user-events/messages?limit=3"); len(got) != 3 {
+		t.Errorf("%d messages", len(got))
+	}
+	if got := items("/api/topics/system-health/messages"); len(got) != 0 {
+		t.Errorf("%d messages", len(got))
+	}
+	for p := range 3 {
+		got := items(fmt.Sprintf("/api/topics/user-events/messages?partition=%d&offset=2&limit=2", p))
+		for i, m := range got {
+			if m := m.(map[string]any); len(got) != 2 || m["offset"] != float64(3-i) || m["partition"] != float64(p) || m["headers"] == nil {
+				t.Errorf("partition %d: %v", p, m)
+			}
+		}
+	}
+	code, page, _ := ask("/topics/user-events")
+	if code != 200 || strings.Contains(page, "<b>") || !strings.Contains(page, "ce_type: user.interaction") {
+		t.Errorf("the page: %d %.2000s", code, page)
+	}
+	if code, page, _ := ask("/"); code != 200 || !strings.Contains(page, "kafka-consumer-groups") || !strings.Contains(page, "user-events") {
+		t.Errorf("the page: %d %s", code, page)
+	}
+	if code, _, v := ask("/health"); code != 200 || v["topics"] != float64(len(streams.Topics)) {
+		t.Errorf("health: %d %v", code, v)
+	}
+	for path, c := range map[string]struct {
+		status int
+		says   string
+	}{
+		"/api/topics/nope/messages":                    {404, "nope"},
+		"/topics/nope":                                 {404, "nope"},
+		"/api/topics/user-events/messages?limit=0":     {400, "limit"},
+		"/api/topics/user-events/messages?limit=501":   {400, "limit"},
+		"/api/topics/user-events/messages?partition=3": {400, "partition"},
+		"/api/topics/user-events/messages?offset=1":    {400, "offset"},
+		"/api/topics/user-events/messages?more=1":      {400, "more"},
+		"/api/topics?more=1":                           {400, "more"},
+		"/api/groups":                                  {404, "kafka-consumer-groups"},
+		"/nope":                                        {404, "nope"},
+	} {
+		if code, text, _ := ask(path); code != c.status || !strings.Contains(text, c.says) {
+			t.Errorf("%s: %d %s; want %d and %s", path, code, text, c.status, c.says)
+		}
+	}
+}
+
+// TestGroups: how far a group is behind is what it has not committed of what there is.
+func TestGroups(t *testing.T) {
+	tp := func(p int32) streams.TP { return streams.TP{Topic: events.UserEventsTopic, Partition: p} }
+	at := time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC)
+	ask := serve(t, 100, func() (map[string][]topics.Offset, error) {
+		return map[string][]topics.Offset{"b": {{tp(1), 1, at}, {tp(0), 2, at.Add(time.Hour)}}, "a": {{tp(2), 1 << 40, at}}}, nil
+	})
+	_, text, topicsNow := ask("/api/topics")
+	ends := map[int]float64{}
+	for _, topic := range topicsNow["items"].([]any) {
+		if v := topic.(map[string]any); v["topic"] == events.UserEventsTopic {
+			for i, p := range v["partitions"].([]any) {
+				ends[i] = p.(map[string]any)["next_offset"].(float64)
+			}
+		}
+	}
+	code, text, v := ask("/api/groups")
+	if code != 200 || len(v["items"].([]any)) != 2 {
+		t.Fatalf("%d %s", code, text)
+	}
+	a, b := v["items"].([]any)[0].(map[string]any), v["items"].([]any)[1].(map[string]any)
+	if a["group"] != "a" || a["lag"] != 0. || b["lag"] != ends[0]-2+ends[1]-1 || b["committed"] != "2024-01-02T01:00:00.000Z" ||
+		b["partitions"].([]any)[0].(map[string]any)["partition"] != 0. {
+		t.Errorf("%s", text)
+	}
+	if code, page, _ := ask("/"); code != 200 || !strings.Contains(page, "user-events/1 at 1") {
+		t.Errorf("the page: %d %s", code, page)
+	}
+}
