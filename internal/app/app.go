@@ -224,7 +224,11 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 		return err
 	}
 	at := answered(all)
-	serving, err := json.Marshal(Serving{abs, at[0].Address, at[1:], os.Getpid(), a.opts.Now().UTC()})
+	here := Serving{Dir: abs, Address: at[0].Address, Also: at[1:], PID: os.Getpid(), Started: a.opts.Now().UTC()}
+	if kafka != nil {
+		here.Kafka = kafka.Addr().String()
+	}
+	serving, err := json.Marshal(here)
 	if err != nil {
 		return err
 	}

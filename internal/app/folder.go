@@ -201,6 +201,7 @@ type Serving struct {
 	Dir     string     `json:"dir"`            // absolute: a copy of the folder is not served by the original's process
 	Address string     `json:"address"`        // the main one
 	Also    []Answered `json:"also,omitempty"` // the others
+	Kafka   string     `json:"kafka,omitempty"`
 	PID     int        `json:"pid"`
 	Started time.Time  `json:"started"`
 }
