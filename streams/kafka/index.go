@@ -214,7 +214,7 @@ func (ix *index) fold(recs func(yield func(*streams.Record) bool), next int64) e
 			return true
 		}
 		e := lookup.Entry{Offset: r.Offset, Last: head + streams.Revision(f.events), Millis: s.Millis, Stream: f.stream}
-		value := append(lookup.AppendHead(make([]byte, 0, len(tail)+18), s.Millis, head+1), tail...)
+		value := streams.AppendTail(lookup.AppendHead(make([]byte, 0, len(tail)+18), s.Millis, head+1), framed(r))
 		failed = errors.Join(
 			batch.Set(offsetKey(r.Offset), value, nil),
 			lookup.Put(batch, f.id, e),
@@ -245,6 +245,16 @@ func (ix *index) fold(recs func(yield func(*streams.Record) bool), next int64) e
 		ix.heads[stream] = head
 	}
 	return nil
+}
+
+// framed is a record with only those of its headers that a commit has: a producer of another program may have set any
+// number, and [streams.ParseTail] reads no more than the log itself would take.
+func framed(r *streams.Record) *streams.Record {
+	f := streams.Record{Key: r.Key, Value: r.Value}
+	for _, name := range []string{judgedType, judgedID, judgedExpected} {
+		f.Headers = append(f.Headers, streams.Header{Key: name, Value: header(r, name)})
+	}
+	return &f
 }
 
 // snapshot is the state now.
