@@ -30,13 +30,16 @@ func (a At) AdmitsInput(in *Input) bool {
 	return a.Admits(in.Event.Time.UnixMilli(), in.RecordedMillis, in.Position)
 }
 
-// Inputs are the events of a stream's commits as views see them.
+// Inputs are the events of a stream's commits as views see them: what all were told to pass over is not among them.
 func Inputs(commits iter.Seq2[*streams.Committed, error]) iter.Seq2[*Input, error] {
 	return func(yield func(*Input, error) bool) {
 		for c, err := range commits {
 			if err != nil {
 				yield(nil, err)
 				return
+			}
+			if c.Unreadable() != nil {
+				continue
 			}
 			for i := range c.Events {
 				in := Input{Position: c.Position, Index: i, Revision: c.Revision + streams.Revision(i),
