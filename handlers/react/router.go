@@ -61,9 +61,15 @@ func (r *Reactors) route() error {
 // source is where a reactor's events come from.
 type source interface {
 	message.Subscriber
-	// stat is the offset of the ledger below which all was dealt with, how many offsets lie above it, and
-	// whether this process is the one that deals with them.
-	stat(context.Context) (offset, lag int64, here bool)
+	stat(context.Context) place
+}
+
+// place is how far a source has got.
+type place struct {
+	offset int64 // of the ledger: below it all was dealt with
+	lag    int64 // how many offsets lie above it
+	here   bool  // this process is the one that deals with them
+	err    error // why it does not go on for now
 }
 
 func (r *Reactors) source(one *reactor, dir string) (source, error) {
