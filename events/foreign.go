@@ -17,46 +17,47 @@ type Foreign struct {
 
 func (f *Foreign) EventType() string { return f.Name }
 
-// ReadForeign reads an event of which this program need not know the type: CloudEvents 1.0 structured JSON, of which
-// the type has to be there. An attribute of another shape than CloudEvents gives it stays empty. The event's Data is a
-// [*Foreign], and Raw its data.
+// ReadForeign reads an event of which this program need not know the type: CloudEvents 1.0 structured JSON with data.
+// What else it says stays empty where it has another shape than this program gives it. The event's Data is a [*Foreign],
+// and Raw its data.
 func ReadForeign(envelope json.RawMessage) (Event, error) {
 	var v struct {
-		ID          json.RawMessage `json:"id"`
-		Source      json.RawMessage `json:"source"`
-		Type        json.RawMessage `json:"type"`
+		SpecVersion string          `json:"specversion"`
+		ID          string          `json:"id"`
+		Source      string          `json:"source"`
+		Type        string          `json:"type"`
+		Time        string          `json:"time"`
+		Data        json.RawMessage `json:"data"`
 		Subject     json.RawMessage `json:"subject"`
-		Time        json.RawMessage `json:"time"`
 		Schema      json.RawMessage `json:"schemaversion"`
 		Actor       json.RawMessage `json:"actor"`
 		Correlation json.RawMessage `json:"correlationid"`
 		Causation   json.RawMessage `json:"causationid"`
-		Data        json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(envelope, &v); err != nil {
 		return Event{}, err
 	}
-	text := func(raw json.RawMessage) (s string) {
-		if json.Unmarshal(raw, &s) != nil {
-			return ""
-		}
-		return s
+	t, err := time.Parse(time.RFC3339Nano, v.Time)
+	if err != nil || v.SpecVersion != "1.0" || v.Type == "" || len(v.Data) == 0 || string(v.Data) == "null" {
+		return Event{}, errors.New("it is no CloudEvent of version 1.0 with a type, a time and data")
 	}
-	f := &Foreign{Name: text(v.Type), Envelope: envelope}
-	if f.Name == "" {
-		return Event{}, errors.New("the event has no type")
-	}
+	f := &Foreign{Name: v.Type, Envelope: envelope}
 	var read Event
 	f.Err = read.UnmarshalJSON(envelope)
-	e := Event{ID: text(v.ID), Source: text(v.Source), Subject: text(v.Subject), Actor: text(v.Actor), Correlation: text(v.Correlation),
-		Causation: text(v.Causation), Data: f, Raw: v.Data}
+	e := Event{ID: v.ID, Source: v.Source, Time: t.UTC(), Data: f, Raw: v.Data}
+	e.Subject, e.Actor, e.Correlation, e.Causation = text(v.Subject), text(v.Actor), text(v.Correlation), text(v.Causation)
 	if json.Unmarshal(v.Schema, &e.Schema) != nil {
 		e.Schema = 0
 	}
-	if t, err := time.Parse(time.RFC3339Nano, text(v.Time)); err == nil {
-		e.Time = t.UTC()
-	}
 	return e, nil
+}
+
+// text is a JSON string, "" for anything else.
+func text(raw json.RawMessage) (s string) {
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
 }
 
 // AsForeign is an event as one that this program cannot read, and why: of the type name, with e.Raw as its data.

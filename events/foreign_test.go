@@ -20,7 +20,8 @@ func TestReadForeign(t *testing.T) {
 		{"unknown type", whole, events.Event{ID: "x", Source: "/s", Subject: "trial/1", Time: at, Schema: 3, Actor: "a", Correlation: "c", Causation: "d"}, "trial.begun", `{"n":1}`, false},
 		{"wrong shape", `{"specversion":"1.0","id":"x","type":"model.registered","time":"2024-02-29T12:00:00Z","schemaversion":1,"data":[1,2,3]}`,
 			events.Event{ID: "x", Time: at, Schema: 1}, "model.registered", `[1,2,3]`, false},
-		{"wrong attributes", `{"id":7,"source":[],"type":"model.registered","time":"noon","schemaversion":"1"}`, events.Event{}, "model.registered", ``, false},
+		{"wrong attributes", `{"specversion":"1.0","subject":[],"actor":7,"type":"model.registered","time":"2024-02-29T12:00:00Z","schemaversion":"1","data":7}`,
+			events.Event{Time: at}, "model.registered", `7`, false},
 		{"readable", `{"specversion":"1.0","type":"model.registered","time":"2024-02-29T12:00:00Z","schemaversion":1,"data":{"name":"als"}}`,
 			events.Event{Time: at, Schema: 1}, "model.registered", `{"name":"als"}`, true},
 	} {
@@ -43,7 +44,10 @@ func TestReadForeign(t *testing.T) {
 			}
 		})
 	}
-	for _, none := range []string{"", "7", "[]", "null", "{}", `{"type":7}`, `{"type":""}`} {
+	for _, none := range []string{"", "7", "[]", "null", "{}", `{"specversion":"1.0","type":7,"time":"2024-02-29T12:00:00Z","data":7}`,
+		`{"type":"a","time":"2024-02-29T12:00:00Z","data":7}`, `{"specversion":"1.0","type":"","time":"2024-02-29T12:00:00Z","data":7}`,
+		`{"specversion":"1.0","type":"a","time":"noon","data":7}`, `{"specversion":"1.0","type":"a","time":"2024-02-29T12:00:00Z"}`,
+		`{"specversion":"1.0","type":"a","time":"2024-02-29T12:00:00Z","data":null}`, `{"specversion":"1.0","id":7,"type":"a","time":"2024-02-29T12:00:00Z","data":7}`} {
 		if ev, err := events.ReadForeign(json.RawMessage(none)); err == nil {
 			t.Errorf("%q is read as %+v", none, ev)
 		}

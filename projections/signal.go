@@ -45,11 +45,11 @@ func (v *Definitions) SignalsHistory(q fold.PageQuery) (fold.Page[SignalsDefinit
 // is in force then: [signal.Default] before the first.
 func FoldSignals(commits iter.Seq2[*streams.Committed, error], at fold.At) (fold.Definition, error) {
 	d := fold.Definition{Hash: signal.Default().Hash(), Text: signal.DefaultYAML()}
-	for in, err := range fold.Inputs(commits) {
+	for in, err := range fold.Inputs(commits, at) {
 		if err != nil {
 			return d, err
 		}
-		if s, ok := signalsOf(in); ok && at.AdmitsInput(in) {
+		if s, ok := signalsOf(in); ok {
 			d = fold.Definition{Hash: s.Hash, Text: s.Definitions}
 		}
 	}

@@ -31,7 +31,7 @@ func (a *App) openLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.Log = l
+	a.opened, a.Log = l, fold.Passing(l)
 	if e, ok := l.(*eventStoreLog); ok {
 		a.ledger, l = e, e.feeds
 	}

@@ -400,7 +400,7 @@ func (r *Runner) catchUp(ctx context.Context, i int, tell func()) error {
 		r.mu.Unlock()
 		switch {
 		case halted != nil:
-			return halted
+			return fault.Wrap(fault.Unavailable, halted, "a view has halted")
 		case there:
 			return nil
 		}

@@ -32,7 +32,7 @@ const (
 	wrongShape  = `{"time":"2024-02-29T12:00:00.123456Z","specversion":"1.0","id":"x2","source":"/other","type":"model.alias_set","schemaversion":1,"extra":[1],"data":[1,2,3]}`
 	wellFormed  = `{"specversion":"1.0","id":"x3","source":"/other","type":"model.alias_set","time":"2024-02-29T12:00:00Z","schemaversion":1,"data":{"name":"als","alias":"champion","version":1}}`
 	newerSchema = `{"specversion":"1.0","id":"x4","source":"/other","type":"model.alias_set","time":"2024-02-29T12:00:00Z","schemaversion":99,"data":{"name":"als"}}`
-	noAttribute = `{"specversion":"1.0","id":7,"source":{},"subject":[],"type":"trial.ended","time":"2024-02-29T12:00:00Z","data":7}`
+	noAttribute = `{"specversion":"1.0","subject":[],"actor":7,"type":"trial.ended","time":"2024-02-29T12:00:00Z","data":7}`
 )
 
 // unread says what is to be read of a commit: the type that the error names, "" for one that can be read.
@@ -158,7 +158,8 @@ func (s suite) noCommits(t *testing.T) {
 	}
 	s.f.Foreign(t, l, []streams.Record{
 		{}, {Key: []byte("model/als"), Value: []byte("hello")}, without("content-type"), without("commit_id"), without("expected_revision"),
-		with(""), with("[]"), with("null"), with("{}"), with("[7]"), with("[null]"), with(`[{"specversion":"1.0"}]`), with(string(good.Value[:len(good.Value)/2])),
+		with(""), with("[]"), with("null"), with("{}"), with("[7]"), with("[null]"), with(`[{"specversion":"1.0"}]`), with(`[{"specversion":"1.0","id":7,"type":"a","time":"2024-02-29T12:00:00Z","data":{}}]`),
+		with(string(good.Value[:len(good.Value)/2])),
 	})
 	mustAppend(t, l, commit("c", "model/als", 1, 1))
 	want := []unread{{"a", "model/als", 0, 2, ""}, {"c", "model/als", 2, 1, ""}}
