@@ -19,7 +19,7 @@ import (
 // training does not hold up the others.
 func (r *Reactors) route() error {
 	dir := filepath.Join(r.cfg.Dir, "reactors")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the folder of the reactors' cursors cannot be made")
 	}
 	var err error

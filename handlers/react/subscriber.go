@@ -225,7 +225,7 @@ func (s *Subscriber) save(c cursor) {
 	b, err := json.Marshal(cursorFile{cursorFormat, c})
 	if err == nil {
 		tmp := s.path + ".tmp"
-		if err = os.WriteFile(tmp, append(b, '\n'), 0o644); err == nil {
+		if err = os.WriteFile(tmp, append(b, '\n'), 0o600); err == nil {
 			err = os.Rename(tmp, s.path)
 		}
 	}

@@ -110,6 +110,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if err := openFolder(o.Dir); err != nil {
 		return nil, err
 	}
+	if note := closeToOthers(o.Dir); note != "" {
+		o.Logger.Warn(note)
+	}
 	a := &App{opts: o}
 	defer func() {
 		if err != nil {

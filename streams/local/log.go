@@ -70,7 +70,7 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 	if opts.ReadOnly {
 		return l.openReadOnly(found, proven)
 	}
-	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the log's folder %s cannot be made", dir)
 	}
 	if l.lock, err = fsys.Lock(fsys.PathJoin(dir, lockFile)); err != nil {
