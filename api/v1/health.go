@@ -84,7 +84,7 @@ func (s *Surface) missing(ctx context.Context) ([]api.FieldProblem, error) {
 		f.Field = "log"
 		missing = append(missing, f)
 	}
-	missing = append(missing, unread(views)...)
+	missing = append(append(missing, s.damaged()...), unread(views)...)
 	for _, v := range views {
 		switch {
 		case v.Halted != nil && v.Halted.Unread:
@@ -105,6 +105,22 @@ func (s *Surface) missing(ctx context.Context) ([]api.FieldProblem, error) {
 		missing = append(missing, f)
 	}
 	return missing, nil
+}
+
+// damaged is what damage was met in files since the start. What lies elsewhere is answered from.
+func (s *Surface) damaged() (list []api.FieldProblem) {
+	add := func(field string, err error) {
+		if err != nil {
+			f := api.FieldProblemOf(err)
+			f.Field = field
+			list = append(list, f)
+		}
+	}
+	if s.Damaged != nil {
+		add("log", s.Damaged())
+	}
+	add("views", s.Views.Damaged())
+	return list
 }
 
 // unread are the commits at which views have halted because this program cannot read them, each with its views.

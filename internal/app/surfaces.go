@@ -31,6 +31,9 @@ func (a *App) surfaces(scratch string) (err error) {
 	if l, ok := a.opened.(interface{ Writable() error }); ok {
 		own.Writable = l.Writable
 	}
+	if l, ok := a.opened.(interface{ Damaged() error }); ok {
+		own.Damaged = l.Damaged
+	}
 	if l, ok := a.opened.(nodeLog); ok {
 		own.Snapshot = a.snapshotOf(l)
 	}
