@@ -139,8 +139,12 @@ type envelope struct {
 	Data        json.RawMessage `json:"data"`
 }
 
-// MarshalJSON writes the event as CloudEvents 1.0 structured JSON, always at the newest schema.
+// MarshalJSON writes the event as CloudEvents 1.0 structured JSON, always at the newest schema; one that this program
+// cannot read as it was.
 func (e Event) MarshalJSON() ([]byte, error) {
+	if f, ok := e.Data.(*Foreign); ok {
+		return f.Envelope, nil
+	}
 	if e.Data == nil {
 		return nil, fmt.Errorf("event %s has no data", e.ID)
 	}

@@ -18,6 +18,9 @@ type decider interface {
 	decide(c commands.Command, now time.Time) ([]events.Data, error)
 }
 
+// deaf is a decider whose rules go by its own program's events alone, whatever else is in the stream.
+type deaf interface{ deaf() }
+
 // newDecider is the state of a stream before its first event; nil for a kind of stream without rules.
 func newDecider(stream string) decider {
 	kind, _, _ := strings.Cut(stream, "/")

@@ -133,7 +133,8 @@ type keyedCommit struct {
 // Dispatch validates the command, decides it on the state of its stream and appends the events.
 //
 // Errors: fault.Invalid, NotFound and Conflict as the rules decide; Conflict also when the stream is
-// not at m.IfMatch, or another command had the same idempotency key; Unknown when the log could not say
+// not at m.IfMatch, or another command had the same idempotency key; Unavailable where the stream has a commit that this
+// program cannot read; Unknown when the log could not say
 // whether it took the commit: dispatch the same command with the same idempotency key again. Nothing
 // was written unless the error is Unknown.
 func (d *Dispatcher) Dispatch(ctx context.Context, c commands.Command, m Meta) (Result, error) {
@@ -199,7 +200,8 @@ func notMatching(stream string, want, have streams.Revision) error {
 	return e.WithHint("read it again and decide anew")
 }
 
-// load folds what the stream holds beyond what f has seen of it.
+// load folds what the stream holds beyond what f has seen of it. Where that has a commit that this program cannot
+// read, the error is that of [streams.Committed.Unreadable].
 func (d *Dispatcher) load(ctx context.Context, stream string, f *folded) error {
 	if f.state == nil {
 		if f.state = newDecider(stream); f.state == nil {
@@ -208,8 +210,8 @@ func (d *Dispatcher) load(ctx context.Context, stream string, f *folded) error {
 		f.keyed = map[string]keyedCommit{}
 	}
 	for c, err := range d.ledger.ReadStream(ctx, stream, f.revision+1) {
-		if err != nil {
-			return err
+		if _, deaf := f.state.(deaf); err != nil && !(c != nil && deaf) {
+			return err // what cannot be read may be what the rules depend on
 		}
 		if c.Revision != f.revision+1 {
 			return fault.New(fault.Corrupt, "%s goes on with revision %d after %d", stream, c.Revision, f.revision).
@@ -218,7 +220,7 @@ func (d *Dispatcher) load(ctx context.Context, stream string, f *folded) error {
 		for i := range c.Events {
 			f.state.evolve(c.Events[i].Data)
 		}
-		f.revision += streams.Revision(len(c.Events))
+		f.revision = c.Last()
 		f.position = c.Position
 		if derived(c.ID) {
 			f.keyed[c.ID] = keyedCommit{first: c.Revision, position: c.Position, eventID: c.Events[0].ID}
@@ -239,7 +241,7 @@ func (d *Dispatcher) repeated(ctx context.Context, c commands.Command, k keyedCo
 		if err != nil {
 			return Result{}, err
 		}
-		return Result{Position: was.Position, Revision: k.first + streams.Revision(len(was.Events)) - 1, Events: was.Events, Duplicate: true}, nil
+		return Result{Position: was.Position, Revision: was.Last(), Events: was.Events, Duplicate: true}, nil
 	}
 	return Result{}, fault.New(fault.Corrupt, "%s has lost its commit at %s", c.Stream(), k.position)
 }

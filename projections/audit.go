@@ -177,7 +177,11 @@ func summary(data events.Data) string {
 	case *events.WorkflowRunEnded:
 		return short(because("workflow run ended: "+x.State, x.Reason))
 	case *events.ViewEventSkipped:
-		return short(because(fmt.Sprintf("view %s passes over %s", x.View, x.Position), x.Reason))
+		who := "view " + x.View + " passes"
+		if x.View == events.AllViews {
+			who = "all who cannot read it pass"
+		}
+		return short(because(who+" over "+x.Position, x.Reason))
 	case *events.DeadLettered:
 		return short(because(fmt.Sprintf("%s gave up on %s after %d attempts", x.Reactor, x.Position, x.Attempts), x.Error))
 	case *events.DeadLetterResolved:

@@ -98,11 +98,11 @@ func (v *Definitions) History(q fold.PageQuery) (fold.Page[Definition], error) {
 
 // FoldDefinitions folds what at admits of the stream "features/definitions"; false when that is nothing.
 func FoldDefinitions(commits iter.Seq2[*streams.Committed, error], at fold.At) (last Definition, ok bool, err error) {
-	for in, err := range fold.Inputs(commits) {
+	for in, err := range fold.Inputs(commits, at) {
 		if err != nil {
 			return last, false, err
 		}
-		if d, is := definitionOf(in); is && at.AdmitsInput(in) {
+		if d, is := definitionOf(in); is {
 			last, ok = d, true
 		}
 	}

@@ -17,9 +17,14 @@ type SignalsDefinition struct {
 	fold.Origin
 }
 
+// signalsOf is the definition that an event puts in force; false for any other event, and for a text that is no
+// definition, which no command lets through.
 func signalsOf(in *fold.Input) (SignalsDefinition, bool) {
 	x, ok := in.Event.Data.(*events.SignalsDefined)
 	if !ok {
+		return SignalsDefinition{}, false
+	}
+	if _, err := signal.Parse([]byte(x.Definitions)); err != nil {
 		return SignalsDefinition{}, false
 	}
 	return SignalsDefinition{*x, in.Revision, fold.OriginOf(in)}, true
@@ -40,20 +45,21 @@ func (v *Definitions) SignalsHistory(q fold.PageQuery) (fold.Page[SignalsDefinit
 // is in force then: [signal.Default] before the first.
 func FoldSignals(commits iter.Seq2[*streams.Committed, error], at fold.At) (fold.Definition, error) {
 	d := fold.Definition{Hash: signal.Default().Hash(), Text: signal.DefaultYAML()}
-	for in, err := range fold.Inputs(commits) {
+	for in, err := range fold.Inputs(commits, at) {
 		if err != nil {
 			return d, err
 		}
-		if s, ok := signalsOf(in); ok && at.AdmitsInput(in) {
+		if s, ok := signalsOf(in); ok {
 			d = fold.Definition{Hash: s.Hash, Text: s.Definitions}
 		}
 	}
 	return d, nil
 }
 
-// InForce is the definition of what acts mean that is in force at a moment.
+// InForce is the definition of what acts mean that is in force at a moment, as far as this program can read: the views
+// of the ledger halt at one that it cannot.
 func (v *Online) InForce(ctx context.Context, ledger streams.Ledger, at fold.At) (fold.Definition, error) {
-	return FoldSignals(ledger.ReadStream(ctx, events.SignalsStream, 0), at)
+	return FoldSignals(fold.Known(ledger.ReadStream(ctx, events.SignalsStream, 0)), at)
 }
 
 // ReadBy makes the view read acts by a definition of what they mean.

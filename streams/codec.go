@@ -2,6 +2,7 @@ package streams
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"unicode/utf8"
 
@@ -170,8 +171,9 @@ func CommitRecord(c Commit) (Record, error) {
 	return r, CheckRecord(&r)
 }
 
-// ReadCommit reads what [CommitRecord] writes. The commit owns its memory. The error is fault.Invalid
-// and names what is wrong with the record.
+// ReadCommit reads what [CommitRecord] writes. The commit owns its memory. A commit with an event that this program
+// cannot read is one all the same: see [Commit.Unreadable]. The error is fault.Invalid, names what is wrong with the
+// record, and says that it is no commit.
 func ReadCommit(r *Record) (Commit, error) {
 	if t := string(header(r, headerContentType)); t != typeBatch {
 		return Commit{}, fault.Field(headerContentType, "%q; want %s", t, typeBatch)
@@ -182,10 +184,29 @@ func ReadCommit(r *Record) (Commit, error) {
 		return Commit{}, fault.Field(headerExpected, "%q; want a number", header(r, headerExpected))
 	}
 	c.Expected = Revision(expected)
-	if err := json.Unmarshal(r.Value, &c.Events); err != nil {
-		return Commit{}, fault.Wrap(fault.Invalid, err, "commit %s on %s cannot be read", c.ID, c.Stream)
+	if json.Unmarshal(r.Value, &c.Events) != nil {
+		if c.Events, err = readForeign(r.Value); err != nil {
+			return Commit{}, fault.Wrap(fault.Invalid, err, "commit %s on %s cannot be read", c.ID, c.Stream)
+		}
 	}
 	return c, checkCommit(&c)
+}
+
+// readForeign reads the events of a commit of which this program cannot read one: all are [*events.Foreign], as a
+// commit counts as a whole.
+func readForeign(value []byte) ([]events.Event, error) {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(value, &raw); err != nil {
+		return nil, err
+	}
+	evs := make([]events.Event, len(raw))
+	for i := range raw {
+		var err error
+		if evs[i], err = events.ReadForeign(raw[i]); err != nil {
+			return nil, fmt.Errorf("event %d: %w", i, err)
+		}
+	}
+	return evs, nil
 }
 
 func header(r *Record, key string) []byte {

@@ -37,6 +37,20 @@ type Commit struct {
 	Events   []events.Event
 }
 
+// foreign is the first event of the commit that this program cannot read, and why.
+func (c *Commit) foreign() *events.Foreign {
+	for i := range c.Events {
+		f, ok := c.Events[i].Data.(*events.Foreign)
+		if !ok {
+			return nil // they are all so, or none
+		}
+		if f.Err != nil {
+			return f
+		}
+	}
+	return nil
+}
+
 // Receipt says where an accepted commit stands.
 type Receipt struct {
 	Position  Position
@@ -53,7 +67,28 @@ type Committed struct {
 	Recorded time.Time // when the log took it; never decreases with the offset
 }
 
+// Last is the revision of the commit's last event.
+func (c *Committed) Last() Revision { return c.Revision + Revision(len(c.Events)) - 1 }
+
+// Unreadable is why this program cannot read the commit, nil if it can: an event is of a type or a schema version that
+// it does not know, such as a newer release's, or has data of another shape than its type. Then each of the commit's
+// events is an [*events.Foreign]. The error is fault.Unavailable, and names the record and the remedy.
+func (c *Committed) Unreadable() error {
+	f := c.foreign()
+	if f == nil {
+		return nil
+	}
+	e := fault.New(fault.Unavailable, "the event %s at %s, of stream %s, cannot be read by this release", f.Name, c.Position, c.Stream).
+		WithHint("run the release that knows it; or have everyone pass over it: projectionist views skip --all %s --reason WHY", c.Position)
+	e.Err = f.Err
+	return e
+}
+
 // Ledger is the control plane's log.
+//
+// A commit that this program cannot read is yielded together with an error, that of [Committed.Unreadable]: who stops
+// there says why, and who goes on is given what follows. Any other error comes without a commit, and is the last.
+// Records of the ledger's topic that are no commits take an offset and mean nothing; they are not yielded.
 //
 // Append answers in one of three ways, and the caller must tell them apart:
 //   - a Receipt: accepted and durable.

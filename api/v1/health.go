@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
@@ -11,6 +12,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 func (s *Surface) healthRoutes(r *api.Routes) {
@@ -82,8 +84,10 @@ func (s *Surface) missing(ctx context.Context) ([]api.FieldProblem, error) {
 		f.Field = "log"
 		missing = append(missing, f)
 	}
+	missing = append(append(missing, s.damaged()...), unread(views)...)
 	for _, v := range views {
 		switch {
+		case v.Halted != nil && v.Halted.Unread:
 		case v.Halted != nil:
 			missing = append(missing, api.FieldProblem{Field: "view " + v.View, Message: v.Error,
 				Hint: fmt.Sprintf(`mend what it cannot read, or pass over it: POST /api/v1/views/%s/skip {"position":"%s","reason":"…"}`, v.View, v.Halted.Position)})
@@ -101,6 +105,43 @@ func (s *Surface) missing(ctx context.Context) ([]api.FieldProblem, error) {
 		missing = append(missing, f)
 	}
 	return missing, nil
+}
+
+// damaged is what damage was met in files since the start. What lies elsewhere is answered from.
+func (s *Surface) damaged() (list []api.FieldProblem) {
+	add := func(field string, err error) {
+		if err != nil {
+			f := api.FieldProblemOf(err)
+			f.Field = field
+			list = append(list, f)
+		}
+	}
+	if s.Damaged != nil {
+		add("log", s.Damaged())
+	}
+	add("views", s.Views.Damaged())
+	return list
+}
+
+// unread are the commits at which views have halted because this program cannot read them, each with its views.
+func unread(views []fold.Status) (list []api.FieldProblem) {
+	names := map[streams.Position][]string{}
+	var order []*fold.Poison
+	for _, v := range views {
+		if p := v.Halted; p != nil && p.Unread {
+			if names[p.Position] == nil {
+				order = append(order, p)
+			}
+			names[p.Position] = append(names[p.Position], v.View)
+		}
+	}
+	for _, p := range order {
+		list = append(list, api.FieldProblem{Field: "ledger",
+			Message: fmt.Sprintf("the event %s (%s) at %s cannot be read by this release, and %s halted there: %v", p.Type, p.EventID, p.Position,
+				strings.Join(names[p.Position], ", "), p.Err),
+			Hint: fmt.Sprintf(`run the release that knows it; or have everyone pass over it: POST /api/v1/views/%s/skip {"position":"%s","reason":"…"}`, events.AllViews, p.Position)})
+	}
+	return list
 }
 
 func (s *Surface) services(w http.ResponseWriter, r *http.Request) error {

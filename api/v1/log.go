@@ -3,6 +3,7 @@ package v1
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"net/http"
 	"strconv"
@@ -82,7 +83,7 @@ type record struct {
 	Key         string            `json:"key,omitempty"`
 	Data        any               `json:"data,omitempty"`
 	Error       string            `json:"error,omitempty"`
-	Value       any               `json:"value,omitempty"` // text, or base64 where it is none
+	Value       any               `json:"value,omitempty"` // text, or base64 where it is none; of the ledger JSON
 
 	offset   int64
 	recorded time.Time
@@ -110,13 +111,18 @@ func factRecord(r *streams.Record) record {
 	return rec
 }
 
+// commitRecords are the events of a commit. Of one that this program cannot read they say so.
 func commitRecords(c *streams.Committed) []record {
+	unread := c.Unreadable()
 	out := make([]record, len(c.Events))
 	for i := range c.Events {
 		revision := c.Revision + streams.Revision(i)
 		out[i] = record{Position: c.Position.String(), Recorded: events.FormatTime(c.Recorded), Stream: c.Stream, Revision: &revision,
 			offset: c.Position.Offset, recorded: c.Recorded}
 		out[i].of(&c.Events[i])
+		if unread != nil {
+			out[i].Data, out[i].Value, out[i].Error = nil, c.Events[i].Raw, errors.Unwrap(unread).Error()
+		}
 	}
 	return out
 }
@@ -126,7 +132,7 @@ func (s *Surface) read(ctx context.Context, tp streams.TP, from int64) iter.Seq2
 	return func(yield func(record, error) bool) {
 		if tp.Topic == events.LedgerTopic {
 			for c, err := range s.Log.Ledger().Read(ctx, from) {
-				if err != nil {
+				if c == nil {
 					yield(record{}, err)
 					return
 				}
@@ -322,7 +328,7 @@ func (s *Surface) streamCommits(w http.ResponseWriter, r *http.Request) error {
 	out := fold.Page[json.RawMessage]{Items: []json.RawMessage{}}
 	head, size := streams.NoStream, 0
 	for c, err := range s.Log.Ledger().ReadStream(r.Context(), name, streams.Revision(from)) {
-		if err != nil {
+		if c == nil {
 			return err
 		}
 		head = c.Revision

@@ -151,7 +151,7 @@ func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := r.PathValue("model")
-	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0), fold.At{})
+	model, _, err := projections.FoldModel(fold.Known(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0)), fold.At{}) // a version never changes
 	if err != nil {
 		return err
 	}
@@ -277,7 +277,7 @@ func (l ledgerBy) Read(ctx context.Context, from int64) iter.Seq2[*streams.Commi
 			if err == nil && later(c, l.millis) {
 				continue
 			}
-			if !yield(c, err) || err != nil {
+			if !yield(c, err) {
 				return
 			}
 		}

@@ -52,6 +52,7 @@ type Config struct {
 	// Snapshot copies views and index into a folder, for a new node of the same log.
 	Snapshot func(dir string) (*snapshot.Manifest, error)
 	Writable func() error         // nil while the log takes appends
+	Damaged  func() error         // nil until damage was met in the log's files
 	Relay    func() streams.Relay // of a ledger on EventStoreDB; nil without one
 }
 

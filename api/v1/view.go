@@ -1,10 +1,12 @@
 package v1
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
@@ -39,7 +41,26 @@ func (s *Surface) factoriesOf(names ...string) []fold.Factory {
 	return some
 }
 
-// skip makes a view pass over a record that it cannot fold.
+// unreadable is nil for a commit of the ledger that this program cannot read. Any other record is not for all to pass over.
+func (s *Surface) unreadable(ctx context.Context, at streams.Position) error {
+	if at.Topic != events.LedgerTopic {
+		return fault.Field("position", "%s is of a feed, where what cannot be read is in quarantine, and halts nobody", at).WithHint("name the view that has halted there")
+	}
+	for c, err := range s.Log.Ledger().Read(ctx, at.Offset) {
+		switch {
+		case c == nil:
+			return err
+		case c.Position == at && c.Unreadable() == nil:
+			return fault.Field("position", "the record at %s can be read: only a view that cannot fold it passes over it", at).WithHint("name the view that has halted there")
+		case c.Position == at:
+			return nil
+		}
+		break
+	}
+	return fault.Field("position", "there is no commit at %s", at)
+}
+
+// skip makes a view pass over a record that it cannot fold, or all over one that this program cannot read.
 func (s *Surface) skip(w http.ResponseWriter, r *http.Request) error {
 	var v struct {
 		Position string `json:"position"`
@@ -49,12 +70,18 @@ func (s *Surface) skip(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := r.PathValue("view")
-	if len(s.factoriesOf(name)) == 0 {
+	if name != events.AllViews && len(s.factoriesOf(name)) == 0 {
 		return fault.New(fault.NotFound, "no view %q", api.Short(name))
 	}
 	if v.Position != "" {
-		if p, err := streams.ParsePosition(v.Position); err != nil || !api.Known(p.TP) {
+		p, err := streams.ParsePosition(v.Position)
+		if err != nil || !api.Known(p.TP) {
 			return fault.Field("position", "%q is no position of the log; want one such as user-events/0@12", api.Short(v.Position))
+		}
+		if name == events.AllViews {
+			if err := s.unreadable(r.Context(), p); err != nil {
+				return err
+			}
 		}
 	}
 	// Not waited for: the view may have other records to halt at.

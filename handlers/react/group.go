@@ -30,7 +30,8 @@ type shared struct {
 	ledger streams.Ledger
 	wants  func(*events.Event) bool
 
-	next    atomic.Int64 // offset after the last record that was dealt with here
+	next    atomic.Int64          // offset after the last record that was dealt with here
+	halted  atomic.Pointer[error] // why it does not go on
 	running sync.WaitGroup
 }
 
@@ -55,7 +56,9 @@ func (s *shared) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 	return out, nil
 }
 
-// relay delivers a record's events; false if the membership ended before, or the record must come again.
+// relay delivers a record's events; false if the membership ended before, or the record must come again. At a commit
+// that this program cannot read the whole group halts, until the member that is given it can, or an operator has told
+// all to pass over it.
 func (s *shared) relay(ctx context.Context, record *message.Message, out chan<- *message.Message) bool {
 	at, err := streams.ParsePosition(record.Metadata.Get(metaPosition))
 	if err != nil {
@@ -63,16 +66,22 @@ func (s *shared) relay(ctx context.Context, record *message.Message, out chan<- 
 		return true
 	}
 	c, err := s.commit(ctx, at.Offset)
+	told := ""
 	for pause := s.resend; err != nil; pause = min(2*pause, resendMax) {
 		if ctx.Err() != nil {
 			return false
 		}
-		s.log.Error("the ledger cannot be read; looking again", "position", at, "in", pause, "error", err)
+		s.halted.Store(&err)
+		if err.Error() != told {
+			told = err.Error()
+			s.log.Error("the ledger cannot be read; it is looked at again", "position", at, "error", err)
+		}
 		if !sleep(ctx, pause) {
 			return false
 		}
 		c, err = s.commit(ctx, at.Offset)
 	}
+	s.halted.Store(nil)
 	if c != nil {
 		for i := range c.Events {
 			if s.wants(&c.Events[i]) && !s.deliver(ctx, out, entry{cursor{at.Offset, i}, &c.Events[i]}) {
@@ -92,13 +101,10 @@ func (s *shared) commit(ctx context.Context, offset int64) (*streams.Committed, 
 		return nil, err
 	}
 	for c, err := range s.ledger.Read(ctx, offset) {
-		if err != nil {
-			return nil, err
+		if c != nil && c.Position.Offset != offset {
+			break
 		}
-		if c.Position.Offset == offset {
-			return c, nil
-		}
-		break
+		return c, err
 	}
 	return nil, nil
 }
@@ -109,14 +115,17 @@ func (s *shared) Close() error {
 	return err
 }
 
-func (s *shared) stat(ctx context.Context) (offset, lag int64, here bool) {
+func (s *shared) stat(ctx context.Context) place {
 	from, here := s.group.Assigned()
 	if !here {
-		return 0, 0, false
+		return place{}
 	}
-	offset = max(from, s.next.Load())
+	p := place{offset: max(from, s.next.Load()), here: true}
 	if head, err := s.ledger.Head(ctx, time.Time{}); err == nil {
-		lag = max(0, head-offset)
+		p.lag = max(0, head-p.offset)
 	}
-	return offset, lag, true
+	if err := s.halted.Load(); err != nil {
+		p.err = *err
+	}
+	return p
 }

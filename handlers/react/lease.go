@@ -92,7 +92,7 @@ func nodeOf(path string) (string, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && !nodeName.Match(b) {
 		b = []byte(uuid.NewString())
-		err = os.WriteFile(path, b, 0o644)
+		err = os.WriteFile(path, b, 0o600)
 	}
 	return string(b) + "/", fault.Wrap(fault.Unavailable, err, "the name of the reactors' folder cannot be kept")
 }

@@ -39,6 +39,9 @@ const (
 	pendingMax = 20_000
 	// publishEvery is after how many commits of a long read its events are handed on.
 	publishEvery = 512
+	// backoffMin and backoffMax bound how long a ledger that cannot be read is left alone.
+	backoffMin = 100 * time.Millisecond
+	backoffMax = 10 * time.Second
 	// skippedMax is how far a cursor runs ahead of its file while nothing is wanted: reading that many
 	// commits again takes milliseconds.
 	skippedMax = 2000

@@ -19,7 +19,7 @@ import (
 // training does not hold up the others.
 func (r *Reactors) route() error {
 	dir := filepath.Join(r.cfg.Dir, "reactors")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the folder of the reactors' cursors cannot be made")
 	}
 	var err error
@@ -61,9 +61,15 @@ func (r *Reactors) route() error {
 // source is where a reactor's events come from.
 type source interface {
 	message.Subscriber
-	// stat is the offset of the ledger below which all was dealt with, how many offsets lie above it, and
-	// whether this process is the one that deals with them.
-	stat(context.Context) (offset, lag int64, here bool)
+	stat(context.Context) place
+}
+
+// place is how far a source has got.
+type place struct {
+	offset int64 // of the ledger: below it all was dealt with
+	lag    int64 // how many offsets lie above it
+	here   bool  // this process is the one that deals with them
+	err    error // why it does not go on for now
 }
 
 func (r *Reactors) source(one *reactor, dir string) (source, error) {

@@ -16,6 +16,7 @@ type Stat struct {
 	Handled      int64  `json:"handled_total"`
 	Failed       int64  `json:"failed_total"` // deliveries without success
 	DeadLettered int64  `json:"dead_lettered_total"`
+	Error        string `json:"error,omitempty"` // why it does not go on for now
 }
 
 // Stats are those of all reactors since the start, in a fixed order.
@@ -23,9 +24,12 @@ func (r *Reactors) Stats(ctx context.Context) []Stat {
 	stats := make([]Stat, len(r.sources))
 	for i, s := range r.sources {
 		name := r.reactors[i].name
-		offset, lag, here := s.stat(ctx)
-		c := r.counters[name]
-		stats[i] = Stat{name, here, offset, lag, c.handled.Load(), c.failed.Load(), c.deadLettered.Load()}
+		at, c := s.stat(ctx), r.counters[name]
+		stats[i] = Stat{Reactor: name, Here: at.here, Offset: at.offset, Lag: at.lag,
+			Handled: c.handled.Load(), Failed: c.failed.Load(), DeadLettered: c.deadLettered.Load()}
+		if at.err != nil {
+			stats[i].Error = at.err.Error()
+		}
 	}
 	return stats
 }

@@ -38,9 +38,9 @@ func (c cursor) before(d cursor) bool {
 	return c.Offset < d.Offset || c.Offset == d.Offset && c.Index < d.Index
 }
 
-func (s *Subscriber) stat(context.Context) (offset, lag int64, here bool) {
+func (s *Subscriber) stat(context.Context) place {
 	at, lag := s.tail.lag(s)
-	return at.Offset, lag, true
+	return place{at.Offset, lag, true, s.tail.why()}
 }
 
 // Subscriber is a watermill subscriber over the ledger for one reactor: one message per wanted event,
@@ -225,7 +225,7 @@ func (s *Subscriber) save(c cursor) {
 	b, err := json.Marshal(cursorFile{cursorFormat, c})
 	if err == nil {
 		tmp := s.path + ".tmp"
-		if err = os.WriteFile(tmp, append(b, '\n'), 0o644); err == nil {
+		if err = os.WriteFile(tmp, append(b, '\n'), 0o600); err == nil {
 			err = os.Rename(tmp, s.path)
 		}
 	}

@@ -2,6 +2,7 @@ package react
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sort"
 	"sync"
@@ -25,6 +26,7 @@ type tail struct {
 	mu      sync.Mutex
 	entries []entry
 	scanned int64 // entries holds all that is wanted below this offset
+	err     error // why the ledger is not read further for now
 	changed chan struct{}
 }
 
@@ -47,20 +49,36 @@ func (t *tail) start() {
 	}
 }
 
-// run reads until ctx ends. While the ledger cannot be read it says so and looks again.
+// run reads until ctx ends. While the ledger cannot be read it says so and looks again: all reactors halt at a commit
+// that this program cannot read, until it can, or an operator has told all to pass over it.
 func (t *tail) run(ctx context.Context) {
 	for backoff := time.Duration(0); ctx.Err() == nil; {
 		err := t.read(ctx)
 		if err == nil {
+			t.note(nil)
 			backoff = 0
 			err = t.ledger.Wait(ctx, t.scanned)
 		}
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		backoff = min(max(2*backoff, 100*time.Millisecond), 10*time.Second)
-		t.log.Error("the ledger cannot be read; looking again", "from", t.scanned, "in", backoff, "error", err)
+		t.note(err)
+		backoff = min(max(2*backoff, backoffMin), backoffMax)
 		sleep(ctx, backoff)
+	}
+}
+
+// note keeps why the ledger is not read further, nil if it is, and says it once.
+func (t *tail) note(err error) {
+	t.mu.Lock()
+	was := t.err
+	t.err = err
+	t.mu.Unlock()
+	switch {
+	case err != nil && (was == nil || was.Error() != err.Error()):
+		t.log.Error("the ledger cannot be read; it is looked at again", "from", t.scanned, "error", err)
+	case err == nil && was != nil:
+		t.log.Info("the ledger is read again", "from", t.scanned)
 	}
 }
 
@@ -73,8 +91,11 @@ func (t *tail) read(ctx context.Context) error {
 	var found []entry
 	read := 0
 	for c, err := range t.ledger.Read(ctx, t.scanned) {
-		if err != nil {
+		if c == nil {
 			return err
+		}
+		if err != nil {
+			return errors.Join(t.publish(ctx, found, c.Position.Offset), err)
 		}
 		for i := range c.Events {
 			if t.wanted(&c.Events[i]) {
@@ -165,4 +186,11 @@ func (t *tail) lag(s *Subscriber) (next cursor, lag int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return s.cursor, max(0, t.scanned-s.cursor.Offset)
+}
+
+// why is why the ledger is not read further, nil if it is.
+func (t *tail) why() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
 }

@@ -69,7 +69,7 @@ func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(raw.dir, 0o755); err != nil {
+	if err := os.MkdirAll(raw.dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the folder of TMDB's answers cannot be made")
 	}
 	films, skipped, err := listed(ctx, w, client, pages)
@@ -271,7 +271,7 @@ func replaceFile(path string, write func(io.Writer) error) error {
 	}
 	defer os.Remove(f.Name())
 	b := bufio.NewWriter(f)
-	err = errors.Join(write(b), b.Flush(), f.Chmod(0o644), f.Close())
+	err = errors.Join(write(b), b.Flush(), f.Chmod(0o600), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -46,7 +46,7 @@ func processMovies(ctx context.Context, w *job) (map[string]string, error) {
 	}
 	catalogue := fold.Of[*projections.Catalogue](w.cfg.Views)
 	path := filepath.Join(w.cfg.Dir, filepath.FromSlash(watchLogPath))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the folder of the watch log cannot be made")
 	}
 	films := map[int32]*projections.Movie{}

@@ -70,6 +70,7 @@ type Options struct {
 // App is the running program.
 type App struct {
 	opts     Options
+	opened   streams.Log    // the log as its adapter gives it
 	embedded *local.Log     // the log, or its feeds; nil where both are elsewhere
 	ledger   *eventStoreLog // nil where the ledger is not on EventStoreDB
 	store    *fold.Store
@@ -80,7 +81,7 @@ type App struct {
 	refused    *refusals
 	origin     string
 
-	Log        streams.Log
+	Log        streams.Log // what all were told to pass over is passed over
 	Views      *fold.Runner
 	Dispatcher *handlers.Dispatcher
 	Blobs      *blob.Store
@@ -109,6 +110,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	if err := openFolder(o.Dir); err != nil {
 		return nil, err
+	}
+	if note := closeToOthers(o.Dir); note != "" {
+		o.Logger.Warn(note)
 	}
 	a := &App{opts: o}
 	defer func() {
@@ -357,7 +361,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Workflows: workflows,
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}
-	if l, ok := a.Log.(*kafka.Log); ok {
+	if l, ok := a.opened.(*kafka.Log); ok {
 		logger := watermill.NewSlogLoggerWithLevelMapping(a.opts.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 		c.Subscribe = func(reactor string) (react.Group, error) { return l.Subscriber(groupPrefix+reactor, logger) }
 	}

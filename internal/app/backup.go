@@ -43,7 +43,7 @@ func (a *App) Backup(ctx context.Context, dir string, progress func(stage string
 		c.Note = "the feeds and the blobs only: the ledger is on EventStoreDB, whose own backup has it"
 	}
 	to := filepath.Join(dir, filepath.FromSlash(a.embeddedIn()))
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return nil, err
 	}
 	progress("copying the log", 0, 0)
@@ -121,13 +121,14 @@ func (a *App) compareCopy(ctx context.Context, dir string, c *Copied, progress f
 
 // beginBackup marks the folder before anything else is in it.
 func beginBackup(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "cannot make the backup's folder")
 	}
+	closeToOthers(dir)
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 		return errors.Join(err, fault.New(fault.Invalid, "the backup's folder %s is not empty", dir).WithHint("give an empty or new one"))
 	}
-	f, err := os.Create(filepath.Join(dir, backupFile))
+	f, err := os.OpenFile(filepath.Join(dir, backupFile), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "cannot write to the backup's folder")
 	}

@@ -35,6 +35,14 @@ func (l *eventStoreLog) Writable() error {
 	return nil
 }
 
+// Damaged is nil until damage was met in what is kept here of the feeds.
+func (l *eventStoreLog) Damaged() error {
+	if d, ok := l.feeds.(interface{ Damaged() error }); ok {
+		return d.Damaged()
+	}
+	return nil
+}
+
 func openEventStore(ctx context.Context, address string, o LogOptions) (_ streams.Log, err error) {
 	opts, err := eventstore.ParseURL(address)
 	if err != nil {

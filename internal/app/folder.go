@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,7 +27,7 @@ import (
 //	UNFINISHED-BACKUP    while a backup is written into it: until then it is none
 //
 // A log is made in a folder once, while nothing else is in it. A folder that has lost its log is refused: it is
-// no new one.
+// no new one. It is its owner's alone (0700), whatever modes the files in it have.
 const (
 	folderFile   = "projectionist.json"
 	folderFormat = 1
@@ -45,7 +46,7 @@ var grown = []string{"blobs", "views", "reactors", "data"}
 
 // openFolder makes the folder or checks that it is one of this program's.
 func openFolder(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "cannot make the data folder").(*fault.Error).
 			WithHint("choose another with --dir")
 	}
@@ -74,6 +75,24 @@ func openFolder(dir string) error {
 		return fault.New(fault.Corrupt, "%s has format %d; this program knows up to %d", dir, mark.Format, folderFormat).WithHint("run the newer program")
 	}
 	return nil
+}
+
+// closeToOthers takes from all but its owner what they may do in a folder, and says so in a sentence; "" where there was
+// nothing to take. A folder of another user is left as it is, such as a volume to which a group was let in on purpose; if
+// everybody can read it, that is said.
+func closeToOthers(dir string) string {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return ""
+	}
+	err = os.Chmod(dir, info.Mode()&^0o077)
+	switch {
+	case err == nil:
+		return fmt.Sprintf("%s could be entered by others than its owner (mode %04o): it is closed to them now (0700)", dir, info.Mode().Perm())
+	case info.Mode().Perm()&0o007 == 0:
+		return ""
+	}
+	return fmt.Sprintf("%s can be entered by everybody (mode %04o), and is not this user's to close: %v", dir, info.Mode().Perm(), err)
 }
 
 // readMark reads a folder's mark; where there is none the error is os.ErrNotExist.
@@ -184,7 +203,7 @@ func IsFolder(dir string) bool {
 // writeFile replaces a file whole: it is either the old one or the new one, also after a crash.
 func writeFile(path string, b []byte) error {
 	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

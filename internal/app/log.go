@@ -31,7 +31,7 @@ func (a *App) openLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.Log = l
+	a.opened, a.Log = l, fold.Passing(l)
 	if e, ok := l.(*eventStoreLog); ok {
 		a.ledger, l = e, e.feeds
 	}
@@ -153,6 +153,7 @@ func NewEmbeddedLog(dir string) (address string, err error) {
 	if err := openFolder(dir); err != nil {
 		return "", err
 	}
+	closeToOthers(dir)
 	address = filepath.Join(dir, "log")
 	if !exists(address) && !exists(filepath.Join(dir, "index")) && !exists(filepath.Join(dir, "feeds")) {
 		return address, checkLog(dir, "log")
@@ -167,6 +168,7 @@ func EmbeddedFeeds(dir string) (address string, err error) {
 	if err := openFolder(dir); err != nil {
 		return "", err
 	}
+	closeToOthers(dir)
 	for _, other := range []string{"log", "index", "feeds/index"} {
 		if exists(filepath.Join(dir, other)) {
 			return "", fault.New(fault.Invalid, "%s is no folder with feeds that go with a ledger on EventStoreDB: it has %s", dir, other).WithHint("give a new one")

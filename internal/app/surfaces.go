@@ -32,10 +32,13 @@ func (a *App) surfaces(scratch string) (err error) {
 	if a.ledger != nil {
 		own.Relay, figures.Relay = a.relay, a.relay
 	}
-	if l, ok := a.Log.(interface{ Writable() error }); ok {
+	if l, ok := a.opened.(interface{ Writable() error }); ok {
 		own.Writable = l.Writable
 	}
-	if l, ok := a.Log.(nodeLog); ok {
+	if l, ok := a.opened.(interface{ Damaged() error }); ok {
+		own.Damaged = l.Damaged
+	}
+	if l, ok := a.opened.(nodeLog); ok {
 		own.Snapshot = a.snapshotOf(l)
 	}
 	main, err := v1.New(a.API, own)

@@ -32,7 +32,7 @@ func (a *App) Sweep(ctx context.Context) (removed int, bytes int64, err error) {
 	}
 	named := map[string]bool{}
 	for com, err := range a.Log.Ledger().Read(ctx, 0) {
-		if err != nil {
+		if com == nil { // else what it names is kept, whether this program can read it or not
 			return 0, 0, err
 		}
 		for i := range com.Events {

@@ -29,7 +29,7 @@ type Store struct {
 
 // Open makes the folder if it is not there.
 func Open(dir string) (*Store, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "cannot make the blob folder")
 	}
 	return &Store{dir: dir}, nil
@@ -58,7 +58,7 @@ func (s *Store) Put(r io.Reader) (hash string, size int64, err error) {
 			return hash, size, nil
 		}
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", 0, fault.Wrap(fault.Unavailable, err, "cannot write a blob")
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
@@ -221,7 +221,7 @@ func (s *Store) LinkTo(ctx context.Context, hash string, to *Store) (size int64,
 		return 0, fault.Field("blob", "%q is not a SHA-256 in hex", hash)
 	}
 	path := to.path(hash)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return 0, fault.Wrap(fault.Unavailable, err, "cannot write a blob")
 	}
 	if err := os.Link(s.path(hash), path); err != nil {

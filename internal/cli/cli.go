@@ -57,6 +57,7 @@ type program struct {
 // Main runs the command line of this process and returns its exit code. The first SIGINT or SIGTERM ends
 // the command in good order; the second one ends the process at once.
 func Main() int {
+	private()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

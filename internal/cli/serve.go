@@ -174,14 +174,15 @@ func (s *serving) downloading(stage string, done, total int64) {
 	s.bar.show(stage+", MiB", done>>20, total>>20)
 }
 
-// open brings the views to the end of the log and sees to it that there are feature definitions.
-func (s *serving) open(ctx context.Context) error {
+// open brings the views to the end of the log, says whether all got there, and then sees to it that there are
+// definitions.
+func (s *serving) open(ctx context.Context) (whole bool, err error) {
 	if err := s.p.catchUp(ctx, s.app, s.bar, true); err != nil {
-		return err
+		return false, err
 	}
 	head, err := fold.HeadCut(ctx, s.app.Log, time.Time{})
 	if err != nil {
-		return err
+		return false, err
 	}
 	var records int64
 	for _, n := range head {
@@ -190,21 +191,29 @@ func (s *serving) open(ctx context.Context) error {
 	s.step("%s in the log", count(records, "record"))
 	views, err := s.app.Views.Status(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	halted := 0
+	told := map[streams.Position]bool{}
 	for _, v := range views {
-		if v.Halted != nil {
-			halted++
+		switch h := v.Halted; {
+		case h == nil:
+			continue
+		case !h.Unread:
 			s.step("HALTED: %s", v.Error)
-			fmt.Fprintf(s.p.out, "         mend what it cannot read, or pass over it: projectionist views skip %s %s --reason WHY\n", v.View, v.Halted.Position)
+			fmt.Fprintf(s.p.out, "         mend what it cannot read, or pass over it: projectionist views skip %s %s --reason WHY\n", v.View, h.Position)
+		case !told[h.Position]:
+			told[h.Position] = true
+			s.step("HALTED: all views of the ledger, at %s, which this release cannot read: %s %s: %v", h.Position, h.Type, h.EventID, h.Err)
+			fmt.Fprintf(s.p.out, "         run the release that knows it, or have everyone pass over it: projectionist views skip --all %s --reason WHY\n", h.Position)
 		}
+		halted++
 	}
 	s.step("%d of %d views have all of it", len(views)-halted, len(views))
 	if halted > 0 {
-		return nil // the definitions may be what cannot be read
+		return false, nil // the definitions may be what cannot be read
 	}
-	return s.app.Define(ctx)
+	return true, s.app.Define(ctx)
 }
 
 // unreadableWait is how long a command without a server waits for a log that cannot be read.
@@ -343,12 +352,17 @@ func (s *serving) empty(ctx context.Context, imports int64) (bool, error) {
 // fill brings the views to the end of the log, imports, waits until recommendations can be served and any training that follows the import is
 // over, and says what is ready.
 func (s *serving) fill(ctx context.Context, given worldParams, base string) error {
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	src, err := s.source(ctx, given)
+	whole, err := s.open(ctx)
 	if err != nil {
 		return err
+	}
+	var src *ingest.Source
+	if whole { // else nobody knows what there is already
+		if src, err = s.source(ctx, given); err != nil {
+			return err
+		}
+	} else if s.data != "" || s.simulate != "" {
+		s.step("NOT IMPORTED: %s, while views have halted", cmp.Or(s.data, s.simulate))
 	}
 	run := ""
 	if src != nil {

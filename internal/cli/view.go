@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/projectionist/projectionist/events"
 )
 
 func (p *program) verifyCommand() *cobra.Command {
@@ -117,15 +119,36 @@ or a position (recorded time); the running ones stay as they are.`,
 
 func (p *program) viewsCommand() *cobra.Command {
 	var reason string
-	skip := &cobra.Command{Use: "skip NAME POSITION", Short: "Make a halted view pass over the record it cannot fold", Args: cobra.ExactArgs(2),
-		Long:    "Make a halted view pass over the record it cannot fold. The record stays in the log, and so does who\npassed over it and why.",
-		Example: "  projectionist views skip histories user-events/0@120 --reason 'written by a broken client'",
+	var all bool
+	skip := &cobra.Command{Use: "skip NAME POSITION | --all POSITION…", Short: "Make a halted view pass over the record it cannot fold, or all over one that cannot be read",
+		Long: `Make a halted view pass over the record it cannot fold. The record stays in the log, and so does who
+passed over it and why.
+
+With --all: have views, commands, reactors and training pass over commits of the ledger that this release
+cannot read, each as a whole. For a release that can read one it counts all the same.`,
+		Example: "  projectionist views skip histories user-events/0@120 --reason 'written by a broken client'\n  projectionist views skip --all mlops-events/0@17 --reason 'written by another program'",
+		Args: func(_ *cobra.Command, args []string) error {
+			if all && len(args) == 0 || !all && len(args) != 2 {
+				return errors.New("want a view and a position, or --all and positions")
+			}
+			return nil
+		},
 		PreRunE: need(&reason, "reason", "'written by a broken client'"),
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			raw, err := c.post(ctx, "/api/v1/views/"+escape(args[0])+"/skip", map[string]any{"position": args[1], "reason": reason})
-			return p.commanded(raw, err)
+			view, positions := events.AllViews, args
+			if !all {
+				view, positions = args[0], args[1:]
+			}
+			for _, position := range positions {
+				raw, err := c.post(ctx, "/api/v1/views/"+escape(view)+"/skip", map[string]any{"position": position, "reason": reason})
+				if err := p.commanded(raw, err); err != nil {
+					return err
+				}
+			}
+			return nil
 		})}
 	skip.Flags().StringVar(&reason, "reason", "", "why, for the audit")
+	skip.Flags().BoolVar(&all, "all", false, "whoever cannot read it passes over it")
 	cmd := &cobra.Command{Use: "views", Short: "List the views and how far they have folded the log", Args: cobra.NoArgs, Example: "  projectionist views",
 		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
 			raw, err := c.get(ctx, "/api/v1/views", nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -131,15 +132,16 @@ func (p *program) runWorkflow(ctx context.Context, c *client, name string, conf 
 		go func() { ended <- c.app.Reactors.Run(wctx) }()
 		defer func() { stop(); <-ended }()
 	}
-	return p.followWorkflow(ctx, c, id)
+	return p.followWorkflow(ctx, c, id, res.Position)
 }
 
-func (p *program) followWorkflow(ctx context.Context, c *client, id string) error {
+// followWorkflow tells how a run goes, which was asked for at a position, until it has ended.
+func (p *program) followWorkflow(ctx context.Context, c *client, id, after string) error {
 	bar := p.bar("")
 	defer bar.end()
 	told := map[string]bool{}
 	for {
-		raw, err := c.get(ctx, "/api/v1/workflows/runs/"+escape(id), nil)
+		raw, err := c.get(ctx, "/api/v1/workflows/runs/"+escape(id), url.Values{"after": {after}})
 		if err != nil {
 			return err
 		}

@@ -147,7 +147,7 @@ func comparePartition(ctx context.Context, from, to streams.Log, tp streams.TP, 
 func compareStream(ctx context.Context, to streams.Log, name string, end int64, want *stream) error {
 	var have stream
 	for c, err := range to.Ledger().ReadStream(ctx, name, 0) {
-		if err != nil {
+		if c == nil {
 			return err
 		}
 		if c.Position.Offset >= end {

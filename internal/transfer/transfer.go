@@ -197,7 +197,7 @@ func records(ctx context.Context, log streams.Log, tp streams.TP, begin, end int
 			return
 		}
 		for c, err := range log.Ledger().Read(ctx, begin) {
-			if err != nil {
+			if c == nil { // else it is copied, whether this program can read it or not
 				yield(nil, err)
 				return
 			}
@@ -302,7 +302,7 @@ func read(ctx context.Context, log streams.Log, tp streams.TP, begin, end int64)
 			return
 		}
 		for c, err := range log.Ledger().Read(ctx, begin) {
-			if err != nil {
+			if c == nil {
 				yield(record{}, err)
 				return
 			}

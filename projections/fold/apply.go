@@ -9,7 +9,6 @@ import (
 	"sort"
 	"time"
 
-	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -48,15 +47,21 @@ func (r *Runner) foldChunk(i int, s *slot, c *chunk) error {
 	if err := r.store.room(); err != nil {
 		return err
 	}
-	in, next := r.part(s, c)
+	p := r.part(s, c)
+	if p.bar != nil && p.next == s.cursor[c.tp] {
+		at := *p.bar
+		return errors.Join(r.save(s), r.halt(s, &at)) // what it has is whole
+	}
 	if s.stop != nil && s.stop.Position == (streams.Position{TP: c.tp, Offset: s.cursor[c.tp]}) {
 		return r.halt(s, s.stop)
 	}
-	var err error
-	if s.suspect != nil && s.suspect.tp == c.tp && s.cursor[c.tp] < s.suspect.next && next > s.suspect.from {
-		err = r.foldSingly(i, s, c.tp, in, next)
-	} else {
-		err = r.foldWhole(i, s, c, in, next)
+	err := r.store.passOver(s.gen.number, p.passed)
+	switch {
+	case err != nil:
+	case s.suspect != nil && s.suspect.tp == c.tp && s.cursor[c.tp] < s.suspect.next && p.next > s.suspect.from:
+		err = r.foldSingly(i, s, c.tp, p.in, p.next)
+	default:
+		err = r.foldWhole(i, s, c, p.in, p.next)
 	}
 	if err == nil && s.spec.Lazy && s.dirty >= checkpointInputs {
 		err = r.save(s)
@@ -64,25 +69,33 @@ func (r *Runner) foldChunk(i int, s *slot, c *chunk) error {
 	return err
 }
 
-// part is what of a chunk a view gets, and the offset after it.
-func (r *Runner) part(s *slot, c *chunk) (in []Input, next int64) {
+// part is what of a chunk a view gets.
+type part struct {
+	in     []Input
+	next   int64   // the offset after it
+	bar    *Poison // what stands there, if the view may not pass it
+	passed []int64 // offsets of commits that it passes over because it cannot read them
+}
+
+func (r *Runner) part(s *slot, c *chunk) part {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at, next := s.cursor[c.tp], c.next
+	at, p := s.cursor[c.tp], part{in: c.in, next: c.next}
 	if s.until != nil {
-		next = min(next, s.until[c.tp])
+		p.next = min(p.next, s.until[c.tp])
 	}
 	if s.stop != nil && s.stop.Position.TP == c.tp {
-		next = min(next, s.stop.Position.Offset)
+		p.next = min(p.next, s.stop.Position.Offset)
 	}
+	r.bar(s, c, &p)
 	from := func(offset int64) int {
 		return sort.Search(len(c.in), func(i int) bool { return c.in[i].Position.Offset >= offset })
 	}
-	in = c.in
-	if at > c.from || next < c.next {
-		in = c.in[from(at):max(from(at), from(next))]
+	if at > c.from || p.next < c.next {
+		p.in = c.in[from(at):max(from(at), from(p.next))]
 	}
-	return admitted(&s.spec, r.skips[s.spec.Name], in), next
+	p.in = admitted(&s.spec, r.skips[s.spec.Name], p.in)
+	return p
 }
 
 // admitted leaves out what the view does not get: malformed facts, and records an operator has skipped.
@@ -304,39 +317,4 @@ func (r *Runner) saveIfDue(i int, s *slot) error {
 		return nil
 	}
 	return r.save(s)
-}
-
-// loadSkips reads which records operators have told views to pass over, and lets those go on that have halted at one.
-func (r *Runner) loadSkips(ctx context.Context) error {
-	skips := map[string]map[streams.Position]bool{}
-	for _, f := range r.factories {
-		name := f().Spec().Name
-		for com, err := range r.log.Ledger().ReadStream(ctx, "view/"+name, 0) {
-			if err != nil {
-				return err
-			}
-			for i := range com.Events {
-				if e, ok := com.Events[i].Data.(*events.ViewEventSkipped); ok {
-					p, err := streams.ParsePosition(e.Position)
-					if err != nil {
-						return err
-					}
-					if skips[name] == nil {
-						skips[name] = map[streams.Position]bool{}
-					}
-					skips[name][p] = true
-				}
-			}
-		}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.skips = skips
-	for _, s := range r.slots {
-		if s.halted != nil && skips[s.spec.Name][s.halted.Position] {
-			s.halted, s.anew = nil, s.spec.Lazy
-			s.rouse()
-		}
-	}
-	return nil
 }

@@ -2,7 +2,9 @@ package fold
 
 import (
 	"iter"
+	"slices"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -30,21 +32,32 @@ func (a At) AdmitsInput(in *Input) bool {
 	return a.Admits(in.Event.Time.UnixMilli(), in.RecordedMillis, in.Position)
 }
 
-// Inputs are the events of a stream's commits as views see them.
-func Inputs(commits iter.Seq2[*streams.Committed, error]) iter.Seq2[*Input, error] {
+// Inputs are the events of a stream's commits that a moment admits, as views see them: what all were told to pass over
+// is not among them. A commit that this program cannot read is an error if the moment admits it.
+func Inputs(commits iter.Seq2[*streams.Committed, error], at At) iter.Seq2[*Input, error] {
 	return func(yield func(*Input, error) bool) {
 		for c, err := range commits {
-			if err != nil {
+			if c == nil || err != nil && at.admitsAny(c) {
 				yield(nil, err)
 				return
+			}
+			if c.Unreadable() != nil {
+				continue
 			}
 			for i := range c.Events {
 				in := Input{Position: c.Position, Index: i, Revision: c.Revision + streams.Revision(i),
 					RecordedMillis: c.Recorded.UnixMilli(), Event: &c.Events[i]}
-				if !yield(&in, nil) {
+				if at.AdmitsInput(&in) && !yield(&in, nil) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// admitsAny says whether an event of a commit counts at this moment.
+func (a At) admitsAny(c *streams.Committed) bool {
+	return slices.ContainsFunc(c.Events, func(e events.Event) bool {
+		return a.Admits(e.Time.UnixMilli(), c.Recorded.UnixMilli(), c.Position)
+	})
 }

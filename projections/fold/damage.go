@@ -72,8 +72,11 @@ func damageOf(err error) error {
 	}
 	detail, _, _ := strings.Cut(err.Error(), "\n")
 	return &fault.Error{Code: fault.Corrupt, Message: "a view cannot be read (" + detail + ")", Err: ErrDamaged,
-		Hint: "start the program again: it puts the views aside and folds them from the log, which has everything"}
+		Hint: hintRestart}
 }
+
+// hintRestart is the remedy for views that are damaged.
+const hintRestart = "start the program again: it puts the views aside and folds them from the log, which has everything"
 
 // damaged notes damage that was met, and leaves a mark for the next start.
 func (s *Store) damaged(path string, detail error) {

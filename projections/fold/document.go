@@ -149,11 +149,11 @@ func holds(keys []Key, key Key) bool {
 
 // FoldStream folds what at admits of one stream, in log order; false when that is nothing.
 func (d *Documents[T]) FoldStream(commits iter.Seq2[*streams.Committed, error], at At) (doc T, exists bool, err error) {
-	for in, err := range Inputs(commits) {
+	for in, err := range Inputs(commits, at) {
 		if err != nil {
 			return doc, false, err
 		}
-		if _, ok := d.ID(in); ok && at.AdmitsInput(in) {
+		if _, ok := d.ID(in); ok {
 			exists = d.next(&doc, exists, in) || exists
 		}
 	}

@@ -14,6 +14,7 @@ type chunk struct {
 	tp         streams.TP
 	from, next int64 // offsets: the first asked for, the first not in it
 	in         []Input
+	unread     []*Poison // commits that this program cannot read
 }
 
 // Bounds of a chunk: large enough that a batch's fixed costs vanish, small enough that memory stays
@@ -68,7 +69,7 @@ func readChunk(ctx context.Context, log streams.Log, tp streams.TP, from, until 
 func (c *chunk) readLedger(ctx context.Context, l streams.Ledger, head int64) error {
 	n := 0
 	for com, err := range l.Read(ctx, c.from) {
-		if err != nil {
+		if com == nil {
 			return err
 		}
 		if com.Position.Offset >= head {
@@ -77,13 +78,17 @@ func (c *chunk) readLedger(ctx context.Context, l streams.Ledger, head int64) er
 		if n++; n > chunkRecords {
 			return nil
 		}
+		c.next = com.Position.Offset + 1
+		if p := unreadable(com); p != nil {
+			c.unread = append(c.unread, p)
+			continue
+		}
 		for i := range com.Events {
 			c.in = append(c.in, Input{
 				Position: com.Position, Index: i, Revision: com.Revision + streams.Revision(i),
 				RecordedMillis: com.Recorded.UnixMilli(), Event: &com.Events[i],
 			})
 		}
-		c.next = com.Position.Offset + 1
 	}
 	c.next = head // holes at the end hold nothing
 	return nil

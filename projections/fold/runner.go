@@ -42,8 +42,8 @@ type Runner struct {
 	mu    sync.Mutex // guards what follows, and of slots what is said there. Nothing is folded, read or written under it
 	slots []*slot    // by the number of their factory
 	lanes []*lane
-	skips map[string]map[streams.Position]bool // by view; never changed, but replaced
-	halts chan struct{}                        // closed when a view halts
+	skips map[string]passed // by view; never changed, but replaced
+	halts chan struct{}     // closed when a view halts
 
 	reads sync.WaitGroup // chunks that are read beside folding
 }
@@ -131,14 +131,12 @@ func (r *Runner) open(ctx context.Context, f Factory, definition Definition) (*s
 	if err != nil {
 		return nil, err
 	}
-	if known && m.Format == spec.Format {
-		s, err := r.openAt(v, m.Gen, m.Definition)
-		if err == nil || errors.Is(err, ErrDamaged) { // then it is not this view alone
+	if known {
+		s, why, err := r.stored(ctx, v, m)
+		if s != nil || err != nil {
 			return s, err
 		}
-		r.refolded = append(r.refolded, fmt.Sprintf("view %s cannot be read (%v): folding it again from the log", spec.Name, err))
-	} else if known {
-		r.refolded = append(r.refolded, fmt.Sprintf("view %s is stored in format %d, this program writes %d: folding it again from the log", spec.Name, m.Format, spec.Format))
+		r.refolded = append(r.refolded, fmt.Sprintf("view %s %s: folding it again from the log", spec.Name, why))
 	}
 	old := m.Gen
 	if m.Gen, err = r.store.newGeneration(); err != nil {
@@ -160,6 +158,23 @@ func (r *Runner) open(ctx context.Context, f Factory, definition Definition) (*s
 		}
 	}
 	return r.openAt(v, m.Gen, m.Definition)
+}
+
+// stored opens a view at what the store has of it; nil, and why, if that is to be folded again.
+func (r *Runner) stored(ctx context.Context, v View, m viewMeta) (s *slot, why string, err error) {
+	if now := v.Spec().Format; m.Format != now {
+		return nil, fmt.Sprintf("is stored in format %d, this program writes %d", m.Format, now), nil
+	}
+	switch s, err = r.openAt(v, m.Gen, m.Definition); {
+	case errors.Is(err, ErrDamaged): // then it is not this view alone
+		return nil, "", err
+	case err != nil:
+		return nil, fmt.Sprintf("cannot be read (%v)", err), nil
+	}
+	if at, ok, err := r.outgrown(ctx, m.Gen); ok || err != nil {
+		return nil, fmt.Sprintf("has passed over the event at %s, which this release can read", at), err
+	}
+	return s, "", nil
 }
 
 // Refolded tells, in sentences, which views had to be begun anew at the start, and why.
@@ -385,7 +400,7 @@ func (r *Runner) catchUp(ctx context.Context, i int, tell func()) error {
 		r.mu.Unlock()
 		switch {
 		case halted != nil:
-			return halted
+			return fault.Wrap(fault.Unavailable, halted, "a view has halted")
 		case there:
 			return nil
 		}

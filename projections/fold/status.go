@@ -91,6 +91,15 @@ type Status struct {
 	Error  string      `json:"error,omitempty"`
 }
 
+// Damaged is nil until damage was met in the files of the views; then the error, which is fault.Corrupt, names the first.
+func (r *Runner) Damaged() error {
+	err := r.store.Damaged()
+	if err == nil {
+		return nil
+	}
+	return &fault.Error{Code: fault.Corrupt, Message: "views in " + r.store.dir + " cannot be read", Err: err, Hint: hintRestart}
+}
+
 // Status lists the views with their lag behind the log's head.
 func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	head, err := HeadCut(ctx, r.log, time.Time{})

@@ -26,6 +26,7 @@ import (
 //	n                  next generation, uint32 BE
 //	m NAME             JSON meta: generation and format of a view
 //	c GEN              JSON cursor: the cut the generation has folded
+//	p GEN OFFSET       a commit of the ledger that the generation has passed over because it could not be read; no value
 //	g GEN KEY          a view's own pairs
 const (
 	storeFormat = "projectionist-views 1"
@@ -126,7 +127,7 @@ func (s *Store) check(dir string) error {
 		}
 		foreign, ours := it.First(), false
 		if foreign {
-			ours = bytes.IndexByte([]byte("ncmg"), it.Key()[0]) >= 0
+			ours = bytes.IndexByte([]byte("ncmpg"), it.Key()[0]) >= 0
 		}
 		if err := it.Close(); err != nil {
 			return err
@@ -187,7 +188,8 @@ func (s *Store) drop(gen uint32) error {
 	}
 	b := s.db.NewBatch()
 	defer b.Close()
-	if err := errors.Join(b.DeleteRange(lo, Key(lo).End(), nil), b.Delete(cursorKey(gen), nil)); err != nil {
+	over := passKey(gen)
+	if err := errors.Join(b.DeleteRange(lo, Key(lo).End(), nil), b.DeleteRange(over, Key(over).End(), nil), b.Delete(cursorKey(gen), nil)); err != nil {
 		return err
 	}
 	return s.db.Apply(b, pebble.NoSync)
@@ -268,6 +270,32 @@ func (s *Store) room() error {
 func (s *Store) DiskBytes() int64 { return int64(s.db.Metrics().DiskSpaceUsage()) }
 
 func cursorKey(gen uint32) []byte { return binary.BigEndian.AppendUint32([]byte{'c'}, gen) }
+
+// passOver notes commits that a generation is about to pass over because they cannot be read.
+func (s *Store) passOver(gen uint32, offsets []int64) error {
+	for _, offset := range offsets {
+		if err := s.db.Set(binary.BigEndian.AppendUint64(passKey(gen), uint64(offset)), nil, pebble.NoSync); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "cannot write the views")
+		}
+	}
+	return nil
+}
+
+// passedOver are the offsets that passOver has noted, ascending.
+func (s *Store) passedOver(gen uint32) ([]int64, error) {
+	lo := passKey(gen)
+	var offsets []int64
+	err := scan(s.db, lo, Key(lo).End(), false, func(k, _ []byte) error {
+		if len(k) != len(lo)+8 {
+			return ErrKey
+		}
+		offsets = append(offsets, int64(binary.BigEndian.Uint64(k[len(lo):])))
+		return nil
+	})
+	return offsets, err
+}
+
+func passKey(gen uint32) []byte { return binary.BigEndian.AppendUint32([]byte{'p'}, gen) }
 
 func genKey(gen uint32, key []byte) []byte {
 	k := make([]byte, 0, 5+len(key))

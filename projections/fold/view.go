@@ -91,6 +91,7 @@ type Poison struct {
 	Type     string
 	EventID  string
 	Err      error
+	Unread   bool // it is in a commit that this program cannot read, at which every view of the ledger halts
 }
 
 func (p *Poison) Error() string {

@@ -55,11 +55,11 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 	ledger, films := streams.TP{Topic: events.LedgerTopic}, events.Films{}
 	meanings := signal.Default()
 	for com, err := range log.Ledger().Read(ctx, 0) {
+		if com != nil && com.Position.Offset >= cut[ledger] {
+			break
+		}
 		if err != nil {
 			return nil, err
-		}
-		if com.Position.Offset >= cut[ledger] {
-			break
 		}
 		report()
 		for i := range com.Events {
@@ -68,8 +68,8 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 				s.FeaturesHash = e.Hash
 			}
 			if e, ok := com.Events[i].Data.(*events.SignalsDefined); ok {
-				if meanings, err = signal.Parse([]byte(e.Definitions)); err != nil {
-					return nil, fault.Wrap(fault.Corrupt, err, "what acts mean, at %s", com.Position)
+				if m, err := signal.Parse([]byte(e.Definitions)); err == nil { // else it puts nothing in force
+					meanings = m
 				}
 			}
 		}

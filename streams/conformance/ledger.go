@@ -31,6 +31,8 @@ func (s suite) ledger(t *testing.T) {
 	t.Run("OK_LedgerAsFeed", s.ledgerAsFeed)
 	t.Run("ErrInvalid", s.invalidCommits)
 	t.Run("OK_Limits", s.commitLimits)
+	t.Run("OK_Foreign", s.foreign)
+	t.Run("OK_NoCommits", s.noCommits)
 	t.Run("OK_Reopen", s.reopenLedger)
 	t.Run("ErrContext", s.canceled)
 	t.Run("ErrClosed", s.closedLedger)

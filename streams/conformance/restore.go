@@ -26,6 +26,7 @@ type Restoring struct {
 func RunRestore(t *testing.T, f Restoring) {
 	s := restoring{f}
 	t.Run("OK_Verbatim", s.verbatim)
+	t.Run("OK_Foreign", s.foreign)
 	t.Run("OK_GoesOn", s.goesOn)
 	t.Run("OK_Empty", s.empty)
 	t.Run("ErrUnfinished", s.unfinished)
@@ -225,6 +226,37 @@ func (s restoring) verbatim(t *testing.T) {
 	}
 	if n := s.head(t, log, restoredTP, time.Time{}); n != r.Offset+1 {
 		t.Errorf("head %d behind offset %d", n, r.Offset)
+	}
+}
+
+// foreign: what this program cannot read is restored as it was.
+func (s restoring) foreign(t *testing.T) {
+	l := s.open(t)
+	commits := []streams.Commit{
+		foreign(t, "a", "model/als", streams.NoStream, unknownType, wellFormed),
+		foreign(t, "b", "model/als", 1, wrongShape),
+		foreign(t, "c", "model/als", 2, noAttribute),
+		commit("d", "model/als", 3, 1),
+	}
+	var recs []streams.Record
+	for i, c := range commits {
+		recs = append(recs, committed(t, c, int64(i), int64(i)))
+	}
+	mustRestore(t, l, ledgerTP, recs...)
+	mustEnd(t, l)
+	log := s.reopen(t, l, false)
+	mustRead(t, log.Ledger().Read(newContext(t), 0), []unread{{"a", "model/als", 0, 2, "trial.begun"}, {"b", "model/als", 2, 1, "model.alias_set"},
+		{"c", "model/als", 3, 1, "trial.ended"}, {"d", "model/als", 4, 1, ""}})
+	i := 0
+	for c, err := range log.Ledger().Read(newContext(t), 0) {
+		if c == nil {
+			t.Fatal(err)
+		}
+		again, err := streams.CommitRecord(c.Commit)
+		if err != nil || !bytes.Equal(streams.AppendTail(nil, &again), streams.AppendTail(nil, &recs[i])) {
+			t.Errorf("commit %s is written again as %s, %v; want %s", c.ID, again.Value, err, recs[i].Value)
+		}
+		i++
 	}
 }
 

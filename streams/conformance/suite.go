@@ -22,6 +22,9 @@ type Features struct {
 	NoFeed bool
 	// Advance lets recorded time pass by at least d; nil sleeps.
 	Advance func(d time.Duration)
+	// Foreign appends records to the ledger's topic as another program does, without the log's knowledge; nil where
+	// nobody can.
+	Foreign func(t testing.TB, log streams.Log, recs []streams.Record)
 	// Writers race on one stream; 0 is 64.
 	Writers int
 }

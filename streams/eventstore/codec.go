@@ -1,8 +1,11 @@
 package eventstore
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -27,6 +30,9 @@ type metadata struct {
 	Correlation string     `json:"$correlationId,omitempty"`
 	Causation   string     `json:"$causationId,omitempty"`
 	Commit      commitMeta `json:"commit"`
+	// Envelope is the event as it was written in another log, where this program could not read it and the rest of
+	// the metadata does not say it all.
+	Envelope json.RawMessage `json:"envelope,omitempty"`
 }
 
 type commitMeta struct {
@@ -64,9 +70,8 @@ func encode(c *streams.Commit, attempt string, restored *restoredMeta) ([]esdb.E
 	return out, err
 }
 
-func encodeAs(c *streams.Commit, attempt string, restored *restoredMeta, short bool) ([]esdb.EventData, int, error) {
+func encodeAs(c *streams.Commit, attempt string, restored *restoredMeta, short bool) (_ []esdb.EventData, size int, err error) {
 	out := make([]esdb.EventData, len(c.Events))
-	size := 0
 	for i := range c.Events {
 		e := &c.Events[i]
 		m := metadata{
@@ -84,6 +89,9 @@ func encodeAs(c *streams.Commit, attempt string, restored *restoredMeta, short b
 		if e.Raw == nil {
 			payload, m.Schema = e.Data, events.SchemaOf(e.Type())
 		}
+		if m.Envelope, err = envelopeOf(e); err != nil {
+			return nil, 0, fault.Wrap(fault.Invalid, err, "event %d of commit %s", i, c.ID)
+		}
 		data, err := json.Marshal(payload)
 		if err != nil {
 			return nil, 0, fault.Wrap(fault.Invalid, err, "event %d of commit %s has no JSON form", i, c.ID)
@@ -96,6 +104,29 @@ func encodeAs(c *streams.Commit, attempt string, restored *restoredMeta, short b
 		size += len(data) + len(meta) + 2*len(e.Type())
 	}
 	return out, size, nil
+}
+
+// envelopeOf is the envelope of an event that this program cannot read, nil if data and metadata say all of it.
+func envelopeOf(e *events.Event) (json.RawMessage, error) {
+	f, ok := e.Data.(*events.Foreign)
+	if !ok {
+		return nil, nil
+	}
+	if strings.HasPrefix(f.Name, "$") {
+		return nil, fault.New(fault.Invalid, "its type %s is one of EventStoreDB's own, and cannot be written there", f.Name)
+	}
+	same, err := events.AsForeign(*e, f.Name, f.Err)
+	if err != nil {
+		return nil, err
+	}
+	var have bytes.Buffer
+	if err := json.Compact(&have, f.Envelope); err != nil {
+		return nil, err
+	}
+	if bytes.Equal(have.Bytes(), same.Data.(*events.Foreign).Envelope) {
+		return nil, nil
+	}
+	return f.Envelope, nil
 }
 
 // eventID is the id under which the server knows an event. A commit that was refused and comes again with
@@ -143,16 +174,41 @@ func goodCommitID(s string) bool {
 	return true
 }
 
-// decode makes an event of a frame. It owns its memory: the client gives every event its own.
+// decode makes an event of a frame, an [*events.Foreign] of one that this program cannot read. It owns its memory: the
+// client gives every event its own.
 func decode(e *esdb.RecordedEvent, m *metadata) (events.Event, error) {
+	if m.Envelope != nil {
+		return events.ReadForeign(m.Envelope)
+	}
 	t, err := time.Parse(time.RFC3339Nano, m.Time)
 	if err != nil {
 		return events.Event{}, err
 	}
-	data, err := events.Decode(e.EventType, m.Schema, e.Data)
-	if err != nil {
-		return events.Event{}, err
+	ev := events.Event{ID: m.ID, Source: m.Source, Subject: m.Subject, Time: t.UTC(), Schema: m.Schema,
+		Actor: m.Actor, Correlation: m.Correlation, Causation: m.Causation, Raw: e.Data}
+	if ev.Data, err = events.Decode(e.EventType, m.Schema, e.Data); err != nil {
+		return events.AsForeign(ev, e.EventType, err)
 	}
-	return events.Event{ID: m.ID, Source: m.Source, Subject: m.Subject, Time: t.UTC(), Schema: m.Schema,
-		Actor: m.Actor, Correlation: m.Correlation, Causation: m.Causation, Data: data, Raw: e.Data}, nil
+	return ev, nil
+}
+
+// asOne makes all events of a commit foreign where one cannot be read, and none where all can: it counts as a whole.
+func asOne(evs []events.Event) (err error) {
+	unread := slices.ContainsFunc(evs, func(e events.Event) bool {
+		f, ok := e.Data.(*events.Foreign)
+		return ok && f.Err != nil
+	})
+	for i := range evs {
+		f, ok := evs[i].Data.(*events.Foreign)
+		switch {
+		case unread && !ok:
+			evs[i], err = events.AsForeign(evs[i], evs[i].Type(), nil)
+		case !unread && ok:
+			err = evs[i].UnmarshalJSON(f.Envelope)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

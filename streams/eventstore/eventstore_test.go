@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -338,24 +339,33 @@ func TestGarbage(t *testing.T) {
 	check(mustOpen(t, Options{URL: s.URL()})) // folded anew, the same
 }
 
-// A frame that is good but whose event this program cannot read stops readers: it is not skipped.
+// A frame that is good but whose event this program cannot read comes with an error, and reading goes on behind it.
 func TestUnreadableEvent(t *testing.T) {
 	s := fake.New(t, nil)
 	l := mustOpen(t, Options{URL: s.URL()})
 	mustAppend(t, l, testCommit("c1", "model/als", streams.NoStream, 1))
 	e := s.Events()[0]
 	s.Put(e.Stream, "model.of_a_newer_program", true, e.Data, []byte(strings.NewReplacer(`"id":"c1"`, `"id":"c2"`, `"expected":-1`, `"expected":0`).Replace(string(e.Metadata))))
-	if err := l.Ledger().Wait(testContext(t), 1); err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, err := range l.Ledger().Read(testContext(t), 0) {
-		if n++; n == 2 {
-			wantCode(t, err, fault.Corrupt)
+	mustAppend(t, l, testCommit("c3", "model/als", 1, 1))
+	var ids []string
+	for c, err := range l.Ledger().Read(testContext(t), 0) {
+		if c == nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, c.ID)
+		if c.ID != "c2" {
+			if err != nil {
+				t.Errorf("commit %s: %v", c.ID, err)
+			}
+			continue
+		}
+		wantCode(t, err, fault.Unavailable)
+		if !strings.Contains(err.Error(), "model.of_a_newer_program") || c.Events[0].Raw == nil {
+			t.Errorf("commit %s: %v, %+v", c.ID, err, c.Events)
 		}
 	}
-	if n != 2 {
-		t.Errorf("%d steps", n)
+	if !slices.Equal(ids, []string{"c1", "c2", "c3"}) {
+		t.Errorf("read %v", ids)
 	}
 }
 

@@ -62,7 +62,7 @@ func (f feed) Read(ctx context.Context, tp streams.TP, from int64) iter.Seq2[*st
 			return
 		}
 		for c, err := range f.l.Ledger().Read(ctx, from) {
-			if err != nil {
+			if c == nil {
 				yield(nil, err)
 				return
 			}

@@ -315,7 +315,7 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 			return lost()
 		}
 		from += streams.Revision(len(c.Events))
-		if !yield(c, nil) || c.Position.Offset == s.last {
+		if !yield(c, c.Unreadable()) || c.Position.Offset == s.last {
 			return nil
 		}
 	}
@@ -365,6 +365,9 @@ func (b *builder) add(e *esdb.RecordedEvent, stream string) (*streams.Committed,
 		return nil, corrupt(nil)
 	}
 	c := b.c
+	if err := asOne(c.Events); err != nil {
+		return nil, corrupt(err)
+	}
 	b.entry, b.c = nil, nil
 	return c, nil
 }
@@ -422,7 +425,7 @@ func (l *Log) read(ctx context.Context, from int64, yield func(*streams.Committe
 			continue
 		}
 		n++
-		if !yield(c, nil) {
+		if !yield(c, c.Unreadable()) {
 			return nil
 		}
 	}

@@ -93,7 +93,7 @@ func (r *relay) once(ctx context.Context) error {
 // account looks at what is in the target and was not looked at before: it must be what comes next here.
 func (r *relay) account(ctx context.Context) error {
 	for c, err := range r.l.opts.Feeds.Ledger().Read(ctx, r.seen) {
-		if err != nil {
+		if c == nil { // else whether this program can read it does not matter
 			return err
 		}
 		n, known := r.l.fold.ordinal(c.ID)
@@ -138,7 +138,7 @@ func (r *relay) copy(ctx context.Context) (from int64, err error) {
 		return from, nil
 	}
 	for c, err := range r.l.Ledger().Read(ctx, entries[r.n].offset) {
-		if err != nil {
+		if c == nil {
 			return 0, err
 		}
 		got, err := r.l.opts.Feeds.Ledger().Append(ctx, c.Commit)

@@ -23,6 +23,7 @@ type index struct {
 	db   *pebble.DB
 	dir  string
 	logf func(string, ...any)
+	met  damage.Met
 
 	mu    sync.RWMutex
 	state state
@@ -56,6 +57,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // openIndex opens the index in a folder, or makes it; the empty name is one in memory.
 func openIndex(dir string, logf func(string, ...any)) (*index, error) {
+	ix := &index{logf: logf, heads: map[string]streams.Revision{}}
 	opts := &pebble.Options{
 		Logger:       indexLogger{logf},
 		CacheSize:    indexCacheBytes,
@@ -65,7 +67,9 @@ func openIndex(dir string, logf func(string, ...any)) (*index, error) {
 		EventListener: &pebble.EventListener{
 			// Without it Pebble takes damage for fatal. Who reads gets the error.
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
-				logf("the ledger's index is damaged: %s: %v", info.Path, info.Details)
+				if ix.met.Note(info.Path, info.Details) {
+					logf("the ledger's index is damaged: %s: %v", info.Path, info.Details)
+				}
 			},
 			BackgroundError: func(err error) {
 				logf("the background work of the ledger's index failed and is tried again: %v", damage.Of(err))
@@ -94,7 +98,7 @@ func openIndex(dir string, logf func(string, ...any)) (*index, error) {
 		f.Err = err
 		return nil, f
 	}
-	ix := &index{db: db, dir: dir, logf: logf, heads: map[string]streams.Revision{}}
+	ix.db, ix.dir = db, dir
 	if err := ix.load(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -214,7 +218,7 @@ func (ix *index) fold(recs func(yield func(*streams.Record) bool), next int64) e
 			return true
 		}
 		e := lookup.Entry{Offset: r.Offset, Last: head + streams.Revision(f.events), Millis: s.Millis, Stream: f.stream}
-		value := append(lookup.AppendHead(make([]byte, 0, len(tail)+18), s.Millis, head+1), tail...)
+		value := streams.AppendTail(lookup.AppendHead(make([]byte, 0, len(tail)+18), s.Millis, head+1), framed(r))
 		failed = errors.Join(
 			batch.Set(offsetKey(r.Offset), value, nil),
 			lookup.Put(batch, f.id, e),
@@ -245,6 +249,16 @@ func (ix *index) fold(recs func(yield func(*streams.Record) bool), next int64) e
 		ix.heads[stream] = head
 	}
 	return nil
+}
+
+// framed is a record with only those of its headers that a commit has: a producer of another program may have set any
+// number, and [streams.ParseTail] reads no more than the log itself would take.
+func framed(r *streams.Record) *streams.Record {
+	f := streams.Record{Key: r.Key, Value: r.Value}
+	for _, name := range []string{judgedType, judgedID, judgedExpected} {
+		f.Headers = append(f.Headers, streams.Header{Key: name, Value: header(r, name)})
+	}
+	return &f
 }
 
 // snapshot is the state now.

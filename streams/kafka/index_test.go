@@ -47,6 +47,9 @@ func TestDamagedIndex(t *testing.T) {
 	if ix, err = openIndex(dir, t.Logf); err == nil {
 		_, _, err = ix.entry("c1")
 		_, headErr := ix.head("run/1")
+		if met := (&Log{index: ix}).Damaged(); !fault.Is(met, fault.Corrupt) || !strings.Contains(met.Error(), ".sst") || !strings.Contains(met.Error(), hintDelete) {
+			t.Errorf("the log says of its damage: %v", met)
+		}
 		err = errors.Join(err, headErr, ix.close())
 	}
 	if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), ".sst") || !strings.Contains(err.Error(), hintDelete) || strings.Contains(err.Error(), "carrier") {

@@ -15,6 +15,9 @@ import (
 // and its limits are written here and not taken from the program's, which may be raised one day.
 // It cannot be changed, only be followed by a new one that a record names.
 const (
+	judgedType          = "content-type" // headers
+	judgedID            = "commit_id"
+	judgedExpected      = "expected_revision"
 	judgedContentType   = "application/cloudevents-batch+json"
 	judgedStreamBytes   = 400
 	judgedCommitIDBytes = 100
@@ -46,14 +49,14 @@ type frame struct {
 
 // parseFrame reads a record's frame; false means that it is no commit.
 func parseFrame(r *streams.Record) (f frame, ok bool) {
-	if string(header(r, "content-type")) != judgedContentType {
+	if string(header(r, judgedType)) != judgedContentType {
 		return frame{}, false
 	}
-	n, err := strconv.ParseInt(string(header(r, "expected_revision")), 10, 64)
+	n, err := strconv.ParseInt(string(header(r, judgedExpected)), 10, 64)
 	if err != nil || streams.Revision(n) < streams.AnyRevision {
 		return frame{}, false
 	}
-	f.id = string(header(r, "commit_id"))
+	f.id = string(header(r, judgedID))
 	f.expected = streams.Revision(n)
 	f.stream = string(r.Key)
 	if !goodStream(f.stream) || !goodCommitID(f.id) {

@@ -418,6 +418,36 @@ func TestFold_TimeStepsBack(t *testing.T) {
 }
 
 // TestIndex_Adopt: an index goes with one topic of one cluster.
+// TestFold_Foreign: what another program has written is read as it was judged, by its frame, also with more headers
+// than this program takes, and with events that it does not know.
+func TestFold_Foreign(t *testing.T) {
+	l := &Log{index: memIndex(t), ledger: &partition{TP: streams.TP{Topic: "mlops-events"}, ledger: true}}
+	const event = `{"specversion":"1.0","id":"x","source":"/other","type":"%s","time":"2024-02-29T12:00:00Z","schemaversion":1,"data":%s}`
+	alias := `{"name":"als","alias":"champion","version":1}`
+	for i, c := range []struct{ value, unread string }{
+		{"[" + fmt.Sprintf(event, "model.alias_set", alias) + "]", ""},
+		{"[" + fmt.Sprintf(event, "trial.begun", "{}") + "]", "trial.begun"},
+		{"[" + fmt.Sprintf(event, "model.alias_set", "[1,2,3]") + "]", "model.alias_set"},
+		{"[" + fmt.Sprintf(event, "model.alias_set", alias) + "," + fmt.Sprintf(event, "trial.ended", "7") + "]", "trial.ended"},
+		{`[{"specversion":"1.0","type":"trial.begun","time":"2024-02-29T12:00:00Z","subject":[],"data":7}]`, "trial.begun"},
+	} {
+		r := mustRecord(t, testCommit(fmt.Sprint("c", i), fmt.Sprint("model/", i), streams.NoStream, 1), int64(i), 1)
+		r.Value = []byte(c.value)
+		for n := range streams.HeadersMax {
+			r.Headers = append(r.Headers, streams.Header{Key: fmt.Sprint("trace-", n), Value: []byte("x")})
+		}
+		foldAll(t, l.index, []streams.Record{r}, 1)
+		got, err := l.commitAt(int64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = got.Unreadable()
+		if got.ID != fmt.Sprint("c", i) || (err != nil) != (c.unread != "") || err != nil && !strings.Contains(err.Error(), c.unread) {
+			t.Errorf("%s is read as %+v, %v", c.value, got, err)
+		}
+	}
+}
+
 func TestIndex_Adopt(t *testing.T) {
 	ix := memIndex(t)
 	if err := ix.adopt("c1", "p.mlops-events", "t1"); err != nil {

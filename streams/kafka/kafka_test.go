@@ -91,6 +91,7 @@ func TestConformance(t *testing.T) {
 			}
 			return mustOpen(t, l.opts)
 		},
+		Foreign: produceForeign,
 	})
 }
 
@@ -109,7 +110,20 @@ func TestConformance_FoldedAnew(t *testing.T) {
 			}
 			return mustOpen(t, l.opts)
 		},
+		Foreign: produceForeign,
 	})
+}
+
+// produceForeign is what a Kafka client does that writes to the ledger's topic.
+func produceForeign(t testing.TB, log streams.Log, recs []streams.Record) {
+	t.Helper()
+	l := log.(*Log)
+	p := raw(t, l.opts, nil)
+	for i := range recs {
+		if _, _, err := p.SendMessage(saramaMessage(l.ledger.name, 0, &recs[i])); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestRestore(t *testing.T) {

@@ -126,7 +126,7 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 		if err != nil {
 			return err
 		}
-		if !yield(c, nil) {
+		if !yield(c, c.Unreadable()) {
 			return nil
 		}
 	}
@@ -151,8 +151,8 @@ func (l *Log) committed(offset int64, v []byte) (*streams.Committed, error) {
 		return nil, fault.New(fault.Corrupt, "commit %s is damaged in the index", pos).WithHint(hintDelete)
 	}
 	c, err := streams.ReadCommit(&r)
-	if err != nil {
-		f := fault.New(fault.Corrupt, "commit %s cannot be read", pos).WithHint("a newer program may have written it: use that one")
+	if err != nil { // what has been accepted is a commit
+		f := fault.New(fault.Corrupt, "commit %s is not what was accepted: it is damaged in the index", pos).WithHint(hintDelete)
 		f.Err = err
 		return nil, f
 	}
@@ -197,7 +197,7 @@ func (l *Log) readLedger(ctx context.Context, from int64, yield func(*streams.Co
 		if err != nil {
 			return err
 		}
-		if !yield(c, nil) {
+		if !yield(c, c.Unreadable()) {
 			return nil
 		}
 	}

@@ -72,6 +72,15 @@ func (l *Log) lookAtTopics() (*fault.Error, error) {
 	return nil, nil
 }
 
+// Damaged is nil until damage was met in this node's index of the ledger; then the error, which is fault.Corrupt, names
+// the file.
+func (l *Log) Damaged() error {
+	if what := l.index.met.String(); what != "" {
+		return fault.New(fault.Corrupt, "the ledger's index in %s is damaged: %s", l.index.dir, what).WithHint(hintDelete)
+	}
+	return nil
+}
+
 // Writable is nil while the log takes appends; else it says why not.
 func (l *Log) Writable() error {
 	if err := l.failure(); err != nil {

@@ -22,7 +22,7 @@ func (l *Log) Checkpoint(dir string) error {
 	if names, err := fsys.List(dir); err == nil && len(names) > 0 {
 		return fault.New(fault.Invalid, "the backup's folder %s is not empty", dir)
 	}
-	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the backup's folder %s cannot be made", dir)
 	}
 	if err := begin(fsys, dir, backupFile, "The log in "+l.dir+" is being copied here. Without a file "+formatFile+" beside this one, it lacks records."); err != nil {

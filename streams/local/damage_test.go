@@ -131,6 +131,9 @@ func TestDamagedTable_Background(t *testing.T) {
 	if _, err := dump(l); !fault.Is(err, fault.Corrupt) {
 		t.Errorf("what is damaged is read: %v", err)
 	}
+	if err := l.Damaged(); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), table) || !strings.Contains(err.Error(), "backup") {
+		t.Errorf("the log says of its damage: %v", err)
+	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (f feed) Read(ctx context.Context, tp streams.TP, from int64) iter.Seq2[*st
 			return
 		}
 		s := scan{l: f.l, p: p}
-		err = s.run(ctx, from, func(int64) (bool, error) { return yield(&s.rec, nil), nil })
+		err = s.run(ctx, from, func() bool { return yield(&s.rec, nil) })
 		if err != nil {
 			yield(nil, err)
 		}

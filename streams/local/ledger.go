@@ -74,14 +74,20 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 		if err := l.ops.Stay(ctx); err != nil {
 			return err
 		}
-		c, err := s.committed(offset, records.SeekGE(p.key(offset)))
-		if err != nil {
+		if !records.SeekGE(p.key(offset)) {
+			return p.corrupt(offset, records.Error())
+		}
+		if err := s.load(offset); err != nil {
 			return err
+		}
+		c, err := s.committed()
+		if err != nil {
+			return p.corrupt(offset, err)
 		}
 		if c.Stream != stream {
 			return p.corrupt(offset, fault.New(fault.Corrupt, "it is of stream %q; the index says %q", c.Stream, stream))
 		}
-		if !yield(c, nil) {
+		if !yield(c, c.Unreadable()) {
 			return nil
 		}
 	}
@@ -91,12 +97,9 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 func (a ledger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committed, error] {
 	return func(yield func(*streams.Committed, error) bool) {
 		s := scan{l: a.l, p: a.l.ledger}
-		err := s.run(ctx, from, func(offset int64) (bool, error) {
-			c, err := s.committed(offset, true)
-			if err != nil {
-				return false, err
-			}
-			return yield(c, nil), nil
+		err := s.run(ctx, from, func() bool {
+			c, err := s.committed()
+			return err != nil || yield(c, c.Unreadable()) // what is no commit means nothing
 		})
 		if err != nil {
 			yield(nil, err)

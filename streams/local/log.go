@@ -25,7 +25,7 @@ type Log struct {
 	dir        string
 	lock       io.Closer
 	db         *pebble.DB
-	damaged    sync.Map                   // files in which damage was met
+	damaged    damage.Met
 	opening    atomic.Pointer[chan error] // where the WAL cannot be written to tables while the database is opened
 	proof      *proof
 	topics     map[string]*topic // fixed after Open
@@ -70,7 +70,7 @@ func Open(dir string, opts Options) (_ *Log, err error) {
 	if opts.ReadOnly {
 		return l.openReadOnly(found, proven)
 	}
-	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the log's folder %s cannot be made", dir)
 	}
 	if l.lock, err = fsys.Lock(fsys.PathJoin(dir, lockFile)); err != nil {
@@ -226,9 +226,19 @@ func (l *Log) open() error {
 // foundDamage hears of each damaged block that is met. Pebble's background work meets the same ones again and
 // again: a file is told once.
 func (l *Log) foundDamage(info pebble.DataCorruptionInfo) {
-	if _, told := l.damaged.LoadOrStore(info.Path, true); !told {
+	if l.damaged.Note(info.Path, info.Details) {
 		l.opts.Logf("the log is damaged: %s: %s", info.Path, info.Details.Error())
 	}
+}
+
+// Damaged is nil until damage was met since the log was opened; then the error, which is fault.Corrupt, names where. What
+// lies elsewhere can be read, and appended to.
+func (l *Log) Damaged() error {
+	what := l.damaged.String()
+	if what == "" {
+		return nil
+	}
+	return fault.New(fault.Corrupt, "the log in %s is damaged: %s", l.dir, what).WithHint(hintBackup)
 }
 
 // backgroundError hears of work that Pebble failed at, and does again.
@@ -272,6 +282,7 @@ func (l *Log) load() (err error) {
 	l.ledger = t.partitions[0]
 	l.partitions = inOrder(l.topics)
 	for _, p := range l.partitions {
+		p.met = &l.damaged
 		if err := p.recover(l.db); err != nil {
 			return err
 		}

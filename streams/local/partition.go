@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sync/atomic"
 
@@ -28,6 +29,8 @@ type partition struct {
 	head watermark.Mark // the high watermark: offsets below it are durable, and only they are read
 
 	carried atomic.Pointer[ring] // carry.go; nil while nobody hands facts along
+
+	met *damage.Met // the log's; nil before it is open
 }
 
 // wait blocks until head > from, ctx ends or stop is closed, and says whether head > from.
@@ -54,9 +57,15 @@ func (p *partition) key(offset int64) []byte {
 	return b
 }
 
+// hintBackup is the remedy for a log that is damaged.
+const hintBackup = "restore the log from a backup; nothing was skipped"
+
 func (p *partition) corrupt(offset int64, cause error) error {
-	err := fault.New(fault.Corrupt, "record %s is damaged or missing", streams.Position{TP: p.TP, Offset: offset}).
-		WithHint("restore the log from a backup; nothing was skipped")
+	at := streams.Position{TP: p.TP, Offset: offset}
+	err := fault.New(fault.Corrupt, "record %s is damaged or missing", at).WithHint(hintBackup)
+	if cause == nil && p.met != nil { // else Pebble has said which file it is
+		p.met.Note("record "+at.String(), errors.New("it is not what was written"))
+	}
 	err.Err = damage.Of(cause)
 	return err
 }

@@ -21,8 +21,8 @@ type scan struct {
 	millis   int64 // of rec.Recorded
 }
 
-// run gives every record from an offset up to the head to fn, until fn says no.
-func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool, error)) error {
+// run loads every record from an offset up to the head and calls fn, until fn says no.
+func (s *scan) run(ctx context.Context, from int64, fn func() bool) error {
 	l, p := s.l, s.p
 	if err := l.ops.EnterRead(ctx, from); err != nil {
 		return err
@@ -46,8 +46,8 @@ func (s *scan) run(ctx context.Context, from int64, fn func(offset int64) (bool,
 		if err := s.load(offset); err != nil {
 			return err
 		}
-		if goOn, err := fn(offset); !goOn || err != nil {
-			return err
+		if !fn() {
+			return nil
 		}
 		offset++
 		if s.read%checkEvery == 0 {
@@ -88,17 +88,11 @@ func (s *scan) load(offset int64) error {
 	return nil
 }
 
-// committed reads the commit at the offset, where the iterator stands if found.
-func (s *scan) committed(offset int64, found bool) (*streams.Committed, error) {
-	if !found {
-		return nil, s.p.corrupt(offset, s.iter.Error())
-	}
-	if err := s.load(offset); err != nil {
-		return nil, err
-	}
+// committed reads the loaded record as a commit. The error says that it is none.
+func (s *scan) committed() (*streams.Committed, error) {
 	c, err := streams.ReadCommit(&s.rec)
 	if err != nil {
-		return nil, s.p.corrupt(offset, err)
+		return nil, err
 	}
 	return &streams.Committed{Commit: c, Position: s.rec.Position, Revision: s.revision, Recorded: s.rec.Recorded}, nil
 }
