@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/signal"
 	"github.com/projectionist/projectionist/projections/trainset"
 )
@@ -23,15 +24,10 @@ import (
 type dataset struct {
 	Cut, FeaturesHash string
 	Users, Items      []string
-	Samples           []datasetSample
+	Samples           []ml.Sample     // the set's own; nil of one that was read from its blob
+	Signals           []signal.Signal // of Samples
 	Features          []string
 	Rows              []datasetRow
-}
-
-type datasetSample struct {
-	User, Item int32
-	TimeMillis int64
-	Signal     signal.Signal
 }
 
 type datasetRow struct {
@@ -44,16 +40,15 @@ const datasetMagic = "PROJDATA\x02"
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func newDataset(s *trainset.Set) *dataset {
-	d := &dataset{Cut: s.Cut.String(), FeaturesHash: s.FeaturesHash, Users: s.Data.Users, Items: s.Data.Items,
-		Samples: make([]datasetSample, len(s.Data.Samples))}
-	for i, x := range s.Data.Samples {
-		d.Samples[i] = datasetSample{x.User, x.Item, x.Time, s.Signals[i]}
-	}
-	return d
+	return &dataset{Cut: s.Cut.String(), FeaturesHash: s.FeaturesHash, Users: s.Data.Users, Items: s.Data.Items,
+		Samples: s.Data.Samples, Signals: s.Signals}
 }
 
+// sampleBytes is about how many a sample takes.
+const sampleBytes = 14
+
 func (d *dataset) encode() []byte {
-	b := []byte(datasetMagic)
+	b := append(make([]byte, 0, sampleBytes*len(d.Samples)), datasetMagic...)
 	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
 	text(d.Cut)
 	text(d.FeaturesHash)
@@ -65,12 +60,13 @@ func (d *dataset) encode() []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(d.Samples)))
 	before := int64(0)
-	for _, s := range d.Samples {
-		b = binary.AppendVarint(b, s.TimeMillis-before)
+	for i := range d.Samples {
+		s := &d.Samples[i]
+		b = binary.AppendVarint(b, s.Time-before)
 		b = binary.AppendUvarint(b, uint64(s.User))
 		b = binary.AppendUvarint(b, uint64(s.Item))
-		b = binary.AppendUvarint(b, uint64(s.Signal))
-		before = s.TimeMillis
+		b = binary.AppendUvarint(b, uint64(d.Signals[i]))
+		before = s.Time
 	}
 	b = binary.AppendUvarint(b, uint64(len(d.Rows)))
 	for _, r := range d.Rows {
@@ -82,8 +78,9 @@ func (d *dataset) encode() []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// decodeDataset reads what encode wrote; anything else is fault.Corrupt.
-func decodeDataset(b []byte) (*dataset, error) {
+// decodeDataset reads what encode wrote of a set with so many samples, but for the samples, which the set has; anything
+// else is fault.Corrupt.
+func decodeDataset(b []byte, samples int) (*dataset, error) {
 	corrupt := fault.New(fault.Corrupt, "the blob is no training set, or a damaged one")
 	n := len(b) - 4
 	if n < len(datasetMagic) || !bytes.HasPrefix(b, []byte(datasetMagic)) || crc32.Checksum(b[:n], castagnoli) != binary.LittleEndian.Uint32(b[n:]) {
@@ -91,15 +88,18 @@ func decodeDataset(b []byte) (*dataset, error) {
 	}
 	r := datasetReader{b: b[len(datasetMagic):n]}
 	d := &dataset{Cut: r.text(), FeaturesHash: r.text(), Users: r.texts(), Items: r.texts(), Features: r.texts()}
-	d.Samples = make([]datasetSample, r.count(4))
-	at := int64(0)
-	for i := range d.Samples {
-		at += r.varint()
-		d.Samples[i] = datasetSample{int32(r.below(len(d.Users))), int32(r.below(len(d.Items))), at, signal.Signal(r.below(1 << 32))}
+	if r.count(4) != samples {
+		return nil, corrupt
+	}
+	for range samples {
+		r.varint()
+		r.below(len(d.Users))
+		r.below(len(d.Items))
+		r.below(1 << 32)
 	}
 	d.Rows = make([]datasetRow, r.count(1+4*len(d.Features)))
 	for i := range d.Rows {
-		d.Rows[i] = datasetRow{r.below(len(d.Samples)), r.floats(len(d.Features))}
+		d.Rows[i] = datasetRow{r.below(samples), r.floats(len(d.Features))}
 	}
 	if r.bad || len(r.b) > 0 {
 		return nil, corrupt

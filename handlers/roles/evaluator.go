@@ -84,7 +84,7 @@ func (w *job) trainset(ctx context.Context) (*trainset.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return trainset.Load(ctx, w.cfg.Log, cut, w.reading)
+	return w.cfg.Sets.Load(ctx, w.cfg.Log, cut, w.reading)
 }
 
 func (w *job) reading(done, total int64) { w.Progress("read the log", done, total) }

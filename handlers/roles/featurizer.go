@@ -11,6 +11,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -37,7 +38,7 @@ func prepareTrainingData(ctx context.Context, w *job) (map[string]string, error)
 	if err != nil {
 		return nil, err
 	}
-	set, err := trainset.Load(ctx, w.cfg.Log, cut, w.reading)
+	set, err := w.cfg.Sets.LoadActs(ctx, w.cfg.Log, cut, w.reading)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +57,7 @@ func prepareTrainingData(ctx context.Context, w *job) (map[string]string, error)
 		"interactions": strconv.Itoa(c.Interactions), "rows": strconv.Itoa(c.Rows)}, nil
 }
 
-// buildDataset makes the training set of a snapshot and keeps it as a blob.
+// buildDataset makes the training set of a snapshot, which has its acts, and keeps it as a blob.
 func (w *job) buildDataset(ctx context.Context, set *trainset.Set) (d *dataset, blob string, size int64, err error) {
 	d = newDataset(set)
 	if err := w.join(ctx, set, d); err != nil {
@@ -72,12 +73,15 @@ func (w *job) buildDataset(ctx context.Context, set *trainset.Set) (d *dataset, 
 func (w *job) dataset(ctx context.Context, set *trainset.Set, blob string) (*dataset, error) {
 	raw, err := w.Blob(ctx, blob)
 	if err == nil {
-		return decodeDataset(raw)
+		return decodeDataset(raw, len(set.Data.Samples))
 	}
 	if !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
 	w.Log().Info("making the training set again, which no node has", "workflow_run", w.RunID(), "blob", blob)
+	if set, err = w.cfg.Sets.LoadActs(ctx, w.cfg.Log, set.Cut, w.reading); err != nil {
+		return nil, err
+	}
 	d, again, _, err := w.buildDataset(ctx, set)
 	if err == nil && again != blob {
 		err = fault.New(fault.Corrupt, "the training set was made again as %s, not as %s", again, blob).WithHint("request a new run")
@@ -113,7 +117,7 @@ func (w *job) pin(ctx context.Context) (streams.Cut, error) {
 // ratings, as the definitions in force at the cut say.
 func (w *job) join(ctx context.Context, set *trainset.Set, d *dataset) error {
 	for i := len(d.Samples) - 1; i >= 0 && len(d.Rows) < rowsMax; i-- {
-		if d.Samples[i].Signal.RatingCenti() > 0 {
+		if d.Signals[i].RatingCenti() > 0 {
 			d.Rows = append(d.Rows, datasetRow{Sample: i})
 		}
 	}
@@ -141,26 +145,17 @@ func (w *job) join(ctx context.Context, set *trainset.Set, d *dataset) error {
 	if err != nil {
 		return err
 	}
-	if err := w.actsReach(ctx, set.Cut, projections.NewHistories()); err != nil {
-		return err
-	}
 	rows := make([]features.Row, len(d.Rows))
 	for i, r := range d.Rows {
 		s := d.Samples[r.Sample]
-		rows[i] = features.Row{UserID: d.Users[s.User], MovieID: d.Items[s.Item], TimeMillis: s.TimeMillis}
+		rows[i] = features.Row{UserID: d.Users[s.User], MovieID: d.Items[s.Item], TimeMillis: s.Time}
 	}
-	histories, at := fold.Of[*projections.Histories](w.cfg.Views), fold.At{Cut: set.Cut}
-	catalogue := catalogueOf(set)
-	read := int64(0)
-	join := features.Join{Selection: selection, Catalogue: catalogue, Exclusive: true,
+	facts, read := factsOf(set, d.Rows), int64(0)
+	join := features.Join{Selection: selection, Catalogue: catalogueOf(set), Exclusive: true,
 		Facts: func(entity features.Entity, id string) iter.Seq2[features.Fact, error] {
 			w.Progress("join features", read, 0)
 			read++
-			facts := histories.User(id, at)
-			if entity == features.Movie {
-				facts = histories.Movie(id, at)
-			}
-			return featureFacts(ctx, entity, facts)
+			return facts.of(ctx, entity, id)
 		}}
 	columns, err := join.Historical(rows)
 	if err != nil {
@@ -193,18 +188,69 @@ func catalogueOf(set *trainset.Set) features.Catalogue {
 	return func(id string) *features.Attributes { return known[id] }
 }
 
-func featureFacts(ctx context.Context, entity features.Entity, facts iter.Seq2[projections.Fact, error]) iter.Seq2[features.Fact, error] {
+// rowFacts are what was done by the people and with the films that rows are of.
+type rowFacts struct {
+	set           *trainset.Set
+	users, movies grouped
+}
+
+// grouped are samples by person or by film, in order of time: those of entity e stand in list from start[e] on.
+type grouped struct{ start, list []int32 }
+
+func factsOf(set *trainset.Set, rows []datasetRow) *rowFacts {
+	data := set.Data
+	people, films := make([]bool, len(data.Users)), make([]bool, len(data.Items))
+	for _, r := range rows {
+		people[data.Samples[r.Sample].User], films[data.Samples[r.Sample].Item] = true, true
+	}
+	return &rowFacts{set, group(people, data.Samples, func(s *ml.Sample) int32 { return s.User }),
+		group(films, data.Samples, func(s *ml.Sample) int32 { return s.Item })}
+}
+
+// group groups the samples of the entities that are wanted.
+func group(wanted []bool, samples []ml.Sample, of func(*ml.Sample) int32) grouped {
+	g := grouped{start: make([]int32, len(wanted)+1)}
+	for i := range samples {
+		if e := of(&samples[i]); wanted[e] {
+			g.start[e+1]++
+		}
+	}
+	for e := range wanted {
+		g.start[e+1] += g.start[e]
+	}
+	g.list = make([]int32, g.start[len(wanted)])
+	next := slices.Clone(g.start)
+	for i := range samples {
+		if e := of(&samples[i]); wanted[e] {
+			g.list[next[e]] = int32(i)
+			next[e]++
+		}
+	}
+	return g
+}
+
+// of gives the facts of one of the entities in order of time.
+func (f *rowFacts) of(ctx context.Context, entity features.Entity, id string) iter.Seq2[features.Fact, error] {
+	names, by := f.set.Data.Users, &f.users
+	if entity == features.Movie {
+		names, by = f.set.Data.Items, &f.movies
+	}
 	return func(yield func(features.Fact, error) bool) {
 		if err := ctx.Err(); err != nil {
 			yield(features.Fact{}, err)
 			return
 		}
-		for f, err := range facts {
-			other := f.MovieID
+		e, ok := slices.BinarySearch(names, id)
+		if !ok {
+			return
+		}
+		for _, i := range by.list[by.start[e]:by.start[e+1]] {
+			s := &f.set.Data.Samples[i]
+			other := f.set.Data.Items[s.Item]
 			if entity == features.Movie {
-				other = f.UserID
+				other = f.set.Data.Users[s.User]
 			}
-			if !yield(features.Fact{TimeMillis: f.EventMillis, RecordedMillis: f.RecordedMillis, Other: other, Kind: f.Kind, Rating: f.Rating}, err) || err != nil {
+			if !yield(features.Fact{TimeMillis: s.Time, Other: other, Kind: f.set.Acts.Kind(int(i)), Rating: f.set.Acts.Rating(int(i))}, nil) {
 				return
 			}
 		}

@@ -9,15 +9,17 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams"
 )
 
 // Config is what roles work with. Log, Views, Dir and Workflows are needed; the rest has defaults.
 type Config struct {
 	Log       streams.Log
-	Views     *fold.Runner     // runs, with the views catalogue, deployments and histories
+	Views     *fold.Runner     // runs, with the views catalogue and deployments
 	Dir       string           // the program's data folder: files for people in data/
 	Workflows []react.Workflow // all there are: runs of others are ended
+	Sets      *trainset.Cache  // what loads training sets; default one that keeps nothing
 
 	TMDB      tmdb.Config // without a key, fetching films fails and says so
 	TMDBPages int         // of each list, unless a run's conf says "pages"; default 5, of 20 films each
@@ -35,6 +37,9 @@ func (c *Config) setDefaults() error {
 		if missing {
 			errs = append(errs, fault.Field(name, "is needed"))
 		}
+	}
+	if c.Sets == nil {
+		c.Sets = &trainset.Cache{}
 	}
 	if c.TMDBPages == 0 {
 		c.TMDBPages = pagesDefault

@@ -303,7 +303,7 @@ func TestPipeline(t *testing.T) {
 		}
 		raw, err := b.blobs.Get(built[0].Blob)
 		must(t, err)
-		d, err := roles.DecodeDataset(raw)
+		d, err := roles.DecodeDataset(raw, built[0].Interactions)
 		must(t, err)
 		if len(d.Rows) != built[0].Rows || len(d.Features) < 20 || d.Cut != built[0].Cut {
 			t.Errorf("%d rows of %d features, cut %s", len(d.Rows), len(d.Features), d.Cut)

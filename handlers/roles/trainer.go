@@ -159,7 +159,7 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 	}
 	features, ratings := make([][]float32, len(d.Rows)), make([]float32, len(d.Rows))
 	for i, r := range d.Rows {
-		features[i], ratings[i] = r.Values, float32(d.Samples[r.Sample].Signal.Rating())
+		features[i], ratings[i] = r.Values, float32(set.Signals[r.Sample].Rating())
 	}
 	var last ml.EpochReport
 	var failed error

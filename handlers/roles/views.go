@@ -21,17 +21,6 @@ func (w *job) ledgerReaches(ctx context.Context, v fold.View) error {
 	return w.reaches(ctx, streams.Cut{{Topic: events.LedgerTopic}: head}, v)
 }
 
-// actsReach waits until a view has folded what people did up to a cut.
-func (w *job) actsReach(ctx context.Context, cut streams.Cut, v fold.View) error {
-	acts := streams.Cut{}
-	for tp, next := range cut {
-		if tp.Topic == events.UserEventsTopic {
-			acts[tp] = next
-		}
-	}
-	return w.reaches(ctx, acts, v)
-}
-
 func (w *job) reaches(ctx context.Context, cut streams.Cut, v fold.View) error {
 	w.Progress("wait for the views", 0, 0)
 	ctx, cancel := context.WithTimeout(ctx, viewsTimeout)

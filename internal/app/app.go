@@ -30,6 +30,7 @@ import (
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/recommend"
+	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/door"
 	"github.com/projectionist/projectionist/streams/kafka"
@@ -353,6 +354,9 @@ const groupPrefix = "projectionist-"
 func (a *App) reactors() (*react.Reactors, error) {
 	workflows := roles.Workflows()
 	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Workflows: workflows,
+		Sets: &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
+			a.opts.Logger.Warn("the facts that were read for training are not kept: the next training reads the log again", "error", err)
+		}},
 		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}})
 	if err != nil {
 		return nil, err

@@ -146,29 +146,9 @@ func insert(list []entry, at int, e entry) []entry {
 
 // tally counts (sign +1) or takes back (-1) event e, which stands at place at of its list of u.
 func (m *Model) tally(u *user, at int, e entry, sign int32) {
-	it := &m.items[e.item]
-	step := uint64(int64(sign))
-	it.total += step
-	if r := e.signal.RatingCenti(); r > 0 {
-		it.rated += step
-		it.ratingSum += step * uint64(r)
-	}
-	m.touchItem(e.item)
-	if !e.signal.Counted() {
+	if m.tallyItem(e.item, e.time, e.signal, sign); !e.signal.Counted() {
 		return
 	}
-	m.counted[e.item] += uint32(sign)
-	day := dayOf(e.time)
-	if n := len(m.days); n == 0 || m.days[n-1].day != day {
-		m.daysChange++
-	}
-	m.days = addDay(m.days, day, uint32(sign))
-	it.buckets = addDay(it.buckets, day, uint32(sign))
-	m.lastDay[e.item] = noDay
-	if n := len(it.buckets); n > 0 {
-		m.lastDay[e.item] = it.buckets[n-1].day
-	}
-
 	list := u.counted
 	for before := max(0, at-Window); before < at; before++ {
 		m.pair(list[before].item, e.item, sign)
@@ -179,6 +159,32 @@ func (m *Model) tally(u *user, at int, e entry, sign int32) {
 	// With e between them, these stand one place too far apart.
 	for before := max(0, at-Window); before < at && before+Window+1 < len(list); before++ {
 		m.pair(list[before].item, list[before+Window+1].item, -sign)
+	}
+}
+
+// tallyItem is what an event counts for its item alone.
+func (m *Model) tallyItem(i uint32, timeMillis int64, meaning signal.Signal, sign int32) {
+	it := &m.items[i]
+	step := uint64(int64(sign))
+	it.total += step
+	if r := meaning.RatingCenti(); r > 0 {
+		it.rated += step
+		it.ratingSum += step * uint64(r)
+	}
+	m.touchItem(i)
+	if !meaning.Counted() {
+		return
+	}
+	m.counted[i] += uint32(sign)
+	day := dayOf(timeMillis)
+	if n := len(m.days); n == 0 || m.days[n-1].day != day {
+		m.daysChange++
+	}
+	m.days = addDay(m.days, day, uint32(sign))
+	it.buckets = addDay(it.buckets, day, uint32(sign))
+	m.lastDay[i] = noDay
+	if n := len(it.buckets); n > 0 {
+		m.lastDay[i] = it.buckets[n-1].day
 	}
 }
 
@@ -209,7 +215,10 @@ func dayOf(timeMillis int64) int32 {
 // addDay adds delta, which may be a negative number in two's complement, and drops an empty day.
 func addDay(list []bucket, day int32, delta uint32) []bucket {
 	at := len(list)
-	if at == 0 || list[at-1].day >= day {
+	switch {
+	case at > 0 && list[at-1].day == day: // where most events fall
+		at--
+	case at > 0 && list[at-1].day > day:
 		at = sort.Search(at, func(i int) bool { return list[i].day >= day })
 	}
 	if at == len(list) || list[at].day != day {

@@ -87,3 +87,15 @@ func (r *row) put(item, count uint32) bool {
 	r.used++
 	return true
 }
+
+// fill makes an empty row hold the counts of the items, which it sets back to 0, with room for some more.
+func (r *row) fill(items, counts []uint32) {
+	if len(items) == 0 {
+		return
+	}
+	r.restore(len(items) + len(items)/8)
+	for _, i := range items {
+		r.put(i, counts[i])
+		counts[i] = 0
+	}
+}

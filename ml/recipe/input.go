@@ -51,25 +51,36 @@ const likedWithin = 24 * 60 * 60 * 1000
 // then or within likedWithin. To have been shown a film is not to meet it: see [signal.Signal.Meets].
 func (in Input) moments(from, to int) []int {
 	type pair struct{ user, item int32 }
-	met := map[pair]int{} // the first meeting
-	liked := map[int]bool{}
-	for i, s := range in.Data.Samples[:to] {
-		if !in.Signals[i].Meets() {
+	samples := in.Data.Samples
+	first := map[pair]int{} // meeting in from..to, of pairs that had not met before
+	active := make([]bool, len(in.Data.Users))
+	for i := from; i < to; i++ {
+		if s := &samples[i]; in.Signals[i].Meets() {
+			active[s.User] = true
+			if p := (pair{s.User, s.Item}); first[p] == 0 {
+				first[p] = i + 1
+			}
+		}
+	}
+	for i := range samples[:from] {
+		if s := &samples[i]; active[s.User] && in.Signals[i].Meets() {
+			delete(first, pair{s.User, s.Item})
+		}
+	}
+	liked := make([]bool, to-from)
+	for i := from; i < to; i++ {
+		s := &samples[i]
+		if s.Weight <= 0 || !in.Signals[i].Meets() {
 			continue
 		}
-		p := pair{s.User, s.Item}
-		first, again := met[p]
-		if !again {
-			first, met[p] = i, i
-		}
-		if first >= from && s.Weight > 0 && s.Time-in.Data.Samples[first].Time <= likedWithin {
-			liked[first] = true
+		if met := first[pair{s.User, s.Item}] - 1; met >= 0 && s.Time-samples[met].Time <= likedWithin {
+			liked[met-from] = true
 		}
 	}
 	var moments []int
-	for i := from; i < to; i++ {
-		if liked[i] {
-			moments = append(moments, i)
+	for i, l := range liked {
+		if l {
+			moments = append(moments, from+i)
 		}
 	}
 	return moments
@@ -80,23 +91,30 @@ func (in Input) moments(from, to int) []int {
 // time and the film's place. At most limit such moments are judged, evenly over the range.
 func (in Input) Replay(ctx context.Context, from, to, limit int, judge func(m *online.Model, user string, timeMillis int64, film int)) error {
 	moments := in.moments(from, to)
+	if len(moments) == 0 {
+		return ctx.Err()
+	}
 	every := max(1, (len(moments)+limit-1)/limit)
-	model := online.New()
-	n := 0
-	for i, sample := range in.Data.Samples[:to] {
-		user := in.Data.Users[sample.User]
-		if n < len(moments) && moments[n] == i {
-			if n%every == 0 {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				judge(model, user, sample.Time, int(sample.Item))
-			}
-			n++
+	added := moments[0]
+	model := online.Of(in.Data.Users, in.Data.Items, added, in.event)
+	for n := 0; n < len(moments); n += every {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		model.Add(user, in.Data.Items[sample.Item], sample.Time, uint64(i), in.Signals[i])
+		for ; added < moments[n]; added++ {
+			e := in.event(added)
+			model.Add(in.Data.Users[e.User], in.Data.Items[e.Item], e.TimeMillis, e.ID, e.Signal)
+		}
+		s := &in.Data.Samples[added]
+		judge(model, in.Data.Users[s.User], s.Time, int(s.Item))
 	}
 	return nil
+}
+
+// event is a sample as the online model takes it: each is an event of its own.
+func (in Input) event(i int) online.Event {
+	s := &in.Data.Samples[i]
+	return online.Event{User: s.User, Item: s.Item, TimeMillis: s.Time, ID: uint64(i), Signal: in.Signals[i]}
 }
 
 // Rank is the place, from 1, at which the film stands by these scores among those not [online.Excluded];

@@ -226,7 +226,7 @@ func TestEvaluateStops(t *testing.T) {
 // A meeting counts if it is the first, and liking follows within a day. To be shown a film is not to meet it.
 func TestMoments(t *testing.T) {
 	const day = 24 * 60 * 60 * 1000
-	in := Input{Data: &ml.Dataset{}}
+	in := Input{Data: &ml.Dataset{Users: []string{"a", "b"}}}
 	for _, act := range []struct {
 		user, item int32
 		time       int64
