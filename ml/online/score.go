@@ -62,6 +62,7 @@ const (
 // value is ready. Not safe for concurrent use.
 type Scratch struct {
 	popularity, coCounts []float32
+	after                []uint32 // what came after each item of a history, a table over all items for each
 
 	weights []float32 // of a day, by its distance before newest
 	newest  int32     // newest day with an event that is not after the day asked for
@@ -91,7 +92,7 @@ func (m *Model) Score(dst []float32, userID string, nowMillis int64, source Sour
 	case DecayedPopularity:
 		m.decay(dst, dayOf(nowMillis), s)
 	case CoCounts:
-		m.relate(dst, m.history(u))
+		m.relate(dst, m.history(u), s)
 		for j, c := range dst {
 			if c > 0 {
 				dst[j] = c * root4(1/(float32(m.counted[j])+coShrink))
@@ -153,7 +154,7 @@ func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
 	}
 	factor := s.factor.related * m.trend(at, s)
 	for k, i := range s.scored.items[:s.scored.n] {
-		if c := m.items[i].next.count(at); c > 0 {
+		if c := s.after[k*len(m.items)+int(at)]; c > 0 {
 			parts[n] = Reason{CoCounts, m.items[i].id, factor * s.scored.weights[k] * float32(c)}
 			n++
 		}
@@ -166,15 +167,6 @@ func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ItemID, b.ItemID))
 	})
 	return reasons
-}
-
-// user is nil for a stranger.
-func (m *Model) user(id string) *user {
-	at, ok := m.userAt[id]
-	if !ok {
-		return nil
-	}
-	return &m.users[at]
 }
 
 // MostCounted gives the k items with the most counted events of those that keep lets through, the most
@@ -220,9 +212,11 @@ func (m *Model) Similar(itemID string, k int) []Neighbour {
 	if !ok || k <= 0 {
 		return nil
 	}
+	after := make([]uint32, len(m.items))
+	m.next(i).spread(after)
 	var all []Neighbour
 	for j := range m.items {
-		c := float64(m.items[i].next.count(uint32(j))) + float64(m.items[j].next.count(i))
+		c := float64(after[j]) + float64(m.next(uint32(j)).count(i))
 		if c > 0 {
 			cosine := c / math.Sqrt(float64(m.counted[i])*float64(m.counted[j]))
 			all = append(all, Neighbour{m.items[j].id, float32(cosine * c / (c + similarShrink))})
@@ -259,16 +253,22 @@ func (m *Model) history(u *user) (h history) {
 	return h
 }
 
-// relate sets dst to the weighted co-counts of a history. Each item of the history adds to an item
-// at most once, so the order of sums is the history's, whatever the order inside a row.
-func (m *Model) relate(dst []float32, h history) {
+// relate sets dst to the weighted co-counts of a history, and s.after to those of each of its items. Each item of the
+// history adds to an item at most once, so the order of sums is the history's.
+func (m *Model) relate(dst []float32, h history, s *Scratch) {
+	n := len(m.items)
+	if s.after = s.after[:0]; cap(s.after) < h.n*n {
+		s.after = make([]uint32, 0, Window*(n+n/4))
+	}
+	s.after = s.after[:h.n*n]
+	clear(s.after)
 	clear(dst)
 	for k, i := range h.items[:h.n] {
-		w := h.weights[k]
-		for _, s := range m.items[i].next.slots {
-			if s.count != 0 {
-				dst[s.key-1] += float32(w * float32(s.count))
-			}
+		after := s.after[k*n : (k+1)*n]
+		m.next(i).spread(after)
+		w, to := h.weights[k], dst[:len(after)]
+		for j, c := range after { // adding 0 changes nothing, and is faster than to ask
+			to[j] += float32(w * float32(c))
 		}
 	}
 }
@@ -278,7 +278,7 @@ func (m *Model) relate(dst []float32, h history) {
 func (m *Model) blend(dst []float32, h history, today int32, s *Scratch) (popularity, related float32) {
 	s.popularity = resize(s.popularity, len(m.items))
 	m.decay(s.popularity, today, s)
-	m.relate(dst, h)
+	m.relate(dst, h, s)
 	// Maxima do not depend on the order of items, as sums of floats would.
 	var popularityMax, relatedMax float32
 	for j, c := range dst {
