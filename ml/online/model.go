@@ -31,6 +31,8 @@ type Model struct {
 
 	days       []bucket // counted events of all items, by day
 	daysChange uint64   // grows when a day other than the newest changes
+	ticks      uint64   // grows with every change of an item's buckets
+	ticked     [tickedKept]uint32
 
 	sheet  sheet
 	stored Rows // where the rows are that are not here; nil: all are here
@@ -86,6 +88,9 @@ type bucket struct {
 }
 
 const noDay = math.MinInt32
+
+// tickedKept is how many items are kept whose buckets changed last: who has scored before then has little to do again.
+const tickedKept = 1 << 10
 
 // New makes an empty model.
 func New() *Model {
@@ -175,6 +180,8 @@ func (m *Model) tally(u *user, at int, e entry, sign int32) {
 	}
 	m.days = addDay(m.days, day, uint32(sign))
 	it.buckets = addDay(it.buckets, day, uint32(sign))
+	m.ticked[m.ticks%tickedKept] = e.item
+	m.ticks++
 	m.lastDay[e.item] = noDay
 	if n := len(it.buckets); n > 0 {
 		m.lastDay[e.item] = it.buckets[n-1].day
