@@ -25,7 +25,7 @@ func (m *Model) Restore(items iter.Seq2[Row, error], stored Rows) error {
 		return fmt.Errorf("online: restored into a model that is not new")
 	}
 	m.stored = stored
-	days := map[int32]uint32{}
+	var days calendar
 	for row, err := range items {
 		if err != nil {
 			return err
@@ -40,14 +40,14 @@ func (m *Model) Restore(items iter.Seq2[Row, error], stored Rows) error {
 		}
 		it := &m.items[at]
 		for _, b := range it.buckets {
-			days[b.day] += b.count
+			days.add(b)
 		}
 		if len(it.buckets) > 0 {
 			it.unread = true
 			m.unread++
 		}
 	}
-	m.days = daysOf(days)
+	m.days = days.list()
 	m.daysChange++
 	return nil
 }

@@ -235,16 +235,6 @@ func addDay(list []bucket, day int32, delta uint32) []bucket {
 	return list
 }
 
-// daysOf is a list of buckets, by day.
-func daysOf(counts map[int32]uint32) []bucket {
-	list := make([]bucket, 0, len(counts))
-	for day, n := range counts {
-		list = append(list, bucket{day, n})
-	}
-	slices.SortFunc(list, func(a, b bucket) int { return cmp.Compare(a.day, b.day) })
-	return list
-}
-
 func (m *Model) newUser(id string) *user {
 	id = strings.Clone(id) // not the message it was cut from
 	u := &user{id: id}

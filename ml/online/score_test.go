@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/projectionist/projectionist/ml/signal"
@@ -159,6 +160,9 @@ func TestBrokenClocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	diffRows(t, rows(again), rows(m))
+	if !slices.Equal(again.days, m.days) {
+		t.Errorf("days are %v, want %v", again.days, m.days)
+	}
 	if dayOf(-1) != -1 || dayOf(0) != 0 || dayOf(dayMillis) != 1 || dayOf(-dayMillis) != -1 {
 		t.Error("days do not start at midnight UTC")
 	}
