@@ -2,7 +2,6 @@ package projections
 
 import (
 	"errors"
-	"fmt"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -117,7 +116,7 @@ func (v *Online) Apply(_ fold.Writer, in []fold.Input) error {
 // were written.
 func unreadable(err error) error {
 	if errors.Is(err, online.ErrRow) {
-		return fmt.Errorf("%w: %w", fold.ErrDamaged, err)
+		return fold.Damage(err)
 	}
 	return err
 }
@@ -134,7 +133,7 @@ func (v *Online) film(id string) (*film, error) {
 	state := features.NewState(features.Movie)
 	if ok {
 		if state, err = features.ParseState(row); err != nil {
-			return nil, fmt.Errorf("%w: %w", fold.ErrDamaged, err)
+			return nil, fold.Damage(err)
 		}
 	}
 	return v.films.put(id, state), nil

@@ -66,7 +66,7 @@ func (r *Runner) saveBeside(s *slot) error {
 
 func (r *Runner) finish(s *slot, b *batch, write func() error, cut streams.Cut, under *saving) error {
 	err := write()
-	if err == nil && !under.dropped.Load() {
+	if s.size.Store(int64(b.b.Len())); err == nil && !under.dropped.Load() {
 		return r.store.commit(b, cut)
 	}
 	b.b.Close() //nolint:errcheck // nothing of it is wanted
@@ -86,7 +86,11 @@ func (r *Runner) toSave(s *slot) (*batch, error) {
 	if err := r.store.room(); err != nil {
 		return nil, err
 	}
-	return r.store.newBatch(s.gen.number, s.spec.Indexed), nil
+	size := int64(0)
+	if s.dirty >= checkpointInputs/2 { // it will be much as the last time, and is not to grow by doubling
+		size = s.size.Load() / 8 * 9
+	}
+	return r.store.newBatch(s.gen.number, s.spec.Indexed, int(size)), nil
 }
 
 // settle waits for the save that is under way. After an error of it the view is as it was saved before.

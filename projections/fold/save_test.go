@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -213,7 +214,7 @@ func TestAMalformedRowIsDamage(t *testing.T) {
 			if err := r.Tamper("online", c.key, []byte{3, 1, 0xff}); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.meet(t, log, r); !errors.Is(err, fold.ErrDamaged) {
+			if err := c.meet(t, log, r); !errors.Is(err, fold.ErrDamaged) || !fault.Is(err, fault.Corrupt) {
 				t.Errorf("it says %v", err)
 			}
 			if err := r.Tend("online"); err != nil {
