@@ -64,6 +64,23 @@ func (r *Runner) saveBeside(s *slot) error {
 	return nil
 }
 
+// saveAhead saves lazy views beside folding, so that little is left to be saved when all views are to rest.
+func (r *Runner) saveAhead() error {
+	for i := range r.slots {
+		s := r.still(i)
+		err := r.saveBeside(s)
+		under := s.saving
+		s.folding.Unlock()
+		if err != nil {
+			return err
+		}
+		if under != nil {
+			<-under.done
+		}
+	}
+	return nil
+}
+
 func (r *Runner) finish(s *slot, b *batch, write func() error, cut streams.Cut, under *saving) error {
 	err := write()
 	if s.size.Store(int64(b.b.Len())); err == nil && !under.dropped.Load() {

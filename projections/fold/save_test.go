@@ -122,6 +122,32 @@ func TestASaveHoldsUpNoFolding(t *testing.T) {
 	}
 }
 
+// Nor does one that a verification or a snapshot waits for.
+func TestWhoWantsAllSavedHoldsUpNoFolding(t *testing.T) {
+	for name, want := range map[string]func(r *fold.Runner, dir string) error{
+		"sums":     func(r *fold.Runner, _ string) error { _, err := r.Hashes(); return err },
+		"snapshot": func(r *fold.Runner, dir string) error { _, err := r.Snapshot(filepath.Join(dir, "copy")); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			log, store, g := testLog(t), testStore(t), newGate()
+			r, stop := runningViews(t, log, store, g.views())
+			defer stop()
+			wait(t, r, publish(t, log, 0, 300, films))
+			dir, done := t.TempDir(), make(chan error)
+			go func() { done <- want(r, dir) }()
+			<-g.entered
+			wait(t, r, publish(t, log, 300, 100, films))
+			close(g.leave)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			if cut, err := r.StoredCut("online"); err != nil || cut.String() != r.CursorOf("online").String() {
+				t.Errorf("stored is %v, %v of %v", cut, err, r.CursorOf("online"))
+			}
+		})
+	}
+}
+
 // Of a view that has failed half-way nothing comes into the store any more, be it on its way or not.
 func TestASaveIsDroppedWithItsView(t *testing.T) {
 	log, store, g := testLog(t), testStore(t), newGate()
