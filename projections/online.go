@@ -1,8 +1,10 @@
 package projections
 
 import (
-	"slices"
+	"errors"
+	"iter"
 	"sync"
+	"sync/atomic"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
@@ -14,125 +16,73 @@ import (
 
 // Online is the view that keeps what has to be at hand at once: the online model (what every person did,
 // which films go together, what is popular, learned from each interaction as it comes) and the state of
-// every film's features. It lives in memory; its rows are written at checkpoints.
+// every film's features. Its rows are written at checkpoints.
 //
 //	u USER    a person's row of the model
-//	i ITEM    a film's row of the model
+//	i ITEM    how often a film was met, and when: of the model
+//	n ITEM    what came after a film: of the model
 //	f ITEM    the state of a film's features
+//
+// In memory it has all of i, of n what was wanted and soon the rest, and of u and f those that were met lately.
 //
 // Both halves stand in one view because one of them, the model, knows which facts are repetitions. Acts are read by
 // the definition of what they mean that is in force ([signal.Definition]); another one is another fold.
 type Online struct {
 	signals *signal.Definition // by which it reads acts
+	stored  fold.Reader
 
 	mu    sync.RWMutex
+	by    *Online     // what has taken its place
 	cut   streams.Cut // what of the log all this is the fold of
 	m     *online.Model
-	films map[string]*features.State
-	dirty map[string]bool // films whose feature state changed since the last Flush
+	films filmStates
+
+	damage atomic.Pointer[error] // that a query has met
 }
 
 // NewOnline makes an empty online view.
 func NewOnline() *Online {
-	return &Online{signals: signal.Default(), cut: streams.Cut{}, m: online.New(), films: map[string]*features.State{}, dirty: map[string]bool{}}
+	return &Online{signals: signal.Default(), cut: streams.Cut{}, m: online.New(), films: newFilmStates()}
 }
 
 func (v *Online) Spec() fold.Spec {
-	return fold.Spec{Name: "online", Format: 3, Topics: []string{events.UserEventsTopic}, Lazy: true}
+	return fold.Spec{Name: "online", Format: 4, Topics: []string{events.UserEventsTopic}, Lazy: true}
 }
 
-// restoreRows bounds the rows read before they are handed on.
-const restoreRows = 1 << 14
-
-// rows are some rows of one table, or the error that ended reading.
-type rows struct {
-	table byte
-	rows  []online.Row
-	err   error
-}
-
-// Open reads one table while it restores the one before: with millions of facts both take a second.
+// Open reads what has to be in memory: a row for each film.
 func (v *Online) Open(r fold.Reader) (err error) {
 	if v.cut, err = r.Cut(); err != nil {
 		return err
 	}
-	read, stop := make(chan rows, 4), make(chan struct{})
-	defer func() {
-		close(stop)
-		for range read { // until the reader has let go of the store
-		}
-	}()
-	go func() {
-		defer close(read)
-		send := func(b rows) bool {
-			select {
-			case read <- b:
-				return b.err == nil
-			case <-stop:
-				return false
+	v.stored = r
+	return v.m.Restore(v.items(), v)
+}
+
+func (v *Online) items() iter.Seq2[online.Row, error] {
+	return func(yield func(online.Row, error) bool) {
+		for kv, err := range v.stored.Scan(fold.Table('i'), fold.Table('i').End()) {
+			row := online.Row{Data: kv.Value}
+			if err == nil {
+				p := fold.Parts(kv.Key)
+				row.ID, err = p.Str(), p.Err()
 			}
-		}
-		for _, table := range []byte{'i', 'u', 'f'} {
-			b := rows{table: table}
-			for kv, err := range r.Scan(fold.Table(table), fold.Table(table).End()) {
-				if err == nil {
-					p := fold.Parts(kv.Key)
-					b.rows = append(b.rows, online.Row{ID: p.Str(), Data: slices.Clone(kv.Value)})
-					err = p.Err()
-				}
-				if err != nil {
-					send(rows{err: err})
-					return
-				}
-				if len(b.rows) == restoreRows && table != 'i' { // films all at once: they name each other
-					if !send(b) {
-						return
-					}
-					b.rows = nil
-				}
-			}
-			if !send(b) {
+			if !yield(row, err) || err != nil {
 				return
 			}
 		}
-	}()
-	var checked chan error // the model is whole when the films' states begin, and is checked beside them
-	for b := range read {
-		err := b.err
-		if err == nil {
-			switch b.table {
-			case 'i':
-				err = v.m.RestoreItems(b.rows)
-			case 'u':
-				err = v.m.RestoreUsers(b.rows)
-			case 'f':
-				if checked == nil {
-					checked = make(chan error, 1)
-					go func() { checked <- v.m.Check() }()
-				}
-				err = v.restoreFilms(b.rows)
-			}
-		}
-		if err != nil {
-			return err
-		}
 	}
-	if err := <-checked; err != nil {
-		return err
-	}
-	v.m.ClearDirty()
-	return nil
 }
 
-func (v *Online) restoreFilms(films []online.Row) error {
-	for _, row := range films {
-		s, err := features.ParseState(row.Data)
-		if err != nil {
-			return err
-		}
-		v.films[row.ID] = s
+// tables are those of the model's rows.
+var tables = [...]byte{online.UserRows: 'u', online.ItemRows: 'i', online.NextRows: 'n'}
+
+// Row gives a stored row of the model; nil where there is none.
+func (v *Online) Row(t online.Table, id string) ([]byte, error) {
+	row, ok, err := v.stored.Get(fold.Table(tables[t]).Str(id))
+	if !ok {
+		return nil, err
 	}
-	return nil
+	return row, nil
 }
 
 func (v *Online) Apply(_ fold.Writer, in []fold.Input) error {
@@ -145,79 +95,172 @@ func (v *Online) Apply(_ fold.Writer, in []fold.Input) error {
 		if !ok {
 			continue
 		}
+		if err := v.m.FetchUser(x.UserID); err != nil {
+			return unreadable(err)
+		}
 		at := ev.Time.UnixMilli()
 		if !v.m.Add(x.UserID, x.MovieID, at, events.FactHash(ev.Source, ev.ID, x), v.signals.Of(x.Kind, x.Rating)) {
 			continue // a repetition
 		}
-		film := v.films[x.MovieID]
-		if film == nil {
-			film = features.NewState(features.Movie)
-			at, _ := v.m.Lookup(x.MovieID)
-			v.films[v.m.ItemID(at)] = film // the model's own copy of the id
+		film, err := v.film(x.MovieID)
+		if err != nil {
+			return err
 		}
-		film.Add(features.Fact{TimeMillis: at, RecordedMillis: in[i].RecordedMillis, Other: x.UserID, Kind: x.Kind, Rating: x.Rating})
-		if !v.dirty[x.MovieID] {
-			at, _ := v.m.Lookup(x.MovieID)
-			v.dirty[v.m.ItemID(at)] = true
-		}
+		v.films.touch(film)
+		film.state.Add(features.Fact{TimeMillis: at, RecordedMillis: in[i].RecordedMillis, Other: x.UserID, Kind: x.Kind, Rating: x.Rating})
 	}
 	return nil
 }
 
-func (v *Online) Flush(w fold.Writer) error {
+// unreadable is an error of reading the view's rows. One that is not the store's own tells that they are not as they
+// were written.
+func unreadable(err error) error {
+	if errors.Is(err, online.ErrRow) {
+		return fold.Damage(err)
+	}
+	return err
+}
+
+// film is the state of a film's features, read if need be; mu is held.
+func (v *Online) film(id string) (*film, error) {
+	if f := v.films.at(id); f != nil {
+		return f, nil
+	}
+	row, ok, err := v.stored.Get(fold.Table('f').Str(id))
+	if err != nil {
+		return nil, err
+	}
+	state := features.NewState(features.Movie)
+	if ok {
+		if state, err = features.ParseState(row); err != nil {
+			return nil, fold.Damage(err)
+		}
+	}
+	return v.films.put(id, state), nil
+}
+
+// Flush writes what has changed since the last time.
+func (v *Online) Flush(w fold.Writer) error { return v.Save(w)() }
+
+// Save begins to write it.
+func (v *Online) Save(w fold.Writer) (write func() error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	write := func(table byte, id string, row []byte) error {
+	put := func(table byte, id string, row []byte) error {
 		if len(row) == 0 {
 			return w.Delete(fold.Table(table).Str(id))
 		}
 		return w.Set(fold.Table(table).Str(id), row)
 	}
-	var row []byte
-	for id := range v.m.DirtyUsers() {
-		row = v.m.EncodeUser(row[:0], id)
-		if err := write('u', id, row); err != nil {
-			return err
+	model := v.m.Save(func(t online.Table, id string, row []byte) error { return put(tables[t], id, row) })
+	films := v.films.save(func(id string, row []byte) error { return put('f', id, row) })
+	step := func(step func() (bool, error)) (bool, error) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		return step()
+	}
+	return func() error {
+		for _, part := range []func() (bool, error){model.Step, films.step} {
+			for {
+				done, err := step(part)
+				if err != nil {
+					return unreadable(err)
+				}
+				if done {
+					break
+				}
+			}
 		}
+		return nil
 	}
-	for id := range v.m.DirtyItems() {
-		row = v.m.EncodeItem(row[:0], id)
-		if err := write('i', id, row); err != nil {
-			return err
-		}
-	}
-	films := make([]string, 0, len(v.dirty))
-	for id := range v.dirty {
-		films = append(films, id)
-	}
-	slices.Sort(films)
-	for _, id := range films {
-		row = v.films[id].AppendTo(row[:0])
-		if err := write('f', id, row); err != nil {
-			return err
-		}
-	}
-	v.m.ClearDirty()
-	clear(v.dirty)
-	return nil
 }
 
-// Read calls f with the model at rest; f must not keep it.
+// Rest lets go of people and of films' states that were not met lately.
+func (v *Online) Rest() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.m.Rest()
+	v.films.rest()
+}
+
+// warmRows is how many rows are read under one lock: a millisecond's work.
+const warmRows = 8
+
+// Warm reads some more of what came after films.
+func (v *Online) Warm() (more bool, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if met := v.damage.Load(); met != nil {
+		return false, *met
+	}
+	left, err := v.m.FetchNexts(warmRows)
+	return left > 0, unreadable(err)
+}
+
+// Replaced has queries answered by another view.
+func (v *Online) Replaced(by fold.View) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.by = by.(*Online)
+}
+
+// read calls f with the view that answers, at rest, once have says that what f wants is in memory; until then it has
+// fetch read it.
+func (v *Online) read(have func(v *Online) bool, fetch func(v *Online) error, f func(v *Online)) error {
+	for {
+		v.mu.RLock()
+		by := v.by
+		if by == nil && have(v) {
+			defer v.mu.RUnlock()
+			f(v)
+			return nil
+		}
+		v.mu.RUnlock()
+		if by == nil {
+			v.mu.Lock()
+			if by = v.by; by == nil {
+				if err := unreadable(fetch(v)); err != nil {
+					v.mu.Unlock()
+					if errors.Is(err, fold.ErrDamaged) {
+						v.damage.CompareAndSwap(nil, &err)
+					}
+					return err
+				}
+			}
+			v.mu.Unlock()
+		}
+		if by != nil {
+			v = by
+		}
+	}
+}
+
+// ReadFor calls f with the model at rest, and with what of the log it has learned: it holds every fact of the cut, and no
+// other. What f may ask of it is what concerns all, and what concerns the person; f must keep neither.
+func (v *Online) ReadFor(userID string, f func(m *online.Model, cut streams.Cut)) error {
+	return v.read(func(v *Online) bool { return v.m.Fetched(userID) }, func(v *Online) error { return v.m.Fetch(userID) },
+		func(v *Online) { f(v.m, v.cut) })
+}
+
+// ReadAll is ReadFor, for which films go together and what concerns all.
+func (v *Online) ReadAll(f func(m *online.Model)) error {
+	return v.read(func(v *Online) bool { return v.m.Unread() == 0 }, func(v *Online) error { _, err := v.m.FetchNexts(warmRows); return err },
+		func(v *Online) { f(v.m) })
+}
+
+// Read is ReadFor, for what concerns all: how often films were met.
 func (v *Online) Read(f func(m *online.Model)) {
-	v.ReadAt(func(m *online.Model, _ streams.Cut) { f(m) })
-}
-
-// ReadAt is Read, with what of the log the model has learned: it holds every fact of the cut, and no other. f
-// must keep neither.
-func (v *Online) ReadAt(f func(m *online.Model, cut streams.Cut)) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	f(v.m, v.cut)
+	v.read(func(*Online) bool { return true }, nil, func(v *Online) { f(v.m) }) //nolint:errcheck // all of it is in memory
 }
 
 // Film calls f with the feature state of a film at rest, nil for one without facts; f must not keep it.
-func (v *Online) Film(id string, f func(s *features.State)) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	f(v.films[id])
+func (v *Online) Film(id string, f func(s *features.State)) error {
+	return v.read(func(v *Online) bool { return v.films.at(id) != nil }, func(v *Online) error { _, err := v.film(id); return err },
+		func(v *Online) {
+			if s := v.films.at(id).state; !s.Empty() {
+				f(s)
+			} else {
+				f(nil)
+			}
+		})
 }

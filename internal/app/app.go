@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -132,10 +131,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if err := os.RemoveAll(scratch); err != nil { // ours alone: the log's lock is held
 		return nil, err
 	}
-	// What is read here stays, so collecting garbage at every doubling is mostly work for nothing.
-	percent := debug.SetGCPercent(400)
 	a.store, a.Views, err = fold.Open(ctx, a.Log, fold.StoreDir(o.Dir), fold.StoreOptions{}, o.Now(), projections.All()...)
-	debug.SetGCPercent(percent)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +154,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.refused = &refusals{dispatch: a.Dispatcher.Dispatch, logger: o.Logger}
 	a.background.Go(func() { a.refused.run(a.work) })
+	a.background.Go(func() { tuneHeap(a.work) })
 	a.background.Go(func() { a.redefine(a.work) })
 	a.runViews = make(chan error, 1)
 	go func() { a.runViews <- a.Views.Run(a.work) }()

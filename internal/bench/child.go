@@ -145,13 +145,16 @@ func (c *child) stop() error {
 }
 
 // resident is the child's memory in bytes.
-func (c *child) resident() (float64, error) {
+func (c *child) resident() (float64, error) { return c.status("VmRSS:") }
+
+// status is what the system tells of the child's memory, in bytes.
+func (c *child) status(name string) (float64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	for _, line := range strings.Split(string(b), "\n") {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if value, ok := strings.CutPrefix(line, name); ok {
 			kib, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 64)
 			return kib * 1024, err
 		}

@@ -1,11 +1,11 @@
 package online
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sort"
 	"sync"
 	"testing"
@@ -84,13 +84,14 @@ func BenchmarkAdd(b *testing.B) {
 
 func BenchmarkScore(b *testing.B) {
 	m := simulatedModel()
-	now := m.users[0].counted[0].time + 2000*dayMillis
+	users := slices.Collect(m.Users())
+	now := m.users[users[0]].counted[0].time + 2000*dayMillis
 	for _, source := range []Source{Popularity, DecayedPopularity, CoCounts, Blend} {
 		b.Run(source.String(), func(b *testing.B) {
 			var s Scratch
 			var dst []float32
 			for k := 0; b.Loop(); k++ {
-				dst = m.Score(dst, m.users[k%len(m.users)].id, now, source, &s)
+				dst = m.Score(dst, users[k%len(users)], now, source, &s)
 			}
 		})
 	}
@@ -105,55 +106,50 @@ func BenchmarkSimilar(b *testing.B) {
 
 func BenchmarkEncode(b *testing.B) {
 	m := simulatedModel()
+	users, items := slices.Collect(m.Users()), slices.Collect(m.Items())
 	var dst []byte
 	size := 0
 	for b.Loop() {
 		size = 0
-		for id := range m.Users() {
-			dst = m.EncodeUser(dst[:0], id)
-			size += len(dst)
+		encode := func(t Table, ids []string) {
+			for _, id := range ids {
+				dst = m.Encode(dst[:0], t, id)
+				size += len(dst)
+			}
 		}
-		for id := range m.Items() {
-			dst = m.EncodeItem(dst[:0], id)
-			size += len(dst)
-		}
+		encode(UserRows, users)
+		encode(ItemRows, items)
+		encode(NextRows, items)
 	}
 	b.ReportMetric(float64(size)/float64(len(simulated())), "bytes/event")
 }
 
 func BenchmarkRestore(b *testing.B) {
-	m := simulatedModel()
-	var users, items []Row
-	for id := range m.Users() {
-		users = append(users, Row{id, m.EncodeUser(nil, id)})
-	}
-	for id := range m.Items() {
-		items = append(items, Row{id, m.EncodeItem(nil, id)})
-	}
-	pairs := 0
-	for i := range m.items {
-		pairs += m.items[i].next.used
-	}
-	restore := func(b *testing.B, users, items []Row) {
-		m := New()
-		if err := errors.Join(m.RestoreItems(items), m.RestoreUsers(users)); err != nil {
+	store := rows(simulatedModel())
+	users := slices.Collect(simulatedModel().Users())
+	b.Run("opened", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := store.open(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("for one person", func(b *testing.B) {
+		m, err := store.open()
+		if err != nil {
 			b.Fatal(err)
 		}
-	}
-	b.Run("users", func(b *testing.B) {
-		for b.Loop() {
-			restore(b, users, nil)
+		for k := 0; b.Loop(); k++ {
+			if err := m.Fetch(users[k%len(users)]); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
-	b.Run("items", func(b *testing.B) {
+	b.Run("whole", func(b *testing.B) {
 		for b.Loop() {
-			restore(b, nil, items)
-		}
-		b.ReportMetric(float64(pairs)/1e6, "Mpairs")
-	})
-	b.Run("all", func(b *testing.B) {
-		for b.Loop() {
-			restore(b, users, items)
+			if _, err := store.fetched(); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }

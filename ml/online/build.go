@@ -71,7 +71,8 @@ func (b *builder) ordered() bool {
 // place puts every event where it stands, and counts all but pairs.
 func (b *builder) place() {
 	m := b.m
-	people, films := unknown(len(b.users)), unknown(len(b.items))
+	people, films := make([]*user, len(b.users)), unknown(len(b.items))
+	var met []*user // in order of their first event
 	var counted, other int
 	for u := range b.users {
 		counted, other = counted+int(b.counted[u]), other+int(b.other[u])
@@ -82,26 +83,26 @@ func (b *builder) place() {
 		if !e.Signal.Valid() {
 			e.Signal = 0
 		}
-		if people[e.User] == gap {
-			people[e.User] = m.internUser(b.users[e.User])
-			u := &m.users[people[e.User]]
-			u.dirty = true
-			m.dirtyUsers = append(m.dirtyUsers, people[e.User])
+		u := people[e.User]
+		if u == nil {
+			u = m.newUser(b.users[e.User])
+			m.touchUser(u)
 			u.counted, allCounted = cut(allCounted, b.counted[e.User])
 			u.other, allOther = cut(allOther, b.other[e.User])
+			people[e.User], met = u, append(met, u)
 		}
 		if films[e.Item] == gap {
 			films[e.Item] = m.internItem(b.items[e.Item])
 		}
 		item := films[e.Item]
-		list := m.users[people[e.User]].list(e.Signal)
+		list := u.list(e.Signal)
 		*list = append(*list, entry{e.TimeMillis, e.ID, item, e.Signal})
 		m.tallyItem(item, e.TimeMillis, e.Signal, +1)
 	}
-	b.following = make([]uint32, 0, counted+len(m.users))
-	for i := range m.users {
-		for k := range m.users[i].counted {
-			b.following = append(b.following, m.users[i].counted[k].item)
+	b.following = make([]uint32, 0, counted+len(met))
+	for _, u := range met {
+		for k := range u.counted {
+			b.following = append(b.following, u.counted[k].item)
 		}
 		b.following = append(b.following, gap)
 	}
@@ -134,28 +135,24 @@ func (b *builder) pairs() {
 	}
 	var turn atomic.Int64
 	work := func() {
-		counts, met := make([]uint32, len(m.items)), make([]uint32, 0, len(m.items))
+		var counts sheet
+		counts.widen(len(m.items))
 		for {
 			i := uint32(turn.Add(1) - 1)
 			if int(i) >= len(m.items) {
 				return
 			}
-			met = met[:0]
 			for _, k := range at[start[i]:start[i+1]] {
 				for _, j := range b.following[k+1 : min(int(k)+1+Window, len(b.following))] {
 					if j == gap {
 						break
 					}
-					if j == i {
-						continue
+					if j != i {
+						counts.add(j, 1)
 					}
-					if counts[j] == 0 {
-						met = append(met, j)
-					}
-					counts[j]++
 				}
 			}
-			m.items[i].next.fill(met, counts)
+			m.items[i].next.fill(&counts)
 		}
 	}
 	var workers sync.WaitGroup
@@ -164,4 +161,9 @@ func (b *builder) pairs() {
 	}
 	work()
 	workers.Wait()
+	for i := range m.items {
+		if it := &m.items[i]; len(it.next.packed) > 0 {
+			m.touchNext(uint32(i), it)
+		}
+	}
 }

@@ -6,87 +6,78 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"runtime"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/projectionist/projectionist/ml/signal"
 )
 
 // A row is encoded as
 //
-//	user: version 2 | list of counted events | list of other events
+//	user: version 3 | list of counted events | list of other events
 //	list: n | n × (time | id, 8 bytes little-endian | signal | item)
-//	item: version 2 | total | rated | rating sum
-//	      | n | n × (day | count)
-//	      | n | m | n × (number of a decimal item id | count) | m × (other item id | count)
+//	item: version 3 | total | rated | rating sum | n | n × (day | count)
+//	next: version 3 | n | m | n × (number of a decimal item id | count) | m × (other item id | count)
 //
 // in ascending order, numbers as varints. The first time and day are zigzag, later ones, and the
 // numbers of item ids, the difference to the one before. An item in a list is number<<1, or
 // length<<1|1 and its bytes; elsewhere length and bytes. Nothing in a row depends on an index.
-const rowVersion = 2
+const rowVersion = 3
 
 // entryBytesMin bounds what a forged length can make a reader allocate.
 const entryBytesMin = 1 + 8 + 1 + 1
 
-// Users gives every user id in ascending order.
-func (m *Model) Users() iter.Seq[string] { return sortedIDs(len(m.users), m.userID) }
-
-// Items gives the id of every item that has an event, in ascending order.
-func (m *Model) Items() iter.Seq[string] {
-	var live []uint32
-	for i := range m.items {
-		if m.items[i].total > 0 {
-			live = append(live, uint32(i))
+// Users gives the id of every person at hand who has an event, in ascending order.
+func (m *Model) Users() iter.Seq[string] {
+	var ids []string
+	for id, u := range m.users {
+		if len(u.counted)+len(u.other) > 0 {
+			ids = append(ids, id)
 		}
-	}
-	return sortedIDs(len(live), func(k int) string { return m.items[live[k]].id })
-}
-
-// DirtyUsers gives, in ascending order, the users whose row changed since [Model.ClearDirty].
-func (m *Model) DirtyUsers() iter.Seq[string] {
-	return sortedIDs(len(m.dirtyUsers), func(k int) string { return m.users[m.dirtyUsers[k]].id })
-}
-
-// DirtyItems gives, in ascending order, the items whose row changed since [Model.ClearDirty].
-func (m *Model) DirtyItems() iter.Seq[string] {
-	return sortedIDs(len(m.dirtyItems), func(k int) string { return m.items[m.dirtyItems[k]].id })
-}
-
-func (m *Model) userID(i int) string { return m.users[i].id }
-
-func sortedIDs(n int, id func(int) string) iter.Seq[string] {
-	ids := make([]string, n)
-	for i := range ids {
-		ids[i] = id(i)
 	}
 	slices.Sort(ids)
 	return slices.Values(ids)
 }
 
-// ClearDirty forgets which rows changed. Call it after the batch with their rows is written.
-func (m *Model) ClearDirty() {
-	for _, i := range m.dirtyUsers {
-		m.users[i].dirty = false
+// Items gives the id of every item that has an event, in ascending order.
+func (m *Model) Items() iter.Seq[string] {
+	var ids []string
+	for i := range m.items {
+		if m.items[i].total > 0 {
+			ids = append(ids, m.items[i].id)
+		}
 	}
-	for _, i := range m.dirtyItems {
-		m.items[i].dirty = false
-	}
-	m.dirtyUsers, m.dirtyItems = m.dirtyUsers[:0], m.dirtyItems[:0]
+	slices.Sort(ids)
+	return slices.Values(ids)
 }
 
-// EncodeUser appends a user's row to dst; nothing for a stranger.
-func (m *Model) EncodeUser(dst []byte, userID string) []byte {
-	at, ok := m.userAt[userID]
-	if !ok {
+// Encode appends a row to dst; nothing where there is none, such as that of a stranger. Of a row that is stored
+// elsewhere it needs to be at hand.
+func (m *Model) Encode(dst []byte, t Table, id string) []byte {
+	if t == UserRows {
+		if u := m.user(id); u != nil {
+			dst = m.appendUser(dst, u)
+		}
+		return dst
+	}
+	at, ok := m.itemAt[id]
+	switch {
+	case !ok:
+		return dst
+	case t == ItemRows:
+		return m.appendItem(dst, &m.items[at])
+	}
+	r := m.next(at)
+	return m.appendNext(dst, r, len(r.loose), m.ordered())
+}
+
+// appendUser appends nothing for a stranger.
+func (m *Model) appendUser(dst []byte, u *user) []byte {
+	if len(u.counted)+len(u.other) == 0 {
 		return dst
 	}
 	dst = append(dst, rowVersion)
-	dst = m.appendEntries(dst, m.users[at].counted)
-	return m.appendEntries(dst, m.users[at].other)
+	dst = m.appendEntries(dst, u.counted)
+	return m.appendEntries(dst, u.other)
 }
 
 func (m *Model) appendEntries(dst []byte, list []entry) []byte {
@@ -110,19 +101,15 @@ func (m *Model) appendEntries(dst []byte, list []entry) []byte {
 	return dst
 }
 
-// EncodeItem appends an item's row to dst. It appends nothing when no event is left on the item
-// (its last was superseded, see [Model.Add]): then the stored row has to be deleted.
-func (m *Model) EncodeItem(dst []byte, itemID string) []byte {
-	at, ok := m.itemAt[itemID]
-	if !ok || m.items[at].total == 0 {
+// appendItem appends nothing when no event is left on the item (its last was superseded, see [Model.Add]).
+func (m *Model) appendItem(dst []byte, it *item) []byte {
+	if it.total == 0 {
 		return dst
 	}
-	it := &m.items[at]
 	dst = append(dst, rowVersion)
 	dst = binary.AppendUvarint(dst, it.total)
 	dst = binary.AppendUvarint(dst, it.rated)
 	dst = binary.AppendUvarint(dst, it.ratingSum)
-
 	dst = binary.AppendUvarint(dst, uint64(len(it.buckets)))
 	for k, b := range it.buckets {
 		if k == 0 {
@@ -132,142 +119,40 @@ func (m *Model) EncodeItem(dst []byte, itemID string) []byte {
 		}
 		dst = binary.AppendUvarint(dst, uint64(b.count))
 	}
-
-	type numbered struct {
-		num   uint64
-		count uint32
-	}
-	decimals := make([]numbered, 0, it.next.used)
-	var texts []slot
-	for _, s := range it.next.slots {
-		if s.count == 0 {
-			continue
-		}
-		if j := &m.items[s.key-1]; j.decimal {
-			decimals = append(decimals, numbered{j.num, s.count})
-		} else {
-			texts = append(texts, s)
-		}
-	}
-	slices.SortFunc(decimals, func(a, b numbered) int {
-		if a.num < b.num {
-			return -1
-		}
-		return 1
-	})
-	slices.SortFunc(texts, func(a, b slot) int {
-		return strings.Compare(m.items[a.key-1].id, m.items[b.key-1].id)
-	})
-	dst = binary.AppendUvarint(dst, uint64(len(decimals)))
-	dst = binary.AppendUvarint(dst, uint64(len(texts)))
-	last := uint64(0)
-	for _, d := range decimals {
-		dst = binary.AppendUvarint(dst, d.num-last)
-		dst = binary.AppendUvarint(dst, uint64(d.count))
-		last = d.num
-	}
-	for _, s := range texts {
-		id := m.items[s.key-1].id
-		dst = binary.AppendUvarint(dst, uint64(len(id)))
-		dst = append(dst, id...)
-		dst = binary.AppendUvarint(dst, uint64(s.count))
-	}
 	return dst
 }
 
-// Row is an encoded row and the id it belongs to.
-type Row struct {
-	ID   string
-	Data []byte
+// appendNext appends a row as it was with the first of what is loose; nothing for one without counts. The order
+// has every item of it.
+func (m *Model) appendNext(dst []byte, r *row, loose int, o *order) []byte {
+	s := sheets.Get().(*sheet)
+	defer sheets.Put(s)
+	s.take(r, loose, len(o.place), o.place)
+	b, decimals, texts, last := s.buffer[:0], 0, 0, uint64(0)
+	for place, n := range s.drain {
+		j := &m.items[o.sorted[place]]
+		if j.decimal {
+			b = binary.AppendUvarint(b, j.num-last)
+			last = j.num
+			decimals++
+		} else {
+			b = append(binary.AppendUvarint(b, uint64(len(j.id))), j.id...)
+			texts++
+		}
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	s.buffer = b
+	if decimals+texts == 0 {
+		return dst
+	}
+	dst = append(dst, rowVersion)
+	dst = binary.AppendUvarint(dst, uint64(decimals))
+	dst = binary.AppendUvarint(dst, uint64(texts))
+	return append(dst, b...)
 }
 
-// RestoreUser takes one row, as [Model.RestoreUsers] does.
-func (m *Model) RestoreUser(userID string, data []byte) error {
-	return m.RestoreUsers([]Row{{userID, data}})
-}
-
-// RestoreItem takes one row, as [Model.RestoreItems] does.
-func (m *Model) RestoreItem(itemID string, data []byte) error {
-	return m.RestoreItems([]Row{{itemID, data}})
-}
-
-// RestoreUsers takes rows that EncodeUser wrote, in any number of calls, on all processors; it is
-// fastest after RestoreItems. A row that EncodeUser cannot have written, or a user that is there
-// already, is an error; the model is then incomplete and has to be thrown away. Data is not kept.
-func (m *Model) RestoreUsers(rows []Row) error {
-	first := len(m.users)
-	for _, row := range rows {
-		if _, ok := m.userAt[row.ID]; ok {
-			return fmt.Errorf("online: user %q is restored twice: restore into a new model", row.ID)
-		}
-		m.internUser(row.ID)
-	}
-	return restore("user", rows, func(k int, r *reader) { m.readUser(r, uint32(first+k)) })
-}
-
-// RestoreItems takes rows that EncodeItem wrote; it is fastest with all of them in one call, since
-// rows name each other. Errors are as for [Model.RestoreUsers].
-func (m *Model) RestoreItems(rows []Row) error {
-	at := make([]uint32, len(rows))
-	for k, row := range rows {
-		at[k] = m.internItem(row.ID)
-	}
-	taken := make([]bool, len(m.items))
-	for k, i := range at {
-		if taken[i] || m.items[i].total > 0 {
-			return fmt.Errorf("online: item %q is restored twice: restore into a new model", rows[k].ID)
-		}
-		taken[i] = true
-	}
-	err := restore("item", rows, func(k int, r *reader) { m.readItem(r, at[k]) })
-	if err != nil {
-		return err
-	}
-	for _, i := range at {
-		for _, b := range m.items[i].buckets {
-			m.days = addDay(m.days, b.day, b.count)
-		}
-	}
-	m.daysChange++
-	return nil
-}
-
-// restore reads rows side by side while no id is interned, so that the tables may be shared; rows
-// that name an item for the first time are read again afterwards, one by one.
-func restore(kind string, rows []Row, read func(k int, r *reader)) error {
-	faults := make([]error, len(rows))
-	var next atomic.Int64
-	work := func() {
-		for {
-			k := int(next.Add(1)) - 1
-			if k >= len(rows) {
-				return
-			}
-			r := reader{data: rows[k].Data, frozen: true}
-			read(k, &r)
-			faults[k] = r.err
-		}
-	}
-	var workers sync.WaitGroup
-	for range min(len(rows), runtime.GOMAXPROCS(0)) - 1 {
-		workers.Go(work)
-	}
-	work()
-	workers.Wait()
-	for k, err := range faults {
-		if err == errFrozen {
-			r := reader{data: rows[k].Data}
-			read(k, &r)
-			err = r.err
-		}
-		if err != nil {
-			return fmt.Errorf("online: row of %s %q: %w: rebuild the view", kind, rows[k].ID, err)
-		}
-	}
-	return nil
-}
-
-func (m *Model) readUser(r *reader, at uint32) {
+// readUser reads a person's row. It names items that are there.
+func (m *Model) readUser(r *reader, u *user) {
 	r.version()
 	counted := m.readEntries(r, true)
 	other := m.readEntries(r, false)
@@ -286,9 +171,7 @@ func (m *Model) readUser(r *reader, at uint32) {
 			return
 		}
 	}
-	if r.err == nil {
-		m.users[at].counted, m.users[at].other = counted, other
-	}
+	u.counted, u.other = counted, other
 }
 
 func (m *Model) readEntries(r *reader, counted bool) []entry {
@@ -320,9 +203,9 @@ func (m *Model) readEntries(r *reader, counted bool) []entry {
 			return nil
 		}
 		if ref&1 == 0 {
-			e.item = m.internDecimal(r, ref>>1)
+			e.item = m.decimalItem(r, ref>>1)
 		} else {
-			e.item = m.internText(r, ref>>1)
+			e.item = m.textItem(r, ref>>1)
 		}
 		if k > 0 && list[k-1].compare(e) >= 0 {
 			r.fail("events out of order")
@@ -363,119 +246,83 @@ func (m *Model) readItem(r *reader, at uint32) {
 		r.fail("totals contradict each other")
 	}
 
-	decimals, texts := r.length(2), r.length(2)
-	if r.err != nil {
-		return
-	}
-	if decimals+texts > 0 && counted == 0 {
-		r.fail("neighbours without a counted event")
-		return
-	}
-	var next row
-	if decimals+texts > 0 {
-		next.restore(decimals + texts)
-	}
-	num := uint64(0)
-	for k := range decimals {
-		delta := r.uvarint()
-		count := r.count()
-		num += delta
-		if k > 0 && delta == 0 || num < delta {
-			r.fail("neighbours out of order")
-		}
-		j := m.internDecimal(r, num)
-		if r.err == nil && (j == at || !next.put(j, count)) {
-			r.fail("a neighbour out of place")
-		}
-		if r.err != nil {
-			return
-		}
-	}
-	last := ""
-	for k := range texts {
-		j := m.internText(r, r.uvarint())
-		count := r.count()
-		if r.err == nil && (j == at || k > 0 && m.items[j].id <= last || !next.put(j, count)) {
-			r.fail("a neighbour out of place")
-		}
-		if r.err != nil {
-			return
-		}
-		last = m.items[j].id
-	}
 	r.end()
 	if r.err != nil {
 		return
 	}
 	it := &m.items[at]
-	it.total, it.rated, it.ratingSum = total, rated, ratingSum
-	it.buckets, it.next = buckets, next
+	it.total, it.rated, it.ratingSum, it.buckets = total, rated, ratingSum, buckets
 	m.counted[at] = uint32(counted)
 	if k := len(buckets); k > 0 {
 		m.lastDay[at] = buckets[k-1].day
 	}
 }
 
-func (m *Model) internDecimal(r *reader, num uint64) uint32 {
-	if at, ok := m.decimalAt.get(num); ok {
-		return at
+// readNext reads what is stored of what came after an item. It names items that are there.
+func (m *Model) readNext(r *reader, at uint32) {
+	r.version()
+	decimals, texts := r.length(2), r.length(2)
+	if decimals+texts == 0 {
+		r.fail("no neighbours")
 	}
-	id := strconv.FormatUint(num, 10)
-	if _, ok := parseDecimal(id); !ok {
-		r.fail("item number out of range")
+	s := &m.sheet
+	s.widen(len(m.items))
+	put := func(j, count uint32) {
+		if j == at {
+			r.fail("a neighbour out of place")
+		}
+		if r.err == nil {
+			s.add(j, count)
+		}
 	}
-	return m.internNew(r, id)
-}
-
-func (m *Model) internText(r *reader, length uint64) uint32 {
-	id := r.bytes(length)
-	if _, ok := parseDecimal(string(id)); ok {
-		r.fail("a number spelled as text")
+	num := uint64(0)
+	for k := 0; k < decimals && r.err == nil; k++ {
+		delta := r.uvarint()
+		count := r.count()
+		num += delta
+		if k > 0 && delta == 0 || num < delta {
+			r.fail("neighbours out of order")
+		}
+		put(m.decimalItem(r, num), count)
 	}
-	if at, ok := m.itemAt[string(id)]; ok {
-		return at
+	last := ""
+	for k := 0; k < texts && r.err == nil; k++ {
+		j := m.textItem(r, r.uvarint())
+		count := r.count()
+		if r.err == nil && k > 0 && m.items[j].id <= last {
+			r.fail("neighbours out of order")
+		}
+		if put(j, count); r.err == nil {
+			last = m.items[j].id
+		}
 	}
-	return m.internNew(r, string(id))
-}
-
-func (m *Model) internNew(r *reader, id string) uint32 {
-	if r.frozen && r.err == nil {
-		r.err = errFrozen
-	}
+	r.end()
 	if r.err != nil {
+		s.empty()
+		return
+	}
+	m.items[at].next.fill(s)
+	m.items[at].next.packed = slices.Clip(m.items[at].next.packed)
+}
+
+// decimalItem is the item whose id spells a number.
+func (m *Model) decimalItem(r *reader, num uint64) uint32 {
+	at, ok := m.decimalAt.get(num)
+	if !ok {
+		r.fail("names an item without a row")
 		return 0
 	}
-	return m.internItem(id)
+	return at
 }
 
-// Check compares the totals of items with the histories they come from, and names the first that
-// differs. It is for a restored model, whose rows each may be sound and yet not belong together.
-// Co-counts are not recomputed.
-func (m *Model) Check() error {
-	type totals struct{ total, counted, rated, ratingSum uint64 }
-	sums := make([]totals, len(m.items))
-	for k := range m.users {
-		for _, list := range [][]entry{m.users[k].counted, m.users[k].other} {
-			for i := range list {
-				s := &sums[list[i].item]
-				s.total++
-				if list[i].signal.Counted() {
-					s.counted++
-				}
-				if r := list[i].signal.RatingCenti(); r > 0 {
-					s.rated++
-					s.ratingSum += uint64(r)
-				}
-			}
-		}
+func (m *Model) textItem(r *reader, length uint64) uint32 {
+	id := r.bytes(length)
+	at, ok := m.itemAt[string(id)]
+	if !ok || m.items[at].decimal {
+		r.fail("names an item without a row")
+		return 0
 	}
-	for i := range m.items {
-		it := &m.items[i]
-		if sums[i] != (totals{it.total, uint64(m.counted[i]), it.rated, it.ratingSum}) {
-			return fmt.Errorf("online: item %q counts other events than the histories hold: rebuild the view", it.id)
-		}
-	}
-	return nil
+	return at
 }
 
 // parseDecimal reads an id that is a number in its one decimal spelling, of at most 18 digits so
@@ -496,20 +343,17 @@ func parseDecimal(id string) (uint64, bool) {
 
 // reader takes values off a row. After the first fault it gives zeros and keeps the fault.
 type reader struct {
-	data   []byte
-	at     int
-	frozen bool // an id that is not interned yet is errFrozen
-	err    error
+	data []byte
+	at   int
+	err  error
 }
 
-var (
-	errRow    = errors.New("malformed row")
-	errFrozen = errors.New("names an item for the first time")
-)
+// ErrRow is wrapped by the error of a stored row that a model cannot have written.
+var ErrRow = errors.New("malformed row")
 
 func (r *reader) fail(what string) {
 	if r.err == nil {
-		r.err = fmt.Errorf("%w: %s", errRow, what)
+		r.err = fmt.Errorf("%w: %s", ErrRow, what)
 	}
 	r.data, r.at = nil, 0
 }

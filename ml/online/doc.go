@@ -16,8 +16,14 @@
 // stands after i. An event that arrives late moves the events after it one place on: the pairs it
 // adds are added, and those it pushes out of the window are subtracted.
 //
+// # What is at hand
+//
+// A Model that is made event by event has everything in memory. One that is restored ([Model.Restore]) begins with a small
+// row for each item, and reads the rows of people and of what came after items when they are wanted: Fetch… comes before
+// what needs them, and what was not fetched is a panic, not an answer.
+//
 // # Concurrency
 //
-// Methods that change a Model (Add, Restore…, ClearDirty) need exclusive access; all others may run
+// Methods that change a Model (Add, Restore, Fetch…, Rest, Save and its Step) need exclusive access; all others may run
 // beside each other. A [Scratch] belongs to one goroutine at a time.
 package online

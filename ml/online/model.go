@@ -18,28 +18,37 @@ const dayMillis = 24 * 60 * 60 * 1000
 
 // Model is the online model. Make one with [New]; see the package comment for its law.
 type Model struct {
-	users  []user
-	userAt map[string]uint32
+	users map[string]*user
 
 	items  []item
 	itemAt map[string]uint32
-	// decimalAt is itemAt for ids that are numbers, as restored rows name them.
+	// decimalAt is itemAt for ids that are numbers, as stored rows name them.
 	decimalAt decimals
 	// What a scan over all items reads, apart from items so that it stays in the cache.
 	lastDay []int32  // day of the newest bucket, noDay without one
 	counted []uint32 // events that count, the sum of the item's buckets
+	order   *order   // as of the last save
 
 	days       []bucket // counted events of all items, by day
 	daysChange uint64   // grows when a day other than the newest changes
+	ticks      uint64   // grows with every change of an item's buckets
+	ticked     [tickedKept]uint32
 
-	dirtyUsers, dirtyItems []uint32
+	sheet  sheet
+	stored Rows // where the rows are that are not here; nil: all are here
+	unread int  // items whose row of what came after them is not here
+	look   int  // up to this index none is
+
+	changed changes
+	save    *Save // under way
 }
 
 type user struct {
 	id string
 	// By (time, id). Apart, so that a window over counted events is a range of places.
 	counted, other []entry
-	dirty          bool
+	changed        uint32 // period of its last change, 0 for none that is not saved
+	met            bool   // since the last Rest
 }
 
 // entry is one event: 24 bytes.
@@ -57,17 +66,20 @@ func (e *entry) compare(f *entry) int {
 	return cmp.Compare(e.id, f.id)
 }
 
-// item starts with what every pair touches, within 64 bytes.
+// item starts with what every pair touches.
 type item struct {
-	next      row // item that came after → count
-	dirty     bool
-	decimal   bool // whether id spells a number, num
-	num       uint64
-	id        string
-	buckets   []bucket
-	total     uint64 // events of any signal
-	rated     uint64 // events with a rating
-	ratingSum uint64 // of the rated, in hundredths of a star
+	next        row    // what came after
+	nextChanged uint32 // period of its last change, 0 for none that is not saved
+	held        int32  // of what is loose, what the save under way has to write; -1 for no such limit
+	unread      bool   // what is packed is still only stored
+	decimal     bool   // whether id spells a number, num
+	changed     uint32 // period of the last change of what follows
+	num         uint64
+	id          string
+	buckets     []bucket
+	total       uint64 // events of any signal
+	rated       uint64 // events with a rating
+	ratingSum   uint64 // of the rated, in hundredths of a star
 }
 
 type bucket struct {
@@ -77,21 +89,27 @@ type bucket struct {
 
 const noDay = math.MinInt32
 
+// tickedKept is how many items are kept whose buckets changed last: who has scored before then has little to do again.
+const tickedKept = 1 << 10
+
 // New makes an empty model.
 func New() *Model {
-	return &Model{userAt: map[string]uint32{}, itemAt: map[string]uint32{}}
+	return &Model{users: map[string]*user{}, itemAt: map[string]uint32{}, changed: changes{period: 1}}
 }
 
 // Add takes one event: at timeMillis (event time) user met item. id is a hash of the event's id.
 // A user, time and id name one event: a repetition changes nothing and gives false. Where two
 // events claim the same name with different contents, the one with the lesser item id, then the
-// lesser signal, is kept, whichever came first.
+// lesser signal, is kept, whichever came first. Of a model with rows elsewhere the person is at hand:
+// see [Model.FetchUser].
 func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, meaning signal.Signal) (added bool) {
 	if !meaning.Valid() {
 		meaning = 0
 	}
-	ui := m.internUser(userID)
-	u := &m.users[ui]
+	u := m.user(userID)
+	if u == nil {
+		u = m.newUser(userID)
+	}
 	e := entry{time: timeMillis, id: id, signal: meaning}
 	for _, list := range []*[]entry{&u.counted, &u.other} {
 		at, found := place(*list, &e)
@@ -102,19 +120,17 @@ func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, meaning 
 		if c := cmp.Compare(itemID, m.items[old.item].id); c > 0 || c == 0 && meaning >= old.signal {
 			return false
 		}
+		m.touchUser(u)
 		m.tally(u, at, old, -1)
 		*list = slices.Delete(*list, at, at+1)
 		break
 	}
+	m.touchUser(u)
 	e.item = m.internItem(itemID)
 	list := u.list(meaning)
 	at, _ := place(*list, &e)
 	*list = insert(*list, at, e)
 	m.tally(u, at, e, +1)
-	if !u.dirty {
-		u.dirty = true
-		m.dirtyUsers = append(m.dirtyUsers, ui)
-	}
 	return true
 }
 
@@ -164,6 +180,7 @@ func (m *Model) tally(u *user, at int, e entry, sign int32) {
 
 // tallyItem is what an event counts for its item alone.
 func (m *Model) tallyItem(i uint32, timeMillis int64, meaning signal.Signal, sign int32) {
+	m.touchItem(i)
 	it := &m.items[i]
 	step := uint64(int64(sign))
 	it.total += step
@@ -171,7 +188,6 @@ func (m *Model) tallyItem(i uint32, timeMillis int64, meaning signal.Signal, sig
 		it.rated += step
 		it.ratingSum += step * uint64(r)
 	}
-	m.touchItem(i)
 	if !meaning.Counted() {
 		return
 	}
@@ -182,6 +198,8 @@ func (m *Model) tallyItem(i uint32, timeMillis int64, meaning signal.Signal, sig
 	}
 	m.days = addDay(m.days, day, uint32(sign))
 	it.buckets = addDay(it.buckets, day, uint32(sign))
+	m.ticked[m.ticks%tickedKept] = i
+	m.ticks++
 	m.lastDay[i] = noDay
 	if n := len(it.buckets); n > 0 {
 		m.lastDay[i] = it.buckets[n-1].day
@@ -192,14 +210,10 @@ func (m *Model) pair(i, j uint32, sign int32) {
 	if i == j {
 		return
 	}
-	m.items[i].next.add(j, sign)
-	m.touchItem(i)
-}
-
-func (m *Model) touchItem(i uint32) {
-	if it := &m.items[i]; !it.dirty {
-		it.dirty = true
-		m.dirtyItems = append(m.dirtyItems, i)
+	it := &m.items[i]
+	m.touchNext(i, it)
+	if it.next.add(j, sign) && it.held < 0 && !it.unread {
+		it.next.pack(&m.sheet, len(m.items))
 	}
 }
 
@@ -230,15 +244,11 @@ func addDay(list []bucket, day int32, delta uint32) []bucket {
 	return list
 }
 
-func (m *Model) internUser(id string) uint32 {
-	at, ok := m.userAt[id]
-	if !ok {
-		id = strings.Clone(id) // not the message it was cut from
-		at = uint32(len(m.users))
-		m.userAt[id] = at
-		m.users = append(m.users, user{id: id})
-	}
-	return at
+func (m *Model) newUser(id string) *user {
+	id = strings.Clone(id) // not the message it was cut from
+	u := &user{id: id}
+	m.users[id] = u
+	return u
 }
 
 func (m *Model) internItem(id string) uint32 {
@@ -251,7 +261,7 @@ func (m *Model) internItem(id string) uint32 {
 		if decimal {
 			m.decimalAt.put(num, at)
 		}
-		m.items = append(m.items, item{id: id, num: num, decimal: decimal})
+		m.items = append(m.items, item{id: id, num: num, decimal: decimal, held: -1})
 		m.lastDay = append(m.lastDay, noDay)
 		m.counted = append(m.counted, 0)
 	}
@@ -273,15 +283,12 @@ func (m *Model) Lookup(itemID string) (idx int, ok bool) {
 // UserEvents is how many events of a person there are, 0 for a stranger. It grows with every event that
 // is no repetition.
 func (m *Model) UserEvents(userID string) int {
-	at, ok := m.userAt[userID]
-	if !ok {
+	u := m.user(userID)
+	if u == nil {
 		return 0
 	}
-	return len(m.users[at].counted) + len(m.users[at].other)
+	return len(u.counted) + len(u.other)
 }
-
-// UserCount is the number of people with at least one event.
-func (m *Model) UserCount() int { return len(m.users) }
 
 // Entry is one event of a person's history.
 type Entry struct {
@@ -338,5 +345,5 @@ func (m *Model) CoCount(prev, next string) uint32 {
 	if !ok || !known {
 		return 0
 	}
-	return m.items[i].next.count(j)
+	return m.next(i).count(j)
 }

@@ -1,8 +1,6 @@
 package online
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -28,19 +26,95 @@ func liked(user, item string, time int64) event {
 	return event{user, item, time, uint64(time), signal.Default().Of("like", 0)}
 }
 
-// rows exports a whole model: "u/" or "i/" and id → bytes.
-func rows(m *Model) map[string]string {
-	out := map[string]string{}
+// prefixes are how rows below name tables.
+var prefixes = map[Table]string{UserRows: "u/", ItemRows: "i/", NextRows: "n/"}
+
+// rows exports a whole model: prefix and id → bytes.
+func rows(m *Model) stored {
+	out := stored{}
+	add := func(table Table, id string) {
+		if row := m.Encode(nil, table, id); len(row) > 0 {
+			out[prefixes[table]+id] = string(row)
+		}
+	}
 	for id := range m.Users() {
-		out["u/"+id] = string(m.EncodeUser(nil, id))
+		add(UserRows, id)
 	}
 	for id := range m.Items() {
-		out["i/"+id] = string(m.EncodeItem(nil, id))
+		add(ItemRows, id)
+		add(NextRows, id)
 	}
 	return out
 }
 
-func diffRows(t *testing.T, got, want map[string]string) {
+// stored is a store of a model's rows.
+type stored map[string]string
+
+func (s stored) Row(t Table, id string) ([]byte, error) {
+	if row, ok := s[prefixes[t]+id]; ok {
+		return []byte(row), nil
+	}
+	return nil, nil
+}
+
+func (s stored) write(t Table, id string, row []byte) error {
+	if len(row) == 0 {
+		delete(s, prefixes[t]+id)
+	} else {
+		s[prefixes[t]+id] = string(row)
+	}
+	return nil
+}
+
+// save writes what has changed of a model.
+func (s stored) save(t testing.TB, m *Model) {
+	t.Helper()
+	finish(t, m.Save(s.write))
+}
+
+func finish(t testing.TB, save *Save) {
+	t.Helper()
+	for {
+		if done, err := save.Step(); err != nil {
+			t.Fatal(err)
+		} else if done {
+			return
+		}
+	}
+}
+
+// open is a model over the store, with nothing at hand that need not be.
+func (s stored) open() (*Model, error) {
+	m := New()
+	return m, m.Restore(func(yield func(Row, error) bool) {
+		for _, k := range slices.Sorted(maps.Keys(s)) {
+			if id, ok := strings.CutPrefix(k, "i/"); ok && !yield(Row{id, []byte(s[k])}, nil) {
+				return
+			}
+		}
+	}, s)
+}
+
+// fetched is a model over the store with everything at hand.
+func (s stored) fetched() (*Model, error) {
+	m, err := s.open()
+	if err != nil {
+		return m, err
+	}
+	for k := range s {
+		if id, ok := strings.CutPrefix(k, "u/"); ok {
+			if err := m.FetchUser(id); err != nil {
+				return m, err
+			}
+		}
+	}
+	if left, err := m.FetchNexts(len(s)); err != nil || left > 0 {
+		return m, fmt.Errorf("%d rows left: %w", left, err)
+	}
+	return m, nil
+}
+
+func diffRows(t *testing.T, got, want stored) {
 	t.Helper()
 	for k := range want {
 		if got[k] != want[k] {
@@ -132,8 +206,10 @@ func TestCountsAreTheDefinition(t *testing.T) {
 		pairs, stats := naive(events)
 		total := uint32(0)
 		for i := range m.items {
-			for _, s := range m.items[i].next.slots {
-				total += s.count
+			after := make([]uint32, len(m.items))
+			m.items[i].next.spread(after)
+			for _, n := range after {
+				total += n
 			}
 			if id := m.items[i].id; m.Stats(id) != stats[id] {
 				t.Fatalf("seed %d: stats of %s are %+v, want %+v", seed, id, m.Stats(id), stats[id])
@@ -147,9 +223,6 @@ func TestCountsAreTheDefinition(t *testing.T) {
 		}
 		if total != 0 {
 			t.Fatalf("seed %d: %d pairs that should not be", seed, total)
-		}
-		if err := m.Check(); err != nil {
-			t.Fatal(err)
 		}
 	}
 }
@@ -175,7 +248,7 @@ func TestAnyOrderGivesTheSameBytesAndScores(t *testing.T) {
 	for seed := range uint64(10) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		events := randomEvents(rng, 300)
-		var want map[string]string
+		var want stored
 		var wantScores string
 		for turn := range 8 {
 			m := New()
@@ -224,12 +297,13 @@ func TestDuplicateIsIgnored(t *testing.T) {
 		t.Fatal("a new event was not added")
 	}
 	want := rows(m)
-	m.ClearDirty()
+	stored{}.save(t, m)
 	if e.addTo(m) {
 		t.Fatal("a duplicate was added")
 	}
-	for id := range m.DirtyItems() {
-		t.Fatalf("a duplicate made %s dirty", id)
+	changed := stored{}
+	if changed.save(t, m); len(changed) > 0 {
+		t.Fatalf("a duplicate has changed %v", changed)
 	}
 	diffRows(t, rows(m), want)
 }
@@ -237,6 +311,7 @@ func TestDuplicateIsIgnored(t *testing.T) {
 func TestConflictKeepsTheLesser(t *testing.T) {
 	m := New()
 	liked("u", "2", 5).addTo(m)
+	stored{}.save(t, m)
 	if liked("u", "3", 5).addTo(m) {
 		t.Fatal("the greater content was added")
 	}
@@ -246,8 +321,9 @@ func TestConflictKeepsTheLesser(t *testing.T) {
 	if ids := slices.Collect(m.Items()); !slices.Equal(ids, []string{"1"}) {
 		t.Fatalf("items are %v, want 1", ids)
 	}
-	if !slices.Contains(slices.Collect(m.DirtyItems()), "2") || m.EncodeItem(nil, "2") != nil {
-		t.Fatal("the item that lost its only event must be dirty and encode to nothing")
+	store := stored{"i/2": "what was there"}
+	if store.save(t, m); store["i/2"] != "" || store["i/1"] == "" {
+		t.Fatal("the row of an item that lost its only event is still there")
 	}
 }
 
@@ -268,106 +344,126 @@ func TestUserEntriesNewestFirst(t *testing.T) {
 	}
 }
 
-// A store that takes only dirty rows, at random moments, must hold what a full export holds, and a
-// model restored from it must go on as if nothing had happened.
-func TestDirtyRowsAreEnough(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 3))
-	events := randomEvents(rng, 600)
-	store := map[string]string{}
-	m := New()
-	flush := func() {
-		for id := range m.DirtyUsers() {
-			store["u/"+id] = string(m.EncodeUser(nil, id))
+// A store that takes only what has changed, at random moments and while events go on coming, holds what a whole export
+// held when the save began; a model that is opened over it, and lets go of people now and then, goes on as if nothing had
+// happened.
+func TestSavedRowsAreEnough(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		store := stored{}
+		m, err := store.open()
+		if err != nil {
+			t.Fatal(err)
 		}
-		for id := range m.DirtyItems() {
-			if row := m.EncodeItem(nil, id); len(row) > 0 {
-				store["i/"+id] = string(row)
-			} else {
-				delete(store, "i/"+id)
+		whole := New()
+		var save *Save
+		var saved stored // by the save under way, and what the store is to be then
+		var want stored
+		for _, e := range randomEvents(rng, 600) {
+			if err := m.FetchUser(e.user); err != nil {
+				t.Fatal(err)
+			}
+			e.addTo(m)
+			e.addTo(whole)
+			switch {
+			case save == nil && rng.IntN(7) == 0:
+				saved, want = maps.Clone(store), rows(whole)
+				save = m.Save(saved.write)
+			case save == nil && rng.IntN(3) == 0:
+				m.Rest()
+			case save == nil && rng.IntN(30) == 0:
+				finish(t, m.Save(store.write))
+				if m, err = store.open(); err != nil {
+					t.Fatal(err)
+				}
+			case save != nil:
+				done, err := save.Step()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if done {
+					save = nil
+					diffRows(t, saved, want)
+					maps.DeleteFunc(store, func(k, _ string) bool { return saved[k] == "" })
+					maps.Copy(store, saved)
+				}
+			}
+			if err := m.Fetch("u1"); err != nil {
+				t.Fatal(err)
+			}
+			var s, w Scratch
+			got, want := m.Score(nil, "u1", 0, Blend, &s), whole.Score(nil, "u1", 0, Blend, &w)
+			for i, x := range got {
+				if at, ok := whole.Lookup(m.ItemID(i)); !ok || math.Float32bits(want[at]) != math.Float32bits(x) {
+					t.Fatalf("seed %d: the score of %s is %v, want %v", seed, m.ItemID(i), x, want[at])
+				}
 			}
 		}
-		m.ClearDirty()
-	}
-	whole := New()
-	for k, e := range events {
-		e.addTo(m)
-		e.addTo(whole)
-		if rng.IntN(7) == 0 {
-			flush()
+		if save != nil {
+			finish(t, save)
+			maps.DeleteFunc(store, func(k, _ string) bool { return saved[k] == "" })
+			maps.Copy(store, saved)
 		}
-		if k == 300 {
-			flush()
-			m = restored(t, store)
+		store.save(t, m)
+		diffRows(t, store, rows(whole))
+		again, err := store.fetched()
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	flush()
-	diffRows(t, store, rows(whole))
-	diffRows(t, rows(restored(t, store)), rows(whole))
-	if scoresByID(m) != scoresByID(whole) || scoresByID(restored(t, store)) != scoresByID(whole) {
-		t.Fatal("a restored model scores differently")
+		diffRows(t, rows(again), rows(whole))
+		if scoresByID(again) != scoresByID(whole) || !slices.Equal(again.days, whole.days) {
+			t.Fatal("a restored model scores differently")
+		}
 	}
 }
 
-func restored(t testing.TB, store map[string]string) *Model {
-	t.Helper()
-	m := New()
-	for _, k := range slices.Sorted(maps.Keys(store)) {
-		restore := m.RestoreUser
-		if k[0] == 'i' {
-			restore = m.RestoreItem
-		}
-		if err := restore(k[2:], []byte(store[k])); err != nil {
+// What is not at hand is not taken for what is not there.
+func TestWhatWasNotFetchedIsNotAnswered(t *testing.T) {
+	store := rows(small())
+	for name, read := range map[string]func(m *Model){
+		"a person's events":    func(m *Model) { m.UserEvents("a") },
+		"a score":              func(m *Model) { m.Score(nil, "a", 0, Blend, new(Scratch)) },
+		"an event":             func(m *Model) { liked("a", "1", 7).addTo(m) },
+		"co-counts":            func(m *Model) { m.CoCount("1", "2") },
+		"similar items":        func(m *Model) { m.Similar("2", 1) },
+		"a score without rows": func(m *Model) { m.FetchUser("a"); m.Score(nil, "a", 0, Blend, new(Scratch)) }, //nolint:errcheck // of a map
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := store.open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Fetched("a") {
+				t.Error("all is at hand")
+			}
+			defer func() {
+				if recover() == nil {
+					t.Error("it was answered")
+				}
+			}()
+			read(m)
+		})
+	}
+}
+
+func TestRestLetsGoOfPeople(t *testing.T) {
+	m, err := rows(small()).open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "b", "stranger"} {
+		if err := m.Fetch(id); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := m.Check(); err != nil {
-		t.Fatal(err)
+	liked("a", "1", 7).addTo(m)
+	m.Rest()
+	if err := m.Fetch("b"); err != nil || len(m.users) != 3 {
+		t.Fatalf("%d people at hand, who were met just before; %v", len(m.users), err)
 	}
-	return m
-}
-
-func TestRestoreInBulk(t *testing.T) {
-	m := New()
-	for _, e := range randomEvents(rand.New(rand.NewPCG(7, 7)), 500) {
-		e.addTo(m)
-	}
-	var users, items []Row
-	for id := range m.Users() {
-		users = append(users, Row{id, m.EncodeUser(nil, id)})
-	}
-	for id := range m.Items() {
-		items = append(items, Row{id, m.EncodeItem(nil, id)})
-	}
-	for _, order := range []string{"items first", "users first", "items in two calls"} {
-		t.Run(order, func(t *testing.T) {
-			n := New()
-			var err error
-			switch order {
-			case "items first":
-				err = errors.Join(n.RestoreItems(items), n.RestoreUsers(users))
-			case "users first":
-				err = errors.Join(n.RestoreUsers(users), n.RestoreItems(items))
-			default:
-				err = errors.Join(n.RestoreItems(items[:9]), n.RestoreUsers(users), n.RestoreItems(items[9:]))
-			}
-			if err = errors.Join(err, n.Check()); err != nil {
-				t.Fatal(err)
-			}
-			diffRows(t, rows(n), rows(m))
-			if scoresByID(n) != scoresByID(m) {
-				t.Fatal("a restored model scores differently")
-			}
-		})
-	}
-	if err := New().RestoreItems(append(items, items[0])); err == nil {
-		t.Fatal("an item was taken twice in one call")
-	}
-	if err := New().RestoreUsers(append(users, users[0])); err == nil {
-		t.Fatal("a user was taken twice in one call")
-	}
-	items[3].Data = items[3].Data[:4]
-	if err := New().RestoreItems(items); err == nil || !strings.Contains(err.Error(), strconv.Quote(items[3].ID)) {
-		t.Fatalf("error %v does not name item %s", err, items[3].ID)
+	m.Rest()
+	if ids := slices.Sorted(maps.Keys(m.users)); !slices.Equal(ids, []string{"a", "b"}) {
+		t.Fatalf("%q are at hand: want a, who is not saved, and b, who was met", ids)
 	}
 }
 
@@ -376,33 +472,42 @@ func TestRestoreRefuses(t *testing.T) {
 	for _, e := range randomEvents(rand.New(rand.NewPCG(4, 4)), 200) {
 		e.addTo(m)
 	}
-	for key, row := range rows(m) {
+	whole := rows(m)
+	for key, row := range whole {
+		without := maps.Clone(whole)
 		for cut := range len(row) {
-			if err := restoreOne(New(), key, []byte(row[:cut])); err == nil {
+			without[key] = row[:cut]
+			if _, err := without.fetched(); err == nil {
 				t.Fatalf("%s was taken cut at %d of %d", key, cut, len(row))
+			} else if !strings.Contains(err.Error(), strconv.Quote(key[2:])) {
+				t.Fatalf("error %v does not name %s", err, key)
 			}
 		}
-		if err := restoreOne(New(), key, append([]byte(row), 0)); err == nil {
+		without[key] = row + "\x00"
+		if _, err := without.fetched(); err == nil {
 			t.Fatalf("%s was taken with a byte too many", key)
 		}
-		if err := restoreOne(m, key, []byte(row)); err == nil {
-			t.Fatalf("%s was taken twice", key)
+		if key[0] != 'i' {
+			continue
+		}
+		delete(without, key)
+		if _, err := without.fetched(); err == nil {
+			t.Fatalf("%s is missing, and others that name it were taken", key)
 		}
 	}
-	n := New()
-	if err := n.RestoreItem("1", m.EncodeItem(nil, "1")); err != nil {
-		t.Fatal(err)
+	if m.Restore(func(func(Row, error) bool) {}, whole) == nil {
+		t.Fatal("a model that is not new was restored into")
 	}
-	if n.Check() == nil {
-		t.Fatal("an item without its histories passed the check")
+	twice := func(yield func(Row, error) bool) {
+		for range 2 {
+			if !yield(Row{"1", []byte(whole["i/1"])}, nil) {
+				return
+			}
+		}
 	}
-}
-
-func restoreOne(m *Model, key string, row []byte) error {
-	if key[0] == 'i' {
-		return m.RestoreItem(key[2:], row)
+	if New().Restore(twice, whole) == nil {
+		t.Fatal("an item was taken twice")
 	}
-	return m.RestoreUser(key[2:], row)
 }
 
 // What restore takes, it gives back byte for byte; the rest it refuses without a panic.
@@ -412,16 +517,35 @@ func FuzzRestore(f *testing.F) {
 		e.addTo(m)
 	}
 	for key, row := range rows(m) {
-		f.Add(key[0] == 'i', []byte(row))
+		f.Add(uint8(strings.IndexByte("uin", key[0])), []byte(row))
 	}
-	f.Fuzz(func(t *testing.T, isItem bool, row []byte) {
-		m := New()
-		if isItem {
-			if m.RestoreItem("1", row) == nil && !bytes.Equal(m.EncodeItem(nil, "1"), row) {
-				t.Fatal("an item row changed")
-			}
-		} else if m.RestoreUser("1", row) == nil && !bytes.Equal(m.EncodeUser(nil, "1"), row) {
-			t.Fatal("a user row changed")
+	whole, item := rows(m), ""
+	for id := range m.Items() {
+		if whole["n/"+id] != "" {
+			item = id
+		}
+	}
+	f.Fuzz(func(t *testing.T, table uint8, row []byte) {
+		id := item
+		if Table(table)%3 == UserRows {
+			id = "u1"
+		}
+		changed, key := maps.Clone(whole), prefixes[Table(table)%3]+id
+		if changed[key] = string(row); len(row) == 0 {
+			delete(changed, key)
+		}
+		m, err := changed.fetched()
+		if err != nil {
+			return
+		}
+		if err := m.Fetch("u1"); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Encode(nil, Table(table)%3, id); string(got) != changed[key] {
+			t.Fatalf("the row is %x, was %x", got, row)
+		}
+		if err := m.Fetch("1"); err != nil {
+			t.Fatal(err)
 		}
 		var s Scratch
 		m.Score(nil, "1", 0, Blend, &s)

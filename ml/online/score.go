@@ -61,7 +61,10 @@ const (
 // Scratch keeps the buffers of Score and Explain, so that the next call allocates nothing. The zero
 // value is ready. Not safe for concurrent use.
 type Scratch struct {
-	popularity, coCounts []float32
+	popularity []float32 // decayed, by weights, …
+	ticks      uint64    // … and what the items were then
+	coCounts   []float32
+	after      []uint32 // what came after each item of a history, a table over all items for each
 
 	weights []float32 // of a day, by its distance before newest
 	newest  int32     // newest day with an event that is not after the day asked for
@@ -89,9 +92,10 @@ func (m *Model) Score(dst []float32, userID string, nowMillis int64, source Sour
 			dst[i] = float32(n)
 		}
 	case DecayedPopularity:
-		m.decay(dst, dayOf(nowMillis), s)
+		m.decay(dayOf(nowMillis), s)
+		copy(dst, s.popularity)
 	case CoCounts:
-		m.relate(dst, m.history(u))
+		m.relate(dst, m.history(u), s)
 		for j, c := range dst {
 			if c > 0 {
 				dst[j] = c * root4(1/(float32(m.counted[j])+coShrink))
@@ -153,7 +157,7 @@ func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
 	}
 	factor := s.factor.related * m.trend(at, s)
 	for k, i := range s.scored.items[:s.scored.n] {
-		if c := m.items[i].next.count(at); c > 0 {
+		if c := s.after[k*len(m.items)+int(at)]; c > 0 {
 			parts[n] = Reason{CoCounts, m.items[i].id, factor * s.scored.weights[k] * float32(c)}
 			n++
 		}
@@ -166,15 +170,6 @@ func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ItemID, b.ItemID))
 	})
 	return reasons
-}
-
-// user is nil for a stranger.
-func (m *Model) user(id string) *user {
-	at, ok := m.userAt[id]
-	if !ok {
-		return nil
-	}
-	return &m.users[at]
 }
 
 // MostCounted gives the k items with the most counted events of those that keep lets through, the most
@@ -220,9 +215,11 @@ func (m *Model) Similar(itemID string, k int) []Neighbour {
 	if !ok || k <= 0 {
 		return nil
 	}
+	after := make([]uint32, len(m.items))
+	m.next(i).spread(after)
 	var all []Neighbour
 	for j := range m.items {
-		c := float64(m.items[i].next.count(uint32(j))) + float64(m.items[j].next.count(i))
+		c := float64(after[j]) + float64(m.next(uint32(j)).count(i))
 		if c > 0 {
 			cosine := c / math.Sqrt(float64(m.counted[i])*float64(m.counted[j]))
 			all = append(all, Neighbour{m.items[j].id, float32(cosine * c / (c + similarShrink))})
@@ -259,16 +256,22 @@ func (m *Model) history(u *user) (h history) {
 	return h
 }
 
-// relate sets dst to the weighted co-counts of a history. Each item of the history adds to an item
-// at most once, so the order of sums is the history's, whatever the order inside a row.
-func (m *Model) relate(dst []float32, h history) {
+// relate sets dst to the weighted co-counts of a history, and s.after to those of each of its items. Each item of the
+// history adds to an item at most once, so the order of sums is the history's.
+func (m *Model) relate(dst []float32, h history, s *Scratch) {
+	n := len(m.items)
+	if s.after = s.after[:0]; cap(s.after) < h.n*n {
+		s.after = make([]uint32, 0, Window*(n+n/4))
+	}
+	s.after = s.after[:h.n*n]
+	clear(s.after)
 	clear(dst)
 	for k, i := range h.items[:h.n] {
-		w := h.weights[k]
-		for _, s := range m.items[i].next.slots {
-			if s.count != 0 {
-				dst[s.key-1] += float32(w * float32(s.count))
-			}
+		after := s.after[k*n : (k+1)*n]
+		m.next(i).spread(after)
+		w, to := h.weights[k], dst[:len(after)]
+		for j, c := range after { // adding 0 changes nothing, and is faster than to ask
+			to[j] += float32(w * float32(c))
 		}
 	}
 }
@@ -276,9 +279,8 @@ func (m *Model) relate(dst []float32, h history) {
 // blend sets s.popularity to decayed popularity and dst to co-counts with their trend, and gives
 // the factor of each.
 func (m *Model) blend(dst []float32, h history, today int32, s *Scratch) (popularity, related float32) {
-	s.popularity = resize(s.popularity, len(m.items))
-	m.decay(s.popularity, today, s)
-	m.relate(dst, h)
+	m.decay(today, s)
+	m.relate(dst, h, s)
 	// Maxima do not depend on the order of items, as sums of floats would.
 	var popularityMax, relatedMax float32
 	for j, c := range dst {
@@ -311,32 +313,47 @@ func root4(x float32) float32 {
 	return float32(math.Sqrt(float64(float32(math.Sqrt(float64(x))))))
 }
 
-// decay sets dst to popularity decayed as of a day.
-func (m *Model) decay(dst []float32, today int32, s *Scratch) {
-	s.weigh(m, today)
-	oldest := int64(s.newest) - int64(len(s.weights)) + 1
-	for i, last := range m.lastDay {
-		dst[i] = 0
-		if last == noDay || int64(last) < oldest {
-			continue
-		}
-		buckets := m.items[i].buckets
-		sum := float32(0)
-		for k := len(buckets) - 1; k >= 0 && int64(buckets[k].day) >= oldest; k-- {
-			w := float32(1)
-			if d := buckets[k].day; d <= s.newest {
-				w = s.weights[s.newest-d]
+// decay makes s.popularity that of all items decayed as of a day.
+func (m *Model) decay(today int32, s *Scratch) {
+	same, known := s.weigh(m, today), len(s.popularity)
+	if !same || m.ticks-s.ticks > tickedKept || cap(s.popularity) < len(m.items) {
+		known = 0
+	} else {
+		for ; s.ticks < m.ticks; s.ticks++ {
+			if i := m.ticked[s.ticks%tickedKept]; int(i) < known {
+				s.popularity[i] = m.decayed(i, s)
 			}
-			sum += float32(w * float32(buckets[k].count))
 		}
-		dst[i] = sum
 	}
+	s.popularity = resize(s.popularity, len(m.items))
+	for i := known; i < len(m.items); i++ {
+		s.popularity[i] = m.decayed(uint32(i), s)
+	}
+	s.ticks = m.ticks
+}
+
+// decayed is the popularity of an item by the weights of a scratch.
+func (m *Model) decayed(i uint32, s *Scratch) float32 {
+	oldest := int64(s.newest) - int64(len(s.weights)) + 1
+	if last := m.lastDay[i]; last == noDay || int64(last) < oldest {
+		return 0
+	}
+	buckets := m.items[i].buckets
+	sum := float32(0)
+	for k := len(buckets) - 1; k >= 0 && int64(buckets[k].day) >= oldest; k-- {
+		w := float32(1)
+		if d := buckets[k].day; d <= s.newest {
+			w = s.weights[s.newest-d]
+		}
+		sum += float32(w * float32(buckets[k].count))
+	}
+	return sum
 }
 
 // weigh makes the weights of days. Ages are taken from the newest day with an event up to today,
 // and a day's events all count as passed once a newer day has one: an event on the newest day, where
-// most fall, changes no weight.
-func (s *Scratch) weigh(m *Model, today int32) {
+// most fall, changes no weight. It says whether they were made before.
+func (s *Scratch) weigh(m *Model, today int32) (same bool) {
 	n := len(m.days)
 	for n > 0 && m.days[n-1].day > today {
 		n--
@@ -346,7 +363,7 @@ func (s *Scratch) weigh(m *Model, today int32) {
 		newest = m.days[n-1].day
 	}
 	if s.model == m && s.change == m.daysChange && s.newest == newest {
-		return
+		return true
 	}
 	s.model, s.change, s.newest = m, m.daysChange, newest
 	s.weights = s.weights[:0]
@@ -367,6 +384,7 @@ func (s *Scratch) weigh(m *Model, today int32) {
 			s.weights = append(s.weights, float32(w))
 		}
 	}
+	return false
 }
 
 func resize(buffer []float32, n int) []float32 {

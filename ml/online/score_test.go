@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/projectionist/projectionist/ml/signal"
@@ -106,6 +107,41 @@ func TestDecayByHand(t *testing.T) {
 	}
 }
 
+// What a scratch has kept of the last call is what a new one computes, whatever came in between.
+func TestKeptScratch(t *testing.T) {
+	for seed := range uint64(4) {
+		rng := rand.New(rand.NewPCG(seed, 8))
+		m, kept := New(), new(Scratch)
+		events := randomEvents(rng, 600)
+		for len(events) > 0 {
+			n := min(len(events), 1+rng.IntN(9))
+			for _, e := range events[:n] {
+				if e.addTo(m); rng.IntN(3) == 0 {
+					e.item = fmt.Sprint("more-", rng.IntN(300))
+					e.time = 70 * dayMillis // the newest day, whose events change no weight
+					e.addTo(m)
+				}
+			}
+			events = events[n:]
+			if rng.IntN(20) == 0 { // more than is kept, on the newest day
+				m.Score(nil, "u1", 70*dayMillis, Blend, kept)
+				for k := range tickedKept + 1 {
+					event{"u0", []string{"one", "another"}[min(k, 1)], 70 * dayMillis, rng.Uint64(), signal.Default().Of("like", 0)}.addTo(m)
+				}
+			}
+			now := int64(70+rng.IntN(2)) * dayMillis
+			for _, source := range []Source{DecayedPopularity, Blend} {
+				got, want := m.Score(nil, "u1", now, source, kept), m.Score(nil, "u1", now, source, new(Scratch))
+				for i := range want {
+					if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+						t.Fatalf("seed %d: %s of %s is %v by a kept scratch, %v by a new one", seed, source, m.ItemID(i), got[i], want[i])
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestBrokenClocks(t *testing.T) {
 	m := small()
 	for k, time := range []int64{math.MinInt64, math.MaxInt64, -1, 253402300799000} {
@@ -119,7 +155,14 @@ func TestBrokenClocks(t *testing.T) {
 			}
 		}
 	}
-	diffRows(t, rows(restored(t, rows(m))), rows(m))
+	again, err := rows(m).fetched()
+	if err != nil {
+		t.Fatal(err)
+	}
+	diffRows(t, rows(again), rows(m))
+	if !slices.Equal(again.days, m.days) {
+		t.Errorf("days are %v, want %v", again.days, m.days)
+	}
 	if dayOf(-1) != -1 || dayOf(0) != 0 || dayOf(dayMillis) != 1 || dayOf(-dayMillis) != -1 {
 		t.Error("days do not start at midnight UTC")
 	}

@@ -72,10 +72,10 @@ func TestReplay(t *testing.T) {
 func said(m *online.Model, user string, timeMillis int64, film int) string {
 	out := fmt.Sprintln(user, timeMillis, film)
 	for id := range m.Users() {
-		out += fmt.Sprintf("%s %x ", id, m.EncodeUser(nil, id))
+		out += fmt.Sprintf("%s %x ", id, m.Encode(nil, online.UserRows, id))
 	}
 	for id := range m.Items() {
-		out += fmt.Sprintf("%s %x ", id, m.EncodeItem(nil, id))
+		out += fmt.Sprintf("%s %x %x ", id, m.Encode(nil, online.ItemRows, id), m.Encode(nil, online.NextRows, id))
 	}
 	return out
 }

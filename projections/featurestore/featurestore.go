@@ -146,15 +146,15 @@ func (f *Store) Read(ctx context.Context, dst []features.Value, sel *features.Se
 	if movieID != "" && sel.Needs(features.Movie) {
 		if at.IsZero() {
 			done := false
-			fold.Of[*projections.Online](f.views).Film(movieID, func(s *features.State) {
+			err := fold.Of[*projections.Online](f.views).Film(movieID, func(s *features.State) {
 				if s != nil && s.LastMillis() > nowMillis {
 					return // facts of the future: fold without them
 				}
 				in.Movie = s
 				dst, done = sel.AppendValues(dst, in), true
 			})
-			if done {
-				return dst, failed
+			if done || err != nil {
+				return dst, cmp.Or(err, failed)
 			}
 		}
 		s, err := f.fold(features.Movie, movieID, at, nowMillis)
@@ -172,14 +172,17 @@ func (f *Store) person(id string, at fold.At, nowMillis int64) (*features.State,
 		return f.fold(features.User, id, at, nowMillis)
 	}
 	facts := 0
-	fold.Of[*projections.Online](f.views).Read(func(m *online.Model) { facts = m.UserEvents(id) })
+	err := fold.Of[*projections.Online](f.views).ReadFor(id, func(m *online.Model, _ streams.Cut) { facts = m.UserEvents(id) })
+	if err != nil {
+		return nil, err
+	}
 	f.mu.Lock()
 	s := f.people[id]
 	f.mu.Unlock()
 	if s != nil && s.Facts() == int64(facts) && s.LastMillis() <= nowMillis {
 		return s, nil
 	}
-	s, err := f.fold(features.User, id, at, nowMillis)
+	s, err = f.fold(features.User, id, at, nowMillis)
 	// Whoever is kept must have all facts: histories may be a moment behind online, and facts dated after
 	// now are not in it.
 	if err != nil || s == nil || s.Facts() != int64(facts) {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"runtime/debug"
 	"sort"
-	"time"
 
 	"github.com/projectionist/projectionist/streams"
 )
@@ -31,7 +30,7 @@ func (r *Runner) do(ctx context.Context, i int, s *slot, t task) error {
 	case openIt:
 		return r.openAnew(i, s)
 	case saveIt:
-		return r.saveIfDue(i, s)
+		return r.tend(i, s)
 	}
 	return nil
 }
@@ -64,9 +63,9 @@ func (r *Runner) foldChunk(i int, s *slot, c *chunk) error {
 		err = r.foldWhole(i, s, c, p.in, p.next)
 	}
 	if err == nil && s.spec.Lazy && s.dirty >= checkpointInputs {
-		err = r.save(s)
+		err = r.saveBeside(s)
 	}
-	return err
+	return r.noteDamage(s, err)
 }
 
 // part is what of a chunk a view gets.
@@ -184,7 +183,7 @@ func isFold(err error) bool {
 
 // apply has the view fold inputs, and shows that it has: state and cursor go in one batch, of views that are not lazy.
 func (r *Runner) apply(s *slot, tp streams.TP, in []Input, next int64) error {
-	b := r.store.newBatch(s.gen.number, s.spec.Indexed)
+	b := r.store.newBatch(s.gen.number, s.spec.Indexed, 0)
 	if err := call(s.view, b, in); err != nil {
 		b.b.Close()
 		return err
@@ -285,19 +284,22 @@ func (r *Runner) openAnew(i int, s *slot) error {
 
 // reopen puts a view as the store has it in the place of one at rest.
 func (r *Runner) reopen(i int, old *slot, and func(*slot)) error {
+	old.drop() // what is in its memory is not to be trusted
 	s, err := r.openAt(r.factories[i](), old.gen.number, old.definition)
 	if err != nil {
 		return err
 	}
 	s.until, s.inputs = old.until, old.inputs
 	and(s)
-	old.dirty = 0 // nothing of it is to be saved
 	r.put(i, s)
 	return nil
 }
 
-// put puts a view in the place of the one that is there.
+// put puts a view in the place of the one that is there, which is at rest.
 func (r *Runner) put(i int, s *slot) {
+	if v, ok := r.slot(i).view.(Tended); ok {
+		v.Replaced(s.view)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.slots[i]
@@ -307,14 +309,4 @@ func (r *Runner) put(i int, s *slot) {
 	close(old.changed) // who waits looks at the new one
 	old.changed = make(chan struct{})
 	s.rouse()
-}
-
-// saveIfDue saves a lazy view that has not been for long.
-func (r *Runner) saveIfDue(i int, s *slot) error {
-	s.folding.Lock()
-	defer s.folding.Unlock()
-	if r.slot(i) != s || time.Since(s.saved) < checkpointEvery {
-		return nil
-	}
-	return r.save(s)
 }

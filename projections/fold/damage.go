@@ -70,6 +70,11 @@ func damageOf(err error) error {
 	if err == nil || !pebble.IsCorruptionError(err) {
 		return err
 	}
+	return Damage(err)
+}
+
+// Damage is the error of a view that finds what nobody can have written. It wraps [ErrDamaged].
+func Damage(err error) error {
 	detail, _, _ := strings.Cut(err.Error(), "\n")
 	return &fault.Error{Code: fault.Corrupt, Message: "a view cannot be read (" + detail + ")", Err: ErrDamaged,
 		Hint: hintRestart}

@@ -3,6 +3,7 @@ package fold
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"github.com/projectionist/projectionist/streams"
 )
@@ -73,3 +74,25 @@ func (r *Runner) ReaderOf(view string) Reader {
 
 // Room is what folding asks for.
 func (s *Store) Room() error { return s.room() }
+
+// SaveBeside begins to save a view that goes on meanwhile; saved waits until that is over.
+func (r *Runner) SaveBeside(view string) (saved func() error, err error) {
+	i := slices.IndexFunc(r.slots, func(s *slot) bool { return s.spec.Name == view })
+	s := r.still(i)
+	defer s.folding.Unlock()
+	return func() error {
+		s := r.still(i)
+		defer s.folding.Unlock()
+		return s.settle()
+	}, r.saveBeside(s)
+}
+
+// StoredCut is what the store has of a view.
+func (r *Runner) StoredCut(view string) (streams.Cut, error) { return r.ReaderOf(view).Cut() }
+
+// Tend has a view do what it does when there is nothing to fold.
+func (r *Runner) Tend(view string) error {
+	i := slices.IndexFunc(r.slots, func(s *slot) bool { return s.spec.Name == view })
+	r.slot(i).warm = false
+	return r.tend(i, r.slot(i))
+}

@@ -91,11 +91,11 @@ func TestABlockedViewDelaysNobody(t *testing.T) {
 	for i := range 20 {
 		wait(t, r, []streams.Record{act(t, log, other, fmt.Sprint(i), 10+i), act(t, log, slow, fmt.Sprint(i), 10+i)}, free...)
 	}
-	fold.Of[*projections.Online](r).Read(func(m *online.Model) {
-		if m.UserEvents(slow) != 21 || m.UserEvents(other) != 20 {
-			t.Errorf("the model has %d and %d facts", m.UserEvents(slow), m.UserEvents(other))
+	for user, want := range map[string]int{slow: 21, other: 20} {
+		if got, _ := learned(t, r, user); got != want {
+			t.Errorf("the model has %d facts of %s, want %d", got, user, want)
 		}
-	})
+	}
 	// Who asks for all that is at hand is not held up either.
 	at := act(t, log, other, "at hand", 50)
 	if err := r.Settle(ctx, at.Position); err != nil {
@@ -120,7 +120,6 @@ func TestTheCutIsOfWhatTheModelHolds(t *testing.T) {
 	const acts = 150
 	log, store := testLog(t), testStore(t)
 	r, stop := running(t, log, store)
-	o := fold.Of[*projections.Online](r)
 	var publishing sync.WaitGroup
 	users := [3]string{}
 	for p := range users {
@@ -133,27 +132,35 @@ func TestTheCutIsOfWhatTheModelHolds(t *testing.T) {
 	}
 	seen := 0
 	for seen < len(users)*acts && !t.Failed() {
-		o.ReadAt(func(m *online.Model, cut streams.Cut) {
-			seen = 0
-			for p, user := range users {
-				covered := int(cut[streams.TP{Topic: events.UserEventsTopic, Partition: int32(p)}])
-				if m.UserEvents(user) != covered {
-					t.Errorf("the model has %d facts of partition %d, and the cut covers %d", m.UserEvents(user), p, covered)
-				}
-				seen += covered
+		seen = 0
+		for p, user := range users {
+			facts, cut := learned(t, r, user)
+			covered := int(cut[streams.TP{Topic: events.UserEventsTopic, Partition: int32(p)}])
+			if facts != covered {
+				t.Errorf("the model has %d facts of partition %d, and the cut covers %d", facts, p, covered)
 			}
-		})
+			seen += covered
+		}
 	}
 	publishing.Wait()
 
 	stop()
 	r, stop = running(t, log, store) // the model begins where it was saved
 	defer stop()
-	fold.Of[*projections.Online](r).ReadAt(func(m *online.Model, cut streams.Cut) {
-		for p, user := range users {
-			if covered := int(cut[streams.TP{Topic: events.UserEventsTopic, Partition: int32(p)}]); m.UserEvents(user) != acts || covered != acts {
-				t.Errorf("opened with %d facts of partition %d, and a cut that covers %d", m.UserEvents(user), p, covered)
-			}
+	for p, user := range users {
+		facts, cut := learned(t, r, user)
+		if covered := int(cut[streams.TP{Topic: events.UserEventsTopic, Partition: int32(p)}]); facts != acts || covered != acts {
+			t.Errorf("opened with %d facts of partition %d, and a cut that covers %d", facts, p, covered)
 		}
-	})
+	}
+}
+
+// learned is how many facts of a person the online model has, and the cut that is read with it.
+func learned(t *testing.T, r *fold.Runner, user string) (facts int, cut streams.Cut) {
+	t.Helper()
+	err := fold.Of[*projections.Online](r).ReadFor(user, func(m *online.Model, at streams.Cut) { facts, cut = m.UserEvents(user), at.Clone() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return facts, cut
 }

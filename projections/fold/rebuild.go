@@ -68,6 +68,7 @@ func (r *Runner) rebuild(ctx context.Context, i int, number uint32, progress fun
 	if err := r.store.point(s.spec.Name, viewMeta{Gen: number, Format: s.spec.Format, Definition: s.definition}); err != nil {
 		return 0, err
 	}
+	old.drop()
 	replaced = old.gen.number
 	r.put(i, s)
 	return replaced, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/projectionist/projectionist/events"
@@ -14,9 +15,12 @@ import (
 )
 
 // Checkpoints of lazy views: often enough that a crash costs a second or two of folding, rarely enough
-// that rewriting whole rows does not outweigh the folding itself.
+// that rewriting whole rows does not outweigh the folding itself. A few clicks are folded again in no time, and may
+// have touched most rows there are.
 const (
-	checkpointEvery  = 30 * time.Second
+	checkpointEvery  = 30 * time.Second // where at least checkpointWorth inputs are not saved
+	checkpointWorth  = 20_000
+	checkpointAnyway = 10 * time.Minute
 	checkpointInputs = 1_000_000
 )
 
@@ -46,6 +50,7 @@ type Runner struct {
 	halts chan struct{}     // closed when a view halts
 
 	reads sync.WaitGroup // chunks that are read beside folding
+	saves sync.WaitGroup // lazy views that are saved beside folding
 }
 
 // slot is one view and how far it has got.
@@ -57,10 +62,14 @@ type slot struct {
 
 	// folding is held while the view folds or is saved: whoever holds it sees the view at rest. Then comes Runner.mu.
 	folding sync.Mutex
-	dirty   int64     // inputs folded and not yet saved, of a lazy view
-	saved   time.Time // when it was last
-	suspect *chunk    // a fold of it failed without naming a record: it is folded record by record
-	stop    *Poison   // the record that is known to be at fault, and not to be folded
+	dirty   int64        // inputs folded that no save has, of a lazy view
+	saved   time.Time    // when one began last
+	saving  *saving      // the one that is under way, or has ended and was not settled
+	size    atomic.Int64 // bytes of the last save beside folding
+	warm    bool         // a [Tended] view has nothing to prepare
+	rested  time.Time    // when it was last told to let go of what it does not need
+	suspect *chunk       // a fold of it failed without naming a record: it is folded record by record
+	stop    *Poison      // the record that is known to be at fault, and not to be folded
 
 	// Under Runner.mu.
 	cursor  streams.Cut // folded and to be seen; written under folding too
@@ -78,7 +87,7 @@ type slot struct {
 }
 
 func newSlot(v View, gen *generation, cursor streams.Cut) *slot {
-	return &slot{spec: v.Spec(), view: v, gen: gen, cursor: cursor, saved: time.Now(), changed: make(chan struct{}), wake: make(chan struct{}, 1)}
+	return &slot{spec: v.Spec(), view: v, gen: gen, cursor: cursor, saved: time.Now(), rested: time.Now(), changed: make(chan struct{}), wake: make(chan struct{}, 1)}
 }
 
 func (s *slot) folds(tp streams.TP) bool { return slices.Contains(s.spec.Topics, tp.Topic) }
@@ -232,6 +241,7 @@ func (r *Runner) workers(ctx context.Context, work func(ctx context.Context, i i
 	stop()
 	helping.Wait()
 	r.reads.Wait()
+	r.saves.Wait() // the store may be closed now
 	return first
 }
 
@@ -470,27 +480,6 @@ func (r *Runner) rest() (slots []*slot, move func()) {
 			s.folding.Unlock()
 		}
 	}
-}
-
-// save writes what a lazy view at rest has only in memory. One that has halted is left as it was last saved: its
-// fold may have ended half-way, and it is opened anew when it goes on.
-func (r *Runner) save(s *slot) error {
-	if !s.spec.Lazy || s.dirty == 0 || r.hasHalted(s) {
-		return nil
-	}
-	if err := r.store.room(); err != nil {
-		return err
-	}
-	b := r.store.newBatch(s.gen.number, s.spec.Indexed)
-	if err := s.view.Flush(b); err != nil {
-		b.b.Close()
-		return fmt.Errorf("view %s: %w", s.spec.Name, err)
-	}
-	if err := r.store.commit(b, s.cursor); err != nil {
-		return err
-	}
-	s.dirty, s.saved = 0, time.Now()
-	return nil
 }
 
 // hasHalted says whether a view has halted, and has not gone on.

@@ -21,6 +21,9 @@ type Stored struct {
 // links tables and takes little space at first. The views rest meanwhile and go on afterwards.
 // Errors: fault.Unavailable when the copy cannot be written, also for want of space.
 func (r *Runner) Snapshot(dir string) ([]Stored, error) {
+	if err := r.saveAhead(); err != nil {
+		return nil, err
+	}
 	slots, move := r.rest()
 	defer move()
 	for _, s := range slots {

@@ -349,10 +349,14 @@ type batch struct {
 	buf []byte
 }
 
-func (s *Store) newBatch(gen uint32, indexed bool) *batch {
+// newBatch makes one with room for so many bytes, 0 where nothing is known of that.
+func (s *Store) newBatch(gen uint32, indexed bool, size int) *batch {
 	if indexed {
 		b := s.db.NewIndexedBatch()
 		return &batch{space: space{s, b, gen}, b: b}
+	}
+	if size > 0 {
+		return &batch{space: space{s, s.db, gen}, b: s.db.NewBatchWithSize(size)}
 	}
 	return &batch{space: space{s, s.db, gen}, b: s.db.NewBatch()}
 }

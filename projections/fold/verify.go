@@ -84,6 +84,9 @@ type stand struct {
 
 // standing saves the views and gives the store as it then is, with where each view stands in it.
 func (r *Runner) standing() (*pebble.Snapshot, []stand, error) {
+	if err := r.saveAhead(); err != nil {
+		return nil, nil, err
+	}
 	slots, move := r.rest()
 	defer move()
 	var stood []stand

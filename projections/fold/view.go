@@ -84,6 +84,21 @@ type View interface {
 	Flush(w Writer) error
 }
 
+// Tended is a lazy view that has only part of its state in memory, and can be saved while it goes on.
+type Tended interface {
+	View
+	// Save begins what Flush does at once: what is to be written is as of now. write writes it, beside Apply and
+	// queries; the Writer is the view's until it has returned. One save is under way at a time.
+	Save(w Writer) (write func() error)
+	// Rest lets go of what is not needed in memory for now. All that was saved is committed.
+	Rest()
+	// Warm reads a little of what is better had in memory, and says whether there is more. Its error is also that of
+	// queries that met damage.
+	Warm() (more bool, err error)
+	// Replaced has queries answered by the view that takes this one's place. It reads nothing any more.
+	Replaced(by View)
+}
+
 // Poison is an event that a view cannot fold.
 type Poison struct {
 	View     string

@@ -111,7 +111,7 @@ func (s *Service) Recommend(req Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.rank(v, r, f, req), nil
+	return s.rank(v, r, f, req)
 }
 
 // RecommendBy ranks by a registered version, whatever is in the slot.
@@ -127,7 +127,7 @@ func (s *Service) RecommendBy(model string, number int, req Request) (*Result, e
 	if err != nil {
 		return nil, err
 	}
-	return s.rank(v, r, f, req), nil
+	return s.rank(v, r, f, req)
 }
 
 func (s *Service) prepare(req Request) error {
@@ -137,20 +137,23 @@ func (s *Service) prepare(req Request) error {
 	return s.catchUp(req.Current)
 }
 
-func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) *Result {
+func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) (*Result, error) {
 	res := &Result{UserID: req.UserID, ModelName: v.model, ModelVersion: v.number, Strategy: "cold"}
 	q := recipe.Query{User: req.UserID, NowMillis: req.NowMillis, K: req.K, Explain: recipe.Briefly}
 	if req.Explain {
 		q.Explain = recipe.Fully
 	}
 	var ranking recipe.Ranking
-	fold.Of[*projections.Online](s.views).ReadAt(func(m *online.Model, cut streams.Cut) {
+	err := fold.Of[*projections.Online](s.views).ReadFor(req.UserID, func(m *online.Model, cut streams.Cut) {
 		res.Cut = cut.String()
 		if m.UserEvents(req.UserID) > 0 {
 			res.Strategy = "online"
 		}
 		ranking = r.Rank(m, q)
 	})
+	if err != nil {
+		return nil, err
+	}
 	if ranking.Strategy != "" {
 		res.Strategy = ranking.Strategy
 	}
@@ -159,7 +162,7 @@ func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) *Resul
 		res.Items[i] = f.item(&ranking.Items[i], req.Explain)
 		res.Simulated = res.Simulated || f.cards[ranking.Items[i].Place].simulated
 	}
-	return res
+	return res, nil
 }
 
 // reasonsMax is how many films of a history an explanation names.
@@ -226,7 +229,10 @@ func (s *Service) Similar(movieID string, k int) ([]Item, error) {
 		return nil, fault.New(fault.NotFound, "no movie %q", movieID)
 	}
 	var near []online.Neighbour
-	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) { near = m.Similar(id, k+64) })
+	err = fold.Of[*projections.Online](s.views).ReadAll(func(m *online.Model) { near = m.Similar(id, k+64) })
+	if err != nil {
+		return nil, err
+	}
 	items := []Item{}
 	for _, n := range near {
 		if at, ok := f.ranked.Place(n.ItemID); ok && len(items) < k {

@@ -20,6 +20,7 @@ import (
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // quick parameters of a small model.
@@ -53,11 +54,14 @@ func TestWithoutAModel(t *testing.T) {
 		t.Fatalf("%+v", res)
 	}
 	met := map[string]bool{}
-	fold.Of[*projections.Online](w.views).Read(func(m *online.Model) {
+	err := fold.Of[*projections.Online](w.views).ReadFor("1", func(m *online.Model, _ streams.Cut) {
 		for e := range m.UserEntries("1") {
 			met[m.ItemID(e.Item)] = true
 		}
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(met) == 0 || len(res.Items) != 40-len(met) {
 		t.Errorf("%d films of 40 to someone who has met %d", len(res.Items), len(met))
 	}
