@@ -469,7 +469,7 @@ func TestImportFromTheFuture(t *testing.T) {
 				src.BadRowsMax = badRows
 				return im.Import(t.Context(), src, "test", nil)
 			}
-			if _, err := take(0); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "a day ahead") || !strings.Contains(err.Error(), ":4") {
+			if _, err := take(0); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "a day ahead") || !strings.Contains(err.Error(), "line 4") {
 				t.Errorf("%v; want the fourth line and why", err)
 			}
 			if res, err := take(1); err != nil || res.FactsAdded != 2 || res.BadRows != 1 {
