@@ -37,7 +37,7 @@ func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error
 	if err != nil {
 		return nil, err
 	}
-	report, err := r.Evaluate(ctx, set.Input(), p, func(stage string, done, of int) { w.Progress(stage, int64(done), int64(of)) })
+	report, err := r.Evaluate(ctx, set.Input(), p, nil, func(stage string, done, of int) { w.Progress(stage, int64(done), int64(of)) })
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package recipe
 import (
 	"context"
 	"math"
+	"slices"
+	"sort"
 
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
@@ -32,6 +34,51 @@ func (in Input) Before(n int) Input {
 	in.Data = &ml.Dataset{Users: in.Data.Users, Items: in.Data.Items, Samples: in.Data.Samples[:n]}
 	in.Signals = in.Signals[:n]
 	return in
+}
+
+// byAct has the acts of one person at one time in the order of what they are, film and then meaning. Training
+// sets have them in the order of their events' ids, which are others where the same acts are sent again. It
+// is a copy where the order is another.
+func (in Input) byAct() Input {
+	s, signals := in.Data.Samples, in.Signals
+	together := func(i int) bool { return s[i-1].Time == s[i].Time && s[i-1].User == s[i].User }
+	copied := false
+	for from, to := 0, 1; to <= len(s); to++ {
+		if to < len(s) && together(to) {
+			continue
+		}
+		if to-from > 1 && !sort.IsSorted(simultaneous{s[from:to], signals[from:to]}) {
+			if !copied {
+				copied = true
+				s, signals = slices.Clone(s), slices.Clone(signals)
+			}
+			sort.Stable(simultaneous{s[from:to], signals[from:to]})
+		}
+		from = to
+	}
+	in.Data = &ml.Dataset{Users: in.Data.Users, Items: in.Data.Items, Samples: s}
+	in.Signals = signals
+	return in
+}
+
+// simultaneous sorts samples with their signals.
+type simultaneous struct {
+	samples []ml.Sample
+	signals []signal.Signal
+}
+
+func (a simultaneous) Len() int { return len(a.samples) }
+
+func (a simultaneous) Less(i, j int) bool {
+	if x, y := a.samples[i].Item, a.samples[j].Item; x != y {
+		return x < y
+	}
+	return a.signals[i] < a.signals[j]
+}
+
+func (a simultaneous) Swap(i, j int) {
+	a.samples[i], a.samples[j] = a.samples[j], a.samples[i]
+	a.signals[i], a.signals[j] = a.signals[j], a.signals[i]
 }
 
 // Films are the items with their content.

@@ -1,7 +1,6 @@
 package recipe
 
 import (
-	"context"
 	"errors"
 	"math"
 	"slices"
@@ -135,94 +134,6 @@ func TestFilms(t *testing.T) {
 	}
 }
 
-// constant ranks by the same scores for everybody, and has a part that scores the other way round.
-type constant struct {
-	films *Films
-	score []float32
-}
-
-func (c constant) Encode() ([]byte, error)               { return []byte("constant"), nil }
-func (c constant) Figures() map[string]float64           { return map[string]float64{"found": 42} }
-func (c constant) Ranker(films *Films, _ Ranker) Ranker  { c.films = films; return c }
-func (c constant) Films() *Films                         { return c.films }
-func (constant) Rank(*online.Model, Query) (out Ranking) { return out }
-
-func (c constant) Score(m *online.Model, user string, _ int64, f func(string, []float32)) {
-	score, reverse := slices.Clone(c.score), make([]float32, len(c.score))
-	for i, v := range score {
-		reverse[i] = -v
-	}
-	for e := range m.UserEntries(user) {
-		if p := c.films.Places(m)[e.Item]; p >= 0 {
-			score[p], reverse[p] = online.Excluded, online.Excluded
-		}
-	}
-	f("", score)
-	f("reverse", reverse)
-}
-
-// Four films; the first half of the data has people a to d like film 0, in the second each of them likes film 1.
-func evaluated(t *testing.T, score []float32) *Report {
-	t.Helper()
-	in := Input{Data: &ml.Dataset{Users: []string{"a", "b", "c", "d"}, Items: []string{"0", "1", "2", "3"}}, Content: func(string) Content { return Content{} }}
-	like := signal.Default().Of("like", 0)
-	for i := range 8 {
-		in.Data.Samples = append(in.Data.Samples, ml.Sample{User: int32(i % 4), Item: int32(i / 4), Time: int64(i) * 1000, Weight: 1})
-		in.Signals = append(in.Signals, like)
-	}
-	trained := 0
-	r := &Recipe{Name: "constant", Train: func(_ context.Context, in Input, _ Params, _ Hooks) (Model, error) {
-		trained = len(in.Data.Samples)
-		if len(in.Signals) != trained || len(in.Data.Items) != 4 {
-			t.Errorf("trained on %d signals and %d items", len(in.Signals), len(in.Data.Items))
-		}
-		return constant{score: score}, nil
-	}}
-	p, err := r.Parse(map[string]string{HoldoutShare: "0.4", HoldoutEvents: "100"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rep, err := r.Evaluate(context.Background(), in, p, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if trained != 4 || rep.Moments != 4 {
-		t.Fatalf("trained on %d samples, judged by %d moments; want 4 and 4", trained, rep.Moments)
-	}
-	return rep
-}
-
-func TestEvaluate(t *testing.T) {
-	best := evaluated(t, []float32{9, 3, 2, 1}) // film 0 has been met
-	if best.Model["mrr"] != 1 || best.Model["ndcg@10"] != 1 || best.Model["hr@10"] != 1 || best.Figures["found"] != 42 {
-		t.Errorf("a model that puts the right film first has %v, figures %v", best.Model, best.Figures)
-	}
-	if got := best.Baselines["reverse"]["mrr"]; math.Abs(got-1./3) > 1e-9 {
-		t.Errorf("its reverse has a reciprocal rank of %v; the film is the last of three", got)
-	}
-	worst := evaluated(t, []float32{9, 1, 1, 1})
-	if got := worst.Model["mrr"]; math.Abs(got-1./3) > 1e-9 {
-		t.Errorf("of films with one score the right one counts as the last; reciprocal rank %v", got)
-	}
-	for _, name := range []string{"popularity", "decayed_popularity", "online"} {
-		if b := best.Baselines[name]; b["ndcg@10"] <= 0 || b["ndcg@10"] > 1 {
-			t.Errorf("baseline %s has %v", name, b)
-		}
-	}
-	if worst.Gain >= best.Gain {
-		t.Errorf("gains %v and %v", worst.Gain, best.Gain)
-	}
-}
-
-func TestEvaluateStops(t *testing.T) {
-	stop := errors.New("broken")
-	r := &Recipe{Train: func(context.Context, Input, Params, Hooks) (Model, error) { return nil, stop }}
-	p, _ := r.Parse(nil)
-	if _, err := r.Evaluate(context.Background(), Input{Data: &ml.Dataset{}}, p, nil); !errors.Is(err, stop) {
-		t.Fatal(err)
-	}
-}
-
 // A meeting counts if it is the first, and liking follows within a day. To be shown a film is not to meet it.
 func TestMoments(t *testing.T) {
 	const day = 24 * 60 * 60 * 1000
@@ -258,17 +169,5 @@ func TestMoments(t *testing.T) {
 	in.Data.Samples[3].Time = 4
 	if n := in.At(.5); n != 3 {
 		t.Fatalf("a change of time is at %d", n)
-	}
-}
-
-func TestPaired(t *testing.T) {
-	if mean, p := paired([]float64{0, 1, 2, 3}); mean != 1.5 || math.Abs(p-.0514) > .0005 {
-		t.Fatalf("mean %v p %v; by hand 1.5 and P(t₃ > 1.5/(1.29099/2)) = .0514", mean, p)
-	}
-	if _, p := paired([]float64{1}); p != 1 {
-		t.Fatal(p)
-	}
-	if _, p := paired([]float64{0, 0, 0}); p != 1 {
-		t.Fatal(p)
 	}
 }

@@ -281,7 +281,7 @@ func filmsChange(t *testing.T, r *recipe.Recipe) {
 func judged(t *testing.T, r *recipe.Recipe) {
 	p := parse(t, r, map[string]string{recipe.HoldoutEvents: "50"})
 	told := map[string]bool{}
-	rep, err := r.Evaluate(context.Background(), tastes(400), p, func(stage string, _, _ int) { told[stage] = true })
+	rep, err := r.Evaluate(context.Background(), tastes(400), p, nil, func(stage string, _, _ int) { told[stage] = true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func judged(t *testing.T, r *recipe.Recipe) {
 			t.Errorf("no baseline %s", name)
 		}
 	}
-	again, err := r.Evaluate(context.Background(), tastes(400), p, nil)
+	again, err := r.Evaluate(context.Background(), tastes(400), p, nil, nil)
 	if err != nil || fmt.Sprint(again) != fmt.Sprint(rep) {
 		t.Errorf("judged again: %v\nwant %v, %v", again, rep, err)
 	}
@@ -324,7 +324,7 @@ func worldOfOne(t *testing.T, r *recipe.Recipe) {
 	if got := m.Ranker(recipe.NewFilms(nil), nil).Rank(learned(in), recipe.Query{User: "2", K: 10}); len(got.Items) != 0 {
 		t.Error("of no films are ranked", got)
 	}
-	if rep, err := r.Evaluate(context.Background(), in, parse(t, r, nil), nil); err != nil || rep.Moments > 1 {
+	if rep, err := r.Evaluate(context.Background(), in, parse(t, r, nil), nil, nil); err != nil || rep.Moments > 1 {
 		t.Error(rep, err)
 	}
 }

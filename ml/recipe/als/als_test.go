@@ -103,11 +103,11 @@ func TestQuality(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rep, err := Recipe.Evaluate(context.Background(), in, p, nil)
+			rep, err := Recipe.Evaluate(context.Background(), in, p, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("%d moments, weight of the factors %.1f: blend %s; gain on popularity %.4f, p %.4f", rep.Moments, rep.Figures["als_weight"], line(rep.Model), rep.Gain, rep.PValue)
+			t.Logf("%d moments of %d people, weight of the factors %.1f: blend %s; difference from popularity %+.4f", rep.Moments, rep.People, rep.Figures["als_weight"], line(rep.Model), rep.VsPopularity)
 			for _, b := range []string{"popularity", "decayed_popularity", "online", "als"} {
 				t.Logf("  %-20s %s", b, line(rep.Baselines[b]))
 			}
