@@ -21,6 +21,10 @@ func (c *Config) evaluator() react.Role {
 	return react.Role{Name: nameEvaluator, Tasks: map[string]react.TaskFunc{taskEvaluate: c.task(evaluateTrainedModel)}, Failed: closeRuns}
 }
 
+// figureOfJudged begins the names of figures of the model that was judged. Those of the registered one, which was
+// trained on more, have their own names, and the trainer logs them.
+const figureOfJudged = "judged."
+
 // evaluateTrainedModel judges the recipe on the last part of the data beside its baselines. The metrics
 // go to the training's run, which ends here: the model's under their own names, a baseline's as
 // "popularity.ndcg@10".
@@ -42,7 +46,9 @@ func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error
 		return nil, err
 	}
 	values := map[string]float64{"moments": float64(report.Moments)}
-	maps.Copy(values, report.Figures)
+	for name, v := range report.Figures {
+		values[figureOfJudged+name] = v
+	}
 	maps.Copy(values, report.Model)
 	for name, metrics := range report.Baselines {
 		for metric, v := range metrics {
@@ -60,7 +66,7 @@ func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error
 		out[name] = strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	w.Log().Info("model evaluated", "workflow_run", w.RunID(), "recipe", r.Name, "moments", report.Moments, gateMetric, out[gateMetric],
-		"popularity", out["popularity."+gateMetric], "figures", report.Figures)
+		"popularity", out["popularity."+gateMetric], "judged", report.Figures)
 	return out, nil
 }
 

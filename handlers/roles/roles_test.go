@@ -139,15 +139,20 @@ func (b *bench) run(r *react.Reactors) (stop func()) {
 
 // importWorld puts the first n choices of a simulated world into the log and completes its import. It
 // returns the workflow run that is due.
-func (b *bench) importWorld(n int) string {
+func (b *bench) importWorld(n int) string { return b.imported(b.choices(n)) }
+
+// simulated is the world that imports are of.
+func (b *bench) simulated() *world.World {
 	b.t.Helper()
 	w, err := world.New(world.Params{Seed: 3, Users: 150, Movies: 200, Events: 20_000, End: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)})
 	must(b.t, err)
-	for _, m := range w.Movies() {
-		b.dispatch(&commands.ListMovie{Dataset: "simulated", Movie: events.Movie{MovieID: m.ID, Title: m.Title, Year: m.Year, Genres: m.Genres, TMDBID: m.TMDBID}})
-	}
-	var facts []handlers.Identified
-	for x := range w.Interactions() {
+	return w
+}
+
+// choices are the first n choices of the simulated world.
+func (b *bench) choices(n int) (facts []handlers.Identified) {
+	b.t.Helper()
+	for x := range b.simulated().Interactions() {
 		if x.Kind == "view" || x.Kind == "click" {
 			continue // as in data sets of ratings: people first meet a film by choosing it
 		}
@@ -157,11 +162,21 @@ func (b *bench) importWorld(n int) string {
 		facts = append(facts, handlers.Identified{ID: fmt.Sprint("sim-", len(facts)), Fact: &commands.RecordInteraction{Interaction: events.Interaction{
 			UserID: x.UserID, MovieID: x.MovieID, Kind: x.Kind, Rating: x.Rating, Timestamp: events.FormatTime(time.UnixMilli(x.TimeMillis))}}})
 	}
-	_, err = b.outer.PublishMany(b.t.Context(), events.UserEventsTopic, facts, handlers.Meta{})
+	return facts
+}
+
+// imported puts the simulated world's films and these facts into the log and completes their import.
+func (b *bench) imported(facts []handlers.Identified) string {
+	b.t.Helper()
+	movies := b.simulated().Movies()
+	for _, m := range movies {
+		b.dispatch(&commands.ListMovie{Dataset: "simulated", Movie: events.Movie{MovieID: m.ID, Title: m.Title, Year: m.Year, Genres: m.Genres, TMDBID: m.TMDBID}})
+	}
+	_, err := b.outer.PublishMany(b.t.Context(), events.UserEventsTopic, facts, handlers.Meta{})
 	must(b.t, err)
 	start := &commands.StartImport{Dataset: "simulated", Digest: strings.Repeat("ab", 32)}
 	b.dispatch(start)
-	b.dispatch(&commands.CompleteImport{ImportID: start.ImportID(), MoviesAdded: int64(len(w.Movies())), FactsAdded: int64(len(facts))})
+	b.dispatch(&commands.CompleteImport{ImportID: start.ImportID(), MoviesAdded: int64(len(movies)), FactsAdded: int64(len(facts))})
 	return roles.TrainingRunOf(start.ImportID())
 }
 

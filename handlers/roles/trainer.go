@@ -3,6 +3,7 @@ package roles
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"strconv"
 
@@ -76,11 +77,20 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if blob != trained.SHA256 {
 		return nil, fault.New(fault.Internal, "the weights were stored as %s, trained as %s", blob, trained.SHA256)
 	}
+	out := map[string]string{}
+	if figures := trained.Model.Figures(); len(figures) > 0 {
+		if err := w.Once(ctx, r.Name+"/figures", &commands.LogMetrics{RunID: run, Metrics: w.metrics(figures, 0)}); err != nil {
+			return nil, err
+		}
+		for name, v := range figures {
+			out[name] = strconv.FormatFloat(v, 'g', -1, 64)
+		}
+	}
 	if _, err := w.Dispatch(ctx, "artifact", &commands.LogArtifact{RunID: run, Path: "model/" + r.Name + ".bin", Blob: blob, Bytes: size}); err != nil {
 		return nil, err
 	}
-	out := map[string]string{"run_id": run, "experiment_id": experiment.ExperimentID(), "blob": blob,
-		"bytes": strconv.FormatInt(size, 10), "code_version": r.CodeVersion()}
+	maps.Copy(out, map[string]string{"run_id": run, "experiment_id": experiment.ExperimentID(), "blob": blob,
+		"bytes": strconv.FormatInt(size, 10), "code_version": r.CodeVersion()})
 	return out, w.trainBaseline(ctx, set, experiment.ExperimentID(), datasetID, datasetBlob, out)
 }
 
