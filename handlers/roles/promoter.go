@@ -1,16 +1,17 @@
 package roles
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/projections"
-	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/ml/recipe"
 )
 
 const namePromoter = "promoter"
@@ -23,51 +24,39 @@ func (c *Config) promoter() react.Role {
 // promoteModel deploys the version if it passes the gate; otherwise the slot keeps what it has, and the
 // version stays in Staging.
 func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
-	var name, versionText, blob, momentsText, modelText, popularityText string
+	var name, versionText, blob string
 	if err := w.Inputs(taskRegister, map[string]*string{"model": &name, "version": &versionText}); err != nil {
 		return nil, err
 	}
 	if err := w.Inputs(taskTrain, map[string]*string{"blob": &blob}); err != nil {
 		return nil, err
 	}
-	if err := w.Inputs(taskEvaluate, map[string]*string{"moments": &momentsText, gateMetric: &modelText, "popularity." + gateMetric: &popularityText}); err != nil {
-		return nil, err
-	}
-	version, err1 := strconv.Atoi(versionText)
-	moments, err2 := strconv.Atoi(momentsText)
-	model, err3 := strconv.ParseFloat(modelText, 64)
-	popularity, err4 := strconv.ParseFloat(popularityText, 64)
-	for _, err := range []error{err1, err2, err3, err4} {
-		if err != nil {
-			return nil, fault.Wrap(fault.Corrupt, err, "outputs of the tasks before")
-		}
+	version, err := strconv.Atoi(versionText)
+	if err != nil {
+		return nil, fault.Wrap(fault.Corrupt, err, "the registered version")
 	}
 	out := map[string]string{"model": name, "version": versionText}
 
-	slot, ok, err := w.slot(ctx)
+	serving, slot, err := w.championNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if now := slot.Current; ok && now.Model == name && now.Version == version && now.Blob == blob {
+	if now := slot.Current; serving != nil && now.Model == name && now.Version == version && now.Blob == blob {
 		out["promoted"], out["reason"] = "true", now.Reason // by an earlier try
 		return out, nil
 	}
-	var deployed *float64
-	serving := ""
-	if ok {
-		serving = fmt.Sprintf("%s/%d", slot.Current.Model, slot.Current.Version)
-		if deployed, err = w.recorded(ctx, slot.Current.Model, slot.Current.Version); err != nil {
-			return nil, err
-		}
+	j, err := w.judgement(serving)
+	if err != nil {
+		return nil, err
 	}
-	promote, reason := gate(moments, model, popularity, deployed, serving)
+	promote, reason := gate(*j)
 	out["promoted"], out["reason"] = strconv.FormatBool(promote), reason
 	if !promote {
 		w.Log().Warn("model version not promoted", "model", name, "version", version, "reason", reason)
 		return out, nil
 	}
 	c := &commands.DeployModel{Slot: events.ProductionSlot, Model: name, Version: version, Reason: reason}
-	if ok {
+	if serving != nil {
 		c.Served = commands.Served{events.ProductionSlot: {Model: slot.Current.Model, Version: slot.Current.Version}}
 	}
 	// The reason is part of the step: between two tries somebody may have deployed another version.
@@ -78,32 +67,59 @@ func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 	return out, nil
 }
 
-// slot is what serves, of all that the ledger holds now.
-func (w *job) slot(ctx context.Context) (projections.Slot, bool, error) {
-	if err := w.ledgerReaches(ctx, projections.NewDeployments()); err != nil {
-		return projections.Slot{}, false, err
+// judgement is what the evaluation found out, held against what serves now; nil for nothing.
+func (w *job) judgement(serving *champion) (*judgement, error) {
+	j := &judgement{}
+	var championThen, configurationThen string
+	if err := w.Inputs(taskEvaluate, map[string]*string{outChampion: &championThen, outConfiguration: &configurationThen, outUnjudged: &j.why}); err != nil {
+		return nil, err
 	}
-	return fold.Of[*projections.Deployments](w.cfg.Views).Slot(events.ProductionSlot)
+	var moments, people float64
+	figures := map[string]*float64{outMoments: &moments, outPeople: &people, gateMetric: &j.model, "popularity." + gateMetric: &j.popularity,
+		outVsPopularity: &j.vsPopularity.Mean, outVsPopularity + ".low": &j.vsPopularity.Low, outVsPopularity + ".high": &j.vsPopularity.High}
+	_, err := w.Input(taskEvaluate, outVsChampion)
+	judged := err == nil
+	if judged {
+		maps.Copy(figures, map[string]*float64{outChampion + "." + gateMetric: &j.rival, outVsChampion: &j.vsChampion.Mean,
+			outVsChampion + ".low": &j.vsChampion.Low, outVsChampion + ".high": &j.vsChampion.High})
+	}
+	if err := w.figures(taskEvaluate, figures); err != nil {
+		return nil, err
+	}
+	j.moments, j.people = int(moments), int(people)
+	if serving == nil {
+		return j, nil
+	}
+	r, p, err := w.recipe()
+	if err != nil {
+		return nil, err
+	}
+	j.champion = serving.name
+	same := serving.name == championThen || serving.by != nil && configurationID(serving.by) == configurationThen
+	switch {
+	case serving.by != nil && serving.by.Equal(recipe.Configuration{Recipe: r, Params: p}):
+		j.standing = alike
+	case same && judged:
+		j.standing, j.judged = compared, championThen
+	case same:
+		j.standing = unjudged
+	default:
+		j.standing = changed
+		j.why = fmt.Sprintf("it took the slot after the new version had been judged beside %s", cmp.Or(championThen, "nothing that served"))
+	}
+	return j, nil
 }
 
-// recorded is the gate's metric as the version's run logged it, nil if it has none.
-func (w *job) recorded(ctx context.Context, model string, version int) (*float64, error) {
-	ledger := w.cfg.Log.Ledger()
-	m, ok, err := projections.FoldModel(ledger.ReadStream(ctx, "model/"+model, 0), fold.At{})
-	if err != nil || !ok {
-		return nil, err
+// figures reads several numbers that a task has put out.
+func (w *job) figures(task string, to map[string]*float64) error {
+	for name, at := range to {
+		text, err := w.Input(task, name)
+		if err != nil {
+			return err
+		}
+		if *at, err = strconv.ParseFloat(text, 64); err != nil {
+			return fault.Wrap(fault.Corrupt, err, "what %s has put out as %s", task, name)
+		}
 	}
-	v := m.Version(version)
-	if v == nil || v.RunID == "" {
-		return nil, nil
-	}
-	run, ok, err := projections.FoldRun(ledger.ReadStream(ctx, "run/"+v.RunID, 0), fold.At{})
-	if err != nil || !ok {
-		return nil, err
-	}
-	metric, ok := run.Metrics[gateMetric]
-	if !ok {
-		return nil, nil
-	}
-	return &metric.Value, nil
+	return nil
 }

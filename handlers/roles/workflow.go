@@ -23,7 +23,7 @@ func Workflows() []react.Workflow {
 		{Name: TrainingPipeline, Description: "Trains a model on the log as it stands, judges it, and promotes it if it is good enough", Tasks: []react.WorkflowTask{
 			{Name: taskPrepare, Reactor: nameFeaturizer, Description: "Pins the position in the log and materialises the training set"},
 			{Name: taskTrain, Reactor: nameTrainer, Description: "Trains the model by its recipe, and the neural baseline beside it"},
-			{Name: taskEvaluate, Reactor: nameEvaluator, Description: "Judges the recipe against the baselines on the last part of the data"},
+			{Name: taskEvaluate, Reactor: nameEvaluator, Description: "Judges the recipe against the baselines, and against what serves, on the last part of the data"},
 			{Name: taskRegister, Reactor: nameRegistrar, Description: "Registers the model version, with all it takes to train it again"},
 			{Name: taskPromote, Reactor: namePromoter, Description: "Promotes and deploys the version, or keeps the present one and says why"},
 		}},
