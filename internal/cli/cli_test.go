@@ -182,7 +182,14 @@ func TestCommands(t *testing.T) {
 	contains(t, "apply", on("features", "apply", definitions(t, dir)), "unchanged")
 	contains(t, "simulate again", on("simulate", "--users", "3", "--movies", "2", "--events", "9"), "9 interactions added")
 	contains(t, "simulate the same", on("simulate", "--users", "3", "--movies", "2", "--events", "9"), "in the log already")
-	contains(t, "workflows run", on("workflows", "run", "movie_training_pipeline", "--follow"), "promote_model: success", "movie_training_pipeline")
+	followed := on("workflows", "run", "movie_training_pipeline", "--follow")
+	contains(t, "workflows run", followed, "promote_model: success", "movie_training_pipeline")
+	why := regexp.MustCompile(`promote_model: success \(.*reason=(.*) version=\d+\)`).FindStringSubmatch(followed)
+	run := regexp.MustCompile(`movie_training_pipeline (\w+): success`).FindStringSubmatch(followed)
+	if why == nil || run == nil {
+		t.Fatalf("workflows run says\n%s", followed)
+	}
+	contains(t, "workflows show", on("workflows", "show", run[1]), "\npromote_model: "+why[1]+"\n", "is of the same recipe and parameters")
 	contains(t, "replay", on("replay", "--view", "registry"), "rebuilt and in place: registry")
 	contains(t, "verify", on("verify"), "histories", allEqual)
 

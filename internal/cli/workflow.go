@@ -65,7 +65,11 @@ func (p *program) workflowsCommand() *cobra.Command {
 				fmt.Fprintf(p.out, ": %s", cell(r))
 			}
 			fmt.Fprintf(p.out, "\nrequested %s by %s\n\n", cell(lookUp(run, "requested_millis")), cell(run["actor"]))
-			return p.list(raw, "tasks", "TASK task, STATE state, TRY try, STARTED started_millis, ENDED ended_millis, ERROR error, OUTPUT output", "no task has started yet")
+			if err := p.list(raw, "tasks", "TASK task, STATE state, TRY try, STARTED started_millis, ENDED ended_millis, ERROR error, OUTPUT output", "no task has started yet"); err != nil {
+				return err
+			}
+			p.reasons(run)
+			return nil
 		})}
 	var conf []string
 	values := map[string]string{}
@@ -89,6 +93,18 @@ func (p *program) workflowsCommand() *cobra.Command {
 	run.Flags().StringArrayVar(&conf, "conf", nil, "a setting of the run, NAME=VALUE; may be given again")
 	run.Flags().BoolVarP(&follow, "follow", "f", false, "stay until it has ended; exit code 1 if it failed")
 	return group("workflows", "Workflows: training, fetching films", list, kinds, show, run)
+}
+
+// reasons writes in full why tasks decided as they did, which the table cuts.
+func (p *program) reasons(run map[string]any) {
+	tasks, _ := run["tasks"].([]any)
+	for _, t := range tasks {
+		t, _ := t.(map[string]any)
+		output, _ := t["output"].(map[string]any)
+		if reason, ok := output["reason"].(string); ok {
+			fmt.Fprintf(p.out, "\n%s: %s\n", cell(t["task"]), oneLine(reason))
+		}
+	}
 }
 
 func recipeNames() string {
