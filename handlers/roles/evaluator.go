@@ -41,6 +41,7 @@ func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error
 	if err != nil {
 		return nil, err
 	}
+	w.cfg.fits.Forget() // nobody else judges this training
 	values := map[string]float64{"moments": float64(report.Moments)}
 	maps.Copy(values, report.Figures)
 	maps.Copy(values, report.Model)
@@ -84,7 +85,11 @@ func (w *job) trainset(ctx context.Context) (*trainset.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.cfg.Sets.Load(ctx, w.cfg.Log, cut, w.reading)
+	set, err := w.cfg.Sets.Load(ctx, w.cfg.Log, cut, w.reading)
+	if err == nil {
+		set.Fits = w.cfg.fits
+	}
+	return set, err
 }
 
 func (w *job) reading(done, total int64) { w.Progress("read the log", done, total) }

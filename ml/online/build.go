@@ -59,7 +59,7 @@ func (b *builder) ordered() bool {
 			return false
 		}
 		last[e.User] = next
-		if e.Signal.Valid() && e.Signal.Counted() {
+		if valid(e.Signal).Counted() {
 			b.counted[e.User]++
 		} else {
 			b.other[e.User]++
@@ -76,27 +76,38 @@ func (b *builder) place() {
 	for u := range b.users {
 		counted, other = counted+int(b.counted[u]), other+int(b.other[u])
 	}
-	allCounted, allOther := make([]entry, counted), make([]entry, other)
 	for i := range b.n {
 		e := b.event(i)
-		if !e.Signal.Valid() {
-			e.Signal = 0
-		}
 		if people[e.User] == gap {
 			people[e.User] = m.internUser(b.users[e.User])
-			u := &m.users[people[e.User]]
-			u.dirty = true
-			m.dirtyUsers = append(m.dirtyUsers, people[e.User])
-			u.counted, allCounted = cut(allCounted, b.counted[e.User])
-			u.other, allOther = cut(allOther, b.other[e.User])
 		}
 		if films[e.Item] == gap {
 			films[e.Item] = m.internItem(b.items[e.Item])
 		}
-		item := films[e.Item]
+	}
+	var items sync.WaitGroup
+	items.Go(func() { // beside the histories
+		for i := range b.n {
+			e := b.event(i)
+			m.tallyItem(films[e.Item], e.TimeMillis, valid(e.Signal), +1)
+		}
+	})
+	allCounted, allOther := make([]entry, counted), make([]entry, other)
+	for place, i := range people {
+		if i == gap {
+			continue
+		}
+		u := &m.users[i]
+		u.dirty = true
+		m.dirtyUsers = append(m.dirtyUsers, i)
+		u.counted, allCounted = cut(allCounted, b.counted[place])
+		u.other, allOther = cut(allOther, b.other[place])
+	}
+	for i := range b.n {
+		e := b.event(i)
+		e.Signal = valid(e.Signal)
 		list := m.users[people[e.User]].list(e.Signal)
-		*list = append(*list, entry{e.TimeMillis, e.ID, item, e.Signal})
-		m.tallyItem(item, e.TimeMillis, e.Signal, +1)
+		*list = append(*list, entry{e.TimeMillis, e.ID, films[e.Item], e.Signal})
 	}
 	b.following = make([]uint32, 0, counted+len(m.users))
 	for i := range m.users {
@@ -105,6 +116,15 @@ func (b *builder) place() {
 		}
 		b.following = append(b.following, gap)
 	}
+	items.Wait()
+}
+
+// valid is a signal, or 0 for one that no definition gives.
+func valid(s signal.Signal) signal.Signal {
+	if !s.Valid() {
+		return 0
+	}
+	return s
 }
 
 func unknown(n int) []uint32 {

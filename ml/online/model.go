@@ -87,9 +87,7 @@ func New() *Model {
 // events claim the same name with different contents, the one with the lesser item id, then the
 // lesser signal, is kept, whichever came first.
 func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, meaning signal.Signal) (added bool) {
-	if !meaning.Valid() {
-		meaning = 0
-	}
+	meaning = valid(meaning)
 	ui := m.internUser(userID)
 	u := &m.users[ui]
 	e := entry{time: timeMillis, id: id, signal: meaning}

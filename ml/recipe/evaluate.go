@@ -32,8 +32,9 @@ func (r *Recipe) Evaluate(ctx context.Context, in Input, p Params, progress func
 	if progress == nil {
 		progress = func(string, int, int) {}
 	}
+	in.replay = &replay{} // the judged part follows the one that training replays
 	from, most := in.At(1-p.Number(HoldoutShare)), p.Int(HoldoutEvents)
-	model, err := r.Train(ctx, in.Before(from), p, Hooks{Progress: func(stage string, done, of int, _ float64) { progress("evaluate/"+stage, done, of) }})
+	model, err := r.Train(ctx, in.Before(from), p, Hooks{NoLoss: true, Progress: func(stage string, done, of int, _ float64) { progress("evaluate/"+stage, done, of) }})
 	if err != nil {
 		return nil, err
 	}
