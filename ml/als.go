@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"math"
+	"slices"
 )
 
 // ALSParams are the parameters of implicit matrix factorisation. The loss is
@@ -126,6 +127,7 @@ type ALSTrainer struct {
 	byUser       *csr
 	byItem       *csr
 	x, y         []float32 // factors of users and items, rows of padded(Dim)
+	gx, gy       []float32 // their Gramians, nil where they are not known
 	sweeps       int
 	data         string // hash of what is trained on
 	workers      []*rowSolver
@@ -194,6 +196,9 @@ func hashStrings(h hash.Hash, list []string) {
 	h.Write(buf)
 }
 
+// Data names what is trained on: the same for the same positives of the same users and items alone.
+func (t *ALSTrainer) Data() string { return t.data }
+
 // Sweeps returns how many sweeps are done.
 func (t *ALSTrainer) Sweeps() int { return t.sweeps }
 
@@ -203,9 +208,9 @@ func (t *ALSTrainer) Sweep(ctx context.Context) error {
 	if t.err != nil {
 		return t.err
 	}
-	t.err = t.half(ctx, t.byUser, t.x, t.y)
+	t.err = t.half(ctx, t.byUser, t.x, t.y, &t.gx, &t.gy)
 	if t.err == nil {
-		t.err = t.half(ctx, t.byItem, t.y, t.x)
+		t.err = t.half(ctx, t.byItem, t.y, t.x, &t.gy, &t.gx)
 	}
 	if t.err == nil {
 		t.sweeps++
@@ -215,13 +220,27 @@ func (t *ALSTrainer) Sweep(ctx context.Context) error {
 	return t.err
 }
 
-// half solves every row of x against the fixed factors y.
-func (t *ALSTrainer) half(ctx context.Context, m *csr, x, y []float32) error {
+// gram returns the Gramian of factors, which it keeps.
+func (t *ALSTrainer) gram(ctx context.Context, kept *[]float32, f []float32) (_ []float32, err error) {
+	if *kept == nil {
+		s := padded(t.params.Dim)
+		*kept, err = gramian(ctx, f, len(f)/s, s, 1)
+	}
+	return *kept, err
+}
+
+// half solves every row of x against the fixed factors y. gx and gy are where their Gramians are kept.
+func (t *ALSTrainer) half(ctx context.Context, m *csr, x, y []float32, gx, gy *[]float32) error {
 	s := padded(t.params.Dim)
 	other := len(y) / s
-	gram, err := gramian(ctx, y, other, s, float32(t.params.UnobservedWeight))
+	gram, err := t.gram(ctx, gy, y)
 	if err != nil {
 		return err
+	}
+	*gx = nil
+	gram = slices.Clone(gram)
+	for i := range gram {
+		gram[i] *= float32(t.params.UnobservedWeight)
 	}
 	count := workerCount()
 	for len(t.workers) < count {
@@ -277,8 +296,8 @@ func (t *ALSTrainer) Loss() float64 {
 	for _, l := range perUser {
 		loss += l
 	}
-	gx, _ := gramian(ctx, t.x, len(t.users), s, 1)
-	gy, _ := gramian(ctx, t.y, len(t.items), s, 1)
+	gx, _ := t.gram(ctx, &t.gx, t.x)
+	gy, _ := t.gram(ctx, &t.gy, t.y)
 	var all float64
 	for i := range gx {
 		all += float64(float64(gx[i]) * float64(gy[i]))
@@ -388,6 +407,7 @@ func (t *ALSTrainer) Restore(checkpoint []byte) error {
 		return err
 	}
 	t.x, t.y = padRows(x, len(t.users), dim), padRows(y, len(t.items), dim)
+	t.gx, t.gy = nil, nil
 	t.sweeps, t.err = header.Sweeps, nil
 	return nil
 }

@@ -347,7 +347,7 @@ func TestFoldIn(t *testing.T) {
 	t.Run("AsASweepWould", func(t *testing.T) {
 		trainer, _ := NewALSTrainer(d, p)
 		trainer.y = padRows(m.ItemFactors, len(d.Items), p.Dim)
-		if err := trainer.half(context.Background(), trainer.byUser, trainer.x, trainer.y); err != nil {
+		if err := trainer.half(context.Background(), trainer.byUser, trainer.x, trainer.y, &trainer.gx, &trainer.gy); err != nil {
 			t.Fatal(err)
 		}
 		for u := range d.Users {

@@ -68,6 +68,7 @@ func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error
 	if err != nil {
 		return nil, err
 	}
+	w.cfg.fits.Forget() // nobody else judges this training
 	if report.ChampionError != nil {
 		out[outUnjudged] = "it could not be trained on what is before the judged part: " + brief(report.ChampionError)
 	}
@@ -130,7 +131,11 @@ func (w *job) trainset(ctx context.Context) (*trainset.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.cfg.Sets.Load(ctx, w.cfg.Log, cut, w.reading)
+	set, err := w.cfg.Sets.Load(ctx, w.cfg.Log, cut, w.reading)
+	if err == nil {
+		set.Fits = w.cfg.fits
+	}
+	return set, err
 }
 
 func (w *job) reading(done, total int64) { w.Progress("read the log", done, total) }

@@ -8,6 +8,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams"
@@ -26,6 +27,8 @@ type Config struct {
 
 	Params map[string]map[string]string // of training, by recipe, unless a run's conf says other; default those of the recipe
 	MLP    *ml.MLPParams                // of the neural baseline; default ml.DefaultMLPParams
+
+	fits *recipe.Fits // of the last training, for its evaluation
 }
 
 // pagesDefault is how many pages of each of TMDB's lists are fetched.
@@ -41,6 +44,7 @@ func (c *Config) setDefaults() error {
 	if c.Sets == nil {
 		c.Sets = &trainset.Cache{}
 	}
+	c.fits = &recipe.Fits{}
 	if c.TMDBPages == 0 {
 		c.TMDBPages = pagesDefault
 	}

@@ -59,7 +59,7 @@ func (b *builder) ordered() bool {
 			return false
 		}
 		last[e.User] = next
-		if e.Signal.Valid() && e.Signal.Counted() {
+		if valid(e.Signal).Counted() {
 			b.counted[e.User]++
 		} else {
 			b.other[e.User]++
@@ -77,27 +77,37 @@ func (b *builder) place() {
 	for u := range b.users {
 		counted, other = counted+int(b.counted[u]), other+int(b.other[u])
 	}
-	allCounted, allOther := make([]entry, counted), make([]entry, other)
 	for i := range b.n {
 		e := b.event(i)
-		if !e.Signal.Valid() {
-			e.Signal = 0
-		}
-		u := people[e.User]
-		if u == nil {
-			u = m.newUser(b.users[e.User])
-			m.touchUser(u)
-			u.counted, allCounted = cut(allCounted, b.counted[e.User])
-			u.other, allOther = cut(allOther, b.other[e.User])
+		if people[e.User] == nil {
+			u := m.newUser(b.users[e.User])
 			people[e.User], met = u, append(met, u)
 		}
 		if films[e.Item] == gap {
 			films[e.Item] = m.internItem(b.items[e.Item])
 		}
-		item := films[e.Item]
-		list := u.list(e.Signal)
-		*list = append(*list, entry{e.TimeMillis, e.ID, item, e.Signal})
-		m.tallyItem(item, e.TimeMillis, e.Signal, +1)
+	}
+	var items sync.WaitGroup
+	items.Go(func() { // beside the histories
+		for i := range b.n {
+			e := b.event(i)
+			m.tallyItem(films[e.Item], e.TimeMillis, valid(e.Signal), +1)
+		}
+	})
+	allCounted, allOther := make([]entry, counted), make([]entry, other)
+	for place, u := range people {
+		if u == nil {
+			continue
+		}
+		m.touchUser(u)
+		u.counted, allCounted = cut(allCounted, b.counted[place])
+		u.other, allOther = cut(allOther, b.other[place])
+	}
+	for i := range b.n {
+		e := b.event(i)
+		e.Signal = valid(e.Signal)
+		list := people[e.User].list(e.Signal)
+		*list = append(*list, entry{e.TimeMillis, e.ID, films[e.Item], e.Signal})
 	}
 	b.following = make([]uint32, 0, counted+len(met))
 	for _, u := range met {
@@ -106,6 +116,15 @@ func (b *builder) place() {
 		}
 		b.following = append(b.following, gap)
 	}
+	items.Wait()
+}
+
+// valid is a signal, or 0 for one that no definition gives.
+func valid(s signal.Signal) signal.Signal {
+	if !s.Valid() {
+		return 0
+	}
+	return s
 }
 
 func unknown(n int) []uint32 {

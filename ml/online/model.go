@@ -103,9 +103,7 @@ func New() *Model {
 // lesser signal, is kept, whichever came first. Of a model with rows elsewhere the person is at hand:
 // see [Model.FetchUser].
 func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, meaning signal.Signal) (added bool) {
-	if !meaning.Valid() {
-		meaning = 0
-	}
+	meaning = valid(meaning)
 	u := m.user(userID)
 	if u == nil {
 		u = m.newUser(userID)

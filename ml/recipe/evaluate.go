@@ -48,9 +48,10 @@ func (r *Recipe) Evaluate(ctx context.Context, in Input, p Params, champion *Con
 		progress = func(string, int, int) {}
 	}
 	in = in.byAct()
+	in.replay = &replay{} // the judged part follows the one that training replays
 	from, most := in.At(1-p.Number(HoldoutShare)), p.Int(HoldoutEvents)
 	train := func(c Configuration, prefix string) (Model, error) {
-		return c.Recipe.Train(ctx, in.Before(from), c.Params, Hooks{Progress: func(stage string, done, of int, _ float64) { progress(prefix+stage, done, of) }})
+		return c.Recipe.Train(ctx, in.Before(from), c.Params, Hooks{NoLoss: true, Progress: func(stage string, done, of int, _ float64) { progress(prefix+stage, done, of) }})
 	}
 	model, err := train(Configuration{r, p}, "evaluate/")
 	if err != nil {

@@ -17,6 +17,15 @@ type Input struct {
 	Signals      []signal.Signal // of Data.Samples, in their order
 	Content      func(item string) Content
 	FeaturesHash string // of the feature definitions in force, "" without any
+	Fits         *Fits  // what fits are taken from and kept in; may be nil
+
+	replay *replay // what the last replay has left to the next; nil for nothing
+}
+
+// replay is the online model of the first samples.
+type replay struct {
+	model *online.Model
+	added int
 }
 
 // At is the number of samples before the given share of the data, moved back to a change of time.
@@ -142,18 +151,23 @@ func (in Input) Replay(ctx context.Context, from, to, limit int, judge func(m *o
 		return ctx.Err()
 	}
 	every := max(1, (len(moments)+limit-1)/limit)
-	added := moments[0]
-	model := online.Of(in.Data.Users, in.Data.Items, added, in.event)
+	r := in.replay
+	if r == nil {
+		r = &replay{}
+	}
+	if r.model == nil || r.added > moments[0] {
+		r.model, r.added = online.Of(in.Data.Users, in.Data.Items, moments[0], in.event), moments[0]
+	}
 	for n := 0; n < len(moments); n += every {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for ; added < moments[n]; added++ {
-			e := in.event(added)
-			model.Add(in.Data.Users[e.User], in.Data.Items[e.Item], e.TimeMillis, e.ID, e.Signal)
+		for ; r.added < moments[n]; r.added++ {
+			e := in.event(r.added)
+			r.model.Add(in.Data.Users[e.User], in.Data.Items[e.Item], e.TimeMillis, e.ID, e.Signal)
 		}
-		s := &in.Data.Samples[added]
-		judge(model, in.Data.Users[s.User], s.Time, int(s.Item))
+		s := &in.Data.Samples[r.added]
+		judge(r.model, in.Data.Users[s.User], s.Time, int(s.Item))
 	}
 	return nil
 }

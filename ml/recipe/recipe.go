@@ -42,6 +42,7 @@ type Hooks struct {
 	// Progress is told, after a step of a stage, how many are done and the loss then, NaN where there is
 	// none. The last stage is [StageFit].
 	Progress func(stage string, done, of int, loss float64)
+	NoLoss   bool                          // Progress wants no loss, which may cost a tenth of the training
 	Save     func(checkpoint []byte) error // is given a state to go on from, now and then; its error ends training
 	Resume   []byte                        // what Save was given by the same code, input and parameters
 }

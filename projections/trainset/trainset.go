@@ -25,6 +25,8 @@ type Set struct {
 	FeaturesHash string
 	// Acts are what the log itself says of each of Data.Samples, where it was asked for.
 	Acts *Acts
+	// Fits is where recipes keep what they fit on part of it; may be nil.
+	Fits *recipe.Fits
 
 	meanings *signal.Definition
 }
@@ -124,7 +126,7 @@ func (s *Set) fill(n *names, most int, acts bool, facts func(yield func(*fact) b
 
 // Input is the set as recipes take it.
 func (s *Set) Input() recipe.Input {
-	return recipe.Input{Data: s.Data, Signals: s.Signals, FeaturesHash: s.FeaturesHash,
+	return recipe.Input{Data: s.Data, Signals: s.Signals, FeaturesHash: s.FeaturesHash, Fits: s.Fits,
 		Content: func(id string) recipe.Content {
 			m := s.Movies[id]
 			return recipe.Content{Genres: m.Genres, Year: m.Year}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,7 @@ func TestRecipes(t *testing.T) {
 			t.Run("scores as it ranks", func(t *testing.T) { scores(t, r) })
 			t.Run("films change", func(t *testing.T) { filmsChange(t, r) })
 			t.Run("is judged", func(t *testing.T) { judged(t, r) })
+			t.Run("fits are kept", func(t *testing.T) { fitsKept(t, r) })
 			t.Run("a world of one", func(t *testing.T) { worldOfOne(t, r) })
 		})
 	}
@@ -301,6 +303,36 @@ func judged(t *testing.T, r *recipe.Recipe) {
 	again, err := r.Evaluate(context.Background(), tastes(400), p, nil, nil)
 	if err != nil || fmt.Sprint(again) != fmt.Sprint(rep) {
 		t.Errorf("judged again: %v\nwant %v, %v", again, rep, err)
+	}
+}
+
+// Fits are not told apart: a training and an evaluation that take parts from each other give what they give alone.
+func fitsKept(t *testing.T, r *recipe.Recipe) {
+	in, p := tastes(400), parse(t, r, nil)
+	evaluate := func(in recipe.Input) *recipe.Report {
+		report, err := r.Evaluate(context.Background(), in, p, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report
+	}
+	alone := evaluate(in)
+	want := made(t, r, in, recipe.Hooks{})
+	in.Fits = &recipe.Fits{}
+	for _, what := range []string{"first", "again"} {
+		if got := made(t, r, in, recipe.Hooks{}); !bytes.Equal(got.Bytes, want.Bytes) {
+			t.Errorf("%s, training gives other bytes with fits at hand", what)
+		}
+		if report := evaluate(in); !reflect.DeepEqual(report, alone) {
+			t.Errorf("%s, the evaluation is\n%+v, alone\n%+v", what, report, alone)
+		}
+	}
+	other := tastes(401)
+	other.Fits = in.Fits
+	got := evaluate(other)
+	other.Fits = nil
+	if want := evaluate(other); !reflect.DeepEqual(got, want) {
+		t.Errorf("of other data, the evaluation is\n%+v, alone\n%+v", got, want)
 	}
 }
 

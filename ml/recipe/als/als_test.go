@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/projectionist/projectionist/handlers/ingest/dataset"
@@ -200,6 +201,33 @@ func TestTrainIsReproducible(t *testing.T) {
 	stop := errors.New("disk full")
 	if _, err := train(context.Background(), groups(300), small(), recipe.Hooks{Save: func([]byte) error { return stop }}); !errors.Is(err, stop) {
 		t.Fatal("an error of Save is swallowed:", err)
+	}
+}
+
+// An evaluation fits what training has not: the part before the one that training tunes its blend by.
+func TestEvaluationTakesTheFitOfTraining(t *testing.T) {
+	in := groups(400)
+	in.Fits = &recipe.Fits{}
+	p, err := Recipe.Parse(map[string]string{"als.sweeps": "3", "als.dim": "8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Recipe.Make(context.Background(), in, p, recipe.Hooks{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []map[string]int{{stageTune: 3}, {}, {stageTune: 3, recipe.StageFit: 3}} {
+		sweeps := map[string]int{}
+		_, err := Recipe.Evaluate(context.Background(), in, p, nil, func(stage string, _, _ int) {
+			if stage != "evaluate/judge" && stage != "evaluate/learn" {
+				sweeps[strings.TrimPrefix(stage, "evaluate/")]++
+			}
+		})
+		if err != nil || !maps.Equal(sweeps, want) {
+			t.Errorf("sweeps %v, want %v: %v", sweeps, want, err)
+		}
+		if len(want) == 0 {
+			in.Fits.Forget()
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
@@ -71,12 +72,25 @@ func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, we
 			return nil, err
 		}
 	}
+	key, err := fitKey(t, p)
+	if err != nil {
+		return nil, err
+	}
+	if kept := in.Fits.Get(key); kept != nil && t.Sweeps() < p.ALS.Sweeps {
+		if err := t.Restore(kept); err != nil {
+			return nil, err
+		}
+	}
 	for t.Sweeps() < p.ALS.Sweeps {
 		if err := t.Sweep(ctx); err != nil {
 			return nil, err
 		}
 		if h.Progress != nil {
-			h.Progress(stage, t.Sweeps(), p.ALS.Sweeps, t.Loss())
+			loss := math.NaN()
+			if !h.NoLoss {
+				loss = t.Loss()
+			}
+			h.Progress(stage, t.Sweeps(), p.ALS.Sweeps, loss)
 		}
 		if h.Save != nil {
 			state, err := t.Checkpoint()
@@ -92,6 +106,13 @@ func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, we
 			}
 		}
 	}
+	if in.Fits != nil && stage == stageTune { // an evaluation of the same data judges this fit
+		state, err := t.Checkpoint()
+		if err != nil {
+			return nil, err
+		}
+		in.Fits.Keep(key, state)
+	}
 	als, err := t.Model()
 	if err != nil {
 		return nil, err
@@ -106,6 +127,12 @@ func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, we
 		return nil, err
 	}
 	return m, m.ready()
+}
+
+// fitKey names a fit by all that decides its bytes.
+func fitKey(t *ml.ALSTrainer, p Params) (string, error) {
+	params, err := json.Marshal(p.ALS)
+	return sourceFactors + " " + t.Data() + " " + string(params), err
 }
 
 // weights are the shares of the factors that are tried.
