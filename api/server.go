@@ -191,7 +191,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, surface Surface, p *Problem)
 // unmatched answers what no route takes: another method would, or nothing does.
 func (s *Server) unmatched(w http.ResponseWriter, r *http.Request) error {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		other := *r
 		other.Method = method
 		if _, pattern := s.mux.Handler(&other); pattern != "/" {

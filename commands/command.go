@@ -173,6 +173,14 @@ func (f *faults) pairs(field string, m map[string]string, pairsMax, bytesMax int
 	}
 }
 
+// somePairs wants pairs, and at least one.
+func (f *faults) somePairs(field string, m map[string]string, pairsMax, bytesMax int) {
+	if len(m) == 0 {
+		f.add(field, "must not be empty")
+	}
+	f.pairs(field, m, pairsMax, bytesMax)
+}
+
 // key wants a key of a metric, param or tag.
 func (f *faults) key(field, k string) {
 	if k == "" {

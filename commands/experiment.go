@@ -12,6 +12,8 @@ type CreateExperiment struct {
 	Name        string            `json:"name"`
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
+	// ArtifactLocation is the URI under which its runs keep their files; "" is this program's own store.
+	ArtifactLocation string `json:"artifact_location,omitempty"`
 }
 
 func (*CreateExperiment) CommandType() string { return "experiment.create" }
@@ -36,5 +38,64 @@ func (c *CreateExperiment) Validate() error {
 	f.required("name", c.Name, NameBytesMax)
 	f.text("description", c.Description, TextBytesMax)
 	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
+	f.line("artifact_location", c.ArtifactLocation, TextBytesMax)
+	return f.err()
+}
+
+// DeleteExperiment marks an experiment as deleted. One that is so already is refused as not there.
+type DeleteExperiment struct {
+	ExperimentID string `json:"experiment_id"`
+}
+
+func (*DeleteExperiment) CommandType() string { return "experiment.delete" }
+func (c *DeleteExperiment) Stream() string    { return experimentStream(c.ExperimentID) }
+func (c *DeleteExperiment) Validate() error   { return validExperiment(c.ExperimentID) }
+
+// RestoreExperiment takes the mark of [DeleteExperiment] away. One without it is refused as not there.
+type RestoreExperiment struct {
+	ExperimentID string `json:"experiment_id"`
+}
+
+func (*RestoreExperiment) CommandType() string { return "experiment.restore" }
+func (c *RestoreExperiment) Stream() string    { return experimentStream(c.ExperimentID) }
+func (c *RestoreExperiment) Validate() error   { return validExperiment(c.ExperimentID) }
+
+// SetExperimentTags sets tags of an experiment that is not deleted.
+type SetExperimentTags struct {
+	ExperimentID string            `json:"experiment_id"`
+	Tags         map[string]string `json:"tags"`
+}
+
+func (*SetExperimentTags) CommandType() string { return "experiment.set_tags" }
+func (c *SetExperimentTags) Stream() string    { return experimentStream(c.ExperimentID) }
+
+func (c *SetExperimentTags) Validate() error {
+	var f faults
+	f.id("experiment_id", c.ExperimentID)
+	f.somePairs("tags", c.Tags, PairsMax, TagBytesMax)
+	return f.err()
+}
+
+// RemoveExperimentTag removes a tag of an experiment that is not deleted; one that is not set is refused as not there.
+type RemoveExperimentTag struct {
+	ExperimentID string `json:"experiment_id"`
+	Key          string `json:"key"`
+}
+
+func (*RemoveExperimentTag) CommandType() string { return "experiment.remove_tag" }
+func (c *RemoveExperimentTag) Stream() string    { return experimentStream(c.ExperimentID) }
+
+func (c *RemoveExperimentTag) Validate() error {
+	var f faults
+	f.id("experiment_id", c.ExperimentID)
+	f.required("key", c.Key, KeyBytesMax)
+	return f.err()
+}
+
+func experimentStream(id string) string { return "experiment/" + id }
+
+func validExperiment(id string) error {
+	var f faults
+	f.id("experiment_id", id)
 	return f.err()
 }

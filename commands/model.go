@@ -6,8 +6,9 @@ import (
 
 // RegisterModel opens a registered model; its name is its identity.
 type RegisterModel struct {
-	Name        string `json:"name"`
-	Description string `json:"description,omitempty"`
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
 }
 
 func (*RegisterModel) CommandType() string { return "model.register" }
@@ -17,6 +18,7 @@ func (c *RegisterModel) Validate() error {
 	var f faults
 	f.modelName("name", c.Name)
 	f.text("description", c.Description, TextBytesMax)
+	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
 	return f.err()
 }
 
@@ -54,6 +56,87 @@ func (c *RegisterModelVersion) Validate() error {
 	if c.Slot != "" {
 		f.id("slot", c.Slot)
 	}
+	return f.err()
+}
+
+// AddModelVersion adds the next version of a registered model, one that was made elsewhere: it cannot serve a slot, nor be
+// trained again from the log.
+type AddModelVersion struct {
+	Name        string            `json:"name"`
+	Source      string            `json:"source"` // URI of its files
+	RunID       string            `json:"run_id,omitempty"`
+	RunLink     string            `json:"run_link,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+}
+
+func (*AddModelVersion) CommandType() string { return "model.add_version" }
+func (c *AddModelVersion) Stream() string    { return modelStream(c.Name) }
+
+func (c *AddModelVersion) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.required("source", c.Source, TextBytesMax)
+	if c.RunID != "" {
+		f.id("run_id", c.RunID)
+	}
+	f.line("run_link", c.RunLink, TextBytesMax)
+	f.text("description", c.Description, TextBytesMax)
+	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
+	return f.err()
+}
+
+// DescribeModel says what a model, or one of its versions, is. The same words again are no event.
+type DescribeModel struct {
+	Name        string `json:"name"`
+	Version     int    `json:"version,omitempty"` // 0: the model itself
+	Description string `json:"description"`
+}
+
+func (*DescribeModel) CommandType() string { return "model.describe" }
+func (c *DescribeModel) Stream() string    { return modelStream(c.Name) }
+
+func (c *DescribeModel) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.atLeast("version", int64(c.Version), 0)
+	f.text("description", c.Description, TextBytesMax)
+	return f.err()
+}
+
+// SetModelTags sets tags of a model, or of one of its versions.
+type SetModelTags struct {
+	Name    string            `json:"name"`
+	Version int               `json:"version,omitempty"` // 0: the model itself
+	Tags    map[string]string `json:"tags"`
+}
+
+func (*SetModelTags) CommandType() string { return "model.set_tags" }
+func (c *SetModelTags) Stream() string    { return modelStream(c.Name) }
+
+func (c *SetModelTags) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.atLeast("version", int64(c.Version), 0)
+	f.somePairs("tags", c.Tags, PairsMax, TagBytesMax)
+	return f.err()
+}
+
+// RemoveModelTag removes a tag of a model, or of one of its versions; one that is not set is no event.
+type RemoveModelTag struct {
+	Name    string `json:"name"`
+	Version int    `json:"version,omitempty"` // 0: the model itself
+	Key     string `json:"key"`
+}
+
+func (*RemoveModelTag) CommandType() string { return "model.remove_tag" }
+func (c *RemoveModelTag) Stream() string    { return modelStream(c.Name) }
+
+func (c *RemoveModelTag) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.atLeast("version", int64(c.Version), 0)
+	f.required("key", c.Key, KeyBytesMax)
 	return f.err()
 }
 

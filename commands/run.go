@@ -47,14 +47,20 @@ func (c *LogMetrics) Stream() string    { return runStream(c.RunID) }
 func (c *LogMetrics) Validate() error {
 	var f faults
 	f.runID(c.RunID)
-	switch n := len(c.Metrics); {
-	case n == 0:
+	if len(c.Metrics) == 0 {
 		f.add("metrics", "must not be empty")
-	case n > BatchMax:
-		f.add("metrics", "has %d entries; the most is %d", n, BatchMax)
-		return f.err()
 	}
-	for i, m := range c.Metrics {
+	f.metrics(c.Metrics)
+	return f.err()
+}
+
+// metrics wants at most BatchMax values with keys as MLflow takes them.
+func (f *faults) metrics(all []events.Metric) {
+	if len(all) > BatchMax {
+		f.add("metrics", "has %d entries; the most is %d", len(all), BatchMax)
+		return
+	}
+	for i, m := range all {
 		at := fmt.Sprintf("metrics[%d]", i)
 		f.required(at+".key", m.Key, KeyBytesMax)
 		f.finite(at+".value", m.Value)
@@ -62,7 +68,6 @@ func (c *LogMetrics) Validate() error {
 			f.add(at+".timestamp_millis", "%d is outside 1970 to 2100 in Unix milliseconds", m.TimestampMillis)
 		}
 	}
-	return f.err()
 }
 
 // LogParams adds parameters to an active run. A parameter is set once: the same value again is no
@@ -78,10 +83,7 @@ func (c *LogParams) Stream() string    { return runStream(c.RunID) }
 func (c *LogParams) Validate() error {
 	var f faults
 	f.runID(c.RunID)
-	if len(c.Params) == 0 {
-		f.add("params", "must not be empty")
-	}
-	f.pairs("params", c.Params, PairsMax, ParamBytesMax)
+	f.somePairs("params", c.Params, PairsMax, ParamBytesMax)
 	return f.err()
 }
 
@@ -97,10 +99,7 @@ func (c *SetTags) Stream() string    { return runStream(c.RunID) }
 func (c *SetTags) Validate() error {
 	var f faults
 	f.runID(c.RunID)
-	if len(c.Tags) == 0 {
-		f.add("tags", "must not be empty")
-	}
-	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
+	f.somePairs("tags", c.Tags, PairsMax, TagBytesMax)
 	return f.err()
 }
 
@@ -110,6 +109,7 @@ type LogArtifact struct {
 	Path  string `json:"path"`
 	Blob  string `json:"blob"`
 	Bytes int64  `json:"bytes"`
+	Late  bool   `json:"late,omitempty"` // also after the run's end, as MLflow's clients do
 }
 
 func (*LogArtifact) CommandType() string { return "run.log_artifact" }
@@ -142,6 +142,87 @@ func (c *EndRun) Validate() error {
 	f.runID(c.RunID)
 	f.oneOf("status", c.Status, "FINISHED", "FAILED", "KILLED")
 	f.text("reason", c.Reason, TraceBytesMax)
+	return f.err()
+}
+
+// LogBatch adds metrics, params and tags to a run in one commit. Its clients write to runs that have ended too: only a
+// deleted one is refused. A param is set once, as of [LogParams].
+type LogBatch struct {
+	RunID   string            `json:"run_id"`
+	Metrics []events.Metric   `json:"metrics,omitempty"`
+	Params  map[string]string `json:"params,omitempty"`
+	Tags    map[string]string `json:"tags,omitempty"`
+}
+
+func (*LogBatch) CommandType() string { return "run.log_batch" }
+func (c *LogBatch) Stream() string    { return runStream(c.RunID) }
+
+func (c *LogBatch) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	f.metrics(c.Metrics)
+	f.pairs("params", c.Params, PairsMax, ParamBytesMax)
+	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
+	return f.err()
+}
+
+// UpdateRun changes a run's status or name. A run that has ended may go on, or end otherwise; a deleted one is refused.
+type UpdateRun struct {
+	RunID  string `json:"run_id"`
+	Status string `json:"status,omitempty"` // RUNNING, SCHEDULED, FINISHED, FAILED or KILLED; "" leaves it
+	Name   string `json:"name,omitempty"`   // "" leaves it
+}
+
+func (*UpdateRun) CommandType() string { return "run.update" }
+func (c *UpdateRun) Stream() string    { return runStream(c.RunID) }
+
+func (c *UpdateRun) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	if c.Status != "" {
+		f.oneOf("status", c.Status, "RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
+	}
+	f.line("name", c.Name, NameBytesMax)
+	return f.err()
+}
+
+// RemoveTag removes a tag of a run that is not deleted; one that is not set is refused as not there.
+type RemoveTag struct {
+	RunID string `json:"run_id"`
+	Key   string `json:"key"`
+}
+
+func (*RemoveTag) CommandType() string { return "run.remove_tag" }
+func (c *RemoveTag) Stream() string    { return runStream(c.RunID) }
+
+func (c *RemoveTag) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	f.required("key", c.Key, KeyBytesMax)
+	return f.err()
+}
+
+// DeleteRun marks a run as deleted. One that is so already is no event.
+type DeleteRun struct {
+	RunID string `json:"run_id"`
+}
+
+func (*DeleteRun) CommandType() string { return "run.delete" }
+func (c *DeleteRun) Stream() string    { return runStream(c.RunID) }
+func (c *DeleteRun) Validate() error   { return validRun(c.RunID) }
+
+// RestoreRun takes the mark of [DeleteRun] away. A run without it is no event.
+type RestoreRun struct {
+	RunID string `json:"run_id"`
+}
+
+func (*RestoreRun) CommandType() string { return "run.restore" }
+func (c *RestoreRun) Stream() string    { return runStream(c.RunID) }
+func (c *RestoreRun) Validate() error   { return validRun(c.RunID) }
+
+func validRun(id string) error {
+	var f faults
+	f.runID(id)
 	return f.err()
 }
 

@@ -1,11 +1,47 @@
 package events
 
+import "encoding/json"
+
 // ExperimentCreated opens an experiment, a named group of runs. Stream "experiment/ID".
 type ExperimentCreated struct {
-	ExperimentID string            `json:"experiment_id"`
-	Name         string            `json:"name"`
-	Description  string            `json:"description,omitempty"`
-	Tags         map[string]string `json:"tags,omitempty"`
+	ExperimentID     string            `json:"experiment_id"`
+	Name             string            `json:"name"`
+	Description      string            `json:"description,omitempty"`
+	Tags             map[string]string `json:"tags,omitempty"`
+	ArtifactLocation string            `json:"artifact_location,omitempty"` // URI under which runs keep their files; "" is this program's own store
 }
 
 func (*ExperimentCreated) EventType() string { return "experiment.created" }
+
+// withoutLocation makes schema 2 of schema 1, in which every experiment's files were in this program's own store.
+func withoutLocation(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
+
+// ExperimentDeleted marks an experiment as deleted: it and its runs are kept, and shown to who asks for deleted ones.
+type ExperimentDeleted struct {
+	ExperimentID string `json:"experiment_id"`
+}
+
+func (*ExperimentDeleted) EventType() string { return "experiment.deleted" }
+
+// ExperimentRestored takes the mark of [ExperimentDeleted] away.
+type ExperimentRestored struct {
+	ExperimentID string `json:"experiment_id"`
+}
+
+func (*ExperimentRestored) EventType() string { return "experiment.restored" }
+
+// ExperimentTagsSet sets tags of an experiment.
+type ExperimentTagsSet struct {
+	ExperimentID string            `json:"experiment_id"`
+	Tags         map[string]string `json:"tags"`
+}
+
+func (*ExperimentTagsSet) EventType() string { return "experiment.tags_set" }
+
+// ExperimentTagRemoved removes a tag of an experiment.
+type ExperimentTagRemoved struct {
+	ExperimentID string `json:"experiment_id"`
+	Key          string `json:"key"`
+}
+
+func (*ExperimentTagRemoved) EventType() string { return "experiment.tag_removed" }

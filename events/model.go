@@ -66,3 +66,42 @@ type ModelAliasRemoved struct {
 }
 
 func (*ModelAliasRemoved) EventType() string { return "model.alias_removed" }
+
+// ModelVersionAdded adds a version that was made elsewhere: where its files are, rather than how to train it again. It
+// counts among the versions of [ModelVersionRegistered].
+type ModelVersionAdded struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	Source  string `json:"source"`             // URI of its files
+	RunID   string `json:"run_id,omitempty"`   // that made it
+	RunLink string `json:"run_link,omitempty"` // to that run, where it is another server's
+}
+
+func (*ModelVersionAdded) EventType() string { return "model.version_added" }
+
+// ModelDescribed says what a model, or one of its versions, is.
+type ModelDescribed struct {
+	Name        string `json:"name"`
+	Version     int    `json:"version,omitempty"` // 0: the model itself
+	Description string `json:"description"`
+}
+
+func (*ModelDescribed) EventType() string { return "model.described" }
+
+// ModelTagsSet sets tags of a model, or of one of its versions.
+type ModelTagsSet struct {
+	Name    string            `json:"name"`
+	Version int               `json:"version,omitempty"` // 0: the model itself
+	Tags    map[string]string `json:"tags"`
+}
+
+func (*ModelTagsSet) EventType() string { return "model.tags_set" }
+
+// ModelTagRemoved removes a tag of a model, or of one of its versions.
+type ModelTagRemoved struct {
+	Name    string `json:"name"`
+	Version int    `json:"version,omitempty"` // 0: the model itself
+	Key     string `json:"key"`
+}
+
+func (*ModelTagRemoved) EventType() string { return "model.tag_removed" }

@@ -64,3 +64,41 @@ type RunEnded struct {
 }
 
 func (*RunEnded) EventType() string { return "run.ended" }
+
+// RunResumed says that a run goes on after its end, or waits to.
+type RunResumed struct {
+	RunID  string `json:"run_id"`
+	Status string `json:"status"` // RUNNING or SCHEDULED
+}
+
+func (*RunResumed) EventType() string { return "run.resumed" }
+
+// RunRenamed gives a run another name.
+type RunRenamed struct {
+	RunID string `json:"run_id"`
+	Name  string `json:"name"`
+}
+
+func (*RunRenamed) EventType() string { return "run.renamed" }
+
+// RunTagRemoved removes a tag of a run.
+type RunTagRemoved struct {
+	RunID string `json:"run_id"`
+	Key   string `json:"key"`
+}
+
+func (*RunTagRemoved) EventType() string { return "run.tag_removed" }
+
+// RunDeleted marks a run as deleted: it is kept, and shown to who asks for deleted ones.
+type RunDeleted struct {
+	RunID string `json:"run_id"`
+}
+
+func (*RunDeleted) EventType() string { return "run.deleted" }
+
+// RunRestored takes the mark of [RunDeleted] away.
+type RunRestored struct {
+	RunID string `json:"run_id"`
+}
+
+func (*RunRestored) EventType() string { return "run.restored" }

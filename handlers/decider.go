@@ -36,11 +36,11 @@ func newDecider(stream string) decider {
 	case "dataset":
 		return &dataset{}
 	case "experiment":
-		return &experiment{}
+		return &experiment{tags: map[string]string{}}
 	case "run":
 		return &run{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}}
 	case "model":
-		return &model{aliases: map[string]int{}, deployed: map[string]int{}}
+		return &model{tags: map[string]string{}, aliases: map[string]int{}, deployed: map[string]int{}}
 	case "workflow-run":
 		return &workflowRun{tasks: map[string]task{}}
 	case "view":

@@ -13,12 +13,16 @@ import (
 // model is a registered model: its versions, where the aliases point, and which slots it was given.
 type model struct {
 	exists   bool
+	what     string // it is
+	tags     map[string]string
 	versions []modelVersion // versions[i] is version i+1
 	aliases  map[string]int
 	deployed map[string]int // slot -> version, the last of this model's; another model may have taken it since
 }
 
 type modelVersion struct {
+	what  string // it is
+	tags  map[string]string
 	stage string
 	slot  string // it can serve
 	blob  string
@@ -27,9 +31,23 @@ type modelVersion struct {
 func (s *model) evolve(d events.Data) {
 	switch e := d.(type) {
 	case *events.ModelRegistered:
-		s.exists = true
+		s.exists, s.what = true, e.Description
 	case *events.ModelVersionRegistered:
-		s.versions = append(s.versions, modelVersion{commands.StageNone, e.Slot, e.Blob})
+		s.versions = append(s.versions, modelVersion{tags: map[string]string{}, stage: commands.StageNone, slot: e.Slot, blob: e.Blob})
+	case *events.ModelVersionAdded:
+		s.versions = append(s.versions, modelVersion{tags: map[string]string{}, stage: commands.StageNone})
+	case *events.ModelDescribed:
+		if what, _ := s.about(e.Version); what != nil {
+			*what = e.Description
+		}
+	case *events.ModelTagsSet:
+		if _, tags := s.about(e.Version); tags != nil {
+			maps.Copy(tags, e.Tags)
+		}
+	case *events.ModelTagRemoved:
+		if _, tags := s.about(e.Version); tags != nil {
+			delete(tags, e.Key)
+		}
 	case *events.ModelVersionStaged:
 		if s.has(e.Version) {
 			s.versions[e.Version-1].stage = e.To
@@ -43,6 +61,17 @@ func (s *model) evolve(d events.Data) {
 	}
 }
 
+// about is what is said of a version, or with 0 of the model itself; nil for a version there is none of.
+func (s *model) about(version int) (what *string, tags map[string]string) {
+	switch {
+	case version == 0:
+		return &s.what, s.tags
+	case s.has(version):
+		return &s.versions[version-1].what, s.versions[version-1].tags
+	}
+	return nil, nil
+}
+
 func (s *model) has(version int) bool { return version >= 1 && version <= len(s.versions) }
 
 func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
@@ -50,8 +79,8 @@ func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 		if s.exists {
 			return refuse(fault.Conflict, "name", "registered model %q exists already", c.Name)
 		}
-		e := events.ModelRegistered(*c)
-		return one(&e)
+		decided := []events.Data{&events.ModelRegistered{Name: c.Name, Description: c.Description}}
+		return append(decided, tagged(c.Name, 0, nil, c.Tags)...), nil
 	}
 	if !s.exists {
 		return refuse(fault.NotFound, "name", "no registered model at %s; register it first", c.Stream())
@@ -61,6 +90,15 @@ func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 		return one(&events.ModelVersionRegistered{Name: c.Name, Version: len(s.versions) + 1, RunID: c.RunID,
 			Algorithm: c.Algorithm, Params: maps.Clone(c.Params), Seed: c.Seed, CodeVersion: c.CodeVersion,
 			DatasetID: c.DatasetID, DatasetCut: c.DatasetCut, FeaturesHash: c.FeaturesHash, Blob: c.Blob, Bytes: c.Bytes, Slot: c.Slot})
+	case *commands.AddModelVersion:
+		n := len(s.versions) + 1
+		decided := []events.Data{&events.ModelVersionAdded{Name: c.Name, Version: n, Source: c.Source, RunID: c.RunID, RunLink: c.RunLink}}
+		if c.Description != "" {
+			decided = append(decided, &events.ModelDescribed{Name: c.Name, Version: n, Description: c.Description})
+		}
+		return append(decided, tagged(c.Name, n, nil, c.Tags)...), nil
+	case *commands.DescribeModel, *commands.SetModelTags, *commands.RemoveModelTag:
+		return s.say(c)
 	case *commands.StageModelVersion:
 		return s.stage(c)
 	case *commands.SetModelAlias:
@@ -89,6 +127,45 @@ func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 		return s.decideDeployment(c)
 	}
 	return nil, noRule(c)
+}
+
+// say decides what is said of a model or a version, which changes nothing else.
+func (s *model) say(c commands.Command) ([]events.Data, error) {
+	switch c := c.(type) {
+	case *commands.DescribeModel:
+		switch what, _ := s.about(c.Version); {
+		case what == nil:
+			return s.noVersion(c.Name, c.Version)
+		case *what == c.Description:
+			return nil, nil
+		}
+		return one(&events.ModelDescribed{Name: c.Name, Version: c.Version, Description: c.Description})
+	case *commands.SetModelTags:
+		what, tags := s.about(c.Version)
+		if what == nil {
+			return s.noVersion(c.Name, c.Version)
+		}
+		return tagged(c.Name, c.Version, tags, c.Tags), nil
+	case *commands.RemoveModelTag:
+		what, tags := s.about(c.Version)
+		if what == nil {
+			return s.noVersion(c.Name, c.Version)
+		}
+		if _, set := tags[c.Key]; !set {
+			return nil, nil
+		}
+		return one(&events.ModelTagRemoved{Name: c.Name, Version: c.Version, Key: c.Key})
+	}
+	return nil, noRule(c)
+}
+
+// tagged sets the tags that are not so already.
+func tagged(name string, version int, have, wanted map[string]string) []events.Data {
+	fresh := news(have, wanted)
+	if len(fresh) == 0 {
+		return nil
+	}
+	return []events.Data{&events.ModelTagsSet{Name: name, Version: version, Tags: fresh}}
 }
 
 func (s *model) stage(c *commands.StageModelVersion) ([]events.Data, error) {

@@ -14,6 +14,9 @@ import (
 // are a history without rules: they are not kept.
 type run struct {
 	started   bool
+	deleted   bool
+	name      string
+	waits     bool   // to go on: its status is SCHEDULED
 	ended     string // the status it ended with, or ""
 	params    map[string]string
 	tags      map[string]string
@@ -23,7 +26,7 @@ type run struct {
 func (s *run) evolve(d events.Data) {
 	switch e := d.(type) {
 	case *events.RunStarted:
-		s.started = true
+		s.started, s.name = true, e.Name
 		maps.Copy(s.params, e.Params)
 		maps.Copy(s.tags, e.Tags)
 	case *events.RunParamsLogged:
@@ -33,7 +36,17 @@ func (s *run) evolve(d events.Data) {
 	case *events.RunArtifactLogged:
 		s.artifacts[e.Path] = e.Blob
 	case *events.RunEnded:
-		s.ended = e.Status
+		s.ended, s.waits = e.Status, false
+	case *events.RunResumed:
+		s.ended, s.waits = "", e.Status == runScheduled
+	case *events.RunRenamed:
+		s.name = e.Name
+	case *events.RunTagRemoved:
+		delete(s.tags, e.Key)
+	case *events.RunDeleted:
+		s.deleted = true
+	case *events.RunRestored:
+		s.deleted = false
 	}
 }
 
@@ -63,14 +76,7 @@ func (s *run) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 		}
 		return one(&events.RunTagsSet{RunID: c.RunID, Tags: fresh})
 	case *commands.LogArtifact:
-		if err := s.active(c.RunID); err != nil {
-			return nil, err
-		}
-		if s.artifacts[c.Path] == c.Blob {
-			return nil, nil
-		}
-		e := events.RunArtifactLogged(*c)
-		return one(&e)
+		return s.logArtifact(c)
 	case *commands.EndRun:
 		if s.ended == c.Status {
 			return nil, nil
@@ -80,24 +86,129 @@ func (s *run) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 		}
 		e := events.RunEnded(*c)
 		return one(&e)
+	case *commands.DeleteRun:
+		if !s.started {
+			return nil, s.active(c.RunID)
+		}
+		if s.deleted {
+			return nil, nil
+		}
+		return one(&events.RunDeleted{RunID: c.RunID})
+	case *commands.RestoreRun:
+		if !s.started {
+			return nil, s.active(c.RunID)
+		}
+		if !s.deleted {
+			return nil, nil
+		}
+		return one(&events.RunRestored{RunID: c.RunID})
+	}
+	return s.decideKept(c)
+}
+
+// decideKept decides what is open to any run that is not deleted, whether it has ended or not.
+func (s *run) decideKept(c commands.Command) ([]events.Data, error) {
+	switch c := c.(type) {
+	case *commands.LogBatch:
+		if err := s.kept(c.RunID); err != nil {
+			return nil, err
+		}
+		return s.logBatch(c)
+	case *commands.UpdateRun:
+		if err := s.kept(c.RunID); err != nil {
+			return nil, err
+		}
+		return s.update(c), nil
+	case *commands.RemoveTag:
+		if err := s.kept(c.RunID); err != nil {
+			return nil, err
+		}
+		if _, set := s.tags[c.Key]; !set {
+			return refuse(fault.NotFound, "key", "run %s has no tag %q", c.RunID, c.Key)
+		}
+		return one(&events.RunTagRemoved{RunID: c.RunID, Key: c.Key})
 	}
 	return nil, noRule(c)
 }
+
+// runScheduled is the status of a run that waits to go on.
+const runScheduled = "SCHEDULED"
 
 func (s *run) logParams(c *commands.LogParams) ([]events.Data, error) {
 	if err := s.active(c.RunID); err != nil {
 		return nil, err
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.Params)) {
-		if old, set := s.params[key]; set && old != c.Params[key] {
-			return refuse(fault.Invalid, "params."+key, "is %q and cannot be changed to %q: a parameter is set once", old, c.Params[key])
+	return s.setParams(c.RunID, c.Params)
+}
+
+// setParams is what sets parameters, once each.
+func (s *run) setParams(id string, params map[string]string) ([]events.Data, error) {
+	for _, key := range slices.Sorted(maps.Keys(params)) {
+		if old, set := s.params[key]; set && old != params[key] {
+			return refuse(fault.Invalid, "params."+key, "is %q and cannot be changed to %q: a parameter is set once", old, params[key])
 		}
 	}
-	fresh := news(s.params, c.Params)
+	fresh := news(s.params, params)
 	if len(fresh) == 0 {
 		return nil, nil
 	}
-	return one(&events.RunParamsLogged{RunID: c.RunID, Params: fresh})
+	return one(&events.RunParamsLogged{RunID: id, Params: fresh})
+}
+
+func (s *run) logBatch(c *commands.LogBatch) ([]events.Data, error) {
+	decided, err := s.setParams(c.RunID, c.Params)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Metrics) > 0 {
+		decided = append(decided, &events.RunMetricsLogged{RunID: c.RunID, Metrics: slices.Clone(c.Metrics)})
+	}
+	if fresh := news(s.tags, c.Tags); len(fresh) > 0 {
+		decided = append(decided, &events.RunTagsSet{RunID: c.RunID, Tags: fresh})
+	}
+	return decided, nil
+}
+
+func (s *run) logArtifact(c *commands.LogArtifact) ([]events.Data, error) {
+	check := s.active
+	if c.Late {
+		check = s.kept
+	}
+	if err := check(c.RunID); err != nil {
+		return nil, err
+	}
+	if s.artifacts[c.Path] == c.Blob {
+		return nil, nil
+	}
+	return one(&events.RunArtifactLogged{RunID: c.RunID, Path: c.Path, Blob: c.Blob, Bytes: c.Bytes})
+}
+
+func (s *run) update(c *commands.UpdateRun) (decided []events.Data) {
+	switch {
+	case c.Status == "":
+	case c.Status == "RUNNING" || c.Status == runScheduled:
+		if s.ended != "" || s.waits != (c.Status == runScheduled) {
+			decided = append(decided, &events.RunResumed{RunID: c.RunID, Status: c.Status})
+		}
+	case s.ended != c.Status:
+		decided = append(decided, &events.RunEnded{RunID: c.RunID, Status: c.Status})
+	}
+	if c.Name != "" && c.Name != s.name {
+		decided = append(decided, &events.RunRenamed{RunID: c.RunID, Name: c.Name})
+	}
+	return decided
+}
+
+// kept is nil if the run is there and not deleted.
+func (s *run) kept(id string) error {
+	if !s.started {
+		return s.active(id)
+	}
+	if s.deleted {
+		_, err := refuse(fault.Conflict, "run_id", "run %s is deleted", id)
+		return err.(*fault.Error).WithHint("restore it first")
+	}
+	return nil
 }
 
 // active is nil if the run can be logged to.

@@ -31,7 +31,9 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.RegisterModelVersion{}, &commands.StageModelVersion{}, &commands.SetModelAlias{}, &commands.RemoveModelAlias{},
 		&commands.DeployModel{}, &commands.RequestWorkflowRun{}, &commands.StartTask{}, &commands.RenewTaskLease{}, &commands.SucceedTask{},
 		&commands.FailTask{}, &commands.EndWorkflowRun{}, &commands.SkipViewEvent{}, &commands.WriteDeadLetter{}, &commands.ResolveDeadLetter{},
-		&commands.RefuseFact{}, &commands.RefuseRow{},
+		&commands.RefuseFact{}, &commands.RefuseRow{}, &commands.DeleteExperiment{}, &commands.RestoreExperiment{}, &commands.SetExperimentTags{},
+		&commands.RemoveExperimentTag{}, &commands.LogBatch{}, &commands.UpdateRun{}, &commands.RemoveTag{}, &commands.DeleteRun{}, &commands.RestoreRun{},
+		&commands.AddModelVersion{}, &commands.DescribeModel{}, &commands.SetModelTags{}, &commands.RemoveModelTag{},
 	} {
 		t := reflect.TypeOf(c).Elem()
 		m[c.CommandType()] = func() commands.Command { return reflect.New(t).Interface().(commands.Command) }

@@ -136,6 +136,14 @@ func summary(data events.Data) string {
 		return fmt.Sprintf("data set of %d interactions of %d users with %d items, %d rows", x.Interactions, x.Users, x.Items, x.Rows)
 	case *events.ExperimentCreated:
 		return short("experiment " + x.Name + " created")
+	case *events.ExperimentDeleted:
+		return short("experiment " + x.ExperimentID + " deleted")
+	case *events.ExperimentRestored:
+		return short("experiment " + x.ExperimentID + " restored")
+	case *events.ExperimentTagsSet:
+		return fmt.Sprintf("%d tags set", len(x.Tags))
+	case *events.ExperimentTagRemoved:
+		return short("tag " + x.Key + " removed")
 	case *events.RunStarted:
 		return short(fmt.Sprintf("run %s started in experiment %s", x.Name, x.ExperimentID))
 	case *events.RunMetricsLogged:
@@ -152,10 +160,28 @@ func summary(data events.Data) string {
 		return short(fmt.Sprintf("artifact %s of %d bytes", x.Path, x.Bytes))
 	case *events.RunEnded:
 		return short(because("run "+x.Status, x.Reason))
+	case *events.RunResumed:
+		return "run goes on: " + x.Status
+	case *events.RunRenamed:
+		return short("run renamed to " + x.Name)
+	case *events.RunTagRemoved:
+		return short("tag " + x.Key + " removed")
+	case *events.RunDeleted:
+		return "run deleted"
+	case *events.RunRestored:
+		return "run restored"
 	case *events.ModelRegistered:
 		return short("model " + x.Name + " registered")
 	case *events.ModelVersionRegistered:
 		return short(fmt.Sprintf("%s version %d (%s) registered from run %s", x.Name, x.Version, x.Algorithm, abbreviated(x.RunID)))
+	case *events.ModelVersionAdded:
+		return short(fmt.Sprintf("%s version %d added, its files at %s", x.Name, x.Version, x.Source))
+	case *events.ModelDescribed:
+		return short(because(versioned(x.Name, x.Version)+" described", x.Description))
+	case *events.ModelTagsSet:
+		return short(fmt.Sprintf("%d tags of %s set", len(x.Tags), versioned(x.Name, x.Version)))
+	case *events.ModelTagRemoved:
+		return short(fmt.Sprintf("tag %s of %s removed", x.Key, versioned(x.Name, x.Version)))
 	case *events.ModelVersionStaged:
 		return short(because(fmt.Sprintf("%s version %d: %s to %s", x.Name, x.Version, x.From, x.To), x.Reason))
 	case *events.ModelAliasSet:
@@ -200,6 +226,14 @@ func title(m *events.Movie) string {
 		return short(m.Title)
 	}
 	return fmt.Sprintf("%s (%d)", short(m.Title), m.Year)
+}
+
+// versioned names a model, or one of its versions where that is not 0.
+func versioned(name string, version int) string {
+	if version == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s version %d", name, version)
 }
 
 func because(what, why string) string {

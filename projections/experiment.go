@@ -11,20 +11,42 @@ import (
 // Experiment is a named group of runs. It is part of the view [Runs].
 type Experiment struct {
 	events.ExperimentCreated
+	Deleted bool `json:"deleted,omitempty"`
 	fold.Stamp
 }
 
 var experimentDocs = fold.Documents[Experiment]{
 	Table: 'e', Count: 'N',
 	ID: func(in *fold.Input) (string, bool) {
-		x, ok := in.Event.Data.(*events.ExperimentCreated)
-		if !ok {
-			return "", false
+		switch x := in.Event.Data.(type) {
+		case *events.ExperimentCreated:
+			return x.ExperimentID, true
+		case *events.ExperimentDeleted:
+			return x.ExperimentID, true
+		case *events.ExperimentRestored:
+			return x.ExperimentID, true
+		case *events.ExperimentTagsSet:
+			return x.ExperimentID, true
+		case *events.ExperimentTagRemoved:
+			return x.ExperimentID, true
 		}
-		return x.ExperimentID, true
+		return "", false
 	},
 	Fold: func(e *Experiment, in *fold.Input) {
-		e.ExperimentCreated = *in.Event.Data.(*events.ExperimentCreated)
+		switch x := in.Event.Data.(type) {
+		case *events.ExperimentCreated:
+			e.ExperimentCreated = *x
+			e.Tags = merged(nil, x.Tags) // the event's own is shared
+		case *events.ExperimentDeleted:
+			e.ExperimentID, e.Deleted = x.ExperimentID, true
+		case *events.ExperimentRestored:
+			e.ExperimentID, e.Deleted = x.ExperimentID, false
+		case *events.ExperimentTagsSet:
+			e.ExperimentID, e.Tags = x.ExperimentID, merged(e.Tags, x.Tags)
+		case *events.ExperimentTagRemoved:
+			e.ExperimentID = x.ExperimentID
+			delete(e.Tags, x.Key)
+		}
 	},
 	Index: func(e *Experiment) []fold.Key {
 		return []fold.Key{

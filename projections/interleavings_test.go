@@ -245,11 +245,17 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 			&events.RunParamsLogged{RunID: id, Params: map[string]string{"x": id}},
 			&events.RunTagsSet{RunID: id, Tags: map[string]string{"t": blob, "u": "v"}},
 			&events.RunArtifactLogged{RunID: id, Path: "model/als.bin", Blob: blob, Bytes: 3},
-			&events.RunEnded{RunID: id, Status: pick(rng, "FINISHED", "FAILED")})
+			&events.RunEnded{RunID: id, Status: pick(rng, "FINISHED", "FAILED")},
+			&events.RunResumed{RunID: id, Status: "RUNNING"}, &events.RunRenamed{RunID: id, Name: blob}, &events.RunTagRemoved{RunID: id, Key: "t"},
+			&events.RunDeleted{RunID: id}, &events.RunRestored{RunID: id})
 	case "model":
 		d = pick[events.Data](rng,
 			&events.ModelRegistered{Name: id, Description: "d"},
 			&events.ModelVersionRegistered{Name: id, Version: version, RunID: "id1", Algorithm: "als", Blob: blob, DatasetID: "id1", FeaturesHash: "ff"},
+			&events.ModelVersionAdded{Name: id, Version: version, RunID: "id1", Source: "s3://b/" + blob},
+			&events.ModelDescribed{Name: id, Version: rng.IntN(3), Description: blob},
+			&events.ModelTagsSet{Name: id, Version: rng.IntN(3), Tags: map[string]string{"t": blob, "u": "v"}},
+			&events.ModelTagRemoved{Name: id, Version: rng.IntN(3), Key: "t"},
 			&events.ModelVersionStaged{Name: id, Version: version, From: "None", To: pick(rng, "Staging", "Production")},
 			&events.ModelAliasSet{Name: id, Alias: "champion", Version: version},
 			&events.ModelAliasRemoved{Name: id, Alias: "champion"})
@@ -268,7 +274,10 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	case "dataset":
 		d = &events.DatasetBuilt{DatasetID: id, Cut: pick(rng, "", "mlops-events/0:30", "user-events/0:4", "nonsense"), FeaturesHash: "ff", Blob: blob, Rows: rng.IntN(9)}
 	case "experiment":
-		d = &events.ExperimentCreated{ExperimentID: id, Name: pick(rng, "exp", "other"), Tags: map[string]string{"b": "1", "a": "2"}}
+		d = pick[events.Data](rng,
+			&events.ExperimentCreated{ExperimentID: id, Name: pick(rng, "exp", "other"), Tags: map[string]string{"b": "1", "a": "2"}},
+			&events.ExperimentDeleted{ExperimentID: id}, &events.ExperimentRestored{ExperimentID: id},
+			&events.ExperimentTagsSet{ExperimentID: id, Tags: map[string]string{"a": blob}}, &events.ExperimentTagRemoved{ExperimentID: id, Key: "a"})
 	case "deployment":
 		d = &events.ModelDeployed{Slot: id, Model: "id1", Version: version, Blob: blob}
 	case "dead-letter":

@@ -112,6 +112,8 @@ func applyLineage(w fold.Writer, in *fold.Input) error {
 		edge(EdgeRegistered, "blob/", x.Blob, to)
 		edge(EdgeTrainedOn, "dataset/", x.DatasetID, to)
 		edge(EdgeDefined, "definitions/", x.FeaturesHash, to)
+	case *events.ModelVersionAdded:
+		edge(EdgeRegistered, "run/", x.RunID, modelNode(x.Name, x.Version))
 	case *events.ModelDeployed:
 		edge(EdgeDeployed, "", modelNode(x.Model, x.Version), "deployment/"+x.Slot)
 	}

@@ -20,19 +20,26 @@ func NewRegistry() *Registry { return &Registry{} }
 
 // Model is one registered model. Versions are in order of registration.
 type Model struct {
-	Name        string         `json:"name"`
-	Description string         `json:"description,omitempty"`
-	Versions    []ModelVersion `json:"versions"`
-	Aliases     map[string]int `json:"aliases,omitempty"` // to a version
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Versions    []ModelVersion    `json:"versions"`
+	Aliases     map[string]int    `json:"aliases,omitempty"` // to a version
+	Tags        map[string]string `json:"tags,omitempty"`
 	fold.Stamp
 }
 
-// ModelVersion is a version as it was registered, and the stage it is in.
+// ModelVersion is a version as it was registered, and the stage it is in. Of one that was made elsewhere Source says
+// where its files are, and how it was trained is not known.
 type ModelVersion struct {
 	events.ModelVersionRegistered
-	Stage        string `json:"stage"` // None, Staging, Production or Archived
-	StageReason  string `json:"stage_reason,omitempty"`
-	StagedMillis int64  `json:"staged_millis,omitempty"` // event time of the last change of stage
+	Source        string            `json:"source,omitempty"`
+	RunLink       string            `json:"run_link,omitempty"`
+	Description   string            `json:"description,omitempty"`
+	Tags          map[string]string `json:"tags,omitempty"`
+	Stage         string            `json:"stage"` // None, Staging, Production or Archived
+	StageReason   string            `json:"stage_reason,omitempty"`
+	StagedMillis  int64             `json:"staged_millis,omitempty"`  // event time of the last change of stage
+	UpdatedMillis int64             `json:"updated_millis,omitempty"` // event time of the last change of stage, description or tags
 	fold.Origin
 }
 
@@ -46,6 +53,14 @@ var modelDocs = fold.Documents[Model]{
 		case *events.ModelRegistered:
 			return x.Name, true
 		case *events.ModelVersionRegistered:
+			return x.Name, true
+		case *events.ModelVersionAdded:
+			return x.Name, true
+		case *events.ModelDescribed:
+			return x.Name, true
+		case *events.ModelTagsSet:
+			return x.Name, true
+		case *events.ModelTagRemoved:
 			return x.Name, true
 		case *events.ModelVersionStaged:
 			return x.Name, true
@@ -68,6 +83,21 @@ var modelDocs = fold.Documents[Model]{
 			m.Name = x.Name
 			v := m.version(x.Version)
 			v.Name, v.Stage, v.StageReason, v.StagedMillis = x.Name, x.To, x.Reason, in.Event.Time.UnixMilli()
+			v.UpdatedMillis = v.StagedMillis
+		case *events.ModelVersionAdded:
+			m.Name = x.Name
+			v := m.version(x.Version)
+			v.Name, v.RunID, v.Source, v.RunLink, v.Origin = x.Name, x.RunID, x.Source, x.RunLink, fold.OriginOf(in)
+		case *events.ModelDescribed:
+			m.Name = x.Name
+			*m.about(x.Version, in).what = x.Description
+		case *events.ModelTagsSet:
+			m.Name = x.Name
+			tags := m.about(x.Version, in).tags
+			*tags = merged(*tags, x.Tags)
+		case *events.ModelTagRemoved:
+			m.Name = x.Name
+			delete(*m.about(x.Version, in).tags, x.Key)
 		case *events.ModelAliasSet:
 			m.Name = x.Name
 			if m.Aliases == nil {
@@ -109,6 +139,22 @@ func (m *Model) version(n int) *ModelVersion {
 	return &m.Versions[len(m.Versions)-1]
 }
 
+// said is what is said of a model or a version, in words and tags.
+type said struct {
+	what *string
+	tags *map[string]string
+}
+
+// about is what is said of a version, or with 0 of the model itself, to be changed by an event.
+func (m *Model) about(version int, in *fold.Input) said {
+	if version == 0 {
+		return said{&m.Description, &m.Tags}
+	}
+	v := m.version(version)
+	v.Name, v.UpdatedMillis = m.Name, in.Event.Time.UnixMilli()
+	return said{&v.Description, &v.Tags}
+}
+
 // Version is the version of that number, or nil.
 func (m *Model) Version(n int) *ModelVersion {
 	if i := slices.IndexFunc(m.Versions, func(v ModelVersion) bool { return v.Version == n }); i >= 0 {
@@ -138,7 +184,7 @@ func (m *Model) Latest() map[string]ModelVersion {
 }
 
 func (*Registry) Spec() fold.Spec {
-	return fold.Spec{Name: "registry", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "registry", Format: 3, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Registry) Open(r fold.Reader) error                 { v.r = r; return nil }

@@ -98,3 +98,20 @@ func TestDeployments(t *testing.T) {
 	}
 	equal(t, "history", versions, []int{3, 2, 1})
 }
+
+// TestModelVersionAdded: a version made elsewhere stands among the others, and words and tags are of the model or of one version.
+func TestModelVersionAdded(t *testing.T) {
+	s := modelScript()
+	s.Commit("model/als", 7, 7, &events.ModelVersionAdded{Name: "als", Version: 4, Source: "s3://b/als", RunID: "r9", RunLink: "https://x"},
+		&events.ModelDescribed{Name: "als", Version: 4, Description: "theirs"}, &events.ModelTagsSet{Name: "als", Version: 4, Tags: map[string]string{"a": "b"}})
+	s.Commit("model/als", 8, 8, &events.ModelDescribed{Name: "als", Description: "all"}, &events.ModelTagsSet{Name: "als", Tags: map[string]string{"t": "1", "u": "2"}},
+		&events.ModelTagRemoved{Name: "als", Key: "t"}, &events.ModelTagsSet{Name: "als", Version: 1, Tags: map[string]string{"old": "yes"}})
+	v := foldtest.Opened(t, projections.NewRegistry(), s.In)
+	m := found[projections.Model](t)(v.Model("als"))
+	equal(t, "model", []any{m.Description, m.Tags["u"], len(m.Tags), len(m.Versions)}, []any{"all", "2", 1, 4})
+	added := m.Version(4)
+	equal(t, "version 4", []any{added.Stage, added.Source, added.RunID, added.RunLink, added.Description, added.Tags["a"], added.EventMillis, added.UpdatedMillis},
+		[]any{"None", "s3://b/als", "r9", "https://x", "theirs", "b", foldtest.Day(7), foldtest.Day(7)})
+	equal(t, "version 1", []any{m.Version(1).Tags["old"], m.Version(1).UpdatedMillis, m.Version(1).Stage}, []any{"yes", foldtest.Day(8), "Archived"})
+	equal(t, "by run", must[[]projections.ModelVersion](t)(v.ByRun("r9"))[0].Version, 4)
+}

@@ -26,7 +26,8 @@ type Run struct {
 	RunID        string                   `json:"run_id"`
 	ExperimentID string                   `json:"experiment_id"`
 	Name         string                   `json:"name"`
-	Status       string                   `json:"status"` // RUNNING, FINISHED, FAILED or KILLED
+	Status       string                   `json:"status"` // RUNNING, SCHEDULED, FINISHED, FAILED or KILLED
+	Deleted      bool                     `json:"deleted,omitempty"`
 	Reason       string                   `json:"reason,omitempty"`
 	Actor        string                   `json:"actor,omitempty"` // who started it
 	StartMillis  int64                    `json:"start_millis,omitempty"`
@@ -67,6 +68,16 @@ var runDocs = fold.Documents[Run]{
 			return x.RunID, true
 		case *events.RunEnded:
 			return x.RunID, true
+		case *events.RunResumed:
+			return x.RunID, true
+		case *events.RunRenamed:
+			return x.RunID, true
+		case *events.RunTagRemoved:
+			return x.RunID, true
+		case *events.RunDeleted:
+			return x.RunID, true
+		case *events.RunRestored:
+			return x.RunID, true
 		}
 		return "", false
 	},
@@ -102,6 +113,17 @@ var runDocs = fold.Documents[Run]{
 			}
 		case *events.RunEnded:
 			r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, x.Reason, millis
+		case *events.RunResumed:
+			r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, "", 0
+		case *events.RunRenamed:
+			r.RunID, r.Name = x.RunID, x.Name
+		case *events.RunTagRemoved:
+			r.RunID = x.RunID
+			delete(r.Tags, x.Key)
+		case *events.RunDeleted:
+			r.RunID, r.Deleted = x.RunID, true
+		case *events.RunRestored:
+			r.RunID, r.Deleted = x.RunID, false
 		}
 	},
 	Index: func(r *Run) []fold.Key {
@@ -136,7 +158,7 @@ func supersedes(a, b events.Metric) bool {
 }
 
 func (*Runs) Spec() fold.Spec {
-	return fold.Spec{Name: "runs", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "runs", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Runs) Open(r fold.Reader) error { v.r = r; return nil }

@@ -77,3 +77,21 @@ func TestFloatOrder(t *testing.T) {
 		equal(t, "float", math.Float64bits(projections.FloatOf(projections.FloatOrder(f))), math.Float64bits(f))
 	}
 }
+
+// TestRunMarks: what is deleted is marked, keeps all it has, and comes back.
+func TestRunMarks(t *testing.T) {
+	s := foldtest.NewScript()
+	s.Commit("experiment/x1", 0, 0, &events.ExperimentCreated{ExperimentID: "x1", Name: "als", Tags: map[string]string{"k": "v"}})
+	s.Commit("experiment/x1", 1, 1, &events.ExperimentTagsSet{ExperimentID: "x1", Tags: map[string]string{"a": "b"}}, &events.ExperimentTagRemoved{ExperimentID: "x1", Key: "k"})
+	s.Commit("experiment/x1", 2, 2, &events.ExperimentDeleted{ExperimentID: "x1"})
+	s.Commit("run/r1", 0, 0, &events.RunStarted{RunID: "r1", ExperimentID: "x1", Name: "a", Tags: map[string]string{"k": "v"}})
+	s.Commit("run/r1", 3, 3, &events.RunEnded{RunID: "r1", Status: "FAILED", Reason: "disk"}, &events.RunDeleted{RunID: "r1"}, &events.RunTagRemoved{RunID: "r1", Key: "k"})
+	s.Commit("run/r1", 4, 4, &events.RunRestored{RunID: "r1"}, &events.RunResumed{RunID: "r1", Status: "RUNNING"}, &events.RunRenamed{RunID: "r1", Name: "b"})
+	v := foldtest.Opened(t, projections.NewRuns(), s.In)
+	x := found[projections.Experiment](t)(v.Experiment("x1"))
+	equal(t, "experiment", []any{x.Name, x.Deleted, x.Tags["a"], len(x.Tags), x.UpdatedMillis}, []any{"als", true, "b", 1, foldtest.Day(2)})
+	r := found[projections.Run](t)(v.Run("r1"))
+	equal(t, "run", []any{r.Name, r.Status, r.Reason, r.EndMillis, r.Deleted, len(r.Tags)}, []any{"b", "RUNNING", "", 0, false, 0})
+	then := found[projections.Run](t)(projections.FoldRun(s.Stream("run/r1"), fold.At{EventMillis: foldtest.Day(3)}))
+	equal(t, "on day 3", []any{then.Name, then.Status, then.Deleted}, []any{"a", "FAILED", true})
+}

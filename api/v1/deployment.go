@@ -128,6 +128,15 @@ func (s *Surface) served(ctx context.Context, name string, n int) (commands.Serv
 	return s.slots()
 }
 
+// Served is what slots serve, for a command of another surface that may let a version of a model serve one: the error
+// says why that version cannot. Version 0 is for a command that cannot.
+func (s *Surface) Served(ctx context.Context, model string, version int) (commands.Served, error) {
+	if version == 0 {
+		return s.slots()
+	}
+	return s.served(ctx, model, version)
+}
+
 // slots is what they serve now.
 func (s *Surface) slots() (commands.Served, error) {
 	served := commands.Served{}

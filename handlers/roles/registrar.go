@@ -53,5 +53,38 @@ func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"model": r.Name, "version": strconv.Itoa(registered.Version)}, nil
+	out := map[string]string{"model": r.Name, "version": strconv.Itoa(registered.Version)}
+	return out, w.registerBaseline(ctx, dataset, cut, hash, out)
+}
+
+// registerBaseline registers the neural baseline that was trained beside, if one was, and adds its version to out. It
+// serves no slot, and nothing has judged it: it is in no stage.
+func (w *job) registerBaseline(ctx context.Context, dataset, cut, hash string, out map[string]string) error {
+	if _, err := w.Input(taskTrain, runMLP+".code_version"); err != nil { // none was, or by a release that registered none
+		return nil
+	}
+	var run, blob, bytesText, code string
+	if err := w.Inputs(taskTrain, map[string]*string{runMLP + ".run_id": &run, runMLP + ".blob": &blob, runMLP + ".bytes": &bytesText, runMLP + ".code_version": &code}); err != nil {
+		return err
+	}
+	size, err := strconv.ParseInt(bytesText, 10, 64)
+	if err != nil {
+		return fault.Wrap(fault.Corrupt, err, "size of the baseline's weights")
+	}
+	err = w.Ensure(ctx, runMLP+"/register_model", &commands.RegisterModel{Name: runMLP, Description: "Ratings predicted from features by a small neural network: the baseline"})
+	if err != nil {
+		return err
+	}
+	p := *w.cfg.MLP
+	res, err := w.Dispatch(ctx, runMLP+"/register_version", &commands.RegisterModelVersion{Name: runMLP, RunID: run, Algorithm: runMLP,
+		Params: mlpParams(p), Seed: p.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size})
+	if err != nil {
+		return err
+	}
+	registered, ok := res.Events[0].Data.(*events.ModelVersionRegistered)
+	if !ok {
+		return fault.New(fault.Internal, "RegisterModelVersion was answered with a %s", res.Events[0].Type())
+	}
+	out[runMLP+".version"] = strconv.Itoa(registered.Version)
+	return nil
 }

@@ -260,7 +260,7 @@ func (b *bench) checkOneEach(run projections.WorkflowRun) *events.ModelDeployed 
 		b.t.Errorf("the run ended %d times", n)
 	}
 	deployed := all[events.ModelDeployed](b)
-	versions := all[events.ModelVersionRegistered](b)
+	versions := served(b)
 	if len(deployed) != 1 || len(versions) != 1 {
 		b.t.Fatalf("%d deployments, %d versions; want 1 of each", len(deployed), len(versions))
 	}
@@ -271,6 +271,16 @@ func (b *bench) checkOneEach(run projections.WorkflowRun) *events.ModelDeployed 
 		b.t.Errorf("deployed %s, registered %s; uninterrupted training from the log gives %s", deployed[0].Blob, v.Blob, again.SHA256)
 	}
 	return deployed[0]
+}
+
+// served are the versions that can serve, without those of the baseline.
+func served(b *bench) (versions []*events.ModelVersionRegistered) {
+	for _, v := range all[events.ModelVersionRegistered](b) {
+		if v.Slot != "" {
+			versions = append(versions, v)
+		}
+	}
+	return versions
 }
 
 func TestPipeline(t *testing.T) {
@@ -306,6 +316,16 @@ func TestPipeline(t *testing.T) {
 			t.Errorf("params %v, loss %+v", als.Params, als.Metrics["loss"])
 		}
 		rmse, mae := mlp.Metrics["rmse"].Value, mlp.Metrics["mae"].Value
+		if accuracy := mlp.Metrics["accuracy"].Value; !(accuracy > 0 && accuracy < 1) {
+			t.Errorf("accuracy %v", accuracy)
+		}
+		baseline, ok, err := projections.FoldModel(b.log.Ledger().ReadStream(t.Context(), "model/movie_predictor", 0), fold.At{})
+		if v := baseline.Version(1); err != nil || !ok || v == nil || v.RunID != mlp.RunID || v.Blob != mlp.Artifacts[0].Blob || v.Stage != "None" || v.Slot != "" || v.Params["hidden"] != mlp.Params["hidden"] {
+			t.Errorf("the baseline in the registry: %v %+v", err, baseline)
+		}
+		if _, err := trainset.Rebuild(t.Context(), b.log, &baseline.Versions[0].ModelVersionRegistered, nil); !fault.Is(err, fault.Conflict) {
+			t.Errorf("the baseline trained again: %v", err)
+		}
 		if !(rmse > 0 && rmse < 2.5 && mae > 0 && mae <= rmse) || mlp.Metrics["validation_rows"].Value == 0 {
 			t.Errorf("rmse %v, mae %v, rows %+v", rmse, mae, mlp.Metrics)
 		}
@@ -465,7 +485,7 @@ func TestConf(t *testing.T) {
 		if run := b.waitEnded("good"); run.State != "success" {
 			t.Errorf("%s %s", run.State, run.Reason)
 		}
-		versions := all[events.ModelVersionRegistered](b)
+		versions := served(b)
 		if v := versions[len(versions)-1]; v.Version != 2 || v.Params["als.dim"] != "4" {
 			t.Errorf("%+v", v)
 		}
@@ -491,7 +511,7 @@ func TestAlgorithm(t *testing.T) {
 			if run.State != "success" {
 				t.Fatalf("%s: %s %s", r.Name, run.State, run.Reason)
 			}
-			versions := all[events.ModelVersionRegistered](b)
+			versions := served(b)
 			v := versions[len(versions)-1]
 			if v.Name != r.Name || v.Version != 1 || v.Algorithm != r.Name || v.Params[recipe.HoldoutEvents] != "50" || v.CodeVersion != r.CodeVersion() {
 				t.Errorf("registered %+v", v)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
+	"runtime"
 	"strconv"
 
 	"github.com/projectionist/projectionist/commands"
@@ -22,6 +23,13 @@ const (
 
 	// runMLP is the name of the neural baseline's run; the other one is called as its recipe.
 	runMLP = "movie_predictor"
+
+	// metWithin is how far, in stars, a predicted rating may be off and still count for the baseline's accuracy: the
+	// step of most scales.
+	metWithin = .5
+
+	// mlpCode is the version of the baseline's training: other code is another number.
+	mlpCode = "movie-predictor/1"
 
 	// mlpRowsMin is the least to train the neural baseline on: two batches.
 	mlpRowsMin = 64
@@ -161,9 +169,8 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 	}
 	p := *w.cfg.MLP
 	run := runID(w.RunID(), runMLP)
-	params := map[string]string{"hidden": strconv.Itoa(p.Hidden), "batch": strconv.Itoa(p.Batch), "epochs": strconv.Itoa(p.Epochs),
-		"learning_rate": strconv.FormatFloat(p.LearningRate, 'g', -1, 64), "validation_share": strconv.FormatFloat(p.ValidationShare, 'g', -1, 64),
-		"seed": strconv.FormatUint(p.Seed, 10), "features": strconv.Itoa(len(d.Features))}
+	params := mlpParams(p)
+	params["features"] = strconv.Itoa(len(d.Features))
 	if err := w.openRun(ctx, runMLP, experiment, datasetID, params); err != nil {
 		return err
 	}
@@ -195,14 +202,17 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 		w.Log().Warn("the neural baseline failed", "workflow_run", w.RunID(), "error", err)
 		return w.Ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FAILED", Reason: react.Trace(err.Error())})
 	}
-	var square, absolute float64
+	var square, absolute, met float64
 	for i := last.TrainRows; i < len(features); i++ {
 		e := float64(m.Predict(features[i]) - ratings[i])
 		square += float64(e * e)
 		absolute += math.Abs(e)
+		if math.Abs(e) <= metWithin {
+			met++
+		}
 	}
 	if n := float64(last.ValidationRows); n > 0 {
-		values := map[string]float64{"rmse": math.Sqrt(square / n), "mae": absolute / n}
+		values := map[string]float64{"rmse": math.Sqrt(square / n), "mae": absolute / n, "accuracy": met / n}
 		if err := w.Once(ctx, runMLP+"/metrics", &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, int64(last.Epoch))}); err != nil {
 			return err
 		}
@@ -229,9 +239,17 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 	if err := w.Ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FINISHED"}); err != nil {
 		return err
 	}
-	out[runMLP+".run_id"], out[runMLP+".blob"] = run, blob
+	out[runMLP+".run_id"], out[runMLP+".blob"], out[runMLP+".bytes"] = run, blob, strconv.FormatInt(size, 10)
+	out[runMLP+".code_version"] = mlpCode + " " + runtime.GOARCH + " " + ml.Kernel()
 	out[runMLP+".train_rows"], out[runMLP+".validation_rows"] = strconv.Itoa(last.TrainRows), strconv.Itoa(last.ValidationRows)
 	return nil
+}
+
+// mlpParams are the baseline's parameters as its run and its versions state them.
+func mlpParams(p ml.MLPParams) map[string]string {
+	return map[string]string{"hidden": strconv.Itoa(p.Hidden), "batch": strconv.Itoa(p.Batch), "epochs": strconv.Itoa(p.Epochs),
+		"learning_rate": strconv.FormatFloat(p.LearningRate, 'g', -1, 64), "validation_share": strconv.FormatFloat(p.ValidationShare, 'g', -1, 64),
+		"seed": strconv.FormatUint(p.Seed, 10)}
 }
 
 // closeRuns ends as failed what runs of the pipeline are still active.

@@ -16,8 +16,13 @@ import (
 )
 
 // Define makes the built-in definitions, of features and of what acts mean, the ones in force where there are none
-// yet.
+// yet, and the experiment of runs that name none. That one is an event like any other's creation: it can be deleted and
+// restored, and a past without it has none.
 func (a *App) Define(ctx context.Context) error {
+	err := a.define(ctx, &commands.CreateExperiment{Name: commands.DefaultExperiment})
+	if err != nil && !fault.Is(err, fault.Conflict) {
+		return err
+	}
 	if err := a.caughtUp(ctx, "definitions"); err != nil {
 		return err
 	}

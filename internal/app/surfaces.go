@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
+	"github.com/projectionist/projectionist/api/mlflow"
 	"github.com/projectionist/projectionist/api/prometheus"
 	"github.com/projectionist/projectionist/api/topics"
 	v1 "github.com/projectionist/projectionist/api/v1"
@@ -45,9 +46,11 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
+	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served})
 	a.Servers = map[string]*api.Server{
-		MainListener: a.API.Serve(main, prometheus.New(a.API, figures)),
+		MainListener: a.API.Serve(main, tracking.Guide(), prometheus.New(a.API, figures)),
 		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, CheckConf: roles.CheckConf, Version: Version})),
+		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
 	}
 	return checkAlso(a.opts.Also)

@@ -17,6 +17,9 @@ func Rebuild(ctx context.Context, log streams.Log, v *events.ModelVersionRegiste
 	if progress == nil {
 		progress = func(string, int64, int64) {}
 	}
+	if v.Blob == "" {
+		return nil, fault.New(fault.Conflict, "the version was made elsewhere: the log does not say how it was trained")
+	}
 	r, err := all.Find(v.Algorithm)
 	if err != nil {
 		return nil, fault.Wrap(fault.Conflict, err, "the version cannot be trained by this program")

@@ -226,6 +226,7 @@ func TestRebuildRefuses(t *testing.T) {
 		change     func(v *events.ModelVersionRegistered)
 	}{
 		{"algorithm", "want one of als", fault.Conflict, func(v *events.ModelVersionRegistered) { v.Algorithm = "magic" }},
+		{"elsewhere", "made elsewhere", fault.Conflict, func(v *events.ModelVersionRegistered) { v.Algorithm, v.Blob = "", "" }},
 		{"code", "was trained by code", fault.Conflict, func(v *events.ModelVersionRegistered) { v.CodeVersion = "hybrid-ials/1 amd64 go" }},
 		{"cut", "data set", fault.Corrupt, func(v *events.ModelVersionRegistered) { v.DatasetCut = "yesterday" }},
 		{"parameter", "als.dims", fault.Corrupt, func(v *events.ModelVersionRegistered) { v.Params = map[string]string{"als.dims": "3"} }},

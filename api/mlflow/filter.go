@@ -1,0 +1,369 @@
+package mlflow
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/projectionist/projectionist/api"
+)
+
+// The kinds of what can be asked about.
+const (
+	ofAttribute = "attribute"
+	ofMetric    = "metric"
+	ofParam     = "parameter"
+	ofTag       = "tag"
+)
+
+// grammar is what can be asked about one kind of thing.
+type grammar struct {
+	kinds    map[string]string // by each name they have
+	attrs    map[string]bool   // attributes; true: a number
+	sortable []string          // attributes to order by; nil: all
+}
+
+var everyTag = map[string]string{"tag": ofTag, "tags": ofTag, "attribute": ofAttribute, "attributes": ofAttribute, "attr": ofAttribute}
+
+// value is what something has: text, a number, or nothing.
+type value struct {
+	text   string
+	number float64
+	is     bool
+}
+
+func text(v string) value { return value{text: v, is: true} }
+
+func number(v float64) value { return value{number: v, is: true} }
+
+// having gives what one thing has of a kind, by key.
+type having func(kind, key string) value
+
+// clause is a comparison.
+type clause struct {
+	kind, key string
+	op        string
+	value     value
+	numeric   bool
+	list      []string // of IN
+}
+
+// filter is comparisons that all have to hold.
+type filter []clause
+
+// holds says whether a thing fits. What it has not fits no comparison, as a join of tables has it.
+func (f filter) holds(has having) bool {
+	for i := range f {
+		if !f[i].holds(has(f[i].kind, f[i].key)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *clause) holds(v value) bool {
+	if !v.is {
+		return false
+	}
+	order := strings.Compare(v.text, c.value.text)
+	if c.numeric {
+		order = cmp.Compare(v.number, c.value.number)
+	}
+	switch c.op {
+	case "=":
+		return order == 0
+	case "!=":
+		return order != 0
+	case "<":
+		return order < 0
+	case "<=":
+		return order <= 0
+	case ">":
+		return order > 0
+	case ">=":
+		return order >= 0
+	case "LIKE":
+		return like([]rune(c.value.text), []rune(v.text))
+	case "ILIKE":
+		return like([]rune(strings.ToLower(c.value.text)), []rune(strings.ToLower(v.text)))
+	case "IN":
+		return slices.Contains(c.list, v.text)
+	}
+	return !slices.Contains(c.list, v.text) // NOT IN
+}
+
+// like is SQL's LIKE: % is any text, _ any letter. A % takes as little as it can, and more when what follows does not
+// fit.
+func like(pattern, s []rune) bool {
+	p, at, star, from := 0, 0, -1, 0
+	for at < len(s) {
+		switch {
+		case p < len(pattern) && pattern[p] == '%':
+			star, from, p = p, at, p+1
+		case p < len(pattern) && (pattern[p] == '_' || pattern[p] == s[at]):
+			p, at = p+1, at+1
+		case star >= 0:
+			from++
+			p, at = star+1, from
+		default:
+			return false
+		}
+	}
+	for p < len(pattern) && pattern[p] == '%' {
+		p++
+	}
+	return p == len(pattern)
+}
+
+// scanner cuts a filter into its words.
+type scanner struct{ rest string }
+
+// word is the next word: a name, a comparator, a text in quotes, a list in brackets; "" at the end.
+func (s *scanner) word() string {
+	s.rest = strings.TrimLeftFunc(s.rest, unicode.IsSpace)
+	n := 0
+	switch {
+	case s.rest == "":
+		return ""
+	case s.rest[0] == '(':
+		if n = quoted(s.rest, ')'); n < len(s.rest) {
+			n++
+		}
+	case strings.ContainsRune("=<>!", rune(s.rest[0])):
+		for n < len(s.rest) && n < 2 && strings.IndexByte("=<>!", s.rest[n]) >= 0 {
+			n++
+		}
+	default:
+		n = strings.IndexFunc(s.rest, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("=<>!,", r) })
+		if q := strings.IndexAny(s.rest, "'\"`"); q >= 0 && (n < 0 || q < n) { // a name or a text in quotes
+			n = q + 1 + strings.IndexByte(s.rest[q+1:], s.rest[q]) + 1
+			if n == q+1 {
+				n = len(s.rest)
+			}
+		}
+		if n < 0 {
+			n = len(s.rest)
+		}
+		n = max(n, 1)
+	}
+	word := s.rest[:n]
+	s.rest = s.rest[n:]
+	return word
+}
+
+// quoted is where a sign stands that is not in quotes, or the end.
+func quoted(v string, sign byte) int {
+	var in byte
+	for i := range len(v) {
+		switch c := v[i]; {
+		case in == 0 && c == sign:
+			return i
+		case in == 0 && (c == '\'' || c == '"'):
+			in = c
+		case c == in:
+			in = 0
+		}
+	}
+	return len(v)
+}
+
+// unquoted is a text without its quotes; false where it has none.
+func unquoted(word string) (string, bool) {
+	if len(word) >= 2 && (word[0] == '\'' || word[0] == '"') && word[len(word)-1] == word[0] {
+		return word[1 : len(word)-1], true
+	}
+	return word, false
+}
+
+const filterBytesMax = 16 << 10 // of a request's filter
+
+// filter reads a filter: comparisons with AND between them.
+func (g *grammar) filter(s string) (filter, error) {
+	if len(s) > filterBytesMax {
+		return nil, invalid("the filter has %d bytes; the most is %d", len(s), filterBytesMax)
+	}
+	var all filter
+	in := scanner{s}
+	for word := in.word(); word != ""; word = in.word() {
+		if len(all) > 0 {
+			if !strings.EqualFold(word, "AND") {
+				return nil, invalid("Invalid clause(s) in filter string: %s", api.Short(strings.TrimSpace(word+in.rest)))
+			}
+			word = in.word()
+		}
+		c, err := g.clause(word, &in)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
+	op := strings.ToUpper(in.word())
+	if op == "NOT" {
+		op += " " + strings.ToUpper(in.word())
+	}
+	operand := in.word()
+	if name == "" || op == "" || operand == "" || !slices.Contains([]string{"=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN"}, op) {
+		words := slices.DeleteFunc([]string{name, op, operand}, func(w string) bool { return w == "" })
+		return c, invalid("Invalid clause(s) in filter string: %s", api.Short(strings.Join(words, ", ")))
+	}
+	c.op = op
+	if c.kind, c.key, c.numeric, err = g.name(name); err != nil {
+		return c, err
+	}
+	words := op == "LIKE" || op == "ILIKE" || strings.HasSuffix(op, "IN")
+	switch {
+	case c.numeric && words, !c.numeric && strings.ContainsAny(op, "<>"):
+		return c, invalid("Invalid comparator '%s' for %s '%s'", op, c.kind, api.Short(c.key))
+	case strings.HasSuffix(op, "IN"):
+		return c, c.in(operand)
+	case c.numeric:
+		v, err := strconv.ParseFloat(operand, 64)
+		if err != nil {
+			return c, invalid("Expected numeric value type for %s. Found %s", c.kind, api.Short(operand))
+		}
+		c.value = number(v)
+	default:
+		v, ok := unquoted(operand)
+		if !ok {
+			return c, invalid("Expected a quoted string value for %s (e.g. 'my-value'). Got value %s", c.kind, api.Short(operand))
+		}
+		c.value = text(v)
+	}
+	return c, nil
+}
+
+// in reads a list of texts.
+func (c *clause) in(operand string) error {
+	inner, ok := strings.CutPrefix(operand, "(")
+	inner, closed := strings.CutSuffix(inner, ")")
+	for s := (scanner{inner}); ok && closed; {
+		word := s.word()
+		v, is := unquoted(word)
+		if ok = is; !ok {
+			break
+		}
+		c.list = append(c.list, v)
+		if word = s.word(); word == "" {
+			return nil
+		}
+		ok = word == ","
+	}
+	return invalid("Expected a list of quoted strings for %s, such as ('a', 'b'). Got value %s", c.kind, api.Short(operand))
+}
+
+// name reads what is asked about: metrics.rmse, tags.`a b`, start_time.
+func (g *grammar) name(word string) (kind, key string, numeric bool, err error) {
+	kind, key, dotted := strings.Cut(word, ".")
+	if !dotted {
+		kind, key = ofAttribute, word
+	} else if known, ok := g.kinds[strings.ToLower(kind)]; ok {
+		kind = known
+	} else {
+		return "", "", false, invalid("Invalid entity type '%s'. Valid values are %s", api.Short(kind), strings.Join(slices.Sorted(maps.Keys(g.kinds)), ", "))
+	}
+	if len(key) >= 2 && key[0] == key[len(key)-1] && strings.IndexByte("`\"", key[0]) >= 0 {
+		key = key[1 : len(key)-1]
+	}
+	if kind == ofAttribute {
+		if numeric, dotted = g.attrs[key]; !dotted {
+			return "", "", false, invalid("Invalid attribute key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(slices.Sorted(maps.Keys(g.attrs)), ", "))
+		}
+	}
+	return kind, key, numeric || kind == ofMetric, nil
+}
+
+// order is by what a list is ordered.
+type order []struct {
+	kind, key     string
+	numeric, back bool
+}
+
+// order reads order_by: names, each with ASC or DESC.
+func (g *grammar) order(by []string) (all order, err error) {
+	for _, one := range by {
+		in := scanner{one}
+		name, way, more := in.word(), strings.ToUpper(in.word()), in.word()
+		if name == "" || way != "" && way != "ASC" && way != "DESC" || more != "" {
+			return nil, invalid("Invalid order_by clause '%s'", api.Short(one))
+		}
+		kind, key, numeric, err := g.name(name)
+		if err != nil {
+			return nil, err
+		}
+		if g.sortable != nil && (kind != ofAttribute || !slices.Contains(g.sortable, key)) {
+			return nil, invalid("Invalid order by key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(g.sortable, ", "))
+		}
+		all = append(all, struct {
+			kind, key     string
+			numeric, back bool
+		}{kind, key, numeric, way == "DESC"})
+	}
+	return all, nil
+}
+
+// of is what a thing is ordered by.
+func (o order) of(has having) []value {
+	all := make([]value, len(o))
+	for i := range o {
+		all[i] = has(o[i].kind, o[i].key)
+	}
+	return all
+}
+
+// compare orders two things by what they have. What has nothing comes last, either way.
+func (o order) compare(a, b []value) int {
+	for i := range o {
+		switch {
+		case a[i].is != b[i].is && a[i].is:
+			return -1
+		case a[i].is != b[i].is:
+			return 1
+		}
+		n := strings.Compare(a[i].text, b[i].text)
+		if o[i].numeric {
+			n = cmp.Compare(a[i].number, b[i].number)
+		}
+		if o[i].back {
+			n = -n
+		}
+		if n != 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+// offset is where a page begins, by its token.
+func (q *request) offset() int64 {
+	token := q.text("page_token")
+	if token == "" {
+		return 0
+	}
+	var v struct {
+		Offset int64 `json:"offset"`
+	}
+	raw, err := base64.StdEncoding.DecodeString(token)
+	if err != nil || json.Unmarshal(raw, &v) != nil || v.Offset < 0 {
+		q.fault(invalid("Invalid page token, could not base64-decode"))
+	}
+	return v.Offset
+}
+
+// pieceOf is a page of a list, and the token of the next; "" at the end.
+func pieceOf[T any](all []T, offset, size int64) ([]T, string) {
+	from := min(offset, int64(len(all)))
+	to := min(from+size, int64(len(all)))
+	if to == int64(len(all)) {
+		return all[from:to], ""
+	}
+	return all[from:to], base64.StdEncoding.EncodeToString([]byte(`{"offset": ` + strconv.FormatInt(to, 10) + `}`))
+}

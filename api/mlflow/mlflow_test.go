@@ -1,0 +1,411 @@
+package mlflow_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
+		t.Errorf("%s: %s; want %s", what, g, w)
+	}
+}
+
+func (w *fixture) run(experiment, name string, start int) string {
+	w.t.Helper()
+	v := w.want("POST", "runs/create", fmt.Sprintf(`{"experiment_id": %q, "run_name": %q, "start_time": %d, "user_id": "anna"}`, experiment, name, start))
+	return at(v, "run", "info", "run_id").(string)
+}
+
+// TestRun: what set_experiment and start_run send is recorded, and read as it was sent.
+func TestRun(t *testing.T) {
+	w := newFixture(t)
+	if a := ask(w.tracking, "GET", rest+"experiments/get-by-name?experiment_name=mine", ""); a.code != 404 || a.object["error_code"] != "RESOURCE_DOES_NOT_EXIST" {
+		t.Fatalf("%d %s", a.code, a.text)
+	}
+	x := w.want("POST", "experiments/create", `{"name": "mine", "tags": [{"key": "team", "value": "a"}]}`)["experiment_id"].(string)
+	equal(t, "experiment", at(w.want("GET", "experiments/get?experiment_id="+x, ""), "experiment", "artifact_location"), "mlflow-artifacts:/"+x)
+	equal(t, "by name", at(w.want("GET", "experiments/get-by-name?experiment_name=mine", ""), "experiment", "tags", 0, "value"), "a")
+
+	v := w.want("POST", "runs/create", `{"experiment_id": "`+x+`", "user_id": "anna", "start_time": 1705312800000, "unknown": 1,
+		"tags": [{"key": "mlflow.runName", "value": "first"}, {"key": "한", "value": "글"}]}`)
+	id := at(v, "run", "info", "run_id").(string)
+	equal(t, "run", []any{len(id), at(v, "run", "info", "run_uuid"), at(v, "run", "info", "status"), at(v, "run", "info", "user_id"), at(v, "run", "info", "end_time"), at(v, "run", "inputs")},
+		[]any{32, id, "RUNNING", "anna", nil, map[string]any{}})
+	equal(t, "files", at(v, "run", "info", "artifact_uri"), "mlflow-artifacts:/"+x+"/"+id+"/artifacts")
+	for i, value := range []string{"1", "0.5", `"Infinity"`} {
+		w.want("POST", "runs/log-metric", fmt.Sprintf(`{"run_id": %q, "run_uuid": %q, "key": "loss", "value": %s, "timestamp": %d, "step": "%d"}`, id, id, value, 1000+i, i))
+	}
+	w.want("POST", "runs/log-parameter", `{"run_id": "`+id+`", "key": "lr", "value": "0.1"}`)
+	w.want("POST", "runs/log-parameter", `{"run_id": "`+id+`", "key": "lr", "value": "0.1"}`)
+	w.want("POST", "runs/log-batch", `{"run_id": "`+id+`", "metrics": [{"key": "rmse", "value": 0.9, "timestamp": 5}], "params": [{"key": "dim", "value": "`+strings.Repeat("한", 3000)+`"}],
+		"tags": [{"key": "mlflow.runName", "value": "second"}, {"key": "k", "value": "v"}]}`)
+	w.want("POST", "runs/delete-tag", `{"run_id": "`+id+`", "key": "k"}`)
+	equal(t, "end", at(w.want("POST", "runs/update", `{"run_id": "`+id+`", "status": "FINISHED", "end_time": 1705312860000}`), "run_info", "end_time"), 1705312860000.)
+	w.want("POST", "runs/set-tag", `{"run_id": "`+id+`", "key": "late", "value": "yes"}`)
+	w.want("POST", "runs/log-metric", `{"run_id": "`+id+`", "key": "late", "value": 3, "timestamp": 7}`)
+
+	v = w.want("GET", "runs/get?run_uuid="+id+"&run_id="+id, "")
+	equal(t, "info", []any{at(v, "run", "info", "run_name"), at(v, "run", "info", "status"), at(v, "run", "info", "start_time")}, []any{"second", "FINISHED", 1705312800000.})
+	equal(t, "metrics", at(v, "run", "data", "metrics"), []any{map[string]any{"key": "late", "value": 3., "timestamp": 7., "step": 0.},
+		map[string]any{"key": "loss", "value": 1.7976931348623157e308, "timestamp": 1002., "step": 2.}, map[string]any{"key": "rmse", "value": .9, "timestamp": 5., "step": 0.}})
+	equal(t, "params", column(at(v, "run", "data"), "params", "key"), "[dim lr]")
+	equal(t, "a long value is cut between letters", at(v, "run", "data", "params", 0, "value"), strings.Repeat("한", 2000))
+	equal(t, "tags", column(at(v, "run", "data"), "tags", "key"), "[late mlflow.runName mlflow.user 한]")
+
+	first := w.want("GET", "metrics/get-history?metric_key=loss&max_results=2&run_id="+id, "")
+	equal(t, "history", column(first, "metrics", "value"), "[1 0.5]")
+	then := w.want("GET", "metrics/get-history?metric_key=loss&max_results=2&run_id="+id+"&page_token="+url.QueryEscape(first["next_page_token"].(string)), "")
+	equal(t, "history goes on", []any{column(then, "metrics", "step"), then["next_page_token"]}, []any{[]any{2.}, nil})
+	equal(t, "history of no run", len(w.want("GET", "metrics/get-history?metric_key=loss&run_id="+strings.Repeat("0", 32), "")), 0)
+
+	equal(t, "it goes on", at(w.want("POST", "runs/update", `{"run_id": "`+id+`", "status": "RUNNING"}`), "run_info", "status"), "RUNNING")
+	equal(t, "an unknown status", at(w.want("POST", "runs/update", `{"run_id": "`+id+`", "status": "NOPE"}`), "run_info", "status"), "RUNNING")
+	w.want("POST", "runs/delete", `{"run_id": "`+id+`"}`)
+	equal(t, "deleted", at(w.want("GET", "runs/get?run_id="+id, ""), "run", "info", "lifecycle_stage"), "deleted")
+	w.want("POST", "runs/restore", `{"run_id": "`+id+`"}`)
+	equal(t, "without a name", at(w.want("POST", "runs/create", `{}`), "run", "info", "experiment_id"), "0")
+	stored, ok, err := projections.FoldRun(w.log.Ledger().ReadStream(t.Context(), "run/"+id, 0), fold.At{EventMillis: 1705312800000})
+	if err != nil || !ok || stored.Status != "RUNNING" || stored.Tags["mlflow.user"] != "anna" {
+		t.Errorf("the run began when it says: %v %+v", err, stored)
+	}
+}
+
+// TestExperiments: what is deleted is marked, with its runs, and comes back.
+func TestExperiments(t *testing.T) {
+	w := newFixture(t)
+	x := w.want("POST", "experiments/create", `{"name": "gone", "artifact_location": "s3://bucket/runs"}`)["experiment_id"].(string)
+	run := w.run(x, "r", 5)
+	equal(t, "elsewhere", at(w.want("GET", "runs/get?run_id="+run, ""), "run", "info", "artifact_uri"), "s3://bucket/runs/"+run+"/artifacts")
+	w.want("POST", "experiments/set-experiment-tag", `{"experiment_id": "`+x+`", "key": "a", "value": "b"}`)
+	w.want("POST", "experiments/set-experiment-tag", `{"experiment_id": "`+x+`", "key": "c", "value": "d"}`)
+	w.want("POST", "experiments/delete-experiment-tag", `{"experiment_id": "`+x+`", "key": "a"}`)
+	w.want("POST", "experiments/delete", `{"experiment_id": "`+x+`"}`)
+	search := func(body string) any {
+		return column(w.want("POST", "experiments/search", body), "experiments", "name")
+	}
+	equal(t, "active", search(`{"max_results": 9}`), "[Default]")
+	equal(t, "deleted", search(`{"max_results": 9, "view_type": "DELETED_ONLY"}`), "[gone]")
+	equal(t, "all", search(`{"max_results": 9, "view_type": "ALL", "order_by": ["name DESC"]}`), "[gone Default]")
+	equal(t, "its run", column(w.want("POST", "runs/search", `{"experiment_ids": ["`+x+`"]}`), "runs"), "[]")
+	equal(t, "its run among the deleted", column(w.want("POST", "runs/search", `{"experiment_ids": ["`+x+`"], "run_view_type": "DELETED_ONLY"}`), "runs", "info", "lifecycle_stage"), "[deleted]")
+	if a := ask(w.tracking, "POST", rest+"runs/create", `{"experiment_id": "`+x+`"}`); a.code != 400 || !strings.Contains(a.text, "must be in the 'active' state") {
+		t.Errorf("%d %s", a.code, a.text)
+	}
+	w.want("POST", "experiments/restore", `{"experiment_id": "`+x+`"}`)
+	equal(t, "restored", search(`{"max_results": 9, "filter": "name LIKE 'g%' AND tags.c = 'd'"}`), "[gone]")
+	first := w.want("POST", "experiments/search", `{"max_results": 1, "order_by": ["name"]}`)
+	equal(t, "a page", search(`{"max_results": 1, "order_by": ["name"], "page_token": "`+first["next_page_token"].(string)+`"}`), "[gone]")
+}
+
+// TestSearch: comparisons, order and pages of runs.
+func TestSearch(t *testing.T) {
+	w := newFixture(t)
+	for i, line := range []string{
+		`"metrics": [{"key": "rmse", "value": 0.9, "timestamp": 1}], "params": [{"key": "lr", "value": "0.1"}], "tags": [{"key": "a b", "value": "x"}]`,
+		`"metrics": [{"key": "rmse", "value": -1, "timestamp": 1}, {"key": "val/acc", "value": 2, "timestamp": 1}], "params": [{"key": "lr", "value": "0.2"}]`,
+		`"tags": [{"key": "a b", "value": "y"}]`,
+	} {
+		id := w.run("0", fmt.Sprint("run-", i), 1000+i)
+		w.want("POST", "runs/log-batch", `{"run_id": "`+id+`", `+line+`}`)
+		if i == 2 {
+			w.want("POST", "runs/update", `{"run_id": "`+id+`", "status": "FAILED", "end_time": 5000}`)
+		}
+	}
+	for filter, want := range map[string]string{
+		"":                    "[run-2 run-1 run-0]",
+		"metrics.rmse < 0.95": "[run-1 run-0]", "metrics.rmse >= 0.9": "[run-0]", "metric.`val/acc` = 2": "[run-1]", "metrics.rmse != 0.9": "[run-1]",
+		"params.lr = '0.1' and metrics.rmse > 0": "[run-0]", `params."lr" LIKE '0.%' AND attributes.run_name ILIKE 'RUN-%'`: "[run-1 run-0]",
+		"tags.`a b` = 'x'": "[run-0]", "tag.\"a b\" != 'x'": "[run-2]", "status = 'RUNNING'": "[run-1 run-0]", "attributes.start_time > 1001": "[run-2]",
+		"end_time > 0": "[run-2]", "run_name IN ('run-0', 'run-2')": "[run-2 run-0]", "run_name NOT IN ('run-0')": "[run-2 run-1]", "tags.mlflow.runName = 'run-1'": "[run-1]",
+		"user_id = 'anna' AND params.lr = '0.2'": "[run-1]", "params.lr = '='": "[]", "metrics.rmse = -1.0e0": "[run-1]",
+	} {
+		got := column(w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0", "0"], "filter": %q}`, filter)), "runs", "info", "run_name")
+		equal(t, filter, got, want)
+	}
+	for order, want := range map[string]string{
+		"metrics.rmse": "[run-1 run-0 run-2]", "metrics.rmse DESC": "[run-0 run-1 run-2]", "params.lr desc": "[run-1 run-0 run-2]", "attribute.start_time ASC": "[run-0 run-1 run-2]", "tags.`a b`": "[run-0 run-2 run-1]",
+	} {
+		got := column(w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0"], "order_by": [%q]}`, order)), "runs", "info", "run_name")
+		equal(t, order, got, want)
+	}
+	var all []any
+	token := ""
+	for range 3 {
+		v := w.want("POST", "runs/search", `{"experiment_ids": ["0"], "max_results": 1, "page_token": "`+token+`"}`)
+		all = append(all, column(v, "runs", "info", "run_name")...)
+		token, _ = v["next_page_token"].(string)
+	}
+	equal(t, "pages", []any{all, token}, []any{"[run-2 run-1 run-0]", ""})
+	equal(t, "of no experiment", len(w.want("POST", "runs/search", `{}`)), 0)
+}
+
+// TestRegistry: models, versions, stages, aliases and tags, as MlflowClient changes and reads them.
+func TestRegistry(t *testing.T) {
+	w := newFixture(t)
+	run := w.run("0", "r", 5)
+	v := w.want("POST", "registered-models/create", `{"name": "m", "tags": [{"key": "a", "value": "b"}], "description": "what"}`)
+	equal(t, "model", []any{at(v, "registered_model", "description"), at(v, "registered_model", "tags", 0, "key")}, "[what a]")
+	files := "mlflow-artifacts:/0/" + run + "/artifacts"
+	v = w.want("POST", "model-versions/create", `{"name": "m", "source": "`+files+`/model", "run_id": "`+run+`", "tags": [{"key": "t", "value": "1"}], "description": "d"}`)
+	equal(t, "version", []any{at(v, "model_version", "version"), at(v, "model_version", "current_stage"), at(v, "model_version", "status"), at(v, "model_version", "run_link"), at(v, "model_version", "description")}, "[1 None READY  d]")
+	w.want("POST", "model-versions/create", `{"name": "m", "source": "runs:/`+run+`/model"}`)
+	equal(t, "download", w.want("GET", "model-versions/get-download-uri?name=m&version=2", "")["artifact_uri"], files+"/model")
+	w.want("POST", "model-versions/transition-stage", `{"name": "m", "version": "1", "stage": "production", "archive_existing_versions": false}`)
+	v = w.want("POST", "model-versions/transition-stage", `{"name": "m", "version": 2, "stage": "Production", "archive_existing_versions": true}`)
+	equal(t, "stage", at(v, "model_version", "current_stage"), "Production")
+	equal(t, "latest", column(w.want("POST", "registered-models/get-latest-versions", `{"name": "m"}`), "model_versions", "current_stage"), "[Archived Production]")
+	equal(t, "latest of a stage", column(w.want("GET", "registered-models/get-latest-versions?name=m&stages=archived&stages=Staging", ""), "model_versions", "version"), "[1]")
+	w.want("POST", "registered-models/alias", `{"name": "m", "alias": "champion", "version": "1"}`)
+	v = w.want("GET", "registered-models/alias?name=m&alias=champion", "")
+	equal(t, "alias", []any{at(v, "model_version", "version"), at(v, "model_version", "aliases")}, "[1 [champion]]")
+	w.want("DELETE", "registered-models/alias", `{"name": "m", "alias": "champion"}`)
+	w.want("DELETE", "registered-models/alias", `{"name": "m", "alias": "champion"}`)
+	w.want("PATCH", "registered-models/update", `{"name": "m", "description": "new"}`)
+	equal(t, "described", at(w.want("PATCH", "model-versions/update", `{"name": "m", "version": "1", "description": "old"}`), "model_version", "description"), "old")
+	w.want("POST", "registered-models/set-tag", `{"name": "m", "key": "k", "value": "v"}`)
+	w.want("DELETE", "registered-models/delete-tag", `{"name": "m", "key": "a"}`)
+	w.want("POST", "model-versions/set-tag", `{"name": "m", "version": "2", "key": "k", "value": "v"}`)
+	w.want("DELETE", "model-versions/delete-tag", `{"name": "m", "version": "1", "key": "t"}`)
+	v = w.want("GET", "registered-models/get?name=m", "")
+	equal(t, "model", []any{at(v, "registered_model", "description"), column(at(v, "registered_model"), "tags", "key"), at(v, "registered_model", "aliases")}, "[new [k] <nil>]")
+
+	w.want("POST", "registered-models/create", `{"name": "prompt", "tags": [{"key": "mlflow.prompt.is_prompt", "value": "true"}]}`)
+	models := func(query string) any {
+		return column(w.want("GET", "registered-models/search?"+query, ""), "registered_models", "name")
+	}
+	equal(t, "models", models("max_results=9&filter="+url.QueryEscape("name ILIKE '%' AND tag.`mlflow.prompt.is_prompt` != 'true'")), "[m]")
+	equal(t, "models back", models("order_by="+url.QueryEscape("name DESC")), "[prompt m]")
+	none := w.want("GET", "registered-models/search?max_results=0", "")
+	equal(t, "no models at once", []any{none["registered_models"], none["next_page_token"] != ""}, "[<nil> true]")
+	versions := func(query string) any {
+		return column(w.want("GET", "model-versions/search?"+query, ""), "model_versions", "version")
+	}
+	equal(t, "versions", versions("max_results=10&filter="+url.QueryEscape("run_id IN ('"+run+"') and name = 'm'")), "[1]")
+	equal(t, "versions by number", versions("order_by=version_number&filter="+url.QueryEscape("version_number > 0")), "[1 2]")
+}
+
+// TestArtifacts: files of a run go through the blob store, and nothing else is reached by their paths.
+func TestArtifacts(t *testing.T) {
+	w := newFixture(t)
+	run := w.run("0", "r", 5)
+	const files = "/api/2.0/mlflow-artifacts/artifacts"
+	root := "/0/" + run + "/artifacts"
+	big := strings.Repeat("0123456789abcdef", 1<<18) // four times what is read at once
+	for path, content := range map[string]string{"/a.txt": "alpha", "/deep/er/b.bin": big, "/empty": ""} {
+		if a := ask(w.tracking, "PUT", files+root+path, content); a.code != 200 || a.text != "" {
+			t.Fatalf("%s: %d %s", path, a.code, a.text)
+		}
+	}
+	if a := ask(w.tracking, "GET", files+root+"/deep/er/b.bin", ""); a.text != big || a.header.Get("Content-Type") != "application/octet-stream" || !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("%d bytes, %v", len(a.text), a.header)
+	}
+	if a := ask(w.tracking, "GET", files+root+"/a.txt", "", func(r *http.Request) { r.Header.Set("Range", "bytes=1-2") }); a.code != 206 || a.text != "lp" {
+		t.Errorf("a range: %d %q", a.code, a.text)
+	}
+	if a := ask(w.tracking, "GET", "/get-artifact?path=a.txt&run_id="+run, ""); a.text != "alpha" {
+		t.Errorf("%d %q", a.code, a.text)
+	}
+	ask(w.tracking, "PUT", files+root+"/a.txt", "beta")
+	if a := ask(w.tracking, "GET", files+root+"/a.txt", ""); a.text != "beta" {
+		t.Errorf("%d %q", a.code, a.text)
+	}
+	list := w.want("GET", "artifacts/list?run_id="+run, "")
+	equal(t, "list", []any{list["root_uri"], column(list, "files", "path"), column(list, "files", "is_dir"), column(list, "files", "file_size")}, "[mlflow-artifacts:"+root+" [a.txt deep empty] [false true false] [4 <nil> 0]]")
+	equal(t, "a folder", column(w.want("GET", "artifacts/list?path=deep&run_id="+run, ""), "files", "path"), "[deep/er]")
+	equal(t, "a folder of the store", column(ask(w.tracking, "GET", files+"?path="+url.QueryEscape(root[1:]+"/deep/er"), "").object, "files", "path"), "[b.bin]")
+	equal(t, "an unknown folder", ask(w.tracking, "GET", files+"?path=1/2/3", "").text, "{}\n")
+	before := w.head()
+	for path, want := range map[string]int{"/..%2F..%2Fetc%2Fpasswd": 400, root + "/..%2Fx": 400, root + "/a%5Cb": 400, root: 400, "/0/" + strings.Repeat("0", 32) + "/artifacts/x": 404, "/9/" + run + "/artifacts/x": 404, "/x": 404} {
+		if a := ask(w.tracking, "PUT", files+path, "x"); a.code != want {
+			t.Errorf("PUT %s: %d %s; want %d", path, a.code, a.text, want)
+		}
+	}
+	if a := ask(w.tracking, "GET", files+root+"/nope", ""); a.code != 404 || a.object["error_code"] != "RESOURCE_DOES_NOT_EXIST" {
+		t.Errorf("%d %s", a.code, a.text)
+	}
+	short := func(r *http.Request) { r.Body = http.NoBody; r.ContentLength = 6 << 30 }
+	if a := ask(w.tracking, "PUT", files+root+"/large", "", short); a.code != 400 || !strings.Contains(a.text, "more than") {
+		t.Errorf("%d %s", a.code, a.text)
+	}
+	if after := w.head(); after != before {
+		t.Errorf("%d commits were made by what was refused", after-before)
+	}
+}
+
+// TestRefusals: what is wrong is refused as MLflow's server does, and leaves nothing in the log.
+func TestRefusals(t *testing.T) {
+	w := newFixture(t)
+	w.want("POST", "experiments/create", `{"name": "mine"}`)
+	run := w.run("0", "r", 5)
+	w.want("POST", "runs/log-batch", `{"run_id": "`+run+`", "params": [{"key": "p", "value": "1"}]}`)
+	gone := w.run("0", "gone", 5)
+	w.want("POST", "runs/delete", `{"run_id": "`+gone+`"}`)
+	w.want("POST", "registered-models/create", `{"name": "m"}`)
+	w.want("POST", "model-versions/create", `{"name": "m", "source": "s3://b/m"}`)
+	const invalid, missing, exists = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
+	of := func(id, more string) string { return `{"run_id": "` + id + `", ` + more + `}` }
+	none := strings.Repeat("0", 32)
+	before := w.head()
+	for _, c := range []struct {
+		status             int
+		method, path, body string
+		code, says         string
+	}{
+		{400, "POST", "experiments/create", `{"name": "mine"}`, exists, "Experiment(name=mine) already exists."},
+		{400, "POST", "experiments/create", `{}`, invalid, "Missing value for required parameter 'name'."},
+		{400, "POST", "experiments/create", `{"name": 7}`, invalid, "Invalid value 7 for parameter 'name'"},
+		{400, "POST", "experiments/create", `{"name": `, "BAD_REQUEST", ""},
+		{400, "POST", "experiments/create", "{\"name\": \"\xff\"}", "BAD_REQUEST", ""},
+		{404, "GET", "experiments/get?experiment_id=987654321", "", missing, "No Experiment with id=987654321 exists"},
+		{400, "POST", "experiments/delete", `{"experiment_id": "zz"}`, invalid, "Invalid experiment ID 'zz'."},
+		{404, "POST", "experiments/delete", `{"experiment_id": "9"}`, missing, "No Experiment with id=9 exists"},
+		{404, "POST", "experiments/restore", `{"experiment_id": "0"}`, missing, "No Experiment with id=0 exists"},
+		{404, "POST", "experiments/delete-experiment-tag", `{"experiment_id": "0", "key": "k"}`, missing, "No tag with name: k in experiment with id 0"},
+		{400, "POST", "experiments/search", `{"max_results": 0}`, invalid, "Invalid value 0 for parameter 'max_results'"},
+		{400, "POST", "experiments/search", `{"max_results": 9, "filter": "name ="}`, invalid, "Invalid clause(s) in filter string: name, ="},
+		{400, "POST", "runs/create", `{"experiment_id": 0}`, invalid, "Invalid value 0 for parameter 'experiment_id'"},
+		{404, "POST", "runs/create", `{"experiment_id": "55555555"}`, missing, "No Experiment with id=55555555 exists"},
+		{400, "POST", "runs/create", `{"run_name": "a", "tags": [{"key": "mlflow.runName", "value": "b"}]}`, invalid, "different values"},
+		{400, "POST", "runs/create", `{"start_time": -1}`, invalid, "Unix milliseconds"},
+		{400, "GET", "runs/get", "", invalid, "Missing value for required parameter 'run_id'."},
+		{404, "GET", "runs/get?run_id=" + none, "", missing, "Run with id=" + none + " not found"},
+		{404, "POST", "runs/update", of("x", `"status": "FAILED"`), missing, "Run with id=x not found"},
+		{404, "POST", "runs/log-metric", of(none, `"key": "a", "value": 1, "timestamp": 1`), missing, "Run with id=" + none + " not found"},
+		{400, "POST", "runs/log-metric", of(run, `"key": "../m", "value": 1, "timestamp": 1`), invalid, "This name would resolve to '../m'"},
+		{400, "POST", "runs/log-metric", of(run, `"key": "a?", "value": 1, "timestamp": 1`), invalid, "Names may only contain"},
+		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "NaN", "timestamp": 1`), invalid, "NaN"},
+		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "x", "timestamp": 1`), invalid, "parameter 'value'"},
+		{400, "POST", "runs/log-metric", of(run, `"key": "a", "timestamp": 1`), invalid, "required parameter 'value'"},
+		{400, "POST", "runs/log-metric", of(gone, `"key": "a", "value": 1, "timestamp": 1`), invalid, "must be in the 'active' state. Current state is deleted."},
+		{400, "POST", "runs/log-parameter", of(run, `"key": "p", "value": "2"`), invalid, "Param with key='p' was already logged with value='1' for run ID='" + run + "'. Attempted logging new value '2'."},
+		{400, "POST", "runs/log-batch", of(run, `"params": [{"key": "a", "value": "1"}, {"key": "a", "value": "1"}]`), invalid, "Duplicate parameter keys have been submitted"},
+		{400, "POST", "runs/log-batch", of(run, `"params": [{"key": "a", "value": "1"}, {"key": "p", "value": "2"}]`), invalid, "already logged"},
+		{400, "POST", "runs/log-batch", of(run, `"metrics": [`+strings.Repeat(`{"key": "a", "value": 1, "timestamp": 1},`, 1000)+`{"key": "a", "value": 1, "timestamp": 1}]`), invalid, "at most 1000 metrics. Got 1001 metrics."},
+		{400, "POST", "runs/set-tag", of(gone, `"key": "a", "value": "1"`), invalid, "Current state is deleted."},
+		{404, "POST", "runs/delete-tag", of(run, `"key": "a"`), missing, "No tag with name: a in run with id " + run},
+		{404, "POST", "runs/delete", of(none, `"a": 1`), missing, "not found"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "nope.x = 'a'"}`, invalid, "Invalid entity type 'nope'."},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.rmse < 'x'"}`, invalid, "Expected numeric value type for metric. Found 'x'"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.x = 1"}`, invalid, "Expected a quoted string value"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.x < 'a'"}`, invalid, "Invalid comparator '<'"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.x = 'a' OR params.y = 'b'"}`, invalid, "Invalid clause(s)"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_id IN ('a', b)"}`, invalid, "list of quoted strings"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "'"}`, invalid, "Invalid clause(s)"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "order_by": ["metrics.a SIDEWAYS"]}`, invalid, "Invalid order_by"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "page_token": "?"}`, invalid, "Invalid page token"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "max_results": 50001}`, invalid, "max_results"},
+		{400, "GET", "artifacts/list?run_id=" + run + "&path=..%2Fx", "", invalid, "Invalid path"},
+		{400, "POST", "registered-models/create", `{"name": "m"}`, exists, "Registered Model (name=m) already exists."},
+		{400, "POST", "registered-models/create", `{"name": "a/b"}`, invalid, "slash"},
+		{404, "GET", "registered-models/get?name=none", "", missing, "Registered Model with name=none not found"},
+		{404, "PATCH", "registered-models/update", `{"name": "none", "description": "x"}`, missing, "Registered Model with name=none not found"},
+		{404, "DELETE", "registered-models/alias", `{"name": "none", "alias": "a"}`, missing, "Registered Model with name=none not found"},
+		{400, "POST", "registered-models/alias", `{"name": "m", "alias": "v1", "version": "1"}`, invalid, "Version alias name 'v1' is reserved."},
+		{404, "POST", "registered-models/alias", `{"name": "m", "alias": "x", "version": "99"}`, missing, "Model Version (name=m, version=99) not found"},
+		{400, "GET", "registered-models/alias?name=m&alias=nobody", "", invalid, "Registered model alias nobody not found."},
+		{400, "POST", "registered-models/get-latest-versions", `{"name": "m", "stages": ["Nirvana"]}`, invalid, "Invalid Model Version stage: Nirvana. Value must be one of None, Staging, Production, Archived."},
+		{404, "POST", "model-versions/create", `{"name": "none", "source": "s3://b/x"}`, missing, "Registered Model with name=none not found"},
+		{400, "POST", "model-versions/create", `{"name": "m", "source": "/etc"}`, invalid, "Invalid model version source: '/etc'."},
+		{400, "POST", "model-versions/create", `{"name": "m", "source": "file:///etc"}`, invalid, "Invalid model version source"},
+		{400, "POST", "model-versions/create", `{"name": "m", "source": "mlflow-artifacts:/0/` + run + `/artifacts/../../x", "run_id": "` + run + `"}`, invalid, "Invalid model version source"},
+		{404, "GET", "model-versions/get?name=m&version=99", "", missing, "Model Version (name=m, version=99) not found"},
+		{400, "GET", "model-versions/get?name=m&version=abc", "", invalid, "Parameter 'version' must be an integer, got 'abc'."},
+		{404, "PATCH", "model-versions/update", `{"name": "none", "version": "1"}`, missing, "Model Version (name=none, version=1) not found"},
+		{404, "POST", "model-versions/transition-stage", `{"name": "m", "version": "99", "stage": "Staging"}`, missing, "Model Version (name=m, version=99) not found"},
+		{400, "POST", "model-versions/transition-stage", `{"name": "m", "version": "1", "stage": "Nirvana"}`, invalid, "Invalid Model Version stage: Nirvana."},
+		{400, "POST", "model-versions/transition-stage", `{"name": "m", "version": "1", "stage": "None", "archive_existing_versions": true}`, invalid, "'None' is not an Active stage"},
+		{400, "GET", "model-versions/search?max_results=0", "", invalid, "max_results"},
+		{400, "GET", "model-versions/search?filter=nope+%3D+%27x%27", "", invalid, "Invalid attribute key 'nope' specified."},
+		{404, "GET", "logged-models/m-nope", "", missing, "Logged model with ID 'm-nope' not found."},
+	} {
+		a := ask(w.tracking, c.method, rest+c.path, c.body)
+		if a.code != c.status || a.object["error_code"] != c.code || !strings.Contains(fmt.Sprint(a.object["message"]), c.says) {
+			t.Errorf("%s %s %.80s: %d %.400s; want %d %s %q", c.method, c.path, c.body, a.code, a.text, c.status, c.code, c.says)
+		}
+	}
+	for path, want := range map[string]int{"GET " + rest + "no/such/thing": 404, "PUT " + rest + "runs/create": 405, "GET " + rest + "registered-models/update": 405} {
+		method, path, _ := strings.Cut(path, " ")
+		if a := ask(w.tracking, method, path, "{}"); a.code != want || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s %s: %d %s", method, path, a.code, a.text)
+		}
+	}
+	if a := ask(w.tracking, "POST", rest+"experiments/create", `{"name": "x"}`, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }); a.code != 400 || a.object["error_code"] != invalid {
+		t.Errorf("another content type: %d %s", a.code, a.text)
+	}
+	if a := ask(w.tracking, "POST", rest+"experiments/create", `{"name": "x"}`, func(r *http.Request) { r.SetBasicAuth("admin", "nope") }); a.code != 401 || a.object["error_code"] != "UNAUTHENTICATED" || a.header.Get("WWW-Authenticate") == "" {
+		t.Errorf("a wrong password: %d %s", a.code, a.text)
+	}
+	if after := w.head(); after != before {
+		t.Errorf("%d commits were made by what was refused", after-before)
+	}
+}
+
+// TestGuide: the routes that people type at the program's own address.
+func TestGuide(t *testing.T) {
+	w := newFixture(t)
+	do := func(status int, method, path, body string) map[string]any {
+		t.Helper()
+		a := ask(w.guide, method, "/mlflow/"+path, body)
+		if a.code != status {
+			t.Fatalf("%s %s %s: %d %s; want %d", method, path, body, a.code, a.text, status)
+		}
+		return a.object
+	}
+	const named = `{"name": "movie_recommendation_experiment", "description": "실험"}`
+	first, again := do(200, "POST", "experiments", named), do(200, "POST", "experiments", named)
+	equal(t, "made once", []any{first["created"], again["created"], again["experiment_id"] == first["experiment_id"], again["description"]}, "[true false true 실험]")
+	equal(t, "experiments", column(do(200, "GET", "experiments", ""), "experiments", "name"), "[movie_recommendation_experiment Default]")
+	w.do(&commands.RegisterModel{Name: "movie_predictor", Description: "baseline"})
+	for i, figures := range []string{`{"key": "rmse", "value": 0.9, "timestamp": 1}, {"key": "accuracy", "value": 0.5, "timestamp": 1}`, `{"key": "rmse", "value": 0.8, "timestamp": 1}`} {
+		run := w.run("0", fmt.Sprint(i), 5)
+		w.want("POST", "runs/log-batch", `{"run_id": "`+run+`", "metrics": [`+figures+`]}`)
+		w.want("POST", "model-versions/create", `{"name": "movie_predictor", "source": "runs:/`+run+`/model", "run_id": "`+run+`"}`)
+	}
+	v := do(200, "POST", "models/stage-transition", `{"model_name": "movie_predictor", "version": "1", "stage": "Production", "description": "first"}`)
+	equal(t, "staged", []any{v["from_stage"], v["stage"], v["version"], v["stage_reason"]}, "[None Production 1 first]")
+	v = do(200, "POST", "models/movie_predictor/promote-to-production", `{"version": 2, "description": "better"}`)
+	equal(t, "promoted", []any{v["stage"], v["version"]}, "[Production 2]")
+	model := do(200, "GET", "models/movie_predictor", "")
+	equal(t, "model", []any{model["description"], column(model, "versions", "version"), column(model, "versions", "current_stage"), at(model, "versions", 0, "metrics", "rmse")}, "[baseline [2 1] [Production Archived] 0.8]")
+	equal(t, "models", column(do(200, "GET", "models", ""), "models", "latest_versions", 1, "stage_reason"), "[better]")
+	v = do(200, "GET", "models/movie_predictor/compare?versions=1,2&metrics=rmse,mae,accuracy", "")
+	equal(t, "compared", []any{column(v, "versions", "metrics", "rmse"), column(v, "versions", "metrics", "mae"), at(v, "best")}, "[[0.9 0.8] [<nil> <nil>] map[accuracy:1 rmse:2]]")
+	equal(t, "all metrics", do(200, "GET", "models/movie_predictor/compare", "")["metrics"], "[accuracy rmse]")
+	do(200, "POST", "models/stage-transition", `{"model_name": "movie_predictor", "version": "1", "stage": "Development"}`)
+	if a := ask(w.tracking, "GET", "/", ""); a.code != 200 || !strings.Contains(a.text, "movie_predictor") || !strings.Contains(a.text, `class="state Production"`) || !strings.Contains(a.text, "accuracy 0.5") {
+		t.Errorf("the page: %d %s", a.code, a.text)
+	}
+	for path, want := range map[string]string{"/health": "OK", "/version": "3.17.2"} {
+		if a := ask(w.tracking, "GET", path, ""); a.code != 200 || a.text != want {
+			t.Errorf("%s: %d %s", path, a.code, a.text)
+		}
+	}
+	before := w.head()
+	for _, c := range []struct {
+		status             int
+		method, path, body string
+	}{
+		{400, "POST", "experiments", `{"name": ""}`}, {400, "POST", "experiments", `{"nam": "x"}`}, {400, "POST", "experiments", `[`},
+		{404, "GET", "models/nope", ""}, {404, "GET", "models/nope/compare", ""}, {404, "GET", "models/movie_predictor/compare?versions=1,9", ""}, {400, "GET", "models/movie_predictor/compare?versions=1,x", ""},
+		{400, "GET", "models/movie_predictor/compare?version=1", ""}, {404, "POST", "models/stage-transition", `{"model_name": "nope", "version": "1", "stage": "Staging"}`},
+		{400, "POST", "models/stage-transition", `{"model_name": "movie_predictor", "version": "x", "stage": "Staging"}`}, {400, "POST", "models/stage-transition", `{"model_name": "movie_predictor", "version": "1", "stage": "Nirvana"}`},
+		{404, "POST", "models/movie_predictor/promote-to-production", `{"version": "9"}`}, {400, "POST", "models/movie_predictor/promote-to-production", `{}`},
+		{400, "POST", "models/stage-transition", `{"version": "1", "stage": "Staging"}`},
+	} {
+		if v := do(c.status, c.method, c.path, c.body); v["detail"] == "" || v["status"] != float64(c.status) {
+			t.Errorf("%s %s: %v", c.method, c.path, v)
+		}
+	}
+	if after := w.head(); after != before {
+		t.Errorf("%d commits were made by what was refused", after-before)
+	}
+}

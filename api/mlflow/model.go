@@ -1,0 +1,341 @@
+package mlflow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+func (s *Surface) modelRoutes(r routes) {
+	r.handle("POST", "mlflow/registered-models/create", s.createModel)
+	r.handle("GET", "mlflow/registered-models/get", s.getModel, "registry")
+	r.handle("GET", "mlflow/registered-models/search", s.searchModels, "registry")
+	r.handle("PATCH", "mlflow/registered-models/update", s.updateModel)
+	r.handle("POST", "mlflow/registered-models/get-latest-versions", s.latestVersions, "registry")
+	r.handle("GET", "mlflow/registered-models/get-latest-versions", s.latestVersions, "registry")
+	r.handle("POST", "mlflow/registered-models/set-tag", s.setModelTag)
+	r.handle("DELETE", "mlflow/registered-models/delete-tag", s.deleteModelTag)
+	r.handle("POST", "mlflow/registered-models/alias", s.setAlias)
+	r.handle("DELETE", "mlflow/registered-models/alias", s.deleteAlias)
+	r.handle("GET", "mlflow/registered-models/alias", s.getAlias, "registry")
+}
+
+// model is a registered model as MLflow has it.
+type model struct {
+	Name        string    `json:"name"`
+	Created     int64     `json:"creation_timestamp"`
+	Updated     int64     `json:"last_updated_timestamp"`
+	Description string    `json:"description,omitempty"`
+	Latest      []version `json:"latest_versions,omitempty"`
+	Tags        []pair    `json:"tags,omitempty"`
+	Aliases     []alias   `json:"aliases,omitempty"`
+}
+
+type alias struct {
+	Alias   string `json:"alias"`
+	Version string `json:"version"`
+}
+
+func modelOf(m *projections.Model) model {
+	v := model{Name: m.Name, Created: m.CreatedMillis, Updated: m.UpdatedMillis, Description: m.Description, Tags: pairsOf(m.Tags)}
+	for _, latest := range latestOf(m) {
+		v.Latest = append(v.Latest, versionOf(m, latest))
+	}
+	for name, n := range m.Aliases {
+		v.Aliases = append(v.Aliases, alias{name, strconv.Itoa(n)})
+	}
+	slices.SortFunc(v.Aliases, func(a, b alias) int { return strings.Compare(a.Alias, b.Alias) })
+	return v
+}
+
+// latestOf are the newest versions of each stage, by version.
+func latestOf(m *projections.Model) (all []*projections.ModelVersion) {
+	for _, v := range m.Latest() {
+		all = append(all, m.Version(v.Version))
+	}
+	slices.SortFunc(all, func(a, b *projections.ModelVersion) int { return cmp.Compare(a.Version, b.Version) })
+	return all
+}
+
+func noModel(name string) error {
+	return missing("Registered Model with name=%s not found", api.Short(name))
+}
+
+// modelAt is a model by its name, from its stream where the view has it not yet.
+func (s *Surface) modelAt(ctx context.Context, name string) (*projections.Model, error) {
+	m, ok, err := fold.Of[*projections.Registry](s.Views).Model(name)
+	if err == nil && !ok {
+		m, ok, err = projections.FoldModel(s.Log.Ledger().ReadStream(ctx, "model/"+name, 0), fold.At{})
+	}
+	if err == nil && !ok {
+		err = noModel(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &m, nil
+}
+
+// decide dispatches a command on a model or one of its versions (0: on the model), and refuses as MLflow does.
+func (s *Surface) decide(r *http.Request, name string, n int, c commands.Command) error {
+	_, err := s.act(r, c, 0, "registry", "deployments")
+	var own *fault.Error
+	if errors.As(err, &own) && own.Code == fault.NotFound {
+		if n != 0 && own.Field == "version" {
+			return noVersion(name, strconv.Itoa(n))
+		}
+		return noModel(name)
+	}
+	return err
+}
+
+func (s *Surface) createModel(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	c := &commands.RegisterModel{Name: q.required("name"), Description: q.text("description")}
+	c.Tags, _ = q.pairs("tags", commands.TagBytesMax)
+	if q.err != nil {
+		return q.err
+	}
+	if _, err := s.act(r, c, 0, "registry"); err != nil {
+		return inWords(err, map[fault.Code]error{fault.Conflict: exists("Registered Model (name=%s) already exists.", api.Short(c.Name))})
+	}
+	return s.answerModel(w, r, c.Name)
+}
+
+func (s *Surface) answerModel(w http.ResponseWriter, r *http.Request, name string) error {
+	m, err := s.modelAt(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"registered_model": modelOf(m)})
+}
+
+func (s *Surface) getModel(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	name := q.required("name")
+	if q.err != nil {
+		return q.err
+	}
+	return s.answerModel(w, r, name)
+}
+
+func (s *Surface) updateModel(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	name, description := q.required("name"), q.text("description")
+	if q.err != nil {
+		return q.err
+	}
+	if err := s.decide(r, name, 0, &commands.DescribeModel{Name: name, Description: description}); err != nil {
+		return err
+	}
+	return s.answerModel(w, r, name)
+}
+
+func (s *Surface) latestVersions(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	name, stages := q.required("name"), q.texts("stages")
+	if q.err != nil {
+		return q.err
+	}
+	for i, stage := range stages {
+		if stages[i] = commands.CanonicalStage(stage); stages[i] == "" {
+			return noStage(stage)
+		}
+	}
+	m, err := s.modelAt(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	v := struct {
+		Versions []version `json:"model_versions,omitempty"`
+	}{}
+	for _, latest := range latestOf(m) {
+		if len(stages) == 0 || slices.Contains(stages, latest.Stage) {
+			v.Versions = append(v.Versions, versionOf(m, latest))
+		}
+	}
+	return api.WriteJSON(w, http.StatusOK, v)
+}
+
+func (s *Surface) setModelTag(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	name, key := q.required("name"), q.required("key")
+	value := cut(q.text("value"), commands.TagBytesMax)
+	if q.key(key); q.err != nil {
+		return q.err
+	}
+	return done(w, s.decide(r, name, 0, &commands.SetModelTags{Name: name, Tags: map[string]string{key: value}}))
+}
+
+func (s *Surface) deleteModelTag(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	name, key := q.required("name"), q.required("key")
+	if q.err != nil {
+		return q.err
+	}
+	return done(w, s.decide(r, name, 0, &commands.RemoveModelTag{Name: name, Key: key}))
+}
+
+func (s *Surface) setAlias(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	c := &commands.SetModelAlias{Name: q.required("name"), Alias: q.required("alias"), Version: q.version()}
+	if q.err != nil {
+		return q.err
+	}
+	if digits := strings.TrimLeft(c.Alias, "vV"); strings.EqualFold(c.Alias, "latest") || len(digits) == len(c.Alias)-1 && digits != "" && strings.Trim(digits, "0123456789") == "" {
+		return invalid("Version alias name '%s' is reserved.", api.Short(c.Alias))
+	}
+	if c.Alias == commands.AliasChampion {
+		if c.Served, err = s.Served(r.Context(), c.Name, c.Version); err != nil {
+			return err
+		}
+	}
+	return done(w, s.decide(r, c.Name, c.Version, c))
+}
+
+func (s *Surface) deleteAlias(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	c := &commands.RemoveModelAlias{Name: q.required("name"), Alias: q.required("alias")}
+	if q.err != nil {
+		return q.err
+	}
+	if c.Served, err = s.Served(r.Context(), c.Name, 0); err != nil {
+		return err
+	}
+	return done(w, s.decide(r, c.Name, 0, c))
+}
+
+func (s *Surface) getAlias(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	name, alias := q.required("name"), q.required("alias")
+	if q.err != nil {
+		return q.err
+	}
+	m, err := s.modelAt(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	v := m.Alias(alias)
+	if v == nil {
+		return invalid("Registered model alias %s not found.", api.Short(alias))
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"model_version": versionOf(m, v)})
+}
+
+var modelGrammar = grammar{kinds: everyTag, attrs: map[string]bool{"name": false, "creation_timestamp": true, "last_updated_timestamp": true, "timestamp": true},
+	sortable: []string{"name", "creation_timestamp", "last_updated_timestamp", "timestamp"}}
+
+func modelHas(m *projections.Model) having {
+	return func(kind, key string) value {
+		if kind == ofTag {
+			v, ok := m.Tags[key]
+			return value{text: v, is: ok}
+		}
+		switch key {
+		case "name":
+			return text(m.Name)
+		case "creation_timestamp":
+			return number(float64(m.CreatedMillis))
+		}
+		return number(float64(m.UpdatedMillis))
+	}
+}
+
+// Bounds of a search of models.
+const (
+	modelsDefault = 100
+	modelsMax     = 1000
+)
+
+func (s *Surface) searchModels(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	offset, size := q.page(modelsDefault, modelsMax, true)
+	wanted, by := q.text("filter"), q.texts("order_by")
+	if q.err != nil {
+		return q.err
+	}
+	f, err := modelGrammar.filter(wanted)
+	if err != nil {
+		return err
+	}
+	o, err := modelGrammar.order(by)
+	if err != nil {
+		return err
+	}
+	var all []projections.Model
+	for m, err := range s.allModels() {
+		if err != nil {
+			return err
+		}
+		if fits(f, modelHas(m)) {
+			all = append(all, *m)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b projections.Model) int {
+		return cmp.Or(o.compare(o.of(modelHas(&a)), o.of(modelHas(&b))), strings.Compare(a.Name, b.Name))
+	})
+	piece, next := pieceOf(all, offset, size)
+	v := struct {
+		Models []model `json:"registered_models,omitempty"`
+		Next   string  `json:"next_page_token,omitempty"`
+	}{Next: next}
+	for i := range piece {
+		v.Models = append(v.Models, modelOf(&piece[i]))
+	}
+	return api.WriteJSON(w, http.StatusOK, v)
+}
+
+// fits says whether a model or a version fits. Its registry counts a tag that is not set as another than any: clients
+// leave out prompts so, which are models with a tag.
+func fits(f filter, has having) bool {
+	for i := range f {
+		v := has(f[i].kind, f[i].key)
+		if f[i].kind == ofTag && f[i].op == "!=" && !v.is {
+			continue
+		}
+		if !f[i].holds(v) {
+			return false
+		}
+	}
+	return true
+}
