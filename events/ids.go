@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// Derived says whether the id of a commit or an event can be one that derives from an idempotency key: a UUID of version 5.
+func Derived(id string) bool { return len(id) == 36 && id[14] == '5' }
+
 // CanonicalMovie is the one spelling under which a movie is known: "movie_042", "0042" and "42" are
 // the same film, "42". Ids that are not digits (after an optional "movie_") stay as they are.
 func CanonicalMovie(id string) string { return canonical(id, "movie_") }

@@ -28,19 +28,23 @@ const (
 	// a part of the catalogue, at a few hundred bytes each.
 	streamsKeptMax = 4096
 	// publishedKeptMax bounds the idempotency keys of facts that are remembered, at some 400 bytes each:
-	// minutes of clients that repeat what they had no answer to.
+	// minutes of clients that repeat what they had no answer to. Older ones are looked for in the log.
 	publishedKeptMax = 1 << 16
 	// idempotencyKeyBytesMax is the usual limit of the header.
 	idempotencyKeyBytesMax = 255
 	defaultSource          = "/projectionist"
 )
 
-// Config is what a [Dispatcher] works with. All of it is needed: the rules have no clock and no chance of their own.
+// Config is what a [Dispatcher] works with: the rules have no clock and no chance of their own. All but Recall is needed.
 type Config struct {
 	Ledger streams.Ledger
 	Feed   streams.Feed
 	Now    func() time.Time // the clock
 	NewID  func() string    // a UUID never given before
+	// Recall finds facts of the log, for partitions where they would be now, by their event ids, of those that were
+	// published with an idempotency key before this process, by others, or longer ago than this remembers. An error says
+	// that it cannot be known for now. nil finds none.
+	Recall func(ctx context.Context, eventIDs []string, in []streams.TP) (map[string]streams.Position, error)
 }
 
 // Dispatcher turns commands into commits of the ledger, and facts into records of the feeds. It is safe
@@ -52,6 +56,7 @@ type Dispatcher struct {
 	newID     func() string
 	streams   *cache[*folded]
 	published *cache[*publication]
+	recalled  func(ctx context.Context, eventIDs []string, in []streams.TP) (map[string]streams.Position, error)
 }
 
 // New makes a dispatcher. It panics if the configuration lacks something: a wiring fault.
@@ -60,7 +65,7 @@ func New(c Config) *Dispatcher {
 		panic("handlers: a dispatcher without a ledger, feed, clock or source of ids")
 	}
 	return &Dispatcher{
-		ledger: c.Ledger, feed: c.Feed, now: c.Now, newID: c.NewID,
+		ledger: c.Ledger, feed: c.Feed, now: c.Now, newID: c.NewID, recalled: c.Recall,
 		streams:   newCache(streamsKeptMax, func() *folded { return &folded{revision: streams.NoStream} }),
 		published: newCache(publishedKeptMax, func() *publication { return &publication{} }),
 	}
@@ -222,15 +227,12 @@ func (d *Dispatcher) load(ctx context.Context, stream string, f *folded) error {
 		}
 		f.revision = c.Last()
 		f.position = c.Position
-		if derived(c.ID) {
+		if events.Derived(c.ID) {
 			f.keyed[c.ID] = keyedCommit{first: c.Revision, position: c.Position, eventID: c.Events[0].ID}
 		}
 	}
 	return nil
 }
-
-// derived says whether a commit id can be one of commitID's for an idempotency key: a UUID of version 5.
-func derived(id string) bool { return len(id) == 36 && id[14] == '5' }
 
 // repeated answers a command whose commit is in the log already.
 func (d *Dispatcher) repeated(ctx context.Context, c commands.Command, k keyedCommit, wantEventID string) (Result, error) {

@@ -424,7 +424,7 @@ func TestIDs(t *testing.T) {
 		t.Error("different parts, same id")
 	}
 	first, second := uuid.NewString(), uuid.NewString()
-	if !derived(goldenCommitID) || derived(first) || first == second {
+	if !events.Derived(goldenCommitID) || events.Derived(first) || first == second {
 		t.Error("versions of ids")
 	}
 }

@@ -69,5 +69,5 @@ func TestForeign_RefusesCommandsOnItsStream(t *testing.T) {
 type logOf struct{ *testLog }
 
 func (l logOf) Ledger() streams.Ledger { return l.testLog }
-func (l logOf) Feed() streams.Feed     { return testFeed{l.testLog} }
+func (l logOf) Feed() streams.Feed     { return testFeed(l) }
 func (l logOf) Close() error           { return nil }

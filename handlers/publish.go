@@ -28,21 +28,25 @@ type Published struct {
 type publication struct {
 	digest    string
 	at        time.Time          // the event time of facts without a timestamp
-	positions []streams.Position // of each fact, once all are durable
+	positions []streams.Position // of each fact that is durable; without a topic of one that is not known to be
+}
+
+// whole says whether all facts are durable.
+func (p *publication) whole() bool {
+	return p.positions != nil && !slices.ContainsFunc(p.positions, func(at streams.Position) bool { return at.Topic == "" })
 }
 
 // Publish writes facts to their feeds and returns when all are durable.
 //
 // A feed refuses nothing for its content, so a repeat is recognised by those who fold it: the same
 // (who it is about, event time, id) is the same fact. With m.IdempotencyKey the ids derive from the key
-// and the place in the slice. Event times do not: a fact without a timestamp happens now. So a client
-// that may repeat a request long after, or to another process, gives timestamps. Those that do not are
-// covered while the key is among the last 65,536 this process has seen: the repeat gets the first one's
-// times, and its answer if it has succeeded.
+// and the place in the slice. Event times do not: a fact without a timestamp happens now. So what was published
+// under the key is looked for, in memory and by [Config.Recall] in the log: the repeat gets the first one's times,
+// and its answer if all of it is there; what is not there is written.
 //
 // Errors: fault.Invalid with all faults of all facts, nothing written; fault.Conflict when the key was
-// used for other facts; otherwise the feed's own, and any part may have been written: publish the same
-// again with the same key.
+// used for other facts; fault.Unavailable when it cannot be known for now whether it was used, and a fact has no
+// timestamp; otherwise the feed's own, and any part may have been written: publish the same again with the same key.
 func (d *Dispatcher) Publish(ctx context.Context, facts []commands.Fact, m Meta) (Published, error) {
 	if err := validateFacts(facts, &m); err != nil {
 		return Published{}, err
@@ -52,7 +56,7 @@ func (d *Dispatcher) Publish(ctx context.Context, facts []commands.Fact, m Meta)
 		at = d.now()
 	}
 	if m.IdempotencyKey == "" {
-		return d.publish(ctx, facts, at, m)
+		return d.publish(ctx, facts, &publication{at: at}, m)
 	}
 	digest, err := digestOf(facts)
 	if err != nil {
@@ -63,20 +67,27 @@ func (d *Dispatcher) Publish(ctx context.Context, facts []commands.Fact, m Meta)
 		return Published{}, fault.Wrap(fault.Unavailable, err, "the same idempotency key is being published")
 	}
 	defer e.release()
-	switch p := e.value; {
-	case p.digest == "":
-		p.digest, p.at = digest, at
+	p := e.value
+	if p.digest == "" {
+		before, err := d.recall(ctx, facts, at, m)
+		if err != nil {
+			return Published{}, err
+		}
+		*p = before
+		p.digest = digest
+	}
+	switch {
 	case p.digest != digest:
 		return Published{}, otherBody("set of facts")
-	case p.positions != nil:
+	case p.whole():
 		evs, err := d.factEvents(facts, p.at, m)
 		return Published{Events: evs, Positions: slices.Clone(p.positions), Duplicate: true}, err
 	}
-	out, err := d.publish(ctx, facts, e.value.at, m)
+	out, err := d.publish(ctx, facts, p, m)
 	if err != nil {
 		return Published{}, err
 	}
-	e.value.positions = slices.Clone(out.Positions)
+	p.positions = slices.Clone(out.Positions)
 	return out, nil
 }
 
@@ -99,14 +110,19 @@ func validateFacts(facts []commands.Fact, m *Meta) error {
 	return errors.Join(errs...)
 }
 
-func (d *Dispatcher) publish(ctx context.Context, facts []commands.Fact, at time.Time, m Meta) (Published, error) {
-	evs, err := d.factEvents(facts, at, m)
+// publish writes those facts that are not known to be durable.
+func (d *Dispatcher) publish(ctx context.Context, facts []commands.Fact, p *publication, m Meta) (Published, error) {
+	evs, err := d.factEvents(facts, p.at, m)
 	if err != nil {
 		return Published{}, err
 	}
 	out := Published{Events: evs, Positions: make([]streams.Position, len(facts))}
+	copy(out.Positions, p.positions)
 	byTopic := topics{}
 	for i, f := range facts {
+		if out.Positions[i].Topic != "" {
+			continue
+		}
 		rec, err := streams.FactRecord(f.Key(), &evs[i])
 		if err != nil {
 			return Published{}, err
@@ -132,11 +148,11 @@ func (d *Dispatcher) publish(ctx context.Context, facts []commands.Fact, at time
 func (d *Dispatcher) factEvents(facts []commands.Fact, at time.Time, m Meta) ([]events.Event, error) {
 	evs := make([]events.Event, len(facts))
 	for i, f := range facts {
-		var id string
+		id := ""
 		if m.IdempotencyKey == "" {
 			id = d.newID()
 		} else {
-			id = nameID("fact", m.IdempotencyKey, f.FactType(), strconv.Itoa(i))
+			id = factID(m.IdempotencyKey, f, i)
 		}
 		var err error
 		if evs[i], err = factEvent(f, id, at, m); err != nil {
@@ -144,6 +160,11 @@ func (d *Dispatcher) factEvents(facts []commands.Fact, at time.Time, m Meta) ([]
 		}
 	}
 	return evs, nil
+}
+
+// factID derives from the idempotency key and the fact's type and place.
+func factID(key string, f commands.Fact, i int) string {
+	return nameID("fact", key, f.FactType(), strconv.Itoa(i))
 }
 
 // topics groups records by topic, in order of appearance.

@@ -21,6 +21,7 @@ func All() []fold.Factory {
 		func() fold.View { return NewHealth() },
 		func() fold.View { return NewDrift() },
 		func() fold.View { return NewQuarantine() },
+		func() fold.View { return NewIdempotency() },
 		func() fold.View { return NewDeadLetters() },
 	}
 }

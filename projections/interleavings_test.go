@@ -152,7 +152,7 @@ func randomLog(rng *rand.Rand, n int) map[streams.TP][]fold.Input {
 		return fold.Input{Position: p, RecordedMillis: recorded}
 	}
 	for i := range n {
-		ev := events.Event{ID: fmt.Sprintf("00000000-0000-4000-8000-%012x", i), Source: pick(rng, "/projectionist", "/import/movielens"),
+		ev := events.Event{ID: fmt.Sprintf("00000000-0000-%d000-8000-%012x", 4+i%2, i), Source: pick(rng, "/projectionist", "/import/movielens"),
 			Time:   time.UnixMilli(foldtest.Day(rng.IntN(3)) + int64(rng.IntN(4))).UTC(),
 			Schema: 1, Actor: pick(rng, "user:anna", "reactor:train", ""), Correlation: pick(rng, "c1", "c2", "")}
 		if rng.IntN(2) == 0 {

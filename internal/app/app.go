@@ -142,7 +142,11 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.Blobs.Elsewhere = a.elsewhere
-	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now, NewID: uuid.NewString})
+	recall, err := a.recaller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now, NewID: uuid.NewString, Recall: recall.find})
 	a.Recommend = recommend.New(a.Views, a.Blobs.Get)
 	a.Features = featurestore.New(a.Views, a.Log)
 	a.Importer = &ingest.Importer{Log: a.Log, Dispatcher: a.Dispatcher, Imported: a.imported, Shared: a.embedded == nil || a.ledger != nil}

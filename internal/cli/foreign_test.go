@@ -104,8 +104,12 @@ func TestForeignCommits(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s := serve(t, "--dir", dir)
-		contains(t, "serve", s.until(t, "skip --all "), "HALTED: all views of the ledger, at "+bad, "skip --all "+bad)
+		args, last := []string{"--dir", dir}, "skip --all "
+		if views {
+			args, last = append(args, "--data", movielens(t)), "NOT IMPORTED: "
+		}
+		s := serve(t, args...)
+		contains(t, "serve", s.until(t, last), "HALTED: all views of the ledger, at "+bad, "skip --all "+bad)
 		check()
 		s.end(t)
 	}
