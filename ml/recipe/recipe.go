@@ -28,6 +28,8 @@ type Recipe struct {
 	// the same input and parameters give other bytes.
 	Code   string
 	Params []Param // its own; see [Recipe.Declared]
+	// Predicts says that its models are [Predictor]s.
+	Predicts bool
 	// Check says what is wrong with parameters that are each in range, as faults that name them; may be nil.
 	Check func(Params) error
 	// Train fits a model. Errors: parameters or samples it cannot work with, those of the hooks, ctx done.
@@ -58,6 +60,30 @@ type Model interface {
 	Ranker(films *Films, before Ranker) Ranker
 	// Figures are what training has found out and a run logs, by name; nil without any.
 	Figures() map[string]float64
+}
+
+// Predictor is a [Model] that also says what a person would rate films.
+type Predictor interface {
+	Model
+	// Predict gives a rating in stars for each film, on the scale of what was trained on. Of a person or film that
+	// the model has not learned it takes the mean one.
+	Predict(user string, films []string) Prediction
+	// Near gives the k films most like one, by what the model has learned of them, most alike first; none for a film
+	// it has not learned.
+	Near(film string, k int) []Near
+}
+
+// Prediction is ratings by film, and whom and what the model has learned.
+type Prediction struct {
+	Ratings   []float32
+	KnowsUser bool
+	Knows     []bool // of films
+}
+
+// Near is a film and how much it is like another, at most 1.
+type Near struct {
+	ID    string
+	Score float32
 }
 
 // CodeVersion is the code with the machine it runs on, as a version states it.
