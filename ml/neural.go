@@ -69,6 +69,9 @@ func (m *MoviePredictor) size() int {
 	return m.Params.Hidden*padded(m.Features) + 2*padded(m.Params.Hidden) + 1
 }
 
+// Parameters is how many numbers are trained for so many features.
+func (p MLPParams) Parameters(features int) int { return p.Hidden*features + 2*p.Hidden + 1 }
+
 // TrainMoviePredictor trains on rows of features and their ratings. The last ValidationShare of the
 // rows are held out: give rows in the order of time, so that the validation looks ahead. Rows are
 // visited in an order drawn from Seed, one after the other, so that the same input gives the same

@@ -158,6 +158,9 @@ func (t *NeuralCFTrainer) hashed() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Parameters is how many numbers are trained.
+func (t *NeuralCFTrainer) Parameters() int { return t.m.Parameters() }
+
 // Epochs is how many epochs are done.
 func (t *NeuralCFTrainer) Epochs() int { return t.epoch }
 

@@ -51,6 +51,9 @@ type Config struct {
 	Backup func(ctx context.Context, dir string, progress func(stage string, done, total int64)) (any, error)
 	// Snapshot copies views and index into a folder, for a new node of the same log.
 	Snapshot func(dir string) (*snapshot.Manifest, error)
+	// Train trains and registers a version for whoever waits, and Import registers one from a file of weights.
+	Train    func(ctx context.Context, t Training, out *api.Lines) (any, error)
+	Import   func(ctx context.Context, model string, file []byte, t Training) (any, error)
 	Writable func() error         // nil while the log takes appends
 	Damaged  func() error         // nil until damage was met in the log's files
 	Relay    func() streams.Relay // of a ledger on EventStoreDB; nil without one

@@ -37,6 +37,9 @@ type Recipe struct {
 	// Decode reads what [Model.Encode] wrote; anything else, weights that are not finite or do not fit
 	// together among it, is an error.
 	Decode func(b []byte) (Model, error)
+	// Import reads a file of weights that were trained elsewhere; nil where there is no such form. user and movie give
+	// the ids of this program's people and films for those of the file. Errors name what does not fit.
+	Import func(file []byte, user, movie func(string) (string, error)) (Model, error)
 }
 
 // Hooks let a caller follow training and survive a crash in it. All are optional.
@@ -44,12 +47,23 @@ type Hooks struct {
 	// Progress is told, after a step of a stage, how many are done and the loss then, NaN where there is
 	// none. The last stage is [StageFit].
 	Progress func(stage string, done, of int, loss float64)
+	Sizes    func(sizes []Size)            // is told, before the first step, what is trained and on how much
 	Save     func(checkpoint []byte) error // is given a state to go on from, now and then; its error ends training
 	Resume   []byte                        // what Save was given by the same code, input and parameters
 }
 
+// Size is how many of something there are in a training.
+type Size struct {
+	Name string `json:"name"` // "people"
+	N    int    `json:"n"`
+	Note string `json:"note,omitempty"` // what else there is to know: "those with the most ratings, of 610"
+}
+
 // StageFit is the stage that fits the weights which are kept.
 const StageFit = "fit"
+
+// StageValidate is told, before StageFit of the same step, the loss on what is held out.
+const StageValidate = "validation"
 
 // Model is a trained version. It does not change, and may be used from several goroutines.
 type Model interface {
@@ -85,6 +99,9 @@ type Near struct {
 	ID    string
 	Score float32
 }
+
+// CodeImported is what a version states as its code whose weights were trained elsewhere.
+const CodeImported = "imported"
 
 // CodeVersion is the code with the machine it runs on, as a version states it.
 func (r *Recipe) CodeVersion() string {

@@ -57,6 +57,7 @@ var Recipe = &recipe.Recipe{
 		}
 		return m, nil
 	},
+	Import: fromFile,
 }
 
 func declared(d ml.NeuralCFParams) []recipe.Param {
@@ -136,13 +137,36 @@ func chosen(ids []string, ratings []int, rows int) (list []string, row []int32) 
 	return list, row
 }
 
-// StageValidate is the stage whose loss is that of the ratings held out, told before recipe.StageFit of each epoch.
-const StageValidate = "validation"
+// about says whose the rows are, where that is not everybody's who is in a rating.
+func about(rows []string, in recipe.Input, of func(sample int) int32) string {
+	rated := map[int32]bool{}
+	for i, s := range in.Signals {
+		if s.RatingCenti() > 0 {
+			rated[of(i)] = true
+		}
+	}
+	switch n := len(rated); {
+	case n > len(rows):
+		return fmt.Sprintf("those with the most ratings, of %d", n)
+	case n < len(rows):
+		return fmt.Sprintf("%d have ratings; %d rows are nobody's yet", n, len(rows)-n)
+	}
+	return ""
+}
 
 func train(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks) (*model, error) {
-	t, err := ml.NewNeuralCFTrainer(Data(in, p), paramsOf(p))
+	d := Data(in, p)
+	t, err := ml.NewNeuralCFTrainer(d, paramsOf(p))
 	if err != nil {
 		return nil, err
+	}
+	if h.Sizes != nil {
+		h.Sizes([]recipe.Size{
+			{Name: "people", N: len(d.Users), Note: about(d.Users, in, func(i int) int32 { return in.Data.Samples[i].User })},
+			{Name: "films", N: len(d.Movies), Note: about(d.Movies, in, func(i int) int32 { return in.Data.Samples[i].Item })},
+			{Name: "training ratings", N: len(d.Ratings) - d.Validation}, {Name: "validation ratings", N: d.Validation, Note: "the newest"},
+			{Name: "parameters", N: t.Parameters()},
+		})
 	}
 	if h.Resume != nil {
 		if err := t.Restore(h.Resume); err != nil {
@@ -163,7 +187,7 @@ func train(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks
 			return nil, err
 		}
 		if e.ValidationRows > 0 {
-			tell(StageValidate, e.Epoch, e.Of, e.ValidationLoss)
+			tell(recipe.StageValidate, e.Epoch, e.Of, e.ValidationLoss)
 		}
 		tell(recipe.StageFit, e.Epoch, e.Of, e.TrainLoss)
 		if h.Save != nil {
@@ -195,9 +219,8 @@ func decode(b []byte) (*model, error) {
 	return &model{NeuralCF: m, featuresHash: a.FeatureHash}, nil
 }
 
-// Import reads a model from a safetensors file, of this program or of PyTorch; see [ml.NeuralCFFromSafetensors].
-// user and movie give the ids of this program's people and films for those of the file. Errors name what does not fit.
-func Import(b []byte, user, movie func(string) (string, error)) (recipe.Model, error) {
+// fromFile reads a model from a safetensors file, of this program or of PyTorch; see [ml.NeuralCFFromSafetensors].
+func fromFile(b []byte, user, movie func(string) (string, error)) (recipe.Model, error) {
 	f, err := ml.DecodeSafetensors(b)
 	if err != nil {
 		return nil, err

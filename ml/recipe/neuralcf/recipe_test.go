@@ -97,7 +97,7 @@ func TestImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	same := func(id string) (string, error) { return id, nil }
-	got, err := neuralcf.Import(file, same, same)
+	got, err := neuralcf.Recipe.Import(file, same, same)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,11 +110,11 @@ func TestImport(t *testing.T) {
 		}
 		return id, nil
 	}
-	if _, err := neuralcf.Import(file, bad, same); err == nil || !strings.Contains(err.Error(), "user_ids, entry 1: it is odd") {
+	if _, err := neuralcf.Recipe.Import(file, bad, same); err == nil || !strings.Contains(err.Error(), "user_ids, entry 1: it is odd") {
 		t.Error(err)
 	}
 	one := func(string) (string, error) { return "1", nil }
-	if _, err := neuralcf.Import(file, same, one); err == nil || !strings.Contains(err.Error(), `film "1" has the rows`) {
+	if _, err := neuralcf.Recipe.Import(file, same, one); err == nil || !strings.Contains(err.Error(), `film "1" has the rows`) {
 		t.Error("two films become one:", err)
 	}
 }
