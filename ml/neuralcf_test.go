@@ -119,11 +119,7 @@ func TestNeuralCF_Parameters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	for _, x := range a.Tensors {
-		n += len(x.Data)
-	}
-	if n != 97_281 {
+	if n := a.Parameters(); n != 97_281 {
 		t.Errorf("%d numbers in the artifact", n)
 	}
 }

@@ -97,10 +97,6 @@ type Surface struct {
 
 	snapshotting sync.Mutex
 	joins        chan struct{} // a token for each join of rows under way
-	given        struct {
-		sync.Mutex
-		cut streams.Cut // behind the last recommendations that were answered
-	}
 }
 
 var _ api.Surface = (*Surface)(nil)
@@ -111,7 +107,6 @@ func New(core *api.Core, c Config) (*Surface, error) {
 		return nil, err
 	}
 	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), joins: make(chan struct{}, historicalMax)}
-	s.given.cut = streams.Cut{}
 	return s, nil
 }
 

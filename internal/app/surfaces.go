@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
+	"github.com/projectionist/projectionist/api/inference"
 	"github.com/projectionist/projectionist/api/prometheus"
 	"github.com/projectionist/projectionist/api/topics"
 	v1 "github.com/projectionist/projectionist/api/v1"
@@ -48,6 +49,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	}
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, prometheus.New(a.API, figures)),
+		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
 		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, CheckConf: roles.CheckConf, Version: Version})),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
 	}
