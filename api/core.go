@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,10 @@ type Core struct {
 	metrics     *metrics
 	credentials credentials
 	operations  chan struct{} // a token for each operation under way
+	given       struct {
+		sync.Mutex
+		cut streams.Cut // behind the last rankings that were recorded
+	}
 
 	draining atomic.Bool
 	follow   context.Context // of streams without an end: until Drain
@@ -67,6 +72,7 @@ func New(c Config) (*Core, error) {
 		c.Logger = slog.Default()
 	}
 	core := &Core{Config: c, metrics: newMetrics(), credentials: newCredentials(c.Token, c.Users), operations: make(chan struct{}, operationsMax)}
+	core.given.cut = streams.Cut{}
 	core.follow, core.drain = context.WithCancel(context.Background())
 	core.work, core.close = context.WithCancel(context.Background())
 	return core, nil

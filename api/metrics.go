@@ -17,6 +17,11 @@ type metrics struct {
 	inFlight       atomic.Int64
 	requests       *prometheus.CounterVec
 	requestSeconds *prometheus.HistogramVec
+
+	predictions       *prometheus.CounterVec
+	predictionSeconds *prometheus.HistogramVec
+	served            *prometheus.CounterVec
+	unrecorded        *prometheus.CounterVec
 }
 
 // FastBuckets are histogram buckets, in seconds, for work of tens of microseconds to seconds.
@@ -28,8 +33,26 @@ func newMetrics() *metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "Requests answered."}, []string{"method", "route", "status"}),
 		requestSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "http_request_duration_seconds",
 			Help: "Time to answer a request.", Buckets: FastBuckets}, []string{"method", "route"}),
+		predictions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "model_predictions_total",
+			Help: "Rankings and ratings computed for people."}, []string{"operation", "strategy"}),
+		predictionSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "model_prediction_duration_seconds",
+			Help: "Time to compute a ranking, or the ratings of a request.", Buckets: FastBuckets}, []string{"operation"}),
+		served: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "recommendations_served_total",
+			Help: "Recommendations that people were shown."}, []string{"strategy"}),
+		unrecorded: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "recommendations_unrecorded_total",
+			Help: "Recommendations given without an event that says so."}, []string{"reason"}),
 	}
-	m.registry.MustRegister(m.requests, m.requestSeconds)
+	for _, strategy := range []string{"blend", "online", "cold"} {
+		m.predictions.WithLabelValues(OperationRank, strategy)
+		m.served.WithLabelValues(strategy)
+	}
+	for _, operation := range []string{OperationRank, OperationPredict} {
+		m.predictionSeconds.WithLabelValues(operation)
+	}
+	for _, reason := range []string{unrecordedAsked, unrecordedCrossSite, unrecordedUnavailable} {
+		m.unrecorded.WithLabelValues(reason)
+	}
+	m.registry.MustRegister(m.requests, m.requestSeconds, m.predictions, m.predictionSeconds, m.served, m.unrecorded)
 	return m
 }
 

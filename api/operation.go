@@ -70,6 +70,14 @@ func (l *Lines) Write(v any) {
 // Flush sends the lines written.
 func (l *Lines) Flush() { l.rc.Flush() } //nolint:errcheck // then the client sees it later
 
+// Tell adds a line and sends it, while others may be at it too.
+func (l *Lines) Tell(v any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Write(v)
+	l.Flush()
+}
+
 // Progress adds a line of how far a stage is, unless one was sent just before.
 func (l *Lines) Progress(stage string, done, total int64) {
 	l.mu.Lock()
@@ -93,6 +101,11 @@ func (l *Lines) Progress(stage string, done, total int64) {
 // Stream runs a long piece of work and answers with lines: progress, then the result or the problem. An
 // error before the first line is answered as any other. The client's going away ends the work.
 func (c *Core) Stream(w http.ResponseWriter, r *http.Request, work func(ctx context.Context, progress func(stage string, done, total int64)) (any, error)) error {
+	return c.StreamLines(w, r, func(ctx context.Context, out *Lines) (any, error) { return work(ctx, out.Progress) })
+}
+
+// StreamLines is Stream for work that has more to tell than how far it is.
+func (c *Core) StreamLines(w http.ResponseWriter, r *http.Request, work func(ctx context.Context, out *Lines) (any, error)) error {
 	done, err := c.Begin()
 	if err != nil {
 		return err
@@ -102,7 +115,7 @@ func (c *Core) Stream(w http.ResponseWriter, r *http.Request, work func(ctx cont
 	defer cancel()
 	defer context.AfterFunc(c.work, cancel)()
 	out := NewLines(w)
-	result, err := work(ctx, out.Progress)
+	result, err := work(ctx, out)
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	switch {

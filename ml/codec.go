@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -38,6 +39,16 @@ type Tensor struct {
 	Name  string
 	Shape []int
 	Data  []float32
+}
+
+// Parameters is how many numbers the tensors have, but for the statistics of a model's input, "input.…".
+func (a *Artifact) Parameters() (n int) {
+	for _, t := range a.Tensors {
+		if !strings.HasPrefix(t.Name, "input.") {
+			n += len(t.Data)
+		}
+	}
+	return n
 }
 
 // StringList is a named list of UTF-8 strings.

@@ -69,6 +69,9 @@ func (m *MoviePredictor) size() int {
 	return m.Params.Hidden*padded(m.Features) + 2*padded(m.Params.Hidden) + 1
 }
 
+// Parameters is how many numbers are trained for so many features.
+func (p MLPParams) Parameters(features int) int { return p.Hidden*features + 2*p.Hidden + 1 }
+
 // TrainMoviePredictor trains on rows of features and their ratings. The last ValidationShare of the
 // rows are held out: give rows in the order of time, so that the validation looks ahead. Rows are
 // visited in an order drawn from Seed, one after the other, so that the same input gives the same
@@ -234,15 +237,29 @@ func newAdam(n int, rate float64) *adam {
 }
 
 func (a *adam) step(weights, gradient []float32) {
-	const beta1, beta2, epsilon = 0.9, 0.999, 1e-8
-	a.c1 *= beta1
-	a.c2 *= beta2
-	rate, scale := float32(a.rate/(1-a.c1)), float32(1/(1-a.c2))
+	a.tick().update(weights, gradient, a.m, a.v)
+}
+
+// tick begins a step.
+func (a *adam) tick() adamStep {
+	a.c1 *= adamBeta1
+	a.c2 *= adamBeta2
+	return adamStep{float32(a.rate / (1 - a.c1)), float32(1 / (1 - a.c2))}
+}
+
+const adamBeta1, adamBeta2 = 0.9, 0.999
+
+// adamStep is one step: rate and scale take back that the moments begin at 0.
+type adamStep struct{ rate, scale float32 }
+
+// update moves weights, and the moments m and v of their gradient.
+func (s adamStep) update(weights, gradient, m, v []float32) {
+	const epsilon = 1e-8
 	for i, g := range gradient {
-		a.m[i] += float32((1 - beta1) * (g - a.m[i]))
-		a.v[i] += float32((1 - beta2) * (float32(g*g) - a.v[i]))
-		root := float32(math.Sqrt(float64(float32(a.v[i] * scale))))
-		weights[i] -= float32(rate*a.m[i]) / (root + epsilon)
+		m[i] += float32((1 - adamBeta1) * (g - m[i]))
+		v[i] += float32((1 - adamBeta2) * (float32(g*g) - v[i]))
+		root := float32(math.Sqrt(float64(float32(v[i] * s.scale))))
+		weights[i] -= float32(s.rate*m[i]) / (root + epsilon)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -127,6 +128,36 @@ func TestQuality(t *testing.T) {
 					t.Errorf("NDCG@10: iALS with prior %.4f, popularity %.4f", blend.NDCG, plain.NDCG)
 				}
 			})
+		}
+	}
+}
+
+// Ratings of the last tenth in time are predicted better than by the mean of all before; the figure is the least that
+// must hold.
+func TestNeuralCF_Quality(t *testing.T) {
+	d := readRatings(t, "ml-latest-small/ratings.csv", ",", 5)
+	d.Sort()
+	data := NeuralCFData{Users: d.Users, Movies: d.Items, Validation: len(d.Samples) / 10}
+	var sum, square float64
+	for i, s := range d.Samples {
+		data.Ratings = append(data.Ratings, NeuralCFRating{s.User, s.Item, s.Rating})
+		if i < len(d.Samples)-data.Validation {
+			sum += float64(s.Rating)
+		}
+	}
+	mean := sum / float64(len(d.Samples)-data.Validation)
+	for _, s := range d.Samples[len(d.Samples)-data.Validation:] {
+		square += (float64(s.Rating) - mean) * (float64(s.Rating) - mean)
+	}
+	m, reports := trainedCF(t, data, DefaultNeuralCFParams())
+	byMean := math.Sqrt(square / float64(data.Validation))
+	t.Logf("rmse %.4f after %d epochs of %d, by the mean %.4f", m.Info.RMSE, m.Info.Epoch, len(reports), byMean)
+	if m.Info.RMSE > byMean-.05 {
+		t.Errorf("rmse %.4f, by the mean %.4f", m.Info.RMSE, byMean)
+	}
+	for i := 1; i < len(reports); i++ {
+		if reports[i].TrainLoss >= reports[i-1].TrainLoss {
+			t.Errorf("the loss of epoch %d is %v after %v", i+1, reports[i].TrainLoss, reports[i-1].TrainLoss)
 		}
 	}
 }

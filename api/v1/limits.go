@@ -11,6 +11,8 @@ const (
 	entitiesMax       = 1000 // of one batch of features
 	selectionsKeptMax = 256  // distinct choices of features that clients make
 
+	weightsBytesMax = 1 << 30 // of a file of weights, which is held
+
 	recordsDefault = 100
 	recordsMax     = 100_000 // of one answer that does not follow; lines are streamed, not held
 	commitsMax     = 1000    // of one page of a stream

@@ -55,22 +55,23 @@ func TestMetrics(t *testing.T) {
 		`http_requests_total{method="POST",route="/api/v1/feedback",status="200"}`:       2,
 		`http_requests_total{method="GET",route="unmatched",status="404"}`:               1,
 		`http_request_duration_seconds_count{method="POST",route="/api/v1/feedback"}`:    2,
-		`model_predictions_total`:                             2,
-		`model_prediction_duration_seconds_bucket{le="+Inf"}`: 2,
-		`feature_serving_duration_seconds_count`:              1,
-		`recommendations_served_total{strategy="online"}`:     1,
-		`recommendations_served_total{strategy="cold"}`:       1,
-		`recommendations_served_total{strategy="blend"}`:      0,
-		`user_interactions_total{type="like"}`:                1,
-		`user_interactions_total{type="other"}`:               1,
-		`projection_lag_events{view="online"}`:                0,
-		`projection_halted{view="online"}`:                    0,
-		`quarantined_facts_total{topic="user-events"}`:        0,
-		`dead_letters_total`:                                  0,
-		`log_facts_total`:                                     testFacts + 4, // two answers, two interactions
-		`log_commits_total`:                                   testMovies + 1,
-		`log_conflicts_total`:                                 0,
-		`database_connections_active`:                         1, // this scrape
+		`model_predictions_total{operation="rank",strategy="online"}`:                    1,
+		`model_predictions_total{operation="rank",strategy="cold"}`:                      1,
+		`model_prediction_duration_seconds_bucket{operation="rank",le="+Inf"}`:           2,
+		`feature_serving_duration_seconds_count`:                                         1,
+		`recommendations_served_total{strategy="online"}`:                                1,
+		`recommendations_served_total{strategy="cold"}`:                                  1,
+		`recommendations_served_total{strategy="blend"}`:                                 0,
+		`user_interactions_total{type="like"}`:                                           1,
+		`user_interactions_total{type="other"}`:                                          1,
+		`projection_lag_events{view="online"}`:                                           0,
+		`projection_halted{view="online"}`:                                               0,
+		`quarantined_facts_total{topic="user-events"}`:                                   0,
+		`dead_letters_total`:          0,
+		`log_facts_total`:             testFacts + 4, // two answers, two interactions
+		`log_commits_total`:           testMovies + 1,
+		`log_conflicts_total`:         0,
+		`database_connections_active`: 1, // this scrape
 	} {
 		got, ok := m[name]
 		if !ok || got != want {

@@ -17,6 +17,7 @@ func (s *Surface) modelRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/models", s.registerModel)
 	r.Handle("GET /api/v1/models/{model}", s.model, "registry")
 	r.Handle("GET /api/v1/models/{model}/versions/{version}", s.modelVersion, "registry")
+	r.Handle("GET /api/v1/models/{model}/versions/{version}/weights", s.weights, "registry")
 	r.Handle("POST /api/v1/models/{model}/versions/{version}/stage", s.stageModel)
 	r.Handle("PUT /api/v1/models/{model}/aliases/{alias}", s.setAlias)
 	r.Handle("DELETE /api/v1/models/{model}/aliases/{alias}", s.removeAlias)

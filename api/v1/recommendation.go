@@ -9,19 +9,12 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/recommend"
 	"github.com/projectionist/projectionist/streams"
-)
-
-const (
-	// anonymous stands in the log for a request without a person.
-	anonymous = "anonymous"
 )
 
 func (s *Surface) recommendationRoutes(r *api.Routes) {
@@ -100,16 +93,12 @@ func (s *Surface) postRecommendations(w http.ResponseWriter, r *http.Request) er
 	return s.recommend(w, r, &v)
 }
 
-// recommended is an answer. Position is where the log has that it was given; a replayed one was not, and
-// Unrecorded says why another was not.
+// recommended is an answer. A replayed one was given to nobody.
 type recommended struct {
 	*recommend.Result
-	RequestID  string `json:"request_id,omitempty"`
-	Position   string `json:"position,omitempty"`
-	Recorded   bool   `json:"recorded"`
-	Unrecorded string `json:"unrecorded,omitempty"` // asked, cross_site or unavailable
-	Replayed   bool   `json:"replayed,omitempty"`
-	NowMillis  int64  `json:"now_millis,omitempty"` // of a replay: the moment it was made for
+	api.Recorded
+	Replayed  bool  `json:"replayed,omitempty"`
+	NowMillis int64 `json:"now_millis,omitempty"` // of a replay: the moment it was made for
 }
 
 func (s *Surface) recommend(w http.ResponseWriter, r *http.Request, v *wanted) error {
@@ -141,71 +130,15 @@ func (s *Surface) recommend(w http.ResponseWriter, r *http.Request, v *wanted) e
 	if err != nil {
 		return err
 	}
-	s.metrics.predictions.Inc()
-	s.metrics.predictionSeconds.Observe(time.Since(start).Seconds())
-	s.metrics.served.WithLabelValues(res.Strategy).Inc()
+	s.Predicted(api.OperationRank, res.Strategy, start)
 	answer := recommended{Result: res}
-	if answer.Unrecorded = unrecorded(r, v.Record); answer.Unrecorded == "" {
-		fact := served(res, api.UniqueID(r)) // answers are told apart by its id
-		switch p, err := s.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, handlers.Meta{Actor: "api", Correlation: api.RequestID(r), Time: now}); {
-		case err == nil:
-			s.given.Lock()
-			s.given.cut.Include(p.Positions[0])
-			s.given.Unlock()
-			answer.Recorded, answer.RequestID, answer.Position = true, fact.RequestID, p.Positions[0].String()
-		case fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Unknown): // a full disk does not stop reading
-			s.Logger.Warn("a recommendation was given and not recorded", "request_id", api.RequestID(r), "error", err)
-			answer.Unrecorded = unrecordedUnavailable
-		default:
-			return err
-		}
-	}
-	if answer.Unrecorded != "" {
-		s.metrics.unrecorded.WithLabelValues(answer.Unrecorded).Inc()
+	if answer.Recorded, err = s.Record(r, res, v.Record, now); err != nil {
+		return err
 	}
 	if !req.Explain {
 		withoutReasons(res)
 	}
 	return api.WriteJSON(w, http.StatusOK, answer)
-}
-
-// Why an answer is not in the log.
-const (
-	unrecordedAsked       = "asked"       // record=false
-	unrecordedCrossSite   = "cross_site"  // a page of another site asked: a person was shown nothing
-	unrecordedUnavailable = "unavailable" // the log takes nothing now
-)
-
-func unrecorded(r *http.Request, record *bool) string {
-	switch {
-	case record != nil && !*record, r.Method == http.MethodHead:
-		return unrecordedAsked
-	case r.Method == http.MethodGet && api.CrossSite(r):
-		return unrecordedCrossSite
-	}
-	return ""
-}
-
-// served is the fact that an answer was given.
-func served(res *recommend.Result, requestID string) *commands.PublishRecommendation {
-	fact := &commands.PublishRecommendation{RecommendationServed: events.RecommendationServed{
-		RequestID: requestID, UserID: res.UserID, ModelName: res.ModelName, ModelVersion: res.ModelVersion, Strategy: res.Strategy,
-		Cut: res.Cut, Items: make([]events.RecommendedItem, len(res.Items)),
-	}}
-	if fact.UserID == "" {
-		fact.UserID = anonymous
-	}
-	for i := range res.Items {
-		it := &res.Items[i]
-		item := events.RecommendedItem{MovieID: it.MovieID, Score: it.Score, Sources: it.Sources}
-		for k := range it.Because {
-			if id := it.Because[k].MovieID; id != "" {
-				item.Because = append(item.Because, id)
-			}
-		}
-		fact.Items[i] = item
-	}
-	return fact
 }
 
 func withoutReasons(res *recommend.Result) {
@@ -308,10 +241,7 @@ func (s *Surface) filmRef(id string) (filmRef, error) {
 func (s *Surface) givenFolded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, api.WaitMax)
 	defer cancel()
-	s.given.Lock()
-	cut := s.given.cut.Clone()
-	s.given.Unlock()
-	for tp, next := range cut {
+	for tp, next := range s.Given() {
 		if err := s.Views.Wait(ctx, streams.Position{TP: tp, Offset: next - 1}, "served"); err != nil {
 			return err
 		}

@@ -51,6 +51,9 @@ type Config struct {
 	Backup func(ctx context.Context, dir string, progress func(stage string, done, total int64)) (any, error)
 	// Snapshot copies views and index into a folder, for a new node of the same log.
 	Snapshot func(dir string) (*snapshot.Manifest, error)
+	// Train trains and registers a version for whoever waits, and Import registers one from a file of weights.
+	Train    func(ctx context.Context, t Training, out *api.Lines) (any, error)
+	Import   func(ctx context.Context, model string, file []byte, t Training) (any, error)
 	Writable func() error         // nil while the log takes appends
 	Damaged  func() error         // nil until damage was met in the log's files
 	Relay    func() streams.Relay // of a ledger on EventStoreDB; nil without one
@@ -94,10 +97,6 @@ type Surface struct {
 
 	snapshotting sync.Mutex
 	joins        chan struct{} // a token for each join of rows under way
-	given        struct {
-		sync.Mutex
-		cut streams.Cut // behind the last recommendations that were answered
-	}
 }
 
 var _ api.Surface = (*Surface)(nil)
@@ -108,7 +107,6 @@ func New(core *api.Core, c Config) (*Surface, error) {
 		return nil, err
 	}
 	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), joins: make(chan struct{}, historicalMax)}
-	s.given.cut = streams.Cut{}
 	return s, nil
 }
 

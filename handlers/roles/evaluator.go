@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
@@ -113,7 +114,11 @@ func measured(report *recipe.Report) map[string]float64 {
 
 // metrics are values as a run logs them, by name.
 func (w *job) metrics(values map[string]float64, step int64) []events.Metric {
-	now := w.Now().UnixMilli()
+	return metricsOf(values, step, w.Now())
+}
+
+func metricsOf(values map[string]float64, step int64, at time.Time) []events.Metric {
+	now := at.UnixMilli()
 	list := make([]events.Metric, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list = append(list, events.Metric{Key: name, Value: values[name], Step: step, TimestampMillis: now})

@@ -60,7 +60,7 @@ func prepareTrainingData(ctx context.Context, w *job) (map[string]string, error)
 // buildDataset makes the training set of a snapshot, which has its acts, and keeps it as a blob.
 func (w *job) buildDataset(ctx context.Context, set *trainset.Set) (d *dataset, blob string, size int64, err error) {
 	d = newDataset(set)
-	if err := w.join(ctx, set, d); err != nil {
+	if err := w.reader().join(ctx, set, d); err != nil {
 		return nil, "", 0, err
 	}
 	w.Progress("write the training set", 0, 0)
@@ -113,9 +113,17 @@ func (w *job) pin(ctx context.Context) (streams.Cut, error) {
 	return cut, w.Save(ctx, []byte(cut.String()))
 }
 
+// reader reads the log for a task, or for somebody who waits.
+type reader struct {
+	cfg      *Config
+	Progress func(stage string, done, of int64)
+}
+
+func (w *job) reader() reader { return reader{w.cfg, w.Progress} }
+
 // join adds to the training set the features that person and film had just before each of the newest
 // ratings, as the definitions in force at the cut say.
-func (w *job) join(ctx context.Context, set *trainset.Set, d *dataset) error {
+func (w reader) join(ctx context.Context, set *trainset.Set, d *dataset) error {
 	for i := len(d.Samples) - 1; i >= 0 && len(d.Rows) < rowsMax; i-- {
 		if d.Signals[i].RatingCenti() > 0 {
 			d.Rows = append(d.Rows, datasetRow{Sample: i})

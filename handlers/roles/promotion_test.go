@@ -39,7 +39,7 @@ func TestWhatIsLoggedServes(t *testing.T) {
 			if run.State != "success" {
 				t.Fatal(run.Reason)
 			}
-			versions := all[events.ModelVersionRegistered](b)
+			versions := served(b)
 			raw, err := b.blobs.Get(versions[len(versions)-1].Blob)
 			must(t, err)
 			artifact, err := ml.DecodeArtifact(raw)

@@ -77,7 +77,7 @@ func (w *job) registerBaseline(ctx context.Context, dataset, cut, hash string, o
 	}
 	p := *w.cfg.MLP
 	res, err := w.Dispatch(ctx, runMLP+"/register_version", &commands.RegisterModelVersion{Name: runMLP, RunID: run, Algorithm: runMLP,
-		Params: mlpParams(p), Seed: p.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size})
+		Params: baselineParams(p), Seed: p.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size})
 	if err != nil {
 		return err
 	}

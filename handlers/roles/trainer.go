@@ -169,27 +169,18 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 	}
 	p := *w.cfg.MLP
 	run := runID(w.RunID(), runMLP)
-	params := mlpParams(p)
+	params := baselineParams(p)
 	params["features"] = strconv.Itoa(len(d.Features))
 	if err := w.openRun(ctx, runMLP, experiment, datasetID, params); err != nil {
 		return err
 	}
-	features, ratings := make([][]float32, len(d.Rows)), make([]float32, len(d.Rows))
-	for i, r := range d.Rows {
-		features[i], ratings[i] = r.Values, float32(set.Signals[r.Sample].Rating())
-	}
+	features, ratings := d.examples(set.Signals)
 	var last ml.EpochReport
 	var failed error
 	m, err := ml.TrainMoviePredictor(ctx, features, ratings, p, func(e ml.EpochReport) {
 		last = e
 		w.Progress("neural baseline", int64(e.Epoch), int64(e.Of))
-		values := map[string]float64{"train_rows": float64(e.TrainRows), "validation_rows": float64(e.ValidationRows)}
-		for name, loss := range map[string]float64{"train_loss": e.TrainLoss, "validation_loss": e.ValidationLoss} {
-			if !math.IsNaN(loss) && !math.IsInf(loss, 0) {
-				values[name] = loss
-			}
-		}
-		if err := w.Once(ctx, runMLP+"/epoch/"+strconv.Itoa(e.Epoch), &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, int64(e.Epoch))}); err != nil {
+		if err := w.Once(ctx, runMLP+"/epoch/"+strconv.Itoa(e.Epoch), &commands.LogMetrics{RunID: run, Metrics: w.metrics(epochFigures(e), int64(e.Epoch))}); err != nil {
 			failed = err
 		}
 	})
@@ -202,17 +193,7 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 		w.Log().Warn("the neural baseline failed", "workflow_run", w.RunID(), "error", err)
 		return w.Ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FAILED", Reason: react.Trace(err.Error())})
 	}
-	var square, absolute, met float64
-	for i := last.TrainRows; i < len(features); i++ {
-		e := float64(m.Predict(features[i]) - ratings[i])
-		square += float64(e * e)
-		absolute += math.Abs(e)
-		if math.Abs(e) <= metWithin {
-			met++
-		}
-	}
-	if n := float64(last.ValidationRows); n > 0 {
-		values := map[string]float64{"rmse": math.Sqrt(square / n), "mae": absolute / n, "accuracy": met / n}
+	if values := baselineErrors(m, features[last.TrainRows:], ratings[last.TrainRows:]); values != nil {
 		if err := w.Once(ctx, runMLP+"/metrics", &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, int64(last.Epoch))}); err != nil {
 			return err
 		}
@@ -243,13 +224,6 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 	out[runMLP+".code_version"] = mlpCode + " " + runtime.GOARCH + " " + ml.Kernel()
 	out[runMLP+".train_rows"], out[runMLP+".validation_rows"] = strconv.Itoa(last.TrainRows), strconv.Itoa(last.ValidationRows)
 	return nil
-}
-
-// mlpParams are the baseline's parameters as its run and its versions state them.
-func mlpParams(p ml.MLPParams) map[string]string {
-	return map[string]string{"hidden": strconv.Itoa(p.Hidden), "batch": strconv.Itoa(p.Batch), "epochs": strconv.Itoa(p.Epochs),
-		"learning_rate": strconv.FormatFloat(p.LearningRate, 'g', -1, 64), "validation_share": strconv.FormatFloat(p.ValidationShare, 'g', -1, 64),
-		"seed": strconv.FormatUint(p.Seed, 10)}
 }
 
 // closeRuns ends as failed what runs of the pipeline are still active.

@@ -88,6 +88,7 @@ type App struct {
 	Recommend  *recommend.Service
 	Features   *featurestore.Store
 	Importer   *ingest.Importer
+	sets       *trainset.Cache // of trainings, by workflows and by hand
 	Reactors   *react.Reactors
 	API        *api.Core
 	Servers    map[string]*api.Server // by listener
@@ -354,10 +355,10 @@ const groupPrefix = "projectionist-"
 // reactors are this node's. Where the nodes of one log share it, each reactor runs on one of them.
 func (a *App) reactors() (*react.Reactors, error) {
 	workflows := roles.Workflows()
-	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Workflows: workflows,
-		Sets: &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
-			a.opts.Logger.Warn("the facts that were read for training are not kept: the next training reads the log again", "error", err)
-		}},
+	a.sets = &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
+		a.opts.Logger.Warn("the facts that were read for training are not kept: the next training reads the log again", "error", err)
+	}}
+	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Workflows: workflows, Sets: a.sets,
 		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}})
 	if err != nil {
 		return nil, err

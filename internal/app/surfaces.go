@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
+	"github.com/projectionist/projectionist/api/inference"
 	"github.com/projectionist/projectionist/api/mlflow"
 	"github.com/projectionist/projectionist/api/prometheus"
 	"github.com/projectionist/projectionist/api/topics"
@@ -22,7 +23,8 @@ func (a *App) surfaces(scratch string) (err error) {
 	}
 	workflows := roles.Workflows()
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
-		Reactors: a.Reactors, Workflows: workflows, CheckConf: roles.CheckConf, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version}
+		Reactors: a.Reactors, Workflows: workflows, CheckConf: roles.CheckConf, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
+		Train: a.train, Import: a.importModel}
 	figures := prometheus.Config{Reactors: a.Reactors}
 	if a.embedded != nil {
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
@@ -49,6 +51,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served})
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), prometheus.New(a.API, figures)),
+		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
 		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, CheckConf: roles.CheckConf, Version: Version})),
 		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),

@@ -312,13 +312,29 @@ type step struct {
 	Total  int64           `json:"total"`
 	Result json.RawMessage `json:"result"`
 	Error  *problem        `json:"error"`
+	// Of a training: what it is trained on, and the losses of a step.
+	Sizes      []size   `json:"sizes"`
+	Loss       *float64 `json:"loss"`
+	Validation *float64 `json:"validation_loss"`
+}
+
+// size is how many of something a training has.
+type size struct {
+	Name string
+	N    int64
+	Note string
 }
 
 // operate posts what takes a while, shows its progress, and returns its result.
 func (p *program) operate(ctx context.Context, c *client, path string, query url.Values, body any, name string) (json.RawMessage, error) {
-	var result json.RawMessage
 	bar := p.bar(name)
 	defer bar.end()
+	return p.follow(ctx, c, path, query, body, func(s step) { bar.show(s.Stage, s.Done, s.Total) })
+}
+
+// follow posts what takes a while, hands on every line that is not the end, and returns the result.
+func (p *program) follow(ctx context.Context, c *client, path string, query url.Values, body any, each func(step)) (json.RawMessage, error) {
+	var result json.RawMessage
 	err := c.lines(ctx, call{method: http.MethodPost, path: path, query: query, body: body}, func(line []byte) error {
 		var s step
 		if err := json.Unmarshal(line, &s); err != nil {
@@ -330,7 +346,7 @@ func (p *program) operate(ctx context.Context, c *client, path string, query url
 		case s.Result != nil:
 			result = bytes.Clone(s.Result)
 		default:
-			bar.show(s.Stage, s.Done, s.Total)
+			each(s)
 		}
 		return nil
 	})

@@ -100,7 +100,8 @@ func (p *program) modelsCommand() *cobra.Command {
 			}
 			return differs(raw)
 		})}
-	return group("models", "Registered models: list, stage, deploy, train again", list, show, stage, deploy, rebuild)
+	return group("models", "Registered models: list, stage, deploy, train again, exchange", list, show, stage, deploy, rebuild,
+		p.modelExportCommand(), p.modelImportCommand())
 }
 
 // differs is exit code 1 for a result that says that something is not equal.

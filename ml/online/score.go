@@ -84,6 +84,21 @@ var Excluded = float32(math.Inf(-1))
 // the person hides it at nowMillis ([signal.Signal.Hides]). A stranger gets popularity under Blend and zeros under CoCounts.
 // Decay is as of nowMillis (event time); an event after it counts as new.
 func (m *Model) Score(dst []float32, userID string, nowMillis int64, source Source, s *Scratch) []float32 {
+	dst = m.ScoreAll(dst, userID, nowMillis, source, s)
+	if u := m.user(userID); u != nil {
+		for _, list := range [][]entry{u.counted, u.other} {
+			for k := range list {
+				if e := &list[k]; e.signal.Hides(e.time, nowMillis) {
+					dst[e.item] = Excluded
+				}
+			}
+		}
+	}
+	return dst
+}
+
+// ScoreAll is Score with nothing excluded.
+func (m *Model) ScoreAll(dst []float32, userID string, nowMillis int64, source Source, s *Scratch) []float32 {
 	dst = resize(dst, len(m.items))
 	u := m.user(userID)
 	switch source {
@@ -107,15 +122,6 @@ func (m *Model) Score(dst []float32, userID string, nowMillis int64, source Sour
 		s.factor.popularity, s.factor.related = popularity, related
 		for j, c := range dst {
 			dst[j] = float32(popularity*s.popularity[j]) + float32(related*c)
-		}
-	}
-	if u != nil {
-		for _, list := range [][]entry{u.counted, u.other} {
-			for k := range list {
-				if e := &list[k]; e.signal.Hides(e.time, nowMillis) {
-					dst[e.item] = Excluded
-				}
-			}
 		}
 	}
 	return dst

@@ -11,7 +11,7 @@ import (
 // Ranker ranks films for anyone, with a trained model (or none) and the state of the online model at the
 // moment of asking. It is safe for concurrent use, as long as the online model is at rest during a call.
 type Ranker interface {
-	// Rank gives the best films that the person has not met.
+	// Rank gives the best films that the person has not met, or with Query.Again of all.
 	Rank(m *online.Model, q Query) Ranking
 	// Score calls f with the score of every film by its place, as Rank orders them, and then with the scores
 	// that parts of the recipe would give alone, under their names. What the person has met has
@@ -27,6 +27,7 @@ type Query struct {
 	NowMillis int64  // as of when, in event time
 	K         int    // how many films at most
 	Explain   Depth
+	Again     bool // what the person has met may be shown too
 }
 
 // Depth is how far a ranking is explained.
@@ -94,12 +95,16 @@ type Counts struct {
 	scratch  online.Scratch
 }
 
-// Compute fills Score.
-func (c *Counts) Compute(m *online.Model, films *Films, user string, nowMillis int64) {
+// Compute fills Score; with again also for films that the person has met.
+func (c *Counts) Compute(m *online.Model, films *Films, user string, nowMillis int64, again bool) {
 	place := films.Places(m)
 	c.Score = Grow(c.Score, films.Len())
 	clear(c.Score)
-	c.byOnline = m.Score(c.byOnline, user, nowMillis, online.Blend, &c.scratch)
+	if again {
+		c.byOnline = m.ScoreAll(c.byOnline, user, nowMillis, online.Blend, &c.scratch)
+	} else {
+		c.byOnline = m.Score(c.byOnline, user, nowMillis, online.Blend, &c.scratch)
+	}
 	for i, v := range c.byOnline {
 		if p := place[i]; p >= 0 {
 			c.Score[p] = v
@@ -127,6 +132,16 @@ func (c *Counts) Because(m *online.Model, id string, part float32) []Reason {
 	}
 	Strongest(reasons)
 	return reasons
+}
+
+// Exclude sets the scores, by place, of films that the person is not to be shown to [online.Excluded].
+func Exclude(score []float32, m *online.Model, films *Films, user string, nowMillis int64) {
+	place := films.Places(m)
+	for e := range m.UserEntries(user) {
+		if p := place[e.Item]; p >= 0 && e.Signal.Hides(e.TimeMillis, nowMillis) {
+			score[p] = online.Excluded
+		}
+	}
 }
 
 // Scale divides scores by the greatest among films that excluded does not have as [online.Excluded]; it
@@ -174,7 +189,7 @@ func (r *counting) Films() *Films { return r.films }
 func (r *counting) Rank(m *online.Model, q Query) Ranking {
 	c := r.scratch.Get().(*Counts)
 	defer r.scratch.Put(c)
-	c.Compute(m, r.films, q.User, q.NowMillis)
+	c.Compute(m, r.films, q.User, q.NowMillis, q.Again)
 	var out Ranking
 	for _, top := range ml.TopKScores(c.Score, q.K, nil) {
 		if top.Score == online.Excluded {
@@ -195,6 +210,6 @@ func (r *counting) Rank(m *online.Model, q Query) Ranking {
 func (r *counting) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
 	c := r.scratch.Get().(*Counts)
 	defer r.scratch.Put(c)
-	c.Compute(m, r.films, user, nowMillis)
+	c.Compute(m, r.films, user, nowMillis, false)
 	f("", c.Score)
 }

@@ -28,6 +28,8 @@ type Recipe struct {
 	// the same input and parameters give other bytes.
 	Code   string
 	Params []Param // its own; see [Recipe.Declared]
+	// Predicts says that its models are [Predictor]s.
+	Predicts bool
 	// Check says what is wrong with parameters that are each in range, as faults that name them; may be nil.
 	Check func(Params) error
 	// Train fits a model. Errors: parameters or samples it cannot work with, those of the hooks, ctx done.
@@ -35,6 +37,9 @@ type Recipe struct {
 	// Decode reads what [Model.Encode] wrote; anything else, weights that are not finite or do not fit
 	// together among it, is an error.
 	Decode func(b []byte) (Model, error)
+	// Import reads a file of weights that were trained elsewhere; nil where there is no such form. user and movie give
+	// the ids of this program's people and films for those of the file. Errors name what does not fit.
+	Import func(file []byte, user, movie func(string) (string, error)) (Model, error)
 }
 
 // Hooks let a caller follow training and survive a crash in it. All are optional.
@@ -43,12 +48,23 @@ type Hooks struct {
 	// none. The last stage is [StageFit].
 	Progress func(stage string, done, of int, loss float64)
 	NoLoss   bool                          // Progress wants no loss, which may cost a tenth of the training
+	Sizes    func(sizes []Size)            // is told, before the first step, what is trained and on how much
 	Save     func(checkpoint []byte) error // is given a state to go on from, now and then; its error ends training
 	Resume   []byte                        // what Save was given by the same code, input and parameters
 }
 
+// Size is how many of something there are in a training.
+type Size struct {
+	Name string `json:"name"` // "people"
+	N    int    `json:"n"`
+	Note string `json:"note,omitempty"` // what else there is to know: "those with the most ratings, of 610"
+}
+
 // StageFit is the stage that fits the weights which are kept.
 const StageFit = "fit"
+
+// StageValidate is told, before StageFit of the same step, the loss on what is held out.
+const StageValidate = "validation"
 
 // Model is a trained version. It does not change, and may be used from several goroutines.
 type Model interface {
@@ -60,6 +76,33 @@ type Model interface {
 	// Figures are what training has found out and a run logs, by name; nil without any.
 	Figures() map[string]float64
 }
+
+// Predictor is a [Model] that also says what a person would rate films.
+type Predictor interface {
+	Model
+	// Predict gives a rating in stars for each film, on the scale of what was trained on. Of a person or film that
+	// the model has not learned it takes the mean one.
+	Predict(user string, films []string) Prediction
+	// Near gives the k films most like one, by what the model has learned of them, most alike first; none for a film
+	// it has not learned.
+	Near(film string, k int) []Near
+}
+
+// Prediction is ratings by film, and whom and what the model has learned.
+type Prediction struct {
+	Ratings   []float32
+	KnowsUser bool
+	Knows     []bool // of films
+}
+
+// Near is a film and how much it is like another, at most 1.
+type Near struct {
+	ID    string
+	Score float32
+}
+
+// CodeImported is what a version states as its code whose weights were trained elsewhere.
+const CodeImported = "imported"
 
 // CodeVersion is the code with the machine it runs on, as a version states it.
 func (r *Recipe) CodeVersion() string {

@@ -39,6 +39,7 @@ type Service struct {
 	uses    int64
 	serving version // that ranked for the slot last
 	served  bool    // there is such a one
+	rating  rater
 	closed  bool
 }
 
@@ -83,6 +84,7 @@ type Request struct {
 	K         int // 1..KMax
 	NowMillis int64
 	Explain   bool // with every reason there is, and titles
+	Again     bool // films that the person has met may be shown too
 	// Current wants all of the catalogue that its view has folded. Without it a request that comes while many
 	// films are taken in is answered from the films before.
 	Current bool
@@ -139,7 +141,7 @@ func (s *Service) prepare(req Request) error {
 
 func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) (*Result, error) {
 	res := &Result{UserID: req.UserID, ModelName: v.model, ModelVersion: v.number, Strategy: "cold"}
-	q := recipe.Query{User: req.UserID, NowMillis: req.NowMillis, K: req.K, Explain: recipe.Briefly}
+	q := recipe.Query{User: req.UserID, NowMillis: req.NowMillis, K: req.K, Explain: recipe.Briefly, Again: req.Again}
 	if req.Explain {
 		q.Explain = recipe.Fully
 	}

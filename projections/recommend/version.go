@@ -188,7 +188,7 @@ func (s *Service) arrived(v version, l *loading) {
 		var oldest string
 		var used int64 = math.MaxInt64
 		for blob, l := range s.loaded {
-			if blob != s.serving.blob && l.used < used {
+			if blob != s.serving.blob && blob != s.rating.serving.blob && l.used < used {
 				oldest, used = blob, l.used
 			}
 		}

@@ -24,6 +24,9 @@ func Rebuild(ctx context.Context, log streams.Log, v *events.ModelVersionRegiste
 	if err != nil {
 		return nil, fault.Wrap(fault.Conflict, err, "the version cannot be trained by this program")
 	}
+	if v.CodeVersion == recipe.CodeImported {
+		return nil, fault.New(fault.Conflict, "the version was trained elsewhere, on data that is not in the log").WithHint("import its file again")
+	}
 	if !r.SameCode(v.CodeVersion) {
 		return nil, fault.New(fault.Conflict, "the version was trained by code %q, this program is %q", v.CodeVersion, r.CodeVersion()).
 			WithHint("run the release that trained it")

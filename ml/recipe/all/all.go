@@ -8,6 +8,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/ml/recipe/als"
+	"github.com/projectionist/projectionist/ml/recipe/neuralcf"
 	"github.com/projectionist/projectionist/ml/recipe/popularity"
 )
 
@@ -16,6 +17,7 @@ import (
 var recipes = []*recipe.Recipe{
 	als.Recipe,
 	popularity.Recipe,
+	neuralcf.Recipe,
 }
 
 // Recipes are all recipes, the default first. They are the caller's to keep.

@@ -79,6 +79,8 @@ func TestRecipes(t *testing.T) {
 			t.Run("the same bytes", func(t *testing.T) { sameBytes(t, r) })
 			t.Run("read again", func(t *testing.T) { readAgain(t, r) })
 			t.Run("ranks", func(t *testing.T) { ranks(t, r) })
+			t.Run("ranks again", func(t *testing.T) { ranksAgain(t, r) })
+			t.Run("predicts", func(t *testing.T) { predicts(t, r) })
 			t.Run("scores as it ranks", func(t *testing.T) { scores(t, r) })
 			t.Run("films change", func(t *testing.T) { filmsChange(t, r) })
 			t.Run("is judged", func(t *testing.T) { judged(t, r) })
@@ -220,6 +222,57 @@ func ranks(t *testing.T, r *recipe.Recipe) {
 	}
 	if none := ranker.Rank(m, recipe.Query{User: "u00", NowMillis: now}); len(none.Items) != 0 {
 		t.Error("none were asked for", none)
+	}
+}
+
+// Asked for again, films that were met are ranked too, and the others stand in the same order.
+func ranksAgain(t *testing.T, r *recipe.Recipe) {
+	in := tastes(400)
+	m := learned(in)
+	ranker := made(t, r, in, recipe.Hooks{}).Model.Ranker(in.Films(), nil)
+	q := recipe.Query{User: "u03", NowMillis: in.Data.Samples[399].Time, K: 100}
+	fresh := map[int]bool{}
+	var want, got []int
+	for _, it := range ranker.Rank(m, q).Items {
+		fresh[it.Place], want = true, append(want, it.Place)
+	}
+	q.Again = true
+	full := ranker.Rank(m, q).Items
+	for _, it := range full {
+		if fresh[it.Place] {
+			got = append(got, it.Place)
+		}
+	}
+	if len(full) != 40 || len(want) == 40 {
+		t.Errorf("%d of 40 films, %d of them new", len(full), len(want))
+	}
+	if r.Predicts && !slices.Equal(got, want) { // others scale by the best film that is ranked
+		t.Errorf("new films are ranked %v, alone %v", got, want)
+	}
+}
+
+// Who says so predicts ratings on the scale, of anyone and any film.
+func predicts(t *testing.T, r *recipe.Recipe) {
+	p, ok := made(t, r, tastes(400), recipe.Hooks{}).Model.(recipe.Predictor)
+	if ok != r.Predicts {
+		t.Fatalf("predicts: %v, says %v", ok, r.Predicts)
+	}
+	if !ok {
+		return
+	}
+	for _, user := range []string{"u03", "stranger"} {
+		got := p.Predict(user, []string{"01", "new", "39"})
+		if got.KnowsUser != (user == "u03") || !slices.Equal(got.Knows, []bool{true, false, true}) {
+			t.Errorf("%s: %+v", user, got)
+		}
+		for _, v := range got.Ratings {
+			if !(v >= 1 && v <= 5) {
+				t.Errorf("%s: %v", user, got.Ratings)
+			}
+		}
+	}
+	if near := p.Near("01", 3); len(near) != 3 || near[0].ID == "01" || near[0].Score < near[2].Score {
+		t.Error(near)
 	}
 }
 

@@ -59,9 +59,9 @@ type scratch struct {
 }
 
 // components fills s.counts and s.als, each scaled so that its best unseen film has 1. It reports whether
-// the trained factors say anything.
-func (r *ranker) components(m *online.Model, user string, nowMillis int64, s *scratch) bool {
-	s.counts.Compute(m, r.films, user, nowMillis)
+// the trained factors say anything. With again it is of all films, met or not.
+func (r *ranker) components(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
+	s.counts.Compute(m, r.films, user, nowMillis, again)
 	s.als = recipe.Grow(s.als, r.films.Len())
 	s.items, s.weights = s.items[:0], s.weights[:0]
 	trained := r.model.rows.of(m, r.model.Items)
@@ -103,7 +103,7 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	s := r.scratch.Get().(*scratch)
 	defer r.scratch.Put(s)
 	var w float32
-	if r.components(m, q.User, q.NowMillis, s) {
+	if r.components(m, q.User, q.NowMillis, q.Again, s) {
 		w = r.model.ALSWeight
 	}
 	s.mix(w)
@@ -142,7 +142,7 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
 	s := r.scratch.Get().(*scratch)
 	defer r.scratch.Put(s)
-	trained := r.components(m, user, nowMillis, s)
+	trained := r.components(m, user, nowMillis, false, s)
 	share := func(w float32) float32 {
 		if trained {
 			return w

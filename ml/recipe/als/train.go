@@ -143,7 +143,7 @@ func chooseWeight(ctx context.Context, in recipe.Input, m *Model, from, to int, 
 	r, s := m.Ranker(in.Films(), nil).(*ranker), &scratch{}
 	gains := make([]float64, len(weights))
 	err := in.Replay(ctx, from, to, p.HoldoutEvents, func(model *online.Model, user string, timeMillis int64, film int) {
-		trained := r.components(model, user, timeMillis, s)
+		trained := r.components(model, user, timeMillis, false, s)
 		for i, w := range weights {
 			if !trained {
 				w = 0

@@ -136,7 +136,7 @@ const lately = "popular lately"
 
 func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	out := recipe.Ranking{Strategy: name}
-	r.Score(m, q.User, q.NowMillis, func(_ string, score []float32) {
+	r.score(m, q.User, q.NowMillis, q.Again, func(score []float32) {
 		for _, top := range ml.TopKScores(score, q.K, nil) {
 			if top.Score == online.Excluded {
 				break
@@ -156,16 +156,18 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 
 // Score is popularity, scaled so that the most popular film the person has not met has 1.
 func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
+	r.score(m, user, nowMillis, false, func(score []float32) { f("", score) })
+}
+
+// score is of what the person has not met, or with again of all.
+func (r *ranker) score(m *online.Model, user string, nowMillis int64, again bool, f func([]float32)) {
 	buffer := r.scores.Get().(*[]float32)
 	defer r.scores.Put(buffer)
 	score := append((*buffer)[:0], r.popularity...)
 	*buffer = score
-	place := r.films.Places(m)
-	for e := range m.UserEntries(user) {
-		if p := place[e.Item]; p >= 0 && e.Signal.Hides(e.TimeMillis, nowMillis) {
-			score[p] = online.Excluded
-		}
+	if !again {
+		recipe.Exclude(score, m, r.films, user, nowMillis)
 	}
 	recipe.Scale(score, score)
-	f("", score)
+	f(score)
 }

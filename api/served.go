@@ -1,0 +1,108 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/recommend"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// anonymous stands in the log for a request without a person.
+const anonymous = "anonymous"
+
+// Recorded says whether the log has that an answer was given, and where; Unrecorded is why not.
+type Recorded struct {
+	RequestID  string `json:"request_id,omitempty"`
+	Position   string `json:"position,omitempty"`
+	Recorded   bool   `json:"recorded"`
+	Unrecorded string `json:"unrecorded,omitempty"` // asked, cross_site or unavailable
+}
+
+// Why an answer is not in the log.
+const (
+	unrecordedAsked       = "asked"       // record=false
+	unrecordedCrossSite   = "cross_site"  // a page of another site asked: a person was shown nothing
+	unrecordedUnavailable = "unavailable" // the log takes nothing now
+)
+
+// Record publishes the fact that a person was shown a ranking; record false leaves no trace. That the log takes nothing
+// now does not keep the answer from being given.
+func (c *Core) Record(r *http.Request, res *recommend.Result, record *bool, now time.Time) (Recorded, error) {
+	c.metrics.served.WithLabelValues(res.Strategy).Inc()
+	out := Recorded{Unrecorded: unrecorded(r, record)}
+	if out.Unrecorded == "" {
+		fact := served(res, UniqueID(r)) // answers are told apart by its id
+		switch p, err := c.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, handlers.Meta{Actor: "api", Correlation: RequestID(r), Time: now}); {
+		case err == nil:
+			c.given.Lock()
+			c.given.cut.Include(p.Positions[0])
+			c.given.Unlock()
+			out.Recorded, out.RequestID, out.Position = true, fact.RequestID, p.Positions[0].String()
+		case fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Unknown): // a full disk does not stop reading
+			c.Logger.Warn("a recommendation was given and not recorded", "request_id", RequestID(r), "error", err)
+			out.Unrecorded = unrecordedUnavailable
+		default:
+			return out, err
+		}
+	}
+	if out.Unrecorded != "" {
+		c.metrics.unrecorded.WithLabelValues(out.Unrecorded).Inc()
+	}
+	return out, nil
+}
+
+// Given is behind the last rankings that were recorded.
+func (c *Core) Given() streams.Cut {
+	c.given.Lock()
+	defer c.given.Unlock()
+	return c.given.cut.Clone()
+}
+
+func unrecorded(r *http.Request, record *bool) string {
+	switch {
+	case record != nil && !*record, r.Method == http.MethodHead:
+		return unrecordedAsked
+	case r.Method == http.MethodGet && CrossSite(r):
+		return unrecordedCrossSite
+	}
+	return ""
+}
+
+// served is the fact that an answer was given.
+func served(res *recommend.Result, requestID string) *commands.PublishRecommendation {
+	fact := &commands.PublishRecommendation{RecommendationServed: events.RecommendationServed{
+		RequestID: requestID, UserID: res.UserID, ModelName: res.ModelName, ModelVersion: res.ModelVersion, Strategy: res.Strategy,
+		Cut: res.Cut, Items: make([]events.RecommendedItem, len(res.Items)),
+	}}
+	if fact.UserID == "" {
+		fact.UserID = anonymous
+	}
+	for i := range res.Items {
+		it := &res.Items[i]
+		item := events.RecommendedItem{MovieID: it.MovieID, Score: it.Score, Sources: it.Sources}
+		for k := range it.Because {
+			if id := it.Because[k].MovieID; id != "" {
+				item.Because = append(item.Because, id)
+			}
+		}
+		fact.Items[i] = item
+	}
+	return fact
+}
+
+// What a model is asked for: a ranking of films for a person, or ratings of some.
+const (
+	OperationRank    = "rank"
+	OperationPredict = "predict"
+)
+
+// Predicted counts what a model has computed since start. The strategy is a recipe's word for what it does.
+func (c *Core) Predicted(operation, strategy string, start time.Time) {
+	c.metrics.predictions.WithLabelValues(operation, strategy).Inc()
+	c.metrics.predictionSeconds.WithLabelValues(operation).Observe(time.Since(start).Seconds())
+}

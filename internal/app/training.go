@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"github.com/projectionist/projectionist/api"
+	v1 "github.com/projectionist/projectionist/api/v1"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/roles"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/recipe/all"
+)
+
+// byHand trains for whoever waits.
+func (a *App) byHand() *roles.ByHand {
+	return &roles.ByHand{Config: roles.Config{Log: a.Log, Sets: a.sets}, Dispatcher: a.Dispatcher, Blobs: a.Blobs, Now: a.opts.Now}
+}
+
+func training(t v1.Training) roles.Training {
+	to := roles.Training{Algorithm: t.Algorithm, Params: map[string]string{}, Actor: t.Actor, Request: t.Request}
+	for name, v := range t.Params {
+		to.Params[name] = string(v)
+	}
+	return to
+}
+
+// train trains and registers a version, and answers once the registry shows it.
+func (a *App) train(ctx context.Context, t v1.Training, out *api.Lines) (any, error) {
+	done, err := a.byHand().Train(ctx, training(t), roles.Told{Progress: out.Progress,
+		Sizes: func(sizes []recipe.Size) {
+			out.Tell(struct {
+				Sizes []recipe.Size `json:"sizes"`
+			}{sizes})
+		},
+		Epoch: func(e roles.Epoch) { out.Tell(e) }})
+	if err != nil {
+		return nil, err
+	}
+	return done, a.API.Await(ctx, done.Position, "registry")
+}
+
+// importModel registers a version from a safetensors file.
+func (a *App) importModel(ctx context.Context, name string, file []byte, t v1.Training) (any, error) {
+	id := func(canonical func(string) string) func(string) (string, error) {
+		return func(id string) (string, error) {
+			id = canonical(id)
+			return id, api.CheckID("id", id)
+		}
+	}
+	var errs []error
+	for _, r := range all.Recipes() {
+		if r.Import == nil {
+			continue
+		}
+		m, err := r.Import(file, id(events.CanonicalUser), id(events.CanonicalMovie))
+		if err != nil {
+			errs = append(errs, fault.Wrap(fault.Invalid, err, "the file is no model of %s", r.Name))
+			continue
+		}
+		done, err := a.byHand().Import(ctx, name, r, m, file, training(t))
+		if err != nil {
+			return nil, err
+		}
+		return done, a.API.Await(ctx, done.Position, "registry")
+	}
+	return nil, errors.Join(errs...)
+}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/projectionist/projectionist/ml/recipe/all"
+)
+
+func (p *program) trainCommand() *cobra.Command {
+	var algorithm string
+	var params []string
+	short := map[string]*string{} // by the end of the parameter's name
+	cmd := &cobra.Command{Use: "train ALGORITHM", Short: "Train a model at once, show how it goes, and register it", Args: cobra.MaximumNArgs(1),
+		Long: "Train a model on all that the log holds, at once and without deploying it: " + recipeNames() + ", or movie_predictor,\n" +
+			"the neural baseline. It prints what is trained on what, and the loss of each epoch, and registers a version.\n" +
+			"--param NAME=VALUE sets any parameter of the recipe; what is wrong with one is said before anything is done.",
+		Example: "  projectionist train neural_cf --num-users 100 --num-movies 1000 --epochs 10\n  projectionist train movie_predictor\n" +
+			"  projectionist train --algorithm " + exampleModel + " --param holdout_share=0.2",
+		PreRunE: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && algorithm != "" && algorithm != args[0]:
+				return fmt.Errorf("--algorithm says %s, the argument %s", algorithm, args[0])
+			case len(args) == 1:
+				algorithm = args[0]
+			case algorithm == "":
+				return errors.New("say what to train, such as " + all.Default().Name)
+			}
+			for _, kv := range params {
+				if k, _, ok := strings.Cut(kv, "="); !ok || k == "" {
+					return fmt.Errorf("--param: %q: want NAME=VALUE", kv)
+				}
+			}
+			return nil
+		},
+		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
+			given := map[string]string{}
+			for _, name := range slices.Sorted(maps.Keys(short)) {
+				if v := *short[name]; v != "" {
+					given[algorithm+"."+name] = v
+				}
+			}
+			for _, kv := range params {
+				k, v, _ := strings.Cut(kv, "=")
+				given[k] = v
+			}
+			return p.train(ctx, c, algorithm, given)
+		})}
+	f := cmd.Flags()
+	f.StringVar(&algorithm, "algorithm", "", "instead of the argument")
+	f.StringArrayVar(&params, "param", nil, "a parameter, NAME=VALUE; may be repeated")
+	for flag, v := range map[string][2]string{
+		"num-users": {"users", "people with an embedding, the most active ones"}, "num-movies": {"movies", "films with an embedding, the most rated ones"},
+		"epochs": {"epochs", "passes over the ratings at most"}, "batch-size": {"batch", "ratings per step"}, "lr": {"learning_rate", "learning rate of Adam"},
+		"dropout": {"dropout", "share of hidden units that a step leaves out"}, "embedding-dim": {"embedding", "length of an embedding"}, "seed": {"seed", "of all randomness"},
+	} {
+		short[v[0]] = f.String(flag, "", v[1]+" (parameter ALGORITHM."+v[0]+")")
+	}
+	return cmd
+}
+
+// train asks for a training and writes its sizes and losses as they come.
+func (p *program) train(ctx context.Context, c *client, algorithm string, params map[string]string) error {
+	bar := p.bar("training " + algorithm)
+	defer bar.end()
+	out := p.out
+	if p.json {
+		out = io.Discard
+	}
+	raw, err := p.follow(ctx, c, "/api/v1/ops/train", nil, map[string]any{"algorithm": algorithm, "params": params}, func(s step) {
+		switch {
+		case s.Sizes != nil:
+			bar.end()
+			for _, z := range s.Sizes {
+				fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%-18s %9s  %s", z.Name, thousands(z.N), z.Note), " "))
+			}
+		case s.Loss != nil:
+			bar.end()
+			line := fmt.Sprintf("epoch %*d/%d  loss %.4f", len(fmt.Sprint(s.Total)), s.Done, s.Total, *s.Loss)
+			if s.Validation != nil {
+				line += fmt.Sprintf("  validation loss %.4f", *s.Validation)
+			}
+			if s.Stage != "fit" {
+				line = s.Stage + ": " + line
+			}
+			fmt.Fprintln(out, line)
+		default:
+			bar.show(s.Stage, s.Done, s.Total)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	bar.end()
+	return p.registered(raw)
+}
+
+// registered tells of a version that was made.
+func (p *program) registered(raw []byte) error {
+	if p.json {
+		return p.printRaw(raw)
+	}
+	var res struct {
+		Model    string
+		Version  int
+		RunID    string `json:"run_id"`
+		Bytes    int64
+		Figures  map[string]float64
+		Position string
+	}
+	if err := decode(raw, &res); err != nil {
+		return err
+	}
+	var figures []string
+	for _, name := range slices.Sorted(maps.Keys(res.Figures)) {
+		if v := res.Figures[name]; v == float64(int64(v)) {
+			figures = append(figures, name+" "+thousands(int64(v)))
+		} else {
+			figures = append(figures, fmt.Sprintf("%s %.4f", name, v))
+		}
+	}
+	if len(figures) > 0 {
+		fmt.Fprintln(p.out, strings.Join(figures, "  "))
+	}
+	fmt.Fprintf(p.out, "registered %s version %d (%s bytes), run %s, at %s\n", res.Model, res.Version, thousands(res.Bytes), res.RunID, res.Position)
+	return nil
+}
+
+func (p *program) modelExportCommand() *cobra.Command {
+	return &cobra.Command{Use: "export NAME VERSION FILE", Short: "Write a version's weights as a safetensors file", Args: cobra.ExactArgs(3),
+		Long: "Write a version's weights as a safetensors file, which PyTorch and others read. Its tensors are named as in\n" +
+			"the model's state_dict; lists such as user_ids and movie_ids are JSON arrays in its __metadata__. A file that is\n" +
+			"there is not overwritten.",
+		Example: "  projectionist models export neural_cf 1 neural_cf.safetensors",
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			raw, err := c.get(ctx, version(args)+"/weights", nil)
+			if err != nil {
+				return err
+			}
+			if err := writeNew(args[2], raw); err != nil {
+				return err
+			}
+			fmt.Fprintf(p.out, "wrote %s, %s bytes\n", args[2], thousands(int64(len(raw))))
+			return nil
+		})}
+}
+
+// writeNew writes a file that is not there, whole or not at all.
+func writeNew(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err != nil {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
+func (p *program) modelImportCommand() *cobra.Command {
+	return &cobra.Command{Use: "import NAME FILE", Short: "Register a version from a safetensors file, such as PyTorch writes", Args: cobra.ExactArgs(2),
+		Long: "Register a version from a safetensors file whose tensors have the names of neural_cf's state_dict:\n" +
+			"user_embedding.weight, movie_embedding.weight, mlp.0.weight, mlp.0.bias, mlp.3.…, mlp.6.…, output.weight and\n" +
+			"output.bias, with user_ids and movie_ids as JSON arrays in its __metadata__. A file that does not fit is refused,\n" +
+			"and why is said.",
+		Example: "  projectionist models import neural_cf neural_cf.safetensors",
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			file, err := os.ReadFile(args[1])
+			if err != nil {
+				return err
+			}
+			raw, err := c.whole(ctx, call{method: "POST", path: "/api/v1/ops/models/" + escape(args[0]) + "/import",
+				body: content{mediaType: "application/octet-stream", Reader: bytes.NewReader(file), size: int64(len(file))}})
+			if err != nil {
+				return err
+			}
+			return p.registered(raw)
+		})}
+}

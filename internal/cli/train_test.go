@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Training by hand, and weights that leave and come back, on a folder that nobody serves.
+func TestTrain(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir := filepath.Join(t.TempDir(), "data")
+	ok(t, "--dir", dir, "simulate", "--users", "60", "--movies", "120", "--events", "12000")
+	out := ok(t, "--dir", dir, "train", "neural_cf", "--num-users", "100", "--num-movies", "1000", "--epochs", "2")
+	contains(t, "train neural_cf", out, "97,281", "rows are nobody's yet", "epoch 1/2  loss ", "validation loss ", "registered neural_cf version 1 ")
+	contains(t, "train movie_predictor", ok(t, "--dir", dir, "train", "movie_predictor", "--epochs", "3"), "training ratings ", "validation ratings ", "epoch 3/3  loss ",
+		"rmse ", "registered movie_predictor version 1 ")
+	var done struct {
+		Model   string
+		Version int
+	}
+	if err := json.Unmarshal([]byte(ok(t, "--dir", dir, "--json", "train", "--algorithm", "popularity", "--param", "popularity.half_life_days=30")), &done); err != nil || done.Model != "popularity" {
+		t.Error(done, err)
+	}
+	ok(t, "--dir", dir, "models", "export", "neural_cf", "1", "out.safetensors")
+	if b, err := os.ReadFile("out.safetensors"); err != nil || len(b) < 4*97_281 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	contains(t, "import", ok(t, "--dir", dir, "models", "import", "other", "out.safetensors"), "parameters 97,281", "registered other version 1 ")
+	ok(t, "--dir", dir, "models", "export", "other", "1", "again.safetensors")
+	if err := os.WriteFile("half.safetensors", []byte(strings.Repeat("\x00", 7)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	records := regexp.MustCompile(`mlops-events\s+\S+`).FindString(ok(t, "--dir", dir, "log", "topics"))
+	for _, bad := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"train"}, exitUsage, "say what to train"},
+		{[]string{"train", "als", "--algorithm", "popularity"}, exitUsage, "--algorithm"},
+		{[]string{"train", "als", "--param", "x"}, exitUsage, "NAME=VALUE"},
+		{[]string{"train", "nope"}, exitFailed, "one of als, popularity, neural_cf, movie_predictor"},
+		{[]string{"train", "neural_cf", "--lr", "0"}, exitFailed, "neural_cf.learning_rate"},
+		{[]string{"train", "als", "--num-users", "3"}, exitFailed, "als.users"},
+		{[]string{"models", "export", "neural_cf", "9", "x.safetensors"}, exitFailed, "no version 9"},
+		{[]string{"models", "export", "neural_cf", "1", "out.safetensors"}, exitFailed, "exists"},
+		{[]string{"models", "import", "other", "half.safetensors"}, exitFailed, "no safetensors file"},
+		{[]string{"models", "import", "a:b", "out.safetensors"}, exitFailed, "colon"},
+	} {
+		r := command(append([]string{"--dir", dir}, bad.args...)...)
+		if r.code != bad.code || !strings.Contains(r.err, bad.says) {
+			t.Errorf("%v: exit code %d, %s; want %d, %q", bad.args, r.code, r.err, bad.code, bad.says)
+		}
+	}
+	if now := regexp.MustCompile(`mlops-events\s+\S+`).FindString(ok(t, "--dir", dir, "log", "topics")); now != records || now == "" {
+		t.Errorf("the log has %q, before what was refused %q", now, records)
+	}
+	contains(t, "verify", ok(t, "--dir", dir, "verify"), "views equal")
+}

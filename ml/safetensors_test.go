@@ -1,0 +1,148 @@
+package ml
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"strings"
+	"testing"
+)
+
+func file(header string, data ...byte) []byte {
+	return append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), data...)
+}
+
+func TestSafetensors(t *testing.T) {
+	f := &Safetensors{Tensors: []Tensor{{"a", []int{2, 2}, []float32{1, -2, .5, 4}}, {"b", []int{0}, []float32{}}, {"c", []int{1}, []float32{7}}},
+		Metadata: map[string]string{"ids": `["1","é"]`}}
+	b, err := f.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := binary.LittleEndian.Uint64(b); n%8 != 0 || !bytes.Contains(b, []byte(`"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}`)) {
+		t.Errorf("%d, %q", n, b)
+	}
+	got, err := DecodeSafetensors(b)
+	if err != nil || got.Metadata["ids"] != f.Metadata["ids"] || len(got.Tensors) != 3 || got.Tensors[0].Data[2] != .5 || got.Tensors[2].Data[0] != 7 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for n := range b {
+		if _, err := DecodeSafetensors(b[:n]); err == nil {
+			t.Errorf("%d bytes of %d are taken", n, len(b))
+		}
+	}
+	if _, err := DecodeSafetensors(append(b, 0)); err == nil {
+		t.Error("more is taken")
+	}
+}
+
+// The types that PyTorch saves weights in.
+func TestSafetensors_Types(t *testing.T) {
+	for dtype, data := range map[string][]byte{
+		"F16":  {0x00, 0x3e, 0x00, 0xc0, 0x01, 0x00}, // 1.5, -2, 2⁻²⁴
+		"BF16": {0xc0, 0x3f, 0x00, 0xc0, 0x80, 0x33}, // 1.5, -2, 2⁻²⁴
+		"F32":  {0, 0, 0xc0, 0x3f, 0, 0, 0, 0xc0, 0, 0, 0x80, 0x33},
+		"F64":  {0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0x70, 0x3e},
+	} {
+		size := map[string]string{"F16": "6", "BF16": "6", "F32": "12", "F64": "24"}[dtype]
+		f, err := DecodeSafetensors(file(`{"x":{"dtype":"`+dtype+`","shape":[3],"data_offsets":[0,`+size+`]}}`, data...))
+		if err != nil || f.Tensors[0].Data[0] != 1.5 || f.Tensors[0].Data[1] != -2 || f.Tensors[0].Data[2] != float32(math.Ldexp(1, -24)) {
+			t.Errorf("%s: %v, %v", dtype, f, err)
+		}
+	}
+}
+
+func TestSafetensors_Refusals(t *testing.T) {
+	nan := []byte{0, 0, 0xc0, 0x7f}
+	for header, says := range map[string]string{
+		`{`:   "no JSON object",
+		`[]`:  "no JSON object",
+		`{}x`: "more follows",
+		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`: "twice",
+		`{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`:                                                      "has 4 bytes, not 8",
+		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,400]}}`:                                                    "claims the bytes",
+		`{"x":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}`:                                                      "claims the bytes",
+		`{"x":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`:                                                      "follow the last tensor",
+		`{"x":{"dtype":"I64","shape":[1],"data_offsets":[0,4]}}`:                                                      `"I64"`,
+		`{"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}`:                                                     "shape",
+		`{"x":{"dtype":"F32","shape":[4000000000,4000000000],"data_offsets":[0,4]}}`:                                  "shape",
+		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`:                                                      "finite",
+		`{"__metadata__":[1]}`: "__metadata__",
+	} {
+		if f, err := DecodeSafetensors(file(header, nan...)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, %v; want %q", header, f, err, says)
+		}
+	}
+	lying := file(`{}`)
+	binary.LittleEndian.PutUint64(lying, 1<<62)
+	if _, err := DecodeSafetensors(lying); err == nil {
+		t.Error("a header longer than the file is taken")
+	}
+	for _, bad := range []Safetensors{
+		{Tensors: []Tensor{{"x", []int{2}, []float32{1}}}},
+		{Tensors: []Tensor{{"x", []int{1}, []float32{1}}, {"x", []int{1}, []float32{1}}}},
+		{Tensors: []Tensor{{"__metadata__", []int{1}, []float32{1}}}},
+		{Tensors: []Tensor{{"x", []int{1}, []float32{float32(math.NaN())}}}},
+	} {
+		if _, err := bad.Encode(); err == nil {
+			t.Errorf("%+v is written", bad)
+		}
+	}
+}
+
+// A model that goes through a file predicts the same, and what does not fit is said.
+func TestNeuralCFFromSafetensors(t *testing.T) {
+	m, _ := trainedCF(t, ratedCF(200), smallCF())
+	a, err := m.Artifact()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := func() *Safetensors {
+		f, err := a.Safetensors()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := f.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err = DecodeSafetensors(b); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	same, err := NeuralCFFromSafetensors(fresh())
+	if err != nil || !bytes.Equal(encodedCF(t, same), encodedCF(t, m)) {
+		t.Fatal("it comes back as another", err)
+	}
+	foreign := fresh()
+	foreign.Metadata = map[string]string{"user_ids": "[" + strings.Repeat("null,", 28) + `7,"x"]`, "movie_ids": foreign.Metadata["movie_ids"]}
+	other, err := NeuralCFFromSafetensors(foreign)
+	if err != nil || other.Users[28] != "7" || other.Users[29] != "x" || other.Users[0] != "" || other.RatingMax != 0 || !other.KnowsUser("x") || other.KnowsUser("") {
+		t.Fatal(other, err)
+	}
+	var want, got [1]float32
+	m.Predict(want[:], "u29", []int32{3})
+	if other.Predict(got[:], "x", []int32{3}); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	for says, change := range map[string]func(*Safetensors){
+		"no tensor user_embedding.weight": func(f *Safetensors) { f.Tensors = f.Tensors[1:] },
+		`"mlp.3.weight" has shape`:        func(f *Safetensors) { f.Tensors[4].Shape = []int{9, 5} },
+		`"output.bias" has shape`:         func(f *Safetensors) { f.Tensors[9].Shape = []int{1, 1} },
+		"11 tensors":                      func(f *Safetensors) { f.Tensors = append(f.Tensors, Tensor{"more", []int{0}, nil}) },
+		"0 hidden layers":                 func(f *Safetensors) { f.Tensors[2].Name = "fc.weight" },
+		"no user_ids":                     func(f *Safetensors) { delete(f.Metadata, "user_ids") },
+		"movie_ids has 1 ids":             func(f *Safetensors) { f.Metadata["movie_ids"] = `["1"]` },
+		"no JSON array":                   func(f *Safetensors) { f.Metadata["movie_ids"] = `{"1":2}` },
+		"entry 0 is 1.5":                  func(f *Safetensors) { f.Metadata["movie_ids"] = "[1.5" + strings.Repeat(",1", 19) + "]" },
+		`film "1" has the rows 0 and 1`:   func(f *Safetensors) { f.Metadata["movie_ids"] = "[1" + strings.Repeat(",1", 19) + "]" },
+		"no scale":                        func(f *Safetensors) { f.Metadata["params"] = `{"rating_min":3,"rating_max":1}` },
+	} {
+		f := fresh()
+		change(f)
+		if _, err := NeuralCFFromSafetensors(f); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v; want %q", err, says)
+		}
+	}
+}

@@ -1,0 +1,292 @@
+package recommend
+
+import (
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/recipe/all"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// rater is the version that predicts ratings where a request names none.
+type rater struct {
+	view    *projections.Registry // that chosen was read from
+	folded  int64                 // up to where
+	chosen  version               // zero: none predicts
+	serving version               // that has answered last
+}
+
+// Version names a registered version; the zero value leaves it to the service.
+type Version struct {
+	Model  string
+	Number int // 0: the newest
+}
+
+// Rated is what a person would rate a film.
+type Rated struct {
+	MovieID string  `json:"movie_id"`
+	Title   string  `json:"title"`
+	Rating  float64 `json:"rating"` // stars, on the scale of what the model was trained on
+	Known   bool    `json:"known"`  // the model has learned the film; else it takes the mean one
+}
+
+// Ratings are predictions and what they were made with.
+type Ratings struct {
+	UserID       string  `json:"user_id"`
+	KnownUser    bool    `json:"known_user"` // the model has learned the person; else it takes the mean one
+	ModelName    string  `json:"model_name"`
+	ModelVersion int     `json:"model_version"`
+	Algorithm    string  `json:"algorithm"`
+	Predictions  []Rated `json:"predictions"`
+}
+
+// Predict says what the person would rate the films. Errors: fault.NotFound for a film that is not in the catalogue or
+// a version that is not registered, fault.Conflict for a version that predicts no ratings, fault.Unavailable where
+// none does or its weights are on their way.
+func (s *Service) Predict(by Version, user string, films []string) (*Ratings, error) {
+	if err := s.catchUp(true); err != nil {
+		return nil, err
+	}
+	v, err := s.Predicts(by)
+	if err != nil {
+		return nil, err
+	}
+	p, f, algorithm, err := s.predictor(v, by == Version{})
+	if err != nil {
+		return nil, err
+	}
+	out := &Ratings{UserID: user, ModelName: p.version.model, ModelVersion: p.version.number, Algorithm: algorithm, Predictions: make([]Rated, len(films))}
+	ids := make([]string, len(films))
+	for i, id := range films {
+		ids[i] = events.CanonicalMovie(id)
+		c, ok := f.card(ids[i])
+		if !ok {
+			return nil, noMovie(id)
+		}
+		out.Predictions[i] = Rated{MovieID: ids[i], Title: c.title}
+	}
+	got := p.model.Predict(user, ids)
+	out.KnownUser = got.KnowsUser
+	for i := range ids {
+		out.Predictions[i].Rating, out.Predictions[i].Known = float64(got.Ratings[i]), got.Knows[i]
+	}
+	return out, nil
+}
+
+func noMovie(id string) error { return fault.New(fault.NotFound, "no movie %q", id) }
+
+// predicting is a version that is at hand.
+type predicting struct {
+	version version
+	model   recipe.Predictor
+}
+
+// predictor loads a version. Where the request named none and it cannot be had, the one that answered before does.
+func (s *Service) predictor(v Version, any bool) (predicting, *films, string, error) {
+	named, err := s.named(v.Model, v.Number)
+	if err != nil {
+		return predicting{}, nil, "", err
+	}
+	p, f, algorithm, err := s.predictorOf(named)
+	if err == nil {
+		if any {
+			s.mu.Lock()
+			s.rating.serving = named
+			s.mu.Unlock()
+		}
+		return p, f, algorithm, nil
+	}
+	s.mu.Lock()
+	before := s.rating.serving
+	s.mu.Unlock()
+	if any && before.model != "" && before != named {
+		if p, f, algorithm, again := s.predictorOf(before); again == nil {
+			return p, f, algorithm, nil
+		}
+	}
+	return p, f, "", err
+}
+
+// predictorOf is a version's model as a predictor, with the films there are.
+func (s *Service) predictorOf(v version) (predicting, *films, string, error) {
+	registered, ok, err := fold.Of[*projections.Registry](s.views).Version(v.model, v.number)
+	if err != nil {
+		return predicting{}, nil, "", err
+	}
+	if r, err := all.Find(registered.Algorithm); !ok || err != nil || !r.Predicts {
+		return predicting{}, nil, "", fault.New(fault.Conflict, "%s version %d predicts no ratings", v.model, v.number).WithHint("name one that does, or none")
+	}
+	if _, _, err := s.at(v, ""); err != nil {
+		return predicting{}, nil, "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.loaded[v.blob]
+	if l == nil { // others came meanwhile
+		return predicting{}, nil, "", fault.New(fault.Unavailable, "%s version %d was put aside for others", v.model, v.number).WithHint("ask again")
+	}
+	m, ok := l.model.(recipe.Predictor)
+	if !ok {
+		return predicting{}, nil, "", fault.New(fault.Internal, "%s version %d: a recipe that predicts has made a model that does not", v.model, v.number)
+	}
+	return predicting{v, m}, s.films, registered.Algorithm, nil
+}
+
+// Predicts is the version that answers for by: the one named, of a model without a number its newest, and of no name
+// the version in the slot if it predicts ratings, else the champion of a model whose versions do, else the newest.
+func (s *Service) Predicts(by Version) (Version, error) {
+	if by.Model != "" {
+		return s.newest(by)
+	}
+	v, err := s.chosen()
+	if err == nil && v.model == "" {
+		err = fault.New(fault.Unavailable, "no registered version predicts ratings yet").WithHint("train one: projectionist train %s", predictors()[0])
+	}
+	return Version{v.model, v.number}, err
+}
+
+// predictors are the names of the recipes whose models predict ratings.
+func predictors() (names []string) {
+	for _, r := range all.Recipes() {
+		if r.Predicts {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+// newest gives a model without a number that of its newest version.
+func (s *Service) newest(by Version) (Version, error) {
+	m, ok, err := fold.Of[*projections.Registry](s.views).Model(by.Model)
+	switch {
+	case err != nil:
+		return by, err
+	case !ok || len(m.Versions) == 0:
+		return by, fault.New(fault.NotFound, "no model %q", by.Model)
+	case by.Number == 0:
+		by.Number = m.Versions[len(m.Versions)-1].Version
+	case m.Version(by.Number) == nil:
+		return by, fault.New(fault.NotFound, "no version %d of model %q", by.Number, by.Model)
+	}
+	return by, nil
+}
+
+// chosen is the version that predicts where none is named; it is looked for again when the ledger has gone on.
+func (s *Service) chosen() (version, error) {
+	view := fold.Of[*projections.Registry](s.views)
+	folded := s.views.FoldedTo(view.Spec().Name, ledger)
+	s.mu.Lock()
+	known := s.rating
+	s.mu.Unlock()
+	slot, _, err := s.deployed()
+	if err != nil {
+		return version{}, err
+	}
+	if slot.model != "" {
+		if v, ok, err := view.Version(slot.model, slot.number); err != nil {
+			return version{}, err
+		} else if ok && predicts(&v) {
+			return slot, nil
+		}
+	}
+	if known.view == view && known.folded >= folded {
+		return known.chosen, nil
+	}
+	best, err := bestPredictor(view)
+	if err != nil {
+		return version{}, err
+	}
+	s.mu.Lock()
+	s.rating.view, s.rating.folded, s.rating.chosen = view, folded, best
+	s.mu.Unlock()
+	return best, nil
+}
+
+func predicts(v *projections.ModelVersion) bool {
+	r, err := all.Find(v.Algorithm)
+	return err == nil && v.Algorithm != "" && r.Predicts
+}
+
+// bestPredictor looks through the registry.
+func bestPredictor(view *projections.Registry) (version, error) {
+	var best *projections.ModelVersion
+	champion, newest := false, int64(0)
+	q := fold.PageQuery{Limit: fold.PageLimitMax}
+	for {
+		page, err := view.Models(q)
+		if err != nil {
+			return version{}, err
+		}
+		for i := range page.Items {
+			m := &page.Items[i]
+			for j := range m.Versions {
+				v := &m.Versions[j]
+				if !predicts(v) {
+					continue
+				}
+				is := m.Aliases[commands.AliasChampion] == v.Version
+				at, err := streams.ParsePosition(v.Position)
+				if err != nil {
+					return version{}, err
+				}
+				if best == nil || is && !champion || is == champion && at.Offset > newest {
+					best, champion, newest = v, is, at.Offset
+				}
+			}
+		}
+		if page.Next == "" {
+			break
+		}
+		q.Cursor = page.Next
+	}
+	if best == nil {
+		return version{}, nil
+	}
+	return version{best.Name, best.Version, best.Blob}, nil
+}
+
+// Near is the k films nearest to one: those that people meet together with it, and then, by a model that predicts
+// ratings if there is one, those it has learned to be alike. Each says which in its sources.
+func (s *Service) Near(movieID string, k int) ([]Item, error) {
+	items, err := s.Similar(movieID, k)
+	if err != nil {
+		return nil, err
+	}
+	there := map[string]bool{events.CanonicalMovie(movieID): true}
+	for i := range items {
+		there[items[i].MovieID] = true
+		items[i].Sources = map[string]float64{sourceCounts: items[i].Score}
+	}
+	if len(items) == k {
+		return items, nil
+	}
+	v, err := s.Predicts(Version{})
+	if err != nil {
+		return items, nil // counts alone
+	}
+	p, f, algorithm, err := s.predictor(v, true)
+	if err != nil {
+		return items, nil
+	}
+	for _, n := range p.model.Near(events.CanonicalMovie(movieID), k+len(items)) {
+		if at, ok := f.ranked.Place(n.ID); ok && !there[n.ID] && len(items) < k {
+			it := f.show(at, float64(n.Score))
+			it.Sources = map[string]float64{algorithm: it.Score}
+			items = append(items, it)
+		}
+	}
+	return items, nil
+}
+
+// sourceCounts is the name of similarity by what people meet together.
+const sourceCounts = "co_counts"
+
+// Loaded says whether a version's model is at hand, by the hash of its weights.
+func (s *Service) Loaded(blob string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loaded[blob] != nil
+}
