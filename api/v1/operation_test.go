@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -226,6 +230,98 @@ func TestReplayedRecommendations(t *testing.T) {
 		t.Errorf("before their first rating: %s", cold.Body)
 	}
 	w.post("/api/v1/ops/recommendations", `{"user_id":1}`).problem(400, "known_at")
+}
+
+// A replay that goes on from an earlier one answers as one that begins with the log does: of the same moment, of a later
+// one, of an earlier one, along each of the two times, and with another definition of what acts mean.
+func TestReplaysGoOn(t *testing.T) {
+	w := newFixture(t)
+	w.train()
+	w.post("/api/v1/models/als/versions/1/deploy", nil).want(200)
+	var told []string
+	rng := rand.New(rand.NewPCG(3, 3))
+	reused := 0
+	for step := range 40 {
+		w.clock.set(day0.Add(time.Duration(step+1) * time.Minute))
+		body := fmt.Sprintf(`{"user_id":"%d","movie_id":"%d","rating":%d,"timestamp":"2024-05-%02dT12:00:00Z"}`, 1+rng.IntN(12), 1+rng.IntN(12), 1+rng.IntN(5), 1+rng.IntN(28))
+		told = append(told, w.post("/api/v1/feedback", body).want(200).at("position"))
+		if step%9 == 4 {
+			w.post("/api/v1/signals", fmt.Sprintf("rating: {liked: 5, disliked: %d, seen: %dd}\n", step%3, 1+step%2*3000)).want(200)
+		}
+		moment := "known_at=" + url.QueryEscape(told[len(told)-1])
+		switch rng.IntN(6) {
+		case 0:
+			moment = "known_at=" + url.QueryEscape(told[rng.IntN(len(told))])
+		case 1:
+			moment = "as_of=2024-05-14"
+		case 2:
+			moment += "&as_of=2024-05-14"
+		}
+		ask := fmt.Sprintf("/api/v1/recommendations?user_id=%d&k=12&explain=true&%s", 1+rng.IntN(12), moment)
+		before := w.surface.ReplayFolder()
+		got := w.get(ask).want(200)
+		if before != "" && w.surface.ReplayFolder() == before {
+			reused++
+		}
+		again := w.get(ask).want(200)
+		if entries, err := os.ReadDir(w.own.ScratchDir); err != nil || len(entries) != 1 {
+			t.Fatalf("step %d: in scratch are %v: %v", step, entries, err)
+		}
+		if step%3 == 0 { // else the next one may go on from here
+			_, err := w.surface.ForgetReplays()
+			w.must(err)
+		}
+		if string(again.Body) != string(got.Body) {
+			t.Fatalf("step %d: %s\nagain %s\nat first %s", step, ask, again.Body, got.Body)
+		}
+		w.must(w.surface.FromTheBeginning(func() {
+			if other := w.get(ask).want(200); string(other.Body) != string(got.Body) {
+				t.Fatalf("step %d: %s, going on:\n%s\nfrom the beginning:\n%s", step, ask, got.Body, other.Body)
+			}
+		}))
+	}
+	if reused < 5 {
+		t.Errorf("only %d replays went on from an earlier one", reused)
+	}
+}
+
+// Replays of several moments at once neither mix nor leave more than one behind.
+func TestReplaysAtOnce(t *testing.T) {
+	w := newFixture(t)
+	moments := []string{"as_of=2024-05-14", "as_of=2024-03-01", "known_at=" + url.QueryEscape("user-events/0@3"), "known_at=" + url.QueryEscape("user-events/0@9")}
+	want := map[string]string{}
+	for _, m := range moments {
+		w.must(w.surface.FromTheBeginning(func() { want[m] = string(w.get("/api/v1/recommendations?user_id=1&k=12&" + m).want(200).Body) }))
+	}
+	var asking sync.WaitGroup
+	for k := range 2 { // as many as may be under way
+		asking.Go(func() {
+			for i := range 8 {
+				m := moments[(i*(k+1)+k)%len(moments)]
+				if got := w.get("/api/v1/recommendations?user_id=1&k=12&" + m); got.Status != 200 || string(got.Body) != want[m] {
+					t.Errorf("%s: %d %s\nwant %s", m, got.Status, got.Body, want[m])
+				}
+			}
+		})
+	}
+	asking.Wait()
+	if entries, err := os.ReadDir(w.own.ScratchDir); err != nil || len(entries) > 1 {
+		t.Errorf("in scratch are %v: %v", entries, err)
+	}
+}
+
+// Views that were kept and cannot be read any more are made again.
+func TestReplayOfDamagedViews(t *testing.T) {
+	w := newFixture(t)
+	want := w.get("/api/v1/recommendations?user_id=1&k=5&as_of=2024-05-14").want(200)
+	files, err := filepath.Glob(filepath.Join(w.surface.ReplayFolder(), "*"))
+	w.must(err)
+	for _, path := range files {
+		w.must(os.WriteFile(path, []byte("damaged"), 0o600))
+	}
+	if got := w.get("/api/v1/recommendations?user_id=1&k=5&as_of=2024-05-14").want(200); len(files) == 0 || string(got.Body) != string(want.Body) {
+		t.Errorf("%d files; %s\nwant %s", len(files), got.Body, want.Body)
+	}
 }
 
 func TestBackup(t *testing.T) {

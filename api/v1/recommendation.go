@@ -3,7 +3,6 @@ package v1
 import (
 	"context"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -150,33 +149,23 @@ func withoutReasons(res *recommend.Result) {
 // replayed is what would have been recommended at a moment: the views it takes are folded again, up to
 // what the log had then, and of it only what had happened by then.
 func (s *Surface) replayed(ctx context.Context, req recommend.Request, m api.Moment, progress func(done, total int64)) (*recommended, error) {
-	cut, err := m.Cut(ctx, s.Log)
-	if err != nil {
-		return nil, err
-	}
 	req.NowMillis = m.Millis(s.Now().UnixMilli())
-	if err := os.MkdirAll(s.ScratchDir, 0o700); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(s.ScratchDir, "recommend-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // scratch is emptied at start
-	store, err := fold.OpenStore(dir, fold.StoreOptions{CacheBytes: scratchCacheBytes})
-	if err != nil {
-		return nil, err
-	}
-	defer store.Close() //nolint:errcheck // scratch
-	log := s.Log
-	if m.EventMillis != 0 {
-		log = happenedBy{s.Log, m.EventMillis}
-	}
-	views, err := fold.Replay(ctx, log, store, cut, progress, s.factoriesOf("catalogue", "online", "deployments", "registry")...)
-	if err != nil {
-		return nil, err
-	}
-	res, err := recommend.New(views, s.Blobs.Get).Recommend(req)
+	var res *recommend.Result
+	err := s.viewsAt(ctx, m, progress, func(views *fold.Runner, cut streams.Cut) (err error) {
+		service := recommend.New(views, s.Blobs.Get)
+		defer service.Close()
+		if res, err = service.Recommend(req); err != nil {
+			return err
+		}
+		acts := streams.Cut{} // which it has seen all of, though some had not happened
+		for tp, next := range cut {
+			if tp.Topic == events.UserEventsTopic && next > 0 {
+				acts[tp] = next
+			}
+		}
+		res.Cut = acts.String()
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -95,6 +95,7 @@ type Surface struct {
 	metrics    *metrics
 	selections selections
 
+	replays      replays
 	snapshotting sync.Mutex
 	joins        chan struct{} // a token for each join of rows under way
 }

@@ -79,6 +79,7 @@ type App struct {
 	background sync.WaitGroup
 	fetching   fetches
 	refused    *refusals
+	named      names // blobs
 	origin     string
 
 	Log        streams.Log // what all were told to pass over is passed over
