@@ -75,16 +75,30 @@ func (r *Runner) ReaderOf(view string) Reader {
 // Room is what folding asks for.
 func (s *Store) Room() error { return s.room() }
 
-// SaveBeside begins to save a view that goes on meanwhile; saved waits until that is over.
-func (r *Runner) SaveBeside(view string) (saved func() error, err error) {
+// Save is one that is under way beside folding.
+type Save struct {
+	r     *Runner
+	i     int
+	under *saving
+}
+
+// SaveBeside begins to save a view that goes on meanwhile.
+func (r *Runner) SaveBeside(view string) (Save, error) {
 	i := slices.IndexFunc(r.slots, func(s *slot) bool { return s.spec.Name == view })
 	s := r.still(i)
 	defer s.folding.Unlock()
-	return func() error {
-		s := r.still(i)
-		defer s.folding.Unlock()
-		return s.settle()
-	}, r.saveBeside(s)
+	err := r.saveBeside(s)
+	return Save{r, i, s.saving}, err
+}
+
+// Dropped says whether nothing of it is wanted any more.
+func (s Save) Dropped() bool { return s.under.dropped.Load() }
+
+// Settled waits until it is over.
+func (s Save) Settled() error {
+	at := s.r.still(s.i)
+	defer at.folding.Unlock()
+	return at.settle()
 }
 
 // StoredCut is what the store has of a view.

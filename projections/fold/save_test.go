@@ -24,12 +24,12 @@ type slowly struct {
 }
 
 type gate struct {
-	entered, leave, panicked chan struct{}
-	enter, panicking         sync.Once
+	entered, leave chan struct{}
+	enter          sync.Once
 }
 
 func newGate() *gate {
-	return &gate{entered: make(chan struct{}), leave: make(chan struct{}), panicked: make(chan struct{})}
+	return &gate{entered: make(chan struct{}), leave: make(chan struct{})}
 }
 
 func (g *gate) views() []fold.Factory {
@@ -48,7 +48,6 @@ func (v *slowly) Save(w fold.Writer) func() error {
 func (v *slowly) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		if x, ok := in[i].Event.Data.(*events.Interaction); ok && x.MovieID == "panic" {
-			v.gate.panicking.Do(func() { close(v.gate.panicked) })
 			panic("this film")
 		}
 		if err := v.Online.Apply(w, in[i:i+1]); err != nil {
@@ -79,7 +78,7 @@ func TestASaveHoldsUpNoFolding(t *testing.T) {
 	r, stop := runningViews(t, log, store, g.views())
 	wait(t, r, publish(t, log, 0, 300, films))
 	began := r.CursorOf("online")
-	saved, err := r.SaveBeside("online")
+	save, err := r.SaveBeside("online")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,21 +88,21 @@ func TestASaveHoldsUpNoFolding(t *testing.T) {
 		t.Errorf("before it was written, the store says %v, %v", cut, err)
 	}
 	close(g.leave)
-	if err := saved(); err != nil {
+	if err := save.Settled(); err != nil {
 		t.Fatal(err)
 	}
 	cut, err := r.StoredCut("online")
 	if err != nil || cut.String() != began.String() {
 		t.Fatalf("stored is %v, %v; the save began at %v", cut, err, began)
 	}
-	until, err := fold.HeadCut(context.Background(), log, time.Time{})
+	head, err := fold.HeadCut(context.Background(), log, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for tp := range until {
-		until[tp] = began[tp]
+	for tp := range head {
+		head[tp] = began[tp]
 	}
-	again, err := fold.Replay(context.Background(), log, testStore(t), until, nil, g.views()...)
+	again, err := fold.Replay(context.Background(), log, testStore(t), head, nil, g.views()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,17 +147,18 @@ func TestWhoWantsAllSavedHoldsUpNoFolding(t *testing.T) {
 	}
 }
 
-// Of a view that has failed half-way nothing comes into the store any more, be it on its way or not.
+// Of a view that has failed half-way nothing that is on its way comes into the store any more.
 func TestASaveIsDroppedWithItsView(t *testing.T) {
 	log, store, g := testLog(t), testStore(t), newGate()
 	r, stop := runningViews(t, log, store, g.views())
 	wait(t, r, publish(t, log, 0, 300, films))
-	if _, err := r.SaveBeside("online"); err != nil {
+	save, err := r.SaveBeside("online")
+	if err != nil {
 		t.Fatal(err)
 	}
 	<-g.entered
 	bad := publish(t, log, 300, 1, func(int) string { return "panic" })
-	<-g.panicked
+	until(t, "the save is still wanted", save.Dropped)
 	close(g.leave)
 	if err := r.Wait(context.Background(), bad[0].Position, "online"); err == nil {
 		t.Error("the view has folded what makes it panic")
