@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -80,6 +81,21 @@ func (v *Users) Said(id string, at fold.At) iter.Seq2[Said, error] {
 			}
 		}
 	}
+}
+
+// Known is what was said of a person as features take it.
+func (v *Users) Known(id string, at fold.At) (all []features.Said, err error) {
+	for s, err := range v.Said(id, at) {
+		if err != nil {
+			return nil, err
+		}
+		since, err := s.SinceMillis()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, features.Said{SinceMillis: since, RecordedMillis: s.RecordedMillis, User: s.User})
+	}
+	return all, nil
 }
 
 // User reads what is known of a person at a moment, by any spelling of the id; at no time given, everything is so.

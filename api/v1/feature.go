@@ -22,7 +22,7 @@ import (
 )
 
 func (s *Surface) featureRoutes(r *api.Routes) {
-	views := []string{"online", "histories", "catalogue", "definitions"}
+	views := []string{"online", "histories", "catalogue", "users", "definitions"}
 	r.Handle("GET /api/v1/features/movie/{movie}", s.movieFeatures, views...)
 	r.Handle("GET /api/v1/features/user/{user}", s.userFeatures, views...)
 	r.Handle("POST /api/v1/features/batch", s.batchFeatures)
@@ -325,7 +325,7 @@ func (s *Surface) batchFeatures(w http.ResponseWriter, r *http.Request) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
-	if err := s.Await(r.Context(), v.After, "online", "histories", "catalogue", "definitions"); err != nil {
+	if err := s.Await(r.Context(), v.After, "online", "histories", "catalogue", "users", "definitions"); err != nil {
 		return err
 	}
 	m, err := s.MomentOf(r.Context(), v.AsOf, v.KnownAt)

@@ -74,3 +74,48 @@ func (w *fixture) head() int64 {
 	w.must(err)
 	return n
 }
+
+// TestUserAttributes: the feature age is what was said of the person, as of the time asked for and as known then; read
+// one by one, and joined row by row.
+func TestUserAttributes(t *testing.T) {
+	w := newFixture(t)
+	age := func(query string) string {
+		a := w.get("/api/v1/features/user/1?features=age,account_age_days" + query)
+		if a.Status == 404 {
+			return "unknown"
+		}
+		return a.want(200).at("features.age")
+	}
+	if got := age(""); got != "null" {
+		t.Errorf("before anything was said: %s", got)
+	}
+	w.clock.set(day0.Add(time.Hour))
+	first := w.post("/api/v1/users", `{"user_id": 1, "age": 33, "since": "2024-03-01T00:00:00Z"}`).want(201)
+	w.clock.set(day0.Add(2 * time.Hour))
+	w.post("/api/v1/users", `{"user_id": 1, "age": 34, "since": "2024-05-01T00:00:00Z"}`).want(201)
+	for query, want := range map[string]string{
+		"":                                  "34",
+		"&as_of=2024-04-30":                 "33",
+		"&as_of=2024-02-28":                 "null", // acts are known, the age is not
+		"&as_of=2023-01-01":                 "unknown",
+		"&known_at=" + first.at("position"): "33",
+		"&known_at=2024-06-01T12:30:00Z":    "null",
+		"&as_of=2024-05-15&known_at=2024-06-01T13:30:00Z": "33",
+	} {
+		if got := age(query); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	rows := "user_id,event_timestamp\n1,2024-04-30\n1,2024-05-01\n1,2024-02-28\n2,2024-05-01\n"
+	for query, want := range map[string]string{
+		"":                                  "1,2024-04-30,33\n1,2024-05-01,34\n1,2024-02-28,\n2,2024-05-01,\n",
+		"&known_at=" + first.at("position"): "1,2024-04-30,33\n1,2024-05-01,33\n1,2024-02-28,\n2,2024-05-01,\n",
+		"&known_at_row=true":                "1,2024-04-30,\n1,2024-05-01,\n1,2024-02-28,\n2,2024-05-01,\n",
+		"&exclusive=true":                   "1,2024-04-30,33\n1,2024-05-01,33\n1,2024-02-28,\n2,2024-05-01,\n",
+	} {
+		a := w.post("/api/v1/features/historical?features=user_features:age"+query, rows, "Content-Type", "text/csv").want(200)
+		if want = "user_id,event_timestamp,age\n" + want; string(a.Body) != want {
+			t.Errorf("%s:\n%s\nwant\n%s", query, a.Body, want)
+		}
+	}
+}

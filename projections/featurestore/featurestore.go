@@ -127,15 +127,25 @@ func (f *Store) catalogueAt(ctx context.Context, at fold.At, failed *error) feat
 	}
 }
 
+// peopleAt is what was said of people, as known at a moment. The first error goes to failed.
+func (f *Store) peopleAt(at fold.At, failed *error) features.People {
+	return func(id string) []features.Said {
+		said, err := fold.Of[*projections.Users](f.views).Known(id, at)
+		*failed = cmp.Or(*failed, err)
+		return said
+	}
+}
+
 // Read appends the selected features of one user, one film, or both, to dst. With the zero At they are
 // as of nowMillis from the online states; otherwise the histories are folded up to at, and nowMillis is
 // the moment they are read as of.
 func (f *Store) Read(ctx context.Context, dst []features.Value, sel *features.Selection, userID, movieID string, at fold.At, nowMillis int64) ([]features.Value, error) {
 	// A catalogue entry is about a film's content: films imported today existed in 2013. So attributes
-	// are taken as known at the recorded time asked for, whatever the event time.
+	// are taken as known at the recorded time asked for, whatever the event time. What is said of people
+	// has a time of its own from which on it is so.
 	known := fold.At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}
 	var failed error
-	in := features.Inputs{MovieID: movieID, NowMillis: nowMillis, Catalogue: f.catalogueAt(ctx, known, &failed)}
+	in := features.Inputs{UserID: userID, MovieID: movieID, NowMillis: nowMillis, Catalogue: f.catalogueAt(ctx, known, &failed), People: f.peopleAt(known, &failed)}
 	if userID != "" && sel.Needs(features.User) {
 		s, err := f.person(userID, at, nowMillis)
 		if err != nil {
