@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
+	"github.com/projectionist/projectionist/api/feast"
 	"github.com/projectionist/projectionist/api/mlflow"
 	"github.com/projectionist/projectionist/api/prometheus"
 	"github.com/projectionist/projectionist/api/topics"
@@ -50,6 +51,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), prometheus.New(a.API, figures)),
 		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, CheckConf: roles.CheckConf, Version: Version})),
+		"features":   a.API.Serve(feast.New(a.API, feast.Config{Features: a.Features})),
 		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
 	}

@@ -181,6 +181,13 @@ func (p *program) imported(ctx context.Context, c *client, body any) error {
 	return nil
 }
 
+func people(n int64) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return thousands(n) + " people"
+}
+
 func (p *program) simulateCommand() *cobra.Command {
 	w := defaultWorld()
 	cmd := &cobra.Command{Use: "simulate", Short: "Import a simulated world: invented films, and people with tastes that drift", Args: cobra.NoArgs,

@@ -592,10 +592,3 @@ func hosts(list string) (names []string) {
 	}
 	return names
 }
-
-func people(n int64) string {
-	if n == 1 {
-		return "1 person"
-	}
-	return thousands(n) + " people"
-}
