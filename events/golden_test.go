@@ -43,6 +43,7 @@ var goldens = []struct {
 }{
 	{"movie/603", &events.MovieListed{goldenMovie, "ml-latest-small"}},
 	{"movie/603", &events.MovieFetched{goldenMovie, goldenSHA256}},
+	{"user/7", &events.UserDescribed{events.User{"7", 34, "F", "writer", "98107-2117"}, "ml-1m", "2024-01-15T10:30:00.000Z"}},
 	{"import/e3b0c442", &events.ImportStarted{"e3b0c442", "ml-latest-small", goldenSHA256, "data/ml-latest-small"}},
 	{"import/e3b0c442", &events.ImportCompleted{"e3b0c442", 9742, 100836, 3}},
 	{"import/e3b0c442", &events.ImportFailed{"e3b0c442", "ratings.csv: unexpected end of file"}},

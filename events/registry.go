@@ -39,6 +39,7 @@ func register[T any, P interface {
 func init() {
 	register[MovieListed]()
 	register[MovieFetched]()
+	register[UserDescribed]()
 	register[ImportStarted]()
 	register[ImportCompleted]()
 	register[ImportFailed]()

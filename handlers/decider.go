@@ -27,6 +27,8 @@ func newDecider(stream string) decider {
 	switch kind {
 	case "movie":
 		return &movie{listed: map[string]contentHash{}}
+	case "user":
+		return &user{sets: map[string]events.User{}}
 	case "import":
 		return &importing{refused: map[string]bool{}}
 	case "features":

@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata with wh
 var commandTypes = func() map[string]func() commands.Command {
 	m := map[string]func() commands.Command{}
 	for _, c := range []commands.Command{
-		&commands.ListMovie{}, &commands.FetchMovie{}, &commands.StartImport{}, &commands.CompleteImport{}, &commands.FailImport{},
+		&commands.ListMovie{}, &commands.FetchMovie{}, &commands.DescribeUser{}, &commands.StartImport{}, &commands.CompleteImport{}, &commands.FailImport{},
 		&commands.DefineFeatures{}, &commands.DefineSignals{}, &commands.RecordDataset{}, &commands.CreateExperiment{}, &commands.StartRun{}, &commands.LogMetrics{},
 		&commands.LogParams{}, &commands.SetTags{}, &commands.LogArtifact{}, &commands.EndRun{}, &commands.RegisterModel{},
 		&commands.RegisterModelVersion{}, &commands.StageModelVersion{}, &commands.SetModelAlias{}, &commands.RemoveModelAlias{},
@@ -239,7 +239,7 @@ func firstDifference(want, got string) string {
 
 // Every command of one stream kind is refused, not lost or a panic, by the rules of another.
 func TestForeignCommand(t *testing.T) {
-	streams := []string{"movie/1", "import/1", "features/definitions", "signals/definitions", "dataset/1", "experiment/1", "run/1", "model/1", "workflow-run/1", "view/1", "dead-letter/1"}
+	streams := []string{"movie/1", "user/1", "import/1", "features/definitions", "signals/definitions", "dataset/1", "experiment/1", "run/1", "model/1", "workflow-run/1", "view/1", "dead-letter/1"}
 	for _, stream := range streams {
 		for _, name := range slices.Sorted(maps.Keys(commandTypes)) {
 			c := commandTypes[name]()

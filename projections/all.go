@@ -8,6 +8,7 @@ func All() []fold.Factory {
 		func() fold.View { return NewCatalogue() },
 		func() fold.View { return NewHistories() },
 		func() fold.View { return NewOnline() },
+		func() fold.View { return NewUsers() },
 		func() fold.View { return NewDefinitions() },
 		func() fold.View { return NewRuns() },
 		func() fold.View { return NewRegistry() },

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -122,6 +123,8 @@ func summary(data events.Data) string {
 		return fmt.Sprintf("%s lists %s", x.Dataset, title(&x.Movie))
 	case *events.MovieFetched:
 		return fmt.Sprintf("details fetched of %s", title(&x.Movie))
+	case *events.UserDescribed:
+		return short(cmp.Or(x.Dataset, "somebody") + " describes person " + x.UserID)
 	case *events.ImportStarted:
 		return fmt.Sprintf("import of %s started", x.Dataset)
 	case *events.ImportCompleted:

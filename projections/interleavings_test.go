@@ -222,7 +222,7 @@ func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Da
 func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	n := rng.IntN(4)
 	id := fmt.Sprint("id", n)
-	kind := pick(rng, "movie", "run", "model", "workflow-run", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view")
+	kind := pick(rng, "movie", "user", "run", "model", "workflow-run", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view")
 	if stream != "" {
 		for i := range stream {
 			if stream[i] == '/' {
@@ -238,6 +238,8 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 		m := events.Movie{MovieID: id, Title: pick(rng, "", "The Matrix", "Amélie & the Mätrix", "Heat"), Year: 1990 + rng.IntN(20),
 			Genres: pick(rng, nil, []string{"Drama"}, []string{"Sci-Fi", "Drama"}), IMDbID: pick(rng, "", "tt0113", "113"), TMDBID: pick(rng, "", "5")}
 		d = pick[events.Data](rng, &events.MovieListed{Movie: m, Dataset: pick(rng, "simulated", "ml")}, &events.MovieFetched{Movie: m, RawSHA256: blob})
+	case "user":
+		d = &events.UserDescribed{User: events.User{UserID: id, Age: rng.IntN(3)}, Dataset: pick(rng, "", "ml"), Since: pick(rng, "", "2024-01-15T10:30:00.000Z")}
 	case "run":
 		d = pick[events.Data](rng,
 			&events.RunStarted{RunID: id, ExperimentID: "id1", Name: "als", Params: map[string]string{"d": "64", "a": "1"}, DatasetID: "id1", WorkflowRun: "id2"},

@@ -150,7 +150,7 @@ func (s *Surface) slots() (commands.Served, error) {
 }
 
 func (s *Surface) deployable(v *projections.ModelVersion) error {
-	defs, err := s.inForce()
+	defs, err := s.Features.Definitions(fold.At{})
 	switch {
 	case err != nil && !fault.Is(err, fault.NotFound):
 		return err

@@ -18,11 +18,10 @@ import (
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/streams"
 )
 
 func (s *Surface) featureRoutes(r *api.Routes) {
-	views := []string{"online", "histories", "catalogue", "definitions"}
+	views := []string{"online", "histories", "catalogue", "users", "definitions"}
 	r.Handle("GET /api/v1/features/movie/{movie}", s.movieFeatures, views...)
 	r.Handle("GET /api/v1/features/user/{user}", s.userFeatures, views...)
 	r.Handle("POST /api/v1/features/batch", s.batchFeatures)
@@ -64,31 +63,11 @@ func choiceOf(q *api.Query) choice {
 	return choice{q.List("features"), q.Str("service"), q.Str("view"), q.Flag("full_feature_names")}
 }
 
-// selections keeps the definitions in force, as of how far their view had folded the ledger, and what
-// choices came to under them: both are made once and read many times.
+// selections keeps what choices came to under the definitions in force: made once and read many times.
 type selections struct {
-	mu      sync.Mutex
-	inForce *features.Definitions
-	folded  int64
-
+	mu    sync.Mutex
 	defs  *features.Definitions
 	byKey map[string]*features.Selection
-}
-
-// inForce are the definitions in force. Reading a feature must not read their file.
-func (s *Surface) inForce() (*features.Definitions, error) {
-	folded := s.Views.FoldedTo("definitions", streams.TP{Topic: events.LedgerTopic})
-	k := &s.selections
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.inForce != nil && k.folded == folded {
-		return k.inForce, nil
-	}
-	defs, err := s.Features.Definitions(fold.At{})
-	if err == nil {
-		k.inForce, k.folded = defs, folded
-	}
-	return defs, err
 }
 
 // selection resolves a choice among the features of the entities.
@@ -243,7 +222,7 @@ func (s *Surface) entityFeatures(w http.ResponseWriter, r *http.Request, e featu
 	if err != nil {
 		return err
 	}
-	defs, err := s.inForce()
+	defs, err := s.Features.Definitions(fold.At{})
 	if err != nil {
 		return err
 	}
@@ -325,14 +304,14 @@ func (s *Surface) batchFeatures(w http.ResponseWriter, r *http.Request) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
-	if err := s.Await(r.Context(), v.After, "online", "histories", "catalogue", "definitions"); err != nil {
+	if err := s.Await(r.Context(), v.After, "online", "histories", "catalogue", "users", "definitions"); err != nil {
 		return err
 	}
 	m, err := s.MomentOf(r.Context(), v.AsOf, v.KnownAt)
 	if err != nil {
 		return err
 	}
-	defs, err := s.inForce()
+	defs, err := s.Features.Definitions(fold.At{})
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/projectionist/projectionist/internal/spill"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections/featurestore"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // historical asks for a point-in-time join.
@@ -70,7 +71,7 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	defs, err := s.inForce()
+	defs, err := s.Features.Definitions(fold.At{})
 	if err != nil {
 		return err
 	}

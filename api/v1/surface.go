@@ -86,7 +86,7 @@ func (c *Config) validate() error {
 
 // viewsNeeded are the views that answers are read from.
 var viewsNeeded = []string{"audit", "catalogue", "datasets", "deadletters", "definitions", "deployments", "drift", "health", "histories", "imports",
-	"lineage", "online", "quarantine", "registry", "runs", "served", "workflows"}
+	"lineage", "online", "quarantine", "registry", "runs", "served", "users", "workflows"}
 
 // Surface is the program's own.
 type Surface struct {
@@ -121,7 +121,7 @@ func (s *Surface) Routes(r *api.Routes) {
 	for _, add := range []func(*api.Routes){
 		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes,
 		s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.logRoutes, s.modelRoutes,
-		s.movieRoutes, s.operationRoutes, s.produceRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.signalRoutes, s.snapshotRoutes, s.viewRoutes,
+		s.movieRoutes, s.operationRoutes, s.produceRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.signalRoutes, s.snapshotRoutes, s.userRoutes, s.viewRoutes,
 		s.workflowRoutes,
 	} {
 		add(r)

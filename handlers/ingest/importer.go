@@ -33,7 +33,7 @@ type Fact struct {
 	TimeMillis      int64 // event time
 }
 
-// Source is what can be imported. Every film comes once, facts come in the order of their event time, and
+// Source is what can be imported. Every film comes once, and so does every person; facts come in the order of their event time, and
 // every iteration yields the same. A [*dataset.LineError] with the line's text is of that line alone: who goes
 // on iterating gets the rest.
 type Source struct {
@@ -48,14 +48,16 @@ type Source struct {
 	// ByID says that of films no more is known than their ids: one that the log has stays as it is.
 	ByID   bool
 	Movies iter.Seq2[events.Movie, error]
-	Facts  iter.Seq2[Fact, error]
+	// Users is what the source tells of people; nil is nothing.
+	Users iter.Seq2[events.User, error]
+	Facts iter.Seq2[Fact, error]
 	// Total is the number of facts, 0 where it is not known beforehand.
 	Total int64
 }
 
 // Progress says how far an import is.
 type Progress struct {
-	Stage       string // "movies" or "interactions"
+	Stage       string // "movies", "people" or "interactions"
 	Done, Total int64  // Total 0: not known
 }
 
@@ -65,6 +67,7 @@ type Result struct {
 	Dataset        string `json:"dataset"`
 	AlreadyDone    bool   `json:"already_imported"` // the very same content had been imported before
 	MoviesAdded    int64  `json:"movies_added"`
+	UsersDescribed int64  `json:"users_described"` // people of whom something was said that was not known
 	FactsAdded     int64  `json:"interactions_added"`
 	FactsDuplicate int64  `json:"interactions_already_there"`
 	BadRows        int64  `json:"bad_rows"` // lines passed over, which are in quarantine
@@ -85,8 +88,8 @@ type Importer struct {
 
 // Bounds of the work under way.
 const (
-	movieWriters = 64     // commits of films share a sync: as many as a group commit takes well
-	chunkFacts   = 16_384 // facts in one publish
+	commitWriters = 64     // commits of films or people share a sync: as many as a group commit takes well
+	chunkFacts    = 16_384 // facts in one publish
 )
 
 // Import brings everything of the source into the log that is not there yet.
@@ -118,6 +121,9 @@ func (im *Importer) Import(ctx context.Context, src Source, actor string, progre
 		}
 	}
 	err = im.movies(ctx, src, meta, &res, progress)
+	if err == nil {
+		err = im.users(ctx, src, meta, &res, progress)
+	}
 	if err == nil {
 		err = im.facts(ctx, src, meta, &res, progress)
 	}
@@ -153,15 +159,34 @@ func (im *Importer) sameIDs(ctx context.Context, src Source) error {
 	return nil
 }
 
-func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, res *Result, progress func(Progress)) error {
+func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, res *Result, progress func(Progress)) (err error) {
+	res.MoviesAdded, err = list(ctx, im, "movies", src.Movies, func(m events.Movie) commands.Command {
+		return &commands.ListMovie{Movie: m, Dataset: src.Dataset, IfNew: src.ByID}
+	}, &src, meta, res, progress)
+	return err
+}
+
+func (im *Importer) users(ctx context.Context, src Source, meta handlers.Meta, res *Result, progress func(Progress)) (err error) {
+	if src.Users == nil {
+		return nil
+	}
+	res.UsersDescribed, err = list(ctx, im, "people", src.Users, func(u events.User) commands.Command {
+		return &commands.DescribeUser{User: u, Dataset: src.Dataset}
+	}, &src, meta, res, progress)
+	return err
+}
+
+// list gives a command for each thing, each of a stream of its own, and says how many of them changed something.
+func list[T any](ctx context.Context, im *Importer, stage string, things iter.Seq2[T, error], command func(T) commands.Command,
+	src *Source, meta handlers.Meta, res *Result, progress func(Progress)) (int64, error) {
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(movieWriters)
+	g.SetLimit(commitWriters)
 	var added, done atomic.Int64
-	for m, err := range src.Movies {
+	for x, err := range things {
 		if err != nil {
-			if err = im.putAside(ctx, err, events.LedgerTopic, &src, meta, res); err != nil {
+			if err = im.putAside(ctx, err, events.LedgerTopic, src, meta, res); err != nil {
 				g.Wait() //nolint:errcheck // what comes of the others is told by the next try
-				return err
+				return added.Load(), err
 			}
 			continue
 		}
@@ -169,7 +194,7 @@ func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, 
 			break
 		}
 		g.Go(func() error {
-			r, err := im.Dispatcher.Dispatch(gctx, &commands.ListMovie{Movie: m, Dataset: src.Dataset, IfNew: src.ByID}, meta)
+			r, err := im.Dispatcher.Dispatch(gctx, command(x), meta)
 			if err != nil {
 				return err
 			}
@@ -180,13 +205,12 @@ func (im *Importer) movies(ctx context.Context, src Source, meta handlers.Meta, 
 			return nil
 		})
 		if n := done.Load(); n%256 == 0 {
-			progress(Progress{Stage: "movies", Done: n})
+			progress(Progress{Stage: stage, Done: n})
 		}
 	}
 	err := g.Wait()
-	res.MoviesAdded = added.Load()
-	progress(Progress{Stage: "movies", Done: done.Load(), Total: done.Load()})
-	return err
+	progress(Progress{Stage: stage, Done: done.Load(), Total: done.Load()})
+	return added.Load(), err
 }
 
 // putAside writes a line that cannot be read to the quarantine and returns nil, if the source allows for one

@@ -43,6 +43,13 @@ func FromDataset(ctx context.Context, set *dataset.Set, path string, now time.Ti
 				}
 			}
 		},
+		Users: func(yield func(events.User, error) bool) {
+			for u, err := range set.Users(ctx) {
+				if !yield(u, badLine(err)) {
+					return
+				}
+			}
+		},
 		Facts: func(yield func(Fact, error) bool) {
 			for r, err := range set.SortedRatings(ctx, follow) {
 				if !yield(Fact{UserID: r.UserID, MovieID: r.MovieID, Kind: events.KindRating, Rating: r.Rating, TimeMillis: r.TimeMillis}, badLine(err)) {
@@ -90,6 +97,13 @@ func FromWorld(p world.Params, now time.Time) (Source, error) {
 				e := m.Movie.Event()
 				e.Overview, e.Language = m.Overview, m.Language
 				if !yield(e, nil) {
+					return
+				}
+			}
+		},
+		Users: func(yield func(events.User, error) bool) {
+			for id, age := range w.Ages() {
+				if !yield(events.User{UserID: id, Age: age}, nil) {
 					return
 				}
 			}

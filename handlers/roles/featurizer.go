@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"math"
@@ -153,20 +154,29 @@ func (w reader) join(ctx context.Context, set *trainset.Set, d *dataset) error {
 	if err != nil {
 		return err
 	}
+	if err := w.ledgerReaches(ctx, projections.NewUsers()); err != nil {
+		return err
+	}
 	rows := make([]features.Row, len(d.Rows))
 	for i, r := range d.Rows {
 		s := d.Samples[r.Sample]
 		rows[i] = features.Row{UserID: d.Users[s.User], MovieID: d.Items[s.Item], TimeMillis: s.Time}
 	}
-	facts, read := factsOf(set, d.Rows), int64(0)
+	facts, at := factsOf(set, d.Rows), fold.At{Cut: set.Cut}
+	read, failed := int64(0), error(nil)
 	join := features.Join{Selection: selection, Catalogue: catalogueOf(set), Exclusive: true,
+		People: func(id string) []features.Said {
+			said, err := fold.Of[*projections.Users](w.cfg.Views).Known(id, at)
+			failed = cmp.Or(failed, err)
+			return said
+		},
 		Facts: func(entity features.Entity, id string) iter.Seq2[features.Fact, error] {
 			w.Progress("join features", read, 0)
 			read++
 			return facts.of(ctx, entity, id)
 		}}
 	columns, err := join.Historical(rows)
-	if err != nil {
+	if err = cmp.Or(err, failed); err != nil {
 		return err
 	}
 	for c := range columns {

@@ -51,6 +51,7 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(func() { store.Close() })
 	runner, err := fold.NewRunner(t.Context(), log, store,
 		func() fold.View { return projections.NewCatalogue() },
+		func() fold.View { return projections.NewUsers() },
 		func() fold.View { return projections.NewHistories() },
 		func() fold.View { return projections.NewDeployments() })
 	must(t, err)

@@ -30,6 +30,7 @@ func Listeners() []Listener { return slices.Clone(listeners) }
 var listeners = []Listener{
 	{"inference", "127.0.0.1:8001", "ratings, lists and similar films by a model"},
 	{"workflows", "127.0.0.1:8080", "workflows and their runs, for Airflow's clients"},
+	{"features", "127.0.0.1:6566", "features, for Feast's clients"},
 	{"tracking", "127.0.0.1:5000", "experiments, runs and models, for MLflow's clients"},
 	{"topics", "127.0.0.1:8082", "topics, messages and consumer groups"},
 }

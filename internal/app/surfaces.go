@@ -5,6 +5,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
+	"github.com/projectionist/projectionist/api/feast"
 	"github.com/projectionist/projectionist/api/inference"
 	"github.com/projectionist/projectionist/api/mlflow"
 	"github.com/projectionist/projectionist/api/prometheus"
@@ -53,6 +54,7 @@ func (a *App) surfaces(scratch string) (err error) {
 		MainListener: a.API.Serve(main, tracking.Guide(), prometheus.New(a.API, figures)),
 		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
 		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, CheckConf: roles.CheckConf, Version: Version})),
+		"features":   a.API.Serve(feast.New(a.API, feast.Config{Features: a.Features})),
 		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
 	}

@@ -108,7 +108,9 @@ func openData(path string) (*dataset.Set, error) {
 func (p *program) importCommand() *cobra.Command {
 	merge, badRows, columns := false, int64(0), map[string]string{}
 	cmd := &cobra.Command{Use: "import PATH", Short: "Import a data set: films, and what people did with them",
-		Long: `Import a MovieLens (.csv, .dat or u.data layout) or MovieTweetings data set, a folder or a .zip.
+		Long: `Import a MovieLens (.csv, .dat or u.data layout) or MovieTweetings data set, a folder or a .zip. What
+users.dat or u.user tell of people (age, gender, occupation) comes along; of an age group, as ml-1m has
+them, the lower end is taken.
 An import that was cut off goes on where it was; importing twice adds nothing.
 
 Any other csv file of ratings is read with --columns, which says in which column stands what: by its
@@ -167,6 +169,9 @@ func (p *program) imported(ctx context.Context, c *client, body any) error {
 		fmt.Fprintf(p.out, "%s: %s and %s added, %s there already\n", res.Dataset, count(res.MoviesAdded, "film"),
 			count(res.FactsAdded, "interaction"), thousands(res.FactsDuplicate))
 	}
+	if res.UsersDescribed > 0 {
+		fmt.Fprintf(p.out, "%s described\n", people(res.UsersDescribed))
+	}
 	if res.BadRows > 0 {
 		fmt.Fprintf(p.out, "%s could not be read: see `projectionist quarantine list`\n", count(res.BadRows, "line"))
 	}
@@ -174,6 +179,13 @@ func (p *program) imported(ctx context.Context, c *client, body any) error {
 		fmt.Fprintln(p.err, "a model is trained on it when `projectionist serve` runs")
 	}
 	return nil
+}
+
+func people(n int64) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return thousands(n) + " people"
 }
 
 func (p *program) simulateCommand() *cobra.Command {

@@ -407,6 +407,9 @@ func (s *serving) bring(ctx context.Context, src *ingest.Source) (ingest.Result,
 	default:
 		s.step("imported %s: %s and %s added, %s there already", src.Dataset, count(res.MoviesAdded, "film"),
 			count(res.FactsAdded, "interaction"), thousands(res.FactsDuplicate))
+		if res.UsersDescribed > 0 {
+			s.step("%s described", people(res.UsersDescribed))
+		}
 	}
 	return res, nil
 }

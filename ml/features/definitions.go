@@ -67,7 +67,7 @@ type Feature struct {
 	PriorMean    float64  `json:"prior_mean,omitempty"`
 	PriorCount   float64  `json:"prior_count,omitempty"`
 	Genre        string   `json:"genre,omitempty"`
-	Of           string   `json:"of,omitempty"` // attribute of the catalogue
+	Of           string   `json:"of,omitempty"` // attribute of the entity
 	K            int      `json:"k,omitempty"`
 	Description  string   `json:"description,omitempty"`
 }
@@ -379,7 +379,7 @@ var aggregations = []aggregation{
 	{"decayed_count", opDecayedCount, real, ofBoth, []string{"half_life"}, []string{"kinds"}},
 	{"recency", opRecency, elapsed, ofBoth, nil, []string{"kinds"}},
 	{"age", opAge, elapsed, ofBoth, nil, []string{"kinds"}},
-	{"attribute", opAttribute, nil, ofMovies, []string{"of"}, nil},
+	{"attribute", opAttribute, nil, ofBoth, []string{"of"}, nil},
 	{"years_since_release", opYearsSinceRelease, whole, ofMovies, nil, nil},
 	{"genre_share", opGenreShare, real, ofBoth, []string{"genre"}, []string{"kinds"}},
 	{"genre_mean", opGenreMean, real, ofUsers, []string{"genre"}, []string{"kinds", "prior_mean", "prior_count"}},
@@ -387,13 +387,25 @@ var aggregations = []aggregation{
 	{"top_genres", opTopGenres, []Type{StringList}, ofUsers, []string{"k"}, []string{"kinds"}},
 }
 
-// attributes are what the catalogue says of a movie.
-var attributes = map[string][]Type{
-	"title":           {String},
-	"year":            whole,
-	"genres":          {StringList, String},
-	"language":        {String},
-	"runtime_minutes": whole,
+// attributes are what is said of an entity beside its facts: what the catalogue says of a movie, and sources of a user.
+var attributes = map[Entity][]attribute{
+	Movie: {{"title", []Type{String}}, {"year", whole}, {"genres", []Type{StringList, String}}, {"language", []Type{String}}, {"runtime_minutes", whole}},
+	User:  {{"age", whole}, {"gender", []Type{String}}, {"occupation", []Type{String}}},
+}
+
+type attribute struct {
+	name  string
+	types []Type
+}
+
+// attributeTypes are the types that an attribute can have; nil for none of the entity.
+func attributeTypes(e Entity, name string) []Type {
+	for _, a := range attributes[e] {
+		if a.name == name {
+			return a.types
+		}
+	}
+	return nil
 }
 
 func aggregationOf(name string) *aggregation {
@@ -441,7 +453,7 @@ func (c *checker) feature(path string, n *node, entity Entity, taken map[string]
 			c.fail(at(join(path, p), field.value, "is not a parameter of %s", a.name).
 				WithHint("%s takes %s", a.name, strings.Join(append(slices.Clone(a.needs), a.takes...), ", ")))
 		} else if takes {
-			c.parameter(&f, join(path, p), p, field.value)
+			c.parameter(&f, join(path, p), p, field.value, entity)
 		}
 	}
 	if a.op == opGenreShare && entity == Movie && n.field("kinds") != nil {
@@ -452,7 +464,7 @@ func (c *checker) feature(path string, n *node, entity Entity, taken map[string]
 	}
 	types := a.types
 	if a.op == opAttribute {
-		types = attributes[f.Of]
+		types = attributeTypes(entity, f.Of)
 	}
 	if t := n.field("type"); t != nil {
 		f.Type = Type(c.text(join(path, "type"), t))
@@ -480,7 +492,7 @@ func joinTypes(types []Type) string {
 	return strings.Join(names, " or ")
 }
 
-func (c *checker) parameter(f *Feature, path, name string, n *node) {
+func (c *checker) parameter(f *Feature, path, name string, n *node, entity Entity) {
 	switch name {
 	case "kinds":
 		f.Kinds = c.texts(path, n)
@@ -506,8 +518,12 @@ func (c *checker) parameter(f *Feature, path, name string, n *node) {
 			c.fail(at(path, n, "is empty").WithHint("name a genre as the catalogue spells it"))
 		}
 	case "of":
-		if f.Of = c.text(path, n); attributes[f.Of] == nil && n.kind == "text" {
-			c.fail(at(path, n, "%q is not an attribute", f.Of).WithHint("use title, year, genres, language or runtime_minutes"))
+		if f.Of = c.text(path, n); attributeTypes(entity, f.Of) == nil && n.kind == "text" {
+			var names []string
+			for _, a := range attributes[entity] {
+				names = append(names, a.name)
+			}
+			c.fail(at(path, n, "%q is not an attribute of a %s", f.Of, entity).WithHint("use %s", strings.Join(names, ", ")))
 		}
 	case "k":
 		x := c.number(path, n, 1, 100)

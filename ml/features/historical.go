@@ -36,10 +36,14 @@ type Join struct {
 	// as they are known there, since what a film is does not change with the row's time.
 	Catalogue Catalogue
 
-	// KnownAtMillis leaves out facts recorded later; 0 leaves out none.
+	// People is as of the same position. What is said of a person is so from its time on, and of a row before it has no
+	// part in it.
+	People People
+
+	// KnownAtMillis leaves out what was recorded later; 0 leaves out none.
 	KnownAtMillis int64
 
-	// KnownAtRow also leaves out, row by row, facts recorded after the row's own time: what could
+	// KnownAtRow also leaves out, row by row, what was recorded after the row's own time: what could
 	// have been known then. In a log that was imported later than its rows' times, that is nothing.
 	KnownAtRow bool
 
@@ -178,11 +182,21 @@ func (s *Selection) Columns(entity Entity) (places []int) {
 // order, then false; none is after lastMillis. emit takes the values of each row, in the order of
 // [Selection.Columns], valid until it returns. An error of Facts, next or emit is passed on.
 func (j *Join) Sweep(entity Entity, id string, lastMillis int64, next func() (millis int64, ok bool, err error), emit func([]Value) error) error {
+	of := subject{id: id, catalogue: j.Catalogue}
+	if entity == User && j.People != nil {
+		said, asked := []Said(nil), false
+		of.person = func(millis int64) *person {
+			if !asked {
+				said, asked = j.People(id), true
+			}
+			return personOf(said, func(s *Said) bool { return j.visibleAt(s, millis) })
+		}
+	}
 	var readers []*evaluator
 	n := 0
 	for _, p := range j.Selection.parts {
 		if p.view.Entity == entity {
-			readers = append(readers, newEvaluator(p.plan))
+			readers = append(readers, newEvaluator(p.plan, of))
 			n += len(p.out)
 		}
 	}
@@ -190,7 +204,7 @@ func (j *Join) Sweep(entity Entity, id string, lastMillis int64, next func() (mi
 	read := func(millis int64) error {
 		at := 0
 		for _, ev := range readers {
-			ev.read(state, id, j.Catalogue, millis)
+			ev.read(state, millis)
 			for i := range ev.plan.steps {
 				ev.value(i, &values[at])
 				at++
@@ -216,7 +230,7 @@ func (j *Join) Sweep(entity Entity, id string, lastMillis int64, next func() (mi
 		}
 		state.Add(f)
 		for _, ev := range readers {
-			ev.tallyFact(&f, j.Catalogue)
+			ev.tallyFact(&f)
 		}
 	}
 	for ok {

@@ -10,15 +10,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/projectionist/projectionist/events"
 )
 
 // naive computes a feature from the definition's words: one look at every fact, no state, no sharing.
-func naive(f *Feature, entity Entity, facts []Fact, movie *Attributes, lookup Catalogue, now int64) Value {
+func naive(f *Feature, entity Entity, facts []Fact, movie *Attributes, said []Said, lookup Catalogue, now int64) Value {
 	v := Value{Name: f.Name, Type: f.Type, Status: Present}
 	for _, x := range facts {
 		v.EventTimeMillis = max(v.EventTimeMillis, x.TimeMillis)
 	}
-	if len(facts) == 0 && movie == nil {
+	if len(facts) == 0 && movie == nil && len(said) == 0 {
 		return Value{Name: f.Name, Type: f.Type, Status: NotFound}
 	}
 	day := func(millis int64) int64 { return int64(math.Floor(float64(millis) / dayMillis)) }
@@ -96,6 +98,13 @@ func naive(f *Feature, entity Entity, facts []Fact, movie *Attributes, lookup Ca
 			v.List = names[:min(f.K, len(names))]
 		}
 	case "attribute", "years_since_release":
+		for ok = false; entity == User && len(said) > 0 && !ok; said = said[:len(said)-1] { // the last word about the age
+			x = float64(said[len(said)-1].Age)
+			ok = x > 0
+		}
+		if ok || entity == User {
+			break
+		}
 		if ok = movie != nil; ok {
 			switch f.Of {
 			case "title":
@@ -166,6 +175,22 @@ func randomCatalogue(r *rand.Rand) Catalogue {
 	return func(id string) *Attributes { return m[id] }
 }
 
+func randomPeople(r *rand.Rand) map[string][]Said {
+	people := map[string][]Said{}
+	for c := '0'; c < '6'; c++ { // one more than act
+		id := "u" + string(c)
+		for range r.IntN(4) {
+			since := int64(events.Always)
+			if r.IntN(3) > 0 {
+				since = int64(r.IntN(70)-8) * dayMillis
+			}
+			people[id] = append(people[id], Said{SinceMillis: since, RecordedMillis: int64(r.IntN(80)+1) * dayMillis, User: events.User{Age: r.IntN(90)}})
+		}
+		slices.SortStableFunc(people[id], func(a, b Said) int { return cmp.Compare(a.SinceMillis, b.SinceMillis) })
+	}
+	return people
+}
+
 func same(a, b Value) bool {
 	return a.Status == b.Status && a.Int == b.Int && a.Str == b.Str && slices.Equal(a.List, b.List) &&
 		math.Abs(a.Float-b.Float) <= 1e-12*(1+math.Abs(b.Float))
@@ -182,13 +207,13 @@ func TestHistoricalEqualsNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	seen := map[Status]int{}
 	for round := range 60 {
-		all, lookup := randomLog(r, 20+r.IntN(200)), randomCatalogue(r)
+		all, lookup, people := randomLog(r, 20+r.IntN(200)), randomCatalogue(r), randomPeople(r)
 		var rows []Row
 		for range 25 {
-			rows = append(rows, Row{UserID: "u" + string(rune('0'+r.IntN(5))), MovieID: string(rune('a' + r.IntN(13))),
+			rows = append(rows, Row{UserID: "u" + string(rune('0'+r.IntN(7))), MovieID: string(rune('a' + r.IntN(13))),
 				TimeMillis: int64(r.IntN(70*24))*3600*1000 - 8*dayMillis})
 		}
-		j := &Join{Selection: sel, Facts: source(all), Catalogue: lookup, KnownAtRow: round%4 == 1, Exclusive: round%3 == 1}
+		j := &Join{Selection: sel, Facts: source(all), Catalogue: lookup, People: func(id string) []Said { return people[id] }, KnownAtRow: round%4 == 1, Exclusive: round%3 == 1}
 		if round%2 == 0 {
 			j.KnownAtMillis = int64(r.IntN(80)+1) * dayMillis
 		}
@@ -208,17 +233,27 @@ func TestHistoricalEqualsNaive(t *testing.T) {
 					visible = append(visible, f)
 				}
 				var movie *Attributes
+				var said []Said
 				if v.Entity == Movie {
 					movie = lookup(row.MovieID)
+				} else {
+					for _, s := range people[row.UserID] {
+						if s.SinceMillis > row.TimeMillis || j.Exclusive && s.SinceMillis == row.TimeMillis ||
+							j.KnownAtMillis != 0 && s.RecordedMillis > j.KnownAtMillis || j.KnownAtRow && s.RecordedMillis > row.TimeMillis {
+							continue
+						}
+						said = append(said, s)
+					}
 				}
 				r.Shuffle(len(visible), func(i, j int) { visible[i], visible[j] = visible[j], visible[i] })
 				state, err := ParseState(fold(v.Entity, visible).AppendTo(nil))
 				if err != nil {
 					t.Fatal(err)
 				}
-				online := state.Values(v, row.MovieID, lookup, row.TimeMillis)
+				online := v.Selection().AppendValues(nil, Inputs{User: state, Movie: state, UserID: row.UserID, MovieID: row.MovieID, Catalogue: lookup,
+					People: func(string) []Said { return said }, NowMillis: row.TimeMillis})
 				for k := range v.Features {
-					got, want := columns[c].Value(i), naive(&v.Features[k], v.Entity, visible, movie, lookup, row.TimeMillis)
+					got, want := columns[c].Value(i), naive(&v.Features[k], v.Entity, visible, movie, said, lookup, row.TimeMillis)
 					if !same(got, want) {
 						t.Fatalf("round %d, row %d, %s: joined %+v, naive %+v, of %d facts", round, i, columns[c].Name, got, want, len(visible))
 					}
@@ -261,11 +296,13 @@ func TestNoLeak(t *testing.T) {
 	d := mustParse(t, DefaultYAML())
 	sel, _ := d.Select([]string{"user_features", "movie_features"}, true)
 	r := rand.New(rand.NewPCG(11, 12))
-	all, lookup := randomLog(r, 300), randomCatalogue(r)
+	all, lookup, people := randomLog(r, 300), randomCatalogue(r), map[string][]Said{"u0": {{RecordedMillis: 1, User: events.User{Age: 20}}}}
 	const at, known = 30 * dayMillis, 50 * dayMillis
 	rows := []Row{{"u0", "a", at}, {"u1", "b", at}, {"u2", "c", at - 5*dayMillis}, {"u3", "d", at - 1}}
-	j := &Join{Selection: sel, Facts: source(all), Catalogue: lookup, KnownAtMillis: known}
+	j := &Join{Selection: sel, Facts: source(all), Catalogue: lookup, People: func(id string) []Said { return people[id] }, KnownAtMillis: known}
 	want := bytesOf(t, j, rows)
+	people["u0"] = append(people["u0"], Said{SinceMillis: 2, RecordedMillis: known + 1, User: events.User{Age: 30}}, Said{SinceMillis: at + 1, RecordedMillis: 2, User: events.User{Age: 40}})
+	people["u1"] = []Said{{SinceMillis: events.Always, RecordedMillis: known + 1, User: events.User{Age: 50}}}
 
 	poisoned := map[Entity]map[string][]Fact{}
 	for e, byID := range all {

@@ -119,8 +119,10 @@ func (s *Selection) Needs(e Entity) bool {
 type Inputs struct {
 	User      *State // all its facts are at or before NowMillis
 	Movie     *State
-	MovieID   string // canonical; "" where no movie is read
+	UserID    string // canonical; "" where no user is read
+	MovieID   string // likewise
 	Catalogue Catalogue
+	People    People
 	NowMillis int64 // the as-of instant
 }
 
@@ -128,14 +130,20 @@ type Inputs struct {
 func (s *Selection) AppendValues(dst []Value, in Inputs) []Value {
 	base := len(dst)
 	dst = slices.Grow(dst, len(s.columns))[:base+len(s.columns)]
+	of := subject{id: in.MovieID, catalogue: in.Catalogue}
+	if in.UserID != "" && in.People != nil {
+		of.person = func(millis int64) *person {
+			return personOf(in.People(in.UserID), func(s *Said) bool { return s.SinceMillis <= millis })
+		}
+	}
 	for _, p := range s.parts {
 		state := in.User
 		if p.view.Entity == Movie {
 			state = in.Movie
 		}
-		ev := newEvaluator(p.plan)
-		ev.tallyState(state, in.Catalogue)
-		ev.read(state, in.MovieID, in.Catalogue, in.NowMillis)
+		ev := newEvaluator(p.plan, of)
+		ev.tallyState(state)
+		ev.read(state, in.NowMillis)
 		for i, c := range p.out {
 			ev.value(i, &dst[base+c])
 			dst[base+c].Name = s.columns[c].name
@@ -161,7 +169,7 @@ type plan struct {
 	genreSets  []int          // sets that genre features count
 	genres     map[string]int // index of each genre that a feature names
 	glance     [256]uint16    // genres by their glance; of two with the same, the later
-	needsMovie bool
+	attributes bool           // some feature is of what is said of the entity, not of its facts
 	steps      []step
 }
 
@@ -236,10 +244,10 @@ func (d *Definitions) compile(v *View, features []int) *plan {
 				p.decays = append(p.decays, use)
 			}
 		case opAttribute, opYearsSinceRelease:
-			p.needsMovie, s.ageless = true, true
+			p.attributes, s.ageless = true, true
 		case opGenreShare, opGenreMean, opTopGenre, opTopGenres:
 			if v.Entity == Movie {
-				p.needsMovie, s.ageless, s.label = true, true, f.Genre
+				p.attributes, s.ageless, s.label = true, true, f.Genre
 				break
 			}
 			if s.genreSet = slices.Index(p.genreSets, s.set); s.genreSet < 0 {
@@ -278,11 +286,19 @@ func (d *Definitions) compile(v *View, features []int) *plan {
 
 func (s *kindSet) has(kind string) bool { return s.kinds == nil || slices.Contains(s.kinds, kind) }
 
+// subject is whose features are read, and where else than in the facts something stands of them.
+type subject struct {
+	id        string // of a movie
+	catalogue Catalogue
+	person    func(millis int64) *person // nil: nothing was said of the user, or it is none
+}
+
 // evaluator computes the features of a plan. The tallies of genres are the only part of it that
 // outlives a read: the join keeps them up to date fact by fact instead of walking all movies for
 // every row. They are integers, so both ways give the same.
 type evaluator struct {
 	plan *plan
+	subject
 
 	genres   [][]sums // per genre set, per genre
 	mentions []int64  // per genre set, Σ of the counts of its genres
@@ -294,6 +310,7 @@ type evaluator struct {
 	lastMillis  int64
 	nowMillis   int64
 	movie       *Attributes
+	user        *person
 	kindsIn     []bool // per set, per kind of the state
 	windows     []windowSums
 	decayed     []float64
@@ -307,9 +324,10 @@ type windowSums struct {
 	days int64 // with a fact
 }
 
-func newEvaluator(p *plan) *evaluator {
+func newEvaluator(p *plan, of subject) *evaluator {
 	ev := &evaluator{
 		plan:    p,
+		subject: of,
 		windows: make([]windowSums, p.windows),
 		decayed: make([]float64, len(p.decays)),
 		first:   make([]int64, len(p.sets)),
@@ -330,8 +348,8 @@ func newEvaluator(p *plan) *evaluator {
 }
 
 // tallyState counts the genres of all movies of the state.
-func (ev *evaluator) tallyState(s *State, catalogue Catalogue) {
-	if len(ev.plan.genreSets) == 0 || s == nil || catalogue == nil {
+func (ev *evaluator) tallyState(s *State) {
+	if len(ev.plan.genreSets) == 0 || s == nil || ev.catalogue == nil {
 		return
 	}
 	ev.selectKinds(s)
@@ -341,7 +359,7 @@ func (ev *evaluator) tallyState(s *State, catalogue Catalogue) {
 	for i := range s.others {
 		t := &s.others[i]
 		if i == 0 || t.id != s.others[i-1].id {
-			movie = catalogue(t.id)
+			movie = ev.catalogue(t.id)
 		}
 		if movie == nil {
 			continue
@@ -367,11 +385,11 @@ func (ev *evaluator) tallyState(s *State, catalogue Catalogue) {
 }
 
 // tallyFact counts the genres of one more fact.
-func (ev *evaluator) tallyFact(f *Fact, catalogue Catalogue) {
-	if len(ev.plan.genreSets) == 0 || catalogue == nil {
+func (ev *evaluator) tallyFact(f *Fact) {
+	if len(ev.plan.genreSets) == 0 || ev.catalogue == nil {
 		return
 	}
-	movie := catalogue(f.Other)
+	movie := ev.catalogue(f.Other)
 	if movie == nil {
 		return
 	}
@@ -430,17 +448,21 @@ func (ev *evaluator) selectKinds(s *State) {
 var noFacts = State{}
 
 // read computes what the steps share. The genres are tallied already.
-func (ev *evaluator) read(s *State, movieID string, catalogue Catalogue, nowMillis int64) {
+func (ev *evaluator) read(s *State, nowMillis int64) {
 	if s == nil {
 		s = &noFacts
 	}
 	p := ev.plan
-	ev.state, ev.nowMillis, ev.lastMillis, ev.movie = s, nowMillis, s.LastMillis(), nil
-	if p.entity == Movie && catalogue != nil && (p.needsMovie || s.Empty()) {
-		ev.movie = catalogue(movieID)
+	ev.state, ev.nowMillis, ev.lastMillis, ev.movie, ev.user = s, nowMillis, s.LastMillis(), nil, nil
+	switch {
+	case !p.attributes && !s.Empty():
+	case p.entity == Movie && ev.catalogue != nil:
+		ev.movie = ev.catalogue(ev.id)
+	case p.entity == User && ev.person != nil:
+		ev.user = ev.person(nowMillis)
 	}
 	ev.status = Present
-	if s.Empty() && ev.movie == nil {
+	if s.Empty() && ev.movie == nil && ev.user == nil {
 		ev.status = NotFound
 		return
 	}
@@ -498,8 +520,11 @@ func sumWindows(out []windowSums, windows []int64, days []dayBucket, in []bool, 
 func (ev *evaluator) value(i int, v *Value) {
 	s := &ev.plan.steps[i]
 	*v = Value{Name: s.name, Type: s.typ, Status: ev.status, EventTimeMillis: ev.lastMillis}
-	if s.ageless && ev.movie != nil {
+	switch {
+	case s.ageless && ev.movie != nil:
 		v.EventTimeMillis = ev.movie.TimeMillis
+	case s.ageless && ev.user != nil:
+		v.EventTimeMillis = ev.user.sinceMillis
 	}
 	if v.Status != Present {
 		return
@@ -531,7 +556,11 @@ func (ev *evaluator) value(i int, v *Value) {
 			v.setDays(ev.nowMillis - ev.first[s.set])
 		}
 	case opAttribute, opYearsSinceRelease:
-		ok = ev.movie != nil && ev.attribute(s, v)
+		if ev.plan.entity == User {
+			ok = ev.user != nil && ev.user.attribute(s, v)
+		} else {
+			ok = ev.movie != nil && ev.attribute(s, v)
+		}
 	case opGenreShare:
 		if ev.plan.entity == Movie {
 			if ok = ev.movie != nil && len(ev.movie.Genres) > 0; ok && slices.Contains(ev.movie.Genres, s.label) {

@@ -90,7 +90,7 @@ func TestUserValues(t *testing.T) {
 			t.Errorf("%s = %v %s, want %v", name, v.Float, v.Status, want)
 		}
 	}
-	ints := map[string]int64{"age": 100, "interaction_count": 6, "rating_count": 2, "movie_count": 4,
+	ints := map[string]int64{"account_age_days": 100, "interaction_count": 6, "rating_count": 2, "movie_count": 4,
 		"activity_7d": 3, "activity_30d": 3, "activity_90d": 5, "active_days_30d": 2}
 	for name, want := range ints {
 		if v := got[name]; v.Status != Present || v.Int != want {

@@ -27,6 +27,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	defs     *features.Definitions // in force
+	defsN    int64                 // how far their view had folded the ledger when they were read
 	catalog  map[string]*features.Attributes
 	catalogN int64 // how far the catalogue had folded the ledger when catalog was begun
 	people   map[string]*features.State
@@ -42,15 +43,35 @@ func New(views *fold.Runner, log streams.Log) *Store {
 
 // Definitions are the definitions in force at a moment; the zero At is now.
 func (f *Store) Definitions(at fold.At) (*features.Definitions, error) {
-	view := fold.Of[*projections.Definitions](f.views)
-	var d projections.Definition
-	var ok bool
-	var err error
 	if at.IsZero() {
-		d, ok, err = view.Current()
-	} else {
-		d, ok, err = view.At(at)
+		return f.inForce()
 	}
+	d, ok, err := fold.Of[*projections.Definitions](f.views).At(at)
+	return f.parsed(&d, ok, err)
+}
+
+// inForce are the definitions in force now: reading a feature must not read their file.
+func (f *Store) inForce() (*features.Definitions, error) {
+	folded := f.views.FoldedTo("definitions", streams.TP{Topic: events.LedgerTopic})
+	f.mu.Lock()
+	if f.defs != nil && f.defsN == folded {
+		defer f.mu.Unlock()
+		return f.defs, nil
+	}
+	f.mu.Unlock()
+	d, ok, err := fold.Of[*projections.Definitions](f.views).Current()
+	defs, err := f.parsed(&d, ok, err)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.defs, f.defsN = defs, folded
+	return defs, nil
+}
+
+// parsed are definitions as they were read; those in force are parsed once.
+func (f *Store) parsed(d *projections.Definition, ok bool, err error) (*features.Definitions, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -58,16 +79,13 @@ func (f *Store) Definitions(at fold.At) (*features.Definitions, error) {
 		return nil, fault.New(fault.NotFound, "no features are defined").WithHint("apply a definitions file: projectionist features apply FILE")
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.defs != nil && f.defs.Hash() == d.Hash {
-		return f.defs, nil
+	defs := f.defs
+	f.mu.Unlock()
+	if defs != nil && defs.Hash() == d.Hash {
+		return defs, nil
 	}
-	defs, err := features.Parse([]byte(d.Definitions))
-	if err != nil {
+	if defs, err = features.Parse([]byte(d.Definitions)); err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "the feature definitions in force")
-	}
-	if at.IsZero() {
-		f.defs = defs
 	}
 	return defs, nil
 }
@@ -127,15 +145,25 @@ func (f *Store) catalogueAt(ctx context.Context, at fold.At, failed *error) feat
 	}
 }
 
+// peopleAt is what was said of people, as known at a moment. The first error goes to failed.
+func (f *Store) peopleAt(at fold.At, failed *error) features.People {
+	return func(id string) []features.Said {
+		said, err := fold.Of[*projections.Users](f.views).Known(id, at)
+		*failed = cmp.Or(*failed, err)
+		return said
+	}
+}
+
 // Read appends the selected features of one user, one film, or both, to dst. With the zero At they are
 // as of nowMillis from the online states; otherwise the histories are folded up to at, and nowMillis is
 // the moment they are read as of.
 func (f *Store) Read(ctx context.Context, dst []features.Value, sel *features.Selection, userID, movieID string, at fold.At, nowMillis int64) ([]features.Value, error) {
 	// A catalogue entry is about a film's content: films imported today existed in 2013. So attributes
-	// are taken as known at the recorded time asked for, whatever the event time.
+	// are taken as known at the recorded time asked for, whatever the event time. What is said of people
+	// has a time of its own from which on it is so.
 	known := fold.At{RecordedMillis: at.RecordedMillis, Cut: at.Cut}
 	var failed error
-	in := features.Inputs{MovieID: movieID, NowMillis: nowMillis, Catalogue: f.catalogueAt(ctx, known, &failed)}
+	in := features.Inputs{UserID: userID, MovieID: movieID, NowMillis: nowMillis, Catalogue: f.catalogueAt(ctx, known, &failed), People: f.peopleAt(known, &failed)}
 	if userID != "" && sel.Needs(features.User) {
 		s, err := f.person(userID, at, nowMillis)
 		if err != nil {

@@ -45,8 +45,9 @@ type Historical struct {
 func (f *Store) Historical(ctx context.Context, h Historical, rows iter.Seq2[features.Row, error]) iter.Seq2[[]features.Value, error] {
 	return func(yield func([]features.Value, error) bool) {
 		j := &joining{h: h, ctx: ctx}
+		known := fold.At{RecordedMillis: h.At.RecordedMillis, Cut: h.At.Cut}
 		j.one = features.Join{Selection: h.Selection, KnownAtRow: h.AtRow, Exclusive: h.Exclusive, Facts: j.facts(f),
-			Catalogue: f.catalogueAt(ctx, fold.At{RecordedMillis: h.At.RecordedMillis, Cut: h.At.Cut}, &j.failed)}
+			Catalogue: f.catalogueAt(ctx, known, &j.failed), People: f.peopleAt(known, &j.failed)}
 		defer j.close() //nolint:errcheck // scratch is emptied at start
 		err := j.chunks(rows, yield)
 		if err != nil && err != errStopped {
@@ -63,7 +64,7 @@ type joining struct {
 	h      Historical
 	one    features.Join // of an entity
 	ctx    context.Context
-	failed error // of the catalogue
+	failed error // of the catalogue, or of what is said of people
 
 	// Of the chunk: its rows by entity and time, and their values by row.
 	rows       int

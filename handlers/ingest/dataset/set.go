@@ -24,8 +24,8 @@ type Layout string
 
 const (
 	LayoutCSV            Layout = "movielens-csv"  // ratings.csv, movies.csv, links.csv: latest, 20m, 25m, 32m
-	LayoutDat            Layout = "movielens-dat"  // ratings.dat, movies.dat with "::": 1m, 10m
-	LayoutUData          Layout = "movielens-data" // u.data, u.item, u.genre: 100k
+	LayoutDat            Layout = "movielens-dat"  // ratings.dat, movies.dat, users.dat with "::": 1m, 10m
+	LayoutUData          Layout = "movielens-data" // u.data, u.item, u.genre, u.user: 100k
 	LayoutMovieTweetings Layout = "movietweetings" // ratings.dat, movies.dat with "::", IMDb ids, ratings 0–10
 	LayoutTable          Layout = "csv"            // one csv file of ratings, see OpenCSV
 )
@@ -47,10 +47,8 @@ const (
 	blockBytes = 1 << 20
 )
 
-// files are the names of a layout's files. Ratings and films are needed; "" is none. What a set tells of
-// its people (users.dat, u.user) is not read: it would be one name more here, and a sequence beside
-// [Set.Movies] and [Set.Ratings].
-type files struct{ ratings, movies, links, genres string }
+// files are the names of a layout's files. Ratings and films are needed; "" is none.
+type files struct{ ratings, movies, links, genres, users string }
 
 // layouts are looked for in this order. LayoutMovieTweetings has the names of LayoutDat.
 var layouts = []struct {
@@ -58,8 +56,8 @@ var layouts = []struct {
 	files
 }{
 	{LayoutCSV, files{ratings: "ratings.csv", movies: "movies.csv", links: "links.csv"}},
-	{LayoutDat, files{ratings: "ratings.dat", movies: "movies.dat"}},
-	{LayoutUData, files{ratings: "u.data", movies: "u.item", genres: "u.genre"}},
+	{LayoutDat, files{ratings: "ratings.dat", movies: "movies.dat", users: "users.dat"}},
+	{LayoutUData, files{ratings: "u.data", movies: "u.item", genres: "u.genre", users: "u.user"}},
 }
 
 // Set is an open data set. Its methods may be called more than once; each opens the files anew.
@@ -172,7 +170,7 @@ func (s *Set) identify() error {
 	if err := s.need(s.movies); err != nil {
 		return err
 	}
-	for _, name := range []*string{&s.links, &s.genres} {
+	for _, name := range []*string{&s.links, &s.genres, &s.users} {
 		there, err := s.regular(*name)
 		if err != nil {
 			return err
@@ -187,7 +185,7 @@ func (s *Set) identify() error {
 			return err
 		}
 		if tweets {
-			s.Layout = LayoutMovieTweetings
+			s.Layout, s.users = LayoutMovieTweetings, "" // its users.dat has names of accounts
 		}
 	}
 	s.Name = s.name()
@@ -427,7 +425,7 @@ func (s *Set) Digest(ctx context.Context) (string, error) {
 	}
 	whole := sha256.New()
 	buf := make([]byte, blockBytes)
-	for _, name := range []string{s.ratings, s.movies, s.links, s.genres} {
+	for _, name := range []string{s.ratings, s.movies, s.links, s.genres, s.users} {
 		if name == "" {
 			continue
 		}

@@ -1,0 +1,303 @@
+package feast
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+func (s *Surface) onlineRoutes(r *api.Routes) {
+	r.Handle("POST /get-online-features", s.getOnlineFeatures, views...)
+}
+
+// getOnlineFeatures answers column by column: the join keys first, in the order of the request, then the features.
+func (s *Surface) getOnlineFeatures(w http.ResponseWriter, r *http.Request) error {
+	body, err := api.ReadBody(w, r, api.BodyBytesMax)
+	if err != nil {
+		return err
+	}
+	defs, err := s.definitions()
+	if err != nil {
+		return err
+	}
+	a, refused := parse(body)
+	var c *choice
+	if refused == nil {
+		c, refused, err = s.choose(defs, a)
+	}
+	var t *table
+	if refused == nil && err == nil {
+		t, refused = tableOf(defs, c, a)
+	}
+	switch {
+	case err != nil:
+		return err
+	case refused != nil:
+		return api.WriteJSON(w, refused.status, refused.body)
+	}
+	if err := s.read(r.Context(), t); err != nil {
+		return err
+	}
+	out := api.NewAnswer(r.Context(), w, r, "application/json")
+	return out.End(t.write(out, a.metadata))
+}
+
+// table is what is asked for: rows of entities, and of each entity the features.
+type table struct {
+	*choice
+	rows int
+	keys []column // that are answered
+	of   []cells  // by part
+}
+
+// cells are the features of the entities of one part, each entity once.
+type cells struct {
+	row  []int    // of each row of the table, the entity; -1 for nobody
+	ids  []string // canonical
+	ends []int    // of the values in text, entity by entity
+	text []byte   // JSON
+	what []features.Status
+	when []int64 // Unix milliseconds
+}
+
+// tableOf finds whom a request is about.
+func tableOf(defs *features.Definitions, c *choice, a *asked) (*table, *refusal) {
+	t := &table{choice: c, rows: -1}
+	byKey := map[string]*column{}
+	for i := range a.entities {
+		e := &a.entities[i]
+		if t.rows >= 0 && len(e.values) != t.rows {
+			return nil, plainError("All entity rows must have the same columns.")
+		}
+		t.rows = len(e.values)
+		for _, d := range defs.Entities { // the name of an entity stands for its join key, as Feast once had it
+			if e.name == d.JoinKey || e.name == string(d.Name) {
+				if byKey[d.JoinKey] == nil {
+					t.keys = append(t.keys, column{d.JoinKey, nil})
+				}
+				byKey[d.JoinKey] = e
+			}
+		}
+	}
+	if t.rows < 0 {
+		return nil, plainError("No entities are given: want the values of each join key")
+	}
+	for i := range t.keys {
+		t.keys[i].values = byKey[t.keys[i].name].values
+	}
+	if n := len(c.names) * t.rows; n > valuesMax {
+		return nil, &refusal{http.StatusUnprocessableEntity, invalid(detail{"too_long", []any{"body", "entities"},
+			fmt.Sprintf("%d features of %d rows are %d values; one request may ask for at most %d", len(c.names), t.rows, n, valuesMax), nil, nil})}
+	}
+	for _, p := range c.parts {
+		e := byKey[p.joinKey]
+		if e == nil {
+			return nil, plainError("Missing join key values for keys: ['%s']", p.joinKey)
+		}
+		of, wrong := cellsOf(p.entity, e)
+		if wrong != nil {
+			return nil, &refusal{http.StatusUnprocessableEntity, invalid(wrong...)}
+		}
+		t.of = append(t.of, of)
+	}
+	return t, nil
+}
+
+func cellsOf(e features.Entity, from *column) (c cells, wrong []detail) {
+	known := map[string]int{}
+	for i, raw := range from.values {
+		id, err := idOf(e, raw)
+		if err != nil && len(wrong) < detailsMax {
+			wrong = append(wrong, detail{"value_error", []any{"body", "entities", from.name, i}, "Value error, " + err.Error(), raw, nil})
+		}
+		at, ok := known[id]
+		switch {
+		case id == "":
+			at = -1
+		case !ok:
+			at = len(c.ids)
+			known[id] = at
+			c.ids = append(c.ids, id)
+		}
+		c.row = append(c.row, at)
+	}
+	return c, wrong
+}
+
+// idOf reads an id, given as a number or a text; "" is nobody's: null, or what tables have in its place.
+func idOf(e features.Entity, raw json.RawMessage) (string, error) {
+	var text string
+	switch c := raw[0]; {
+	case string(raw) == "null":
+		return "", nil
+	case c == '"':
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return "", err
+		}
+	case c >= '0' && c <= '9':
+		text = string(raw)
+	default:
+		return "", fmt.Errorf("want an id, as a string or a whole number, or null")
+	}
+	id, ok, err := events.KeyOf(text)
+	if err != nil || !ok {
+		return "", err
+	}
+	if err := api.CheckID("", id); err != nil {
+		return "", err
+	}
+	if e == features.Movie {
+		return events.CanonicalMovie(id), nil
+	}
+	return events.CanonicalUser(id), nil
+}
+
+// read reads each entity once.
+func (s *Surface) read(ctx context.Context, t *table) error {
+	now := s.Now().UnixMilli()
+	var values []features.Value
+	for i := range t.parts {
+		p, c := &t.parts[i], &t.of[i]
+		for _, id := range c.ids {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			user, movie := id, ""
+			if p.entity == features.Movie {
+				user, movie = "", id
+			}
+			var err error
+			if values, err = s.Features.Read(ctx, values[:0], p.sel, user, movie, fold.At{}, now); err != nil {
+				return err
+			}
+			for k := range values {
+				c.text = appendValue(c.text, &values[k])
+				c.ends = append(c.ends, len(c.text))
+				c.what = append(c.what, values[k].Status)
+				c.when = append(c.when, values[k].EventTimeMillis)
+			}
+		}
+	}
+	return nil
+}
+
+// appendValue appends a value as Feast writes it: a float as one also where it is whole, since clients tell the type by
+// it; what is no number as text; null for none.
+func appendValue(dst []byte, v *features.Value) []byte {
+	if v.Status != features.Present || v.Type != features.Float64 {
+		return v.AppendJSON(dst)
+	}
+	switch {
+	case math.IsNaN(v.Float):
+		return append(dst, `"NaN"`...)
+	case math.IsInf(v.Float, 1):
+		return append(dst, `"Infinity"`...)
+	case math.IsInf(v.Float, -1):
+		return append(dst, `"-Infinity"`...)
+	case v.Float == math.Trunc(v.Float) && math.Abs(v.Float) < 1e16:
+		return append(strconv.AppendFloat(dst, v.Float, 'f', -1, 64), ".0"...)
+	case v.Float == math.Trunc(v.Float):
+		return strconv.AppendFloat(dst, v.Float, 'e', -1, 64)
+	}
+	return v.AppendJSON(dst)
+}
+
+// cell is the value of a row, its status and its time.
+func (t *table) cell(row int, at place) ([]byte, features.Status, int64) {
+	c := &t.of[at.part]
+	e := c.row[row]
+	if e < 0 {
+		return []byte("null"), features.NotFound, 0
+	}
+	i := e*len(t.parts[at.part].refs) + at.column
+	from := 0
+	if i > 0 {
+		from = c.ends[i-1]
+	}
+	return c.text[from:c.ends[i]], c.what[i], c.when[i]
+}
+
+func (t *table) write(w io.Writer, metadata bool) error {
+	b := []byte(`{"results": [`)
+	for i, k := range t.keys {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = t.column(b, func(row int) ([]byte, features.Status, int64) { return k.values[row], features.Present, 0 })
+	}
+	for i, at := range t.at {
+		if i+len(t.keys) > 0 {
+			b = append(b, ", "...)
+		}
+		b = t.column(b, func(row int) ([]byte, features.Status, int64) { return t.cell(row, at) })
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		b = b[:0]
+	}
+	names := make([]string, 0, len(t.keys)+len(t.names))
+	for _, k := range t.keys {
+		names = append(names, k.name)
+	}
+	end := map[string]any{"feature_names": append(names, t.names...)}
+	if metadata {
+		list := []map[string]string{}
+		for _, v := range t.views {
+			list = append(list, map[string]string{"name": v})
+		}
+		end["feature_view_metadata"] = list
+	}
+	last, err := api.EncodeJSON(end)
+	if err != nil {
+		return err
+	}
+	b = append(append(append(b, `], "metadata": `...), last[:len(last)-1]...), '}')
+	_, err = w.Write(b)
+	return err
+}
+
+// column appends one column of the answer.
+func (t *table) column(b []byte, cell func(row int) ([]byte, features.Status, int64)) []byte {
+	list := func(name string, each func(row int)) {
+		b = append(append(b, name...), ": ["...)
+		for row := range t.rows {
+			if row > 0 {
+				b = append(b, ", "...)
+			}
+			each(row)
+		}
+		b = append(b, ']')
+	}
+	list(`{"values"`, func(row int) {
+		text, _, _ := cell(row)
+		b = append(b, text...)
+	})
+	list(`, "statuses"`, func(row int) {
+		_, status, _ := cell(row)
+		b = append(append(append(b, '"'), status.String()...), '"')
+	})
+	list(`, "event_timestamps"`, func(row int) {
+		_, _, millis := cell(row)
+		b = appendTime(b, millis)
+	})
+	return append(b, '}')
+}
+
+// appendTime appends a time as protobuf's JSON form has it; 1970 for none.
+func appendTime(b []byte, millis int64) []byte {
+	layout := `"2006-01-02T15:04:05.000Z"`
+	if millis%1000 == 0 {
+		layout = `"2006-01-02T15:04:05Z"`
+	}
+	return time.UnixMilli(millis).UTC().AppendFormat(b, layout)
+}
