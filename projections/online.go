@@ -3,6 +3,7 @@ package projections
 import (
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -58,15 +59,54 @@ func (v *Online) Open(r fold.Reader) (err error) {
 	return v.m.Restore(v.items(), v)
 }
 
+// items gives the rows of all films; some are read while the ones before are taken.
 func (v *Online) items() iter.Seq2[online.Row, error] {
+	type part struct {
+		rows []online.Row
+		err  error
+	}
+	const together = 256
 	return func(yield func(online.Row, error) bool) {
-		for kv, err := range v.stored.Scan(fold.Table('i'), fold.Table('i').End()) {
-			row := online.Row{Data: kv.Value}
-			if err == nil {
-				p := fold.Parts(kv.Key)
-				row.ID, err = p.Str(), p.Err()
+		read, stop := make(chan part, 4), make(chan struct{})
+		defer func() {
+			close(stop)
+			for range read { // until the reader has let go of the store
 			}
-			if !yield(row, err) || err != nil {
+		}()
+		go func() {
+			defer close(read)
+			var p part
+			for kv, err := range v.stored.Scan(fold.Table('i'), fold.Table('i').End()) {
+				if p.err = err; err == nil {
+					key := fold.Parts(kv.Key)
+					p.rows = append(p.rows, online.Row{ID: key.Str(), Data: slices.Clone(kv.Value)})
+					p.err = key.Err()
+				}
+				if p.err != nil {
+					break
+				}
+				if len(p.rows) == together {
+					select {
+					case read <- p:
+					case <-stop:
+						return
+					}
+					p = part{}
+				}
+			}
+			select {
+			case read <- p:
+			case <-stop:
+			}
+		}()
+		for p := range read {
+			for i := range p.rows {
+				if !yield(p.rows[i], nil) {
+					return
+				}
+			}
+			if p.err != nil {
+				yield(online.Row{}, p.err)
 				return
 			}
 		}

@@ -22,6 +22,8 @@ const (
 	checkpointWorth  = 20_000
 	checkpointAnyway = 10 * time.Minute
 	checkpointInputs = 1_000_000
+
+	tendEvery = 10 * time.Second // is how often a lazy view is looked after when nothing comes
 )
 
 // pauseAfterFault is how long a view rests before it looks again at a log that cannot be read or a disk that is full.
@@ -330,7 +332,7 @@ func (r *Runner) waitFor(ctx context.Context, tp streams.TP, head int64) error {
 
 // tick wakes lazy views now and then, so that they are saved when nothing comes.
 func (r *Runner) tick(ctx context.Context) {
-	t := time.NewTicker(checkpointEvery)
+	t := time.NewTicker(tendEvery)
 	defer t.Stop()
 	for {
 		select {

@@ -160,7 +160,7 @@ func (r *Runner) tend(i int, s *slot) error {
 	if !ok || r.hasHalted(s) {
 		return nil
 	}
-	if time.Since(s.rested) >= checkpointEvery {
+	if time.Since(s.rested) >= tendEvery {
 		v.Rest()
 		s.rested, s.warm = time.Now(), false
 	}
