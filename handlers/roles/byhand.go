@@ -172,7 +172,7 @@ func (h *hand) data(ctx context.Context) (*dataset, error) {
 	if err := (reader{&h.Config, h.told.Progress}).join(ctx, h.set, d); err != nil {
 		return nil, err
 	}
-	h.set.Acts = nil // the joined rows have them
+	h.set.Acts, h.set.People = nil, nil // the joined rows have them
 	blob, _, err := h.Blobs.Put(bytes.NewReader(d.encode()))
 	if err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func (w *job) championThen(ctx context.Context, task string) (*champion, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := w.reader().reaches(ctx, started, projections.NewDeployments()); err != nil {
+	if err := w.reaches(ctx, started, projections.NewDeployments()); err != nil {
 		return nil, err
 	}
 	d, ok, err := fold.Of[*projections.Deployments](w.cfg.Views).At(events.ProductionSlot, fold.At{Cut: started})

@@ -1,7 +1,6 @@
 package roles
 
 import (
-	"cmp"
 	"context"
 	"iter"
 	"math"
@@ -154,29 +153,20 @@ func (w reader) join(ctx context.Context, set *trainset.Set, d *dataset) error {
 	if err != nil {
 		return err
 	}
-	if err := w.ledgerReaches(ctx, projections.NewUsers()); err != nil {
-		return err
-	}
 	rows := make([]features.Row, len(d.Rows))
 	for i, r := range d.Rows {
 		s := d.Samples[r.Sample]
 		rows[i] = features.Row{UserID: d.Users[s.User], MovieID: d.Items[s.Item], TimeMillis: s.Time}
 	}
-	facts, at := factsOf(set, d.Rows), fold.At{Cut: set.Cut}
-	read, failed := int64(0), error(nil)
-	join := features.Join{Selection: selection, Catalogue: catalogueOf(set), Exclusive: true,
-		People: func(id string) []features.Said {
-			said, err := fold.Of[*projections.Users](w.cfg.Views).Known(id, at)
-			failed = cmp.Or(failed, err)
-			return said
-		},
+	facts, read := factsOf(set, d.Rows), int64(0)
+	join := features.Join{Selection: selection, Catalogue: catalogueOf(set), People: peopleOf(set), Exclusive: true,
 		Facts: func(entity features.Entity, id string) iter.Seq2[features.Fact, error] {
 			w.Progress("join features", read, 0)
 			read++
 			return facts.of(ctx, entity, id)
 		}}
 	columns, err := join.Historical(rows)
-	if err = cmp.Or(err, failed); err != nil {
+	if err != nil {
 		return err
 	}
 	for c := range columns {
@@ -195,6 +185,17 @@ func (w reader) join(ctx context.Context, set *trainset.Set, d *dataset) error {
 		}
 	}
 	return nil
+}
+
+// peopleOf is what the log says of people up to the snapshot's cut.
+func peopleOf(set *trainset.Set) features.People {
+	return func(id string) (all []features.Said) {
+		for _, d := range set.People[id] {
+			since, _ := d.SinceMillis() // the snapshot has none that cannot be read
+			all = append(all, features.Said{SinceMillis: since, User: d.User})
+		}
+		return all
+	}
 }
 
 // catalogueOf is what the log says of films up to the snapshot's cut.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ import (
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/trainset"
+	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/local"
 )
 
@@ -51,7 +53,6 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(func() { store.Close() })
 	runner, err := fold.NewRunner(t.Context(), log, store,
 		func() fold.View { return projections.NewCatalogue() },
-		func() fold.View { return projections.NewUsers() },
 		func() fold.View { return projections.NewHistories() },
 		func() fold.View { return projections.NewDeployments() })
 	must(t, err)
@@ -175,6 +176,11 @@ func (b *bench) imported(facts []handlers.Identified) string {
 	}
 	_, err := b.outer.PublishMany(b.t.Context(), events.UserEventsTopic, facts, handlers.Meta{})
 	must(b.t, err)
+	// Of person 1 a data set says the age, which is so at all times; of some others somebody does now, when their acts are over.
+	b.dispatch(&commands.DescribeUser{User: events.User{UserID: "1", Age: 34}, Dataset: "simulated"})
+	for i := range 20 {
+		b.dispatch(&commands.DescribeUser{User: events.User{UserID: fmt.Sprint(i + 2), Age: 50}})
+	}
 	start := &commands.StartImport{Dataset: "simulated", Digest: strings.Repeat("ab", 32)}
 	b.dispatch(start)
 	b.dispatch(&commands.CompleteImport{ImportID: start.ImportID(), MoviesAdded: int64(len(movies)), FactsAdded: int64(len(facts))})
@@ -343,6 +349,21 @@ func TestPipeline(t *testing.T) {
 		must(t, err)
 		if len(d.Rows) != built[0].Rows || len(d.Features) < 20 || d.Cut != built[0].Cut {
 			t.Errorf("%d rows of %d features, cut %s", len(d.Rows), len(d.Features), d.Cut)
+		}
+		cut, err := streams.ParseCut(d.Cut)
+		must(t, err)
+		set, err := trainset.Load(t.Context(), b.log, cut, nil)
+		must(t, err)
+		ages := map[float32]int{}
+		for _, row := range d.Rows {
+			x := row.Values[slices.Index(d.Features, "user_features__age")]
+			who := d.Users[set.Data.Samples[row.Sample].User]
+			if ages[x]++; (who == "1") != (x == 34) {
+				t.Errorf("the age of %s is %v", who, x)
+			}
+		}
+		if ages[34] == 0 || ages[0] == 0 || len(ages) != 2 {
+			t.Errorf("ages in the rows: %v", ages)
 		}
 		stop()
 

@@ -14,10 +14,6 @@ const viewsTimeout = 15 * time.Minute
 
 // ledgerReaches waits until a view has folded the ledger as it stands.
 func (w *job) ledgerReaches(ctx context.Context, v fold.View) error {
-	return w.reader().ledgerReaches(ctx, v)
-}
-
-func (w reader) ledgerReaches(ctx context.Context, v fold.View) error {
 	head, err := w.cfg.Log.Ledger().Head(ctx, time.Time{})
 	if err != nil {
 		return err
@@ -25,7 +21,7 @@ func (w reader) ledgerReaches(ctx context.Context, v fold.View) error {
 	return w.reaches(ctx, streams.Cut{{Topic: events.LedgerTopic}: head}, v)
 }
 
-func (w reader) reaches(ctx context.Context, cut streams.Cut, v fold.View) error {
+func (w *job) reaches(ctx context.Context, cut streams.Cut, v fold.View) error {
 	w.Progress("wait for the views", 0, 0)
 	ctx, cancel := context.WithTimeout(ctx, viewsTimeout)
 	defer cancel()

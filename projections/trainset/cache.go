@@ -58,7 +58,7 @@ func (c *Cache) load(ctx context.Context, log streams.Log, cut streams.Cut, acts
 	for _, n := range cut {
 		l.total += n
 	}
-	if err := l.set.readLedger(ctx, log, l.read); err != nil {
+	if err := l.set.readLedger(ctx, log, acts, l.read); err != nil {
 		return nil, err
 	}
 	base, err := c.base(ctx, log, cut)

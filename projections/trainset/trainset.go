@@ -5,6 +5,7 @@ package trainset
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml"
@@ -23,6 +24,8 @@ type Set struct {
 	SignalsHash string
 	// FeaturesHash is the hash of the feature definitions in force, "" without any.
 	FeaturesHash string
+	// People is what was said of people, in the order in which one is so over the other, by id; with Acts.
+	People map[string][]events.UserDescribed
 	// Acts are what the log itself says of each of Data.Samples, where it was asked for.
 	Acts *Acts
 	// Fits is where recipes keep what they fit on part of it; may be nil.
@@ -51,8 +54,8 @@ func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(d
 	return new(Cache).Load(ctx, log, cut, progress)
 }
 
-// readLedger takes from the ledger what the set needs of it.
-func (s *Set) readLedger(ctx context.Context, log streams.Log, read func(n int64)) error {
+// readLedger takes from the ledger what the set needs of it, that which belongs to acts too or not.
+func (s *Set) readLedger(ctx context.Context, log streams.Log, acts bool, read func(n int64)) error {
 	head, films := s.Cut[streams.TP{Topic: events.LedgerTopic}], events.Films{}
 	s.meanings = signal.Default()
 	for com, err := range log.Ledger().Read(ctx, 0) {
@@ -65,6 +68,9 @@ func (s *Set) readLedger(ctx context.Context, log streams.Log, read func(n int64
 		read(1)
 		for i := range com.Events {
 			films.Fold(com.Events[i].Data)
+			if e, ok := com.Events[i].Data.(*events.UserDescribed); ok && acts {
+				s.describe(e)
+			}
 			if e, ok := com.Events[i].Data.(*events.FeaturesDefined); ok {
 				s.FeaturesHash = e.Hash
 			}
@@ -78,6 +84,27 @@ func (s *Set) readLedger(ctx context.Context, log streams.Log, read func(n int64
 	s.Movies = films.Merged()
 	s.SignalsHash = s.meanings.Hash()
 	return nil
+}
+
+// describe takes what was said of a person to its place.
+func (s *Set) describe(e *events.UserDescribed) {
+	since, err := e.SinceMillis()
+	if err != nil {
+		return // the view of people halts at it
+	}
+	if s.People == nil {
+		s.People = map[string][]events.UserDescribed{}
+	}
+	id := events.CanonicalUser(e.UserID)
+	said := s.People[id]
+	at := len(said)
+	for at > 0 {
+		if before, _ := said[at-1].SinceMillis(); before <= since {
+			break
+		}
+		at--
+	}
+	s.People[id] = slices.Insert(said, at, *e)
 }
 
 // fill makes the samples of facts in order, of which there are at most so many.
