@@ -136,7 +136,7 @@ func TestGroups(t *testing.T) {
 	ask := serve(t, 100, func() (map[string][]topics.Offset, error) {
 		return map[string][]topics.Offset{"b": {{tp(1), 1, at}, {tp(0), 2, at.Add(time.Hour)}}, "a": {{tp(2), 1 << 40, at}}}, nil
 	})
-	_, text, topicsNow := ask("/api/topics")
+	_, _, topicsNow := ask("/api/topics")
 	ends := map[int]float64{}
 	for _, topic := range topicsNow["items"].([]any) {
 		if v := topic.(map[string]any); v["topic"] == events.UserEventsTopic {
