@@ -157,6 +157,9 @@ func TestCache(t *testing.T) {
 			if !slices.Equal(plain.said(), s.said()) || !slices.Equal(plain.Signals, s.Signals) || plain.Acts != nil {
 				t.Fatalf("seed %d: without acts it is another set", seed)
 			}
+			if info, err := os.Stat(c.Dir); c.Dir != "" && (err != nil || info.Mode().Perm() != 0o700) {
+				t.Fatalf("the folder of what people did may be read by others: %v, %v", info.Mode(), err)
+			}
 			if n := len(w.kept(c)); n > filesMax || c.Dir != "" && n == 0 {
 				t.Fatalf("%d files are kept", n)
 			}

@@ -45,7 +45,7 @@ type writer struct {
 
 // create begins a file under a name of its own, in a folder that it makes. What earlier ones have left is removed.
 func create(dir string, n *names, marks map[int32]mark) (*writer, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*"+tmpSuffix))
