@@ -3,6 +3,8 @@ package airflow
 import (
 	"slices"
 	"strings"
+
+	"github.com/projectionist/projectionist/api"
 )
 
 // Bounds of lists, as Airflow has them by default.
@@ -30,29 +32,7 @@ func sortBy[T any](all []T, key func(T) string, back bool) {
 // matches is SQL's LIKE as dag_id_pattern has it: % is any text, _ any sign; without either the text may stand
 // anywhere.
 func matches(pattern, s string) bool {
-	return pattern == "" || like([]rune(strings.ToLower("%"+pattern+"%")), []rune(strings.ToLower(s)))
-}
-
-// like matches greedily: a % takes as little as it can, and more when what follows does not fit.
-func like(pattern, s []rune) bool {
-	p, at, star, from := 0, 0, -1, 0
-	for at < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '%':
-			star, from, p = p, at, p+1
-		case p < len(pattern) && (pattern[p] == '_' || pattern[p] == s[at]):
-			p, at = p+1, at+1
-		case star >= 0:
-			from++
-			p, at = star+1, from
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '%' {
-		p++
-	}
-	return p == len(pattern)
+	return pattern == "" || api.Like(strings.ToLower("%"+pattern+"%"), strings.ToLower(s))
 }
 
 // truth is a truth value as Python and others spell it.

@@ -269,11 +269,7 @@ func (s *Surface) searchExperiments(w http.ResponseWriter, r *http.Request) erro
 	if q.err != nil {
 		return q.err
 	}
-	f, err := experimentGrammar.filter(wanted)
-	if err != nil {
-		return err
-	}
-	o, err := experimentGrammar.order(order)
+	f, o, err := experimentGrammar.read(wanted, order)
 	if err != nil {
 		return err
 	}

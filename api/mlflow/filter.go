@@ -88,36 +88,13 @@ func (c *clause) holds(v value) bool {
 	case ">=":
 		return order >= 0
 	case "LIKE":
-		return like([]rune(c.value.text), []rune(v.text))
+		return api.Like(c.value.text, v.text)
 	case "ILIKE":
-		return like([]rune(strings.ToLower(c.value.text)), []rune(strings.ToLower(v.text)))
+		return api.Like(strings.ToLower(c.value.text), strings.ToLower(v.text))
 	case "IN":
 		return slices.Contains(c.list, v.text)
 	}
 	return !slices.Contains(c.list, v.text) // NOT IN
-}
-
-// like is SQL's LIKE: % is any text, _ any letter. A % takes as little as it can, and more when what follows does not
-// fit.
-func like(pattern, s []rune) bool {
-	p, at, star, from := 0, 0, -1, 0
-	for at < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '%':
-			star, from, p = p, at, p+1
-		case p < len(pattern) && (pattern[p] == '_' || pattern[p] == s[at]):
-			p, at = p+1, at+1
-		case star >= 0:
-			from++
-			p, at = star+1, from
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '%' {
-		p++
-	}
-	return p == len(pattern)
 }
 
 // scanner cuts a filter into its words.
@@ -181,6 +158,16 @@ func unquoted(word string) (string, bool) {
 }
 
 const filterBytesMax = 16 << 10 // of a request's filter
+
+// read reads a search's filter and its order_by.
+func (g *grammar) read(wanted string, by []string) (filter, order, error) {
+	f, err := g.filter(wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	o, err := g.order(by)
+	return f, o, err
+}
 
 // filter reads a filter: comparisons with AND between them.
 func (g *grammar) filter(s string) (filter, error) {

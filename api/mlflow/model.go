@@ -294,11 +294,7 @@ func (s *Surface) searchModels(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	f, err := modelGrammar.filter(wanted)
-	if err != nil {
-		return err
-	}
-	o, err := modelGrammar.order(by)
+	f, o, err := modelGrammar.read(wanted, by)
 	if err != nil {
 		return err
 	}

@@ -39,11 +39,7 @@ func (s *Surface) searchRuns(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	f, err := runGrammar.filter(wanted)
-	if err != nil {
-		return err
-	}
-	o, err := runGrammar.order(by)
+	f, o, err := runGrammar.read(wanted, by)
 	if err != nil {
 		return err
 	}

@@ -325,11 +325,7 @@ func (s *Surface) searchVersions(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	f, err := versionGrammar.filter(wanted)
-	if err != nil {
-		return err
-	}
-	o, err := versionGrammar.order(by)
+	f, o, err := versionGrammar.read(wanted, by)
 	if err != nil {
 		return err
 	}

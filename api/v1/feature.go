@@ -374,14 +374,21 @@ func (s *Surface) definitions(w http.ResponseWriter, r *http.Request) error {
 	d, ok, err := fold.Of[*projections.Definitions](s.Views).At(m.At)
 	if ok {
 		api.SetETag(w, d.Revision)
-		if strings.Contains(r.Header.Get("Accept"), "yaml") {
-			w.Header().Set("Content-Type", "application/yaml")
-			w.WriteHeader(http.StatusOK)
-			w.Write([]byte(d.Definitions)) //nolint:errcheck // the client is gone
-			return nil
+		if wantsYAML(r) {
+			return writeYAML(w, d.Definitions)
 		}
 	}
 	return api.Found(w, d, ok, err, "no features were defined")
+}
+
+// wantsYAML says whether a file is asked for as it was applied.
+func wantsYAML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "yaml") }
+
+func writeYAML(w http.ResponseWriter, file string) error {
+	w.Header().Set("Content-Type", "application/yaml")
+	w.WriteHeader(http.StatusOK)
+	io.WriteString(w, file) //nolint:errcheck // the client is gone
+	return nil
 }
 
 func (s *Surface) definitionsHistory(w http.ResponseWriter, r *http.Request) error {

@@ -2,7 +2,6 @@ package v1
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
@@ -30,11 +29,8 @@ func (s *Surface) signals(w http.ResponseWriter, r *http.Request) error {
 		return api.Found(w, d, ok, err, "what acts mean was not defined")
 	}
 	api.SetETag(w, d.Revision)
-	if strings.Contains(r.Header.Get("Accept"), "yaml") {
-		w.Header().Set("Content-Type", "application/yaml")
-		w.WriteHeader(http.StatusOK)
-		w.Write([]byte(d.Definitions)) //nolint:errcheck // the client is gone
-		return nil
+	if wantsYAML(r) {
+		return writeYAML(w, d.Definitions)
 	}
 	read, err := signal.Parse([]byte(d.Definitions))
 	if err != nil {
