@@ -174,7 +174,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 	code, page, _ := w.ask("GET", "/", "")
-	if code != 200 || !strings.Contains(page, "movie_data_collection") || !strings.Contains(page, `class="running"`) {
+	if code != 200 || !strings.Contains(page, "movie_data_collection") || !strings.Contains(page, `class="running"`) || strings.Contains(page, "%!") {
 		t.Errorf("the page: %d %s", code, page)
 	}
 }

@@ -1,8 +1,8 @@
 package airflow
 
 import (
-	"bytes"
 	_ "embed"
+	"fmt"
 	"html/template"
 	"net/http"
 
@@ -14,7 +14,7 @@ import (
 //go:embed home.html
 var homeHTML string
 
-var homePage = template.Must(template.New("home").Funcs(template.FuncMap{"iso": iso}).Parse(homeHTML))
+var homePage = template.Must(template.New("home").Funcs(template.FuncMap{"seconds": func(v *float64) string { return fmt.Sprintf("%.1f s", *v) }}).Parse(homeHTML))
 
 func (s *Surface) pageRoutes(r *api.Routes) { r.Handle("GET /{$}", s.home, "workflows") }
 
@@ -49,11 +49,5 @@ func (s *Surface) home(w http.ResponseWriter, r *http.Request) error {
 		}
 		all = append(all, v)
 	}
-	var b bytes.Buffer
-	if err := homePage.Execute(&b, all); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	return api.WriteBytes(w, http.StatusOK, b.Bytes())
+	return api.WritePage(w, homePage, all)
 }

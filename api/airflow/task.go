@@ -136,8 +136,7 @@ func (s *Surface) log(w http.ResponseWriter, r *http.Request) error {
 	}
 	text := logOf(&t, &t.Tries[i])
 	if !strings.Contains(r.Header.Get("Accept"), "application/json") {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		return api.WriteBytes(w, http.StatusOK, []byte(text))
+		return api.WriteText(w, "text/plain", []byte(text))
 	}
 	return api.WriteJSON(w, http.StatusOK, map[string]any{"content": fmt.Sprintf("[(%s, %s)]", python(t.Tries[i].Holder), python(text)), "continuation_token": nil})
 }

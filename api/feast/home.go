@@ -1,7 +1,6 @@
 package feast
 
 import (
-	"bytes"
 	_ "embed"
 	"html/template"
 	"net/http"
@@ -27,16 +26,8 @@ func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := homePage.Execute(&b, struct {
+	return api.WritePage(w, homePage, struct {
 		*features.Definitions
 		Hash string
-	}{defs, defs.Hash()}); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	w.WriteHeader(http.StatusOK)
-	w.Write(b.Bytes()) //nolint:errcheck // the client is gone
-	return nil
+	}{defs, defs.Hash()})
 }

@@ -1,7 +1,6 @@
 package inference
 
 import (
-	"bytes"
 	"cmp"
 	_ "embed"
 	"html/template"
@@ -139,15 +138,9 @@ func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := homePage.Execute(&b, struct {
+	return api.WritePage(w, homePage, struct {
 		Models []model
 		Total  int
 		State  state
-	}{list, total, s.state()}); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	return api.WriteBytes(w, http.StatusOK, b.Bytes())
+	}{list, total, s.state()})
 }

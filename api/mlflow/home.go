@@ -1,7 +1,6 @@
 package mlflow
 
 import (
-	"bytes"
 	_ "embed"
 	"html/template"
 	"maps"
@@ -102,13 +101,7 @@ func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
 	if v.Models, err = s.homeModels(); err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := homePage.Execute(&b, v); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	return api.WriteBytes(w, http.StatusOK, b.Bytes())
+	return api.WritePage(w, homePage, v)
 }
 
 func (s *Surface) registry() *projections.Registry { return fold.Of[*projections.Registry](s.Views) }

@@ -1,7 +1,6 @@
 package topics
 
 import (
-	"bytes"
 	_ "embed"
 	"errors"
 	"html/template"
@@ -60,11 +59,5 @@ func (s *Surface) topicPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func show(w http.ResponseWriter, v shown) error {
-	var b bytes.Buffer
-	if err := page.Execute(&b, v); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	return api.WriteBytes(w, http.StatusOK, b.Bytes())
+	return api.WritePage(w, page, v)
 }

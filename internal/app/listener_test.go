@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -40,6 +42,19 @@ func TestListeners(t *testing.T) {
 		res.Body.Close()
 		return res.StatusCode
 	}
+	// page fails unless there is a page that a browser shows as one, without a slip of its template.
+	page := func(base string) {
+		t.Helper()
+		res, err := http.Get(base + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if kind := res.Header.Get("Content-Type"); err != nil || kind != "text/html; charset=utf-8" || !bytes.Contains(body, []byte("<h1>")) || bytes.Contains(body, []byte("%!")) {
+			t.Errorf("%s: %s, %v:\n%.3000s", base, kind, err, body)
+		}
+	}
 	all := map[string]string{}
 	for _, l := range app.Listeners() {
 		all[l.Name] = "127.0.0.1:0"
@@ -68,6 +83,9 @@ func TestListeners(t *testing.T) {
 				base := "http://" + l.Address
 				if got := status(base+"/health", "", ""); got != 200 {
 					t.Errorf("%s: health is %d", l.Name, got)
+				}
+				if l.Name != app.MainListener && c.users == nil {
+					page(base)
 				}
 				if got := status(base+"/", "", ""); l.Name != app.MainListener && got != c.nobody {
 					t.Errorf("%s without credentials: %d; want %d", l.Name, got, c.nobody)

@@ -493,7 +493,7 @@ func outputText(output map[string]string) string {
 		if f, err := strconv.ParseFloat(v, 64); err == nil && strings.Contains(v, ".") {
 			v = strconv.FormatFloat(f, 'g', 4, 64)
 		}
-		if k == "reason" || len(v) <= outputWidthMax && !strings.Contains(k, ".") {
+		if k == "reason" || v != "" && len(v) <= outputWidthMax && !strings.Contains(k, ".") {
 			parts = append(parts, k+"="+oneLine(v))
 		}
 	}
