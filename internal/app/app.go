@@ -36,8 +36,8 @@ import (
 	"github.com/projectionist/projectionist/streams/local"
 )
 
-// Version is the program's release.
-const Version = "0.1.0"
+// Version is the program's release. An image says by the linker which it is: -X …/internal/app.Version=1.2.3.
+var Version = "0.1.0"
 
 // Options of an App. Dir is needed; the rest has defaults.
 type Options struct {

@@ -49,7 +49,9 @@ func TestDoctor(t *testing.T) {
 	s.end(t)
 
 	// A browser is sent elsewhere from a port that it refuses, and nowhere from others.
-	at := func(address string) string { return forBrowsers("127.0.0.1:8000", app.Answered{Name: "features", Address: address}) }
+	at := func(address string) string {
+		return forBrowsers("127.0.0.1:8000", app.Answered{Name: "features", Address: address})
+	}
 	if got := at("127.0.0.1:6566"); !strings.Contains(got, "http://localhost:8000/features") {
 		t.Errorf("port 6566: %q", got)
 	}
