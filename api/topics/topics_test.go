@@ -3,9 +3,12 @@ package topics_test
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +117,9 @@ func TestMessages(t *testing.T) {
 	}{
 		"/api/topics/nope/messages":                    {404, "nope"},
 		"/topics/nope":                                 {404, "nope"},
+		"/topics/user-events?partition=3":              {400, "partition"},
+		"/topics/user-events?offset=3":                 {400, "offset"},
+		"/topics/user-events?more=1":                   {400, "more"},
 		"/api/topics/user-events/messages?limit=0":     {400, "limit"},
 		"/api/topics/user-events/messages?limit=501":   {400, "limit"},
 		"/api/topics/user-events/messages?partition=3": {400, "partition"},
@@ -126,6 +132,46 @@ func TestMessages(t *testing.T) {
 		if code, text, _ := ask(path); code != c.status || !strings.Contains(text, c.says) {
 			t.Errorf("%s: %d %s; want %d and %s", path, code, text, c.status, c.says)
 		}
+	}
+}
+
+// TestPartitionPages: from the last messages of a partition all older ones are reached, in order.
+func TestPartitionPages(t *testing.T) {
+	const records = 1000
+	ask := serve(t, records, nil)
+	offsets := regexp.MustCompile(`partition (\d), offset (\d+), taken`)
+	link := func(page, name string) string {
+		found := regexp.MustCompile(`<a href="([^"]*)">` + name + `</a>`).FindStringSubmatch(page)
+		if found == nil {
+			return ""
+		}
+		return html.UnescapeString(found[1])
+	}
+	seen := map[string]bool{}
+	for partition := range 3 {
+		query := fmt.Sprintf("?partition=%d", partition)
+		for first := true; query != ""; first = false {
+			code, page, _ := ask("/topics/user-events" + query)
+			list := offsets.FindAllStringSubmatch(page, -1)
+			if code != 200 || len(list) == 0 {
+				t.Fatalf("%s: %d %s", query, code, page)
+			}
+			last := -1
+			for _, m := range list {
+				at, _ := strconv.Atoi(m[2])
+				if m[1] != fmt.Sprint(partition) || last >= 0 && at != last-1 {
+					t.Fatalf("%s: after offset %d comes %s", query, last, m[0])
+				}
+				seen[m[0]], last = true, at
+			}
+			if newer := link(page, "newer"); (newer == "") != first {
+				t.Errorf("%s: newer messages are at %q", query, newer)
+			}
+			query = link(page, "older")
+		}
+	}
+	if len(seen) != records {
+		t.Errorf("%d messages of %d were seen", len(seen), records)
 	}
 }
 
