@@ -1,71 +1,39 @@
 package topics_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"html"
-	"io"
-	"log/slog"
-	"net/http/httptest"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/google/uuid"
-
-	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/apitest"
 	"github.com/projectionist/projectionist/api/topics"
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/handlers"
-	"github.com/projectionist/projectionist/projections"
-	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
-	"github.com/projectionist/projectionist/streams/local"
 )
 
 func serve(t *testing.T, records int, groups func() (map[string][]topics.Offset, error)) func(path string) (int, string, map[string]any) {
 	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	log, err := local.OpenMem(local.Options{Logf: func(string, ...any) {}})
-	must(err)
-	t.Cleanup(func() { must(log.Close()) })
+	b := apitest.New(t, nil)
 	var recs []streams.Record
 	for i := range records {
 		r, err := streams.FactRecord(fmt.Sprint(i%7), &events.Event{ID: fmt.Sprint(i), Source: "/test", Time: time.UnixMilli(1000).UTC(),
 			Data: &events.Interaction{UserID: fmt.Sprint(i % 7), MovieID: "<b>1</b>", Kind: "click", Timestamp: "2024-01-02T03:04:05Z"}})
-		must(err)
+		b.Must(err)
 		recs = append(recs, r)
 	}
 	if records > 0 {
 		recs[0].Value = []byte{0xff, 0}
-		must(log.Feed().Publish(t.Context(), events.UserEventsTopic, recs))
+		b.Must(b.Log.Feed().Publish(t.Context(), events.UserEventsTopic, recs))
 	}
-	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
-	must(err)
-	t.Cleanup(func() { must(store.Close()) })
-	views, err := fold.NewRunner(t.Context(), log, store, projections.All()...)
-	must(err)
-	d := handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), NewID: uuid.NewString, Now: time.Now})
-	core, err := api.New(api.Config{Log: log, Dispatcher: d, Views: views, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	must(err)
-	server := core.Serve(topics.New(core, topics.Config{Groups: groups}))
+	server := b.Core.Serve(topics.New(b.Core, topics.Config{Groups: groups}))
 	return func(path string) (int, string, map[string]any) {
 		t.Helper()
-		r := httptest.NewRequest("GET", path, nil)
-		r.Host = "localhost:8082"
-		rec := httptest.NewRecorder()
-		server.ServeHTTP(rec, r)
-		var v map[string]any
-		json.Unmarshal(rec.Body.Bytes(), &v) //nolint:errcheck // a page is no JSON
-		return rec.Code, rec.Body.String(), v
+		a := apitest.Ask(server, "GET", path, "")
+		return a.Code, a.Text, a.Object
 	}
 }
 
