@@ -51,7 +51,10 @@ stand_in() {
 }
 
 build() {
-	[ "${BUILD:-}" = no ] && return
+	if [ "${BUILD:-}" = no ]; then
+		$engine pull -q "$tag"
+		return
+	fi
 	if [ $engine != buildah ]; then
 		$engine build -t "$tag" --build-arg VERSION="$version" .
 		return
