@@ -25,7 +25,7 @@ import (
 // Retrainer asks for a training run when an alert of drift has reached its threshold, whoever published it. It reads
 // the alerts' topic, not the ledger, so it is no [react.Role]; its place is a file beside the reactors' cursors.
 //
-// An alert is covered, and asks for nothing, while a run that an earlier one asked for has not ended: that trains on
+// A score of nothing is no drift, whatever the threshold. An alert is covered, and asks for nothing, while a run that an earlier one asked for has not ended: that trains on
 // what the log has by then. So alerts that come in numbers make one run after the other, never two at a time. What is
 // covered follows from the log, and the run's id from the alert: a lost cursor costs reading, and where several nodes
 // share a log all may ask.
@@ -102,7 +102,7 @@ func (r *Retrainer) read(ctx context.Context, at *retrainerPlace) error {
 		}
 		var ev events.Event
 		if err := reader.Read(rec, &ev, nil); err == nil { // else the quarantine has it
-			if d, ok := ev.Data.(*events.ModelDrift); ok && d.DriftScore >= d.Threshold {
+			if d, ok := ev.Data.(*events.ModelDrift); ok && d.DriftScore > 0 && d.DriftScore >= d.Threshold {
 				if err := r.answer(ctx, at, rec, &ev, d); err != nil {
 					return errors.Join(err, r.save(*at))
 				}
