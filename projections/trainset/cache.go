@@ -114,11 +114,11 @@ func (l *loading) facts(ctx context.Context, base *file) error {
 	if err != nil {
 		return err
 	}
-	n := &names{base.names.users, base.names.items, base.names.kinds}
+	n := &names{base.names.users, base.names.items, base.names.acts}
 	marks := map[int32]mark{}
 	fresh := 0
 	for p, r := range runs {
-		n.users, n.items, n.kinds = union(n.users, r.users.names), union(n.items, r.items.names), union(n.kinds, r.kinds.names)
+		n.users, n.items, n.acts = union(n.users, r.users.names), union(n.items, r.items.names), union(n.acts, r.acts.names)
 		marks[p] = r.mark
 		fresh += len(r.facts)
 	}
@@ -130,7 +130,8 @@ func (l *loading) facts(ctx context.Context, base *file) error {
 		sources = append(sources, &inMemory{r})
 	}
 	workers.Wait() //nolint:errcheck // always nil
-	facts := merged(sources)
+	acts := n.read()
+	facts := acts.settled(acts.merged(sources))
 	var out *writer
 	if l.c.keeps(marks, base.count, fresh) {
 		if out, err = create(l.c.Dir, n, marks); err != nil {
@@ -140,7 +141,7 @@ func (l *loading) facts(ctx context.Context, base *file) error {
 			facts = out.tee(facts)
 		}
 	}
-	l.set.fill(n, base.count+fresh, l.acts, facts)
+	l.set.fill(n, acts, base.count+fresh, l.acts, facts)
 	if base.err != nil {
 		out.abandon()
 		return base.err
@@ -193,37 +194,6 @@ func (s *inMemory) next() *fact {
 	f := &s.run.facts[0]
 	s.run.facts = s.run.facts[1:]
 	return f
-}
-
-// merged gives the facts of all sources in order, each once.
-func merged(sources []source) func(yield func(*fact) bool) {
-	return func(yield func(*fact) bool) {
-		var heads []*fact
-		var left []source
-		for _, s := range sources {
-			if f := s.next(); f != nil {
-				heads, left = append(heads, f), append(left, s)
-			}
-		}
-		var last fact
-		for first := true; len(heads) > 0; {
-			least := 0
-			for i := 1; i < len(heads); i++ {
-				if heads[i].compare(heads[least]) < 0 {
-					least = i
-				}
-			}
-			if f := heads[least]; first || *f != last {
-				first, last = false, *f
-				if !yield(&last) {
-					return
-				}
-			}
-			if heads[least] = left[least].next(); heads[least] == nil {
-				heads, left = slices.Delete(heads, least, least+1), slices.Delete(left, least, least+1)
-			}
-		}
-	}
 }
 
 func (c *Cache) warn(err error) {

@@ -4,6 +4,7 @@ package trainset
 
 import (
 	"context"
+	"iter"
 	"math"
 	"slices"
 
@@ -36,19 +37,18 @@ type Set struct {
 
 // Acts are what people did, read by no definition.
 type Acts struct {
-	kinds []string
-	kind  []int32
-	stars []stars
+	acts *acts
+	act  []int32 // of each sample
 }
 
 // Kind is what the act was, such as "rating".
-func (a *Acts) Kind(sample int) string { return a.kinds[a.kind[sample]] }
+func (a *Acts) Kind(sample int) string { return a.acts.kinds[a.acts.kind[a.act[sample]]] }
 
 // Rating is in stars, to the hundredth; 0 for none.
-func (a *Acts) Rating(sample int) float64 { return a.stars[sample].rating() }
+func (a *Acts) Rating(sample int) float64 { return a.acts.stars[a.act[sample]].rating() }
 
-// Load reads the log up to the cut. Facts are taken once each (by person, event time and id), and ordered
-// by event time, so the same cut gives the same set whatever the order of arrival. Facts that
+// Load reads the log up to the cut. Facts are taken once each (by person, event time and id), of several ratings of one
+// person, film, kind and event time the one recorded last, and all ordered by event time, so the same cut gives the same set whatever the order of arrival. Facts that
 // cannot be read are left out, as every view leaves them out. progress may be nil; its unit is records.
 func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(done, total int64)) (*Set, error) {
 	return new(Cache).Load(ctx, log, cut, progress)
@@ -107,26 +107,23 @@ func (s *Set) describe(e *events.UserDescribed) {
 	s.People[id] = slices.Insert(said, at, *e)
 }
 
-// fill makes the samples of facts in order, of which there are at most so many.
-func (s *Set) fill(n *names, most int, acts bool, facts func(yield func(*fact) bool)) {
+// fill makes the samples of those facts that count, in order, of which there are at most so many.
+func (s *Set) fill(n *names, acts *acts, most int, withActs bool, facts iter.Seq2[*fact, bool]) {
 	s.Data = &ml.Dataset{Users: n.users, Items: n.items, Samples: make([]ml.Sample, 0, most)}
 	s.Signals = make([]signal.Signal, 0, most)
-	if acts {
-		s.Acts = &Acts{n.kinds, make([]int32, 0, most), make([]stars, 0, most)}
+	if withActs {
+		s.Acts = &Acts{acts, make([]int32, 0, most)}
 	}
-	unrated, rated := make([]signal.Signal, len(n.kinds)), make([]signal.Signal, starsMax+1)
-	for k, kind := range n.kinds {
-		unrated[k] = s.meanings.Of(kind, 0)
-	}
-	for v := range rated {
-		rated[v] = s.meanings.Of("", stars(v).rated())
+	meanings := make([]signal.Signal, len(acts.kind))
+	for a, kind := range acts.kind {
+		meanings[a] = s.meanings.Of(acts.kinds[kind], acts.stars[a].rating())
 	}
 	var last fact
-	for f := range facts {
-		meaning := unrated[f.kind]
-		if f.stars > 0 {
-			meaning = rated[f.stars]
+	for f, counts := range facts {
+		if !counts {
+			continue
 		}
+		meaning := meanings[f.act]
 		rating := float32(math.NaN())
 		if meaning.RatingCenti() > 0 {
 			rating = float32(meaning.Rating())
@@ -139,13 +136,13 @@ func (s *Set) fill(n *names, most int, acts bool, facts func(yield func(*fact) b
 				continue
 			}
 			s.Data.Samples, s.Signals = s.Data.Samples[:at], s.Signals[:at]
-			if acts {
-				s.Acts.kind, s.Acts.stars = s.Acts.kind[:at], s.Acts.stars[:at]
+			if withActs {
+				s.Acts.act = s.Acts.act[:at]
 			}
 		}
 		s.Data.Samples, s.Signals = append(s.Data.Samples, sample), append(s.Signals, meaning)
-		if acts {
-			s.Acts.kind, s.Acts.stars = append(s.Acts.kind, f.kind), append(s.Acts.stars, f.stars)
+		if withActs {
+			s.Acts.act = append(s.Acts.act, f.act)
 		}
 		last = *f
 	}
