@@ -49,7 +49,8 @@ func (a *Acts) Rating(sample int) float64 { return a.acts.stars[a.act[sample]].r
 
 // Load reads the log up to the cut. Facts are taken once each (by person, event time and id), of several ratings of one
 // person, film, kind and event time the one recorded last, and all ordered by event time, so the same cut gives the same set whatever the order of arrival. Facts that
-// cannot be read are left out, as every view leaves them out. progress may be nil; its unit is records.
+// cannot be read are left out, as every view leaves them out. progress may be nil; its unit is records. Of a log without
+// facts the error is fault.Conflict, and comes with the empty set.
 func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(done, total int64)) (*Set, error) {
 	return new(Cache).Load(ctx, log, cut, progress)
 }
