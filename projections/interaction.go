@@ -283,6 +283,22 @@ func (h *Histories) HasUser(id string) (bool, error) {
 	return false, nil
 }
 
+// HasEvent says whether a person has an event of a time (Unix milliseconds) and an id, whoever published it.
+func (h *Histories) HasEvent(userID string, millis int64, eventID string) (bool, error) {
+	userID = events.CanonicalUser(userID)
+	prefix := fold.Table('u').ID(userID)
+	d := factReader{table: 'u', id: userID, skip: len(prefix)}
+	for kv, err := range h.r.Scan(slices.Clone(prefix).Millis(millis), slices.Clone(prefix).Millis(millis+1)) {
+		if err != nil {
+			return false, err
+		}
+		if f, err := d.read(kv); err != nil || f.EventID == eventID {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // facts reads a history, taking facts of the same event time together: that is where duplicates are.
 func (h *Histories) facts(table byte, id string, q HistoryQuery) iter.Seq2[Fact, error] {
 	prefix := fold.Table(table).ID(id)
