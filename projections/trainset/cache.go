@@ -19,15 +19,16 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Cache loads sets, and keeps the facts of the newest cuts in files, so that the next set needs of the log only what
-// came since. A set is the same with it and without: files may be deleted at any time, and one that is damaged or of
+// Cache loads sets, and keeps the facts of the newest cuts in files, and in memory what the ledger says, so that the next
+// set needs of the log only what came since. A set is the same with it and without: files may be deleted at any time, and one that is damaged or of
 // another log is not used. The zero value keeps nothing.
 type Cache struct {
 	Dir string // "" keeps nothing
 	// Warn is told what keeps the facts from being kept; may be nil.
 	Warn func(error)
 
-	mu sync.Mutex // one set at a time: the facts of a log may be most of what memory there is
+	mu   sync.Mutex // one set at a time: the facts of a log may be most of what memory there is
+	said *ledger    // of the log, as far as it was read for a set; nil: not yet
 }
 
 const (
@@ -58,9 +59,11 @@ func (c *Cache) load(ctx context.Context, log streams.Log, cut streams.Cut, acts
 	for _, n := range cut {
 		l.total += n
 	}
-	if err := l.set.readLedger(ctx, log, acts, l.read); err != nil {
+	said, err := c.ledger(ctx, log, cut[streams.TP{Topic: events.LedgerTopic}], l.read)
+	if err != nil {
 		return nil, err
 	}
+	said.fill(l.set, acts)
 	base, err := c.base(ctx, log, cut)
 	if err != nil {
 		return nil, err

@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,6 +147,73 @@ func (w *world) happens(rng *rand.Rand, n int) {
 	}
 }
 
+// said is something new of a film, a person or features.
+func (w *world) said(rng *rand.Rand) {
+	w.Helper()
+	id := fmt.Sprint(rng.IntN(4))
+	switch rng.IntN(4) {
+	case 0:
+		w.dispatch(&commands.ListMovie{Dataset: "d", Movie: events.Movie{MovieID: id, Title: fmt.Sprint("Film ", rng.IntN(9)), Year: 1990 + rng.IntN(9)}})
+	case 1:
+		w.dispatch(&commands.DescribeUser{User: events.User{UserID: id, Age: 1 + rng.IntN(90)}, Since: fmt.Sprintf("2024-01-%02dT00:00:00.000Z", 1+rng.IntN(20))})
+	case 2:
+		w.dispatch(&commands.DefineFeatures{Definitions: id, Hash: strings.Repeat(fmt.Sprintf("%02x", rng.IntN(9)), 32)})
+	}
+}
+
+// Of the ledger, as of what people did, a later set reads only what came since.
+func TestLedgerIsReadOnce(t *testing.T) {
+	w := newWorld(t)
+	log := &countingLog{Log: w.log}
+	rng := rand.New(rand.NewPCG(8, 8))
+	w.happens(rng, 20)
+	for range 50 {
+		w.said(rng)
+	}
+	c := &Cache{Dir: t.TempDir()}
+	load := func(cut streams.Cut, want int) {
+		t.Helper()
+		log.commits = 0
+		_, err := c.LoadActs(context.Background(), log, cut, nil)
+		w.must(err)
+		if log.commits != want {
+			t.Errorf("%d commits were read, want %d", log.commits, want)
+		}
+	}
+	early := w.head()
+	there := int(early[streams.TP{Topic: events.LedgerTopic}])
+	load(early, there)
+	load(early, 0)
+	w.dispatch(&commands.ListMovie{Dataset: "d", Movie: events.Movie{MovieID: "new", Title: "New"}})
+	load(early, 0)
+	load(w.head(), 1)
+	load(early, there) // of an earlier cut from the beginning
+	load(w.head(), 0)
+}
+
+type countingLog struct {
+	streams.Log
+	commits int
+}
+
+func (l *countingLog) Ledger() streams.Ledger { return countingLedger{l.Log.Ledger(), l} }
+
+type countingLedger struct {
+	streams.Ledger
+	log *countingLog
+}
+
+func (l countingLedger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committed, error] {
+	return func(yield func(*streams.Committed, error) bool) {
+		for c, err := range l.Ledger.Read(ctx, from) {
+			if !yield(c, err) {
+				return
+			}
+			l.log.commits++
+		}
+	}
+}
+
 // A set made of what was kept and of what came since is the one that the log gives from its beginning, at any cut, in
 // any order of cuts, whatever acts meant when the facts were kept.
 func TestCache(t *testing.T) {
@@ -160,6 +230,8 @@ func TestCache(t *testing.T) {
 			c.Dir = ""
 		}
 		var cuts []streams.Cut
+		type loaded struct{ s, alone *Set }
+		var sets []loaded
 		for step := range 30 {
 			w.happens(rng, 1+rng.IntN(20))
 			if rng.IntN(8) == 0 {
@@ -178,12 +250,24 @@ func TestCache(t *testing.T) {
 			if rng.IntN(3) == 0 {
 				cut = cuts[rng.IntN(len(cuts))]
 			}
+			w.said(rng)
 			want := w.naive(cut)
+			alone, err := new(Cache).LoadActs(context.Background(), w.log, cut, nil)
+			w.must(err)
 			s, err := c.LoadActs(context.Background(), w.log, cut, nil)
 			w.must(err)
 			if got := s.whole(); got != want {
 				t.Fatalf("seed %d, step %d, at %s, with %v:\n%s\nwant\n%s", seed, step, cut, w.kept(c), got, want)
 			}
+			if s.FeaturesHash != alone.FeaturesHash || !reflect.DeepEqual(s.Movies, alone.Movies) || !reflect.DeepEqual(s.People, alone.People) {
+				t.Fatalf("seed %d, step %d, at %s: of films, people and features\n%v %v %s\nwant\n%v %v %s", seed, step, cut, s.Movies, s.People, s.FeaturesHash, alone.Movies, alone.People, alone.FeaturesHash)
+			}
+			if len(sets) > 0 && rng.IntN(2) == 0 { // what an earlier set has does not change
+				if i := rng.IntN(len(sets)); !reflect.DeepEqual(sets[i].s.People, sets[i].alone.People) || !reflect.DeepEqual(sets[i].s.Movies, sets[i].alone.Movies) {
+					t.Fatalf("seed %d, step %d: a set has changed", seed, step)
+				}
+			}
+			sets = append(sets, loaded{s, alone})
 			plain, err := c.Load(context.Background(), w.log, cut, nil)
 			w.must(err)
 			if !slices.Equal(plain.said(), s.said()) || !slices.Equal(plain.Signals, s.Signals) || plain.Acts != nil {

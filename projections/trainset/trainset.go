@@ -6,7 +6,6 @@ import (
 	"context"
 	"iter"
 	"math"
-	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml"
@@ -53,59 +52,6 @@ func (a *Acts) Rating(sample int) float64 { return a.acts.stars[a.act[sample]].r
 // facts the error is fault.Conflict, and comes with the empty set.
 func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(done, total int64)) (*Set, error) {
 	return new(Cache).Load(ctx, log, cut, progress)
-}
-
-// readLedger takes from the ledger what the set needs of it, that which belongs to acts too or not.
-func (s *Set) readLedger(ctx context.Context, log streams.Log, acts bool, read func(n int64)) error {
-	head, films := s.Cut[streams.TP{Topic: events.LedgerTopic}], events.Films{}
-	s.meanings = signal.Default()
-	for com, err := range log.Ledger().Read(ctx, 0) {
-		if com != nil && com.Position.Offset >= head {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		read(1)
-		for i := range com.Events {
-			films.Fold(com.Events[i].Data)
-			if e, ok := com.Events[i].Data.(*events.UserDescribed); ok && acts {
-				s.describe(e)
-			}
-			if e, ok := com.Events[i].Data.(*events.FeaturesDefined); ok {
-				s.FeaturesHash = e.Hash
-			}
-			if e, ok := com.Events[i].Data.(*events.SignalsDefined); ok {
-				if m, err := signal.Parse([]byte(e.Definitions)); err == nil { // else it puts nothing in force
-					s.meanings = m
-				}
-			}
-		}
-	}
-	s.Movies = films.Merged()
-	s.SignalsHash = s.meanings.Hash()
-	return nil
-}
-
-// describe takes what was said of a person to its place.
-func (s *Set) describe(e *events.UserDescribed) {
-	since, err := e.SinceMillis()
-	if err != nil {
-		return // the view of people halts at it
-	}
-	if s.People == nil {
-		s.People = map[string][]events.UserDescribed{}
-	}
-	id := events.CanonicalUser(e.UserID)
-	said := s.People[id]
-	at := len(said)
-	for at > 0 {
-		if before, _ := said[at-1].SinceMillis(); before <= since {
-			break
-		}
-		at--
-	}
-	s.People[id] = slices.Insert(said, at, *e)
 }
 
 // fill makes the samples of those facts that count, in order, of which there are at most so many.
