@@ -97,9 +97,10 @@ func (s *Set) fill(n *names, acts *acts, most int, withActs bool, facts iter.Seq
 
 // Input is the set as recipes take it.
 func (s *Set) Input() recipe.Input {
+	movies := s.Movies // alone: who evaluates lets go of the samples
 	return recipe.Input{Data: s.Data, Signals: s.Signals, FeaturesHash: s.FeaturesHash, Fits: s.Fits,
 		Content: func(id string) recipe.Content {
-			m := s.Movies[id]
+			m := movies[id]
 			return recipe.Content{Genres: m.Genres, Year: m.Year}
 		}}
 }
