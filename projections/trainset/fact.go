@@ -42,8 +42,6 @@ func (a *fact) compare(b *fact) int {
 // feature tells ratings apart that have the same.
 type stars uint16
 
-const starsMax = 5 * 100
-
 func starsOf(rating float64) stars {
 	if rating > 0 && rating <= 5 {
 		return stars(max(1, math.Round(rating*100)))
