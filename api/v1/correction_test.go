@@ -69,7 +69,13 @@ func TestCorrectedRating(t *testing.T) {
 			before, err := fold.HeadCut(t.Context(), both.log, time.Time{})
 			both.must(err)
 			then := "&known_at=" + before.String()
+			if got, want := read(both, "user/77", ""), read(first, "user/77", ""); got != want {
+				t.Errorf("after the first: %s, want %s", got, want)
+			}
 			position := feedback(both, stars[1])
+			if got, want := read(both, "user/77", ""), read(second, "user/77", ""); got != want {
+				t.Errorf("at once after the second: %s, want %s", got, want)
+			}
 			for _, w := range []*fixture{first, second, both} {
 				w.clock.set(day0.Add(6 * time.Hour))
 				w.post("/api/v1/feedback", `{"user_id":"77","movie_id":"2","interaction_type":"click","timestamp":"2024-05-21T10:00:00Z"}`).want(200)

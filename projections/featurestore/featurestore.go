@@ -30,7 +30,7 @@ type Store struct {
 	defsN    int64                 // how far their view had folded the ledger when they were read
 	catalog  map[string]*features.Attributes
 	catalogN int64 // how far the catalogue had folded the ledger when catalog was begun
-	people   map[string]present
+	people   map[string]folded
 }
 
 // peopleMax bounds the people whose present state is kept in memory, at about 10 bytes a fact.
@@ -189,13 +189,13 @@ func (f *Store) Read(ctx context.Context, dst []features.Value, sel *features.Se
 		if err != nil {
 			return dst, err
 		}
-		in.Movie = s
+		in.Movie = s.state
 	}
 	return sel.AppendValues(dst, in), failed
 }
 
-// present is the present state of a person, and which facts it is of: the sum of their hashes.
-type present struct {
+// folded is a state, nil without facts, and which facts it is of: the sum of their hashes.
+type folded struct {
 	state *features.State
 	sum   uint64
 }
@@ -203,7 +203,8 @@ type present struct {
 // person is a person's state. The present one is kept until what they did is another.
 func (f *Store) person(id string, at fold.At, nowMillis int64) (*features.State, error) {
 	if !at.IsZero() {
-		return f.fold(features.User, id, at, nowMillis)
+		p, err := f.fold(features.User, id, at, nowMillis)
+		return p.state, err
 	}
 	var facts int
 	var sum uint64
@@ -211,66 +212,55 @@ func (f *Store) person(id string, at fold.At, nowMillis int64) (*features.State,
 	if err != nil {
 		return nil, err
 	}
-	same := func(p present) bool { return p.state != nil && p.state.Facts() == int64(facts) && p.sum == sum }
+	same := func(p folded) bool { return p.state != nil && p.state.Facts() == int64(facts) && p.sum == sum }
 	f.mu.Lock()
 	p := f.people[id]
 	f.mu.Unlock()
 	if same(p) && p.state.LastMillis() <= nowMillis {
 		return p.state, nil
 	}
-	p = present{}
-	for x, err := range fold.Of[*projections.Histories](f.views).User(id, fold.At{EventMillis: nowMillis}) {
-		if err != nil {
-			return nil, err
-		}
-		if p.state == nil {
-			p.state = features.NewState(features.User)
-		}
-		if !x.Superseded {
-			p.state.Add(factOf(features.User, &x))
-			p.sum += x.Hash()
-		}
-	}
+	p, err = f.fold(features.User, id, at, nowMillis)
 	// Whoever is kept must have all facts: histories may be a moment behind online, and facts dated after
 	// now are not in it.
-	if !same(p) {
-		return p.state, nil
+	if err != nil || !same(p) {
+		return p.state, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.people == nil || len(f.people) >= peopleMax {
-		f.people = map[string]present{}
+		f.people = map[string]folded{}
 	}
 	f.people[strings.Clone(id)] = p
 	return p.state, nil
 }
 
-// fold folds an entity's facts up to nowMillis, as admitted by at; nil without any.
-func (f *Store) fold(e features.Entity, id string, at fold.At, nowMillis int64) (*features.State, error) {
+// fold folds an entity's facts up to nowMillis, as admitted by at.
+func (f *Store) fold(e features.Entity, id string, at fold.At, nowMillis int64) (s folded, err error) {
 	if at.EventMillis == 0 || nowMillis < at.EventMillis {
 		at.EventMillis = nowMillis
 	}
-	var s *features.State
 	for x, err := range f.history(e, id, at) {
 		if err != nil {
-			return nil, err
+			return folded{}, err
 		}
-		if s == nil {
-			s = features.NewState(e)
+		if x.Superseded {
+			continue
 		}
-		if !x.Superseded {
-			s.Add(factOf(e, &x))
+		if s.state == nil {
+			s.state = features.NewState(e)
 		}
+		s.state.Add(factOf(e, &x))
+		s.sum += x.Hash()
 	}
 	return s, nil
 }
 
 func (f *Store) history(e features.Entity, id string, at fold.At) iter.Seq2[projections.Fact, error] {
-	if h := fold.Of[*projections.Histories](f.views); e == features.User {
+	h := fold.Of[*projections.Histories](f.views)
+	if e == features.User {
 		return h.User(id, at)
-	} else {
-		return h.Movie(id, at)
 	}
+	return h.Movie(id, at)
 }
 
 // facts are an entity's facts in the order of event time, superseded ratings too.
