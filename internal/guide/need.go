@@ -21,7 +21,8 @@ var needs = map[string]need{
 	"prometheus":   {"command -v prometheus", "Prometheus (Debian has it as a package)"},
 	"grafana":      {"curl -fs http://localhost:3000/api/health", "Grafana at port 3000"},
 	"docker":       {"docker version", "Docker"},
-	"tmdb":         {"true", "TMDB"}, // a stand-in answers where there is no key
+	"tmdb":         {"true", "TMDB"},         // a stand-in answers where there is no key
+	"apart":        {"false", "a run apart"}, // of what runs the guide itself
 	"time":         {`[ -n "${GUIDE_LONG:-}" ]`, "time: set GUIDE_LONG=1 to run it"},
 }
 
@@ -34,7 +35,7 @@ func (s *session) lacks(ctx context.Context, r *Row) (missing []string) {
 		if !known {
 			res, err := s.run(ctx, "sh", needs[name].has)
 			has = err == nil && res.Exit == 0
-			if has || slices.Contains([]string{"docker", "time"}, name) { // the others may be installed by a later row
+			if has || slices.Contains([]string{"apart", "docker", "time"}, name) { // the others may be installed by a later row
 				s.has[name] = has
 			}
 		}

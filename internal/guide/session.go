@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// rowTimeout bounds one run of a block: the longest one builds the program.
-const rowTimeout = 8 * time.Minute
+// rowTimeout bounds one run of a block: the longest ones run tests.
+const rowTimeout = 15 * time.Minute
 
 // retryEvery is how long after a run of a block that did not hold it is run again.
 const retryEvery = 500 * time.Millisecond
