@@ -182,37 +182,69 @@ func (v *Online) film(id string) (*film, error) {
 // Flush writes what has changed since the last time.
 func (v *Online) Flush(w fold.Writer) error { return v.Save(w)() }
 
-// Save begins to write it.
+// Save begins to write it. What is written is taken from the model under its lock, and handed to w without it.
 func (v *Online) Save(w fold.Writer) (write func() error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	put := func(table byte, id string, row []byte) error {
-		if len(row) == 0 {
-			return w.Delete(fold.Table(table).Str(id))
-		}
-		return w.Set(fold.Table(table).Str(id), row)
-	}
-	model := v.m.Save(func(t online.Table, id string, row []byte) error { return put(tables[t], id, row) })
-	films := v.films.save(func(id string, row []byte) error { return put('f', id, row) })
-	step := func(step func() (bool, error)) (bool, error) {
+	var taken, free rows
+	model := v.m.Save(func(t online.Table, id string, row []byte) error { taken.add(tables[t], id, row); return nil })
+	films := v.films.save(func(id string, row []byte) error { taken.add('f', id, row); return nil })
+	step := func(step func() (bool, error)) (done bool, err error) {
+		free.reset()
 		v.mu.Lock()
-		defer v.mu.Unlock()
-		return step()
+		done, err = step()
+		taken, free = free, taken
+		v.mu.Unlock()
+		if err != nil {
+			return false, unreadable(err)
+		}
+		return done, free.write(w)
 	}
 	return func() error {
 		for _, part := range []func() (bool, error){model.Step, films.step} {
-			for {
-				done, err := step(part)
-				if err != nil {
-					return unreadable(err)
-				}
-				if done {
-					break
+			for done := false; !done; {
+				var err error
+				if done, err = step(part); err != nil {
+					return err
 				}
 			}
 		}
 		return nil
 	}
+}
+
+// rows are on their way into the store.
+type rows struct {
+	data []byte // key and row of each
+	ends []int  // of each key and of each row
+}
+
+func (r *rows) reset() { r.data, r.ends = r.data[:0], r.ends[:0] }
+
+func (r *rows) add(table byte, id string, row []byte) {
+	r.data = fold.Key(append(r.data, table)).Str(id)
+	r.ends = append(r.ends, len(r.data))
+	r.data = append(r.data, row...)
+	r.ends = append(r.ends, len(r.data))
+}
+
+// write hands them to w; one without bytes is deleted.
+func (r *rows) write(w fold.Writer) error {
+	from := 0
+	for i := 0; i < len(r.ends); i += 2 {
+		key, row := r.data[from:r.ends[i]], r.data[r.ends[i]:r.ends[i+1]]
+		from = r.ends[i+1]
+		err := error(nil)
+		if len(row) == 0 {
+			err = w.Delete(key)
+		} else {
+			err = w.Set(key, row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Rest lets go of people and of films' states that were not met lately.

@@ -1,11 +1,12 @@
 package roles
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"maps"
 	"math"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"github.com/projectionist/projectionist/commands"
@@ -44,12 +45,6 @@ func (c *Config) trainer() react.Role {
 
 // runID is the id of one of the two runs of a workflow run: every try has the same.
 func runID(workflowRun, name string) string { return react.HashID("run", workflowRun, name) }
-
-// trainCheckpoint is what the next try goes on from, if the same code runs it.
-type trainCheckpoint struct {
-	CodeVersion string `json:"code_version"`
-	State       []byte `json:"state"`
-}
 
 // trainMovieModel trains the model, going on from an earlier try's checkpoint, and then the neural
 // baseline. The model's run stays active: its evaluation is logged to it.
@@ -120,11 +115,12 @@ func (w *job) train(ctx context.Context, r *recipe.Recipe, set *trainset.Set, ru
 		return nil, err
 	}
 	if saved != nil {
-		var c trainCheckpoint
-		if err := json.Unmarshal(saved, &c); err != nil || !r.SameCode(c.CodeVersion) {
-			w.Log().Warn("the checkpoint is another program's; training begins anew", "workflow_run", w.RunID(), "code_version", c.CodeVersion)
+		// A checkpoint is a line that says the code which can go on from it, and a state.
+		code, state, ok := bytes.Cut(saved, []byte{'\n'})
+		if !ok || !r.SameCode(string(code)) {
+			w.Log().Warn("the checkpoint is another program's; training begins anew", "workflow_run", w.RunID())
 		} else {
-			hooks.Resume = c.State
+			hooks.Resume = state
 		}
 	}
 	var failed error // of a hook that cannot say so itself
@@ -139,18 +135,15 @@ func (w *job) train(ctx context.Context, r *recipe.Recipe, set *trainset.Set, ru
 		}
 		failed = w.Once(ctx, r.Name+"/"+name+"/"+strconv.Itoa(done), &commands.LogMetrics{RunID: run, Metrics: w.metrics(map[string]float64{name: loss}, int64(done))})
 	}
-	hooks.Save = func(state []byte) error {
-		if failed != nil {
+	hooks.Save = func(state func() ([]byte, error)) error {
+		if failed != nil || !w.Due() {
 			return failed
 		}
-		if !w.Due() {
-			return nil // without the cost of encoding it
-		}
-		b, err := json.Marshal(trainCheckpoint{r.CodeVersion(), state})
+		b, err := state()
 		if err != nil {
 			return err
 		}
-		return w.Save(ctx, b)
+		return w.Save(ctx, slices.Concat([]byte(r.CodeVersion()+"\n"), b))
 	}
 	return r.Make(ctx, set.Input(), p, hooks)
 }

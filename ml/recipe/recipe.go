@@ -47,10 +47,12 @@ type Hooks struct {
 	// Progress is told, after a step of a stage, how many are done and the loss then, NaN where there is
 	// none. The last stage is [StageFit].
 	Progress func(stage string, done, of int, loss float64)
-	NoLoss   bool                          // Progress wants no loss, which may cost a tenth of the training
-	Sizes    func(sizes []Size)            // is told, before the first step, what is trained and on how much
-	Save     func(checkpoint []byte) error // is given a state to go on from, now and then; its error ends training
-	Resume   []byte                        // what Save was given by the same code, input and parameters
+	NoLoss   bool               // Progress wants no loss, which may cost a tenth of the training
+	Sizes    func(sizes []Size) // is told, before the first step, what is trained and on how much
+	// Save is called after a step with what makes a state to go on from, which may be large: it is made when it is wanted.
+	// Its error ends training.
+	Save   func(state func() ([]byte, error)) error
+	Resume []byte // a state that was made by the same code, input and parameters
 }
 
 // Size is how many of something there are in a training.

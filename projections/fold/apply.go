@@ -183,7 +183,7 @@ func isFold(err error) bool {
 
 // apply has the view fold inputs, and shows that it has: state and cursor go in one batch, of views that are not lazy.
 func (r *Runner) apply(s *slot, tp streams.TP, in []Input, next int64) error {
-	b := r.store.newBatch(s.gen.number, s.spec.Indexed, 0)
+	b := r.store.newBatch(s.gen.number, s.spec.Indexed)
 	if err := call(s.view, b, in); err != nil {
 		b.b.Close()
 		return err

@@ -1,9 +1,11 @@
 package fold
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"slices"
+	"sync/atomic"
 
 	"github.com/projectionist/projectionist/streams"
 )
@@ -109,4 +111,42 @@ func (r *Runner) Tend(view string) error {
 	i := slices.IndexFunc(r.slots, func(s *slot) bool { return s.spec.Name == view })
 	r.slot(i).warm = false
 	return r.tend(i, r.slot(i))
+}
+
+// BulkBatch is up to which size a save is one batch, and BulkTable the size of its tables beyond that.
+const (
+	BulkBatch = bulkBatch
+	BulkTable = bulkTable
+)
+
+// SaveBulk commits pairs of a generation, empty values being deletions, with a cursor.
+func (s *Store) SaveBulk(gen uint32, pairs map[string][]byte, cursor streams.Cut, dropped bool) error {
+	b := s.newBulk(gen)
+	for key, value := range pairs {
+		var err error
+		if len(value) == 0 {
+			err = b.Delete([]byte(key))
+		} else {
+			err = b.Set([]byte(key), value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var drop atomic.Bool
+	drop.Store(dropped)
+	return s.commitBulk(b, cursor, &drop)
+}
+
+// Generation is what the store has of one, and its cursor.
+func (s *Store) Generation(gen uint32) (map[string][]byte, streams.Cut, error) {
+	all := map[string][]byte{}
+	for kv, err := range (space{s, s.db, gen}).Scan(nil, nil) {
+		if err != nil {
+			return nil, nil, err
+		}
+		all[string(kv.Key)] = bytes.Clone(kv.Value)
+	}
+	cut, err := s.cursor(gen)
+	return all, cut, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/projectionist/projectionist/events"
@@ -64,14 +63,13 @@ type slot struct {
 
 	// folding is held while the view folds or is saved: whoever holds it sees the view at rest. Then comes Runner.mu.
 	folding sync.Mutex
-	dirty   int64        // inputs folded that no save has, of a lazy view
-	saved   time.Time    // when one began last
-	saving  *saving      // the one that is under way, or has ended and was not settled
-	size    atomic.Int64 // bytes of the last save beside folding
-	warm    bool         // a [Tended] view has nothing to prepare
-	rested  time.Time    // when it was last told to let go of what it does not need
-	suspect *chunk       // a fold of it failed without naming a record: it is folded record by record
-	stop    *Poison      // the record that is known to be at fault, and not to be folded
+	dirty   int64     // inputs folded that no save has, of a lazy view
+	saved   time.Time // when one began last
+	saving  *saving   // the one that is under way, or has ended and was not settled
+	warm    bool      // a [Tended] view has nothing to prepare
+	rested  time.Time // when it was last told to let go of what it does not need
+	suspect *chunk    // a fold of it failed without naming a record: it is folded record by record
+	stop    *Poison   // the record that is known to be at fault, and not to be folded
 
 	// Under Runner.mu.
 	cursor  streams.Cut // folded and to be seen; written under folding too

@@ -30,10 +30,10 @@ func (r *Runner) save(s *slot) error {
 		return err
 	}
 	if err := s.view.Flush(b); err != nil {
-		b.b.Close() //nolint:errcheck // the other error says more
+		b.close()
 		return r.noteDamage(s, unsaved(s, err))
 	}
-	if err := r.store.commit(b, s.cursor); err != nil {
+	if err := r.store.commitBulk(b, s.cursor, new(atomic.Bool)); err != nil {
 		return err
 	}
 	s.dirty, s.saved = 0, time.Now()
@@ -81,33 +81,25 @@ func (r *Runner) saveAhead() error {
 	return nil
 }
 
-func (r *Runner) finish(s *slot, b *batch, write func() error, cut streams.Cut, under *saving) error {
-	err := write()
-	if s.size.Store(int64(b.b.Len())); err == nil && !under.dropped.Load() {
-		return r.store.commit(b, cut)
-	}
-	b.b.Close() //nolint:errcheck // nothing of it is wanted
-	if err != nil {
+func (r *Runner) finish(s *slot, b *bulk, write func() error, cut streams.Cut, under *saving) error {
+	if err := write(); err != nil {
+		b.close()
 		return r.noteDamage(s, unsaved(s, err))
 	}
-	return nil
+	return r.store.commitBulk(b, cut, &under.dropped)
 }
 
 func unsaved(s *slot, err error) error { return fmt.Errorf("view %s: %w", s.spec.Name, err) }
 
-// toSave is a batch for what a view has not saved; nil where there is nothing.
-func (r *Runner) toSave(s *slot) (*batch, error) {
+// toSave is for what a view has not saved; nil where there is nothing.
+func (r *Runner) toSave(s *slot) (*bulk, error) {
 	if !s.spec.Lazy || s.dirty == 0 || r.hasHalted(s) {
 		return nil, nil
 	}
 	if err := r.store.room(); err != nil {
 		return nil, err
 	}
-	size := int64(0)
-	if s.dirty >= checkpointInputs/2 { // it will be much as the last time, and is not to grow by doubling
-		size = s.size.Load() / 8 * 9
-	}
-	return r.store.newBatch(s.gen.number, s.spec.Indexed, int(size)), nil
+	return r.store.newBulk(s.gen.number), nil
 }
 
 // settle waits for the save that is under way. After an error of it the view is as it was saved before.

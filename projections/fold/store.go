@@ -35,9 +35,10 @@ const (
 
 // Store keeps all views of one program in one Pebble database. Several runners may fold into it.
 type Store struct {
-	db  *pebble.DB
-	fs  vfs.FS
-	dir string
+	db      *pebble.DB
+	options *pebble.Options
+	fs      vfs.FS
+	dir     string
 
 	mu      sync.Mutex
 	next    uint32    // generation
@@ -90,7 +91,8 @@ func OpenStore(dir string, o StoreOptions) (*Store, error) {
 	if opts.FS == nil {
 		opts.FS = vfs.Default
 	}
-	s := &Store{fs: opts.FS, dir: dir}
+	opts.EnsureDefaults()
+	s := &Store{options: opts, fs: opts.FS, dir: dir}
 	// Without a listener of ours Pebble ends the process: at every start, for views that can be made again.
 	opts.EventListener = &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) { s.damaged(info.Path, info.Details) }}
 	if err := s.marked(); err != nil {
@@ -103,7 +105,7 @@ func OpenStore(dir string, o StoreOptions) (*Store, error) {
 		}
 		return nil, refused(dir, err)
 	}
-	if err := s.check(dir); err != nil {
+	if err := errors.Join(s.check(dir), opts.FS.RemoveAll(filepath.Join(dir, savingDir))); err != nil {
 		s.db.Close() //nolint:errcheck // the other error says more
 		return nil, err
 	}
@@ -349,14 +351,10 @@ type batch struct {
 	buf []byte
 }
 
-// newBatch makes one with room for so many bytes, 0 where nothing is known of that.
-func (s *Store) newBatch(gen uint32, indexed bool, size int) *batch {
+func (s *Store) newBatch(gen uint32, indexed bool) *batch {
 	if indexed {
 		b := s.db.NewIndexedBatch()
 		return &batch{space: space{s, b, gen}, b: b}
-	}
-	if size > 0 {
-		return &batch{space: space{s, s.db, gen}, b: s.db.NewBatchWithSize(size)}
 	}
 	return &batch{space: space{s, s.db, gen}, b: s.db.NewBatch()}
 }

@@ -153,9 +153,10 @@ func (s *Set) fill(n *names, most int, acts bool, facts func(yield func(*fact) b
 
 // Input is the set as recipes take it.
 func (s *Set) Input() recipe.Input {
+	movies := s.Movies // alone: who evaluates lets go of the samples
 	return recipe.Input{Data: s.Data, Signals: s.Signals, FeaturesHash: s.FeaturesHash, Fits: s.Fits,
 		Content: func(id string) recipe.Content {
-			m := s.Movies[id]
+			m := movies[id]
 			return recipe.Content{Genres: m.Genres, Year: m.Year}
 		}}
 }

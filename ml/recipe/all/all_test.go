@@ -115,7 +115,11 @@ func sameBytes(t *testing.T, r *recipe.Recipe) {
 	var stages []string
 	want := made(t, r, in, recipe.Hooks{})
 	again := made(t, r, tastes(400), recipe.Hooks{
-		Save:     func(c []byte) error { saved = append(saved, bytes.Clone(c)); return nil },
+		Save: func(state func() ([]byte, error)) error {
+			c, err := state()
+			saved = append(saved, bytes.Clone(c))
+			return err
+		},
 		Progress: func(stage string, _, _ int, _ float64) { stages = append(stages, stage) }})
 	if again.SHA256 != want.SHA256 || !bytes.Equal(again.Bytes, want.Bytes) {
 		t.Fatal("the same input and parameters give other bytes")
@@ -133,7 +137,7 @@ func sameBytes(t *testing.T, r *recipe.Recipe) {
 	}
 	if len(saved) > 0 {
 		stop := errors.New("disk full")
-		if _, err := r.Train(context.Background(), in, parse(t, r, nil), recipe.Hooks{Save: func([]byte) error { return stop }}); !errors.Is(err, stop) {
+		if _, err := r.Train(context.Background(), in, parse(t, r, nil), recipe.Hooks{Save: func(func() ([]byte, error)) error { return stop }}); !errors.Is(err, stop) {
 			t.Error("an error of Save is swallowed:", err)
 		}
 	}

@@ -174,7 +174,7 @@ func TestTrainIsReproducible(t *testing.T) {
 	}
 	want := trained(recipe.Hooks{})
 	var saved [][]byte
-	if !bytes.Equal(want, trained(recipe.Hooks{Save: func(c []byte) error { saved = append(saved, c); return nil }})) {
+	if !bytes.Equal(want, trained(recipe.Hooks{Save: func(state func() ([]byte, error)) error { c, err := state(); saved = append(saved, c); return err }})) {
 		t.Fatal("saving checkpoints changes the model")
 	}
 	if len(saved) != 8 {
@@ -199,7 +199,7 @@ func TestTrainIsReproducible(t *testing.T) {
 		}
 	}
 	stop := errors.New("disk full")
-	if _, err := train(context.Background(), groups(300), small(), recipe.Hooks{Save: func([]byte) error { return stop }}); !errors.Is(err, stop) {
+	if _, err := train(context.Background(), groups(300), small(), recipe.Hooks{Save: func(func() ([]byte, error)) error { return stop }}); !errors.Is(err, stop) {
 		t.Fatal("an error of Save is swallowed:", err)
 	}
 }

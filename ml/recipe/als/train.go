@@ -1,10 +1,13 @@
 package als
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
@@ -12,11 +15,28 @@ import (
 )
 
 // checkpoint is the state of train after a sweep: which stage it is in, what the stages before it
-// found, and the trainer's own state.
+// found, and the trainer's own state. It is stored as a line of JSON, and the latter.
 type checkpoint struct {
 	Stage     string  `json:"stage"`
 	ALSWeight float32 `json:"als_weight"`
-	Trainer   []byte  `json:"trainer"`
+	trainer   []byte
+}
+
+func (c *checkpoint) encode() ([]byte, error) {
+	line, err := json.Marshal(c)
+	return slices.Concat(line, []byte{'\n'}, c.trainer), err
+}
+
+func decodeCheckpoint(b []byte) (c checkpoint, err error) {
+	line, trainer, ok := bytes.Cut(b, []byte{'\n'})
+	if err = json.Unmarshal(line, &c); err == nil && !ok {
+		err = errors.New("it ends early")
+	}
+	if err != nil {
+		return c, fmt.Errorf("checkpoint: %w", err)
+	}
+	c.trainer = trainer
+	return c, nil
 }
 
 // stageTune fits factors of all but the holdout, for choosing the blend; recipe.StageFit those of everything.
@@ -31,8 +51,9 @@ func train(ctx context.Context, in recipe.Input, p Params, h recipe.Hooks) (*Mod
 	}
 	var resume checkpoint
 	if h.Resume != nil {
-		if err := json.Unmarshal(h.Resume, &resume); err != nil {
-			return nil, fmt.Errorf("checkpoint: %w", err)
+		var err error
+		if resume, err = decodeCheckpoint(h.Resume); err != nil {
+			return nil, err
 		}
 	}
 	weight := resume.ALSWeight
@@ -68,7 +89,7 @@ func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, we
 		return nil, err
 	}
 	if resume.Stage == stage {
-		if err := t.Restore(resume.Trainer); err != nil {
+		if err := t.Restore(resume.trainer); err != nil {
 			return nil, err
 		}
 	}
@@ -93,15 +114,14 @@ func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, we
 			h.Progress(stage, t.Sweeps(), p.ALS.Sweeps, loss)
 		}
 		if h.Save != nil {
-			state, err := t.Checkpoint()
+			err := h.Save(func() ([]byte, error) {
+				state, err := t.Checkpoint()
+				if err != nil {
+					return nil, err
+				}
+				return (&checkpoint{stage, weight, state}).encode()
+			})
 			if err != nil {
-				return nil, err
-			}
-			b, err := json.Marshal(checkpoint{stage, weight, state})
-			if err != nil {
-				return nil, err
-			}
-			if err := h.Save(b); err != nil {
 				return nil, err
 			}
 		}

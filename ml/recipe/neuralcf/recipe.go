@@ -191,11 +191,7 @@ func train(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks
 		}
 		tell(recipe.StageFit, e.Epoch, e.Of, e.TrainLoss)
 		if h.Save != nil {
-			state, err := t.Checkpoint()
-			if err != nil {
-				return nil, err
-			}
-			if err := h.Save(state); err != nil {
+			if err := h.Save(t.Checkpoint); err != nil {
 				return nil, err
 			}
 		}
