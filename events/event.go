@@ -11,6 +11,9 @@ type Data interface {
 	EventType() string
 }
 
+// ActorImporter is the actor of facts that were imported: they happened elsewhere.
+const ActorImporter = "importer"
+
 // Event is one immutable fact in its CloudEvents 1.0 envelope.
 type Event struct {
 	ID      string    // unique with Source; a repeated (Source, ID) is the same event
@@ -19,7 +22,7 @@ type Event struct {
 	Time    time.Time // event time: when it happened, millisecond precision, UTC
 	Schema  int       // schema version of Data as written; 1 is the first
 
-	Actor       string // who wanted it: "user:anna", "reactor:train", "importer"
+	Actor       string // who wanted it: "user:anna", "reactor:train", [ActorImporter]
 	Correlation string // the request or workflow run all of it belongs to
 	Causation   string // id of the event or command that led to it
 

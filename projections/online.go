@@ -29,8 +29,8 @@ import (
 // Both halves stand in one view because one of them, the model, knows which facts are repetitions. Acts are read by
 // the definition of what they mean that is in force ([signal.Definition]); another one is another fold.
 type Online struct {
-	signals *signal.Definition // by which it reads acts
-	stored  fold.Reader
+	meanings
+	stored fold.Reader
 
 	mu    sync.RWMutex
 	by    *Online     // what has taken its place
@@ -43,7 +43,7 @@ type Online struct {
 
 // NewOnline makes an empty online view.
 func NewOnline() *Online {
-	return &Online{signals: signal.Default(), cut: streams.Cut{}, m: online.New(), films: newFilmStates()}
+	return &Online{meanings: meanings{signal.Default()}, cut: streams.Cut{}, m: online.New(), films: newFilmStates()}
 }
 
 func (v *Online) Spec() fold.Spec {

@@ -56,14 +56,17 @@ func FoldSignals(commits iter.Seq2[*streams.Committed, error], at fold.At) (fold
 	return d, nil
 }
 
+// meanings are what a view that is [fold.Defined] reads acts by.
+type meanings struct{ signals *signal.Definition }
+
 // InForce is the definition of what acts mean that is in force at a moment, as far as this program can read: the views
 // of the ledger halt at one that it cannot.
-func (v *Online) InForce(ctx context.Context, ledger streams.Ledger, at fold.At) (fold.Definition, error) {
+func (*meanings) InForce(ctx context.Context, ledger streams.Ledger, at fold.At) (fold.Definition, error) {
 	return FoldSignals(fold.Known(ledger.ReadStream(ctx, events.SignalsStream, 0)), at)
 }
 
 // ReadBy makes the view read acts by a definition of what they mean.
-func (v *Online) ReadBy(d fold.Definition) (err error) {
-	v.signals, err = signal.Parse([]byte(d.Text))
+func (m *meanings) ReadBy(d fold.Definition) (err error) {
+	m.signals, err = signal.Parse([]byte(d.Text))
 	return err
 }

@@ -14,8 +14,10 @@ import (
 
 // Config is whose figures are told beside those of the surfaces; all of it is optional.
 type Config struct {
-	LogStats func() streams.Stats // of the embedded log
-	Relay    func() streams.Relay // of a ledger on EventStoreDB
+	LogStats func() streams.Stats                  // of the embedded log
+	Relay    func() streams.Relay                  // of a ledger on EventStoreDB
+	Disk     func() (size, free uint64, err error) // of the disk with the data folder, in bytes
+	Models   []string                              // whose newest versions' judgements are told
 	Reactors interface {
 		Progress() []react.Task
 		Stats(context.Context) []react.Stat
@@ -33,7 +35,8 @@ var _ api.Surface = (*Surface)(nil)
 // New makes the surface and adds its collectors to the core's registry: once for a core.
 func New(core *api.Core, c Config) *Surface {
 	s := &Surface{Core: core, Config: c}
-	core.Metrics().MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stateCollector{s}, newCPUCollector())
+	core.Metrics().MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stateCollector{s}, &businessCollector{s},
+		newSystemCollector(c.Disk))
 	return s
 }
 

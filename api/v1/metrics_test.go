@@ -1,6 +1,7 @@
 package v1_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -83,6 +85,57 @@ func TestMetrics(t *testing.T) {
 	}
 	if m["go_goroutines"] == 0 || m["log_syncs_total"] == 0 {
 		t.Error("the runtime's or the log's metrics are missing")
+	}
+}
+
+// What came of recommendations is told by day and model, and to Prometheus.
+func TestEngagement(t *testing.T) {
+	w := newFixture(t)
+	shown := w.get("/api/v1/recommendations?user_id=1&k=3").want(200)
+	var list struct {
+		Items []struct {
+			MovieID string `json:"movie_id"`
+		} `json:"items"`
+	}
+	shown.into(&list)
+	film, before := list.Items[1].MovieID, samples(t, string(w.get("/metrics").want(200).Body))["user_sessions_total"]
+	w.clock.set(w.clock.Now().Add(time.Minute))
+	w.post("/api/v1/feedback", fmt.Sprintf(`{"user_id":"1","movie_id":%q,"interaction_type":"impression"}`, list.Items[0].MovieID)).want(200)
+	w.post("/api/v1/feedback", fmt.Sprintf(`{"user_id":"1","movie_id":%q,"rating":4.5}`, film)).want(200)
+	head, err := fold.HeadCut(context.Background(), w.log, time.Time{})
+	w.must(err)
+	for tp, next := range head {
+		if next > 0 {
+			w.folded(streams.Position{TP: tp, Offset: next - 1})
+		}
+	}
+	var got struct {
+		Days []struct {
+			Day   string
+			Lists int
+		}
+		Total map[string]float64
+	}
+	w.get("/api/v1/engagement").want(200).into(&got)
+	if len(got.Days) == 0 || got.Days[0].Day != w.clock.Now().UTC().Format(time.DateOnly) {
+		t.Errorf("the days are %+v", got.Days)
+	}
+	m := samples(t, string(w.get("/metrics").want(200).Body))
+	if after := m["user_sessions_total"]; after != before+1 {
+		t.Errorf("there were %v sessions and then %v", before, after)
+	}
+	for name, want := range map[string]float64{"lists": 1, "lists_taken_up": 1, "films": 3, "films_taken_up": 1, "films_liked": 1, "films_disliked": 0, "sessions": 1,
+		"click_rate": 1, "satisfaction": 1} {
+		if got.Total[name] != want {
+			t.Errorf("%s is %v, want %v", name, got.Total[name], want)
+		}
+	}
+	for name, want := range map[string]float64{"recommendation_lists_total": 1, "recommendation_lists_clicked_total": 1, "recommendation_films_total": 3,
+		"recommendation_films_clicked_total": 1, "recommendation_films_liked_total": 1, "recommendation_films_disliked_total": 0,
+		"recommendation_click_rate": 1, "recommendation_satisfaction": 1, "users_active": 1, `log_records_total{topic="movie-recommendations"}`: 1} {
+		if v, ok := m[name]; !ok || v != want {
+			t.Errorf("%s is %v (there: %t), want %v", name, v, ok, want)
+		}
 	}
 }
 

@@ -292,7 +292,7 @@ func (im *Importer) facts(ctx context.Context, src Source, meta handlers.Meta, r
 				res.FactsDuplicate++
 				continue
 			}
-			ev := events.Event{ID: strconv.FormatUint(id, 16), Source: src.Origin, Time: time.UnixMilli(f.TimeMillis).UTC(), Actor: "importer"}
+			ev := events.Event{ID: strconv.FormatUint(id, 16), Source: src.Origin, Time: time.UnixMilli(f.TimeMillis).UTC(), Actor: events.ActorImporter}
 			x := events.Interaction{UserID: f.UserID, MovieID: f.MovieID, Kind: f.Kind, Rating: f.Rating, SessionID: f.SessionID, Timestamp: events.FormatTime(ev.Time)}
 			if err := x.Validate(); err != nil {
 				return fault.Wrap(fault.Invalid, err, "interaction %d of %s", done, src.Dataset)

@@ -5,8 +5,18 @@ import (
 	"strconv"
 
 	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/ml/signal"
 )
+
+// Models are the names of the models that this program makes: of every recipe, and the neural baseline.
+func Models() []string {
+	names := []string{runMLP}
+	for _, r := range all.Recipes() {
+		names = append(names, r.Name)
+	}
+	return names
+}
 
 // examples are the training set's rows with the ratings they led to. signals are those of the set's samples.
 func (d *dataset) examples(signals []signal.Signal) (features [][]float32, ratings []float32) {

@@ -26,7 +26,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
 		Reactors: a.Reactors, Workflows: workflows, CheckConf: roles.CheckConf, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
 		Train: a.train, Import: a.importModel}
-	figures := prometheus.Config{Reactors: a.Reactors}
+	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models()}
 	if a.embedded != nil {
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
 			return a.Backup(ctx, dir, progress)

@@ -268,6 +268,12 @@ func (s *Store) room() error {
 	return s.full
 }
 
+// Disk is the size and the free space of the disk that the store is on, in bytes.
+func (s *Store) Disk() (size, free uint64, err error) {
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	return usage.TotalBytes, usage.AvailBytes, err
+}
+
 // DiskBytes is the store's size on disk.
 func (s *Store) DiskBytes() int64 { return int64(s.db.Metrics().DiskSpaceUsage()) }
 

@@ -1,0 +1,185 @@
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+// What is said of models and of what people do. It is read from the views, so that a restart loses nothing of it; see
+// [projections.Engagement] for what is counted.
+var (
+	descLists        = desc("recommendation_lists_total", "Lists of recommendations that people were shown, as the log has them.")
+	descListsTaken   = desc("recommendation_lists_clicked_total", "Lists of which a film was taken up within a day.")
+	descFilms        = desc("recommendation_films_total", "Films on lists that people were shown.")
+	descFilmsTaken   = desc("recommendation_films_clicked_total", "Films on lists that were taken up within a day.")
+	descLiked        = desc("recommendation_films_liked_total", "Films on lists that were liked within a day: watched to the end, rated well, and so on.")
+	descDisliked     = desc("recommendation_films_disliked_total", "Films on lists that were disliked within a day.")
+	descClickRate    = desc("recommendation_click_rate", "Share of the lists of the last seven days (UTC) of which a film was taken up within a day.")
+	descSatisfaction = desc("recommendation_satisfaction", "Of the recommended films of the last seven days (UTC) that were liked or disliked, the share that was liked.")
+	descSessions     = desc("user_sessions_total", "Sessions that people have begun, imported acts apart.")
+	descPeople       = desc("users_active", "People who acted today (UTC), imported acts apart.")
+
+	descJudgement = desc("model_evaluation", "What the newest version of a model was judged by.", "model", "metric")
+	descServing   = desc("model_serving_info", "1 for the model version that a slot serves.", "slot", "model", "version")
+	descServingAt = desc("model_serving_since_timestamp_seconds", "When what a slot serves was deployed.", "slot")
+	descRecords   = desc("log_records_total", "Records that have come into a topic.", "topic")
+	descDegraded  = desc("services_degraded", "Services whose last word of their health is none of ok, healthy, up.")
+)
+
+// judgements are the metrics of a run that are told.
+var judgements = []string{"accuracy", "rmse", "mae", "ndcg@10", "hr@10", "mrr", "coverage@10"}
+
+// well are the words of services that are well.
+var well = []string{"ok", "healthy", "up"}
+
+const (
+	recentDays     = 7
+	recentRowsMax  = 10_000
+	servicesMax    = 1000
+	slotsMax       = 100
+	dayMillis      = 24 * 60 * 60 * 1000
+	millisOfSecond = 1000
+)
+
+// businessCollector reads views at the scrape.
+type businessCollector struct{ s *Surface }
+
+func (c *businessCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descLists, descListsTaken, descFilms, descFilmsTaken, descLiked, descDisliked, descClickRate, descSatisfaction, descSessions,
+		descPeople, descJudgement, descServing, descServingAt, descRecords, descDegraded} {
+		out <- d
+	}
+}
+
+func (c *businessCollector) Collect(out chan<- prometheus.Metric) {
+	defer func() { // as for stateCollector
+		if p := recover(); p != nil {
+			c.s.Logger.Error("collecting metrics met a defect", "error", p)
+			out <- prometheus.NewInvalidMetric(descLists, fmt.Errorf("panic: %v", p))
+		}
+	}()
+	for d, collect := range map[*prometheus.Desc]func(out chan<- prometheus.Metric) error{
+		descLists: c.engagement, descJudgement: c.judgements, descServing: c.serving, descRecords: c.records, descDegraded: c.services,
+	} {
+		if err := collect(out); err != nil {
+			out <- prometheus.NewInvalidMetric(d, err)
+		}
+	}
+}
+
+func told(out chan<- prometheus.Metric, d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+}
+
+func (c *businessCollector) engagement(out chan<- prometheus.Metric) error {
+	view := fold.Of[*projections.Engagement](c.s.Views)
+	all, err := view.All()
+	if err != nil {
+		return err
+	}
+	for d, n := range map[*prometheus.Desc]uint64{descLists: all.Lists, descListsTaken: all.ListsTaken, descFilms: all.Films, descFilmsTaken: all.FilmsTaken,
+		descLiked: all.FilmsLiked, descDisliked: all.FilmsDisliked, descSessions: all.Sessions} {
+		told(out, d, prometheus.CounterValue, float64(n))
+	}
+	now := c.s.Now().UnixMilli()
+	today := now - now%dayMillis
+	days, err := view.Days(today-(recentDays-1)*dayMillis, now+1, recentRowsMax)
+	if err != nil {
+		return err
+	}
+	var recent, ofToday projections.EngagementCounts
+	for i := range days {
+		if recent.Add(&days[i].EngagementCounts); days[i].DayMillis == today {
+			ofToday.Add(&days[i].EngagementCounts)
+		}
+	}
+	told(out, descPeople, prometheus.GaugeValue, float64(ofToday.People))
+	if recent.Lists > 0 { // of nothing there is no share
+		told(out, descClickRate, prometheus.GaugeValue, float64(recent.ListsTaken)/float64(recent.Lists))
+	}
+	if judged := recent.FilmsLiked + recent.FilmsDisliked; judged > 0 {
+		told(out, descSatisfaction, prometheus.GaugeValue, float64(recent.FilmsLiked)/float64(judged))
+	}
+	return nil
+}
+
+func (c *businessCollector) judgements(out chan<- prometheus.Metric) error {
+	registry, runs := fold.Of[*projections.Registry](c.s.Views), fold.Of[*projections.Runs](c.s.Views)
+	for _, name := range c.s.Models {
+		m, ok, err := registry.Model(name)
+		if err != nil {
+			return err
+		}
+		if !ok || len(m.Versions) == 0 {
+			continue
+		}
+		run, ok, err := runs.Run(m.Versions[len(m.Versions)-1].RunID)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		for _, key := range judgements {
+			if figure, ok := run.Metrics[key]; ok {
+				told(out, descJudgement, prometheus.GaugeValue, figure.Value, name, key)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *businessCollector) serving(out chan<- prometheus.Metric) error {
+	n := 0
+	for slot, err := range fold.Of[*projections.Deployments](c.s.Views).Slots() {
+		if err != nil {
+			return err
+		}
+		if n++; n > slotsMax {
+			break
+		}
+		d := &slot.Current
+		told(out, descServing, prometheus.GaugeValue, 1, slot.Slot, d.Model, fmt.Sprint(d.Version))
+		told(out, descServingAt, prometheus.GaugeValue, float64(d.EventMillis)/millisOfSecond, slot.Slot)
+	}
+	return nil
+}
+
+func (c *businessCollector) records(out chan<- prometheus.Metric) error {
+	ctx, cancel := context.WithTimeout(context.Background(), collectorTimeout)
+	defer cancel()
+	head, err := fold.HeadCut(ctx, c.s.Log, time.Time{})
+	if err != nil {
+		return err
+	}
+	topics := map[string]int64{}
+	for tp, next := range head {
+		topics[tp.Topic] += next
+	}
+	for topic, n := range topics {
+		told(out, descRecords, prometheus.CounterValue, float64(n), topic)
+	}
+	return nil
+}
+
+func (c *businessCollector) services(out chan<- prometheus.Metric) error {
+	p, err := fold.Of[*projections.Health](c.s.Views).Services(fold.PageQuery{Limit: servicesMax})
+	if err != nil {
+		return err
+	}
+	degraded := 0
+	for i := range p.Items {
+		if !slices.Contains(well, p.Items[i].Status) {
+			degraded++
+		}
+	}
+	told(out, descDegraded, prometheus.GaugeValue, float64(degraded))
+	return nil
+}

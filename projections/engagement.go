@@ -1,0 +1,433 @@
+package projections
+
+import (
+	"cmp"
+	"iter"
+	"math"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/signal"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+// Engagement is what came of recommendations, and how people use the program, by day (UTC) of event time:
+//
+//   - A film that a list showed to a person is taken up if they meet it by an act (to be shown it once more is none, see
+//     [signal.Signal.Meets]) within [EngagementWindow] of the last list before the act that showed it to them: last touch. It is liked or disliked if they did that by an act
+//     of positive or negative weight.
+//   - A session is acts of one person with one session_id; of those that name none, acts without half an hour between two of them.
+//
+// What was imported happened elsewhere, and is not in it. Every row is a function of the set of lists and acts, of a rating that was corrected of
+// the one that the log took last.
+//
+//	i USER FILM millis LIST -> flags MODEL version     LIST: 8 bytes that stand for a list
+//	l USER millis LIST -> films taken up, MODEL version
+//	a USER FILM millis KIND -> partition offset flags
+//	g USER SESSION millis -> nothing
+//	p day USER -> nothing
+//	d day MODEL version -> EngagementCounts            day: midnight in milliseconds; of sessions and people without a model
+//	t -> EngagementCounts                              of all days
+type Engagement struct {
+	meanings
+	r fold.Reader
+}
+
+const (
+	dayMillis = 24 * 60 * 60 * 1000
+	// EngagementWindow is how long after a list was shown an act is its doing, in milliseconds: a day, as a view becomes a watch and a rating in
+	// one evening.
+	EngagementWindow = dayMillis
+	sessionGap       = 30 * 60 * 1000
+	forever          = math.MaxInt64
+)
+
+// What was done with a film that was shown.
+const (
+	filmTaken byte = 1 << iota
+	filmLiked
+	filmDisliked
+)
+
+// EngagementCounts is how often something was so.
+type EngagementCounts struct {
+	Lists         uint64 `json:"lists"`            // shown
+	ListsTaken    uint64 `json:"lists_taken_up"`   // of these, with a film that was taken up
+	Films         uint64 `json:"films"`            // shown, once for each list
+	FilmsTaken    uint64 `json:"films_taken_up"`   // of these
+	FilmsLiked    uint64 `json:"films_liked"`      // of these
+	FilmsDisliked uint64 `json:"films_disliked"`   // of these
+	Sessions      uint64 `json:"sessions"`         // begun
+	People        uint64 `json:"people,omitempty"` // who acted; of a day only
+}
+
+func (c *EngagementCounts) numbers() []*uint64 {
+	return []*uint64{&c.Lists, &c.ListsTaken, &c.Films, &c.FilmsTaken, &c.FilmsLiked, &c.FilmsDisliked, &c.Sessions, &c.People}
+}
+
+// Add adds others.
+func (c *EngagementCounts) Add(d *EngagementCounts) {
+	more := d.numbers()
+	for i, n := range c.numbers() {
+		*n += *more[i]
+	}
+}
+
+// EngagementDay is a day's counts by what made the lists; those of sessions and people have no model.
+type EngagementDay struct {
+	DayMillis    int64  `json:"-"`
+	ModelName    string `json:"model_name,omitempty"`
+	ModelVersion int    `json:"model_version,omitempty"`
+	EngagementCounts
+}
+
+// NewEngagement makes the view "engagement".
+func NewEngagement() *Engagement { return &Engagement{meanings: meanings{signal.Default()}} }
+
+func (*Engagement) Spec() fold.Spec {
+	return fold.Spec{Name: "engagement", Format: 1, Indexed: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
+}
+
+func (v *Engagement) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Engagement) Flush(fold.Writer) error    { return nil }
+
+func (v *Engagement) Apply(w fold.Writer, in []fold.Input) error {
+	for i := range in {
+		if in[i].Event == nil {
+			continue
+		}
+		var err error
+		switch x := in[i].Event.Data.(type) {
+		case *events.RecommendationServed:
+			err = shownList(w, x, in[i].Event.Time.UnixMilli())
+		case *events.Interaction:
+			if in[i].Event.Actor != events.ActorImporter {
+				err = v.act(w, x, &in[i])
+			}
+		}
+		if err != nil {
+			return fold.PoisonAt(&in[i], err)
+		}
+	}
+	return nil
+}
+
+// shown is a film that a list has shown.
+type shownFilm struct {
+	key   fold.Key
+	flags byte
+	by    madeBy
+}
+
+type madeBy struct {
+	model   string
+	version int
+}
+
+func (b *madeBy) append(k fold.Key) fold.Key { return k.Text(b.model).Uvarint(uint64(b.version)) }
+
+func (b *madeBy) read(p *fold.KeyParts) { b.model, b.version = string(p.Text()), int(p.Uvarint()) }
+
+func (b *madeBy) day(millis int64) fold.Key {
+	return fold.Table('d').Millis(midnight(millis)).Str(b.model).U32(uint32(b.version))
+}
+
+func midnight(millis int64) int64 { return millis - ((millis%dayMillis)+dayMillis)%dayMillis }
+
+// shownList takes a list in.
+func shownList(w fold.Writer, x *events.RecommendationServed, millis int64) error {
+	user, by := events.CanonicalUser(x.UserID), madeBy{x.ModelName, x.ModelVersion}
+	list := events.Hash(events.HashNumber(events.Hash(events.Hash(0, x.RequestID), by.model), uint64(by.version)), x.Timestamp)
+	for _, it := range x.Items {
+		list = events.Hash(list, it.MovieID)
+	}
+	key := listKey(user, millis, list)
+	if _, known, err := w.Get(key); known || err != nil {
+		return err
+	}
+	if err := w.Set(key, by.append(fold.Key{}.Uvarint(0))); err != nil {
+		return err
+	}
+	if err := count(w, by.day(millis), func(c *EngagementCounts) { c.Lists++ }); err != nil {
+		return err
+	}
+	for _, it := range x.Items {
+		if err := shown(w, user, events.CanonicalMovie(it.MovieID), millis, list, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func listKey(user string, millis int64, list uint64) fold.Key {
+	return fold.Table('l').ID(user).Millis(millis).U64(list)
+}
+
+// shown takes a film of a list in: acts after it are its doing from now on, no longer that of the showing before.
+func shown(w fold.Writer, user, film string, millis int64, list uint64, by madeBy) error {
+	films := fold.Table('i').ID(user).ID(film)
+	s := shownFilm{key: append(fold.Key{}, films...).Millis(millis).U64(list), by: by}
+	if _, known, err := w.Get(s.key); known || err != nil {
+		return err // a list that names a film twice
+	}
+	if err := count(w, by.day(millis), func(c *EngagementCounts) { c.Films++ }); err != nil {
+		return err
+	}
+	if err := w.Set(s.key, by.append(fold.Key{s.flags})); err != nil {
+		return err
+	}
+	if before, ok, err := neighbour(w.ScanBack(films, s.key)); err != nil {
+		return err
+	} else if ok {
+		if err := judge(w, user, film, &before); err != nil {
+			return err
+		}
+	}
+	return judge(w, user, film, &s)
+}
+
+// neighbour is the first showing of a scan.
+func neighbour(scan iter.Seq2[fold.KV, error]) (s shownFilm, ok bool, err error) {
+	for kv, err := range scan {
+		if err != nil {
+			return s, false, err
+		}
+		p := fold.PartsOf(kv.Value)
+		s.key, s.flags = append(fold.Key{}, kv.Key...), p.Byte()
+		s.by.read(&p)
+		return s, true, p.Err()
+	}
+	return s, false, nil
+}
+
+// place is when the list was shown, and which it is.
+func (s *shownFilm) place() (millis int64, list uint64) {
+	p := fold.PartsOf(s.key[len(s.key)-16:])
+	return p.Millis(), p.U64()
+}
+
+// judge finds what was done with a film that was shown, from the acts that are its doing.
+func judge(w fold.Writer, user, film string, s *shownFilm) error {
+	millis, _ := s.place()
+	until := millis + EngagementWindow + 1
+	next, ok, err := neighbour(w.Scan(append(append(fold.Key{}, s.key...), 0), fold.Table('i').ID(user).ID(film).End()))
+	if err != nil {
+		return err
+	}
+	if ok {
+		nextMillis, _ := next.place()
+		until = min(until, nextMillis+1)
+	}
+	acts, flags := fold.Table('a').ID(user).ID(film), byte(0)
+	for kv, err := range w.Scan(append(fold.Key{}, acts...).Millis(millis+1), append(fold.Key{}, acts...).Millis(until)) {
+		if err != nil {
+			return err
+		}
+		flags |= kv.Value[len(kv.Value)-1]
+	}
+	return s.become(w, user, flags)
+}
+
+// become has flags in place of those there were.
+func (s *shownFilm) become(w fold.Writer, user string, flags byte) error {
+	if flags == s.flags {
+		return nil
+	}
+	millis, list := s.place()
+	was := s.flags
+	s.flags = flags
+	if err := w.Set(s.key, s.by.append(fold.Key{flags})); err != nil {
+		return err
+	}
+	key := listKey(user, millis, list)
+	value, ok, err := w.Get(key)
+	if err != nil || !ok {
+		return cmp.Or(err, fold.ErrKey)
+	}
+	p := fold.PartsOf(value)
+	taken := p.Uvarint()
+	if p.Err() != nil {
+		return p.Err()
+	}
+	change := func(bit byte) uint64 { return uint64(flags&bit/bit) - uint64(was&bit/bit) } // modulo 2^64
+	before := taken
+	taken += change(filmTaken)
+	if err := w.Set(key, s.by.append(fold.Key{}.Uvarint(taken))); err != nil {
+		return err
+	}
+	return count(w, s.by.day(millis), func(c *EngagementCounts) {
+		c.FilmsTaken += change(filmTaken)
+		c.FilmsLiked += change(filmLiked)
+		c.FilmsDisliked += change(filmDisliked)
+		c.ListsTaken += min(taken, 1) - min(before, 1)
+	})
+}
+
+// act takes an act in.
+func (v *Engagement) act(w fold.Writer, x *events.Interaction, in *fold.Input) error {
+	user, film, millis := events.CanonicalUser(x.UserID), events.CanonicalMovie(x.MovieID), in.Event.Time.UnixMilli()
+	if err := session(w, user, x.SessionID, millis); err != nil {
+		return err
+	}
+	meaning := v.signals.Of(x.Kind, x.Rating)
+	if !meaning.Meets() {
+		return nil
+	}
+	flags := filmTaken
+	switch weight := meaning.Weight(); {
+	case weight > 0:
+		flags |= filmLiked
+	case weight < 0:
+		flags |= filmDisliked
+	}
+	key := fold.Table('a').ID(user).ID(film).Millis(millis).Str(x.Kind)
+	before, known, err := w.Get(key)
+	if err != nil {
+		return err
+	}
+	if known {
+		p := fold.PartsOf(before)
+		partition, offset := int32(p.Uvarint()), int64(p.Uvarint())
+		if p.Err() != nil {
+			return p.Err()
+		}
+		if partition > in.Position.Partition || partition == in.Position.Partition && offset >= in.Position.Offset {
+			return nil // the later one counts
+		}
+	}
+	if err := w.Set(key, append(fold.Key{}.Uvarint(uint64(in.Position.Partition)).Uvarint(uint64(in.Position.Offset)), flags)); err != nil {
+		return err
+	}
+	films := fold.Table('i').ID(user).ID(film)
+	s, ok, err := neighbour(w.ScanBack(films, append(fold.Key{}, films...).Millis(millis)))
+	if err != nil || !ok {
+		return err
+	}
+	if at, _ := s.place(); millis-at > EngagementWindow {
+		return nil
+	}
+	if known && before[len(before)-1]&^flags != 0 {
+		return judge(w, user, film, &s) // something is taken back
+	}
+	return s.become(w, user, s.flags|flags)
+}
+
+// session takes an act into the sessions of a person: it begins one unless another of them is shortly before.
+func session(w fold.Writer, user, id string, millis int64) error {
+	person := fold.Table('p').Millis(midnight(millis)).ID(user)
+	if _, known, err := w.Get(person); err != nil {
+		return err
+	} else if !known {
+		if err := w.Set(person, nil); err != nil {
+			return err
+		}
+		if err := count(w, (&madeBy{}).day(millis), func(c *EngagementCounts) { c.People++ }); err != nil {
+			return err
+		}
+	}
+	gap := int64(sessionGap)
+	if id != "" {
+		gap = forever
+	}
+	acts := fold.Table('g').ID(user).Str(id)
+	key := append(fold.Key{}, acts...).Millis(millis)
+	if _, known, err := w.Get(key); known || err != nil {
+		return err
+	}
+	if err := w.Set(key, nil); err != nil {
+		return err
+	}
+	before, hasBefore, err := timeOf(w.ScanBack(acts, key))
+	if err != nil {
+		return err
+	}
+	after, hasAfter, err := timeOf(w.Scan(append(append(fold.Key{}, key...), 0), acts.End()))
+	if err != nil {
+		return err
+	}
+	if begins := !hasBefore || millis-before > gap; begins {
+		if err := count(w, (&madeBy{}).day(millis), func(c *EngagementCounts) { c.Sessions++ }); err != nil {
+			return err
+		}
+	}
+	if hasAfter && (!hasBefore || after-before > gap) && after-millis <= gap { // it began one, and does no longer
+		return count(w, (&madeBy{}).day(after), func(c *EngagementCounts) { c.Sessions-- })
+	}
+	return nil
+}
+
+// timeOf is the time of the first pair of a scan.
+func timeOf(scan iter.Seq2[fold.KV, error]) (millis int64, ok bool, err error) {
+	for kv, err := range scan {
+		if err != nil {
+			return 0, false, err
+		}
+		p := fold.PartsOf(kv.Key[len(kv.Key)-8:])
+		return p.Millis(), true, p.Err()
+	}
+	return 0, false, nil
+}
+
+// count changes the counts of a day, and of all days.
+func count(w fold.Writer, day fold.Key, change func(c *EngagementCounts)) error {
+	for _, key := range []fold.Key{day, fold.Table('t')} {
+		c, err := readCounts(w, key)
+		if err != nil {
+			return err
+		}
+		people := c.People
+		if change(&c); key[0] == 't' {
+			c.People = people // somebody may come on several days
+		}
+		value := fold.Key{}
+		for _, n := range c.numbers() {
+			value = value.Uvarint(*n)
+		}
+		if err := w.Set(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readCounts(r fold.Reader, key []byte) (c EngagementCounts, err error) {
+	value, ok, err := r.Get(key)
+	if !ok || err != nil {
+		return c, err
+	}
+	return parseCounts(value)
+}
+
+func parseCounts(value []byte) (c EngagementCounts, err error) {
+	p := fold.PartsOf(value)
+	for _, n := range c.numbers() {
+		*n = p.Uvarint()
+	}
+	if p.Err() != nil {
+		return c, fault.Wrap(fault.Corrupt, fold.ErrKey, "stored counts of view engagement do not read")
+	}
+	return c, nil
+}
+
+// All is the counts of all days, without people.
+func (v *Engagement) All() (EngagementCounts, error) { return readCounts(v.r, fold.Table('t')) }
+
+// Days are the counts of the days that begin in [fromMillis, toMillis), oldest first, of each what made the lists; at most so many rows.
+func (v *Engagement) Days(fromMillis, toMillis int64, most int) ([]EngagementDay, error) {
+	days := []EngagementDay{}
+	for kv, err := range v.r.Scan(fold.Table('d').Millis(fromMillis), fold.Table('d').Millis(toMillis)) {
+		if err != nil {
+			return nil, err
+		}
+		if len(days) == most {
+			return nil, fault.New(fault.Invalid, "there are more than %d rows: ask for fewer days", most)
+		}
+		p := fold.Parts(kv.Key)
+		d := EngagementDay{DayMillis: p.Millis(), ModelName: p.Str(), ModelVersion: int(p.U32())}
+		if d.EngagementCounts, err = parseCounts(kv.Value); err != nil || p.Err() != nil {
+			return nil, cmp.Or(err, fold.ErrKey)
+		}
+		days = append(days, d)
+	}
+	return days, nil
+}
