@@ -6,7 +6,7 @@ N      ?= 100
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test torture damage test-kafka guide bench vet clean ci
+.PHONY: help run build test torture damage test-kafka guide image bench vet clean ci
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -37,6 +37,9 @@ test-kafka: ## real Apache Kafka and Kafka's clients, which it installs (a JDK a
 
 guide: ## run docs/guide.md from its first block to its last, as typed, and check what each prints
 	go run ./internal/guide
+
+image: ## build the image, run it, and see that it holds what it says (docker, podman or buildah)
+	deploy/image.sh
 
 bench: ## measure speed and memory against peers and limits, in one table
 	go run ./internal/bench

@@ -93,6 +93,19 @@ func TestHealth(t *testing.T) {
 	v := foldtest.Opened(t, projections.NewHealth(), s.In)
 	equal(t, "the last word", found[projections.ServiceHealth](t)(v.Service("api")).Status, "down")
 	equal(t, "services", len(foldtest.Pages(t, 1, v.Services)), 2)
+	equal(t, "no alert but one", len(foldtest.Pages(t, 1, v.Alerts)), 1)
+
+	s.Fact("system-health", 0, "d", 700, 1002, &events.SystemHealth{ServiceName: "api", Status: "degraded", CPUUsage: 95})
+	s.Fact("system-health", 1, "e", 50, 1003, &events.SystemHealth{ServiceName: "trainer", Status: "degraded"})
+	s.Fact("system-health", 0, "f", 800, 1004, &events.SystemHealth{ServiceName: "api", Status: "ok"})
+	v = foldtest.Opened(t, projections.NewHealth(), s.In)
+	var at []int64
+	for _, a := range foldtest.Pages(t, 1, v.Alerts) {
+		at = append(at, a.EventMillis)
+	}
+	equal(t, "alerts, newest first", at, []int64{700, 100, 50})
+	equal(t, "numbers of alerts", must[map[string]int64](t)(v.AlertCounts()), map[string]int64{"degraded": 2, "down": 1})
+	equal(t, "the last word after alerts", found[projections.ServiceHealth](t)(v.Service("api")).Status, "ok")
 }
 
 func TestDrift(t *testing.T) {

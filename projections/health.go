@@ -7,22 +7,23 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Health is what services last said of theirs.
+// Health is what services last said of theirs, and every alert: a word that is not ok.
 //
-//	s SERVICE -> ServiceHealth
+//	s SERVICE -> ServiceHealth        a millis partition offset -> ServiceHealth
+//	c STATUS -> number of alerts
 type Health struct{ r fold.Reader }
 
 // NewHealth makes the view "health".
 func NewHealth() *Health { return &Health{} }
 
-// ServiceHealth is the last word of a service: the last the log took, as clocks of services differ.
+// ServiceHealth is a word of a service. Its last is the last the log took, as clocks of services differ.
 type ServiceHealth struct {
 	events.SystemHealth
 	fold.Origin
 }
 
 func (*Health) Spec() fold.Spec {
-	return fold.Spec{Name: "health", Format: 2, Indexed: true, Topics: []string{events.SystemHealthTopic}}
+	return fold.Spec{Name: "health", Format: 3, Indexed: true, Topics: []string{events.SystemHealthTopic}}
 }
 
 func (v *Health) Open(r fold.Reader) error { v.r = r; return nil }
@@ -34,7 +35,11 @@ func (*Health) Apply(w fold.Writer, in []fold.Input) error {
 			continue
 		}
 		if x, ok := in[i].Event.Data.(*events.SystemHealth); ok {
-			if err := applyHealth(w, &in[i], x); err != nil {
+			err := applyHealth(w, &in[i], x)
+			if err == nil && x.Status != statusOK {
+				err = applyAlert(w, &in[i], x)
+			}
+			if err != nil {
 				return fold.PoisonAt(&in[i], err)
 			}
 		}
@@ -62,6 +67,52 @@ func applyHealth(w fold.Writer, in *fold.Input, x *events.SystemHealth) error {
 		}
 	}
 	return fold.SetJSON(w, key, &ServiceHealth{*x, fold.OriginOf(in)})
+}
+
+// statusOK is the word that is no alert.
+const statusOK = "ok"
+
+// alertCount is how many alerts there are of a status.
+type alertCount struct {
+	Alerts int64 `json:"alerts"`
+}
+
+func applyAlert(w fold.Writer, in *fold.Input, x *events.SystemHealth) error {
+	alert := fold.Table('a').Fact(in, in.Event.Time.UnixMilli())
+	if _, known, err := w.Get(alert); err != nil || known {
+		return err
+	}
+	if err := fold.SetJSON(w, alert, &ServiceHealth{*x, fold.OriginOf(in)}); err != nil {
+		return err
+	}
+	var n alertCount
+	key := fold.Table('c').Str(x.Status)
+	if _, err := fold.GetJSON(w, key, &n); err != nil {
+		return err
+	}
+	n.Alerts++
+	return fold.SetJSON(w, key, &n)
+}
+
+// Alerts pages through the alerts of all services, newest first by event time.
+func (v *Health) Alerts(q fold.PageQuery) (fold.Page[ServiceHealth], error) {
+	return fold.PageJSON[ServiceHealth](v.r, fold.Table('a'), true, q, nil)
+}
+
+// AlertCounts are the numbers of alerts by status; a status without any is left out.
+func (v *Health) AlertCounts() (map[string]int64, error) {
+	counts := map[string]int64{}
+	for kv, err := range v.r.Scan(fold.Table('c'), fold.Table('c').End()) {
+		var n alertCount
+		if err == nil {
+			err = fold.DecodeJSON(kv.Value, &n)
+		}
+		if err != nil {
+			return nil, err
+		}
+		counts[fold.Parts(kv.Key).Str()] = n.Alerts
+	}
+	return counts, nil
 }
 
 // Service reads the last word of one service.

@@ -1,112 +1,44 @@
 package airflow_test
 
 import (
-	"context"
-	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/google/uuid"
-
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
+	"github.com/projectionist/projectionist/api/apitest"
 	"github.com/projectionist/projectionist/commands"
-	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/roles"
-	"github.com/projectionist/projectionist/projections"
-	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/streams"
-	"github.com/projectionist/projectionist/streams/local"
 )
 
 // fixture is the surface over a log in memory; nobody works on tasks.
 type fixture struct {
-	t          *testing.T
-	log        streams.Log
-	dispatcher *handlers.Dispatcher
-	views      *fold.Runner
-	server     *api.Server
+	*apitest.Bench
+	server *api.Server
 }
 
 func newFixture(t *testing.T) *fixture {
-	t.Helper()
-	w := &fixture{t: t}
-	log, err := local.OpenMem(local.Options{Logf: func(string, ...any) {}})
-	w.must(err)
-	w.log = log
-	t.Cleanup(func() { w.must(log.Close()) })
-	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
-	w.must(err)
-	t.Cleanup(func() { w.must(store.Close()) })
-	w.views, err = fold.NewRunner(t.Context(), log, store, projections.All()...)
-	w.must(err)
-	w.dispatcher = handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), NewID: uuid.NewString, Now: time.Now})
-	core, err := api.New(api.Config{Log: log, Dispatcher: w.dispatcher, Views: w.views, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	w.must(err)
-	w.server = core.Serve(airflow.New(core, airflow.Config{Workflows: roles.Workflows(), CheckConf: roles.CheckConf, Version: "test"}))
-	run, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.views.Run(run) }()
-	t.Cleanup(func() {
-		w.must(core.Close())
-		stop()
-		w.must(<-ended)
-	})
-	return w
-}
-
-func (w *fixture) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	b := apitest.New(t, nil)
+	return &fixture{b, b.Core.Serve(airflow.New(b.Core, airflow.Config{Workflows: roles.Workflows(), CheckConf: roles.CheckConf, Version: "test"}))}
 }
 
 // ask asks as curl -u does and gives the status and the body; a body that is a JSON object is in the map too.
 func (w *fixture) ask(method, path, body string, change ...func(*http.Request)) (int, string, map[string]any) {
-	w.t.Helper()
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r.Host = "localhost:8080"
-	r.SetBasicAuth("admin", "admin")
-	for _, c := range change {
-		c(r)
-	}
-	rec := httptest.NewRecorder()
-	w.server.ServeHTTP(rec, r)
-	var v map[string]any
-	json.Unmarshal(rec.Body.Bytes(), &v) //nolint:errcheck // a log is text
-	return rec.Code, rec.Body.String(), v
+	w.T.Helper()
+	a := apitest.Ask(w.server, method, path, body, append([]func(*http.Request){func(r *http.Request) { r.SetBasicAuth("admin", "admin") }}, change...)...)
+	return a.Code, a.Text, a.Object
 }
 
 func (w *fixture) want(status int, method, path, body string) map[string]any {
-	w.t.Helper()
+	w.T.Helper()
 	code, text, v := w.ask(method, path, body)
 	if code != status {
-		w.t.Fatalf("%s %s %s: %d %s; want %d", method, path, body, code, text, status)
+		w.T.Fatalf("%s %s %s: %d %s; want %d", method, path, body, code, text, status)
 	}
 	return v
-}
-
-func (w *fixture) do(c commands.Command) {
-	w.t.Helper()
-	res, err := w.dispatcher.Dispatch(w.t.Context(), c, handlers.Meta{Actor: "test"})
-	w.must(err)
-	w.must(w.views.Wait(w.t.Context(), res.Position, "workflows"))
-}
-
-// head is how many commits the ledger has.
-func (w *fixture) head() int64 {
-	w.t.Helper()
-	n, err := w.log.Ledger().Head(w.t.Context(), time.Time{})
-	w.must(err)
-	return n
 }
 
 const training, dagRuns = "/api/v1/dags/movie_training_pipeline", "/api/v1/dags/movie_training_pipeline/dagRuns"
@@ -131,14 +63,14 @@ func TestRun(t *testing.T) {
 		t.Errorf("before the first task: %v, %v", first, second)
 	}
 	const prepare, train = "prepare_training_data", "train_movie_model"
-	w.do(&commands.StartTask{RunID: id, Task: prepare, Holder: "h1", LeaseMillis: 60_000})
-	w.do(&commands.FailTask{RunID: id, Task: prepare, Try: 1, Holder: "h1", Error: "the disk was 'full'", RetryAtMillis: time.Now().Add(-time.Second).UnixMilli()})
+	w.Do(&commands.StartTask{RunID: id, Task: prepare, Holder: "h1", LeaseMillis: 60_000})
+	w.Do(&commands.FailTask{RunID: id, Task: prepare, Try: 1, Holder: "h1", Error: "the disk was 'full'", RetryAtMillis: time.Now().Add(-time.Second).UnixMilli()})
 	if got := state(prepare); got != "up_for_retry" {
 		t.Errorf("after a failure: %v", got)
 	}
-	w.do(&commands.StartTask{RunID: id, Task: prepare, Holder: "h2", LeaseMillis: 60_000})
-	w.do(&commands.SucceedTask{RunID: id, Task: prepare, Try: 2, Holder: "h2", Output: map[string]string{"rows": "7", "cut": "it's"}})
-	w.do(&commands.StartTask{RunID: id, Task: train, Holder: "h3", LeaseMillis: 60_000})
+	w.Do(&commands.StartTask{RunID: id, Task: prepare, Holder: "h2", LeaseMillis: 60_000})
+	w.Do(&commands.SucceedTask{RunID: id, Task: prepare, Try: 2, Holder: "h2", Output: map[string]string{"rows": "7", "cut": "it's"}})
+	w.Do(&commands.StartTask{RunID: id, Task: train, Holder: "h3", LeaseMillis: 60_000})
 	list := w.want(200, "GET", at+"/taskInstances", "")
 	if list["total_entries"] != 5. {
 		t.Errorf("%v", list)
@@ -207,7 +139,7 @@ func TestDAGs(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	w := newFixture(t)
 	w.want(200, "POST", dagRuns, `{"dag_run_id": "mine", "conf": {"als.dim": 16}}`)
-	before := w.head()
+	before := w.Head()
 	for _, c := range []struct {
 		status             int
 		method, path, body string
@@ -256,7 +188,7 @@ func TestRefusals(t *testing.T) {
 	if code, text, _ := w.ask("GET", dagRuns, "", func(r *http.Request) { r.Header.Del("Authorization") }); code != 200 {
 		t.Errorf("without credentials: %d %s", code, text)
 	}
-	if after := w.head(); after != before {
+	if after := w.Head(); after != before {
 		t.Errorf("%d commits were made by what was refused", after-before)
 	}
 }

@@ -1,112 +1,58 @@
 package feast_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/apitest"
 	"github.com/projectionist/projectionist/api/feast"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/ml/features"
-	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
-	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
-	"github.com/projectionist/projectionist/streams/local"
 )
 
 var now = time.Date(2024, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // fixture is the surface over a log in memory: two films, the first a drama that person 1, aged 34, has rated 4 a day ago.
 type fixture struct {
-	t          *testing.T
-	log        streams.Log
-	dispatcher *handlers.Dispatcher
-	views      *fold.Runner
-	server     *api.Server
+	*apitest.Bench
+	server *api.Server
 }
 
 func newFixture(t *testing.T, definitions string) *fixture {
 	t.Helper()
-	w := &fixture{t: t}
-	clock := func() time.Time { return now }
-	log, err := local.OpenMem(local.Options{Now: clock, Logf: func(string, ...any) {}})
-	w.must(err)
-	w.log = log
-	t.Cleanup(func() { w.must(log.Close()) })
-	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
-	w.must(err)
-	t.Cleanup(func() { w.must(store.Close()) })
-	w.views, err = fold.NewRunner(t.Context(), log, store, projections.All()...)
-	w.must(err)
-	w.dispatcher = handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), NewID: uuid.NewString, Now: clock})
-	core, err := api.New(api.Config{Log: log, Dispatcher: w.dispatcher, Views: w.views, Now: clock, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	w.must(err)
-	w.server = core.Serve(feast.New(core, feast.Config{Features: featurestore.New(w.views, log)}))
-	run, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.views.Run(run) }()
-	t.Cleanup(func() {
-		w.must(core.Close())
-		stop()
-		w.must(<-ended)
-	})
+	b := apitest.New(t, func() time.Time { return now })
+	w := &fixture{b, b.Core.Serve(feast.New(b.Core, feast.Config{Features: featurestore.New(b.Views, b.Log)}))}
 	if definitions == "" {
 		return w
 	}
 	defs, err := features.Parse([]byte(definitions))
-	w.must(err)
-	w.do(&commands.DefineFeatures{Definitions: definitions, Hash: defs.Hash()})
-	w.do(&commands.ListMovie{Movie: events.Movie{MovieID: "1", Title: "Lamp \"7\"", Genres: []string{"Drama", "War"}}, Dataset: "test"})
-	w.do(&commands.ListMovie{Movie: events.Movie{MovieID: "2", Title: "Sea"}, Dataset: "test"})
-	w.do(&commands.DescribeUser{User: events.User{UserID: "1", Age: 34}, Since: "2024-01-15T10:30:00.500Z"})
-	p, err := w.dispatcher.Publish(t.Context(), []commands.Fact{&commands.RecordInteraction{Interaction: events.Interaction{UserID: "1", MovieID: "1",
-		Kind: "rating", Rating: 4, Timestamp: "2024-05-31T12:00:00Z"}}}, handlers.Meta{Actor: "test"})
-	w.must(err)
-	for _, at := range p.Positions {
-		w.must(w.views.Wait(t.Context(), at))
-	}
+	w.Must(err)
+	w.Do(&commands.DefineFeatures{Definitions: definitions, Hash: defs.Hash()})
+	w.Do(&commands.ListMovie{Movie: events.Movie{MovieID: "1", Title: "Lamp \"7\"", Genres: []string{"Drama", "War"}}, Dataset: "test"})
+	w.Do(&commands.ListMovie{Movie: events.Movie{MovieID: "2", Title: "Sea"}, Dataset: "test"})
+	w.Do(&commands.DescribeUser{User: events.User{UserID: "1", Age: 34}, Since: "2024-01-15T10:30:00.500Z"})
+	w.Publish(&commands.RecordInteraction{Interaction: events.Interaction{UserID: "1", MovieID: "1", Kind: "rating", Rating: 4, Timestamp: "2024-05-31T12:00:00Z"}})
 	return w
 }
 
-func (w *fixture) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *fixture) do(c commands.Command) {
-	w.t.Helper()
-	res, err := w.dispatcher.Dispatch(w.t.Context(), c, handlers.Meta{Actor: "test"})
-	w.must(err)
-	w.must(w.views.Wait(w.t.Context(), res.Position))
-}
-
 func (w *fixture) ask(method, path, body string) (int, string) {
-	w.t.Helper()
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r.Host = "localhost:6566"
-	rec := httptest.NewRecorder()
-	w.server.ServeHTTP(rec, r)
-	if kind := rec.Header().Get("Content-Type"); rec.Body.Len() > 0 && path != "/" && kind != "application/json" {
-		w.t.Errorf("%s %s: content type %q", method, path, kind)
+	w.T.Helper()
+	a := apitest.Ask(w.server, method, path, body)
+	if kind := a.Header.Get("Content-Type"); a.Text != "" && path != "/" && kind != "application/json" {
+		w.T.Errorf("%s %s: content type %q", method, path, kind)
 	}
-	return rec.Code, rec.Body.String()
+	return a.Code, a.Text
 }
 
 const online = "/get-online-features"
@@ -206,8 +152,8 @@ func TestDefinitionsChange(t *testing.T) {
 	}
 	text := "entities: [{name: movie, join_key: movie_id}]\nfeature_views: [{name: movie_features, entity: movie, features: [{name: n, aggregation: count}]}]"
 	defs, err := features.Parse([]byte(text))
-	w.must(err)
-	w.do(&commands.DefineFeatures{Definitions: text, Hash: defs.Hash()})
+	w.Must(err)
+	w.Do(&commands.DefineFeatures{Definitions: text, Hash: defs.Hash()})
 	if code, got := w.ask("POST", online, body); code != 404 || !strings.Contains(got, "Feature rating_count not found in projection movie_features") {
 		t.Errorf("%d %s", code, got)
 	}
@@ -217,15 +163,15 @@ func TestDefinitionsChange(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	w := newFixture(t, features.DefaultYAML())
 	head := func() int64 {
-		n, err := w.log.Ledger().Head(t.Context(), time.Time{})
-		w.must(err)
+		n, err := w.Log.Ledger().Head(t.Context(), time.Time{})
+		w.Must(err)
 		return n
 	}
 	before := head()
 	document := func(class, message string) string {
 		inner := fmt.Sprintf(`{"module":"feast.errors","class":"%s","message":"%s"}`, class, message)
 		b, err := json.Marshal(inner)
-		w.must(err)
+		w.Must(err)
 		return string(b)
 	}
 	const e = `"entities":{"movie_id":[1],"user_id":[1]}`
@@ -294,10 +240,10 @@ func TestRefusals(t *testing.T) {
 // TestHalted: where a view that features are read from cannot go on, health says so, with an empty body.
 func TestHalted(t *testing.T) {
 	w := newFixture(t, features.DefaultYAML())
-	res, err := w.log.Ledger().Append(t.Context(), streams.Commit{ID: uuid.NewString(), Stream: "user/9", Expected: streams.NoStream, Events: []events.Event{{ID: uuid.NewString(), Source: "/test", Subject: "user/9", Time: now,
+	res, err := w.Log.Ledger().Append(t.Context(), streams.Commit{ID: uuid.NewString(), Stream: "user/9", Expected: streams.NoStream, Events: []events.Event{{ID: uuid.NewString(), Source: "/test", Subject: "user/9", Time: now,
 		Data: &events.UserDescribed{User: events.User{UserID: "9", Age: 3}, Since: "soon"}}}})
-	w.must(err)
-	if err := w.views.Wait(t.Context(), res.Position, "users"); err == nil {
+	w.Must(err)
+	if err := w.Views.Wait(t.Context(), res.Position, "users"); err == nil {
 		t.Fatal("the view has folded what it cannot")
 	}
 	if code, got := w.ask("GET", "/health", ""); code != http.StatusServiceUnavailable || got != "" {

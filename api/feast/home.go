@@ -17,6 +17,23 @@ var homePage = template.Must(template.New("home").Funcs(template.FuncMap{"join":
 
 func (s *Surface) pageRoutes(r *api.Routes) { r.Handle("GET /{$}", s.home, "definitions") }
 
+// Page is the page at the program's own address, /features: browsers refuse the port of Feast's server. Its errors are
+// those of that address.
+type Page struct{ *Surface }
+
+var _ api.Surface = Page{}
+
+// Page makes the surface.
+func (s *Surface) Page() Page { return Page{s} }
+
+func (Page) Name() string { return "feast-page" }
+
+func (Page) Render(w http.ResponseWriter, r *http.Request, p *api.Problem) {
+	api.RenderProblem(w, r, p)
+}
+
+func (p Page) Routes(r *api.Routes) { r.Handle("GET /features", p.home, "definitions") }
+
 // days are milliseconds as a ttl is thought of.
 func days(millis int64) float64 { return float64(millis) / 86_400_000 }
 

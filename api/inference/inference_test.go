@@ -2,24 +2,17 @@ package inference_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/google/uuid"
-
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/apitest"
 	"github.com/projectionist/projectionist/api/inference"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
@@ -32,56 +25,23 @@ import (
 	"github.com/projectionist/projectionist/projections/recommend"
 	"github.com/projectionist/projectionist/projections/trainset"
 	"github.com/projectionist/projectionist/streams"
-	"github.com/projectionist/projectionist/streams/local"
 )
 
 // fixture is the surface over a log in memory.
 type fixture struct {
-	t          *testing.T
-	log        *local.Log
-	dispatcher *handlers.Dispatcher
-	views      *fold.Runner
-	core       *api.Core
-	server     *api.Server
+	*apitest.Bench
+	server *api.Server
 
 	mu    sync.Mutex
 	blobs map[string][]byte
 }
 
 func newFixture(t *testing.T) *fixture {
-	t.Helper()
-	w := &fixture{t: t, blobs: map[string][]byte{}}
-	log, err := local.OpenMem(local.Options{Logf: func(string, ...any) {}})
-	w.must(err)
-	w.log = log
-	t.Cleanup(func() { w.must(log.Close()) })
-	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
-	w.must(err)
-	t.Cleanup(func() { w.must(store.Close()) })
-	w.views, err = fold.NewRunner(t.Context(), log, store, projections.All()...)
-	w.must(err)
-	w.dispatcher = handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), NewID: uuid.NewString, Now: time.Now})
-	w.core, err = api.New(api.Config{Log: log, Dispatcher: w.dispatcher, Views: w.views, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	w.must(err)
-	service := recommend.New(w.views, w.blob)
-	w.server = w.core.Serve(inference.New(w.core, inference.Config{Recommend: service, Weights: w.blob}))
-	run, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.views.Run(run) }()
-	t.Cleanup(func() {
-		service.Close()
-		w.must(w.core.Close())
-		stop()
-		w.must(<-ended)
-	})
+	w := &fixture{Bench: apitest.New(t, nil), blobs: map[string][]byte{}}
+	service := recommend.New(w.Views, w.blob)
+	t.Cleanup(service.Close)
+	w.server = w.Core.Serve(inference.New(w.Core, inference.Config{Recommend: service, Weights: w.blob}))
 	return w
-}
-
-func (w *fixture) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 func (w *fixture) blob(hash string) ([]byte, error) {
@@ -93,19 +53,11 @@ func (w *fixture) blob(hash string) ([]byte, error) {
 	return nil, fault.New(fault.NotFound, "no blob %s", hash)
 }
 
-func (w *fixture) dispatch(c commands.Command) handlers.Result {
-	w.t.Helper()
-	res, err := w.dispatcher.Dispatch(w.t.Context(), c, handlers.Meta{Actor: "test"})
-	w.must(err)
-	w.must(w.views.Wait(w.t.Context(), res.Position, "registry", "catalogue", "deployments"))
-	return res
-}
-
 // films lists films 1 to 30, of which 1 to 24 are rated by people 1 to 20 of two tastes; person 1 has met the first 12.
 func (w *fixture) films() {
-	w.t.Helper()
+	w.T.Helper()
 	for i := range 30 {
-		w.dispatch(&commands.ListMovie{Dataset: "test", Movie: events.Movie{MovieID: fmt.Sprint(i + 1), Title: fmt.Sprint("Film ", i+1), Year: 2000, Genres: []string{"Drama"}}})
+		w.Do(&commands.ListMovie{Dataset: "test", Movie: events.Movie{MovieID: fmt.Sprint(i + 1), Title: fmt.Sprint("Film ", i+1), Year: 2000, Genres: []string{"Drama"}}})
 	}
 	var facts []commands.Fact
 	for u := range 20 {
@@ -117,40 +69,36 @@ func (w *fixture) films() {
 				Rating: []float64{4.5, 1.5}[(u+m)%2], Timestamp: events.FormatTime(time.Date(2024, 1, 1, 0, u, m, 0, time.UTC))}})
 		}
 	}
-	p, err := w.dispatcher.Publish(w.t.Context(), facts, handlers.Meta{})
-	w.must(err)
-	for _, at := range p.Positions {
-		w.must(w.views.Wait(w.t.Context(), at, "online"))
-	}
+	w.Publish(facts...)
 }
 
 // train registers what an algorithm trains under a name, and gives the version.
 func (w *fixture) train(name, algorithm string, params map[string]string) int {
-	w.t.Helper()
+	w.T.Helper()
 	r, err := all.Find(algorithm)
-	w.must(err)
+	w.Must(err)
 	p, err := r.Parse(params)
-	w.must(err)
-	cut, err := fold.HeadCut(w.t.Context(), w.log, time.Time{})
-	w.must(err)
-	set, err := trainset.Load(w.t.Context(), w.log, cut, nil)
-	w.must(err)
-	trained, err := r.Make(w.t.Context(), set.Input(), p, recipe.Hooks{})
-	w.must(err)
+	w.Must(err)
+	cut, err := fold.HeadCut(w.T.Context(), w.Log, time.Time{})
+	w.Must(err)
+	set, err := trainset.Load(w.T.Context(), w.Log, cut, nil)
+	w.Must(err)
+	trained, err := r.Make(w.T.Context(), set.Input(), p, recipe.Hooks{})
+	w.Must(err)
 	return w.register(name, algorithm, trained.Bytes)
 }
 
 func (w *fixture) register(name, algorithm string, weights []byte) int {
-	w.t.Helper()
+	w.T.Helper()
 	sum := sha256.Sum256(weights)
 	hash := hex.EncodeToString(sum[:])
 	w.mu.Lock()
 	w.blobs[hash] = bytes.Clone(weights)
 	w.mu.Unlock()
-	if _, err := w.dispatcher.Dispatch(w.t.Context(), &commands.RegisterModel{Name: name}, handlers.Meta{}); err != nil && !fault.Is(err, fault.Conflict) {
-		w.t.Fatal(err)
+	if _, err := w.Dispatcher.Dispatch(w.T.Context(), &commands.RegisterModel{Name: name}, handlers.Meta{}); err != nil && !fault.Is(err, fault.Conflict) {
+		w.T.Fatal(err)
 	}
-	res := w.dispatch(&commands.RegisterModelVersion{Name: name, RunID: strings.Repeat("a", 32), Algorithm: algorithm, CodeVersion: "test/1", DatasetID: "d",
+	res := w.Do(&commands.RegisterModelVersion{Name: name, RunID: strings.Repeat("a", 32), Algorithm: algorithm, CodeVersion: "test/1", DatasetID: "d",
 		DatasetCut: "mlops-events/0:1", FeaturesHash: hash, Blob: hash, Bytes: int64(len(weights)), Slot: events.ProductionSlot})
 	return res.Events[0].Data.(*events.ModelVersionRegistered).Version
 }
@@ -159,34 +107,25 @@ var small = map[string]string{"neural_cf.embedding": "8", "neural_cf.hidden_1": 
 	"neural_cf.epochs": "60", "neural_cf.batch": "16", "neural_cf.dropout": "0.1", "neural_cf.learning_rate": "0.005", "neural_cf.patience": "0"}
 
 func (w *fixture) ask(method, path, body string, change ...func(*http.Request)) (int, string, map[string]any) {
-	w.t.Helper()
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r.Host = "localhost:8001"
-	r.Header.Set("Content-Type", "application/json")
-	for _, c := range change {
-		c(r)
-	}
-	rec := httptest.NewRecorder()
-	w.server.ServeHTTP(rec, r)
-	var v map[string]any
-	json.Unmarshal(rec.Body.Bytes(), &v) //nolint:errcheck // a page is text
-	return rec.Code, rec.Body.String(), v
+	w.T.Helper()
+	a := apitest.Ask(w.server, method, path, body, append([]func(*http.Request){func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }}, change...)...)
+	return a.Code, a.Text, a.Object
 }
 
 func (w *fixture) want(status int, method, path, body string) map[string]any {
-	w.t.Helper()
+	w.T.Helper()
 	code, text, v := w.ask(method, path, body)
 	if code != status {
-		w.t.Fatalf("%s %s %s: %d %s; want %d", method, path, body, code, text, status)
+		w.T.Fatalf("%s %s %s: %d %s; want %d", method, path, body, code, text, status)
 	}
 	return v
 }
 
 // records is how many there are in the log.
 func (w *fixture) records() (n int64) {
-	w.t.Helper()
-	cut, err := fold.HeadCut(w.t.Context(), w.log, time.Time{})
-	w.must(err)
+	w.T.Helper()
+	cut, err := fold.HeadCut(w.T.Context(), w.Log, time.Time{})
+	w.Must(err)
 	for _, next := range cut {
 		n += next
 	}
@@ -194,9 +133,9 @@ func (w *fixture) records() (n int64) {
 }
 
 func (w *fixture) metric(name string, labels ...string) float64 {
-	w.t.Helper()
-	families, err := w.core.Metrics().Gather()
-	w.must(err)
+	w.T.Helper()
+	families, err := w.Core.Metrics().Gather()
+	w.Must(err)
 	for _, f := range families {
 		if f.GetName() != name {
 			continue
@@ -279,13 +218,13 @@ func TestRecommend(t *testing.T) {
 		t.Errorf("%v", first)
 	}
 	p, err := streams.ParsePosition(v["position"].(string))
-	w.must(err)
-	w.must(w.views.Wait(t.Context(), p, "served"))
-	shown, ok, err := fold.Of[*projections.Served](w.views).ByRequest(v["request_id"].(string))
+	w.Must(err)
+	w.Must(w.Views.Wait(t.Context(), p, "served"))
+	shown, ok, err := fold.Of[*projections.Served](w.Views).ByRequest(v["request_id"].(string))
 	if err != nil || !ok || shown.UserID != "1" || shown.ModelName != "neural_cf" || len(shown.Items) != 10 {
 		t.Errorf("%+v, %v, %v", shown, ok, err)
 	}
-	if cut := w.core.Given(); cut[p.TP] != p.Offset+1 {
+	if cut := w.Core.Given(); cut[p.TP] != p.Offset+1 {
 		t.Errorf("given %v, at %s", cut, p)
 	}
 	if v := w.want(200, "POST", "/recommend", `{"user_id": 1, "k": 30, "exclude_seen": false}`); len(v["items"].([]any)) != 30 || met(v) != 12 {
@@ -363,7 +302,7 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%v", m)
 		}
 	}
-	w.dispatch(&commands.DeployModel{Slot: events.ProductionSlot, Model: "neural_cf", Version: 1})
+	w.Do(&commands.DeployModel{Slot: events.ProductionSlot, Model: "neural_cf", Version: 1})
 	if got := predicts(""); got != "neural_cf 1" {
 		t.Errorf("what is deployed predicts, and %s answers", got)
 	}

@@ -20,7 +20,7 @@ func equal(t *testing.T, what string, got, want any) {
 }
 
 func (w *fixture) run(experiment, name string, start int) string {
-	w.t.Helper()
+	w.T.Helper()
 	v := w.want("POST", "runs/create", fmt.Sprintf(`{"experiment_id": %q, "run_name": %q, "start_time": %d, "user_id": "anna"}`, experiment, name, start))
 	return at(v, "run", "info", "run_id").(string)
 }
@@ -28,8 +28,8 @@ func (w *fixture) run(experiment, name string, start int) string {
 // TestRun: what set_experiment and start_run send is recorded, and read as it was sent.
 func TestRun(t *testing.T) {
 	w := newFixture(t)
-	if a := ask(w.tracking, "GET", rest+"experiments/get-by-name?experiment_name=mine", ""); a.code != 404 || a.object["error_code"] != "RESOURCE_DOES_NOT_EXIST" {
-		t.Fatalf("%d %s", a.code, a.text)
+	if a := ask(w.tracking, "GET", rest+"experiments/get-by-name?experiment_name=mine", ""); a.Code != 404 || a.Object["error_code"] != "RESOURCE_DOES_NOT_EXIST" {
+		t.Fatalf("%d %s", a.Code, a.Text)
 	}
 	x := w.want("POST", "experiments/create", `{"name": "mine", "tags": [{"key": "team", "value": "a"}]}`)["experiment_id"].(string)
 	equal(t, "experiment", at(w.want("GET", "experiments/get?experiment_id="+x, ""), "experiment", "artifact_location"), "mlflow-artifacts:/"+x)
@@ -73,7 +73,7 @@ func TestRun(t *testing.T) {
 	equal(t, "deleted", at(w.want("GET", "runs/get?run_id="+id, ""), "run", "info", "lifecycle_stage"), "deleted")
 	w.want("POST", "runs/restore", `{"run_id": "`+id+`"}`)
 	equal(t, "without a name", at(w.want("POST", "runs/create", `{}`), "run", "info", "experiment_id"), "0")
-	stored, ok, err := projections.FoldRun(w.log.Ledger().ReadStream(t.Context(), "run/"+id, 0), fold.At{EventMillis: 1705312800000})
+	stored, ok, err := projections.FoldRun(w.Log.Ledger().ReadStream(t.Context(), "run/"+id, 0), fold.At{EventMillis: 1705312800000})
 	if err != nil || !ok || stored.Status != "RUNNING" || stored.Tags["mlflow.user"] != "anna" {
 		t.Errorf("the run began when it says: %v %+v", err, stored)
 	}
@@ -97,8 +97,8 @@ func TestExperiments(t *testing.T) {
 	equal(t, "all", search(`{"max_results": 9, "view_type": "ALL", "order_by": ["name DESC"]}`), "[gone Default]")
 	equal(t, "its run", column(w.want("POST", "runs/search", `{"experiment_ids": ["`+x+`"]}`), "runs"), "[]")
 	equal(t, "its run among the deleted", column(w.want("POST", "runs/search", `{"experiment_ids": ["`+x+`"], "run_view_type": "DELETED_ONLY"}`), "runs", "info", "lifecycle_stage"), "[deleted]")
-	if a := ask(w.tracking, "POST", rest+"runs/create", `{"experiment_id": "`+x+`"}`); a.code != 400 || !strings.Contains(a.text, "must be in the 'active' state") {
-		t.Errorf("%d %s", a.code, a.text)
+	if a := ask(w.tracking, "POST", rest+"runs/create", `{"experiment_id": "`+x+`"}`); a.Code != 400 || !strings.Contains(a.Text, "must be in the 'active' state") {
+		t.Errorf("%d %s", a.Code, a.Text)
 	}
 	w.want("POST", "experiments/restore", `{"experiment_id": "`+x+`"}`)
 	equal(t, "restored", search(`{"max_results": 9, "filter": "name LIKE 'g%' AND tags.c = 'd'"}`), "[gone]")
@@ -201,42 +201,42 @@ func TestArtifacts(t *testing.T) {
 	root := "/0/" + run + "/artifacts"
 	big := strings.Repeat("0123456789abcdef", 1<<18) // four times what is read at once
 	for path, content := range map[string]string{"/a.txt": "alpha", "/deep/er/b.bin": big, "/empty": ""} {
-		if a := ask(w.tracking, "PUT", files+root+path, content); a.code != 200 || a.text != "" {
-			t.Fatalf("%s: %d %s", path, a.code, a.text)
+		if a := ask(w.tracking, "PUT", files+root+path, content); a.Code != 200 || a.Text != "" {
+			t.Fatalf("%s: %d %s", path, a.Code, a.Text)
 		}
 	}
-	if a := ask(w.tracking, "GET", files+root+"/deep/er/b.bin", ""); a.text != big || a.header.Get("Content-Type") != "application/octet-stream" || !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment") {
-		t.Errorf("%d bytes, %v", len(a.text), a.header)
+	if a := ask(w.tracking, "GET", files+root+"/deep/er/b.bin", ""); a.Text != big || a.Header.Get("Content-Type") != "application/octet-stream" || !strings.HasPrefix(a.Header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("%d bytes, %v", len(a.Text), a.Header)
 	}
-	if a := ask(w.tracking, "GET", files+root+"/a.txt", "", func(r *http.Request) { r.Header.Set("Range", "bytes=1-2") }); a.code != 206 || a.text != "lp" {
-		t.Errorf("a range: %d %q", a.code, a.text)
+	if a := ask(w.tracking, "GET", files+root+"/a.txt", "", func(r *http.Request) { r.Header.Set("Range", "bytes=1-2") }); a.Code != 206 || a.Text != "lp" {
+		t.Errorf("a range: %d %q", a.Code, a.Text)
 	}
-	if a := ask(w.tracking, "GET", "/get-artifact?path=a.txt&run_id="+run, ""); a.text != "alpha" {
-		t.Errorf("%d %q", a.code, a.text)
+	if a := ask(w.tracking, "GET", "/get-artifact?path=a.txt&run_id="+run, ""); a.Text != "alpha" {
+		t.Errorf("%d %q", a.Code, a.Text)
 	}
 	ask(w.tracking, "PUT", files+root+"/a.txt", "beta")
-	if a := ask(w.tracking, "GET", files+root+"/a.txt", ""); a.text != "beta" {
-		t.Errorf("%d %q", a.code, a.text)
+	if a := ask(w.tracking, "GET", files+root+"/a.txt", ""); a.Text != "beta" {
+		t.Errorf("%d %q", a.Code, a.Text)
 	}
 	list := w.want("GET", "artifacts/list?run_id="+run, "")
 	equal(t, "list", []any{list["root_uri"], column(list, "files", "path"), column(list, "files", "is_dir"), column(list, "files", "file_size")}, "[mlflow-artifacts:"+root+" [a.txt deep empty] [false true false] [4 <nil> 0]]")
 	equal(t, "a folder", column(w.want("GET", "artifacts/list?path=deep&run_id="+run, ""), "files", "path"), "[deep/er]")
-	equal(t, "a folder of the store", column(ask(w.tracking, "GET", files+"?path="+url.QueryEscape(root[1:]+"/deep/er"), "").object, "files", "path"), "[b.bin]")
-	equal(t, "an unknown folder", ask(w.tracking, "GET", files+"?path=1/2/3", "").text, "{}\n")
-	before := w.head()
+	equal(t, "a folder of the store", column(ask(w.tracking, "GET", files+"?path="+url.QueryEscape(root[1:]+"/deep/er"), "").Object, "files", "path"), "[b.bin]")
+	equal(t, "an unknown folder", ask(w.tracking, "GET", files+"?path=1/2/3", "").Text, "{}\n")
+	before := w.Head()
 	for path, want := range map[string]int{"/..%2F..%2Fetc%2Fpasswd": 400, root + "/..%2Fx": 400, root + "/a%5Cb": 400, root: 400, "/0/" + strings.Repeat("0", 32) + "/artifacts/x": 404, "/9/" + run + "/artifacts/x": 404, "/x": 404} {
-		if a := ask(w.tracking, "PUT", files+path, "x"); a.code != want {
-			t.Errorf("PUT %s: %d %s; want %d", path, a.code, a.text, want)
+		if a := ask(w.tracking, "PUT", files+path, "x"); a.Code != want {
+			t.Errorf("PUT %s: %d %s; want %d", path, a.Code, a.Text, want)
 		}
 	}
-	if a := ask(w.tracking, "GET", files+root+"/nope", ""); a.code != 404 || a.object["error_code"] != "RESOURCE_DOES_NOT_EXIST" {
-		t.Errorf("%d %s", a.code, a.text)
+	if a := ask(w.tracking, "GET", files+root+"/nope", ""); a.Code != 404 || a.Object["error_code"] != "RESOURCE_DOES_NOT_EXIST" {
+		t.Errorf("%d %s", a.Code, a.Text)
 	}
 	short := func(r *http.Request) { r.Body = http.NoBody; r.ContentLength = 6 << 30 }
-	if a := ask(w.tracking, "PUT", files+root+"/large", "", short); a.code != 400 || !strings.Contains(a.text, "more than") {
-		t.Errorf("%d %s", a.code, a.text)
+	if a := ask(w.tracking, "PUT", files+root+"/large", "", short); a.Code != 400 || !strings.Contains(a.Text, "more than") {
+		t.Errorf("%d %s", a.Code, a.Text)
 	}
-	if after := w.head(); after != before {
+	if after := w.Head(); after != before {
 		t.Errorf("%d commits were made by what was refused", after-before)
 	}
 }
@@ -254,7 +254,7 @@ func TestRefusals(t *testing.T) {
 	const invalid, missing, exists = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 	of := func(id, more string) string { return `{"run_id": "` + id + `", ` + more + `}` }
 	none := strings.Repeat("0", 32)
-	before := w.head()
+	before := w.Head()
 	for _, c := range []struct {
 		status             int
 		method, path, body string
@@ -328,23 +328,23 @@ func TestRefusals(t *testing.T) {
 		{404, "GET", "logged-models/m-nope", "", missing, "Logged model with ID 'm-nope' not found."},
 	} {
 		a := ask(w.tracking, c.method, rest+c.path, c.body)
-		if a.code != c.status || a.object["error_code"] != c.code || !strings.Contains(fmt.Sprint(a.object["message"]), c.says) {
-			t.Errorf("%s %s %.80s: %d %.400s; want %d %s %q", c.method, c.path, c.body, a.code, a.text, c.status, c.code, c.says)
+		if a.Code != c.status || a.Object["error_code"] != c.code || !strings.Contains(fmt.Sprint(a.Object["message"]), c.says) {
+			t.Errorf("%s %s %.80s: %d %.400s; want %d %s %q", c.method, c.path, c.body, a.Code, a.Text, c.status, c.code, c.says)
 		}
 	}
 	for path, want := range map[string]int{"GET " + rest + "no/such/thing": 404, "PUT " + rest + "runs/create": 405, "GET " + rest + "registered-models/update": 405} {
 		method, path, _ := strings.Cut(path, " ")
-		if a := ask(w.tracking, method, path, "{}"); a.code != want || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
-			t.Errorf("%s %s: %d %s", method, path, a.code, a.text)
+		if a := ask(w.tracking, method, path, "{}"); a.Code != want || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s %s: %d %s", method, path, a.Code, a.Text)
 		}
 	}
-	if a := ask(w.tracking, "POST", rest+"experiments/create", `{"name": "x"}`, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }); a.code != 400 || a.object["error_code"] != invalid {
-		t.Errorf("another content type: %d %s", a.code, a.text)
+	if a := ask(w.tracking, "POST", rest+"experiments/create", `{"name": "x"}`, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }); a.Code != 400 || a.Object["error_code"] != invalid {
+		t.Errorf("another content type: %d %s", a.Code, a.Text)
 	}
-	if a := ask(w.tracking, "POST", rest+"experiments/create", `{"name": "x"}`, func(r *http.Request) { r.SetBasicAuth("admin", "nope") }); a.code != 401 || a.object["error_code"] != "UNAUTHENTICATED" || a.header.Get("WWW-Authenticate") == "" {
-		t.Errorf("a wrong password: %d %s", a.code, a.text)
+	if a := ask(w.tracking, "POST", rest+"experiments/create", `{"name": "x"}`, func(r *http.Request) { r.SetBasicAuth("admin", "nope") }); a.Code != 401 || a.Object["error_code"] != "UNAUTHENTICATED" || a.Header.Get("WWW-Authenticate") == "" {
+		t.Errorf("a wrong password: %d %s", a.Code, a.Text)
 	}
-	if after := w.head(); after != before {
+	if after := w.Head(); after != before {
 		t.Errorf("%d commits were made by what was refused", after-before)
 	}
 }
@@ -355,16 +355,16 @@ func TestGuide(t *testing.T) {
 	do := func(status int, method, path, body string) map[string]any {
 		t.Helper()
 		a := ask(w.guide, method, "/mlflow/"+path, body)
-		if a.code != status {
-			t.Fatalf("%s %s %s: %d %s; want %d", method, path, body, a.code, a.text, status)
+		if a.Code != status {
+			t.Fatalf("%s %s %s: %d %s; want %d", method, path, body, a.Code, a.Text, status)
 		}
-		return a.object
+		return a.Object
 	}
 	const named = `{"name": "movie_recommendation_experiment", "description": "실험"}`
 	first, again := do(200, "POST", "experiments", named), do(200, "POST", "experiments", named)
 	equal(t, "made once", []any{first["created"], again["created"], again["experiment_id"] == first["experiment_id"], again["description"]}, "[true false true 실험]")
 	equal(t, "experiments", column(do(200, "GET", "experiments", ""), "experiments", "name"), "[movie_recommendation_experiment Default]")
-	w.do(&commands.RegisterModel{Name: "movie_predictor", Description: "baseline"})
+	w.Do(&commands.RegisterModel{Name: "movie_predictor", Description: "baseline"})
 	for i, figures := range []string{`{"key": "rmse", "value": 0.9, "timestamp": 1}, {"key": "accuracy", "value": 0.5, "timestamp": 1}`, `{"key": "rmse", "value": 0.8, "timestamp": 1}`} {
 		run := w.run("0", fmt.Sprint(i), 5)
 		w.want("POST", "runs/log-batch", `{"run_id": "`+run+`", "metrics": [`+figures+`]}`)
@@ -381,15 +381,15 @@ func TestGuide(t *testing.T) {
 	equal(t, "compared", []any{column(v, "versions", "metrics", "rmse"), column(v, "versions", "metrics", "mae"), at(v, "best")}, "[[0.9 0.8] [<nil> <nil>] map[accuracy:1 rmse:2]]")
 	equal(t, "all metrics", do(200, "GET", "models/movie_predictor/compare", "")["metrics"], "[accuracy rmse]")
 	do(200, "POST", "models/stage-transition", `{"model_name": "movie_predictor", "version": "1", "stage": "Development"}`)
-	if a := ask(w.tracking, "GET", "/", ""); a.code != 200 || !strings.Contains(a.text, "movie_predictor") || !strings.Contains(a.text, `class="state Production"`) || !strings.Contains(a.text, "accuracy 0.5") {
-		t.Errorf("the page: %d %s", a.code, a.text)
+	if a := ask(w.tracking, "GET", "/", ""); a.Code != 200 || !strings.Contains(a.Text, "movie_predictor") || !strings.Contains(a.Text, `class="state Production"`) || !strings.Contains(a.Text, "accuracy 0.5") {
+		t.Errorf("the page: %d %s", a.Code, a.Text)
 	}
 	for path, want := range map[string]string{"/health": "OK", "/version": "3.17.2"} {
-		if a := ask(w.tracking, "GET", path, ""); a.code != 200 || a.text != want {
-			t.Errorf("%s: %d %s", path, a.code, a.text)
+		if a := ask(w.tracking, "GET", path, ""); a.Code != 200 || a.Text != want {
+			t.Errorf("%s: %d %s", path, a.Code, a.Text)
 		}
 	}
-	before := w.head()
+	before := w.Head()
 	for _, c := range []struct {
 		status             int
 		method, path, body string
@@ -405,7 +405,7 @@ func TestGuide(t *testing.T) {
 			t.Errorf("%s %s: %v", c.method, c.path, v)
 		}
 	}
-	if after := w.head(); after != before {
+	if after := w.Head(); after != before {
 		t.Errorf("%d commits were made by what was refused", after-before)
 	}
 }

@@ -23,6 +23,7 @@ var (
 	descHalted      = desc("projection_halted", "1 where a view has met an event it cannot fold.", "view")
 	descQuarantine  = desc("quarantined_facts_total", "Facts from outside that could not be read.", "topic")
 	descRefusedFact = desc("refused_facts_total", "Records that Kafka's clients were refused, since they could not have been read.", "topic")
+	descAlerts      = desc("system_health_alerts_total", "Words of services on their health that were not ok, in the log.", "status")
 	descDeadLetters = desc("dead_letters_total", "Events that reactors gave up on, resolved or not.")
 	descCommits     = desc("log_commits_total", "Commits the ledger has accepted since the start.")
 	descFacts       = desc("log_facts_total", "Facts published since the start.")
@@ -50,7 +51,7 @@ const collectorTimeout = 5 * time.Second // a scrape must end, whatever the log 
 type stateCollector struct{ s *Surface }
 
 func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descLag, descInputs, descHalted, descQuarantine, descRefusedFact, descDeadLetters, descCommits, descFacts, descConflicts,
+	for _, d := range []*prometheus.Desc{descLag, descInputs, descHalted, descQuarantine, descRefusedFact, descAlerts, descDeadLetters, descCommits, descFacts, descConflicts,
 		descDuplicates, descRefused, descSyncs, descBytes, descRead, descCopied, descBehind, descRelayHalted, descHandled, descFailed, descReactorLag, descReactorDead, descTasks, descConnections, descInFlight} {
 		out <- d
 	}
@@ -137,6 +138,14 @@ func (c *stateCollector) views(out chan<- prometheus.Metric, gauge, count func(*
 	for _, topic := range []string{events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic} {
 		count(descQuarantine, float64(counts[topic]), topic)
 		count(descRefusedFact, float64(refused[topic]), topic)
+	}
+	alerts, err := fold.Of[*projections.Health](c.s.Views).AlertCounts()
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(descAlerts, err)
+		return
+	}
+	for _, status := range []string{"degraded", "down"} {
+		count(descAlerts, float64(alerts[status]), status)
 	}
 	letters, err := fold.Of[*projections.DeadLetters](c.s.Views).Count()
 	if err != nil {

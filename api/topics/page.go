@@ -3,6 +3,7 @@ package topics
 import (
 	_ "embed"
 	"errors"
+	"fmt"
 	"html/template"
 	"net/http"
 
@@ -19,13 +20,18 @@ func (s *Surface) pageRoutes(r *api.Routes) {
 	r.Handle("GET /topics/{topic}", s.topicPage)
 }
 
+// shown is what a page shows: of a topic, or of all.
 type shown struct {
-	Title    string
-	Topics   []api.TopicInfo
-	Groups   []group
-	Nowhere  string // why there are no groups
-	Topic    string
-	Messages []message
+	Title   string
+	Topics  []api.TopicInfo
+	Groups  []group
+	Nowhere string // why there are no groups
+
+	Topic        string
+	Partitions   []api.PartitionInfo
+	Partition    int32 // whose messages; -1: of all
+	Messages     []message
+	Older, Newer string // where those of the partition go on; "" nowhere
 }
 
 // home lists the topics and the groups.
@@ -43,10 +49,14 @@ func (s *Surface) home(w http.ResponseWriter, r *http.Request) error {
 	return show(w, v)
 }
 
-// topicPage shows the last messages of a topic.
+// topicPage shows a topic's partitions, and its last messages, or those of a partition from an offset on.
 func (s *Surface) topicPage(w http.ResponseWriter, r *http.Request) error {
 	topic := r.PathValue("topic")
-	list, err := s.list(r.Context(), topic, -1, -1, messagesDefault)
+	partition, offset, err := whereIn(api.QueryOf(r, "partition", "offset"))
+	if err != nil {
+		return err
+	}
+	info, list, err := s.list(r.Context(), topic, partition, offset, messagesDefault)
 	if err != nil {
 		return err
 	}
@@ -55,7 +65,18 @@ func (s *Surface) topicPage(w http.ResponseWriter, r *http.Request) error {
 			list[i].Value = http.DetectContentType(b) + ", not text"
 		}
 	}
-	return show(w, shown{Title: topic, Topic: topic, Messages: list})
+	v := shown{Title: topic, Topic: topic, Partitions: info.Partitions, Partition: partition, Messages: list}
+	if partition >= 0 && len(list) > 0 {
+		p, oldest, newest := info.Partitions[partition], list[len(list)-1].Offset, list[0].Offset
+		at := func(offset int64) string { return fmt.Sprintf("?partition=%d&offset=%d", partition, offset) }
+		if oldest > p.First {
+			v.Older = at(max(p.First, oldest-messagesDefault))
+		}
+		if newest+1 < p.Next {
+			v.Newer = at(newest + 1)
+		}
+	}
+	return show(w, v)
 }
 
 func show(w http.ResponseWriter, v shown) error {

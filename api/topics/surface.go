@@ -119,36 +119,44 @@ func messageOf(r *streams.Record) message {
 // on.
 func (s *Surface) messages(w http.ResponseWriter, r *http.Request) error {
 	q := api.QueryOf(r, "partition", "offset", "limit")
-	limit, partition := q.Number("limit", messagesDefault, 1, messagesMax), q.Number("partition", -1, 0, 1<<30)
-	offset := q.Number("offset", -1, 0, 1<<62)
-	if offset >= 0 && partition < 0 {
-		q.Fault("offset", "is of a partition: give that too")
-	}
-	if err := q.Err(); err != nil {
+	limit := q.Number("limit", messagesDefault, 1, messagesMax)
+	partition, offset, err := whereIn(q)
+	if err != nil {
 		return err
 	}
-	list, err := s.list(r.Context(), r.PathValue("topic"), int32(partition), offset, int(limit))
+	_, list, err := s.list(r.Context(), r.PathValue("topic"), partition, offset, int(limit))
 	if err != nil {
 		return err
 	}
 	return api.WriteJSON(w, http.StatusOK, map[string]any{"items": list})
 }
 
-// list are at most limit messages, newest first, of a partition (-1: of all) from an offset on (-1: the last ones).
-func (s *Surface) list(ctx context.Context, topic string, partition int32, offset int64, limit int) ([]message, error) {
+// whereIn is the partition that a query names, -1 for all, and the offset in it, -1 for the last messages; or all that
+// is wrong with the query.
+func whereIn(q *api.Query) (partition int32, offset int64, err error) {
+	partition, offset = int32(q.Number("partition", -1, 0, 1<<30)), q.Number("offset", -1, 0, 1<<62)
+	if offset >= 0 && partition < 0 {
+		q.Fault("offset", "is of a partition: give that too")
+	}
+	return partition, offset, q.Err()
+}
+
+// list is a topic, and at most limit messages of it, newest first, of a partition (-1: of all) from an offset on (-1: the
+// last ones).
+func (s *Surface) list(ctx context.Context, topic string, partition int32, offset int64, limit int) (info api.TopicInfo, list []message, err error) {
 	all, err := s.Topics(ctx)
 	if err != nil {
-		return nil, err
+		return info, nil, err
 	}
 	i := slices.IndexFunc(all, func(t api.TopicInfo) bool { return t.Topic == topic })
 	if i < 0 {
-		return nil, fault.New(fault.NotFound, "no topic %q", api.Short(topic)).WithHint("GET /api/topics lists them")
+		return info, nil, fault.New(fault.NotFound, "no topic %q", api.Short(topic)).WithHint("GET /api/topics lists them")
 	}
 	if int(partition) >= len(all[i].Partitions) {
-		return nil, fault.Field("partition", "%s has %d", topic, len(all[i].Partitions))
+		return info, nil, fault.Field("partition", "%s has %d", topic, len(all[i].Partitions))
 	}
-	list := []message{}
-	for _, p := range all[i].Partitions {
+	info, list = all[i], []message{}
+	for _, p := range info.Partitions {
 		if partition >= 0 && p.Partition != partition {
 			continue
 		}
@@ -159,7 +167,7 @@ func (s *Surface) list(ctx context.Context, topic string, partition int32, offse
 		n, bytes := 0, 0
 		for rec, err := range s.Log.Feed().Read(ctx, streams.TP{Topic: topic, Partition: p.Partition}, from) {
 			if err != nil {
-				return nil, err
+				return info, nil, err
 			}
 			list = append(list, messageOf(rec))
 			if n, bytes = n+1, bytes+len(rec.Value); n == limit || bytes > messagesBytesMax {
@@ -170,7 +178,7 @@ func (s *Surface) list(ctx context.Context, topic string, partition int32, offse
 	slices.SortStableFunc(list, func(a, b message) int {
 		return cmp.Or(cmp.Compare(b.Timestamp, a.Timestamp), cmp.Compare(a.Partition, b.Partition), cmp.Compare(b.Offset, a.Offset))
 	})
-	return list[:min(len(list), limit)], nil
+	return info, list[:min(len(list), limit)], nil
 }
 
 // group is a consumer group and how far it is.

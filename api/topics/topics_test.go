@@ -1,68 +1,39 @@
 package topics_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http/httptest"
+	"html"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/google/uuid"
-
-	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/apitest"
 	"github.com/projectionist/projectionist/api/topics"
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/handlers"
-	"github.com/projectionist/projectionist/projections"
-	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
-	"github.com/projectionist/projectionist/streams/local"
 )
 
 func serve(t *testing.T, records int, groups func() (map[string][]topics.Offset, error)) func(path string) (int, string, map[string]any) {
 	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	log, err := local.OpenMem(local.Options{Logf: func(string, ...any) {}})
-	must(err)
-	t.Cleanup(func() { must(log.Close()) })
+	b := apitest.New(t, nil)
 	var recs []streams.Record
 	for i := range records {
 		r, err := streams.FactRecord(fmt.Sprint(i%7), &events.Event{ID: fmt.Sprint(i), Source: "/test", Time: time.UnixMilli(1000).UTC(),
 			Data: &events.Interaction{UserID: fmt.Sprint(i % 7), MovieID: "<b>1</b>", Kind: "click", Timestamp: "2024-01-02T03:04:05Z"}})
-		must(err)
+		b.Must(err)
 		recs = append(recs, r)
 	}
 	if records > 0 {
 		recs[0].Value = []byte{0xff, 0}
-		must(log.Feed().Publish(t.Context(), events.UserEventsTopic, recs))
+		b.Must(b.Log.Feed().Publish(t.Context(), events.UserEventsTopic, recs))
 	}
-	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
-	must(err)
-	t.Cleanup(func() { must(store.Close()) })
-	views, err := fold.NewRunner(t.Context(), log, store, projections.All()...)
-	must(err)
-	d := handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), NewID: uuid.NewString, Now: time.Now})
-	core, err := api.New(api.Config{Log: log, Dispatcher: d, Views: views, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	must(err)
-	server := core.Serve(topics.New(core, topics.Config{Groups: groups}))
+	server := b.Core.Serve(topics.New(b.Core, topics.Config{Groups: groups}))
 	return func(path string) (int, string, map[string]any) {
 		t.Helper()
-		r := httptest.NewRequest("GET", path, nil)
-		r.Host = "localhost:8082"
-		rec := httptest.NewRecorder()
-		server.ServeHTTP(rec, r)
-		var v map[string]any
-		json.Unmarshal(rec.Body.Bytes(), &v) //nolint:errcheck // a page is no JSON
-		return rec.Code, rec.Body.String(), v
+		a := apitest.Ask(server, "GET", path, "")
+		return a.Code, a.Text, a.Object
 	}
 }
 
@@ -114,6 +85,9 @@ func TestMessages(t *testing.T) {
 	}{
 		"/api/topics/nope/messages":                    {404, "nope"},
 		"/topics/nope":                                 {404, "nope"},
+		"/topics/user-events?partition=3":              {400, "partition"},
+		"/topics/user-events?offset=3":                 {400, "offset"},
+		"/topics/user-events?more=1":                   {400, "more"},
 		"/api/topics/user-events/messages?limit=0":     {400, "limit"},
 		"/api/topics/user-events/messages?limit=501":   {400, "limit"},
 		"/api/topics/user-events/messages?partition=3": {400, "partition"},
@@ -126,6 +100,46 @@ func TestMessages(t *testing.T) {
 		if code, text, _ := ask(path); code != c.status || !strings.Contains(text, c.says) {
 			t.Errorf("%s: %d %s; want %d and %s", path, code, text, c.status, c.says)
 		}
+	}
+}
+
+// TestPartitionPages: from the last messages of a partition all older ones are reached, in order.
+func TestPartitionPages(t *testing.T) {
+	const records = 1000
+	ask := serve(t, records, nil)
+	offsets := regexp.MustCompile(`partition (\d), offset (\d+), taken`)
+	link := func(page, name string) string {
+		found := regexp.MustCompile(`<a href="([^"]*)">` + name + `</a>`).FindStringSubmatch(page)
+		if found == nil {
+			return ""
+		}
+		return html.UnescapeString(found[1])
+	}
+	seen := map[string]bool{}
+	for partition := range 3 {
+		query := fmt.Sprintf("?partition=%d", partition)
+		for first := true; query != ""; first = false {
+			code, page, _ := ask("/topics/user-events" + query)
+			list := offsets.FindAllStringSubmatch(page, -1)
+			if code != 200 || len(list) == 0 {
+				t.Fatalf("%s: %d %s", query, code, page)
+			}
+			last := -1
+			for _, m := range list {
+				at, _ := strconv.Atoi(m[2])
+				if m[1] != fmt.Sprint(partition) || last >= 0 && at != last-1 {
+					t.Fatalf("%s: after offset %d comes %s", query, last, m[0])
+				}
+				seen[m[0]], last = true, at
+			}
+			if newer := link(page, "newer"); (newer == "") != first {
+				t.Errorf("%s: newer messages are at %q", query, newer)
+			}
+			query = link(page, "older")
+		}
+	}
+	if len(seen) != records {
+		t.Errorf("%d messages of %d were seen", len(seen), records)
 	}
 }
 

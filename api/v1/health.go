@@ -21,6 +21,7 @@ func (s *Surface) healthRoutes(r *api.Routes) {
 	r.Handle("GET /readyz", s.readyz)
 	r.Handle("GET /api/v1/health/services", s.services, "health")
 	r.Handle("GET /api/v1/health/services/{service}", s.service, "health")
+	r.Handle("GET /api/v1/health/alerts", s.healthAlerts, "health")
 	r.Handle("POST /api/v1/trigger/system-overload", s.triggerOverload)
 }
 
@@ -161,6 +162,17 @@ func (s *Surface) service(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("service")
 	v, ok, err := fold.Of[*projections.Health](s.Views).Service(name)
 	return api.Found(w, v, ok, err, "service %q has said nothing of its health", api.Short(name))
+}
+
+// healthAlerts are the words of services that were not ok, newest first.
+func (s *Surface) healthAlerts(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "limit", "cursor")
+	page := q.Page()
+	if err := q.Err(); err != nil {
+		return err
+	}
+	p, err := fold.Of[*projections.Health](s.Views).Alerts(page)
+	return api.Paged(w, p, err)
 }
 
 func (s *Surface) triggerOverload(w http.ResponseWriter, r *http.Request) error {

@@ -418,7 +418,7 @@ func TestPages(t *testing.T) {
 	if first.at("items.0.event_millis") >= second.at("items.0.event_millis") {
 		t.Errorf("first %s, second %s", first.Body, second.Body)
 	}
-	for _, list := range []string{"experiments", "runs", "datasets", "imports", "quarantine", "dead-letters", "drift/alerts", "health/services", "workflows/runs"} {
+	for _, list := range []string{"experiments", "runs", "datasets", "imports", "quarantine", "dead-letters", "drift/alerts", "health/services", "health/alerts", "workflows/runs"} {
 		if got := w.get("/api/v1/" + list).want(200); got.at("items") != "[]" {
 			t.Errorf("%s: %s", list, got.Body)
 		}
@@ -441,6 +441,16 @@ func TestTriggers(t *testing.T) {
 	if got := w.get("/api/v1/health/services/movie-api").want(200); got.at("status") != "degraded" || got.at("cpu_usage") != "95" {
 		t.Errorf("service: %s", got.Body)
 	}
+	w.post("/api/v1/trigger/system-overload", `{"service_name":"movie-api","status":"ok"}`).want(202)
+	w.post("/api/v1/trigger/system-overload", `{"service_name":"movie-api","status":"down"}`).want(202)
+	got := w.get("/api/v1/health/alerts?limit=1").want(200)
+	if got.at("items.0.status") != "down" || got.at("items.0.service_name") != "movie-api" || got.at("next_cursor") == "null" {
+		t.Errorf("alerts: %s", got.Body)
+	}
+	if got = w.get("/api/v1/health/alerts?cursor=" + got.at("next_cursor")).want(200); got.at("items.0.cpu_usage") != "95" || got.at("next_cursor") != "null" {
+		t.Errorf("alerts: %s", got.Body)
+	}
+	w.get("/api/v1/health/alerts?service=x").problem(400, "service")
 }
 
 func TestLog(t *testing.T) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests the embedded log's Kafka door with the clients people have: kcat, kafka-python, confluent-kafka and
 # Kafka's own Java tools. It installs what is missing: kcat from Debian, Python clients into a venv, the
-# jars with cluster.sh. Arguments go to `go test`.
+# jars with cluster.sh; and what comes of the events that Kafka's console producer publishes to the whole program.
+# Arguments go to `go test`.
 #
 # Exit status: 77 when a client cannot be had here, else go test's.
 set -uo pipefail
@@ -19,4 +20,4 @@ fi
 "$here/cluster.sh" install || exit
 libs=$(ls -d "$home"/libs-*/ | head -1)
 cd "$here/../.."
-DOOR_KCAT=kcat DOOR_PYTHON=$venv/bin/python DOOR_JAVA_LIBS=$libs exec go test -count=1 -run Client "$@" ./streams/door
+DOOR_KCAT=kcat DOOR_PYTHON=$venv/bin/python DOOR_JAVA_LIBS=$libs exec go test -count=1 -run Client "$@" ./streams/door ./internal/cli

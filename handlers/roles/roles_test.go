@@ -54,7 +54,8 @@ func newBench(t *testing.T) *bench {
 	runner, err := fold.NewRunner(t.Context(), log, store,
 		func() fold.View { return projections.NewCatalogue() },
 		func() fold.View { return projections.NewHistories() },
-		func() fold.View { return projections.NewDeployments() })
+		func() fold.View { return projections.NewDeployments() },
+		func() fold.View { return projections.NewWorkflows() })
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

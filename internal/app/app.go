@@ -36,8 +36,8 @@ import (
 	"github.com/projectionist/projectionist/streams/local"
 )
 
-// Version is the program's release.
-const Version = "0.1.0"
+// Version is the program's release. An image says by the linker which it is: -X …/internal/app.Version=1.2.3.
+var Version = "0.1.0"
 
 // Options of an App. Dir is needed; the rest has defaults.
 type Options struct {
@@ -254,8 +254,9 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 	for _, l := range all {
 		go func() { served <- l.server.Serve(l.listener) }()
 	}
-	swept := make(chan struct{})
-	go func() { defer close(swept); a.sweeps(work) }()
+	var beside sync.WaitGroup
+	beside.Go(func() { a.sweeps(work) })
+	beside.Go(func() { a.retrainer().Run(work) })
 	if ready != nil {
 		ready(at)
 	}
@@ -278,7 +279,7 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 	defer cancel()
 	shutdown(drain, all)
 	stop()
-	<-swept
+	beside.Wait()
 	select {
 	case e := <-reactors:
 		err = errors.Join(err, e)
@@ -353,6 +354,11 @@ func (a *App) readFact(topic string, rec *streams.Record) (*events.Event, error)
 
 // groupPrefix begins the names of the reactors' consumer groups.
 const groupPrefix = "projectionist-"
+
+// retrainer is this node's.
+func (a *App) retrainer() *roles.Retrainer {
+	return &roles.Retrainer{Feed: a.Log.Feed(), Ledger: a.Log.Ledger(), Views: a.Views, Dispatcher: a.Dispatcher, Dir: a.opts.Dir, Logger: a.opts.Logger}
+}
 
 // reactors are this node's. Where the nodes of one log share it, each reactor runs on one of them.
 func (a *App) reactors() (*react.Reactors, error) {

@@ -43,16 +43,16 @@ func TestListeners(t *testing.T) {
 		return res.StatusCode
 	}
 	// page fails unless there is a page that a browser shows as one, without a slip of its template.
-	page := func(base string) {
+	page := func(address string) {
 		t.Helper()
-		res, err := http.Get(base + "/")
+		res, err := http.Get(address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer res.Body.Close()
 		body, err := io.ReadAll(res.Body)
 		if kind := res.Header.Get("Content-Type"); err != nil || kind != "text/html; charset=utf-8" || !bytes.Contains(body, []byte("<h1>")) || bytes.Contains(body, []byte("%!")) {
-			t.Errorf("%s: %s, %v:\n%.3000s", base, kind, err, body)
+			t.Errorf("%s: %s, %v:\n%.3000s", address, kind, err, body)
 		}
 	}
 	all := map[string]string{}
@@ -85,7 +85,10 @@ func TestListeners(t *testing.T) {
 					t.Errorf("%s: health is %d", l.Name, got)
 				}
 				if l.Name != app.MainListener && c.users == nil {
-					page(base)
+					page(base + "/")
+				}
+				if path := (app.Answered{Name: l.Name, Address: "localhost:6566"}).BrowserPath(); path != "" && c.users == nil {
+					page("http://" + at[0].Address + path)
 				}
 				if got := status(base+"/", "", ""); l.Name != app.MainListener && got != c.nobody {
 					t.Errorf("%s without credentials: %d; want %d", l.Name, got, c.nobody)

@@ -50,11 +50,12 @@ func (a *App) surfaces(scratch string) (err error) {
 		return err
 	}
 	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served})
+	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
-		MainListener: a.API.Serve(main, tracking.Guide(), prometheus.New(a.API, figures)),
+		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
 		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
 		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, CheckConf: roles.CheckConf, Version: Version})),
-		"features":   a.API.Serve(feast.New(a.API, feast.Config{Features: a.Features})),
+		"features":   a.API.Serve(features),
 		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
 	}

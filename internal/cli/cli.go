@@ -153,7 +153,7 @@ func (p *program) root() *cobra.Command {
 	f.BoolVar(&p.json, "json", false, "print answers as JSON, as the server gives them")
 	f.BoolVar(&p.verbose, "verbose", false, "log what happens inside")
 	root.AddCommand(
-		p.serveCommand(), p.statusCommand(), p.doctorCommand(), p.versionCommand(),
+		p.serveCommand(), p.statusCommand(), p.readyCommand(), p.doctorCommand(), p.versionCommand(),
 		p.importCommand(), p.simulateCommand(), p.ingestCommand(),
 		p.verifyCommand(), p.replayCommand(), p.viewsCommand(), p.backupCommand(),
 		p.recommendCommand(), p.similarCommand(), p.historyCommand(), p.shownCommand(), p.feedbackCommand(),

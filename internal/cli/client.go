@@ -38,6 +38,9 @@ type client struct {
 // probeTimeout is for a server on this machine to say that it lives; one that is busy still answers.
 const probeTimeout = 2 * time.Second
 
+// readyTimeout is for a server to say whether it is ready, which may ask a log elsewhere; less than supervisors wait.
+const readyTimeout = 8 * time.Second
+
 // connect finds who answers for the data folder: the given server, the server that has the folder open,
 // or this process, which then opens it and waits until its views have all of the log.
 func (p *program) connect(ctx context.Context) (*client, error) {

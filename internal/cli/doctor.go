@@ -275,7 +275,7 @@ func (d *doctor) listeners(ctx context.Context) {
 		case status != http.StatusOK:
 			d.find(finding{System: l.Name, At: at, State: stateWrong, Found: fmt.Sprintf("its health is %d", status), Advice: "curl " + at + "/health"})
 		default:
-			d.find(finding{System: l.Name, At: at, State: stateOK, Found: l.What})
+			d.find(finding{System: l.Name, At: at, State: stateOK, Found: l.What + forBrowsers(d.serving.Address, d.serving.Also[i])})
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/projectionist/projectionist/internal/app"
 )
 
 // TestDoctor: every system is looked at; what is wrong is told from what is off or not there.
@@ -45,4 +47,15 @@ func TestDoctor(t *testing.T) {
 	ok(t, "workflows", "run", "movie_training_pipeline", "--conf", "als.dim=1", "--dir", dir) // a run is under way, or has ended: neither is wrong
 	look(0, "workflow movie_training_pipeline ok")
 	s.end(t)
+
+	// A browser is sent elsewhere from a port that it refuses, and nowhere from others.
+	at := func(address string) string {
+		return forBrowsers("127.0.0.1:8000", app.Answered{Name: "features", Address: address})
+	}
+	if got := at("127.0.0.1:6566"); !strings.Contains(got, "http://localhost:8000/features") {
+		t.Errorf("port 6566: %q", got)
+	}
+	if got := at("127.0.0.1:7000"); got != "" {
+		t.Errorf("port 7000: %q", got)
+	}
 }

@@ -134,7 +134,7 @@ func (s *serving) run(ctx context.Context) (err error) {
 	case all := <-addresses:
 		base = "http://" + dialable(all[0].Address)
 		s.step("answering on %s", base)
-		s.listAddresses(all[1:], o.Kafka)
+		s.listAddresses(all, o.Kafka)
 	case err := <-served:
 		return refused(err)
 	}

@@ -72,14 +72,25 @@ func users(text string) (map[string]string, error) {
 	return all, nil
 }
 
-// listAddresses tells where else requests are answered, a line each.
-func (s *serving) listAddresses(also []app.Answered, kafka string) {
-	for _, a := range also {
-		s.step("  %-10s http://%-22s %s", a.Name, local(a.Address), a.What)
+// listAddresses tells where else than at the first address requests are answered, a line each.
+func (s *serving) listAddresses(all []app.Answered, kafka string) {
+	for _, a := range all[1:] {
+		s.step("  %-10s http://%-22s %s", a.Name, local(a.Address), a.What+forBrowsers(all[0].Address, a))
 	}
 	if kafka != "" {
+		if here, ok := app.ReadServing(s.p.dir); ok && here.Kafka != "" { // with the port that was found where 0 was asked for
+			kafka = here.Kafka
+		}
 		s.step("  %-10s %-29s Kafka's clients", "kafka", comeTo(kafka, s.advertise))
 	}
+}
+
+// forBrowsers says where a browser finds a page whose port it refuses; nothing where it does not.
+func forBrowsers(main string, a app.Answered) string {
+	if path := a.BrowserPath(); path != "" {
+		return "; browsers refuse this port: http://" + local(main) + path
+	}
+	return ""
 }
 
 // local is an address as somebody at this machine types it.

@@ -16,18 +16,23 @@ func copyRepository(root, to string) error {
 	if out, err := exec.Command("git", "clone", "-q", root, to).CombinedOutput(); err != nil {
 		return fmt.Errorf("git clone: %w: %s", err, bytes.TrimSpace(out))
 	}
-	changed := exec.Command("git", "ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard")
-	changed.Dir = root
-	names, err := changed.Output()
-	if err != nil {
-		return fmt.Errorf("git ls-files: %w", err)
-	}
-	for name := range bytes.SplitSeq(names, []byte{0}) {
-		if len(name) == 0 {
-			continue
+	for _, list := range [][]string{
+		{"diff", "-z", "--name-only", "--no-renames", "HEAD"}, // staged or not
+		{"ls-files", "-z", "--others", "--exclude-standard"},
+	} {
+		cmd := exec.Command("git", list...)
+		cmd.Dir = root
+		names, err := cmd.Output()
+		if err != nil {
+			return fmt.Errorf("git %s: %w", list[0], err)
 		}
-		if err := copyFile(filepath.Join(root, string(name)), filepath.Join(to, string(name))); err != nil {
-			return err
+		for name := range bytes.SplitSeq(names, []byte{0}) {
+			if len(name) == 0 {
+				continue
+			}
+			if err := copyFile(filepath.Join(root, string(name)), filepath.Join(to, string(name))); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

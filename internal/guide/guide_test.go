@@ -255,9 +255,13 @@ func TestCopyRepository(t *testing.T) {
 	write(".gitignore", "ignored\n", 0o644)
 	write("a", "one", 0o644)
 	write("b", "two", 0o644)
+	write("staged", "zero", 0o644)
 	git("init", "-q")
 	git("add", ".")
 	git("commit", "-q", "-m", "first")
+	write("staged", "staged", 0o644)
+	write("staged-new", "five", 0o644)
+	git("add", ".")
 	write("a", "changed", 0o644)
 	write("new/c", "three", 0o755)
 	write("ignored", "four", 0o644)
@@ -267,7 +271,7 @@ func TestCopyRepository(t *testing.T) {
 	if err := copyRepository(from, to); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"a": "changed", "new/c": "three", "b": "", "ignored": ""} {
+	for name, want := range map[string]string{"a": "changed", "new/c": "three", "staged": "staged", "staged-new": "five", "b": "", "ignored": ""} {
 		b, err := os.ReadFile(filepath.Join(to, name))
 		if string(b) != want || (want == "") != os.IsNotExist(err) {
 			t.Errorf("%s: %q, %v", name, b, err)

@@ -1,0 +1,30 @@
+package app
+
+import (
+	"net"
+	"slices"
+	"strconv"
+)
+
+// browserRefuses are the ports that no browser opens a page at: the bad ports of the Fetch standard
+// (https://fetch.spec.whatwg.org/#port-blocking).
+var browserRefuses = []int{0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111, 113, 115,
+	117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990,
+	993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080}
+
+// BrowserPath is where, on the main address, a browser finds the page of another listener whose own port it refuses;
+// "" where it takes that, or there is no page elsewhere.
+func (a Answered) BrowserPath() string {
+	_, text, err := net.SplitHostPort(a.Address)
+	if err != nil {
+		return ""
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil || !slices.Contains(browserRefuses, port) {
+		return ""
+	}
+	return pages[a.Name]
+}
+
+// pages are those of other listeners that are on the main address too.
+var pages = map[string]string{"features": "/features"}
