@@ -23,7 +23,8 @@ import (
 //
 //	i USER FILM millis LIST -> flags MODEL version     LIST: 8 bytes that stand for a list
 //	l USER millis LIST -> films taken up, MODEL version
-//	a USER FILM millis KIND -> partition offset flags
+//	a USER FILM millis KIND RATED -> FactHash partition offset flags, of the fact that counts
+//	r USER FILM millis KIND FactHash -> the same, of each rating
 //	g USER SESSION millis -> nothing
 //	p day USER -> nothing
 //	d day MODEL version -> EngagementCounts            day: midnight in milliseconds; of sessions and people without a model
@@ -85,7 +86,7 @@ type EngagementDay struct {
 func NewEngagement() *Engagement { return &Engagement{meanings: meanings{signal.Default()}} }
 
 func (*Engagement) Spec() fold.Spec {
-	return fold.Spec{Name: "engagement", Format: 1, Indexed: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
+	return fold.Spec{Name: "engagement", Format: 2, Indexed: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
 }
 
 func (v *Engagement) Open(r fold.Reader) error { v.r = r; return nil }
@@ -280,23 +281,25 @@ func (v *Engagement) act(w fold.Writer, x *events.Interaction, in *fold.Input) e
 	case weight < 0:
 		flags |= filmDisliked
 	}
-	key := fold.Table('a').ID(user).ID(film).Millis(millis).Str(x.Kind)
-	before, known, err := w.Get(key)
-	if err != nil {
+	key := append(fold.Table('a').ID(user).ID(film).Millis(millis).Str(x.Kind), 0)
+	before, known, err := stated{}, false, error(nil)
+	now := stated{events.FactHash(in.Event.Source, in.Event.ID, x), in.Position.Partition, in.Position.Offset, flags}
+	if x.Rating > 0 {
+		key[len(key)-1] = 1
+		if before, known, err = readStated(w, key); err == nil {
+			now, err = rate(w, fold.Table('r').ID(user).ID(film).Millis(millis).Str(x.Kind), before, known, now)
+		}
+	} else { // all of a kind mean the same
+		before, known, err = readStated(w, key)
+	}
+	if err != nil || known && (x.Rating == 0 || now == before) {
 		return err
 	}
-	if known {
-		p := fold.PartsOf(before)
-		partition, offset := int32(p.Uvarint()), int64(p.Uvarint())
-		if p.Err() != nil {
-			return p.Err()
-		}
-		if partition > in.Position.Partition || partition == in.Position.Partition && offset >= in.Position.Offset {
-			return nil // the later one counts
-		}
-	}
-	if err := w.Set(key, append(fold.Key{}.Uvarint(uint64(in.Position.Partition)).Uvarint(uint64(in.Position.Offset)), flags)); err != nil {
+	if err := w.Set(key, now.append(nil)); err != nil {
 		return err
+	}
+	if now.flags == before.flags {
+		return nil
 	}
 	films := fold.Table('i').ID(user).ID(film)
 	s, ok, err := neighbour(w.ScanBack(films, append(fold.Key{}, films...).Millis(millis)))
@@ -306,10 +309,72 @@ func (v *Engagement) act(w fold.Writer, x *events.Interaction, in *fold.Input) e
 	if at, _ := s.place(); millis-at > EngagementWindow {
 		return nil
 	}
-	if known && before[len(before)-1]&^flags != 0 {
+	if before.flags&^now.flags != 0 {
 		return judge(w, user, film, &s) // something is taken back
 	}
-	return s.become(w, user, s.flags|flags)
+	return s.become(w, user, s.flags|now.flags)
+}
+
+// stated is what a fact says, and where it was recorded: a repetition in the least place.
+type stated struct {
+	hash      uint64
+	partition int32
+	offset    int64
+	flags     byte // the last of the stored bytes
+}
+
+func (s *stated) compare(o *stated) int {
+	return cmp.Or(cmp.Compare(s.partition, o.partition), cmp.Compare(s.offset, o.offset))
+}
+
+func (s *stated) append(dst fold.Key) fold.Key {
+	return append(dst.U64(s.hash).Uvarint(uint64(s.partition)).Uvarint(uint64(s.offset)), s.flags)
+}
+
+func parseStated(value []byte) (stated, error) {
+	p := fold.PartsOf(value)
+	s := stated{p.U64(), int32(p.Uvarint()), int64(p.Uvarint()), p.Byte()}
+	return s, p.Err()
+}
+
+func readStated(w fold.Writer, key fold.Key) (s stated, known bool, err error) {
+	value, known, err := w.Get(key)
+	if known && err == nil {
+		s, err = parseStated(value)
+	}
+	return s, known, err
+}
+
+// rate takes in a rating of those of one person, film, kind and time, which have a prefix, and gives the one that counts.
+func rate(w fold.Writer, ratings fold.Key, counted stated, any bool, more stated) (stated, error) {
+	key := append(fold.Key{}, ratings...).U64(more.hash)
+	was, again, err := readStated(w, key)
+	if err != nil || again && was.compare(&more) <= 0 {
+		return counted, err
+	}
+	if err := w.Set(key, more.append(nil)); err != nil {
+		return counted, err
+	}
+	if !any || counted.compare(&more) < 0 && counted.hash != more.hash {
+		return more, nil
+	}
+	if counted.hash != more.hash {
+		return counted, nil
+	}
+	last := more // the one that counted was recorded earlier too
+	for kv, err := range w.Scan(ratings, ratings.End()) {
+		if err != nil {
+			return last, err
+		}
+		s, err := parseStated(kv.Value)
+		if err != nil {
+			return last, err
+		}
+		if last.compare(&s) < 0 {
+			last = s
+		}
+	}
+	return last, nil
 }
 
 // session takes an act into the sessions of a person: it begins one unless another of them is shortly before.

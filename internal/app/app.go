@@ -152,7 +152,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now, NewID: uuid.NewString, Recall: recall.find})
 	a.Recommend = recommend.New(a.Views, a.Blobs.Get)
 	a.Features = featurestore.New(a.Views, a.Log)
-	a.Importer = &ingest.Importer{Log: a.Log, Dispatcher: a.Dispatcher, Imported: a.imported, Shared: a.embedded == nil || a.ledger != nil}
+	a.Importer = &ingest.Importer{Log: a.Log, Dispatcher: a.Dispatcher, Imported: a.imported, Shared: a.embedded == nil || a.ledger != nil, Look: a.look}
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err
 	}
@@ -188,6 +188,17 @@ func (a *App) imported(ctx context.Context) ([]string, error) {
 			return names, nil
 		}
 	}
+}
+
+// lookWait is how long an import waits for the view that tells what the log has: to read a log of ten million facts takes as
+// long.
+const lookWait = 10 * time.Second
+
+// look gives a look at what people did, up to where the log is now.
+func (a *App) look(ctx context.Context) (func(userID string, timeMillis int64, eventID string) (bool, error), error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	return fold.Of[*projections.Histories](a.Views).HasEvent, a.caughtUp(ctx, "histories")
 }
 
 // caughtUp waits until the views have folded the log as it is now.

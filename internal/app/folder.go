@@ -20,6 +20,8 @@ import (
 //	                     ledger, or index/ where those are on Kafka
 //	blobs/               weights and data sets, named by their hash; events point at them
 //	views/               folds of the log; may be deleted at any time
+//	facts/               what people did, as training reads it; may be deleted at any time
+//	named.json           which blobs events name, up to a commit; may be deleted at any time
 //	reactors/            how far each reactor has read; may be deleted at any time
 //	data/, models/       raw answers of TMDB and files made for people, unless Options.Files says where they go
 //	scratch/             work in progress; emptied at start
@@ -32,6 +34,7 @@ const (
 	folderFile   = "projectionist.json"
 	folderFormat = 1
 	serverFile   = "server.json"
+	namesFile    = "named.json"
 	backupFile   = "UNFINISHED-BACKUP"
 )
 
