@@ -2,6 +2,7 @@ package projections
 
 import (
 	"cmp"
+	"errors"
 	"iter"
 	"math"
 
@@ -25,6 +26,7 @@ import (
 //	l USER millis LIST -> films taken up, MODEL version
 //	a USER FILM millis KIND RATED -> FactHash partition offset flags, of the fact that counts
 //	r USER FILM millis KIND FactHash -> the same, of each rating
+//	m USER FILM -> nothing                             an act has met the film
 //	g USER SESSION millis -> nothing
 //	p day USER -> nothing
 //	d day MODEL version -> EngagementCounts            day: midnight in milliseconds; of sessions and people without a model
@@ -86,13 +88,14 @@ type EngagementDay struct {
 func NewEngagement() *Engagement { return &Engagement{meanings: meanings{signal.Default()}} }
 
 func (*Engagement) Spec() fold.Spec {
-	return fold.Spec{Name: "engagement", Format: 2, Indexed: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
+	return fold.Spec{Name: "engagement", Format: 3, Indexed: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
 }
 
 func (v *Engagement) Open(r fold.Reader) error { v.r = r; return nil }
 func (*Engagement) Flush(fold.Writer) error    { return nil }
 
-func (v *Engagement) Apply(w fold.Writer, in []fold.Input) error {
+func (v *Engagement) Apply(to fold.Writer, in []fold.Input) error {
+	w := &tallied{Writer: to, counts: map[string]*EngagementCounts{}}
 	for i := range in {
 		if in[i].Event == nil {
 			continue
@@ -108,6 +111,38 @@ func (v *Engagement) Apply(w fold.Writer, in []fold.Input) error {
 		}
 		if err != nil {
 			return fold.PoisonAt(&in[i], err)
+		}
+	}
+	return w.write()
+}
+
+// tallied is a Writer with the counts that have changed, which are written once.
+type tallied struct {
+	fold.Writer
+	counts map[string]*EngagementCounts
+}
+
+func (w *tallied) of(key fold.Key) (*EngagementCounts, error) {
+	c := w.counts[string(key)]
+	if c == nil {
+		stored, err := readCounts(w, key)
+		if err != nil {
+			return nil, err
+		}
+		c = &stored
+		w.counts[string(key)] = c
+	}
+	return c, nil
+}
+
+func (w *tallied) write() error {
+	for key, c := range w.counts {
+		value := fold.Key{}
+		for _, n := range c.numbers() {
+			value = value.Uvarint(*n)
+		}
+		if err := w.Set([]byte(key), value); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -136,7 +171,7 @@ func (b *madeBy) day(millis int64) fold.Key {
 func midnight(millis int64) int64 { return millis - ((millis%dayMillis)+dayMillis)%dayMillis }
 
 // shownList takes a list in.
-func shownList(w fold.Writer, x *events.RecommendationServed, millis int64) error {
+func shownList(w *tallied, x *events.RecommendationServed, millis int64) error {
 	user, by := events.CanonicalUser(x.UserID), madeBy{x.ModelName, x.ModelVersion}
 	list := events.Hash(events.HashNumber(events.Hash(events.Hash(0, x.RequestID), by.model), uint64(by.version)), x.Timestamp)
 	for _, it := range x.Items {
@@ -149,15 +184,18 @@ func shownList(w fold.Writer, x *events.RecommendationServed, millis int64) erro
 	if err := w.Set(key, by.append(fold.Key{}.Uvarint(0))); err != nil {
 		return err
 	}
-	if err := count(w, by.day(millis), func(c *EngagementCounts) { c.Lists++ }); err != nil {
-		return err
-	}
+	films := map[string]bool{}
 	for _, it := range x.Items {
-		if err := shown(w, user, events.CanonicalMovie(it.MovieID), millis, list, by); err != nil {
+		film := events.CanonicalMovie(it.MovieID)
+		if films[film] {
+			continue // a list that names a film twice
+		}
+		films[film] = true
+		if err := shown(w, user, film, millis, list, by); err != nil {
 			return err
 		}
 	}
-	return nil
+	return count(w, by.day(millis), func(c *EngagementCounts) { c.Lists, c.Films = c.Lists+1, c.Films+uint64(len(films)) })
 }
 
 func listKey(user string, millis int64, list uint64) fold.Key {
@@ -165,17 +203,14 @@ func listKey(user string, millis int64, list uint64) fold.Key {
 }
 
 // shown takes a film of a list in: acts after it are its doing from now on, no longer that of the showing before.
-func shown(w fold.Writer, user, film string, millis int64, list uint64, by madeBy) error {
+func shown(w *tallied, user, film string, millis int64, list uint64, by madeBy) error {
 	films := fold.Table('i').ID(user).ID(film)
 	s := shownFilm{key: append(fold.Key{}, films...).Millis(millis).U64(list), by: by}
-	if _, known, err := w.Get(s.key); known || err != nil {
-		return err // a list that names a film twice
-	}
-	if err := count(w, by.day(millis), func(c *EngagementCounts) { c.Films++ }); err != nil {
-		return err
-	}
 	if err := w.Set(s.key, by.append(fold.Key{s.flags})); err != nil {
 		return err
+	}
+	if _, met, err := w.Get(fold.Table('m').ID(user).ID(film)); err != nil || !met {
+		return err // as it is of most films that are recommended
 	}
 	if before, ok, err := neighbour(w.ScanBack(films, s.key)); err != nil {
 		return err
@@ -208,7 +243,7 @@ func (s *shownFilm) place() (millis int64, list uint64) {
 }
 
 // judge finds what was done with a film that was shown, from the acts that are its doing.
-func judge(w fold.Writer, user, film string, s *shownFilm) error {
+func judge(w *tallied, user, film string, s *shownFilm) error {
 	millis, _ := s.place()
 	until := millis + EngagementWindow + 1
 	next, ok, err := neighbour(w.Scan(append(append(fold.Key{}, s.key...), 0), fold.Table('i').ID(user).ID(film).End()))
@@ -230,7 +265,7 @@ func judge(w fold.Writer, user, film string, s *shownFilm) error {
 }
 
 // become has flags in place of those there were.
-func (s *shownFilm) become(w fold.Writer, user string, flags byte) error {
+func (s *shownFilm) become(w *tallied, user string, flags byte) error {
 	if flags == s.flags {
 		return nil
 	}
@@ -265,7 +300,7 @@ func (s *shownFilm) become(w fold.Writer, user string, flags byte) error {
 }
 
 // act takes an act in.
-func (v *Engagement) act(w fold.Writer, x *events.Interaction, in *fold.Input) error {
+func (v *Engagement) act(w *tallied, x *events.Interaction, in *fold.Input) error {
 	user, film, millis := events.CanonicalUser(x.UserID), events.CanonicalMovie(x.MovieID), in.Event.Time.UnixMilli()
 	if err := session(w, user, x.SessionID, millis); err != nil {
 		return err
@@ -295,7 +330,7 @@ func (v *Engagement) act(w fold.Writer, x *events.Interaction, in *fold.Input) e
 	if err != nil || known && (x.Rating == 0 || now == before) {
 		return err
 	}
-	if err := w.Set(key, now.append(nil)); err != nil {
+	if err := errors.Join(w.Set(key, now.append(nil)), w.Set(fold.Table('m').ID(user).ID(film), nil)); err != nil {
 		return err
 	}
 	if now.flags == before.flags {
@@ -378,7 +413,7 @@ func rate(w fold.Writer, ratings fold.Key, counted stated, any bool, more stated
 }
 
 // session takes an act into the sessions of a person: it begins one unless another of them is shortly before.
-func session(w fold.Writer, user, id string, millis int64) error {
+func session(w *tallied, user, id string, millis int64) error {
 	person := fold.Table('p').Millis(midnight(millis)).ID(user)
 	if _, known, err := w.Get(person); err != nil {
 		return err
@@ -434,24 +469,19 @@ func timeOf(scan iter.Seq2[fold.KV, error]) (millis int64, ok bool, err error) {
 }
 
 // count changes the counts of a day, and of all days.
-func count(w fold.Writer, day fold.Key, change func(c *EngagementCounts)) error {
-	for _, key := range []fold.Key{day, fold.Table('t')} {
-		c, err := readCounts(w, key)
-		if err != nil {
-			return err
-		}
-		people := c.People
-		if change(&c); key[0] == 't' {
-			c.People = people // somebody may come on several days
-		}
-		value := fold.Key{}
-		for _, n := range c.numbers() {
-			value = value.Uvarint(*n)
-		}
-		if err := w.Set(key, value); err != nil {
-			return err
-		}
+func count(w *tallied, day fold.Key, change func(c *EngagementCounts)) error {
+	c, err := w.of(day)
+	if err != nil {
+		return err
 	}
+	all, err := w.of(fold.Table('t'))
+	if err != nil {
+		return err
+	}
+	people := all.People
+	change(c)
+	change(all)
+	all.People = people // somebody may come on several days
 	return nil
 }
 
