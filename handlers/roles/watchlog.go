@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/csv"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -16,10 +14,10 @@ import (
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
-const watchLogPath = "data/processed/watch_log.csv" // below Config.Dir
+const watchLogPath = "data/processed/watch_log.csv" // below Config.Files
 
 // processMovies writes every interaction of the log that counts, with the film's title, year and genres, as a table
-// in order of time: data/processed/watch_log.csv.
+// in order of time: data/processed/watch_log.csv. Its columns are explained in docs/guide.md.
 func processMovies(ctx context.Context, w *job) (map[string]string, error) {
 	cut, err := fold.HeadCut(ctx, w.cfg.Log, time.Time{})
 	if err != nil {
@@ -34,12 +32,8 @@ func processMovies(ctx context.Context, w *job) (map[string]string, error) {
 		return nil, err
 	}
 	catalogue := fold.Of[*projections.Catalogue](w.cfg.Views)
-	path := filepath.Join(w.cfg.Dir, filepath.FromSlash(watchLogPath))
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "the folder of the watch log cannot be made")
-	}
 	films := map[int32]*projections.Movie{}
-	err = replaceFile(path, func(f io.Writer) error {
+	err = w.cfg.writeFile(watchLogPath, func(f io.Writer) error {
 		out := csv.NewWriter(f)
 		out.Write([]string{"user_id", "movie_id", "title", "year", "genres", "interaction_type", "rating", "timestamp"}) // its error stays
 		for i, r := range samples {
@@ -74,5 +68,5 @@ func processMovies(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"path": watchLogPath, "rows": strconv.Itoa(len(samples)), "films": strconv.Itoa(len(films))}, nil
+	return map[string]string{"path": watchLogPath, "folder": w.cfg.folder(), "rows": strconv.Itoa(len(samples)), "films": strconv.Itoa(len(films))}, nil
 }

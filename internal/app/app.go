@@ -42,6 +42,7 @@ var Version = "0.1.0"
 // Options of an App. Dir is needed; the rest has defaults.
 type Options struct {
 	Dir    string
+	Files  string            // where files for people go, in data/ and models/; default Dir
 	Listen string            // main address, default [ListenDefault]
 	Also   map[string]string // other addresses by the name of their [Listener]; those that are not there are off
 	// Token is a bearer token, and Users are passwords by user: either is wanted of every request. To listen on
@@ -376,7 +377,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 	a.sets = &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
 		a.opts.Logger.Warn("the facts that were read for training are not kept: the next training reads the log again", "error", err)
 	}}
-	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Workflows: workflows, Sets: a.sets,
+	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Workflows: workflows, Sets: a.sets,
 		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}})
 	if err != nil {
 		return nil, err
