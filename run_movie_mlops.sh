@@ -70,9 +70,11 @@ ml() {
 monitoring() {
 	start || return
 	say "figures of recommendations, at http://localhost:8000/metrics:"
-	curl -fsS http://localhost:8000/metrics | grep -E '^(http_requests|projectionist_|recommendation|prediction|model_|system_)' | head -20
+	curl -fsS http://localhost:8000/metrics | grep -E '^(http_requests|recommendation|model_predictions|model_evaluation|user|system_)' | head -40
 	say "Prometheus and Grafana are programs of their own; the inspection says whether they run:"
 	"$bin" doctor | grep -E 'SYSTEM|prometheus|grafana'
+	say "to start Prometheus (apt-get install prometheus), which Grafana reads; its dashboard is in deploy/grafana:"
+	say "  prometheus --config.file=deploy/prometheus/prometheus.yml --storage.tsdb.path=$(dirname "$dir")/prometheus --web.listen-address=127.0.0.1:9090"
 }
 
 test_all() {

@@ -12,9 +12,6 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// anonymous stands in the log for a request without a person.
-const anonymous = "anonymous"
-
 // Recorded says whether the log has that an answer was given, and where; Unrecorded is why not.
 type Recorded struct {
 	RequestID  string `json:"request_id,omitempty"`
@@ -80,7 +77,7 @@ func served(res *recommend.Result, requestID string) *commands.PublishRecommenda
 		Cut: res.Cut, Items: make([]events.RecommendedItem, len(res.Items)),
 	}}
 	if fact.UserID == "" {
-		fact.UserID = anonymous
+		fact.UserID = events.Anonymous
 	}
 	for i := range res.Items {
 		it := &res.Items[i]

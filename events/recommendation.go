@@ -1,5 +1,8 @@
 package events
 
+// Anonymous is the person of a list that was asked for without one.
+const Anonymous = "anonymous"
+
 // RecommendationServed is what a person was shown, by what and why. Topic "movie-recommendations".
 type RecommendationServed struct {
 	RequestID    string            `json:"request_id"`

@@ -19,7 +19,7 @@ import (
 //     of positive or negative weight.
 //   - A session is acts of one person with one session_id; of those that name none, acts without half an hour between two of them.
 //
-// What was imported happened elsewhere, and is not in it. Every row is a function of the set of lists and acts, of a rating that was corrected of
+// What was imported happened elsewhere, and is not in it; nor are lists for [events.Anonymous], of whom nothing more is heard. Every row is a function of the set of lists and acts, of a rating that was corrected of
 // the one that the log took last.
 //
 //	i USER FILM millis LIST -> flags MODEL version     LIST: 8 bytes that stand for a list
@@ -88,7 +88,7 @@ type EngagementDay struct {
 func NewEngagement() *Engagement { return &Engagement{meanings: meanings{signal.Default()}} }
 
 func (*Engagement) Spec() fold.Spec {
-	return fold.Spec{Name: "engagement", Format: 3, Indexed: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
+	return fold.Spec{Name: "engagement", Format: 3, Indexed: true, Unawaited: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
 }
 
 func (v *Engagement) Open(r fold.Reader) error { v.r = r; return nil }
@@ -103,7 +103,9 @@ func (v *Engagement) Apply(to fold.Writer, in []fold.Input) error {
 		var err error
 		switch x := in[i].Event.Data.(type) {
 		case *events.RecommendationServed:
-			err = shownList(w, x, in[i].Event.Time.UnixMilli())
+			if x.UserID != events.Anonymous {
+				err = shownList(w, x, in[i].Event.Time.UnixMilli())
+			}
 		case *events.Interaction:
 			if in[i].Event.Actor != events.ActorImporter {
 				err = v.act(w, x, &in[i])

@@ -83,6 +83,7 @@ func TestEngagement(t *testing.T) {
 	l.act(late+25*hour+91*minute, "1", "9", "click", 0, "s1") // too late
 	l.act(late+26*hour+91*minute, "1", "9", "click", 0, "s1") // the same session, however long
 	l.record(events.UserEventsTopic, 1, late+2*minute, events.ActorImporter, &events.Interaction{UserID: "1", MovieID: "9", Kind: "click"})
+	l.list(late+92*minute, events.Anonymous, "als", "7") // to nobody of whom one could hear again
 	days, all := engaged(t, l.in)
 	want := []projections.EngagementDay{
 		{DayMillis: day, EngagementCounts: projections.EngagementCounts{Sessions: 1, People: 1}},

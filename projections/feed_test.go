@@ -110,8 +110,8 @@ func TestHealth(t *testing.T) {
 
 func TestDrift(t *testing.T) {
 	s := foldtest.NewScript()
-	s.Fact("model-drift-alerts", 0, "d", 200, 1002, &events.ModelDrift{ModelName: "als", DriftScore: .4})
-	s.Fact("model-drift-alerts", 0, "e", 100, 1003, &events.ModelDrift{ModelName: "mlp", DriftScore: .2})
+	s.Fact("model-drift-alerts", 0, "d", 200, 1002, &events.ModelDrift{ModelName: "als", DriftScore: .4, Threshold: .5})
+	s.Fact("model-drift-alerts", 0, "e", 100, 1003, &events.ModelDrift{ModelName: "mlp", DriftScore: .2, Threshold: .2})
 	v := foldtest.Opened(t, projections.NewDrift(), s.In)
 	alerts := func(model string) (out []string) {
 		for _, a := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.DriftAlert], error) { return v.Alerts(model, q) }) {
@@ -121,4 +121,8 @@ func TestDrift(t *testing.T) {
 	}
 	equal(t, "alerts", alerts(""), []string{"als", "mlp"})
 	equal(t, "alerts of a model", alerts("mlp"), []string{"mlp"})
+	reached, others, err := v.Counts()
+	if reached != 1 || others != 1 || err != nil {
+		t.Errorf("%d have reached their threshold and %d have not (%v)", reached, others, err)
+	}
 }

@@ -26,7 +26,8 @@ var (
 	descSessions     = desc("user_sessions_total", "Sessions that people have begun, imported acts apart.")
 	descPeople       = desc("users_active", "People who acted today (UTC), imported acts apart.")
 
-	descJudgement = desc("model_evaluation", "What the newest version of a model was judged by.", "model", "metric")
+	descJudgement = desc("model_evaluation", "What versions of a model were judged by: the newest, and the one that a slot serves.", "model", "which", "metric")
+	descNewestAt  = desc("model_newest_timestamp_seconds", "When the newest version of a model was registered.", "model")
 	descServing   = desc("model_serving_info", "1 for the model version that a slot serves.", "slot", "model", "version")
 	descServingAt = desc("model_serving_since_timestamp_seconds", "When what a slot serves was deployed.", "slot")
 	descRecords   = desc("log_records_total", "Records that have come into a topic.", "topic")
@@ -53,7 +54,7 @@ type businessCollector struct{ s *Surface }
 
 func (c *businessCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descLists, descListsTaken, descFilms, descFilmsTaken, descLiked, descDisliked, descClickRate, descSatisfaction, descSessions,
-		descPeople, descJudgement, descServing, descServingAt, descRecords, descDegraded} {
+		descPeople, descJudgement, descNewestAt, descServing, descServingAt, descRecords, descDegraded, descTaskSeconds, descDecisions, descDrift} {
 		out <- d
 	}
 }
@@ -67,6 +68,7 @@ func (c *businessCollector) Collect(out chan<- prometheus.Metric) {
 	}()
 	for d, collect := range map[*prometheus.Desc]func(out chan<- prometheus.Metric) error{
 		descLists: c.engagement, descJudgement: c.judgements, descServing: c.serving, descRecords: c.records, descDegraded: c.services,
+		descTaskSeconds: c.training, descDrift: c.drift,
 	} {
 		if err := collect(out); err != nil {
 			out <- prometheus.NewInvalidMetric(d, err)
@@ -110,8 +112,17 @@ func (c *businessCollector) engagement(out chan<- prometheus.Metric) error {
 	return nil
 }
 
+// judgements tells what the newest versions were judged by, and those that slots serve. Of several slots that serve a model the first counts.
 func (c *businessCollector) judgements(out chan<- prometheus.Metric) error {
-	registry, runs := fold.Of[*projections.Registry](c.s.Views), fold.Of[*projections.Runs](c.s.Views)
+	registry, served := fold.Of[*projections.Registry](c.s.Views), map[string]int{}
+	for slot, err := range fold.Of[*projections.Deployments](c.s.Views).Slots() {
+		if err != nil {
+			return err
+		}
+		if _, known := served[slot.Current.Model]; !known {
+			served[slot.Current.Model] = slot.Current.Version
+		}
+	}
 	for _, name := range c.s.Models {
 		m, ok, err := registry.Model(name)
 		if err != nil {
@@ -120,17 +131,28 @@ func (c *businessCollector) judgements(out chan<- prometheus.Metric) error {
 		if !ok || len(m.Versions) == 0 {
 			continue
 		}
-		run, ok, err := runs.Run(m.Versions[len(m.Versions)-1].RunID)
-		if err != nil {
+		newest := &m.Versions[len(m.Versions)-1]
+		told(out, descNewestAt, prometheus.GaugeValue, float64(newest.EventMillis)/millisOfSecond, name)
+		if err := c.judgement(out, newest, "newest"); err != nil {
 			return err
 		}
-		if !ok {
-			continue
-		}
-		for _, key := range judgements {
-			if figure, ok := run.Metrics[key]; ok {
-				told(out, descJudgement, prometheus.GaugeValue, figure.Value, name, key)
+		if v := m.Version(served[name]); v != nil {
+			if err := c.judgement(out, v, "served"); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+func (c *businessCollector) judgement(out chan<- prometheus.Metric, v *projections.ModelVersion, which string) error {
+	run, ok, err := fold.Of[*projections.Runs](c.s.Views).Run(v.RunID)
+	if err != nil || !ok {
+		return err
+	}
+	for _, key := range judgements {
+		if figure, ok := run.Metrics[key]; ok {
+			told(out, descJudgement, prometheus.GaugeValue, figure.Value, v.Name, which, key)
 		}
 	}
 	return nil

@@ -30,6 +30,7 @@ var (
 	descConflicts   = desc("log_conflicts_total", "Commits refused for the revision they expected.")
 	descDuplicates  = desc("log_duplicates_total", "Commits appended again.")
 	descRefused     = desc("log_refused_total", "Appends refused for a full disk.")
+	descWritable    = desc("log_writable", "1 where the log takes appends, 0 where it refuses them: its disk is full, or it cannot be reached.")
 	descSyncs       = desc("log_syncs_total", "Groups of appends written and synced.")
 	descBytes       = desc("log_written_bytes_total", "Bytes written to the log.")
 	descRead        = desc("log_records_read_total", "Records read from the log.")
@@ -52,7 +53,7 @@ type stateCollector struct{ s *Surface }
 
 func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descLag, descInputs, descHalted, descQuarantine, descRefusedFact, descAlerts, descDeadLetters, descCommits, descFacts, descConflicts,
-		descDuplicates, descRefused, descSyncs, descBytes, descRead, descCopied, descBehind, descRelayHalted, descHandled, descFailed, descReactorLag, descReactorDead, descTasks, descConnections, descInFlight} {
+		descDuplicates, descRefused, descWritable, descSyncs, descBytes, descRead, descCopied, descBehind, descRelayHalted, descHandled, descFailed, descReactorLag, descReactorDead, descTasks, descConnections, descInFlight} {
 		out <- d
 	}
 }
@@ -74,6 +75,13 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(descInFlight, underWay)
 	gauge(descConnections, underWay)
 	c.views(out, gauge, count)
+	if c.s.Writable != nil {
+		writable := 1.0
+		if c.s.Writable() != nil {
+			writable = 0
+		}
+		gauge(descWritable, writable)
+	}
 	if c.s.LogStats != nil {
 		st := c.s.LogStats()
 		count(descCommits, float64(st.Commits))

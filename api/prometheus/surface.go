@@ -9,6 +9,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -17,8 +18,12 @@ type Config struct {
 	LogStats func() streams.Stats                  // of the embedded log
 	Relay    func() streams.Relay                  // of a ledger on EventStoreDB
 	Disk     func() (size, free uint64, err error) // of the disk with the data folder, in bytes
-	Models   []string                              // whose newest versions' judgements are told
-	Reactors interface {
+	Writable func() error                          // why the log takes nothing now; nil where it does
+	Models   []string                              // whose versions' judgements are told
+	// Workflows are those whose runs are told, and Decided what the gate made of a run: ok where it has decided.
+	Workflows []react.Workflow
+	Decided   func(run *projections.WorkflowRun) (promoted, ok bool)
+	Reactors  interface {
 		Progress() []react.Task
 		Stats(context.Context) []react.Stat
 	}

@@ -112,7 +112,8 @@ func newFixture(t testing.TB, change ...func(*setup)) *fixture {
 	w.must(err)
 	w.surface, err = v1.New(w.core, w.own)
 	w.must(err)
-	w.server = w.core.Serve(w.surface, append(w.beside, prometheus.New(w.core, prometheus.Config{LogStats: w.log.Stats}))...)
+	w.server = w.core.Serve(w.surface, append(w.beside, prometheus.New(w.core, prometheus.Config{LogStats: w.log.Stats, Writable: w.log.Writable,
+		Models: roles.Models(), Workflows: w.own.Workflows, Decided: roles.Decided}))...)
 	run, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- w.cfg.Views.Run(run) }()

@@ -12,6 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -51,6 +55,7 @@ func TestMetrics(t *testing.T) {
 	w.post("/api/v1/feedback", `{"user_id":"1","movie_id":"2","interaction_type":"stared_at"}`).want(200)
 	w.get("/api/v1/features/movie/1").want(200)
 	w.get("/nothing").want(404)
+	w.folded(streamsPosition(t, w.post("/api/v1/trigger/model-drift", `{"model_name":"als","drift_score":0.8,"threshold":0.7}`).want(202).at("position")))
 	m := samples(t, string(w.get("/metrics").want(200).Body))
 	for name, want := range map[string]float64{
 		`http_requests_total{method="GET",route="/api/v1/recommendations",status="200"}`: 2,
@@ -69,11 +74,13 @@ func TestMetrics(t *testing.T) {
 		`projection_lag_events{view="online"}`:                                           0,
 		`projection_halted{view="online"}`:                                               0,
 		`quarantined_facts_total{topic="user-events"}`:                                   0,
-		`dead_letters_total`:          0,
-		`log_facts_total`:             testFacts + 4, // two answers, two interactions
-		`log_commits_total`:           testMovies + 1,
-		`log_conflicts_total`:         0,
-		`database_connections_active`: 1, // this scrape
+		`dead_letters_total`:                        0,
+		`model_drift_alerts_total{reached="true"}`:  1,
+		`model_drift_alerts_total{reached="false"}`: 0,
+		`log_facts_total`:                           testFacts + 5, // two answers, two interactions, an alert
+		`log_commits_total`:                         testMovies + 1,
+		`log_conflicts_total`:                       0,
+		`database_connections_active`:               1, // this scrape
 	} {
 		got, ok := m[name]
 		if !ok || got != want {
@@ -135,6 +142,68 @@ func TestEngagement(t *testing.T) {
 		"recommendation_click_rate": 1, "recommendation_satisfaction": 1, "users_active": 1, `log_records_total{topic="movie-recommendations"}`: 1} {
 		if v, ok := m[name]; !ok || v != want {
 			t.Errorf("%s is %v (there: %t), want %v", name, v, ok, want)
+		}
+	}
+}
+
+// What serves and what is newest, what they were judged by, and what training took and came to, are told from the log alone.
+func TestModelMetrics(t *testing.T) {
+	w := newFixture(t)
+	var last streams.Position
+	dispatch := func(c commands.Command) {
+		t.Helper()
+		w.clock.set(w.clock.Now().Add(time.Second))
+		res, err := w.cfg.Dispatcher.Dispatch(context.Background(), c, handlers.Meta{})
+		w.must(err)
+		last = res.Position
+	}
+	experiment := &commands.CreateExperiment{Name: "movies"}
+	dispatch(experiment)
+	judged := func(run, metric string, v float64) {
+		t.Helper()
+		dispatch(&commands.StartRun{RunID: run, ExperimentID: experiment.ExperimentID(), Name: "r"})
+		dispatch(&commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: metric, Value: v, TimestampMillis: 1}, {Key: "of_no_interest", Value: v, TimestampMillis: 1}}})
+	}
+	first, second, workflow := strings.Repeat("a", 32), strings.Repeat("b", 32), "w1"
+	judged(first, "ndcg@10", .25)
+	dispatch(&commands.DeployModel{Slot: events.ProductionSlot, Model: "als", Version: w.train()})
+	deployed := w.clock.Now()
+	judged(second, "ndcg@10", .5)
+	dispatch(&commands.RegisterModelVersion{Name: "als", RunID: second, Algorithm: "als", CodeVersion: "test/1", DatasetID: "d", DatasetCut: "user-events/0:1",
+		FeaturesHash: strings.Repeat("0", 64), Blob: strings.Repeat("1", 64), Bytes: 1})
+	registered := w.clock.Now()
+	dispatch(&commands.RequestWorkflowRun{RunID: workflow, Workflow: roles.TrainingPipeline, RunType: "manual"})
+	for i, task := range roles.Workflows()[0].Tasks {
+		dispatch(&commands.StartTask{RunID: workflow, Task: task.Name, Holder: "h", LeaseMillis: 60_000})
+		w.clock.set(w.clock.Now().Add(time.Duration(i) * time.Second))
+		out := map[string]string{}
+		if task.Name == "promote_model" {
+			out["promoted"] = "false"
+		}
+		dispatch(&commands.SucceedTask{RunID: workflow, Task: task.Name, Try: 1, Holder: "h", Output: out})
+	}
+	w.folded(last)
+	m := samples(t, string(w.get("/metrics").want(200).Body))
+	for name, want := range map[string]float64{
+		`model_evaluation{metric="ndcg@10",model="als",which="served"}`:                                           .25,
+		`model_evaluation{metric="ndcg@10",model="als",which="newest"}`:                                           .5,
+		`model_newest_timestamp_seconds{model="als"}`:                                                             float64(registered.Unix()),
+		`model_serving_info{model="als",slot="production",version="1"}`:                                           1,
+		`model_serving_since_timestamp_seconds{slot="production"}`:                                                float64(deployed.Unix()),
+		`model_gate_decisions{decision="promoted",workflow="movie_training_pipeline"}`:                            0,
+		`model_gate_decisions{decision="kept_out",workflow="movie_training_pipeline"}`:                            1,
+		`workflow_task_last_duration_seconds{task="prepare_training_data",workflow="movie_training_pipeline"}`:    1,
+		`workflow_task_last_duration_seconds{task="evaluate_trained_model",workflow="movie_training_pipeline"}`:   3,
+		`workflow_task_last_duration_seconds{task="register_model_to_mlflow",workflow="movie_training_pipeline"}`: 4,
+		`log_writable`: 1,
+	} {
+		if got, ok := m[name]; !ok || got != want {
+			t.Errorf("%s is %v (there: %t), want %v", name, got, ok, want)
+		}
+	}
+	for name := range m {
+		if strings.Contains(name, "of_no_interest") || strings.Contains(name, "movie_data_collection") {
+			t.Errorf("%s is told", name)
 		}
 	}
 }

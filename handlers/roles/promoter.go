@@ -12,6 +12,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/projections"
 )
 
 const namePromoter = "promoter"
@@ -65,6 +66,13 @@ func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 	}
 	w.Log().Info("model version promoted", "model", name, "version", version, "reason", reason)
 	return out, nil
+}
+
+// Decided is what the gate made of a run's version: ok where it has decided.
+func Decided(run *projections.WorkflowRun) (promoted, ok bool) {
+	t := run.TaskOf(taskPromote)
+	promoted, err := strconv.ParseBool(t.Output["promoted"])
+	return promoted, err == nil && t.State == projections.StateSuccess
 }
 
 // judgement is what the evaluation found out, held against what serves now; nil for nothing.

@@ -126,6 +126,9 @@ func (b *bench) decided(run projections.WorkflowRun, promoted bool, serves strin
 	out := run.TaskOf(taskPromote).Output
 	deployed := all[events.ModelDeployed](b)
 	last := deployed[len(deployed)-1]
+	if got, ok := roles.Decided(&run); got != promoted || !ok {
+		b.t.Errorf("%s: the gate has decided (%t) that it is promoted: %t; want %t", run.RunID, ok, got, promoted)
+	}
 	if out["promoted"] != strconv.FormatBool(promoted) || fmt.Sprintf("%s/%d", last.Model, last.Version) != serves {
 		b.t.Errorf("%s: promoted %s, %s/%d serves; want %v and %s: %s", run.RunID, out["promoted"], last.Model, last.Version, promoted, serves, out["reason"])
 	}

@@ -26,7 +26,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
 		Reactors: a.Reactors, Workflows: workflows, CheckConf: roles.CheckConf, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
 		Train: a.train, Import: a.importModel}
-	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models()}
+	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided}
 	if a.embedded != nil {
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
 			return a.Backup(ctx, dir, progress)
@@ -37,7 +37,7 @@ func (a *App) surfaces(scratch string) (err error) {
 		own.Relay, figures.Relay = a.relay, a.relay
 	}
 	if l, ok := a.opened.(interface{ Writable() error }); ok {
-		own.Writable = l.Writable
+		own.Writable, figures.Writable = l.Writable, l.Writable
 	}
 	if l, ok := a.opened.(interface{ Damaged() error }); ok {
 		own.Damaged = l.Damaged

@@ -64,6 +64,45 @@ func (v blocked) Apply(w fold.Writer, in []fold.Input) error {
 	return nil
 }
 
+// A view that nobody awaits may be in the midst of the very record.
+func TestSettleLeavesReportsOut(t *testing.T) {
+	log, store := testLog(t), testStore(t)
+	v := blocked{make(chan struct{}, 1), make(chan struct{})}
+	r, err := fold.NewRunner(context.Background(), log, store, append([]fold.Factory{func() fold.View { return report{v} }}, tallies...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	defer func() {
+		close(v.leave)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	at := act(t, log, personIn(t, 0), "block", 1)
+	<-v.entered
+	settled, end := context.WithTimeout(ctx, 10*time.Second)
+	defer end()
+	if err := r.Settle(settled, at.Position); err != nil {
+		t.Fatal(err)
+	}
+	if r.FoldedTo("tally", at.TP) <= at.Offset {
+		t.Error("a view that is awaited does not have it")
+	}
+}
+
+// report is a blocked view that nobody awaits.
+type report struct{ blocked }
+
+func (v report) Spec() fold.Spec {
+	s := v.blocked.Spec()
+	s.Unawaited = true
+	return s
+}
+
 // A view that takes its time holds up nobody: not the others on its partition, and not a click on another.
 func TestABlockedViewDelaysNobody(t *testing.T) {
 	log, store := testLog(t), testStore(t)

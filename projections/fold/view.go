@@ -42,6 +42,9 @@ type Spec struct {
 	Indexed bool
 	// Malformed views are given facts that could not be read. Others never see them.
 	Malformed bool
+	// Unawaited views are for reports: whoever has written something and wants to read it is not kept waiting for
+	// them ([Runner.Settle]), only who asks for them by name.
+	Unawaited bool
 }
 
 // Reader reads one view's own key space; keys are without any prefix of the store.
