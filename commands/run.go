@@ -35,7 +35,8 @@ func (c *StartRun) Validate() error {
 	return f.err()
 }
 
-// LogMetrics adds values to the metric histories of an active run.
+// LogMetrics adds values to the metric histories of an active run. They are finite: it is the program's own runs that
+// log with it, and these fail where they diverge.
 type LogMetrics struct {
 	RunID   string          `json:"run_id"`
 	Metrics []events.Metric `json:"metrics"`
@@ -51,6 +52,9 @@ func (c *LogMetrics) Validate() error {
 		f.add("metrics", "must not be empty")
 	}
 	f.metrics(c.Metrics)
+	for i := range c.Metrics {
+		f.finite(fmt.Sprintf("metrics[%d].value", i), float64(c.Metrics[i].Value))
+	}
 	return f.err()
 }
 
@@ -63,7 +67,6 @@ func (f *faults) metrics(all []events.Metric) {
 	for i, m := range all {
 		at := fmt.Sprintf("metrics[%d]", i)
 		f.required(at+".key", m.Key, KeyBytesMax)
-		f.finite(at+".value", m.Value)
 		if m.TimestampMillis < events.TimeMillisMin || m.TimestampMillis >= events.TimeMillisEnd {
 			f.add(at+".timestamp_millis", "%d is outside 1970 to 2100 in Unix milliseconds", m.TimestampMillis)
 		}
@@ -145,7 +148,7 @@ func (c *EndRun) Validate() error {
 	return f.err()
 }
 
-// LogBatch adds metrics, params and tags to a run in one commit. Its clients write to runs that have ended too: only a
+// LogBatch adds metrics, of any value, params and tags to a run in one commit. Its clients write to runs that have ended too: only a
 // deleted one is refused. A param is set once, as of [LogParams].
 type LogBatch struct {
 	RunID   string            `json:"run_id"`

@@ -52,7 +52,7 @@ func init() {
 	register[ExperimentTagsSet]()
 	register[ExperimentTagRemoved]()
 	register[RunStarted]()
-	register[RunMetricsLogged]()
+	register[RunMetricsLogged](onlyNumbers)
 	register[RunParamsLogged]()
 	register[RunTagsSet]()
 	register[RunArtifactLogged]()

@@ -152,7 +152,7 @@ func summary(data events.Data) string {
 	case *events.RunMetricsLogged:
 		keys := make([]string, 0, len(x.Metrics))
 		for _, m := range x.Metrics {
-			keys = append(keys, fmt.Sprintf("%s=%.6g", m.Key, m.Value))
+			keys = append(keys, fmt.Sprintf("%s=%.6g", m.Key, float64(m.Value)))
 		}
 		return short("metrics " + strings.Join(keys, ", "))
 	case *events.RunParamsLogged:

@@ -3,6 +3,7 @@ package projections_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -243,7 +244,7 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	case "run":
 		d = pick[events.Data](rng,
 			&events.RunStarted{RunID: id, ExperimentID: "id1", Name: "als", Params: map[string]string{"d": "64", "a": "1"}, DatasetID: "id1", WorkflowRun: "id2"},
-			&events.RunMetricsLogged{RunID: id, Metrics: []events.Metric{{Key: pick(rng, "ndcg", "loss"), Value: rng.NormFloat64(), Step: int64(rng.IntN(4)), TimestampMillis: int64(rng.IntN(3))}}},
+			&events.RunMetricsLogged{RunID: id, Metrics: []events.Metric{{Key: pick(rng, "ndcg", "loss"), Value: events.Number(pick(rng, rng.NormFloat64(), math.NaN(), math.Inf(1))), Step: int64(rng.IntN(4)), TimestampMillis: int64(rng.IntN(3))}}},
 			&events.RunParamsLogged{RunID: id, Params: map[string]string{"x": id}},
 			&events.RunTagsSet{RunID: id, Tags: map[string]string{"t": blob, "u": "v"}},
 			&events.RunArtifactLogged{RunID: id, Path: "model/als.bin", Blob: blob, Bytes: 3},

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +70,9 @@ func (f filter) holds(has having) bool {
 func (c *clause) holds(v value) bool {
 	if !v.is {
 		return false
+	}
+	if c.numeric && math.IsNaN(v.number) {
+		return c.op == "!=" // every number is another
 	}
 	order := strings.Compare(v.text, c.value.text)
 	if c.numeric {
@@ -214,7 +218,7 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 		return c, c.in(operand)
 	case c.numeric:
 		v, err := strconv.ParseFloat(operand, 64)
-		if err != nil {
+		if err != nil || strings.Trim(operand, "0123456789+-.eE") != "" { // nan, inf, 0x1p-2 and 1_0 are names there
 			return c, invalid("Expected numeric value type for %s. Found %s", c.kind, api.Short(operand))
 		}
 		c.value = number(v)
@@ -306,7 +310,7 @@ func (o order) of(has having) []value {
 	return all
 }
 
-// compare orders two things by what they have. What has nothing comes last, either way.
+// compare orders two things by what they have. What has nothing comes last, either way, and before it what is no number.
 func (o order) compare(a, b []value) int {
 	for i := range o {
 		switch {
@@ -314,6 +318,15 @@ func (o order) compare(a, b []value) int {
 			return -1
 		case a[i].is != b[i].is:
 			return 1
+		}
+		if x, y := math.IsNaN(a[i].number), math.IsNaN(b[i].number); x || y {
+			switch {
+			case !y:
+				return 1
+			case !x:
+				return -1
+			}
+			continue
 		}
 		n := strings.Compare(a[i].text, b[i].text)
 		if o[i].numeric {

@@ -1,9 +1,12 @@
 package mlflow_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +80,66 @@ func TestRun(t *testing.T) {
 	if err != nil || !ok || stored.Status != "RUNNING" || stored.Tags["mlflow.user"] != "anna" {
 		t.Errorf("the run began when it says: %v %+v", err, stored)
 	}
+}
+
+// TestNotNumbers: NaN is kept and shown as such, infinities as the largest numbers there are, and both are found and
+// ordered as MLflow's SQL store does.
+func TestNotNumbers(t *testing.T) {
+	w := newFixture(t)
+	for i, value := range []string{`"NaN"`, "0", `"Infinity"`, `"-Infinity"`, "1e308", ""} {
+		id := w.run("0", fmt.Sprint("run-", i), 1000+i)
+		if value != "" {
+			w.want("POST", "runs/log-batch", `{"run_id": "`+id+`", "metrics": [{"key": "loss", "value": `+value+`, "timestamp": 1}]}`)
+			shown := at(w.want("GET", "runs/get?run_id="+id, ""), "run", "data", "metrics", 0, "value")
+			equal(t, value, []any{shown, at(w.want("GET", "metrics/get-history?metric_key=loss&run_id="+id, ""), "metrics", 0, "value")}, []any{shown, shown})
+			equal(t, value, shown, map[string]any{`"NaN"`: "NaN", "0": 0., `"Infinity"`: math.MaxFloat64, `"-Infinity"`: -math.MaxFloat64, "1e308": 1e308}[value])
+		}
+	}
+	search := func(name, text string) any {
+		body, _ := json.Marshal(map[string]any{"experiment_ids": []string{"0"}, name: map[string]any{"filter": text, "order_by": []string{text}}[name]})
+		return column(w.want("POST", "runs/search", string(body)), "runs", "info", "run_name")
+	}
+	for filter, want := range map[string]string{"metrics.loss = 0": "[run-1]", "metrics.loss >= 0": "[run-4 run-2 run-1]", "metrics.loss < 1": "[run-3 run-1]", "metrics.loss != 0": "[run-4 run-3 run-2 run-0]",
+		"metrics.loss = 1.7976931348623157e308": "[run-2]", "metrics.loss > 1e308": "[run-2]"} {
+		equal(t, filter, search("filter", filter), want)
+	}
+	equal(t, "ascending", search("order_by", "metrics.loss"), "[run-3 run-1 run-4 run-2 run-0 run-5]")
+	equal(t, "descending", search("order_by", "metrics.loss DESC"), "[run-2 run-4 run-1 run-3 run-0 run-5]")
+	if a := ask(w.tracking, "GET", "/", ""); a.Code != 200 || !strings.Contains(a.Text, "loss NaN") {
+		t.Errorf("the page: %d %s", a.Code, a.Text)
+	}
+	run := at(w.want("POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_name = 'run-0'"}`), "runs", 0, "info", "run_id").(string)
+	w.want("POST", "registered-models/create", `{"name": "m"}`)
+	w.want("POST", "model-versions/create", `{"name": "m", "source": "runs:/`+run+`/model", "run_id": "`+run+`"}`)
+	if a := ask(w.guide, "GET", "/mlflow/models/m/compare", ""); a.Code != 200 || fmt.Sprint(at(a.Object, "versions", 0, "metrics", "loss"), at(a.Object, "best")) != "NaNmap[]" {
+		t.Errorf("compared: %d %s", a.Code, a.Text)
+	}
+}
+
+// TestBulkHistory: histories of several runs at once, whole and as samples.
+func TestBulkHistory(t *testing.T) {
+	w := newFixture(t)
+	var ids []string
+	for i := range 2 {
+		id := w.run("0", fmt.Sprint(i), 5)
+		var list []string
+		for step := range 10 {
+			list = append(list, fmt.Sprintf(`{"key": "loss", "value": %d, "timestamp": %d, "step": %d}`, i*100+step, 100-step, step))
+		}
+		w.want("POST", "runs/log-batch", `{"run_id": "`+id+`", "metrics": [`+strings.Join(list, ",")+`]}`)
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	v := w.want("GET", "metrics/get-history-bulk?metric_key=loss&max_results=12&run_id="+ids[1]+"&run_id="+ids[0]+"&run_id="+strings.Repeat("0", 32), "")
+	equal(t, "by run", []any{at(v, "metrics", 0, "run_id"), at(v, "metrics", 9, "run_id"), at(v, "metrics", 10, "run_id"), at(v, "metrics", 12)}, []any{ids[0], ids[0], ids[1], nil})
+	equal(t, "by time", column(v, "metrics", "step"), "[9 8 7 6 5 4 3 2 1 0 9 8]")
+	v = w.want("GET", "metrics/get-history-bulk-interval?metric_key=loss&max_results=3&run_ids="+ids[1]+"&run_ids="+ids[0], "")
+	equal(t, "samples", []any{column(v, "metrics", "step"), at(v, "metrics", 0, "run_id")}, []any{"[0 4 9 0 4 9]", ids[1]})
+	v = w.want("GET", "metrics/get-history-bulk-interval?metric_key=loss&start_step=2&end_step=4&run_ids="+ids[1], "")
+	equal(t, "of some steps", column(v, "metrics", "timestamp"), "[98 97 96]")
+	equal(t, "of no metric", ask(w.tracking, "GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk?metric_key=x&run_id="+ids[0], "").Text, "{\"metrics\":[]}\n")
+	equal(t, "no sample", ask(w.tracking, "GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk-interval?metric_key=x&run_ids="+ids[0], "").Text, "{}\n")
+	equal(t, "in time's order", column(w.want("GET", "metrics/get-history?metric_key=loss&max_results=3&run_id="+ids[0], ""), "metrics", "step"), "[9 8 7]")
 }
 
 // TestExperiments: what is deleted is marked, with its runs, and comes back.
@@ -282,7 +345,18 @@ func TestRefusals(t *testing.T) {
 		{404, "POST", "runs/log-metric", of(none, `"key": "a", "value": 1, "timestamp": 1`), missing, "Run with id=" + none + " not found"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "../m", "value": 1, "timestamp": 1`), invalid, "This name would resolve to '../m'"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a?", "value": 1, "timestamp": 1`), invalid, "Names may only contain"},
-		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "NaN", "timestamp": 1`), invalid, "NaN"},
+		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "none", "timestamp": 1`), invalid, "value"},
+		{400, "GET", "metrics/get-history?metric_key=a&max_results=0&run_id=" + run, "", invalid, "positive"},
+		{400, "GET", "metrics/get-history?metric_key=a&page_token=zz&run_id=" + run, "", invalid, "cursor"},
+		{400, "GET", "metrics/get-history-bulk?metric_key=a", "", invalid, "at least one run_id"},
+		{400, "GET", "metrics/get-history-bulk?run_id=" + run, "", invalid, "must specify a metric_key"},
+		{400, "GET", "metrics/get-history-bulk?metric_key=a" + strings.Repeat("&run_id="+run, 101), "", invalid, "more than 100 run_ids. Received 101"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a", "", invalid, "'run_ids'"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a" + strings.Repeat("&run_ids="+run, 101), "", invalid, "at most 100 run_ids. Received 101"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&max_results=2501&run_ids=" + run, "", invalid, "between 1 and 2500"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&start_step=2&run_ids=" + run, "", invalid, "both must be specified"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&start_step=2&end_step=1&run_ids=" + run, "", invalid, "end_step must be greater"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.a > nan"}`, invalid, "Expected numeric value"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "x", "timestamp": 1`), invalid, "parameter 'value'"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a", "timestamp": 1`), invalid, "required parameter 'value'"},
 		{400, "POST", "runs/log-metric", of(gone, `"key": "a", "value": 1, "timestamp": 1`), invalid, "must be in the 'active' state. Current state is deleted."},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -56,11 +57,18 @@ type runData struct {
 }
 
 type runMetric struct {
-	Key       string  `json:"key"`
-	Value     float64 `json:"value"`
-	Timestamp int64   `json:"timestamp"`
-	Step      int64   `json:"step"`
+	Key       string        `json:"key"`
+	Value     events.Number `json:"value"`
+	Timestamp int64         `json:"timestamp"`
+	Step      int64         `json:"step"`
 }
+
+func metricOf(m *events.Metric) runMetric {
+	return runMetric{m.Key, kept(m.Value), m.TimestampMillis, m.Step}
+}
+
+// kept is a value as MLflow's own store keeps it: of infinities the largest numbers there are.
+func kept(n events.Number) events.Number { return min(max(n, -math.MaxFloat64), math.MaxFloat64) }
 
 // Tags that say what a run has apart from them.
 const (
@@ -73,7 +81,7 @@ func runOf(r *projections.Run, e *projections.Experiment) *run {
 		End: r.EndMillis, ArtifactURI: artifactURI(r, e), Stage: lifecycle(r.Deleted || e != nil && e.Deleted)}}
 	for _, key := range slices.Sorted(maps.Keys(r.Metrics)) {
 		m := r.Metrics[key]
-		v.Data.Metrics = append(v.Data.Metrics, runMetric{key, m.Value, m.TimestampMillis, m.Step})
+		v.Data.Metrics = append(v.Data.Metrics, metricOf(&m))
 	}
 	v.Data.Params, v.Data.Tags = pairsOf(r.Params), pairsOf(withName(r))
 	return v
@@ -350,7 +358,7 @@ func runHas(r *projections.Run, e *projections.Experiment) having {
 		switch kind {
 		case ofMetric:
 			m, ok := r.Metrics[key]
-			return value{number: m.Value, is: ok && !math.IsNaN(m.Value)}
+			return value{number: float64(kept(m.Value)), is: ok}
 		case ofParam:
 			return of(r.Params, key)
 		case ofTag:

@@ -129,7 +129,7 @@ func (c *businessCollector) judgements(out chan<- prometheus.Metric) error {
 		}
 		for _, key := range judgements {
 			if figure, ok := run.Metrics[key]; ok {
-				told(out, descJudgement, prometheus.GaugeValue, figure.Value, name, key)
+				told(out, descJudgement, prometheus.GaugeValue, float64(figure.Value), name, key)
 			}
 		}
 	}
