@@ -34,6 +34,7 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.RefuseFact{}, &commands.RefuseRow{}, &commands.DeleteExperiment{}, &commands.RestoreExperiment{}, &commands.SetExperimentTags{},
 		&commands.RemoveExperimentTag{}, &commands.LogBatch{}, &commands.UpdateRun{}, &commands.RemoveTag{}, &commands.DeleteRun{}, &commands.RestoreRun{},
 		&commands.AddModelVersion{}, &commands.DescribeModel{}, &commands.SetModelTags{}, &commands.RemoveModelTag{},
+		&commands.DeleteModelVersion{}, &commands.DeleteModel{},
 	} {
 		t := reflect.TypeOf(c).Elem()
 		m[c.CommandType()] = func() commands.Command { return reflect.New(t).Interface().(commands.Command) }

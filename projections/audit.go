@@ -191,6 +191,10 @@ func summary(data events.Data) string {
 		return short(fmt.Sprintf("%s@%s is version %d", x.Name, x.Alias, x.Version))
 	case *events.ModelAliasRemoved:
 		return short(fmt.Sprintf("%s@%s removed", x.Name, x.Alias))
+	case *events.ModelVersionDeleted:
+		return short(fmt.Sprintf("%s version %d deleted", x.Name, x.Version))
+	case *events.ModelDeleted:
+		return short("model " + x.Name + " deleted")
 	case *events.ModelDeployed:
 		return short(because(fmt.Sprintf("%s version %d serves %s", x.Model, x.Version, x.Slot), x.Reason))
 	case *events.WorkflowRunRequested:

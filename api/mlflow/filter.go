@@ -54,6 +54,12 @@ type clause struct {
 	list      []string // of IN
 }
 
+// The comparisons with nothing.
+const (
+	isNull    = "IS NULL"
+	isNotNull = "IS NOT NULL"
+)
+
 // filter is comparisons that all have to hold.
 type filter []clause
 
@@ -68,8 +74,8 @@ func (f filter) holds(has having) bool {
 }
 
 func (c *clause) holds(v value) bool {
-	if !v.is {
-		return false
+	if c.op == isNull || c.op == isNotNull || !v.is {
+		return v.is == (c.op == isNotNull) && strings.HasPrefix(c.op, "IS ")
 	}
 	if c.numeric && math.IsNaN(v.number) {
 		return c.op == "!=" // every number is another
@@ -122,32 +128,39 @@ func (s *scanner) word() string {
 	default:
 		n = strings.IndexFunc(s.rest, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("=<>!,", r) })
 		if q := strings.IndexAny(s.rest, "'\"`"); q >= 0 && (n < 0 || q < n) { // a name or a text in quotes
-			n = q + 1 + strings.IndexByte(s.rest[q+1:], s.rest[q]) + 1
-			if n == q+1 {
-				n = len(s.rest)
-			}
+			n = q + 1 + closing(s.rest[q+1:], s.rest[q]) + 1
 		}
 		if n < 0 {
 			n = len(s.rest)
 		}
-		n = max(n, 1)
+		n = min(max(n, 1), len(s.rest))
 	}
 	word := s.rest[:n]
 	s.rest = s.rest[n:]
 	return word
 }
 
+// closing is where a text in quotes ends, or the end. A quote that is doubled, or behind a backslash, stands for itself.
+func closing(v string, quote byte) int {
+	for i := 0; i < len(v); i++ {
+		switch {
+		case v[i] == '\\' && quote != '`', v[i] == quote && i+1 < len(v) && v[i+1] == quote:
+			i++
+		case v[i] == quote:
+			return i
+		}
+	}
+	return len(v)
+}
+
 // quoted is where a sign stands that is not in quotes, or the end.
 func quoted(v string, sign byte) int {
-	var in byte
-	for i := range len(v) {
-		switch c := v[i]; {
-		case in == 0 && c == sign:
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; c {
+		case sign:
 			return i
-		case in == 0 && (c == '\'' || c == '"'):
-			in = c
-		case c == in:
-			in = 0
+		case '\'', '"':
+			i += 1 + closing(v[i+1:], c)
 		}
 	}
 	return len(v)
@@ -198,8 +211,14 @@ func (g *grammar) filter(s string) (filter, error) {
 
 func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 	op := strings.ToUpper(in.word())
-	if op == "NOT" {
+	if op == "NOT" || op == "IS" {
 		op += " " + strings.ToUpper(in.word())
+	}
+	if op == "IS NOT" {
+		op += " " + strings.ToUpper(in.word())
+	}
+	if name != "" && (op == isNull || op == isNotNull) {
+		return g.null(name, op)
 	}
 	operand := in.word()
 	if name == "" || op == "" || operand == "" || !slices.Contains([]string{"=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN"}, op) {
@@ -230,6 +249,15 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 		c.value = text(v)
 	}
 	return c, nil
+}
+
+// null is a comparison with nothing: of tags and params, not of metrics and attributes.
+func (g *grammar) null(name, op string) (clause, error) {
+	kind, key, _, err := g.name(name)
+	if err == nil && kind != ofTag && kind != ofParam {
+		err = invalid("Invalid comparator '%s' for %s '%s'", op, kind, api.Short(key))
+	}
+	return clause{kind: kind, key: key, op: op}, err
 }
 
 // in reads a list of texts.

@@ -82,6 +82,43 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRegistryDeletes: what is deleted is not found, its number is not given again, and copies keep their files.
+func TestRegistryDeletes(t *testing.T) {
+	w := newFixture(t)
+	for _, name := range []string{"m", "copies"} {
+		w.want("POST", "registered-models/create", `{"name": "`+name+`", "tags": [{"key": "k", "value": "it's"}]}`)
+	}
+	for range 2 {
+		w.want("POST", "model-versions/create", `{"name": "m", "source": "s3://bucket/x"}`)
+	}
+	w.want("POST", "registered-models/alias", `{"name": "m", "alias": "best", "version": "1"}`)
+	w.want("POST", "model-versions/transition-stage", `{"name": "m", "version": "1", "stage": "Production"}`)
+	for _, source := range []string{"m/1", "m@best", "m/production"} {
+		v := w.want("POST", "model-versions/create", `{"name": "copies", "source": "models:/`+source+`"}`)
+		equal(t, "copied", at(v, "model_version", "source"), "models:/"+source)
+	}
+	w.want("DELETE", "model-versions/delete", `{"name": "m", "version": "1"}`)
+	equal(t, "left", column(w.want("GET", "model-versions/search?filter="+url.QueryEscape("name = 'm'"), ""), "model_versions", "version"), "[2]")
+	equal(t, "its aliases", at(w.want("GET", "registered-models/get?name=m", ""), "registered_model", "aliases"), "<nil>")
+	equal(t, "the copy's files", w.want("GET", "model-versions/get-download-uri?name=copies&version=3", "")["artifact_uri"], "s3://bucket/x")
+	w.want("DELETE", "registered-models/delete", `{"name": "m"}`)
+	equal(t, "models", column(w.want("GET", "registered-models/search", ""), "registered_models", "name"), "[copies]")
+	w.want("POST", "registered-models/create", `{"name": "m"}`)
+	equal(t, "the number", at(w.want("POST", "model-versions/create", `{"name": "m", "source": "s3://bucket/x"}`), "model_version", "version"), "3")
+	for filter, want := range map[string]string{"tags.k = 'it''s'": "[]", `tags.k = "it's"`: "[copies]", "tags.k != 'x'": "[copies]", "tags.k IS NULL": "[m]", "tags.k is not null": "[copies]",
+		"tags.`mlflow.prompt.is_prompt` != 'true'": "[copies m]"} {
+		equal(t, filter, column(w.want("GET", "registered-models/search?filter="+url.QueryEscape(filter), ""), "registered_models", "name"), want)
+	}
+	for path, body := range map[string]string{"registered-models/delete": `{"name": "none"}`, "model-versions/delete": `{"name": "m", "version": "1"}`} {
+		if a := ask(w.tracking, "DELETE", rest+path, body); a.Code != 404 || a.Object["error_code"] != "RESOURCE_DOES_NOT_EXIST" {
+			t.Errorf("%s: %d %s", path, a.Code, a.Text)
+		}
+	}
+	if a := ask(w.tracking, "POST", rest+"model-versions/create", `{"name": "m", "source": "models:/m/1"}`); a.Code != 404 {
+		t.Errorf("a copy of what is deleted: %d %s", a.Code, a.Text)
+	}
+}
+
 // TestNotNumbers: NaN is kept and shown as such, infinities as the largest numbers there are, and both are found and
 // ordered as MLflow's SQL store does.
 func TestNotNumbers(t *testing.T) {
@@ -356,6 +393,8 @@ func TestRefusals(t *testing.T) {
 		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&max_results=2501&run_ids=" + run, "", invalid, "between 1 and 2500"},
 		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&start_step=2&run_ids=" + run, "", invalid, "both must be specified"},
 		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&start_step=2&end_step=1&run_ids=" + run, "", invalid, "end_step must be greater"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.a IS NULL"}`, invalid, "Invalid comparator"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.a IS 'x'"}`, invalid, "Invalid clause(s)"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.a > nan"}`, invalid, "Expected numeric value"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "x", "timestamp": 1`), invalid, "parameter 'value'"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a", "timestamp": 1`), invalid, "required parameter 'value'"},
