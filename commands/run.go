@@ -2,8 +2,6 @@ package commands
 
 import (
 	"fmt"
-	"path"
-	"strings"
 
 	"github.com/projectionist/projectionist/events"
 )
@@ -121,12 +119,7 @@ func (c *LogArtifact) Stream() string    { return runStream(c.RunID) }
 func (c *LogArtifact) Validate() error {
 	var f faults
 	f.runID(c.RunID)
-	f.required("path", c.Path, 1024)
-	if c.Path != "" && (path.Clean("/"+c.Path) != "/"+c.Path || strings.Contains(c.Path, `\`)) {
-		f.add("path", "is %q; want a relative path with forward slashes and no dots, such as model/weights.bin", c.Path)
-	}
-	f.sha256("blob", c.Blob)
-	f.atLeast("bytes", c.Bytes, 0)
+	f.artifact(c.Path, c.Blob, c.Bytes)
 	return f.err()
 }
 

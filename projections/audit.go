@@ -173,6 +173,24 @@ func summary(data events.Data) string {
 		return "run deleted"
 	case *events.RunRestored:
 		return "run restored"
+	case *events.RunInputsLogged:
+		return short(fmt.Sprintf("%d data sets and %d models given", len(x.Datasets), len(x.Models)))
+	case *events.RunOutputsLogged:
+		return fmt.Sprintf("%d models made", len(x.Models))
+	case *events.LoggedModelCreated:
+		return short("logged model " + x.Name + " created")
+	case *events.LoggedModelFinalized:
+		return "logged model " + x.Status
+	case *events.LoggedModelParamsLogged:
+		return fmt.Sprintf("%d parameters logged", len(x.Params))
+	case *events.LoggedModelTagsSet:
+		return fmt.Sprintf("%d tags set", len(x.Tags))
+	case *events.LoggedModelTagRemoved:
+		return short("tag " + x.Key + " removed")
+	case *events.LoggedModelArtifactLogged:
+		return short(fmt.Sprintf("artifact %s of %d bytes", x.Path, x.Bytes))
+	case *events.LoggedModelDeleted:
+		return "logged model deleted"
 	case *events.ModelRegistered:
 		return short("model " + x.Name + " registered")
 	case *events.ModelVersionRegistered:

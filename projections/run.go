@@ -3,7 +3,6 @@ package projections
 import (
 	"iter"
 	"maps"
-	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -16,6 +15,7 @@ import (
 //	r id -> Run            n -> number of runs            s start id -> id    x experiment start id -> id
 //	h run, metric, step, timestamp, value -> (nothing): every value ever logged; one logged twice is one
 //	t run, metric, timestamp, step, value -> (nothing)
+//	i run, name, digest -> events.Dataset     m run, logged model -> (nothing)     o run, logged model, step -> (nothing)
 type Runs struct{ r fold.Reader }
 
 // NewRuns makes the view "runs".
@@ -105,12 +105,7 @@ var runDocs = fold.Documents[Run]{
 			r.RunID, r.Tags = x.RunID, merged(r.Tags, x.Tags)
 		case *events.RunArtifactLogged:
 			r.RunID = x.RunID
-			a := Artifact{x.Path, x.Blob, x.Bytes, millis}
-			if i := slices.IndexFunc(r.Artifacts, func(b Artifact) bool { return b.Path == a.Path }); i >= 0 {
-				r.Artifacts[i] = a
-			} else {
-				r.Artifacts = append(r.Artifacts, a)
-			}
+			r.Artifacts = withArtifact(r.Artifacts, Artifact{x.Path, x.Blob, x.Bytes, millis})
 		case *events.RunEnded:
 			r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, x.Reason, millis
 		case *events.RunResumed:
@@ -163,6 +158,9 @@ func (*Runs) Apply(w fold.Writer, in []fold.Input) error {
 		}
 		if in[i].Event == nil {
 			continue
+		}
+		if err := applyRunData(w, &in[i]); err != nil {
+			return fold.PoisonAt(&in[i], err)
 		}
 		if x, ok := in[i].Event.Data.(*events.RunMetricsLogged); ok {
 			for _, m := range x.Metrics {

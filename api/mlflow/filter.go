@@ -20,6 +20,7 @@ const (
 	ofMetric    = "metric"
 	ofParam     = "parameter"
 	ofTag       = "tag"
+	ofDataset   = "dataset"
 )
 
 // grammar is what can be asked about one kind of thing.
@@ -31,9 +32,10 @@ type grammar struct {
 
 var everyTag = map[string]string{"tag": ofTag, "tags": ofTag, "attribute": ofAttribute, "attributes": ofAttribute, "attr": ofAttribute}
 
-// value is what something has: text, a number, or nothing.
+// value is what something has: text, a number, several texts of which any may fit, or nothing.
 type value struct {
 	text   string
+	texts  []string
 	number float64
 	is     bool
 }
@@ -63,6 +65,9 @@ const (
 // filter is comparisons that all have to hold.
 type filter []clause
 
+// datasetKeys are what can be asked of data sets.
+var datasetKeys = []string{"context", "digest", "name"}
+
 // holds says whether a thing fits. What it has not fits no comparison, as a join of tables has it.
 func (f filter) holds(has having) bool {
 	for i := range f {
@@ -74,6 +79,9 @@ func (f filter) holds(has having) bool {
 }
 
 func (c *clause) holds(v value) bool {
+	if len(v.texts) > 0 {
+		return slices.ContainsFunc(v.texts, func(one string) bool { return c.holds(text(one)) })
+	}
 	if c.op == isNull || c.op == isNotNull || !v.is {
 		return v.is == (c.op == isNotNull) && strings.HasPrefix(c.op, "IS ")
 	}
@@ -297,6 +305,9 @@ func (g *grammar) name(word string) (kind, key string, numeric bool, err error) 
 			return "", "", false, invalid("Invalid attribute key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(slices.Sorted(maps.Keys(g.attrs)), ", "))
 		}
 	}
+	if kind == ofDataset && !slices.Contains(datasetKeys, key) {
+		return "", "", false, invalid("Invalid dataset key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(datasetKeys, ", "))
+	}
 	return kind, key, numeric || kind == ofMetric, nil
 }
 
@@ -317,6 +328,9 @@ func (g *grammar) order(by []string) (all order, err error) {
 		kind, key, numeric, err := g.name(name)
 		if err != nil {
 			return nil, err
+		}
+		if kind == ofDataset {
+			return nil, invalid("Invalid order_by entity: %s", kind)
 		}
 		if g.sortable != nil && (kind != ofAttribute || !slices.Contains(g.sortable, key)) {
 			return nil, invalid("Invalid order by key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(g.sortable, ", "))

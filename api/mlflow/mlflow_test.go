@@ -119,6 +119,93 @@ func TestRegistryDeletes(t *testing.T) {
 	}
 }
 
+// TestRunData: what a run was given and has made is shown, and runs are found by their data sets.
+func TestRunData(t *testing.T) {
+	w := newFixture(t)
+	var ids []string
+	for i, name := range []string{"films", "people"} {
+		ids = append(ids, w.run("0", fmt.Sprint("run-", i), 1000+i))
+		given := `{"run_id": "` + ids[i] + `", "datasets": [{"tags": [{"key": "mlflow.data.context", "value": "train-` + name + `"}], "dataset": {"name": "` + name + `", "digest": "d` + fmt.Sprint(i) + `", "source_type": "local", "source": "{}", "profile": "{}"}},
+			{"dataset": {"name": "both", "digest": "x", "source_type": "local", "source": "{}"}}], "models": [{"model_id": "m-` + strings.Repeat("a", 32) + `"}]}`
+		w.want("POST", "runs/log-inputs", given)
+		before := w.Head()
+		w.want("POST", "runs/log-inputs", given) // a repetition is no event
+		equal(t, "a repetition", w.Head(), before)
+	}
+	w.want("POST", "runs/outputs", `{"run_id": "`+ids[0]+`", "models": [{"model_id": "m-`+strings.Repeat("b", 32)+`", "step": "3"}]}`)
+	found := at(w.want("POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_name = 'run-0'"}`), "runs", 0)
+	for _, run := range []any{found, at(w.want("GET", "runs/get?run_id="+ids[0], ""), "run")} {
+		equal(t, "data sets", column(at(run, "inputs"), "dataset_inputs", "dataset", "name"), "[both films]")
+		equal(t, "a data set", at(run, "inputs", "dataset_inputs", 1), map[string]any{"tags": []any{map[string]any{"key": "mlflow.data.context", "value": "train-films"}},
+			"dataset": map[string]any{"name": "films", "digest": "d0", "source_type": "local", "source": "{}", "profile": "{}"}})
+		equal(t, "models", []any{column(at(run, "inputs"), "model_inputs", "model_id"), at(run, "outputs", "model_outputs", 0, "step")}, []any{[]any{"m-" + strings.Repeat("a", 32)}, 3.})
+	}
+	for filter, want := range map[string]string{"dataset.name = 'films'": "[run-0]", "datasets.name = 'both'": "[run-1 run-0]", "dataset.digest IN ('d1', 'zz')": "[run-1]", "dataset.context LIKE 'train-p%'": "[run-1]",
+		"dataset.name = 'films' AND dataset.digest = 'x'": "[run-0]", "dataset.name = 'none'": "[]", "dataset.context != 'train-films'": "[run-1]"} {
+		equal(t, filter, column(w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0"], "filter": %q}`, filter)), "runs", "info", "run_name"), want)
+	}
+}
+
+// TestLoggedModels: what log_model sends is kept and found, and a version of it knows its files and its run.
+func TestLoggedModels(t *testing.T) {
+	w := newFixture(t)
+	run := w.run("0", "r", 5)
+	v := w.want("POST", "logged-models", `{"experiment_id": "0", "name": "model", "source_run_id": "`+run+`", "params": [{"key": "C", "value": "0.5"}], "tags": [{"key": "a", "value": "b"}]}`)
+	id, _ := at(v, "model", "info", "model_id").(string)
+	files := "0/models/" + id + "/artifacts"
+	equal(t, "created", []any{at(v, "model", "info", "status"), at(v, "model", "info", "artifact_uri"), at(v, "model", "info", "model_type"), at(v, "model", "data", "params", 0, "value")},
+		[]any{"LOGGED_MODEL_PENDING", "mlflow-artifacts:/" + files, "", "0.5"})
+	const store = "/api/2.0/mlflow-artifacts/artifacts"
+	for path, want := range map[string]int{"/MLmodel": 200, "/data/model.bin": 200, "/../x": 400, "": 400} {
+		if a := ask(w.tracking, "PUT", store+"/"+files+strings.ReplaceAll(path, "..", "%2e%2e"), "bytes"); a.Code != want {
+			t.Errorf("PUT %s: %d %s; want %d", path, a.Code, a.Text, want)
+		}
+	}
+	equal(t, "a file", ask(w.tracking, "GET", store+"/"+files+"/data/model.bin", "").Text, "bytes")
+	equal(t, "files", column(ask(w.tracking, "GET", store+"?path="+files, "").Object, "files", "path"), "[MLmodel data]")
+	equal(t, "a folder", column(w.want("GET", "logged-models/"+id+"/artifacts/directories?artifact_directory_path=data", ""), "files", "path"), "[data/model.bin]")
+	equal(t, "a file by its model", ask(w.tracking, "GET", "/ajax-api/2.0/mlflow/logged-models/"+id+"/artifacts/files?artifact_file_path=MLmodel", "").Text, "bytes")
+	equal(t, "finalized", at(w.want("PATCH", "logged-models/"+id, `{"model_id": "`+id+`", "status": "LOGGED_MODEL_READY"}`), "model", "info", "status"), "LOGGED_MODEL_READY")
+	w.want("POST", "logged-models/"+id+"/params", `{"params": [{"key": "D", "value": "1"}]}`)
+	w.want("PATCH", "logged-models/"+id+"/tags", `{"tags": [{"key": "x/y", "value": "1"}]}`)
+	w.want("DELETE", "logged-models/"+id+"/tags/a", "")
+	v = w.want("GET", "logged-models/"+id, "")
+	equal(t, "changed", []any{column(at(v, "model", "data"), "params", "key"), column(at(v, "model", "info"), "tags", "key")}, "[[C D] [x/y]]")
+	w.want("DELETE", "logged-models/"+id+"/tags/x/y", "")
+
+	w.want("POST", "registered-models/create", `{"name": "m"}`)
+	v = w.want("POST", "model-versions/create", `{"name": "m", "source": "models:/`+id+`"}`)
+	equal(t, "its version", []any{at(v, "model_version", "run_id"), w.want("GET", "model-versions/get-download-uri?name=m&version=1", "")["artifact_uri"]}, []any{run, "mlflow-artifacts:/" + files})
+
+	second := at(w.want("POST", "logged-models", `{"experiment_id": "0", "name": "model", "model_type": "agent"}`), "model", "info", "model_id").(string)
+	search := func(rest string) any {
+		return column(w.want("POST", "logged-models/search", `{"experiment_ids": ["0"]`+rest+`}`), "models", "info", "model_id")
+	}
+	for rest, want := range map[string]any{`, "filter": "name = 'model' AND params.C = '0.5'"`: []any{id}, `, "filter": "status = 'READY'"`: []any{id}, `, "filter": "source_run_id = '` + run + `'"`: []any{id},
+		`, "filter": "model_type = 'agent'", "order_by": [{"field_name": "creation_time", "ascending": false}]`: []any{second}, `, "filter": "metrics.a > 1"`: []any(nil), `, "datasets": [{"dataset_name": "x"}]`: []any(nil)} {
+		equal(t, rest, search(rest), want)
+	}
+	equal(t, "in order", search(`, "order_by": [{"field_name": "params.C"}]`), []any{id, second})
+	first := w.want("POST", "logged-models/search", `{"experiment_ids": ["0"], "max_results": 1, "order_by": [{"field_name": "params.C"}]}`)
+	equal(t, "the next page", search(`, "order_by": [{"field_name": "params.C"}], "page_token": "`+first["next_page_token"].(string)+`"`), []any{second})
+
+	w.want("DELETE", "logged-models/"+id, `{"model_id": "`+id+`"}`)
+	equal(t, "after it was deleted", search(""), []any{second})
+	equal(t, "if asked for", at(w.want("GET", "logged-models/"+id+"?allow_deleted=true", ""), "model", "info", "model_id"), id)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{{"GET", "/" + id, "", 404}, {"PATCH", "/" + id, `{"status": "LOGGED_MODEL_READY"}`, 404}, {"DELETE", "/" + id, "", 404}, {"PATCH", "/" + second, `{"status": "NOPE"}`, 400}, {"DELETE", "/" + second + "/tags/none", "", 404},
+		{"POST", "", `{"experiment_id": "0", "name": "a/b"}`, 400}, {"POST", "", `{}`, 400}, {"POST", "", `{"experiment_id": "77"}`, 404}, {"POST", "/search", `{"experiment_ids": ["0"], "filter": "nope = "}`, 400}} {
+		if a := ask(w.tracking, c.method, "/api/2.0/mlflow/logged-models"+c.path, c.body); a.Code != c.status {
+			t.Errorf("%s %s %s: %d %s; want %d", c.method, c.path, c.body, a.Code, a.Text, c.status)
+		}
+	}
+	if a := ask(w.tracking, "POST", rest+"model-versions/create", `{"name": "m", "source": "models:/`+id+`"}`); a.Code != 404 {
+		t.Errorf("a version of what is deleted: %d %s", a.Code, a.Text)
+	}
+}
+
 // TestNotNumbers: NaN is kept and shown as such, infinities as the largest numbers there are, and both are found and
 // ordered as MLflow's SQL store does.
 func TestNotNumbers(t *testing.T) {

@@ -126,7 +126,7 @@ func (s *Surface) createVersion(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if strings.HasPrefix(c.Source, modelScheme) { // what it names may change, or go
-		if c.Location, err = s.modelFiles(r.Context(), c.Source); err != nil {
+		if err := s.locate(r.Context(), c); err != nil {
 			return err
 		}
 	}
@@ -161,8 +161,6 @@ func (s *Surface) checkSource(ctx context.Context, source, runID string) error {
 		return invalid("Invalid model version source: '%s'. To use an mlflow-artifacts URI as a model version source, the run_id request parameter has to be specified and the source has to be contained within the artifact directory of the run specified by the run_id.", api.Short(source))
 	case !remote, scheme == "", strings.EqualFold(scheme, "file"):
 		return invalid("Invalid model version source: '%s'. To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.", api.Short(source))
-	case strings.HasPrefix(source, "models:/m-"):
-		return missing("Logged model with ID '%s' not found.", api.Short(strings.TrimPrefix(source, "models:/")))
 	}
 	return nil
 }
@@ -294,6 +292,25 @@ func (s *Surface) filesOf(ctx context.Context, v *projections.ModelVersion) (str
 }
 
 const modelScheme = "models:/"
+
+// locate notes where the files of a version are whose source is a logged model or another version, and which run made
+// them.
+func (s *Surface) locate(ctx context.Context, c *commands.AddModelVersion) (err error) {
+	id, logged := strings.CutPrefix(c.Source, modelScheme)
+	if logged = logged && strings.HasPrefix(id, "m-") && !strings.ContainsAny(id, "/@"); !logged {
+		c.Location, err = s.modelFiles(ctx, c.Source)
+		return err
+	}
+	m, e, err := s.loggedModelAt(ctx, id)
+	if err == nil && m.Deleted {
+		err = noLoggedModel(id)
+	}
+	if err != nil {
+		return err
+	}
+	c.Location, c.RunID = loggedModelURI(m, e), cmp.Or(c.RunID, m.SourceRunID)
+	return nil
+}
 
 // modelFiles is the URI of the files that a URI of a version stands for: models:/NAME/VERSION, models:/NAME@ALIAS,
 // models:/NAME/STAGE (the newest there) or models:/NAME/latest.
