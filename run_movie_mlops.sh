@@ -3,12 +3,13 @@
 #
 #   1 set up once        2 start everything    5 API    6 ML    7 monitoring    8 test the whole    11 status
 #
-# The data folder is ./projectionist-data unless PROJECTIONIST_DIR says otherwise; .env is read where it is.
+# The data folder is projectionist-data/guide unless PROJECTIONIST_DIR says otherwise; .env is read where it is. Files for
+# people are made here, in data/ and models/, unless PROJECTIONIST_FILES says where.
 set -uo pipefail
 cd "$(dirname "$0")" || exit
 bin=./bin/projectionist
 dir=${PROJECTIONIST_DIR:-projectionist-data/guide}
-export PROJECTIONIST_DIR=$dir
+export PROJECTIONIST_DIR=$dir PROJECTIONIST_FILES=${PROJECTIONIST_FILES:-$PWD}
 log=$dir.log
 
 say() { printf '\n%s\n' "$*"; }

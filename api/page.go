@@ -2,9 +2,19 @@ package api
 
 import (
 	"bytes"
+	_ "embed"
 	"html/template"
 	"net/http"
 )
+
+//go:embed page.html
+var pageHead string
+
+// NewPage parses a page for people. Its text begins with {{template "head" TITLE}}, which is everything up to the body, with the style of all pages: in
+// a narrow window a table's rows become blocks, in which each cell says by its title what it is.
+func NewPage(text string, funcs template.FuncMap) *template.Template {
+	return template.Must(template.Must(template.New("page").Funcs(funcs).Parse(pageHead)).Parse(text))
+}
 
 // WritePage answers with a page for people, made whole before any of it is sent. It loads nothing and runs nothing.
 func WritePage(w http.ResponseWriter, page *template.Template, v any) error {

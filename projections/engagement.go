@@ -2,6 +2,7 @@ package projections
 
 import (
 	"cmp"
+	"errors"
 	"iter"
 	"math"
 
@@ -23,7 +24,9 @@ import (
 //
 //	i USER FILM millis LIST -> flags MODEL version     LIST: 8 bytes that stand for a list
 //	l USER millis LIST -> films taken up, MODEL version
-//	a USER FILM millis KIND -> partition offset flags
+//	a USER FILM millis KIND RATED -> FactHash partition offset flags, of the fact that counts
+//	r USER FILM millis KIND FactHash -> the same, of each rating
+//	m USER FILM -> nothing                             an act has met the film
 //	g USER SESSION millis -> nothing
 //	p day USER -> nothing
 //	d day MODEL version -> EngagementCounts            day: midnight in milliseconds; of sessions and people without a model
@@ -85,13 +88,14 @@ type EngagementDay struct {
 func NewEngagement() *Engagement { return &Engagement{meanings: meanings{signal.Default()}} }
 
 func (*Engagement) Spec() fold.Spec {
-	return fold.Spec{Name: "engagement", Format: 1, Indexed: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
+	return fold.Spec{Name: "engagement", Format: 3, Indexed: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
 }
 
 func (v *Engagement) Open(r fold.Reader) error { v.r = r; return nil }
 func (*Engagement) Flush(fold.Writer) error    { return nil }
 
-func (v *Engagement) Apply(w fold.Writer, in []fold.Input) error {
+func (v *Engagement) Apply(to fold.Writer, in []fold.Input) error {
+	w := &tallied{Writer: to, counts: map[string]*EngagementCounts{}}
 	for i := range in {
 		if in[i].Event == nil {
 			continue
@@ -107,6 +111,38 @@ func (v *Engagement) Apply(w fold.Writer, in []fold.Input) error {
 		}
 		if err != nil {
 			return fold.PoisonAt(&in[i], err)
+		}
+	}
+	return w.write()
+}
+
+// tallied is a Writer with the counts that have changed, which are written once.
+type tallied struct {
+	fold.Writer
+	counts map[string]*EngagementCounts
+}
+
+func (w *tallied) of(key fold.Key) (*EngagementCounts, error) {
+	c := w.counts[string(key)]
+	if c == nil {
+		stored, err := readCounts(w, key)
+		if err != nil {
+			return nil, err
+		}
+		c = &stored
+		w.counts[string(key)] = c
+	}
+	return c, nil
+}
+
+func (w *tallied) write() error {
+	for key, c := range w.counts {
+		value := fold.Key{}
+		for _, n := range c.numbers() {
+			value = value.Uvarint(*n)
+		}
+		if err := w.Set([]byte(key), value); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -135,7 +171,7 @@ func (b *madeBy) day(millis int64) fold.Key {
 func midnight(millis int64) int64 { return millis - ((millis%dayMillis)+dayMillis)%dayMillis }
 
 // shownList takes a list in.
-func shownList(w fold.Writer, x *events.RecommendationServed, millis int64) error {
+func shownList(w *tallied, x *events.RecommendationServed, millis int64) error {
 	user, by := events.CanonicalUser(x.UserID), madeBy{x.ModelName, x.ModelVersion}
 	list := events.Hash(events.HashNumber(events.Hash(events.Hash(0, x.RequestID), by.model), uint64(by.version)), x.Timestamp)
 	for _, it := range x.Items {
@@ -148,15 +184,18 @@ func shownList(w fold.Writer, x *events.RecommendationServed, millis int64) erro
 	if err := w.Set(key, by.append(fold.Key{}.Uvarint(0))); err != nil {
 		return err
 	}
-	if err := count(w, by.day(millis), func(c *EngagementCounts) { c.Lists++ }); err != nil {
-		return err
-	}
+	films := map[string]bool{}
 	for _, it := range x.Items {
-		if err := shown(w, user, events.CanonicalMovie(it.MovieID), millis, list, by); err != nil {
+		film := events.CanonicalMovie(it.MovieID)
+		if films[film] {
+			continue // a list that names a film twice
+		}
+		films[film] = true
+		if err := shown(w, user, film, millis, list, by); err != nil {
 			return err
 		}
 	}
-	return nil
+	return count(w, by.day(millis), func(c *EngagementCounts) { c.Lists, c.Films = c.Lists+1, c.Films+uint64(len(films)) })
 }
 
 func listKey(user string, millis int64, list uint64) fold.Key {
@@ -164,17 +203,14 @@ func listKey(user string, millis int64, list uint64) fold.Key {
 }
 
 // shown takes a film of a list in: acts after it are its doing from now on, no longer that of the showing before.
-func shown(w fold.Writer, user, film string, millis int64, list uint64, by madeBy) error {
+func shown(w *tallied, user, film string, millis int64, list uint64, by madeBy) error {
 	films := fold.Table('i').ID(user).ID(film)
 	s := shownFilm{key: append(fold.Key{}, films...).Millis(millis).U64(list), by: by}
-	if _, known, err := w.Get(s.key); known || err != nil {
-		return err // a list that names a film twice
-	}
-	if err := count(w, by.day(millis), func(c *EngagementCounts) { c.Films++ }); err != nil {
-		return err
-	}
 	if err := w.Set(s.key, by.append(fold.Key{s.flags})); err != nil {
 		return err
+	}
+	if _, met, err := w.Get(fold.Table('m').ID(user).ID(film)); err != nil || !met {
+		return err // as it is of most films that are recommended
 	}
 	if before, ok, err := neighbour(w.ScanBack(films, s.key)); err != nil {
 		return err
@@ -207,7 +243,7 @@ func (s *shownFilm) place() (millis int64, list uint64) {
 }
 
 // judge finds what was done with a film that was shown, from the acts that are its doing.
-func judge(w fold.Writer, user, film string, s *shownFilm) error {
+func judge(w *tallied, user, film string, s *shownFilm) error {
 	millis, _ := s.place()
 	until := millis + EngagementWindow + 1
 	next, ok, err := neighbour(w.Scan(append(append(fold.Key{}, s.key...), 0), fold.Table('i').ID(user).ID(film).End()))
@@ -229,7 +265,7 @@ func judge(w fold.Writer, user, film string, s *shownFilm) error {
 }
 
 // become has flags in place of those there were.
-func (s *shownFilm) become(w fold.Writer, user string, flags byte) error {
+func (s *shownFilm) become(w *tallied, user string, flags byte) error {
 	if flags == s.flags {
 		return nil
 	}
@@ -264,7 +300,7 @@ func (s *shownFilm) become(w fold.Writer, user string, flags byte) error {
 }
 
 // act takes an act in.
-func (v *Engagement) act(w fold.Writer, x *events.Interaction, in *fold.Input) error {
+func (v *Engagement) act(w *tallied, x *events.Interaction, in *fold.Input) error {
 	user, film, millis := events.CanonicalUser(x.UserID), events.CanonicalMovie(x.MovieID), in.Event.Time.UnixMilli()
 	if err := session(w, user, x.SessionID, millis); err != nil {
 		return err
@@ -280,23 +316,25 @@ func (v *Engagement) act(w fold.Writer, x *events.Interaction, in *fold.Input) e
 	case weight < 0:
 		flags |= filmDisliked
 	}
-	key := fold.Table('a').ID(user).ID(film).Millis(millis).Str(x.Kind)
-	before, known, err := w.Get(key)
-	if err != nil {
+	key := append(fold.Table('a').ID(user).ID(film).Millis(millis).Str(x.Kind), 0)
+	before, known, err := stated{}, false, error(nil)
+	now := stated{events.FactHash(in.Event.Source, in.Event.ID, x), in.Position.Partition, in.Position.Offset, flags}
+	if x.Rating > 0 {
+		key[len(key)-1] = 1
+		if before, known, err = readStated(w, key); err == nil {
+			now, err = rate(w, fold.Table('r').ID(user).ID(film).Millis(millis).Str(x.Kind), before, known, now)
+		}
+	} else { // all of a kind mean the same
+		before, known, err = readStated(w, key)
+	}
+	if err != nil || known && (x.Rating == 0 || now == before) {
 		return err
 	}
-	if known {
-		p := fold.PartsOf(before)
-		partition, offset := int32(p.Uvarint()), int64(p.Uvarint())
-		if p.Err() != nil {
-			return p.Err()
-		}
-		if partition > in.Position.Partition || partition == in.Position.Partition && offset >= in.Position.Offset {
-			return nil // the later one counts
-		}
-	}
-	if err := w.Set(key, append(fold.Key{}.Uvarint(uint64(in.Position.Partition)).Uvarint(uint64(in.Position.Offset)), flags)); err != nil {
+	if err := errors.Join(w.Set(key, now.append(nil)), w.Set(fold.Table('m').ID(user).ID(film), nil)); err != nil {
 		return err
+	}
+	if now.flags == before.flags {
+		return nil
 	}
 	films := fold.Table('i').ID(user).ID(film)
 	s, ok, err := neighbour(w.ScanBack(films, append(fold.Key{}, films...).Millis(millis)))
@@ -306,14 +344,76 @@ func (v *Engagement) act(w fold.Writer, x *events.Interaction, in *fold.Input) e
 	if at, _ := s.place(); millis-at > EngagementWindow {
 		return nil
 	}
-	if known && before[len(before)-1]&^flags != 0 {
+	if before.flags&^now.flags != 0 {
 		return judge(w, user, film, &s) // something is taken back
 	}
-	return s.become(w, user, s.flags|flags)
+	return s.become(w, user, s.flags|now.flags)
+}
+
+// stated is what a fact says, and where it was recorded: a repetition in the least place.
+type stated struct {
+	hash      uint64
+	partition int32
+	offset    int64
+	flags     byte // the last of the stored bytes
+}
+
+func (s *stated) compare(o *stated) int {
+	return cmp.Or(cmp.Compare(s.partition, o.partition), cmp.Compare(s.offset, o.offset))
+}
+
+func (s *stated) append(dst fold.Key) fold.Key {
+	return append(dst.U64(s.hash).Uvarint(uint64(s.partition)).Uvarint(uint64(s.offset)), s.flags)
+}
+
+func parseStated(value []byte) (stated, error) {
+	p := fold.PartsOf(value)
+	s := stated{p.U64(), int32(p.Uvarint()), int64(p.Uvarint()), p.Byte()}
+	return s, p.Err()
+}
+
+func readStated(w fold.Writer, key fold.Key) (s stated, known bool, err error) {
+	value, known, err := w.Get(key)
+	if known && err == nil {
+		s, err = parseStated(value)
+	}
+	return s, known, err
+}
+
+// rate takes in a rating of those of one person, film, kind and time, which have a prefix, and gives the one that counts.
+func rate(w fold.Writer, ratings fold.Key, counted stated, any bool, more stated) (stated, error) {
+	key := append(fold.Key{}, ratings...).U64(more.hash)
+	was, again, err := readStated(w, key)
+	if err != nil || again && was.compare(&more) <= 0 {
+		return counted, err
+	}
+	if err := w.Set(key, more.append(nil)); err != nil {
+		return counted, err
+	}
+	if !any || counted.compare(&more) < 0 && counted.hash != more.hash {
+		return more, nil
+	}
+	if counted.hash != more.hash {
+		return counted, nil
+	}
+	last := more // the one that counted was recorded earlier too
+	for kv, err := range w.Scan(ratings, ratings.End()) {
+		if err != nil {
+			return last, err
+		}
+		s, err := parseStated(kv.Value)
+		if err != nil {
+			return last, err
+		}
+		if last.compare(&s) < 0 {
+			last = s
+		}
+	}
+	return last, nil
 }
 
 // session takes an act into the sessions of a person: it begins one unless another of them is shortly before.
-func session(w fold.Writer, user, id string, millis int64) error {
+func session(w *tallied, user, id string, millis int64) error {
 	person := fold.Table('p').Millis(midnight(millis)).ID(user)
 	if _, known, err := w.Get(person); err != nil {
 		return err
@@ -369,24 +469,19 @@ func timeOf(scan iter.Seq2[fold.KV, error]) (millis int64, ok bool, err error) {
 }
 
 // count changes the counts of a day, and of all days.
-func count(w fold.Writer, day fold.Key, change func(c *EngagementCounts)) error {
-	for _, key := range []fold.Key{day, fold.Table('t')} {
-		c, err := readCounts(w, key)
-		if err != nil {
-			return err
-		}
-		people := c.People
-		if change(&c); key[0] == 't' {
-			c.People = people // somebody may come on several days
-		}
-		value := fold.Key{}
-		for _, n := range c.numbers() {
-			value = value.Uvarint(*n)
-		}
-		if err := w.Set(key, value); err != nil {
-			return err
-		}
+func count(w *tallied, day fold.Key, change func(c *EngagementCounts)) error {
+	c, err := w.of(day)
+	if err != nil {
+		return err
 	}
+	all, err := w.of(fold.Table('t'))
+	if err != nil {
+		return err
+	}
+	people := all.People
+	change(c)
+	change(all)
+	all.People = people // somebody may come on several days
 	return nil
 }
 

@@ -131,6 +131,25 @@ func TestEngagementEqualsNaive(t *testing.T) {
 	}
 }
 
+// A rating that is sent again after it was corrected is a repetition, wherever it was recorded.
+func TestEngagementOfARepetition(t *testing.T) {
+	for _, again := range []int32{0, 1} {
+		l, day := &engagementLog{}, foldtest.Day(400)
+		l.list(day, "1", "als", "7")
+		l.act(day+minute, "1", "7", "rating", 5, "")
+		first := l.in[len(l.in)-1]
+		l.act(day+minute, "1", "7", "rating", 1, "")
+		l.record(events.UserEventsTopic, again, day+minute, "api", first.Event.Data)
+		l.in[len(l.in)-1].Event.ID = first.Event.ID
+		for range 3 {
+			if _, all := engaged(t, l.in); all.FilmsTaken != 1 || all.FilmsLiked != 0 || all.FilmsDisliked != 1 {
+				t.Errorf("again in partition %d: %+v", again, all)
+			}
+			slices.Reverse(l.in)
+		}
+	}
+}
+
 // naive is the definition, word by word.
 func naive(in []fold.Input) (days []projections.EngagementDay, all projections.EngagementCounts) {
 	type of struct {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -17,7 +18,8 @@ import (
 // Histories keeps every interaction twice, by person and by film, each in order of event time. Nothing
 // is read while folding: the place in the log is part of the key, and a fact that was published twice
 // (same person, event time and what [events.FactHash] covers) is taken out when reading, where the first
-// recorded wins.
+// recorded wins. Of several ratings of one person, film, kind and event time all are shown, and the one that was recorded
+// last counts: by offset in a partition, and of different partitions by their number.
 //
 //	u USER millis partition offset -> FILM kind rating recorded session source event-id
 //	m FILM millis partition offset -> USER kind rating recorded FactHash
@@ -119,18 +121,32 @@ type Fact struct {
 	RecordedMillis int64   `json:"recorded_millis"`
 	Partition      int32   `json:"partition"` // of topic user-events
 	Offset         int64   `json:"offset"`
+	// Superseded is a rating that does not count: another one of the same person, film, kind and event time was recorded
+	// later.
+	Superseded bool `json:"superseded,omitempty"`
+	// Turn is its place among those ratings in the order of recording, from 1; 0 where there is no other.
+	Turn int `json:"-"`
 
 	// Only in a person's history; a film's names the record they are in by partition and offset.
 	SessionID string `json:"session_id,omitempty"`
 	EventID   string `json:"event_id,omitempty"`
 	Source    string `json:"source,omitempty"`
 
-	hash uint64
+	hash     uint64
+	repeated bool // another record of it was first
 }
 
 // Position is the fact's record in the log.
 func (f *Fact) Position() streams.Position {
 	return streams.Position{TP: streams.TP{Topic: events.UserEventsTopic, Partition: f.Partition}, Offset: f.Offset}
+}
+
+// Hash is what [events.FactHash] says of the fact.
+func (f *Fact) Hash() uint64 {
+	if f.hash == 0 {
+		f.hash = events.FactHash(f.Source, f.EventID, &events.Interaction{MovieID: f.MovieID, Kind: f.Kind, Rating: f.Rating})
+	}
+	return f.hash
 }
 
 // identity is what two facts of one millisecond share if one is a repetition of the other.
@@ -144,12 +160,29 @@ func (f *Fact) identity() identity {
 	return identity{f.UserID, f.MovieID, f.Kind, f.Source, f.EventID, f.Rating, f.hash}
 }
 
+// rivals says whether of two facts of one event time at most one counts: one is a repetition, or both are ratings of one
+// kind.
+func (f *Fact) rivals(g *Fact) bool {
+	return f.UserID == g.UserID && f.MovieID == g.MovieID && f.Kind == g.Kind
+}
+
+// compareContent has those together that are rivals, and of them those that say the same.
+func (f *Fact) compareContent(g *Fact) int {
+	if c := cmp.Or(strings.Compare(f.UserID, g.UserID), strings.Compare(f.MovieID, g.MovieID)); c != 0 { // most differ here
+		return c
+	}
+	return cmp.Or(strings.Compare(f.Kind, g.Kind), cmp.Compare(f.Rating, g.Rating), cmp.Compare(f.hash, g.hash), strings.Compare(f.Source, g.Source),
+		strings.Compare(f.EventID, g.EventID), f.comparePlace(g))
+}
+
+// comparePlace orders facts by where they were recorded.
+func (f *Fact) comparePlace(g *Fact) int {
+	return cmp.Or(cmp.Compare(f.Partition, g.Partition), cmp.Compare(f.Offset, g.Offset))
+}
+
 // recordedBefore orders facts by when the log took them.
 func (f *Fact) recordedBefore(g *Fact) bool {
-	if f.RecordedMillis != g.RecordedMillis {
-		return f.RecordedMillis < g.RecordedMillis
-	}
-	return f.Partition < g.Partition || f.Partition == g.Partition && f.Offset < g.Offset
+	return cmp.Or(cmp.Compare(f.RecordedMillis, g.RecordedMillis), f.comparePlace(g)) < 0
 }
 
 // compare orders facts as their keys do: by event time, then place in the log.
@@ -250,6 +283,22 @@ func (h *Histories) HasUser(id string) (bool, error) {
 	return false, nil
 }
 
+// HasEvent says whether a person has an event of a time (Unix milliseconds) and an id, whoever published it.
+func (h *Histories) HasEvent(userID string, millis int64, eventID string) (bool, error) {
+	userID = events.CanonicalUser(userID)
+	prefix := fold.Table('u').ID(userID)
+	d := factReader{table: 'u', id: userID, skip: len(prefix)}
+	for kv, err := range h.r.Scan(slices.Clone(prefix).Millis(millis), slices.Clone(prefix).Millis(millis+1)) {
+		if err != nil {
+			return false, err
+		}
+		if f, err := d.read(kv); err != nil || f.EventID == eventID {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // facts reads a history, taking facts of the same event time together: that is where duplicates are.
 func (h *Histories) facts(table byte, id string, q HistoryQuery) iter.Seq2[Fact, error] {
 	prefix := fold.Table(table).ID(id)
@@ -294,38 +343,67 @@ func (h *Histories) facts(table byte, id string, q HistoryQuery) iter.Seq2[Fact,
 	}
 }
 
-// yieldFacts yields facts of one event time without those that were recorded before.
+// yieldFacts yields facts of one event time without repetitions, and says which ratings count.
 func yieldFacts(group []Fact, yield func(Fact, error) bool) bool {
-	first := func(int) bool { return true }
-	switch n := len(group); {
-	case n > 32: // a burst: by map
-		best := make(map[identity]*Fact, n)
-		for i := range group {
-			f := &group[i]
-			k := f.identity()
-			if b := best[k]; b == nil || f.recordedBefore(b) {
-				best[k] = f
-			}
-		}
-		first = func(i int) bool {
-			return best[group[i].identity()] == &group[i]
-		}
-	case n > 1:
-		first = func(i int) bool {
-			for j := range group {
-				if j != i && group[j].identity() == group[i].identity() && group[j].recordedBefore(&group[i]) {
-					return false
-				}
-			}
-			return true
-		}
+	if len(group) > 1 {
+		group = settled(group)
 	}
 	for i := range group {
-		if first(i) && !yield(group[i], nil) {
+		if !yield(group[i], nil) {
 			return false
 		}
 	}
 	return true
+}
+
+// settled are facts of one event time, each once, with the turns of those that are ratings of one film by one person.
+func settled(group []Fact) []Fact {
+	order := make([]*Fact, len(group))
+	for i := range group {
+		order[i] = &group[i]
+	}
+	slices.SortFunc(order, (*Fact).compareContent)
+	for len(order) > 0 {
+		n := 1
+		for n < len(order) && order[n].rivals(order[0]) {
+			n++
+		}
+		if n > 1 {
+			settle(order[:n])
+		}
+		order = order[n:]
+	}
+	return slices.DeleteFunc(group, func(f Fact) bool { return f.repeated })
+}
+
+// settle judges facts of one time, person, film and kind, in the order of compareContent.
+func settle(facts []*Fact) {
+	type one struct {
+		fact  *Fact // as it was recorded first
+		place *Fact // the least record of it, by partition and offset
+	}
+	var ratings []one
+	for len(facts) > 0 {
+		f, n := one{facts[0], facts[0]}, 1
+		for ; n < len(facts) && facts[n].identity() == facts[0].identity(); n++ {
+			if facts[n].recordedBefore(f.fact) {
+				f.fact.repeated, f.fact = true, facts[n]
+			} else {
+				facts[n].repeated = true
+			}
+		}
+		if f.fact.Rating > 0 {
+			ratings = append(ratings, f)
+		}
+		facts = facts[n:]
+	}
+	if len(ratings) < 2 {
+		return
+	}
+	slices.SortFunc(ratings, func(a, b one) int { return a.place.comparePlace(b.place) })
+	for i, r := range ratings {
+		r.fact.Turn, r.fact.Superseded = i+1, i+1 < len(ratings)
+	}
 }
 
 func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact], error) {

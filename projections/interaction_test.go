@@ -9,6 +9,8 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
@@ -75,6 +77,87 @@ func TestHistoriesAt(t *testing.T) {
 	equal(t, "known at a cut", brief(facts), []string{"7 43 rating 3 @100", "7 42 rating 4.5 @300"})
 	equal(t, "the first recorded that the cut covers", facts[1].Position().String(), "user-events/0@0")
 	equal(t, "known at the empty cut", brief(collect(t, h.User("7", fold.At{Cut: streams.Cut{}}))), nil)
+}
+
+// TestHistoriesCorrections: of ratings of one person, film, kind and event time the last recorded counts: by offset within a
+// partition, then by the partition's number.
+func TestHistoriesCorrections(t *testing.T) {
+	s := foldtest.NewScript()
+	s.Fact("user-events", 1, "a", 300, 1000, rate("7", "42", 2))
+	s.Fact("user-events", 1, "b", 300, 1001, rate("7", "42", 4.5))
+	s.Fact("user-events", 1, "a", 300, 1002, rate("7", "42", 2)) // a repetition changes nothing
+	s.Fact("user-events", 1, "c", 300, 1003, &events.Interaction{UserID: "7", MovieID: "42", Kind: "review", Rating: 1})
+	s.Fact("user-events", 1, "d", 300, 1004, &events.Interaction{UserID: "7", MovieID: "42", Kind: "click"})
+	s.Fact("user-events", 1, "e", 301, 1005, rate("7", "42", 3))
+	s.Fact("user-events", 1, "f", 300, 1006, rate("7", "43", 3))
+	s.Fact("user-events", 0, "g", 300, 1007, rate("7", "42", 5))   // an earlier partition
+	s.Fact("user-events", 0, "b", 300, 1008, rate("7", "42", 4.5)) // so that this was recorded there too
+	s.Fact("user-events", 1, "h", 300, 1009, rate("8", "42", 1))
+	h := foldtest.Opened(t, projections.NewHistories(), s.In)
+	shown := func(facts []projections.Fact) (out []string) {
+		for _, f := range facts {
+			out = append(out, fmt.Sprintf("%s %s %g %d %v", f.UserID+f.MovieID, f.Kind, f.Rating, f.Turn, f.Superseded))
+		}
+		slices.Sort(out)
+		return out
+	}
+	others := []string{"742 click 0 0 false", "742 rating 3 0 false", "742 review 1 0 false", "743 rating 3 0 false"}
+	for _, c := range []struct {
+		known int64
+		want  []string
+	}{
+		{1000, []string{"742 rating 2 0 false"}},
+		{1002, []string{"742 rating 2 1 true", "742 rating 4.5 2 false"}},
+		{1007, append([]string{"742 rating 2 2 true", "742 rating 4.5 3 false", "742 rating 5 1 true"}, others...)},
+		{0, append([]string{"742 rating 2 3 false", "742 rating 4.5 2 true", "742 rating 5 1 true"}, others...)},
+	} {
+		slices.Sort(c.want)
+		at := fold.At{RecordedMillis: c.known}
+		equal(t, fmt.Sprint("known at ", c.known), shown(collect(t, h.User("7", at))), c.want)
+		film := slices.DeleteFunc(collect(t, h.Movie("42", at)), func(f projections.Fact) bool { return f.UserID == "8" })
+		equal(t, fmt.Sprint("of the film, known at ", c.known), shown(film), slices.DeleteFunc(c.want, func(s string) bool { return s[:3] == "743" }))
+	}
+	page := must[fold.Page[projections.Fact]](t)(h.UserPage("7", projections.HistoryQuery{Newest: true, Page: fold.PageQuery{Limit: 100}}))
+	equal(t, "newest first", shown(page.Items), shown(collect(t, h.User("7", fold.At{}))))
+}
+
+// TestOnlineCountsAsHistories: of a log with corrections and repetitions, some over several partitions, both views have the
+// same facts count, of every film and every person.
+func TestOnlineCountsAsHistories(t *testing.T) {
+	log := randomLog(rand.New(rand.NewPCG(5, 6)), 3000)
+	var in []fold.Input
+	for tp, part := range log {
+		if tp.Topic == events.UserEventsTopic {
+			in = append(in, admittedBy(projections.NewHistories().Spec(), part)...)
+		}
+	}
+	histories, learned := foldtest.Opened(t, projections.NewHistories(), in), foldtest.Opened(t, projections.NewOnline(), in)
+	superseded := 0
+	for _, film := range []string{"movie_42", "7", "tt9"} {
+		want := features.NewState(features.Movie)
+		for _, f := range collect(t, histories.Movie(film, fold.At{})) {
+			if f.Superseded {
+				superseded++
+			} else {
+				want.Add(features.Fact{TimeMillis: f.EventMillis, Kind: f.Kind, Rating: f.Rating})
+			}
+		}
+		must0(t, learned.Film(film, func(s *features.State) {
+			equal(t, "state of "+film, fmt.Sprintf("%x", s.AppendTo(nil)), fmt.Sprintf("%x", want.AppendTo(nil)))
+		}))
+	}
+	if superseded < 50 {
+		t.Errorf("%d ratings were superseded: the log does not try it", superseded)
+	}
+	for _, user := range []string{"1", "007", "user_12", "anna", "0"} {
+		n := 0
+		for _, f := range collect(t, histories.User(user, fold.At{})) {
+			if !f.Superseded {
+				n++
+			}
+		}
+		must0(t, learned.ReadFor(user, func(m *online.Model, _ streams.Cut) { equal(t, "facts of "+user, m.UserEvents(user), n) }))
+	}
 }
 
 // TestHistoryPages reads a history with bursts and duplicates in pages of every size, both ways, and

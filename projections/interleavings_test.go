@@ -317,3 +317,40 @@ func TestRandomLogUsesEveryPartition(t *testing.T) {
 		}
 	}
 }
+
+// TestRandomLogCorrects: ratings are corrected in one partition, and over several, and some of those are published again.
+func TestRandomLogCorrects(t *testing.T) {
+	type moment struct {
+		user, movie, kind string
+		millis            int64
+	}
+	type found struct{ partitions, ratings map[string]bool }
+	all := map[moment]found{}
+	for tp, in := range randomLog(rand.New(rand.NewPCG(1, 2)), 1500) {
+		for i := range in {
+			if in[i].Event == nil {
+				continue
+			}
+			x, ok := in[i].Event.Data.(*events.Interaction)
+			if !ok || x.Rating == 0 {
+				continue
+			}
+			k := moment{x.UserID, x.MovieID, x.Kind, in[i].Event.Time.UnixMilli()}
+			if all[k].ratings == nil {
+				all[k] = found{map[string]bool{}, map[string]bool{}}
+			}
+			all[k].partitions[tp.String()], all[k].ratings[fmt.Sprint(in[i].Event.ID, x.Rating)] = true, true
+		}
+	}
+	within, across := 0, 0
+	for _, f := range all {
+		if n := len(f.ratings); n > 1 && len(f.partitions) == 1 {
+			within++
+		} else if n > 1 {
+			across++
+		}
+	}
+	if within < 10 || across < 10 {
+		t.Errorf("%d corrections in one partition and %d over several", within, across)
+	}
+}

@@ -47,7 +47,7 @@ func NewOnline() *Online {
 }
 
 func (v *Online) Spec() fold.Spec {
-	return fold.Spec{Name: "online", Format: 4, Topics: []string{events.UserEventsTopic}, Lazy: true}
+	return fold.Spec{Name: "online", Format: 5, Topics: []string{events.UserEventsTopic}, Lazy: true}
 }
 
 // Open reads what has to be in memory: a row for each film.
@@ -138,18 +138,42 @@ func (v *Online) Apply(_ fold.Writer, in []fold.Input) error {
 		if err := v.m.FetchUser(x.UserID); err != nil {
 			return unreadable(err)
 		}
-		at := ev.Time.UnixMilli()
-		if !v.m.Add(x.UserID, x.MovieID, at, events.FactHash(ev.Source, ev.ID, x), v.signals.Of(x.Kind, x.Rating)) {
-			continue // a repetition
+		fact := features.Fact{TimeMillis: ev.Time.UnixMilli(), RecordedMillis: in[i].RecordedMillis, Other: x.UserID, Kind: x.Kind, Rating: x.Rating}
+		was, is := v.learn(ev, x, in[i].Position.Partition)
+		if was == is {
+			continue // a repetition, or what counts says as much
 		}
 		film, err := v.film(x.MovieID)
 		if err != nil {
 			return err
 		}
 		v.films.touch(film)
-		film.state.Add(features.Fact{TimeMillis: at, RecordedMillis: in[i].RecordedMillis, Other: x.UserID, Kind: x.Kind, Rating: x.Rating})
+		if was == nothing {
+			film.state.Add(fact)
+		} else {
+			fact.Rating = float64(is) / 100
+			film.state.Correct(fact, float64(was)/100)
+		}
 	}
 	return nil
+}
+
+// What of a fact counts: stars in hundredths, or
+const (
+	nothing  = 0  // nothing of it
+	starless = -1 // a fact without
+)
+
+// learn has the model learn a fact, and says what counted of such a one before and what does now.
+func (v *Online) learn(ev *events.Event, x *events.Interaction, partition int32) (was, is int) {
+	at, id, meaning := ev.Time.UnixMilli(), events.FactHash(ev.Source, ev.ID, x), v.signals.Of(x.Kind, x.Rating)
+	if meaning.RatingCenti() > 0 {
+		return v.m.Rate(x.UserID, x.MovieID, at, id, meaning, x.Kind, partition)
+	}
+	if !v.m.Add(x.UserID, x.MovieID, at, id, meaning) {
+		return nothing, nothing
+	}
+	return nothing, starless
 }
 
 // unreadable is an error of reading the view's rows. One that is not the store's own tells that they are not as they

@@ -14,7 +14,7 @@ import (
 //go:embed home.html
 var homeHTML string
 
-var homePage = template.Must(template.New("home").Funcs(template.FuncMap{"seconds": func(v *float64) string { return fmt.Sprintf("%.1f s", *v) }}).Parse(homeHTML))
+var homePage = api.NewPage(homeHTML, template.FuncMap{"seconds": func(v *float64) string { return fmt.Sprintf("%.1f\u00a0s", *v) }})
 
 func (s *Surface) pageRoutes(r *api.Routes) { r.Handle("GET /{$}", s.home, "workflows") }
 

@@ -13,7 +13,7 @@ import (
 //go:embed home.html
 var homeHTML string
 
-var homePage = template.Must(template.New("home").Funcs(template.FuncMap{"join": strings.Join, "days": days}).Parse(homeHTML))
+var homePage = api.NewPage(homeHTML, template.FuncMap{"join": strings.Join, "days": days})
 
 func (s *Surface) pageRoutes(r *api.Routes) { r.Handle("GET /{$}", s.home, "definitions") }
 

@@ -307,7 +307,7 @@ func TestVersions(t *testing.T) {
 		t.Errorf("what is deployed predicts, and %s answers", got)
 	}
 	code, page, _ := w.ask("GET", "/", "")
-	if code != 200 || !strings.Contains(page, "answers here") || !strings.Contains(page, "<td class=\"n\">1001</td>") {
+	if code != 200 || !strings.Contains(page, "answers here") || !strings.Contains(page, "<td class=\"n\" title=\"parameters\">1001</td>") {
 		t.Errorf("the page: %d %s", code, page)
 	}
 }

@@ -3,7 +3,6 @@ package inference
 import (
 	"cmp"
 	_ "embed"
-	"html/template"
 	"net/http"
 	"slices"
 	"sync"
@@ -130,7 +129,7 @@ func (s *sizes) of(blob string, weights func(string) ([]byte, error)) *int {
 //go:embed home.html
 var homeHTML string
 
-var homePage = template.Must(template.New("home").Parse(homeHTML))
+var homePage = api.NewPage(homeHTML, nil)
 
 // home is the page for people: what can be asked, and the models.
 func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {

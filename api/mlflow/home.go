@@ -18,7 +18,7 @@ import (
 //go:embed home.html
 var homeHTML string
 
-var homePage = template.Must(template.New("home").Funcs(template.FuncMap{"iso": iso, "figure": figure}).Parse(homeHTML))
+var homePage = api.NewPage(homeHTML, template.FuncMap{"iso": iso, "figure": figure})
 
 func (s *Surface) pageRoutes(r *api.Routes) { r.Handle("GET /{$}", s.home, "runs", "registry") }
 

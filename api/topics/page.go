@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 
 	"github.com/projectionist/projectionist/api"
@@ -13,7 +12,7 @@ import (
 //go:embed page.html
 var pageHTML string
 
-var page = template.Must(template.New("page").Parse(pageHTML))
+var page = api.NewPage(pageHTML, nil)
 
 func (s *Surface) pageRoutes(r *api.Routes) {
 	r.Handle("GET /{$}", s.home)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"iter"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -82,6 +81,9 @@ type Importer struct {
 	Imported func(context.Context) ([]string, error)
 	// Shared says that other nodes write to the log too, and may import the same.
 	Shared bool
+	// Look gives a look at what the log has now, by view: whether a person has an event of a time and an id. Its error, and
+	// that of the look, say that there is none for now; then the log is read. nil: it is always read.
+	Look func(context.Context) (func(userID string, timeMillis int64, eventID string) (bool, error), error)
 
 	mu sync.Mutex
 }
@@ -232,7 +234,7 @@ func (im *Importer) putAside(ctx context.Context, err error, topic string, src *
 
 // facts publishes what is not in the log yet. Encoding the next chunk overlaps with the sync of the last.
 func (im *Importer) facts(ctx context.Context, src Source, meta handlers.Meta, res *Result, progress func(Progress)) error {
-	known, err := im.known(ctx, progress)
+	known, err := im.recall(ctx, src.Total, progress)
 	if err != nil {
 		return err
 	}
@@ -288,11 +290,17 @@ func (im *Importer) facts(ctx context.Context, src Source, meta handlers.Meta, r
 			}
 			done++
 			id := factHash(&f)
-			if _, dup := slices.BinarySearch(known, id); dup || now.repeated(f.TimeMillis, id) {
+			dup := now.repeated(f.TimeMillis, id)
+			if !dup {
+				if dup, err = known.has(gctx, &f, id); err != nil {
+					return err
+				}
+			}
+			if dup {
 				res.FactsDuplicate++
 				continue
 			}
-			ev := events.Event{ID: strconv.FormatUint(id, 16), Source: src.Origin, Time: time.UnixMilli(f.TimeMillis).UTC(), Actor: events.ActorImporter}
+			ev := events.Event{ID: eventID(id), Source: src.Origin, Time: time.UnixMilli(f.TimeMillis).UTC(), Actor: events.ActorImporter}
 			x := events.Interaction{UserID: f.UserID, MovieID: f.MovieID, Kind: f.Kind, Rating: f.Rating, SessionID: f.SessionID, Timestamp: events.FormatTime(ev.Time)}
 			if err := x.Validate(); err != nil {
 				return fault.Wrap(fault.Invalid, err, "interaction %d of %s", done, src.Dataset)
@@ -339,36 +347,6 @@ func (m *moment) repeated(millis int64, id uint64) bool {
 	return had
 }
 
-// known are the numbers of all facts that any import has put into the log, sorted.
-func (im *Importer) known(ctx context.Context, progress func(Progress)) ([]uint64, error) {
-	var ids []uint64
-	head := int64(0)
-	for _, tp := range streams.PartitionsOf(events.UserEventsTopic) {
-		n, err := im.Log.Feed().Head(ctx, tp, time.Time{})
-		if err != nil {
-			return nil, err
-		}
-		head += n
-		for rec, err := range im.Log.Feed().Read(ctx, tp, 0) {
-			if err != nil {
-				return nil, err
-			}
-			for _, h := range rec.Headers {
-				if h.Key == "ce_id" {
-					if id, err := strconv.ParseUint(string(h.Value), 16, 64); err == nil {
-						ids = append(ids, id)
-					}
-				}
-			}
-			if len(ids)%(1<<18) == 1 {
-				progress(Progress{Stage: "looking through the log", Done: int64(len(ids)), Total: head})
-			}
-		}
-	}
-	slices.Sort(ids)
-	return ids, nil
-}
-
 // factHash numbers a fact by its content: the same act is the same fact whichever file it came from.
 func factHash(f *Fact) uint64 {
 	h := events.Hash(events.HashStart, f.UserID)
@@ -377,3 +355,6 @@ func factHash(f *Fact) uint64 {
 	h = events.HashNumber(h, uint64(f.TimeMillis))
 	return events.HashNumber(h, uint64(int64(f.Rating*100+.5)))
 }
+
+// eventID is the id of the event of a fact with a number.
+func eventID(id uint64) string { return strconv.FormatUint(id, 16) }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ import (
 // ByHand trains and registers for somebody who asks and waits, outside of a workflow run: the same data, runs and
 // versions by the same events, but nothing is judged, and nothing is deployed. What is cut off ends as a failed run.
 type ByHand struct {
-	Config     Config // of which Log and Sets are used; without Sets nothing that was read is kept
+	Config     Config // of which Log, Sets and Files are used; without Sets nothing that was read is kept
 	Dispatcher react.Dispatcher
 	Blobs      *blob.Store
 	Now        func() time.Time
@@ -70,6 +71,8 @@ type Registered struct {
 	Bytes        int64              `json:"bytes"`
 	Figures      map[string]float64 `json:"figures,omitempty"`
 	Position     string             `json:"position"`
+	File         string             `json:"file,omitempty"`    // the weights, from the root
+	NoFile       string             `json:"no_file,omitempty"` // why there is none
 }
 
 // hand is one training.
@@ -326,8 +329,14 @@ func (h *hand) register(ctx context.Context, v version) (*Registered, error) {
 	if !ok {
 		return nil, fault.New(fault.Internal, "RegisterModelVersion was answered with a %s", res.Events[0].Type())
 	}
-	return &Registered{Model: v.name, Version: e.Version, RunID: h.run, ExperimentID: h.experiment, Blob: hash, Bytes: size, Figures: v.figures,
-		Position: res.Position.String()}, nil
+	done := &Registered{Model: v.name, Version: e.Version, RunID: h.run, ExperimentID: h.experiment, Blob: hash, Bytes: size, Figures: v.figures,
+		Position: res.Position.String()}
+	if path, err := h.Config.writeModel(v.name, e.Version, v.weights); err != nil {
+		done.NoFile = err.Error()
+	} else {
+		done.File = filepath.Join(h.Config.folder(), filepath.FromSlash(path))
+	}
+	return done, nil
 }
 
 // mlpParams are the baseline's parameters with those given, "movie_predictor.epochs" or shorter "epochs".

@@ -1,7 +1,6 @@
 package roles
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -10,8 +9,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -26,7 +23,7 @@ import (
 )
 
 const (
-	rawFolder = "data/raw/tmdb" // below Config.Dir
+	rawFolder = "data/raw/tmdb" // below Config.Files
 
 	keywordsMax = 100 // kept of a film; TMDB's longest lists are vandalism
 )
@@ -62,15 +59,12 @@ func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw := &rawAnswers{w: w, dir: filepath.Join(w.cfg.Dir, filepath.FromSlash(rawFolder)), hashes: map[string]string{}, results: map[string][]json.RawMessage{}}
+	raw := &rawAnswers{w: w, hashes: map[string]string{}, results: map[string][]json.RawMessage{}}
 	cfg := w.cfg.TMDB
 	cfg.Save = raw.save
 	client, err := tmdb.New(cfg)
 	if err != nil {
 		return nil, err
-	}
-	if err := os.MkdirAll(raw.dir, 0o700); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "the folder of TMDB's answers cannot be made")
 	}
 	films, skipped, err := listed(ctx, w, client, pages)
 	if err != nil {
@@ -112,7 +106,7 @@ func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
 		}
 	}
 	out := map[string]string{"films": strconv.Itoa(len(films)), "added": strconv.Itoa(added), "updated": strconv.Itoa(known),
-		"unchanged": strconv.Itoa(unchanged), "refused": strconv.Itoa(len(refused)), "skipped": strconv.Itoa(len(skipped)), "raw": rawFolder + "/" + lists[0] + ".json"}
+		"unchanged": strconv.Itoa(unchanged), "refused": strconv.Itoa(len(refused)), "skipped": strconv.Itoa(len(skipped)), "raw": rawFolder + "/" + lists[0] + ".json", "folder": w.cfg.folder()}
 	if why := reasons(append(skipped, refused...)); why != "" {
 		out["reason"] = why
 	}
@@ -221,7 +215,6 @@ func movieOf(f *tmdb.Movie, id string) events.Movie {
 // rawAnswers keeps what TMDB answered.
 type rawAnswers struct {
 	w       *job
-	dir     string
 	hashes  map[string]string            // blob by name of the answer
 	results map[string][]json.RawMessage // films of the lists, by name of the list
 }
@@ -248,7 +241,7 @@ func (a *rawAnswers) save(name string, raw []byte) error {
 		number := cmp.Or(strings.TrimPrefix(rest, "-"), "1")
 		name = list + "-page-" + number + ".json"
 	}
-	return replaceFile(filepath.Join(a.dir, name), func(f io.Writer) error {
+	return a.w.cfg.writeFile(rawFolder+"/"+name, func(f io.Writer) error {
 		_, err := f.Write(raw)
 		return err
 	})
@@ -256,24 +249,9 @@ func (a *rawAnswers) save(name string, raw []byte) error {
 
 // writeList writes all films of a list as TMDB gave them: {"source": "tmdb", "list": …, "movies": […]}.
 func (a *rawAnswers) writeList(name string) error {
-	return replaceFile(filepath.Join(a.dir, name+".json"), func(f io.Writer) error {
+	return a.w.cfg.writeFile(rawFolder+"/"+name+".json", func(f io.Writer) error {
 		enc := json.NewEncoder(f)
 		enc.SetIndent("", " ")
 		return enc.Encode(map[string]any{"source": "tmdb", "list": name, "movies": a.results[name]})
 	})
-}
-
-// replaceFile writes a file whole or not at all.
-func replaceFile(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "%s cannot be written", path)
-	}
-	defer os.Remove(f.Name())
-	b := bufio.NewWriter(f)
-	err = errors.Join(write(b), b.Flush(), f.Chmod(0o600), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return fault.Wrap(fault.Unavailable, err, "%s cannot be written", path)
 }

@@ -54,6 +54,7 @@ func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 		return nil, err
 	}
 	out := map[string]string{"model": r.Name, "version": strconv.Itoa(registered.Version)}
+	w.keepModel(ctx, r.Name, registered.Version, blob, "", out)
 	return out, w.registerBaseline(ctx, dataset, cut, hash, out)
 }
 
@@ -86,5 +87,6 @@ func (w *job) registerBaseline(ctx context.Context, dataset, cut, hash string, o
 		return fault.New(fault.Internal, "RegisterModelVersion was answered with a %s", res.Events[0].Type())
 	}
 	out[runMLP+".version"] = strconv.Itoa(registered.Version)
+	w.keepModel(ctx, runMLP, registered.Version, blob, runMLP+".", out)
 	return nil
 }

@@ -18,7 +18,8 @@ import (
 type Config struct {
 	Log       streams.Log
 	Views     *fold.Runner     // runs, with the views catalogue and deployments
-	Dir       string           // the program's data folder: files for people in data/
+	Dir       string           // the program's data folder
+	Files     string           // where files for people are, in data/ and models/; default Dir
 	Workflows []react.Workflow // all there are: runs of others are ended
 	Sets      *trainset.Cache  // what loads training sets; default one that keeps nothing
 

@@ -42,6 +42,7 @@ var Version = "0.1.0"
 // Options of an App. Dir is needed; the rest has defaults.
 type Options struct {
 	Dir    string
+	Files  string            // where files for people go, in data/ and models/; default Dir
 	Listen string            // main address, default [ListenDefault]
 	Also   map[string]string // other addresses by the name of their [Listener]; those that are not there are off
 	// Token is a bearer token, and Users are passwords by user: either is wanted of every request. To listen on
@@ -151,7 +152,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now, NewID: uuid.NewString, Recall: recall.find})
 	a.Recommend = recommend.New(a.Views, a.Blobs.Get)
 	a.Features = featurestore.New(a.Views, a.Log)
-	a.Importer = &ingest.Importer{Log: a.Log, Dispatcher: a.Dispatcher, Imported: a.imported, Shared: a.embedded == nil || a.ledger != nil}
+	a.Importer = &ingest.Importer{Log: a.Log, Dispatcher: a.Dispatcher, Imported: a.imported, Shared: a.embedded == nil || a.ledger != nil, Look: a.look}
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err
 	}
@@ -187,6 +188,17 @@ func (a *App) imported(ctx context.Context) ([]string, error) {
 			return names, nil
 		}
 	}
+}
+
+// lookWait is how long an import waits for the view that tells what the log has: to read a log of ten million facts takes as
+// long.
+const lookWait = 10 * time.Second
+
+// look gives a look at what people did, up to where the log is now.
+func (a *App) look(ctx context.Context) (func(userID string, timeMillis int64, eventID string) (bool, error), error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	return fold.Of[*projections.Histories](a.Views).HasEvent, a.caughtUp(ctx, "histories")
 }
 
 // caughtUp waits until the views have folded the log as it is now.
@@ -365,7 +377,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 	a.sets = &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
 		a.opts.Logger.Warn("the facts that were read for training are not kept: the next training reads the log again", "error", err)
 	}}
-	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Workflows: workflows, Sets: a.sets,
+	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Workflows: workflows, Sets: a.sets,
 		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}})
 	if err != nil {
 		return nil, err

@@ -20,8 +20,10 @@ import (
 //	                     ledger, or index/ where those are on Kafka
 //	blobs/               weights and data sets, named by their hash; events point at them
 //	views/               folds of the log; may be deleted at any time
+//	facts/               what people did, as training reads it; may be deleted at any time
+//	named.json           which blobs events name, up to a commit; may be deleted at any time
 //	reactors/            how far each reactor has read; may be deleted at any time
-//	data/                raw answers of TMDB and files made for people
+//	data/, models/       raw answers of TMDB and files made for people, unless Options.Files says where they go
 //	scratch/             work in progress; emptied at start
 //	server.json          where the process that serves the folder listens; gone when it has ended well
 //	UNFINISHED-BACKUP    while a backup is written into it: until then it is none
@@ -32,6 +34,7 @@ const (
 	folderFile   = "projectionist.json"
 	folderFormat = 1
 	serverFile   = "server.json"
+	namesFile    = "named.json"
 	backupFile   = "UNFINISHED-BACKUP"
 )
 
@@ -42,7 +45,7 @@ type folderMark struct {
 }
 
 // grown are the parts of a folder that follow from its log.
-var grown = []string{"blobs", "views", "reactors", "data"}
+var grown = []string{"blobs", "views", "reactors", "data", "models"}
 
 // openFolder makes the folder or checks that it is one of this program's.
 func openFolder(dir string) error {

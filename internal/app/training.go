@@ -15,7 +15,7 @@ import (
 
 // byHand trains for whoever waits.
 func (a *App) byHand() *roles.ByHand {
-	return &roles.ByHand{Config: roles.Config{Log: a.Log, Views: a.Views, Sets: a.sets}, Dispatcher: a.Dispatcher, Blobs: a.Blobs, Now: a.opts.Now}
+	return &roles.ByHand{Config: roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets}, Dispatcher: a.Dispatcher, Blobs: a.Blobs, Now: a.opts.Now}
 }
 
 func training(t v1.Training) roles.Training {

@@ -30,6 +30,7 @@ const (
 const (
 	envDir    = "PROJECTIONIST_DIR"
 	envServer = "PROJECTIONIST_SERVER"
+	envFiles  = "PROJECTIONIST_FILES" // folder of the files made for people, data/ and models/; as serve --files
 	envToken  = "PROJECTIONIST_TOKEN"
 	envLog    = "PROJECTIONIST_LOG"   // kafka://host:9092,…: the log is on that cluster; esdb://host:2113: the ledger is there
 	envFeeds  = "PROJECTIONIST_FEEDS" // kafka://host:9092,…: the feeds beside a ledger on EventStoreDB (for `log copy` also a data folder)

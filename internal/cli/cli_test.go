@@ -32,8 +32,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(Main())
 	}
-	for _, name := range []string{envDir, envServer, envToken} {
-		os.Unsetenv(name)
+	for _, kv := range os.Environ() { // the settings of whoever runs the tests are not theirs
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "PROJECTIONIST_") && !strings.Contains(name, "_TEST_") {
+			os.Unsetenv(name)
+		}
 	}
 	os.Exit(m.Run())
 }

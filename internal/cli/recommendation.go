@@ -141,9 +141,9 @@ func (p *program) historyCommand() *cobra.Command {
 			return nil
 		},
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			path, cols := "/api/v1/movies/"+escape(movie)+"/history", "HAPPENED event_millis, USER user_id, WHAT interaction_type, RATING rating, RECORDED recorded_millis, OFFSET offset"
+			path, cols := "/api/v1/movies/"+escape(movie)+"/history", "HAPPENED event_millis, USER user_id, WHAT interaction_type, RATING rating, SUPERSEDED superseded, RECORDED recorded_millis, OFFSET offset"
 			if movie == "" {
-				path, cols = "/api/v1/users/"+escape(args[0])+"/history", "HAPPENED event_millis, MOVIE movie_id, WHAT interaction_type, RATING rating, SOURCE source, RECORDED recorded_millis, OFFSET offset"
+				path, cols = "/api/v1/users/"+escape(args[0])+"/history", "HAPPENED event_millis, MOVIE movie_id, WHAT interaction_type, RATING rating, SUPERSEDED superseded, SOURCE source, RECORDED recorded_millis, OFFSET offset"
 			}
 			q := with(with(m.query(g.query(nil)), "from", from), "to", to)
 			if oldest {

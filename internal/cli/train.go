@@ -116,6 +116,8 @@ func (p *program) registered(raw []byte) error {
 		Bytes    int64
 		Figures  map[string]float64
 		Position string
+		File     string
+		NoFile   string `json:"no_file"`
 	}
 	if err := decode(raw, &res); err != nil {
 		return err
@@ -132,6 +134,12 @@ func (p *program) registered(raw []byte) error {
 		fmt.Fprintln(p.out, strings.Join(figures, "  "))
 	}
 	fmt.Fprintf(p.out, "registered %s version %d (%s bytes), run %s, at %s\n", res.Model, res.Version, thousands(res.Bytes), res.RunID, res.Position)
+	switch {
+	case res.File != "":
+		fmt.Fprintln(p.out, "its weights are in", res.File)
+	case res.NoFile != "":
+		fmt.Fprintln(p.err, "its weights are not there as a file:", oneLine(res.NoFile))
+	}
 	return nil
 }
 

@@ -29,6 +29,13 @@ func TestTrain(t *testing.T) {
 	if b, err := os.ReadFile("out.safetensors"); err != nil || len(b) < 4*97_281 {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
+	t.Setenv(envFiles, "for-people")
+	contains(t, "files", ok(t, "--dir", dir, "train", "popularity"), filepath.Join("for-people", "models", "trained", "popularity-2.safetensors"))
+	for _, at := range []string{filepath.Join(dir, "models/trained/neural_cf-1.safetensors"), "for-people/models/trained/popularity-2.safetensors"} {
+		if info, err := os.Stat(at); err != nil || info.Size() == 0 {
+			t.Error(at, info, err)
+		}
+	}
 	contains(t, "import", ok(t, "--dir", dir, "models", "import", "other", "out.safetensors"), "parameters 97,281", "registered other version 1 ")
 	ok(t, "--dir", dir, "models", "export", "other", "1", "again.safetensors")
 	if err := os.WriteFile("half.safetensors", []byte(strings.Repeat("\x00", 7)), 0o600); err != nil {

@@ -15,6 +15,11 @@
 // order of its facts leaves no trace: any order, and any split into states that are then merged
 // ([State.Merge]), gives the same bytes.
 //
+// # Corrections
+//
+// Of several facts of one person, film, kind and event time that carry a rating, the one that the log took last counts
+// alone, of those that may be known. Which comes after which is the [Fact.Turn] that whoever reads the log gives them.
+//
 // # Genres are joined at read time
 //
 // A film's genres come from the catalogue, another topic than the facts. Were they folded into the

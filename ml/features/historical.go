@@ -28,7 +28,7 @@ func (r *Row) id(e Entity) string {
 type Join struct {
 	Selection *Selection
 
-	// Facts are all facts of an entity in ascending event time. It is called once per distinct
+	// Facts are all facts of an entity in ascending event time, those with a Turn too. It is called once per distinct
 	// entity and stopped as soon as the last row of the entity is reached.
 	Facts func(entity Entity, id string) iter.Seq2[Fact, error]
 
@@ -216,6 +216,7 @@ func (j *Join) Sweep(entity Entity, id string, lastMillis int64, next func() (mi
 	if !ok || err != nil {
 		return err
 	}
+	counting := map[moment]Fact{} // facts that have a Turn
 	for f, err := range j.visible(entity, id, lastMillis) {
 		if err != nil {
 			return err
@@ -226,6 +227,20 @@ func (j *Join) Sweep(entity Entity, id string, lastMillis int64, next func() (mi
 			}
 			if row, ok, err = next(); !ok || err != nil {
 				return err
+			}
+		}
+		if f.Turn > 0 {
+			at := moment{f.TimeMillis, f.Other, f.Kind}
+			was, known := counting[at]
+			if known && was.Turn > f.Turn {
+				continue
+			}
+			if counting[at] = f; known {
+				state.Correct(f, was.Rating)
+				for _, ev := range readers {
+					ev.correctFact(&f, was.Rating)
+				}
+				continue
 			}
 		}
 		state.Add(f)
@@ -242,6 +257,12 @@ func (j *Join) Sweep(entity Entity, id string, lastMillis int64, next func() (mi
 		}
 	}
 	return nil
+}
+
+// moment is what facts of which one corrects another have in common.
+type moment struct {
+	millis      int64
+	other, kind string
 }
 
 // visibleFrom is the earliest row time at which a fact may be seen.

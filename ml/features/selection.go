@@ -385,7 +385,12 @@ func (ev *evaluator) tallyState(s *State) {
 }
 
 // tallyFact counts the genres of one more fact.
-func (ev *evaluator) tallyFact(f *Fact) {
+func (ev *evaluator) tallyFact(f *Fact) { ev.tally(f, f.sums()) }
+
+// correctFact takes a fact for one that was tallied, of another rating.
+func (ev *evaluator) correctFact(f *Fact, was float64) { ev.tally(f, correction(was, f.Rating)) }
+
+func (ev *evaluator) tally(f *Fact, more sums) {
 	if len(ev.plan.genreSets) == 0 || ev.catalogue == nil {
 		return
 	}
@@ -393,13 +398,12 @@ func (ev *evaluator) tallyFact(f *Fact) {
 	if movie == nil {
 		return
 	}
-	one := f.sums()
 	for _, genre := range movie.Genres {
 		g := ev.genre(genre)
 		for gs, set := range ev.plan.genreSets {
 			if ev.plan.sets[set].has(f.Kind) {
-				ev.genres[gs][g].add(one)
-				ev.mentions[gs]++
+				ev.genres[gs][g].add(more)
+				ev.mentions[gs] += more.count
 			}
 		}
 	}

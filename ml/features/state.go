@@ -30,6 +30,10 @@ type Fact struct {
 	Other          string  // canonical id of the other entity: the movie, for a user's facts
 	Kind           string  // interaction type: "rating", "click", "view", …
 	Rating         float64 // in (0, RatingMax]; anything else is no rating
+
+	// Turn is of facts of one time, kind and other entity that carry a rating, where there are several: their places in
+	// the order in which the log took them, from 1. The last that is known counts, it alone. 0: there is no other.
+	Turn int
 }
 
 // sums are what is counted of a group of facts.
@@ -64,7 +68,8 @@ type otherTally struct {
 }
 
 // State is the fold of one entity's facts. [State.Add] and [State.Merge] commute: the same facts
-// give the same bytes ([State.AppendTo]) in any order. A fact added twice counts twice.
+// give the same bytes ([State.AppendTo]) in any order. A fact added twice counts twice; of facts with a Turn one is added,
+// and another takes its place by [State.Correct].
 //
 // A user's State also counts per movie and kind, for what needs the catalogue; a movie's does not
 // count per user, since popular films have too many.
@@ -114,10 +119,16 @@ func dayOf(millis int64) int64 {
 
 func (f *Fact) sums() sums {
 	if f.Rating > 0 && f.Rating <= RatingMax {
-		return sums{count: 1, rated: 1, centi: int64(math.Round(f.Rating * 100))}
+		return sums{count: 1, rated: 1, centi: centi(f.Rating)}
 	}
 	return sums{count: 1}
 }
+
+// centi is a rating in hundredths: one above 0 is 1 at least, as in ml/signal.
+func centi(rating float64) int64 { return max(1, int64(math.Round(rating*100))) }
+
+// correction is what a rating adds to sums that have another in its place.
+func correction(was, is float64) sums { return sums{centi: centi(is) - centi(was)} }
 
 // Add folds one fact.
 func (s *State) Add(f Fact) {
@@ -134,6 +145,18 @@ func (s *State) Add(f Fact) {
 	s.days = addSorted(s.days, b, compareDays, addDays)
 	if s.entity == User {
 		s.others = addSorted(s.others, otherTally{id: f.Other, kind: kind, sums: one}, compareOthers, addOthers)
+	}
+}
+
+// Correct has a fact that carries a rating stand in for one that was added, of the same time, kind and other entity, whose
+// rating was another.
+func (s *State) Correct(f Fact, was float64) {
+	more := correction(was, f.Rating)
+	kind, _ := s.findKind(f.Kind)
+	s.kinds[kind].add(more)
+	s.days = addSorted(s.days, dayBucket{day: dayOf(f.TimeMillis), kind: kind, sums: more}, compareDays, addDays)
+	if s.entity == User {
+		s.others = addSorted(s.others, otherTally{id: f.Other, kind: kind, sums: more}, compareOthers, addOthers)
 	}
 }
 

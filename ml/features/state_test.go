@@ -65,6 +65,39 @@ func TestStateCommutes(t *testing.T) {
 	}
 }
 
+// A rating that was corrected leaves no trace.
+func TestStateCorrect(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	for _, entity := range []Entity{User, Movie} {
+		for range 100 {
+			facts := randomFacts(r, 1+r.IntN(60), 1+r.IntN(40))
+			want := fold(entity, facts).AppendTo(nil)
+			s := NewState(entity)
+			for i := range facts {
+				f, rated := facts[i], facts[i].Rating > 0
+				if !rated {
+					s.Add(f)
+					continue
+				}
+				f.Rating = []float64{.001, .5, 5, 10. / 3}[r.IntN(4)]
+				s.Add(f)
+				s.Correct(facts[i], f.Rating)
+			}
+			if !bytes.Equal(s.AppendTo(nil), want) {
+				t.Fatalf("%d facts, corrected, are not those that were added right at once", len(facts))
+			}
+		}
+	}
+}
+
+// A rating above 0 is a hundredth at least, as what acts mean reads it.
+func TestLeastRating(t *testing.T) {
+	s := fold(Movie, []Fact{{Kind: "rating", Rating: .001}})
+	if got, want := s.kinds[0].sums, (sums{count: 1, rated: 1, centi: 1}); got != want {
+		t.Errorf("a rating of a thousandth counts %+v, want %+v", got, want)
+	}
+}
+
 func TestStateRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, entity := range []Entity{User, Movie} {

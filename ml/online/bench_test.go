@@ -67,6 +67,17 @@ func BenchmarkAdd(b *testing.B) {
 			events[k].addTo(m)
 		}
 	})
+	b.Run("rated", func(b *testing.B) {
+		m := New()
+		for k := 0; b.Loop(); k++ {
+			if k == len(events) {
+				b.StopTimer()
+				k, m = 0, New()
+				b.StartTimer()
+			}
+			events[k].rateIn(m)
+		}
+	})
 	b.Run("shuffled", func(b *testing.B) {
 		shuffled := append([]event(nil), events...)
 		rand.New(rand.NewPCG(2, 2)).Shuffle(len(events), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
@@ -154,20 +165,27 @@ func BenchmarkRestore(b *testing.B) {
 	})
 }
 
-// BenchmarkMemory grows a model event by event, as the import does.
+// rateIn is addTo for one that is recorded in a partition and may be corrected, as the view has it.
+func (e event) rateIn(m *Model) { m.Rate(e.user, e.item, e.time, e.id, e.signal, "rating", 1) }
+
+// BenchmarkMemory grows a model event by event, as the import does: by Add and by Rate.
 func BenchmarkMemory(b *testing.B) {
 	events := simulated()
-	for b.Loop() {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		m := New()
-		for _, e := range events {
-			e.addTo(m)
-		}
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(events)), "heap-bytes/event")
-		runtime.KeepAlive(m)
+	for name, add := range map[string]func(event, *Model){"added": func(e event, m *Model) { e.addTo(m) }, "rated": event.rateIn} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				m := New()
+				for _, e := range events {
+					add(e, m)
+				}
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(events)), "heap-bytes/event")
+				runtime.KeepAlive(m)
+			}
+		})
 	}
 }

@@ -13,15 +13,16 @@ import (
 
 // A row is encoded as
 //
-//	user: version 3 | list of counted events | list of other events
+//	user: version 4 | home + 1 | list of counted events | list of other events | ratings
 //	list: n | n × (time | id, 8 bytes little-endian | signal | item)
-//	item: version 3 | total | rated | rating sum | n | n × (day | count)
-//	next: version 3 | n | m | n × (number of a decimal item id | count) | m × (other item id | count)
+//	ratings: n | n × (time | id, 8 bytes | signal | item | partition | length of its kind, 0 for "rating" | kind)
+//	item: version 4 | total | rated | rating sum | n | n × (day | count)
+//	next: version 4 | n | m | n × (number of a decimal item id | count) | m × (other item id | count)
 //
 // in ascending order, numbers as varints. The first time and day are zigzag, later ones, and the
 // numbers of item ids, the difference to the one before. An item in a list is number<<1, or
 // length<<1|1 and its bytes; elsewhere length and bytes. Nothing in a row depends on an index.
-const rowVersion = 3
+const rowVersion = 4
 
 // entryBytesMin bounds what a forged length can make a reader allocate.
 const entryBytesMin = 1 + 8 + 1 + 1
@@ -75,28 +76,54 @@ func (m *Model) appendUser(dst []byte, u *user) []byte {
 	if len(u.counted)+len(u.other) == 0 {
 		return dst
 	}
-	dst = append(dst, rowVersion)
+	dst = binary.AppendUvarint(append(dst, rowVersion), uint64(u.home))
 	dst = m.appendEntries(dst, u.counted)
-	return m.appendEntries(dst, u.other)
+	dst = m.appendEntries(dst, u.other)
+	return m.appendRatings(dst, u.ratings)
 }
 
 func (m *Model) appendEntries(dst []byte, list []entry) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(list)))
 	for k := range list {
-		e := &list[k]
-		if k == 0 {
-			dst = binary.AppendVarint(dst, e.time)
-		} else {
-			dst = binary.AppendUvarint(dst, uint64(e.time)-uint64(list[k-1].time))
+		var before *entry
+		if k > 0 {
+			before = &list[k-1]
 		}
-		dst = binary.LittleEndian.AppendUint64(dst, e.id)
-		dst = binary.AppendUvarint(dst, uint64(e.signal))
-		if it := &m.items[e.item]; it.decimal {
-			dst = binary.AppendUvarint(dst, it.num<<1)
-		} else {
-			dst = binary.AppendUvarint(dst, uint64(len(it.id))<<1|1)
-			dst = append(dst, it.id...)
+		dst = m.appendEntry(dst, before, &list[k])
+	}
+	return dst
+}
+
+func (m *Model) appendEntry(dst []byte, before, e *entry) []byte {
+	if before == nil {
+		dst = binary.AppendVarint(dst, e.time)
+	} else {
+		dst = binary.AppendUvarint(dst, uint64(e.time)-uint64(before.time))
+	}
+	dst = binary.LittleEndian.AppendUint64(dst, e.id)
+	dst = binary.AppendUvarint(dst, uint64(e.signal))
+	it := &m.items[e.item]
+	if it.decimal {
+		return binary.AppendUvarint(dst, it.num<<1)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(it.id))<<1|1)
+	return append(dst, it.id...)
+}
+
+func (m *Model) appendRatings(dst []byte, list []rated) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(list)))
+	for k := range list {
+		var before *entry
+		if k > 0 {
+			before = &list[k-1].entry
 		}
+		dst = m.appendEntry(dst, before, &list[k].entry)
+		dst = binary.AppendUvarint(dst, uint64(list[k].partition))
+		kind := m.kinds[list[k].kind]
+		if list[k].kind == usualKind {
+			kind = ""
+		}
+		dst = append(binary.AppendUvarint(dst, uint64(len(kind))), kind...)
 	}
 	return dst
 }
@@ -154,14 +181,20 @@ func (m *Model) appendNext(dst []byte, r *row, loose int, o *order) []byte {
 // readUser reads a person's row. It names items that are there.
 func (m *Model) readUser(r *reader, u *user) {
 	r.version()
-	counted := m.readEntries(r, true)
-	other := m.readEntries(r, false)
+	home := r.uvarint()
+	if home > math.MaxInt32 {
+		r.fail("partition out of range")
+	}
+	u.home = int32(home)
+	u.counted = m.readEntries(r, true)
+	u.other = m.readEntries(r, false)
+	u.ratings = m.readRatings(r, u)
 	r.end()
-	if len(counted)+len(other) == 0 {
+	if len(u.counted)+len(u.other) == 0 {
 		r.fail("no events")
 	}
-	for a, b := 0, 0; a < len(counted) && b < len(other); {
-		switch c := counted[a].compare(&other[b]); {
+	for a, b := 0, 0; a < len(u.counted) && b < len(u.other); {
+		switch c := u.counted[a].compare(&u.other[b]); {
 		case c < 0:
 			a++
 		case c > 0:
@@ -171,7 +204,6 @@ func (m *Model) readUser(r *reader, u *user) {
 			return
 		}
 	}
-	u.counted, u.other = counted, other
 }
 
 func (m *Model) readEntries(r *reader, counted bool) []entry {
@@ -181,37 +213,89 @@ func (m *Model) readEntries(r *reader, counted bool) []entry {
 	}
 	list := make([]entry, n)
 	for k := range list {
-		e := &list[k]
-		if k == 0 {
-			e.time = r.varint()
-		} else {
-			before := list[k-1].time
-			delta := r.uvarint()
-			e.time = int64(uint64(before) + delta)
-			if delta > uint64(math.MaxInt64)-uint64(before) {
-				r.fail("time out of range")
-			}
+		var before *entry
+		if k > 0 {
+			before = &list[k-1]
 		}
-		e.id = r.uint64()
-		meaning := r.uvarint()
-		e.signal = signal.Signal(meaning)
-		if meaning > math.MaxUint32 || !e.signal.Valid() || e.signal.Counted() != counted {
+		e := &list[k]
+		m.readEntry(r, before, e)
+		if e.signal.Counted() != counted {
 			r.fail("signal out of place")
 		}
-		ref := r.uvarint()
-		if r.err != nil {
-			return nil
-		}
-		if ref&1 == 0 {
-			e.item = m.decimalItem(r, ref>>1)
-		} else {
-			e.item = m.textItem(r, ref>>1)
-		}
-		if k > 0 && list[k-1].compare(e) >= 0 {
+		if k > 0 && before.compare(e) >= 0 {
 			r.fail("events out of order")
 		}
 		if r.err != nil {
 			return nil
+		}
+	}
+	return list
+}
+
+func (m *Model) readEntry(r *reader, before, e *entry) {
+	if before == nil {
+		e.time = r.varint()
+	} else {
+		delta := r.uvarint()
+		e.time = int64(uint64(before.time) + delta)
+		if delta > uint64(math.MaxInt64)-uint64(before.time) {
+			r.fail("time out of range")
+		}
+	}
+	e.id = r.uint64()
+	meaning := r.uvarint()
+	e.signal = signal.Signal(meaning)
+	if meaning > math.MaxUint32 || !e.signal.Valid() {
+		r.fail("signal out of place")
+	}
+	ref := r.uvarint()
+	if r.err != nil {
+		return
+	}
+	if ref&1 == 0 {
+		e.item = m.decimalItem(r, ref>>1)
+	} else {
+		e.item = m.textItem(r, ref>>1)
+	}
+}
+
+func (m *Model) readRatings(r *reader, u *user) []rated {
+	n := r.length(entryBytesMin + 2)
+	if n == 0 {
+		return nil
+	}
+	list := make([]rated, n)
+	for k := range list {
+		g := &list[k]
+		var before *entry
+		if k > 0 {
+			before = &list[k-1].entry
+		}
+		m.readEntry(r, before, &g.entry)
+		partition := r.uvarint()
+		if partition+1 < uint64(u.home) || partition >= math.MaxInt32 || u.home == 0 {
+			r.fail("partition out of range")
+		}
+		g.partition = int32(partition)
+		if kind := string(r.bytes(r.uvarint())); kind == usualKindName {
+			r.fail("a kind in other words")
+		} else if kind != "" {
+			g.kind = m.internKind(kind)
+		}
+		if r.err != nil {
+			return nil
+		}
+		if k > 0 {
+			if c := m.compareGroups(&list[k-1], g); c > 0 || c == 0 && list[k-1].partition > g.partition {
+				r.fail("ratings out of order")
+			}
+		}
+	}
+	for k := range list {
+		g := &list[k]
+		at, found := place(*u.list(g.signal), &g.entry)
+		if found = found && (*u.list(g.signal))[at] == g.entry; found != (k+1 == n || m.compareGroups(g, &list[k+1]) != 0) {
+			r.fail("another than the last rating counts")
 		}
 	}
 	return list

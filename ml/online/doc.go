@@ -5,7 +5,8 @@
 //
 // A [Model] holds integers only, and what it holds is a function of the set of events given to
 // [Model.Add]: any order of arrival, with any repetition, exports the same bytes. Scores are
-// computed from those integers in an order that does not depend on arrival either. Ids are interned
+// computed from those integers in an order that does not depend on arrival either. Of [Model.Rate] that is a set of events by
+// partition, each partition's in its order, whichever partition is read first. Ids are interned
 // to dense indices as they arrive; an index is good for one Model in one process, and ties between
 // equal scores must be broken by id, never by index.
 //

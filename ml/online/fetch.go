@@ -77,7 +77,7 @@ func (m *Model) FetchUser(id string) error {
 		}
 	}
 	kept := m.newUser(id)
-	kept.counted, kept.other, kept.met = u.counted, u.other, true
+	kept.counted, kept.other, kept.ratings, kept.home, kept.met = u.counted, u.other, u.ratings, u.home, true
 	return nil
 }
 

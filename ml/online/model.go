@@ -34,6 +34,9 @@ type Model struct {
 	ticks      uint64   // grows with every change of an item's buckets
 	ticked     [tickedKept]uint32
 
+	kinds  []string // of events with stars
+	kindAt map[string]uint32
+
 	sheet  sheet
 	stored Rows // where the rows are that are not here; nil: all are here
 	unread int  // items whose row of what came after them is not here
@@ -47,8 +50,10 @@ type user struct {
 	id string
 	// By (time, id). Apart, so that a window over counted events is a range of places.
 	counted, other []entry
-	changed        uint32 // period of its last change, 0 for none that is not saved
-	met            bool   // since the last Rest
+	ratings        []rated // by time, item and kind; those of one group by when they were recorded
+	changed        uint32  // period of its last change, 0 for none that is not saved
+	home           int32   // the least partition that events with stars were recorded in, + 1; 0 for none
+	met            bool    // since the last Rest
 }
 
 // entry is one event: 24 bytes.
@@ -94,14 +99,16 @@ const tickedKept = 1 << 10
 
 // New makes an empty model.
 func New() *Model {
-	return &Model{users: map[string]*user{}, itemAt: map[string]uint32{}, changed: changes{period: 1}}
+	m := &Model{users: map[string]*user{}, itemAt: map[string]uint32{}, kindAt: map[string]uint32{}, changed: changes{period: 1}}
+	m.internKind(usualKindName)
+	return m
 }
 
 // Add takes one event: at timeMillis (event time) user met item. id is a hash of the event's id.
 // A user, time and id name one event: a repetition changes nothing and gives false. Where two
 // events claim the same name with different contents, the one with the lesser item id, then the
 // lesser signal, is kept, whichever came first. Of a model with rows elsewhere the person is at hand:
-// see [Model.FetchUser].
+// see [Model.FetchUser]. Events with stars of which one may correct another are for [Model.Rate].
 func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, meaning signal.Signal) (added bool) {
 	meaning = valid(meaning)
 	u := m.user(userID)
@@ -119,16 +126,12 @@ func (m *Model) Add(userID, itemID string, timeMillis int64, id uint64, meaning 
 			return false
 		}
 		m.touchUser(u)
-		m.tally(u, at, old, -1)
-		*list = slices.Delete(*list, at, at+1)
+		m.remove(u, &old)
 		break
 	}
 	m.touchUser(u)
 	e.item = m.internItem(itemID)
-	list := u.list(meaning)
-	at, _ := place(*list, &e)
-	*list = insert(*list, at, e)
-	m.tally(u, at, e, +1)
+	m.put(u, e)
 	return true
 }
 
@@ -278,14 +281,25 @@ func (m *Model) Lookup(itemID string) (idx int, ok bool) {
 	return int(at), ok
 }
 
-// UserEvents is how many events of a person there are, 0 for a stranger. It grows with every event that
-// is no repetition.
+// UserEvents is how many events of a person count, 0 for a stranger.
 func (m *Model) UserEvents(userID string) int {
+	n, _ := m.UserDigest(userID)
+	return n
+}
+
+// UserDigest is how many events of a person count, 0 for a stranger, and the sum of their ids: other events have another
+// one.
+func (m *Model) UserDigest(userID string) (n int, ids uint64) {
 	u := m.user(userID)
 	if u == nil {
-		return 0
+		return 0, 0
 	}
-	return len(u.counted) + len(u.other)
+	for _, list := range [][]entry{u.counted, u.other} {
+		for k := range list {
+			ids += list[k].id
+		}
+	}
+	return len(u.counted) + len(u.other), ids
 }
 
 // Entry is one event of a person's history.

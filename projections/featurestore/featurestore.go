@@ -30,7 +30,7 @@ type Store struct {
 	defsN    int64                 // how far their view had folded the ledger when they were read
 	catalog  map[string]*features.Attributes
 	catalogN int64 // how far the catalogue had folded the ledger when catalog was begun
-	people   map[string]*features.State
+	people   map[string]folded
 }
 
 // peopleMax bounds the people whose present state is kept in memory, at about 10 bytes a fact.
@@ -189,76 +189,95 @@ func (f *Store) Read(ctx context.Context, dst []features.Value, sel *features.Se
 		if err != nil {
 			return dst, err
 		}
-		in.Movie = s
+		in.Movie = s.state
 	}
 	return sel.AppendValues(dst, in), failed
 }
 
-// person is a person's state. The present one is kept until they act again.
+// folded is a state, nil without facts, and which facts it is of: the sum of their hashes.
+type folded struct {
+	state *features.State
+	sum   uint64
+}
+
+// person is a person's state. The present one is kept until what they did is another.
 func (f *Store) person(id string, at fold.At, nowMillis int64) (*features.State, error) {
 	if !at.IsZero() {
-		return f.fold(features.User, id, at, nowMillis)
+		p, err := f.fold(features.User, id, at, nowMillis)
+		return p.state, err
 	}
-	facts := 0
-	err := fold.Of[*projections.Online](f.views).ReadFor(id, func(m *online.Model, _ streams.Cut) { facts = m.UserEvents(id) })
+	var facts int
+	var sum uint64
+	err := fold.Of[*projections.Online](f.views).ReadFor(id, func(m *online.Model, _ streams.Cut) { facts, sum = m.UserDigest(id) })
 	if err != nil {
 		return nil, err
 	}
+	same := func(p folded) bool { return p.state != nil && p.state.Facts() == int64(facts) && p.sum == sum }
 	f.mu.Lock()
-	s := f.people[id]
+	p := f.people[id]
 	f.mu.Unlock()
-	if s != nil && s.Facts() == int64(facts) && s.LastMillis() <= nowMillis {
-		return s, nil
+	if same(p) && p.state.LastMillis() <= nowMillis {
+		return p.state, nil
 	}
-	s, err = f.fold(features.User, id, at, nowMillis)
+	p, err = f.fold(features.User, id, at, nowMillis)
 	// Whoever is kept must have all facts: histories may be a moment behind online, and facts dated after
 	// now are not in it.
-	if err != nil || s == nil || s.Facts() != int64(facts) {
-		return s, err
+	if err != nil || !same(p) {
+		return p.state, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.people == nil || len(f.people) >= peopleMax {
-		f.people = map[string]*features.State{}
+		f.people = map[string]folded{}
 	}
-	f.people[strings.Clone(id)] = s
-	return s, nil
+	f.people[strings.Clone(id)] = p
+	return p.state, nil
 }
 
-// fold folds an entity's facts up to nowMillis, as admitted by at; nil without any.
-func (f *Store) fold(e features.Entity, id string, at fold.At, nowMillis int64) (*features.State, error) {
+// fold folds an entity's facts up to nowMillis, as admitted by at.
+func (f *Store) fold(e features.Entity, id string, at fold.At, nowMillis int64) (s folded, err error) {
 	if at.EventMillis == 0 || nowMillis < at.EventMillis {
 		at.EventMillis = nowMillis
 	}
-	var s *features.State
-	for fact, err := range f.facts(e, id, at) {
+	for x, err := range f.history(e, id, at) {
 		if err != nil {
-			return nil, err
+			return folded{}, err
 		}
-		if s == nil {
-			s = features.NewState(e)
+		if x.Superseded {
+			continue
 		}
-		s.Add(fact)
+		if s.state == nil {
+			s.state = features.NewState(e)
+		}
+		s.state.Add(factOf(e, &x))
+		s.sum += x.Hash()
 	}
 	return s, nil
 }
 
-// facts are an entity's facts in the order of event time.
-func (f *Store) facts(e features.Entity, id string, at fold.At) iter.Seq2[features.Fact, error] {
+func (f *Store) history(e features.Entity, id string, at fold.At) iter.Seq2[projections.Fact, error] {
 	h := fold.Of[*projections.Histories](f.views)
+	if e == features.User {
+		return h.User(id, at)
+	}
+	return h.Movie(id, at)
+}
+
+// facts are an entity's facts in the order of event time, superseded ratings too.
+func (f *Store) facts(e features.Entity, id string, at fold.At) iter.Seq2[features.Fact, error] {
 	return func(yield func(features.Fact, error) bool) {
-		seq := h.User(id, at)
-		if e == features.Movie {
-			seq = h.Movie(id, at)
-		}
-		for x, err := range seq {
-			fact := features.Fact{TimeMillis: x.EventMillis, RecordedMillis: x.RecordedMillis, Kind: x.Kind, Rating: x.Rating, Other: x.MovieID}
-			if e == features.Movie {
-				fact.Other = x.UserID
-			}
-			if !yield(fact, err) || err != nil {
+		for x, err := range f.history(e, id, at) {
+			if !yield(factOf(e, &x), err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+func factOf(e features.Entity, x *projections.Fact) features.Fact {
+	fact := features.Fact{TimeMillis: x.EventMillis, RecordedMillis: x.RecordedMillis, Kind: x.Kind, Rating: x.Rating, Other: x.MovieID, Turn: x.Turn}
+	if e == features.Movie {
+		fact.Other = x.UserID
+	}
+	return fact
 }

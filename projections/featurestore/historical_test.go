@@ -63,6 +63,10 @@ func filled(t *testing.T) (*Store, *features.Definitions) {
 			x.Kind, x.Rating = "rating", float64(1+rng.IntN(10))/2
 		}
 		acts = append(acts, &commands.RecordInteraction{Interaction: x})
+		for x.Rating > 0 && rng.IntN(3) == 0 { // corrected
+			x.Rating = float64(1+rng.IntN(10)) / 2
+			acts = append(acts, &commands.RecordInteraction{Interaction: x})
+		}
 	}
 	_, err = d.Publish(t.Context(), acts, handlers.Meta{Actor: "test"})
 	must(err)
@@ -157,6 +161,54 @@ func TestHistorical(t *testing.T) {
 				emptied(t, how.Scratch)
 			}
 		}
+	}
+}
+
+// Features of now are those as of now, and those that a row of now is joined with, to the bit.
+func TestOnlineAsOfJoined(t *testing.T) {
+	f, defs := filled(t)
+	sel, err := defs.Select([]string{"user_features", "movie_features"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	superseded := 0
+	now := day0.UnixMilli()
+	for user := 1; user <= people; user++ {
+		id := strconv.Itoa(user)
+		for x, err := range f.history(features.User, id, fold.At{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if x.Superseded {
+				superseded++
+			}
+		}
+		for movie := 1; movie <= films; movie++ {
+			film := strconv.Itoa(movie)
+			online, err := f.Read(t.Context(), nil, sel, id, film, fold.At{}, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asOf, err := f.Read(t.Context(), nil, sel, id, film, fold.At{EventMillis: now, RecordedMillis: now + 1e12}, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			joined, err := collected(f.Historical(t.Context(), Historical{Selection: sel, Scratch: filepath.Join(t.TempDir(), "scratch")},
+				each([]features.Row{{UserID: id, MovieID: film, TimeMillis: now}})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range online {
+				join := joined[0][i]
+				join.EventTimeMillis = online[i].EventTimeMillis // not kept
+				if !reflect.DeepEqual(online[i], asOf[i]) || !reflect.DeepEqual(online[i], join) {
+					t.Fatalf("person %s, film %s: online %+v, as of now %+v, joined %+v", id, film, online[i], asOf[i], join)
+				}
+			}
+		}
+	}
+	if superseded < 50 {
+		t.Errorf("%d ratings were superseded: the log does not try it", superseded)
 	}
 }
 

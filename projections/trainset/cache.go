@@ -19,15 +19,16 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Cache loads sets, and keeps the facts of the newest cuts in files, so that the next set needs of the log only what
-// came since. A set is the same with it and without: files may be deleted at any time, and one that is damaged or of
+// Cache loads sets, and keeps the facts of the newest cuts in files, and in memory what the ledger says, so that the next
+// set needs of the log only what came since. A set is the same with it and without: files may be deleted at any time, and one that is damaged or of
 // another log is not used. The zero value keeps nothing.
 type Cache struct {
 	Dir string // "" keeps nothing
 	// Warn is told what keeps the facts from being kept; may be nil.
 	Warn func(error)
 
-	mu sync.Mutex // one set at a time: the facts of a log may be most of what memory there is
+	mu   sync.Mutex // one set at a time: the facts of a log may be most of what memory there is
+	said *ledger    // of the log, as far as it was read for a set; nil: not yet
 }
 
 const (
@@ -58,9 +59,11 @@ func (c *Cache) load(ctx context.Context, log streams.Log, cut streams.Cut, acts
 	for _, n := range cut {
 		l.total += n
 	}
-	if err := l.set.readLedger(ctx, log, acts, l.read); err != nil {
+	said, err := c.ledger(ctx, log, cut[streams.TP{Topic: events.LedgerTopic}], l.read)
+	if err != nil {
 		return nil, err
 	}
+	said.fill(l.set, acts)
 	base, err := c.base(ctx, log, cut)
 	if err != nil {
 		return nil, err
@@ -114,11 +117,11 @@ func (l *loading) facts(ctx context.Context, base *file) error {
 	if err != nil {
 		return err
 	}
-	n := &names{base.names.users, base.names.items, base.names.kinds}
+	n := &names{base.names.users, base.names.items, base.names.acts}
 	marks := map[int32]mark{}
 	fresh := 0
 	for p, r := range runs {
-		n.users, n.items, n.kinds = union(n.users, r.users.names), union(n.items, r.items.names), union(n.kinds, r.kinds.names)
+		n.users, n.items, n.acts = union(n.users, r.users.names), union(n.items, r.items.names), union(n.acts, r.acts.names)
 		marks[p] = r.mark
 		fresh += len(r.facts)
 	}
@@ -130,7 +133,8 @@ func (l *loading) facts(ctx context.Context, base *file) error {
 		sources = append(sources, &inMemory{r})
 	}
 	workers.Wait() //nolint:errcheck // always nil
-	facts := merged(sources)
+	acts := n.read()
+	facts := acts.settled(acts.merged(sources))
 	var out *writer
 	if l.c.keeps(marks, base.count, fresh) {
 		if out, err = create(l.c.Dir, n, marks); err != nil {
@@ -140,7 +144,7 @@ func (l *loading) facts(ctx context.Context, base *file) error {
 			facts = out.tee(facts)
 		}
 	}
-	l.set.fill(n, base.count+fresh, l.acts, facts)
+	l.set.fill(n, acts, base.count+fresh, l.acts, facts)
 	if base.err != nil {
 		out.abandon()
 		return base.err
@@ -193,37 +197,6 @@ func (s *inMemory) next() *fact {
 	f := &s.run.facts[0]
 	s.run.facts = s.run.facts[1:]
 	return f
-}
-
-// merged gives the facts of all sources in order, each once.
-func merged(sources []source) func(yield func(*fact) bool) {
-	return func(yield func(*fact) bool) {
-		var heads []*fact
-		var left []source
-		for _, s := range sources {
-			if f := s.next(); f != nil {
-				heads, left = append(heads, f), append(left, s)
-			}
-		}
-		var last fact
-		for first := true; len(heads) > 0; {
-			least := 0
-			for i := 1; i < len(heads); i++ {
-				if heads[i].compare(heads[least]) < 0 {
-					least = i
-				}
-			}
-			if f := heads[least]; first || *f != last {
-				first, last = false, *f
-				if !yield(&last) {
-					return
-				}
-			}
-			if heads[least] = left[least].next(); heads[least] == nil {
-				heads, left = slices.Delete(heads, least, least+1), slices.Delete(left, least, least+1)
-			}
-		}
-	}
 }
 
 func (c *Cache) warn(err error) {

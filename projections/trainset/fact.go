@@ -3,6 +3,7 @@ package trainset
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"hash/crc32"
 	"math"
 	"slices"
@@ -14,51 +15,79 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// fact is one interaction as the log has it; user, item and kind are places in names.
+// fact is one interaction as the log has it; user, item and act are places in names. It is 32 bytes.
 type fact struct {
 	time       int64
 	id         uint64
 	user, item int32
-	kind       int32
-	stars      stars
+	act        int32
+	// turn orders facts that one partition recorded: one that corrects another, and is later, has a greater one.
+	turn uint32
 }
 
-// compare orders facts: by time, person and id as samples are, and further by what they say, so that only repetitions
-// are equal.
+// fresh is in the turns of facts that were just read, over those of any that a file has.
+const fresh = 1 << 31
+
+// compare orders facts: by time, person and id as samples are, then by what they say, so that repetitions are together,
+// and then by where they were recorded.
 func (a *fact) compare(b *fact) int {
 	if a.time != b.time {
 		return cmp.Compare(a.time, b.time)
 	}
-	return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.id, b.id), cmp.Compare(a.item, b.item), cmp.Compare(a.kind, b.kind),
-		cmp.Compare(a.stars, b.stars))
+	return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.id, b.id), cmp.Compare(a.item, b.item), cmp.Compare(a.act, b.act),
+		cmp.Compare(a.turn, b.turn))
 }
 
-// stars are a rating in hundredths, plus 1; 0 for none. No definition of signals and no feature tells ratings
-// apart that have the same.
+// stars are a rating in hundredths, of which one above 0 has one at least; 0 for none. No definition of signals and no
+// feature tells ratings apart that have the same.
 type stars uint16
-
-const starsMax = 5*100 + 1
 
 func starsOf(rating float64) stars {
 	if rating > 0 && rating <= 5 {
-		return stars(math.Round(rating*100)) + 1
+		return stars(max(1, math.Round(rating*100)))
 	}
 	return 0
 }
 
-// rating is as features read it.
-func (s stars) rating() float64 { return float64(max(s, 1)-1) / 100 }
+func (s stars) rating() float64 { return float64(s) / 100 }
 
-// rated is as signals are read: what is above 0 is a hundredth at least.
-func (s stars) rated() float64 {
-	if s == 0 {
-		return 0
-	}
-	return float64(max(s-1, 1)) / 100
+// names are what facts name, in order. An act is its kind, its stars and the partition that recorded it.
+type names struct{ users, items, acts []string }
+
+const actTail = 1 + 2 + 4 // bytes after the kind, of which none is 0
+
+func appendAct(dst []byte, kind string, s stars, partition int32) []byte {
+	dst = binary.BigEndian.AppendUint16(append(append(dst, kind...), 0), uint16(s))
+	return binary.BigEndian.AppendUint32(dst, uint32(partition))
 }
 
-// names are what facts name, in order.
-type names struct{ users, items, kinds []string }
+// acts are the acts of names, in their order: those that say the same are together.
+type acts struct {
+	kinds     []string
+	kind      []int32 // place in kinds
+	stars     []stars
+	partition []int32
+}
+
+// read gives the acts of names.
+func (n *names) read() *acts {
+	a := &acts{}
+	for _, name := range n.acts {
+		kind, tail := name[:len(name)-actTail], []byte(name[len(name)-actTail+1:])
+		if k := len(a.kinds); k == 0 || a.kinds[k-1] != kind {
+			a.kinds = append(a.kinds, kind)
+		}
+		a.kind = append(a.kind, int32(len(a.kinds)-1))
+		a.stars = append(a.stars, stars(binary.BigEndian.Uint16(tail)))
+		a.partition = append(a.partition, int32(binary.BigEndian.Uint32(tail[2:])))
+	}
+	return a
+}
+
+// repeats says whether two facts are one, recorded twice.
+func (a *acts) repeats(f, g *fact) bool {
+	return f.time == g.time && f.user == g.user && f.id == g.id && f.item == g.item && a.kind[f.act] == a.kind[g.act] && a.stars[f.act] == a.stars[g.act]
+}
 
 // mark is how far a partition was read.
 type mark struct {
@@ -95,9 +124,9 @@ const told = 4096
 
 // run is the facts of a piece of one partition.
 type run struct {
-	users, items, kinds interner
-	facts               []fact
-	mark                mark
+	users, items, acts interner
+	facts              []fact
+	mark               mark
 }
 
 // readRun reads a partition from where it was read to, up to an offset or the head. read is told how many records were.
@@ -111,6 +140,7 @@ func readRun(ctx context.Context, feed streams.Feed, tp streams.TP, from mark, n
 	var reader streams.FactReader
 	var room events.Interaction
 	var ev events.Event
+	var act []byte
 	for rec, err := range feed.Read(ctx, tp, from.next) {
 		if err != nil {
 			return nil, err
@@ -126,8 +156,9 @@ func readRun(ctx context.Context, feed streams.Feed, tp streams.TP, from mark, n
 			continue
 		}
 		if x, ok := ev.Data.(*events.Interaction); ok {
+			act = appendAct(act[:0], x.Kind, starsOf(x.Rating), tp.Partition)
 			r.facts = append(r.facts, fact{time: ev.Time.UnixMilli(), id: events.FactHash(ev.Source, ev.ID, x),
-				user: r.users.of(x.UserID), item: r.items.of(x.MovieID), kind: r.kinds.of(x.Kind), stars: starsOf(x.Rating)})
+				user: r.users.of(x.UserID), item: r.items.of(x.MovieID), act: r.acts.ofBytes(act), turn: fresh | uint32(len(r.facts))})
 		}
 	}
 	if r.mark.last != from.last {
@@ -140,10 +171,10 @@ func readRun(ctx context.Context, feed streams.Feed, tp streams.TP, from mark, n
 
 // settle gives the facts their places in names, and puts them in order. Most logs have them by time already.
 func (r *run) settle(n *names) {
-	users, items, kinds := r.users.places(n.users), r.items.places(n.items), r.kinds.places(n.kinds)
+	users, items, acts := r.users.places(n.users), r.items.places(n.items), r.acts.places(n.acts)
 	for i := range r.facts {
 		f := &r.facts[i]
-		f.user, f.item, f.kind = users[f.user], items[f.item], kinds[f.kind]
+		f.user, f.item, f.act = users[f.user], items[f.item], acts[f.act]
 	}
 	compare := func(a, b fact) int { return a.compare(&b) }
 	for from := 0; from < len(r.facts); {
@@ -178,6 +209,13 @@ func (n *interner) of(s string) int32 {
 	n.index[s] = i
 	n.names = append(n.names, s)
 	return i
+}
+
+func (n *interner) ofBytes(b []byte) int32 {
+	if i, ok := n.index[string(b)]; ok {
+		return i
+	}
+	return n.of(string(b))
 }
 
 // places are where the names stand in a list in order that has them all, by number.

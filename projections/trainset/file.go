@@ -6,21 +6,23 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 )
 
 // A file of facts:
 //
-//	magic    "PROJFACT" and the format, 1: another one whenever a fact is read from its record in another way
+//	magic    "PROJFACT" and the format, 2: another one whenever a fact is read from its record in another way
 //	header   uint32 length, bytes, CRC-32C
 //	  marks    uvarint number of partitions; each: uvarint next, last + 1, uint32 sum
-//	  users, items, kinds    uvarint number, texts of uvarint length and bytes, in order
-//	facts    each: uvarint time less the one before (milliseconds), uvarint user, item, kind, stars, uint64 id
+//	  users, items, acts    uvarint number, texts of uvarint length and bytes, in order
+//	facts    each: uvarint time less the one before (milliseconds), uvarint user, item, act, turn, uint64 id
 //	end      uint64 number of facts, CRC-32C of the facts and this number
 //
-// Integers of fixed size are little-endian. Facts are in the order of fact.compare, none twice.
-const fileMagic = "PROJFACT\x01"
+// Integers of fixed size are little-endian. Facts are in the order of fact.compare, none twice; those that do not count
+// are there too, since what comes later may have them count.
+const fileMagic = "PROJFACT\x02"
 
 const (
 	endBytes     = 8 + 4
@@ -76,7 +78,7 @@ func encodeHeader(n *names, marks map[int32]mark) []byte {
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(m.next)), uint64(m.last+1))
 		b = binary.LittleEndian.AppendUint32(b, m.sum)
 	}
-	for _, list := range [][]string{n.users, n.items, n.kinds} {
+	for _, list := range [][]string{n.users, n.items, n.acts} {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		for _, s := range list {
 			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -86,11 +88,11 @@ func encodeHeader(n *names, marks map[int32]mark) []byte {
 }
 
 // tee writes the facts that pass.
-func (w *writer) tee(facts func(func(*fact) bool)) func(func(*fact) bool) {
-	return func(yield func(*fact) bool) {
-		for f := range facts {
+func (w *writer) tee(facts iter.Seq2[*fact, bool]) iter.Seq2[*fact, bool] {
+	return func(yield func(*fact, bool) bool) {
+		for f, counts := range facts {
 			w.add(f)
-			if !yield(f) {
+			if !yield(f, counts) {
 				return
 			}
 		}
@@ -104,8 +106,8 @@ func (w *writer) add(f *fact) {
 	b := binary.AppendUvarint(w.buf, uint64(f.time)-uint64(w.time))
 	b = binary.AppendUvarint(b, uint64(f.user))
 	b = binary.AppendUvarint(b, uint64(f.item))
-	b = binary.AppendUvarint(b, uint64(f.kind))
-	b = binary.AppendUvarint(b, uint64(f.stars))
+	b = binary.AppendUvarint(b, uint64(f.act))
+	b = binary.AppendUvarint(b, uint64(f.turn))
 	w.buf = binary.LittleEndian.AppendUint64(b, f.id)
 	w.time = f.time
 	w.count++
@@ -157,8 +159,8 @@ type file struct {
 	given int // facts
 	time  int64
 	// By the file's numbers, those of the names that are asked for.
-	users, items, kinds []int32
-	fact                fact
+	users, items, acts []int32
+	fact               fact
 }
 
 // open reads all but the facts. The error is errDamaged, also of a file that cannot be read: there is the log. It is to be
@@ -210,7 +212,7 @@ func (r *file) decodeHeader(b []byte) {
 		m.sum, b = binary.LittleEndian.Uint32(b), b[4:]
 		r.marks[p] = m
 	}
-	for _, list := range []*[]string{&r.names.users, &r.names.items, &r.names.kinds} {
+	for _, list := range []*[]string{&r.names.users, &r.names.items, &r.names.acts} {
 		*list = make([]string, number())
 		for i := range *list {
 			n := number()
@@ -227,7 +229,7 @@ func (r *file) close() {
 
 // source gives the facts by names that hold the file's.
 func (r *file) source(n *names) source {
-	r.users, r.items, r.kinds = places(r.names.users, n.users), places(r.names.items, n.items), places(r.names.kinds, n.kinds)
+	r.users, r.items, r.acts = places(r.names.users, n.users), places(r.names.items, n.items), places(r.names.acts, n.acts)
 	return r
 }
 
@@ -241,12 +243,12 @@ func (r *file) next() *fact {
 	}
 	b := r.buf
 	r.time = int64(uint64(r.time) + take(&b))
-	user, item, kind, s := take(&b), take(&b), take(&b), take(&b)
-	if r.err != nil || len(b) < 8 || user >= uint64(len(r.users)) || item >= uint64(len(r.items)) || kind >= uint64(len(r.kinds)) || s > starsMax {
+	user, item, act, turn := take(&b), take(&b), take(&b), take(&b)
+	if r.err != nil || len(b) < 8 || user >= uint64(len(r.users)) || item >= uint64(len(r.items)) || act >= uint64(len(r.acts)) || turn >= fresh {
 		r.fail(errDamaged)
 		return nil
 	}
-	r.fact = fact{r.time, binary.LittleEndian.Uint64(b), r.users[user], r.items[item], r.kinds[kind], stars(s)}
+	r.fact = fact{r.time, binary.LittleEndian.Uint64(b), r.users[user], r.items[item], r.acts[act], uint32(turn)}
 	r.buf = b[8:]
 	r.given++
 	return &r.fact

@@ -4,8 +4,8 @@ package trainset
 
 import (
 	"context"
+	"iter"
 	"math"
-	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml"
@@ -36,97 +36,41 @@ type Set struct {
 
 // Acts are what people did, read by no definition.
 type Acts struct {
-	kinds []string
-	kind  []int32
-	stars []stars
+	acts *acts
+	act  []int32 // of each sample
 }
 
 // Kind is what the act was, such as "rating".
-func (a *Acts) Kind(sample int) string { return a.kinds[a.kind[sample]] }
+func (a *Acts) Kind(sample int) string { return a.acts.kinds[a.acts.kind[a.act[sample]]] }
 
 // Rating is in stars, to the hundredth; 0 for none.
-func (a *Acts) Rating(sample int) float64 { return a.stars[sample].rating() }
+func (a *Acts) Rating(sample int) float64 { return a.acts.stars[a.act[sample]].rating() }
 
-// Load reads the log up to the cut. Facts are taken once each (by person, event time and id), and ordered
-// by event time, so the same cut gives the same set whatever the order of arrival. Facts that
-// cannot be read are left out, as every view leaves them out. progress may be nil; its unit is records.
+// Load reads the log up to the cut. Facts are taken once each (by person, event time and id), of several ratings of one
+// person, film, kind and event time the one recorded last, and all ordered by event time, so the same cut gives the same set whatever the order of arrival. Facts that
+// cannot be read are left out, as every view leaves them out. progress may be nil; its unit is records. Of a log without
+// facts the error is fault.Conflict, and comes with the empty set.
 func Load(ctx context.Context, log streams.Log, cut streams.Cut, progress func(done, total int64)) (*Set, error) {
 	return new(Cache).Load(ctx, log, cut, progress)
 }
 
-// readLedger takes from the ledger what the set needs of it, that which belongs to acts too or not.
-func (s *Set) readLedger(ctx context.Context, log streams.Log, acts bool, read func(n int64)) error {
-	head, films := s.Cut[streams.TP{Topic: events.LedgerTopic}], events.Films{}
-	s.meanings = signal.Default()
-	for com, err := range log.Ledger().Read(ctx, 0) {
-		if com != nil && com.Position.Offset >= head {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		read(1)
-		for i := range com.Events {
-			films.Fold(com.Events[i].Data)
-			if e, ok := com.Events[i].Data.(*events.UserDescribed); ok && acts {
-				s.describe(e)
-			}
-			if e, ok := com.Events[i].Data.(*events.FeaturesDefined); ok {
-				s.FeaturesHash = e.Hash
-			}
-			if e, ok := com.Events[i].Data.(*events.SignalsDefined); ok {
-				if m, err := signal.Parse([]byte(e.Definitions)); err == nil { // else it puts nothing in force
-					s.meanings = m
-				}
-			}
-		}
-	}
-	s.Movies = films.Merged()
-	s.SignalsHash = s.meanings.Hash()
-	return nil
-}
-
-// describe takes what was said of a person to its place.
-func (s *Set) describe(e *events.UserDescribed) {
-	since, err := e.SinceMillis()
-	if err != nil {
-		return // the view of people halts at it
-	}
-	if s.People == nil {
-		s.People = map[string][]events.UserDescribed{}
-	}
-	id := events.CanonicalUser(e.UserID)
-	said := s.People[id]
-	at := len(said)
-	for at > 0 {
-		if before, _ := said[at-1].SinceMillis(); before <= since {
-			break
-		}
-		at--
-	}
-	s.People[id] = slices.Insert(said, at, *e)
-}
-
-// fill makes the samples of facts in order, of which there are at most so many.
-func (s *Set) fill(n *names, most int, acts bool, facts func(yield func(*fact) bool)) {
+// fill makes the samples of those facts that count, in order, of which there are at most so many.
+func (s *Set) fill(n *names, acts *acts, most int, withActs bool, facts iter.Seq2[*fact, bool]) {
 	s.Data = &ml.Dataset{Users: n.users, Items: n.items, Samples: make([]ml.Sample, 0, most)}
 	s.Signals = make([]signal.Signal, 0, most)
-	if acts {
-		s.Acts = &Acts{n.kinds, make([]int32, 0, most), make([]stars, 0, most)}
+	if withActs {
+		s.Acts = &Acts{acts, make([]int32, 0, most)}
 	}
-	unrated, rated := make([]signal.Signal, len(n.kinds)), make([]signal.Signal, starsMax+1)
-	for k, kind := range n.kinds {
-		unrated[k] = s.meanings.Of(kind, 0)
-	}
-	for v := range rated {
-		rated[v] = s.meanings.Of("", stars(v).rated())
+	meanings := make([]signal.Signal, len(acts.kind))
+	for a, kind := range acts.kind {
+		meanings[a] = s.meanings.Of(acts.kinds[kind], acts.stars[a].rating())
 	}
 	var last fact
-	for f := range facts {
-		meaning := unrated[f.kind]
-		if f.stars > 0 {
-			meaning = rated[f.stars]
+	for f, counts := range facts {
+		if !counts {
+			continue
 		}
+		meaning := meanings[f.act]
 		rating := float32(math.NaN())
 		if meaning.RatingCenti() > 0 {
 			rating = float32(meaning.Rating())
@@ -139,13 +83,13 @@ func (s *Set) fill(n *names, most int, acts bool, facts func(yield func(*fact) b
 				continue
 			}
 			s.Data.Samples, s.Signals = s.Data.Samples[:at], s.Signals[:at]
-			if acts {
-				s.Acts.kind, s.Acts.stars = s.Acts.kind[:at], s.Acts.stars[:at]
+			if withActs {
+				s.Acts.act = s.Acts.act[:at]
 			}
 		}
 		s.Data.Samples, s.Signals = append(s.Data.Samples, sample), append(s.Signals, meaning)
-		if acts {
-			s.Acts.kind, s.Acts.stars = append(s.Acts.kind, f.kind), append(s.Acts.stars, f.stars)
+		if withActs {
+			s.Acts.act = append(s.Acts.act, f.act)
 		}
 		last = *f
 	}

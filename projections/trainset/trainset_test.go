@@ -27,6 +27,7 @@ type world struct {
 	*testing.T
 	log        *local.Log
 	dispatcher *handlers.Dispatcher
+	corrected  int // ratings that naive has left out
 }
 
 func newWorld(t *testing.T) *world {

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"sync"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/streams"
+)
+
+var hash = regexp.MustCompile(`"([0-9a-f]{64})"`)
+
+// names are the blobs that the ledger names, as far as it was read: the next sweep goes on from there, that of another
+// process too.
+type names struct {
+	mu   sync.Mutex
+	next int64                      // offset of the first commit not read
+	last commitMark                 // the last that was
+	ever map[string]bool            // by an event that lasts
+	held map[string]map[string]bool // by a lease, by its workflow run: while that is active
+}
+
+// commitMark tells a commit from others that may stand at its offset.
+type commitMark struct {
+	Offset int64  `json:"offset"`
+	Sum    string `json:"sum"`
+}
+
+func markOf(com *streams.Committed) commitMark {
+	h := sha256.New()
+	h.Write(binary.BigEndian.AppendUint64([]byte(com.ID), uint64(com.Recorded.UnixMilli())))
+	for i := range com.Events {
+		h.Write(com.Events[i].Raw)
+	}
+	return commitMark{com.Position.Offset, hex.EncodeToString(h.Sum(nil))}
+}
+
+// read takes in what the ledger has since.
+func (n *names) read(ctx context.Context, ledger streams.Ledger) error {
+	var last *streams.Committed
+	defer func() {
+		if last != nil {
+			n.last = markOf(last)
+		}
+	}()
+	for com, err := range ledger.Read(ctx, n.next) {
+		if com == nil { // else what it names is kept, whether this program can read it or not
+			return err
+		}
+		for i := range com.Events {
+			into := n.ever
+			if e, ok := com.Events[i].Data.(*events.TaskLeaseRenewed); ok {
+				if into = n.held[e.RunID]; into == nil {
+					into = map[string]bool{}
+					n.held[e.RunID] = into
+				}
+			}
+			for _, m := range hash.FindAllSubmatch(com.Events[i].Raw, -1) {
+				into[string(m[1])] = true
+			}
+		}
+		n.next, last = com.Position.Offset+1, com
+	}
+	return nil
+}
+
+// keptNames is a file of names. Before it stands the SHA-256 of it, in a line.
+type keptNames struct {
+	Format int                 `json:"format"` // keptFormat: another one whenever names are found in another way
+	Last   commitMark          `json:"last"`
+	Ever   []string            `json:"ever"`
+	Held   map[string][]string `json:"held"`
+}
+
+const keptFormat = 1
+
+// save writes them to a file.
+func (n *names) save(path string) error {
+	k := keptNames{keptFormat, n.last, slices.Sorted(maps.Keys(n.ever)), map[string][]string{}}
+	for run, held := range n.held {
+		k.Held[run] = slices.Sorted(maps.Keys(held))
+	}
+	b, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append([]byte(sumOf(b)+"\n"), b...))
+}
+
+func sumOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// load begins with what a file has, if it is whole and of this ledger; else with nothing.
+func (n *names) load(ctx context.Context, path string, ledger streams.Ledger) error {
+	n.ever, n.held = map[string]bool{}, map[string]map[string]bool{}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil // nothing is kept, or it cannot be read: the ledger can
+	}
+	sum, rest, _ := bytes.Cut(b, []byte("\n"))
+	var k keptNames
+	if sumOf(rest) != string(sum) || json.Unmarshal(rest, &k) != nil || k.Format != keptFormat {
+		return nil
+	}
+	same := false
+	for com, err := range ledger.Read(ctx, k.Last.Offset) {
+		if com == nil {
+			return err
+		}
+		same = markOf(com) == k.Last
+		break
+	}
+	if !same {
+		return nil
+	}
+	n.next, n.last = k.Last.Offset+1, k.Last
+	for _, name := range k.Ever {
+		n.ever[name] = true
+	}
+	for run, held := range k.Held {
+		n.held[run] = map[string]bool{}
+		for _, name := range held {
+			n.held[run][name] = true
+		}
+	}
+	return nil
+}
