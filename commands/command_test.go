@@ -156,7 +156,7 @@ func TestFaultNamesField(t *testing.T) {
 		{"reason", with(goodOf[*FailImport](t), func(c *FailImport) { c.Reason = long(TraceBytesMax + 1) })},
 		{"definitions", with(goodOf[*DefineFeatures](t), func(c *DefineFeatures) { c.Definitions = long(DocumentBytesMax + 1) })},
 		{"metrics", with(goodOf[*LogMetrics](t), func(c *LogMetrics) { c.Metrics = make([]events.Metric, BatchMax+1) })},
-		{"metrics[0].value", with(goodOf[*LogMetrics](t), func(c *LogMetrics) { c.Metrics[0].Value = math.NaN() })},
+		{"metrics[0].value", with(goodOf[*LogMetrics](t), func(c *LogMetrics) { c.Metrics[0].Value = events.Number(math.NaN()) })},
 		{"metrics[0].key", with(goodOf[*LogMetrics](t), func(c *LogMetrics) { c.Metrics[0].Key = long(KeyBytesMax + 1) })},
 		{"metrics[0].timestamp_millis", with(goodOf[*LogMetrics](t), func(c *LogMetrics) { c.Metrics[0].TimestampMillis = events.TimeMillisEnd })},
 		{"params", with(goodOf[*LogParams](t), func(c *LogParams) { c.Params = tooMany })},

@@ -66,6 +66,7 @@ type AddModelVersion struct {
 	Source      string            `json:"source"` // URI of its files
 	RunID       string            `json:"run_id,omitempty"`
 	RunLink     string            `json:"run_link,omitempty"`
+	Location    string            `json:"location,omitempty"` // URI of the files themselves, where Source is a way to them
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 }
@@ -81,6 +82,7 @@ func (c *AddModelVersion) Validate() error {
 		f.id("run_id", c.RunID)
 	}
 	f.line("run_link", c.RunLink, TextBytesMax)
+	f.line("location", c.Location, TextBytesMax)
 	f.text("description", c.Description, TextBytesMax)
 	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
 	return f.err()
@@ -221,6 +223,38 @@ func (c *RemoveModelAlias) Validate() error {
 	var f faults
 	f.modelName("name", c.Name)
 	f.alias(c.Alias)
+	return f.err()
+}
+
+// DeleteModelVersion takes a version out of the registry. One that serves is refused.
+type DeleteModelVersion struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	Served  Served `json:"-"`
+}
+
+func (*DeleteModelVersion) CommandType() string { return "model.delete_version" }
+func (c *DeleteModelVersion) Stream() string    { return modelStream(c.Name) }
+
+func (c *DeleteModelVersion) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.atLeast("version", int64(c.Version), 1)
+	return f.err()
+}
+
+// DeleteModel takes a model out of the registry with all its versions. One of which a version serves is refused.
+type DeleteModel struct {
+	Name   string `json:"name"`
+	Served Served `json:"-"`
+}
+
+func (*DeleteModel) CommandType() string { return "model.delete" }
+func (c *DeleteModel) Stream() string    { return modelStream(c.Name) }
+
+func (c *DeleteModel) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
 	return f.err()
 }
 

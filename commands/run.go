@@ -2,8 +2,6 @@ package commands
 
 import (
 	"fmt"
-	"path"
-	"strings"
 
 	"github.com/projectionist/projectionist/events"
 )
@@ -35,7 +33,8 @@ func (c *StartRun) Validate() error {
 	return f.err()
 }
 
-// LogMetrics adds values to the metric histories of an active run.
+// LogMetrics adds values to the metric histories of an active run. They are finite: it is the program's own runs that
+// log with it, and these fail where they diverge.
 type LogMetrics struct {
 	RunID   string          `json:"run_id"`
 	Metrics []events.Metric `json:"metrics"`
@@ -51,6 +50,9 @@ func (c *LogMetrics) Validate() error {
 		f.add("metrics", "must not be empty")
 	}
 	f.metrics(c.Metrics)
+	for i := range c.Metrics {
+		f.finite(fmt.Sprintf("metrics[%d].value", i), float64(c.Metrics[i].Value))
+	}
 	return f.err()
 }
 
@@ -63,7 +65,6 @@ func (f *faults) metrics(all []events.Metric) {
 	for i, m := range all {
 		at := fmt.Sprintf("metrics[%d]", i)
 		f.required(at+".key", m.Key, KeyBytesMax)
-		f.finite(at+".value", m.Value)
 		if m.TimestampMillis < events.TimeMillisMin || m.TimestampMillis >= events.TimeMillisEnd {
 			f.add(at+".timestamp_millis", "%d is outside 1970 to 2100 in Unix milliseconds", m.TimestampMillis)
 		}
@@ -118,12 +119,7 @@ func (c *LogArtifact) Stream() string    { return runStream(c.RunID) }
 func (c *LogArtifact) Validate() error {
 	var f faults
 	f.runID(c.RunID)
-	f.required("path", c.Path, 1024)
-	if c.Path != "" && (path.Clean("/"+c.Path) != "/"+c.Path || strings.Contains(c.Path, `\`)) {
-		f.add("path", "is %q; want a relative path with forward slashes and no dots, such as model/weights.bin", c.Path)
-	}
-	f.sha256("blob", c.Blob)
-	f.atLeast("bytes", c.Bytes, 0)
+	f.artifact(c.Path, c.Blob, c.Bytes)
 	return f.err()
 }
 
@@ -145,7 +141,7 @@ func (c *EndRun) Validate() error {
 	return f.err()
 }
 
-// LogBatch adds metrics, params and tags to a run in one commit. Its clients write to runs that have ended too: only a
+// LogBatch adds metrics, of any value, params and tags to a run in one commit. Its clients write to runs that have ended too: only a
 // deleted one is refused. A param is set once, as of [LogParams].
 type LogBatch struct {
 	RunID   string            `json:"run_id"`

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -56,7 +57,7 @@ var goldens = []struct {
 	{"experiment/0", &events.ExperimentTagsSet{"0", map[string]string{"team": "c"}}},
 	{"experiment/0", &events.ExperimentTagRemoved{"0", "team"}},
 	{"run/" + goldenRun, &events.RunStarted{goldenRun, "0", "als-64", map[string]string{"rank": "64", "alpha": "40"}, map[string]string{"mlflow.user": "anna"}, "d1", "w1"}},
-	{"run/" + goldenRun, &events.RunMetricsLogged{goldenRun, []events.Metric{{"ndcg@10", 0.3125, 3, 1705314600000}, {"loss", -1.5e-9, 4, 1705314600001}}}},
+	{"run/" + goldenRun, &events.RunMetricsLogged{goldenRun, []events.Metric{{"ndcg@10", 0.3125, 3, 1705314600000}, {"loss", -1.5e-9, 4, 1705314600001}, {"loss", events.Number(math.Inf(-1)), 5, 1705314600002}}}},
 	{"run/" + goldenRun, &events.RunParamsLogged{goldenRun, map[string]string{"reg": "0.01"}}},
 	{"run/" + goldenRun, &events.RunTagsSet{goldenRun, map[string]string{"mlflow.note.content": "first\nsecond"}}},
 	{"run/" + goldenRun, &events.RunArtifactLogged{goldenRun, "model/als.bin", goldenSHA256, 1 << 40}},
@@ -66,15 +67,27 @@ var goldens = []struct {
 	{"run/" + goldenRun, &events.RunTagRemoved{goldenRun, "mlflow.note.content"}},
 	{"run/" + goldenRun, &events.RunDeleted{goldenRun}},
 	{"run/" + goldenRun, &events.RunRestored{goldenRun}},
+	{"run/" + goldenRun, &events.RunInputsLogged{goldenRun, []events.Dataset{{"films", "8cf61cce", "http", `{"url":"http://x/y.csv"}`, `{"mlflow_colspec":[]}`, `{"num_rows":3}`,
+		map[string]string{"mlflow.data.context": "training"}}}, []string{"m-" + goldenRun}}},
+	{"run/" + goldenRun, &events.RunOutputsLogged{goldenRun, []events.ModelOutput{{"m-" + goldenRun, 3}}}},
+	{"logged-model/m-" + goldenRun, &events.LoggedModelCreated{"m-" + goldenRun, "0", "model", "agent", goldenRun, map[string]string{"C": "0.5"}, map[string]string{"mlflow.user": "anna"}}},
+	{"logged-model/m-" + goldenRun, &events.LoggedModelFinalized{"m-" + goldenRun, "READY"}},
+	{"logged-model/m-" + goldenRun, &events.LoggedModelParamsLogged{"m-" + goldenRun, map[string]string{"tol": "0.1"}}},
+	{"logged-model/m-" + goldenRun, &events.LoggedModelTagsSet{"m-" + goldenRun, map[string]string{"a": "b"}}},
+	{"logged-model/m-" + goldenRun, &events.LoggedModelTagRemoved{"m-" + goldenRun, "a"}},
+	{"logged-model/m-" + goldenRun, &events.LoggedModelArtifactLogged{"m-" + goldenRun, "MLmodel", goldenSHA256, 512}},
+	{"logged-model/m-" + goldenRun, &events.LoggedModelDeleted{"m-" + goldenRun}},
 	{"model/als", &events.ModelRegistered{"als", "factors of implicit feedback"}},
 	{"model/als", &events.ModelVersionRegistered{"als", 3, goldenRun, "als", map[string]string{"rank": "64"}, 1<<63 + 1, "1.0.0+avx2", "d1", "mlops-events/0:12", goldenSHA256, goldenSHA256, 5242880, "production"}},
-	{"model/als", &events.ModelVersionAdded{"als", 4, "s3://bucket/als", goldenRun, "https://elsewhere/runs/1"}},
+	{"model/als", &events.ModelVersionAdded{"als", 4, "models:/other/1", goldenRun, "https://elsewhere/runs/1", "s3://bucket/als"}},
 	{"model/als", &events.ModelDescribed{"als", 4, "trained by hand"}},
 	{"model/als", &events.ModelTagsSet{"als", 4, map[string]string{"reviewed": "yes"}}},
 	{"model/als", &events.ModelTagRemoved{"als", 4, "reviewed"}},
 	{"model/als", &events.ModelVersionStaged{"als", 3, "Staging", "Production", "beats the baseline"}},
 	{"model/als", &events.ModelAliasSet{"als", "champion", 3}},
 	{"model/als", &events.ModelAliasRemoved{"als", "champion"}},
+	{"model/als", &events.ModelVersionDeleted{"als", 4}},
+	{"model/als", &events.ModelDeleted{"als"}},
 	{"deployment/production", &events.ModelDeployed{"production", "als", 3, goldenSHA256, "als", 2, "promoted"}},
 	{"workflow-run/w1", &events.WorkflowRunRequested{"w1", "movie_training_pipeline", "manual", map[string]string{"rank": "64"}, "by hand"}},
 	{"workflow-run/w1", &events.TaskStarted{"w1", "train", 2, "node-a/1", 1705314660000}},

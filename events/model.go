@@ -75,7 +75,13 @@ type ModelVersionAdded struct {
 	Source  string `json:"source"`             // URI of its files
 	RunID   string `json:"run_id,omitempty"`   // that made it
 	RunLink string `json:"run_link,omitempty"` // to that run, where it is another server's
+	// Location is the URI of the files themselves, where Source is a way to them that may change: another version, or
+	// a logged model.
+	Location string `json:"location,omitempty"`
 }
+
+// withoutDetour makes schema 2 of schema 1, in which a version's source was where its files are.
+func withoutDetour(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 func (*ModelVersionAdded) EventType() string { return "model.version_added" }
 
@@ -105,3 +111,19 @@ type ModelTagRemoved struct {
 }
 
 func (*ModelTagRemoved) EventType() string { return "model.tag_removed" }
+
+// ModelVersionDeleted takes a version out of the registry, with the aliases that point at it. Its number is not given again.
+type ModelVersionDeleted struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+}
+
+func (*ModelVersionDeleted) EventType() string { return "model.version_deleted" }
+
+// ModelDeleted takes a model out of the registry with all it has. One that is registered under its name later goes on
+// counting versions.
+type ModelDeleted struct {
+	Name string `json:"name"`
+}
+
+func (*ModelDeleted) EventType() string { return "model.deleted" }

@@ -1,5 +1,7 @@
 package events
 
+import "encoding/json"
+
 // RunStarted opens a run: one training or evaluation. Stream "run/ID".
 type RunStarted struct {
 	RunID        string            `json:"run_id"` // 32 hex digits
@@ -13,13 +15,12 @@ type RunStarted struct {
 
 func (*RunStarted) EventType() string { return "run.started" }
 
-// Metric is one value of one metric. Infinities and NaN are not metrics: a run that meets one says so
-// in its failure.
+// Metric is one value of one metric, as it was measured: what diverges is NaN or infinite.
 type Metric struct {
-	Key             string  `json:"key"`
-	Value           float64 `json:"value"`
-	Step            int64   `json:"step"`
-	TimestampMillis int64   `json:"timestamp_millis"`
+	Key             string `json:"key"`
+	Value           Number `json:"value"`
+	Step            int64  `json:"step"`
+	TimestampMillis int64  `json:"timestamp_millis"`
 }
 
 // RunMetricsLogged adds values to a run's metric histories.
@@ -29,6 +30,9 @@ type RunMetricsLogged struct {
 }
 
 func (*RunMetricsLogged) EventType() string { return "run.metrics_logged" }
+
+// onlyNumbers makes schema 2 of schema 1, in which every value was a number of JSON.
+func onlyNumbers(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 // RunParamsLogged adds parameters to a run; a parameter is set once.
 type RunParamsLogged struct {

@@ -40,7 +40,9 @@ func newDecider(stream string) decider {
 	case "experiment":
 		return &experiment{tags: map[string]string{}}
 	case "run":
-		return &run{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}}
+		return &run{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}, given: map[input]bool{}, made: map[events.ModelOutput]bool{}}
+	case "logged-model":
+		return &loggedModel{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}}
 	case "model":
 		return &model{tags: map[string]string{}, aliases: map[string]int{}, deployed: map[string]int{}}
 	case "workflow-run":

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/projectionist/projectionist/commands"
@@ -63,6 +64,19 @@ func (s *model) decideDeployment(c *commands.DeployModel) ([]events.Data, error)
 		return s.serve(c.Model, c.Version, true, c.Reason, c.Served), nil
 	}
 	return s.deploy(c.Model, c.Slot, c.Version, c.Reason, c.Served), nil
+}
+
+// idle is nil if the version serves no slot.
+func (s *model) idle(name string, version int, served commands.Served) error {
+	slots := slices.Concat(slices.Collect(maps.Keys(s.deployed)), slices.Collect(maps.Keys(served)))
+	slices.Sort(slots)
+	for _, slot := range slots {
+		if s.holds(name, slot, version, served) {
+			_, err := refuse(fault.Conflict, "version", "version %d of model %q serves the slot %s and cannot be deleted", version, name, slot)
+			return err.(*fault.Error).WithHint("deploy another version first")
+		}
+	}
+	return nil
 }
 
 // stays refuses to take from a version what it has because it serves.

@@ -15,7 +15,7 @@ type model struct {
 	exists   bool
 	what     string // it is
 	tags     map[string]string
-	versions []modelVersion // versions[i] is version i+1
+	versions []modelVersion // versions[i] is version i+1; those that were deleted among them
 	aliases  map[string]int
 	deployed map[string]int // slot -> version, the last of this model's; another model may have taken it since
 }
@@ -26,6 +26,7 @@ type modelVersion struct {
 	stage string
 	slot  string // it can serve
 	blob  string
+	gone  bool // deleted
 }
 
 func (s *model) evolve(d events.Data) {
@@ -56,8 +57,23 @@ func (s *model) evolve(d events.Data) {
 		s.aliases[e.Alias] = e.Version
 	case *events.ModelAliasRemoved:
 		delete(s.aliases, e.Alias)
+	case *events.ModelVersionDeleted:
+		s.drop(e.Version)
+	case *events.ModelDeleted:
+		for n := range s.versions {
+			s.drop(n + 1)
+		}
+		*s = model{tags: map[string]string{}, aliases: map[string]int{}, versions: s.versions, deployed: s.deployed}
 	case *events.ModelDeployed:
 		s.deployed[e.Slot] = e.Version
+	}
+}
+
+// drop leaves of a version that it was there.
+func (s *model) drop(version int) {
+	if s.has(version) {
+		s.versions[version-1] = modelVersion{tags: map[string]string{}, gone: true}
+		maps.DeleteFunc(s.aliases, func(_ string, n int) bool { return n == version })
 	}
 }
 
@@ -72,7 +88,9 @@ func (s *model) about(version int) (what *string, tags map[string]string) {
 	return nil, nil
 }
 
-func (s *model) has(version int) bool { return version >= 1 && version <= len(s.versions) }
+func (s *model) has(version int) bool {
+	return version >= 1 && version <= len(s.versions) && !s.versions[version-1].gone
+}
 
 func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 	if c, ok := c.(*commands.RegisterModel); ok {
@@ -92,7 +110,7 @@ func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 			DatasetID: c.DatasetID, DatasetCut: c.DatasetCut, FeaturesHash: c.FeaturesHash, Blob: c.Blob, Bytes: c.Bytes, Slot: c.Slot})
 	case *commands.AddModelVersion:
 		n := len(s.versions) + 1
-		decided := []events.Data{&events.ModelVersionAdded{Name: c.Name, Version: n, Source: c.Source, RunID: c.RunID, RunLink: c.RunLink}}
+		decided := []events.Data{&events.ModelVersionAdded{Name: c.Name, Version: n, Source: c.Source, RunID: c.RunID, RunLink: c.RunLink, Location: c.Location}}
 		if c.Description != "" {
 			decided = append(decided, &events.ModelDescribed{Name: c.Name, Version: n, Description: c.Description})
 		}
@@ -123,8 +141,32 @@ func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 			}
 		}
 		return one(&events.ModelAliasRemoved{Name: c.Name, Alias: c.Alias})
+	case *commands.DeleteModelVersion, *commands.DeleteModel:
+		return s.delete(c)
 	case *commands.DeployModel:
 		return s.decideDeployment(c)
+	}
+	return nil, noRule(c)
+}
+
+// delete decides what leaves the registry: nothing that serves.
+func (s *model) delete(c commands.Command) ([]events.Data, error) {
+	switch c := c.(type) {
+	case *commands.DeleteModelVersion:
+		if !s.has(c.Version) {
+			return s.noVersion(c.Name, c.Version)
+		}
+		if err := s.idle(c.Name, c.Version, c.Served); err != nil {
+			return nil, err
+		}
+		return one(&events.ModelVersionDeleted{Name: c.Name, Version: c.Version})
+	case *commands.DeleteModel:
+		for i := range s.versions {
+			if err := s.idle(c.Name, i+1, c.Served); err != nil {
+				return nil, err
+			}
+		}
+		return one(&events.ModelDeleted{Name: c.Name})
 	}
 	return nil, noRule(c)
 }

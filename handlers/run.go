@@ -21,7 +21,12 @@ type run struct {
 	params    map[string]string
 	tags      map[string]string
 	artifacts map[string]string // blob by path
+	given     map[input]bool
+	made      map[events.ModelOutput]bool
 }
+
+// input is a data set by name and digest, or a logged model by its id.
+type input struct{ name, digest string }
 
 func (s *run) evolve(d events.Data) {
 	switch e := d.(type) {
@@ -43,6 +48,17 @@ func (s *run) evolve(d events.Data) {
 		s.name = e.Name
 	case *events.RunTagRemoved:
 		delete(s.tags, e.Key)
+	case *events.RunInputsLogged:
+		for i := range e.Datasets {
+			s.given[input{e.Datasets[i].Name, e.Datasets[i].Digest}] = true
+		}
+		for _, id := range e.Models {
+			s.given[input{id, ""}] = true
+		}
+	case *events.RunOutputsLogged:
+		for _, m := range e.Models {
+			s.made[m] = true
+		}
 	case *events.RunDeleted:
 		s.deleted = true
 	case *events.RunRestored:
@@ -114,6 +130,16 @@ func (s *run) decideKept(c commands.Command) ([]events.Data, error) {
 			return nil, err
 		}
 		return s.logBatch(c)
+	case *commands.LogInputs:
+		if err := s.kept(c.RunID); err != nil {
+			return nil, err
+		}
+		return s.logInputs(c), nil
+	case *commands.LogOutputs:
+		if err := s.kept(c.RunID); err != nil {
+			return nil, err
+		}
+		return s.logOutputs(c), nil
 	case *commands.UpdateRun:
 		if err := s.kept(c.RunID); err != nil {
 			return nil, err
@@ -143,16 +169,61 @@ func (s *run) logParams(c *commands.LogParams) ([]events.Data, error) {
 
 // setParams is what sets parameters, once each.
 func (s *run) setParams(id string, params map[string]string) ([]events.Data, error) {
-	for _, key := range slices.Sorted(maps.Keys(params)) {
-		if old, set := s.params[key]; set && old != params[key] {
-			return refuse(fault.Invalid, "params."+key, "is %q and cannot be changed to %q: a parameter is set once", old, params[key])
-		}
-	}
-	fresh := news(s.params, params)
-	if len(fresh) == 0 {
-		return nil, nil
+	fresh, err := unset(s.params, params)
+	if err != nil || len(fresh) == 0 {
+		return nil, err
 	}
 	return one(&events.RunParamsLogged{RunID: id, Params: fresh})
+}
+
+// unset are the params wanted that have does not hold; one of another value is refused.
+func unset(have, wanted map[string]string) (map[string]string, error) {
+	for _, key := range slices.Sorted(maps.Keys(wanted)) {
+		if old, set := have[key]; set && old != wanted[key] {
+			_, err := refuse(fault.Invalid, "params."+key, "is %q and cannot be changed to %q: a parameter is set once", old, wanted[key])
+			return nil, err
+		}
+	}
+	return news(have, wanted), nil
+}
+
+// logInputs are the inputs that the run has not yet, each once.
+func (s *run) logInputs(c *commands.LogInputs) []events.Data {
+	e := &events.RunInputsLogged{RunID: c.RunID}
+	seen := map[input]bool{}
+	fresh := func(in input) bool {
+		is := !s.given[in] && !seen[in]
+		seen[in] = true
+		return is
+	}
+	for _, d := range c.Datasets {
+		if fresh(input{d.Name, d.Digest}) {
+			d.Tags = maps.Clone(d.Tags)
+			e.Datasets = append(e.Datasets, d)
+		}
+	}
+	for _, id := range c.Models {
+		if fresh(input{id, ""}) {
+			e.Models = append(e.Models, id)
+		}
+	}
+	if len(e.Datasets)+len(e.Models) == 0 {
+		return nil
+	}
+	return []events.Data{e}
+}
+
+func (s *run) logOutputs(c *commands.LogOutputs) []events.Data {
+	e := &events.RunOutputsLogged{RunID: c.RunID}
+	for _, m := range c.Models {
+		if !s.made[m] && !slices.Contains(e.Models, m) {
+			e.Models = append(e.Models, m)
+		}
+	}
+	if len(e.Models) == 0 {
+		return nil
+	}
+	return []events.Data{e}
 }
 
 func (s *run) logBatch(c *commands.LogBatch) ([]events.Data, error) {

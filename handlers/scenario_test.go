@@ -34,6 +34,9 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.RefuseFact{}, &commands.RefuseRow{}, &commands.DeleteExperiment{}, &commands.RestoreExperiment{}, &commands.SetExperimentTags{},
 		&commands.RemoveExperimentTag{}, &commands.LogBatch{}, &commands.UpdateRun{}, &commands.RemoveTag{}, &commands.DeleteRun{}, &commands.RestoreRun{},
 		&commands.AddModelVersion{}, &commands.DescribeModel{}, &commands.SetModelTags{}, &commands.RemoveModelTag{},
+		&commands.DeleteModelVersion{}, &commands.DeleteModel{}, &commands.LogInputs{}, &commands.LogOutputs{},
+		&commands.CreateLoggedModel{}, &commands.FinalizeLoggedModel{}, &commands.LogLoggedModelParams{}, &commands.SetLoggedModelTags{},
+		&commands.RemoveLoggedModelTag{}, &commands.LogLoggedModelArtifact{}, &commands.DeleteLoggedModel{},
 	} {
 		t := reflect.TypeOf(c).Elem()
 		m[c.CommandType()] = func() commands.Command { return reflect.New(t).Interface().(commands.Command) }
@@ -239,7 +242,7 @@ func firstDifference(want, got string) string {
 
 // Every command of one stream kind is refused, not lost or a panic, by the rules of another.
 func TestForeignCommand(t *testing.T) {
-	streams := []string{"movie/1", "user/1", "import/1", "features/definitions", "signals/definitions", "dataset/1", "experiment/1", "run/1", "model/1", "workflow-run/1", "view/1", "dead-letter/1"}
+	streams := []string{"movie/1", "user/1", "import/1", "features/definitions", "signals/definitions", "dataset/1", "experiment/1", "run/1", "logged-model/1", "model/1", "workflow-run/1", "view/1", "dead-letter/1"}
 	for _, stream := range streams {
 		for _, name := range slices.Sorted(maps.Keys(commandTypes)) {
 			c := commandTypes[name]()

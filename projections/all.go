@@ -11,6 +11,7 @@ func All() []fold.Factory {
 		func() fold.View { return NewUsers() },
 		func() fold.View { return NewDefinitions() },
 		func() fold.View { return NewRuns() },
+		func() fold.View { return NewLoggedModels() },
 		func() fold.View { return NewRegistry() },
 		func() fold.View { return NewDeployments() },
 		func() fold.View { return NewWorkflows() },

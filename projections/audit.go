@@ -152,7 +152,7 @@ func summary(data events.Data) string {
 	case *events.RunMetricsLogged:
 		keys := make([]string, 0, len(x.Metrics))
 		for _, m := range x.Metrics {
-			keys = append(keys, fmt.Sprintf("%s=%.6g", m.Key, m.Value))
+			keys = append(keys, fmt.Sprintf("%s=%.6g", m.Key, float64(m.Value)))
 		}
 		return short("metrics " + strings.Join(keys, ", "))
 	case *events.RunParamsLogged:
@@ -173,6 +173,24 @@ func summary(data events.Data) string {
 		return "run deleted"
 	case *events.RunRestored:
 		return "run restored"
+	case *events.RunInputsLogged:
+		return short(fmt.Sprintf("%d data sets and %d models given", len(x.Datasets), len(x.Models)))
+	case *events.RunOutputsLogged:
+		return fmt.Sprintf("%d models made", len(x.Models))
+	case *events.LoggedModelCreated:
+		return short("logged model " + x.Name + " created")
+	case *events.LoggedModelFinalized:
+		return "logged model " + x.Status
+	case *events.LoggedModelParamsLogged:
+		return fmt.Sprintf("%d parameters logged", len(x.Params))
+	case *events.LoggedModelTagsSet:
+		return fmt.Sprintf("%d tags set", len(x.Tags))
+	case *events.LoggedModelTagRemoved:
+		return short("tag " + x.Key + " removed")
+	case *events.LoggedModelArtifactLogged:
+		return short(fmt.Sprintf("artifact %s of %d bytes", x.Path, x.Bytes))
+	case *events.LoggedModelDeleted:
+		return "logged model deleted"
 	case *events.ModelRegistered:
 		return short("model " + x.Name + " registered")
 	case *events.ModelVersionRegistered:
@@ -191,6 +209,10 @@ func summary(data events.Data) string {
 		return short(fmt.Sprintf("%s@%s is version %d", x.Name, x.Alias, x.Version))
 	case *events.ModelAliasRemoved:
 		return short(fmt.Sprintf("%s@%s removed", x.Name, x.Alias))
+	case *events.ModelVersionDeleted:
+		return short(fmt.Sprintf("%s version %d deleted", x.Name, x.Version))
+	case *events.ModelDeleted:
+		return short("model " + x.Name + " deleted")
 	case *events.ModelDeployed:
 		return short(because(fmt.Sprintf("%s version %d serves %s", x.Model, x.Version, x.Slot), x.Reason))
 	case *events.WorkflowRunRequested:

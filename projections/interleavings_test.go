@@ -3,6 +3,7 @@ package projections_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -222,7 +223,7 @@ func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Da
 func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	n := rng.IntN(4)
 	id := fmt.Sprint("id", n)
-	kind := pick(rng, "movie", "user", "run", "model", "workflow-run", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view")
+	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view")
 	if stream != "" {
 		for i := range stream {
 			if stream[i] == '/' {
@@ -240,10 +241,21 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 		d = pick[events.Data](rng, &events.MovieListed{Movie: m, Dataset: pick(rng, "simulated", "ml")}, &events.MovieFetched{Movie: m, RawSHA256: blob})
 	case "user":
 		d = &events.UserDescribed{User: events.User{UserID: id, Age: rng.IntN(3)}, Dataset: pick(rng, "", "ml"), Since: pick(rng, "", "2024-01-15T10:30:00.000Z")}
+	case "logged-model":
+		d = pick[events.Data](rng,
+			&events.LoggedModelCreated{ModelID: id, ExperimentID: "id1", Name: "model", Params: map[string]string{"d": "64"}, Tags: map[string]string{"t": "1"}},
+			&events.LoggedModelFinalized{ModelID: id, Status: pick(rng, "READY", "FAILED")},
+			&events.LoggedModelParamsLogged{ModelID: id, Params: map[string]string{"x": id}},
+			&events.LoggedModelTagsSet{ModelID: id, Tags: map[string]string{"t": blob, "u": "v"}},
+			&events.LoggedModelTagRemoved{ModelID: id, Key: "t"},
+			&events.LoggedModelArtifactLogged{ModelID: id, Path: "MLmodel", Blob: blob, Bytes: 3},
+			&events.LoggedModelDeleted{ModelID: id})
 	case "run":
 		d = pick[events.Data](rng,
+			&events.RunInputsLogged{RunID: id, Datasets: []events.Dataset{{Name: "films", Digest: blob}}, Models: []string{"m-" + id}},
+			&events.RunOutputsLogged{RunID: id, Models: []events.ModelOutput{{ModelID: "m-" + id, Step: int64(rng.IntN(3))}}},
 			&events.RunStarted{RunID: id, ExperimentID: "id1", Name: "als", Params: map[string]string{"d": "64", "a": "1"}, DatasetID: "id1", WorkflowRun: "id2"},
-			&events.RunMetricsLogged{RunID: id, Metrics: []events.Metric{{Key: pick(rng, "ndcg", "loss"), Value: rng.NormFloat64(), Step: int64(rng.IntN(4)), TimestampMillis: int64(rng.IntN(3))}}},
+			&events.RunMetricsLogged{RunID: id, Metrics: []events.Metric{{Key: pick(rng, "ndcg", "loss"), Value: events.Number(pick(rng, rng.NormFloat64(), math.NaN(), math.Inf(1))), Step: int64(rng.IntN(4)), TimestampMillis: int64(rng.IntN(3))}}},
 			&events.RunParamsLogged{RunID: id, Params: map[string]string{"x": id}},
 			&events.RunTagsSet{RunID: id, Tags: map[string]string{"t": blob, "u": "v"}},
 			&events.RunArtifactLogged{RunID: id, Path: "model/als.bin", Blob: blob, Bytes: 3},

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
@@ -11,7 +12,7 @@ import (
 
 // Registry is the registered models with their versions, stages and aliases.
 //
-//	d name -> Model      c -> number of models
+//	d name -> Model
 //	b blob name version -> name       r run name version -> name
 type Registry struct{ r fold.Reader }
 
@@ -25,6 +26,7 @@ type Model struct {
 	Versions    []ModelVersion    `json:"versions"`
 	Aliases     map[string]int    `json:"aliases,omitempty"` // to a version
 	Tags        map[string]string `json:"tags,omitempty"`
+	Deleted     bool              `json:"deleted,omitempty"` // it is only known that it was there
 	fold.Stamp
 }
 
@@ -34,6 +36,7 @@ type ModelVersion struct {
 	events.ModelVersionRegistered
 	Source        string            `json:"source,omitempty"`
 	RunLink       string            `json:"run_link,omitempty"`
+	Location      string            `json:"location,omitempty"` // of its files, where Source is a way to them
 	Description   string            `json:"description,omitempty"`
 	Tags          map[string]string `json:"tags,omitempty"`
 	Stage         string            `json:"stage"` // None, Staging, Production or Archived
@@ -47,7 +50,7 @@ type ModelVersion struct {
 const StageNone = "None"
 
 var modelDocs = fold.Documents[Model]{
-	Table: 'd', Count: 'c',
+	Table: 'd',
 	ID: func(in *fold.Input) (string, bool) {
 		switch x := in.Event.Data.(type) {
 		case *events.ModelRegistered:
@@ -68,13 +71,18 @@ var modelDocs = fold.Documents[Model]{
 			return x.Name, true
 		case *events.ModelAliasRemoved:
 			return x.Name, true
+		case *events.ModelVersionDeleted:
+			return x.Name, true
+		case *events.ModelDeleted:
+			return x.Name, true
 		}
 		return "", false
 	},
 	Fold: func(m *Model, in *fold.Input) {
 		switch x := in.Event.Data.(type) {
 		case *events.ModelRegistered:
-			m.Name, m.Description = x.Name, x.Description
+			m.Name, m.Description, m.Deleted = x.Name, x.Description, false
+			m.CreatedMillis = in.Event.Time.UnixMilli()
 		case *events.ModelVersionRegistered:
 			m.Name = x.Name
 			v := m.version(x.Version)
@@ -87,7 +95,7 @@ var modelDocs = fold.Documents[Model]{
 		case *events.ModelVersionAdded:
 			m.Name = x.Name
 			v := m.version(x.Version)
-			v.Name, v.RunID, v.Source, v.RunLink, v.Origin = x.Name, x.RunID, x.Source, x.RunLink, fold.OriginOf(in)
+			v.Name, v.RunID, v.Source, v.RunLink, v.Location, v.Origin = x.Name, x.RunID, x.Source, x.RunLink, x.Location, fold.OriginOf(in)
 		case *events.ModelDescribed:
 			m.Name = x.Name
 			*m.about(x.Version, in).what = x.Description
@@ -107,6 +115,12 @@ var modelDocs = fold.Documents[Model]{
 		case *events.ModelAliasRemoved:
 			m.Name = x.Name
 			delete(m.Aliases, x.Alias)
+		case *events.ModelVersionDeleted:
+			m.Name = x.Name
+			m.Versions = slices.DeleteFunc(m.Versions, func(v ModelVersion) bool { return v.Version == x.Version })
+			maps.DeleteFunc(m.Aliases, func(_ string, n int) bool { return n == x.Version })
+		case *events.ModelDeleted:
+			*m = Model{Name: x.Name, Deleted: true, Stamp: m.Stamp}
 		}
 		if m.Versions == nil {
 			m.Versions = []ModelVersion{}
@@ -184,7 +198,7 @@ func (m *Model) Latest() map[string]ModelVersion {
 }
 
 func (*Registry) Spec() fold.Spec {
-	return fold.Spec{Name: "registry", Format: 3, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "registry", Format: 4, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Registry) Open(r fold.Reader) error                 { v.r = r; return nil }
@@ -192,14 +206,21 @@ func (*Registry) Flush(fold.Writer) error                    { return nil }
 func (*Registry) Apply(w fold.Writer, in []fold.Input) error { return modelDocs.Apply(w, in) }
 
 // Model reads one registered model.
-func (v *Registry) Model(name string) (Model, bool, error) { return modelDocs.Get(v.r, name) }
+func (v *Registry) Model(name string) (Model, bool, error) {
+	return there(modelDocs.Get(v.r, name))
+}
 
-// Count is the number of registered models.
-func (v *Registry) Count() (int64, error) { return modelDocs.Number(v.r) }
+// there is a model, unless it is deleted.
+func there(m Model, ok bool, err error) (Model, bool, error) {
+	if m.Deleted {
+		return Model{}, false, err
+	}
+	return m, ok, err
+}
 
 // Models pages through the registered models by name.
 func (v *Registry) Models(q fold.PageQuery) (fold.Page[Model], error) {
-	return fold.PageJSON[Model](v.r, fold.Table(modelDocs.Table), false, q, nil)
+	return fold.PageJSON[Model](v.r, fold.Table(modelDocs.Table), false, q, func(m *Model) (bool, error) { return !m.Deleted, nil })
 }
 
 // Version reads one version of a model.
@@ -255,5 +276,5 @@ func (v *Registry) find(prefix fold.Key) ([]ModelVersion, error) {
 
 // FoldModel folds what at admits of a "model/NAME" stream; false when that is nothing.
 func FoldModel(commits iter.Seq2[*streams.Committed, error], at fold.At) (Model, bool, error) {
-	return modelDocs.FoldStream(commits, at)
+	return there(modelDocs.FoldStream(commits, at))
 }

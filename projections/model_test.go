@@ -50,7 +50,6 @@ func TestRegistry(t *testing.T) {
 	equal(t, "by blob", numbers(must[[]projections.ModelVersion](t)(v.ByBlob("aa"))), []int{1, 2})
 	equal(t, "by run", numbers(must[[]projections.ModelVersion](t)(v.ByRun("r3"))), []int{3})
 	equal(t, "models", len(foldtest.Pages(t, 1, v.Models)), 2)
-	equal(t, "count", must[int64](t)(v.Count()), 2)
 }
 
 func TestFoldModel(t *testing.T) {
@@ -114,4 +113,25 @@ func TestModelVersionAdded(t *testing.T) {
 		[]any{"None", "s3://b/als", "r9", "https://x", "theirs", "b", foldtest.Day(7), foldtest.Day(7)})
 	equal(t, "version 1", []any{m.Version(1).Tags["old"], m.Version(1).UpdatedMillis, m.Version(1).Stage}, []any{"yes", foldtest.Day(8), "Archived"})
 	equal(t, "by run", must[[]projections.ModelVersion](t)(v.ByRun("r9"))[0].Version, 4)
+}
+
+// TestModelDeleted: what is deleted is out of lists and indexes, and a later model of the name begins with nothing.
+func TestModelDeleted(t *testing.T) {
+	s := foldtest.NewScript()
+	s.Commit("model/a", 0, 0, &events.ModelRegistered{Name: "a", Description: "old"}, &events.ModelTagsSet{Name: "a", Tags: map[string]string{"k": "v"}})
+	for n := range 3 {
+		s.Commit("model/a", 1, 1, &events.ModelVersionAdded{Name: "a", Version: n + 1, RunID: "r"}, &events.ModelAliasSet{Name: "a", Alias: "x", Version: n + 1})
+	}
+	s.Commit("model/a", 2, 2, &events.ModelVersionDeleted{Name: "a", Version: 3})
+	v := foldtest.Opened(t, projections.NewRegistry(), s.In)
+	equal(t, "by run", len(must[[]projections.ModelVersion](t)(v.ByRun("r"))), 2)
+	equal(t, "aliases", len(found[projections.Model](t)(v.Model("a")).Aliases), 0)
+	s.Commit("model/a", 3, 3, &events.ModelDeleted{Name: "a"})
+	v = foldtest.Opened(t, projections.NewRegistry(), s.In)
+	_, ok, err := v.Model("a")
+	equal(t, "deleted", []any{ok, err, len(foldtest.Pages(t, 1, v.Models)), len(must[[]projections.ModelVersion](t)(v.ByRun("r")))}, []any{false, nil, 0, 0})
+	equal(t, "before", len(found[projections.Model](t)(projections.FoldModel(s.Stream("model/a"), fold.At{EventMillis: foldtest.Day(1)})).Versions), 3)
+	s.Commit("model/a", 4, 4, &events.ModelRegistered{Name: "a"})
+	m := found[projections.Model](t)(foldtest.Opened(t, projections.NewRegistry(), s.In).Model("a"))
+	equal(t, "again", []any{m.Description, len(m.Tags), len(m.Versions), m.CreatedMillis}, []any{"", 0, 0, foldtest.Day(4)})
 }

@@ -3,8 +3,6 @@ package projections
 import (
 	"iter"
 	"maps"
-	"math"
-	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -16,6 +14,8 @@ import (
 //	e id -> Experiment     N -> number of experiments     E name id -> id     a created id -> id
 //	r id -> Run            n -> number of runs            s start id -> id    x experiment start id -> id
 //	h run, metric, step, timestamp, value -> (nothing): every value ever logged; one logged twice is one
+//	t run, metric, timestamp, step, value -> (nothing)
+//	i run, name, digest -> events.Dataset     m run, logged model -> (nothing)     o run, logged model, step -> (nothing)
 type Runs struct{ r fold.Reader }
 
 // NewRuns makes the view "runs".
@@ -95,7 +95,7 @@ var runDocs = fold.Documents[Run]{
 				r.Metrics = map[string]events.Metric{}
 			}
 			for _, m := range x.Metrics {
-				if old, ok := r.Metrics[m.Key]; !ok || !supersedes(old, m) {
+				if old, ok := r.Metrics[m.Key]; !ok || later(&m, &old) {
 					r.Metrics[m.Key] = m
 				}
 			}
@@ -105,12 +105,7 @@ var runDocs = fold.Documents[Run]{
 			r.RunID, r.Tags = x.RunID, merged(r.Tags, x.Tags)
 		case *events.RunArtifactLogged:
 			r.RunID = x.RunID
-			a := Artifact{x.Path, x.Blob, x.Bytes, millis}
-			if i := slices.IndexFunc(r.Artifacts, func(b Artifact) bool { return b.Path == a.Path }); i >= 0 {
-				r.Artifacts[i] = a
-			} else {
-				r.Artifacts = append(r.Artifacts, a)
-			}
+			r.Artifacts = withArtifact(r.Artifacts, Artifact{x.Path, x.Blob, x.Bytes, millis})
 		case *events.RunEnded:
 			r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, x.Reason, millis
 		case *events.RunResumed:
@@ -146,19 +141,8 @@ func merged(into, from map[string]string) map[string]string {
 	return into
 }
 
-// supersedes says whether a metric's value a is later than b.
-func supersedes(a, b events.Metric) bool {
-	if a.Step != b.Step {
-		return a.Step > b.Step
-	}
-	if a.TimestampMillis != b.TimestampMillis {
-		return a.TimestampMillis > b.TimestampMillis
-	}
-	return a.Value > b.Value
-}
-
 func (*Runs) Spec() fold.Spec {
-	return fold.Spec{Name: "runs", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "runs", Format: 3, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Runs) Open(r fold.Reader) error { v.r = r; return nil }
@@ -175,35 +159,18 @@ func (*Runs) Apply(w fold.Writer, in []fold.Input) error {
 		if in[i].Event == nil {
 			continue
 		}
+		if err := applyRunData(w, &in[i]); err != nil {
+			return fold.PoisonAt(&in[i], err)
+		}
 		if x, ok := in[i].Event.Data.(*events.RunMetricsLogged); ok {
 			for _, m := range x.Metrics {
-				if err := w.Set(metricKey(x.RunID, m), nil); err != nil {
+				if err := setMetric(w, x.RunID, &m); err != nil {
 					return fold.PoisonAt(&in[i], err)
 				}
 			}
 		}
 	}
 	return nil
-}
-
-func metricKey(run string, m events.Metric) fold.Key {
-	return fold.Table('h').Str(run).Str(m.Key).Millis(m.Step).Millis(m.TimestampMillis).U64(floatOrder(m.Value))
-}
-
-// floatOrder maps a float to an integer of the same order; floatOf maps it back.
-func floatOrder(f float64) uint64 {
-	b := math.Float64bits(f)
-	if b>>63 == 1 {
-		return ^b
-	}
-	return b | 1<<63
-}
-
-func floatOf(n uint64) float64 {
-	if n>>63 == 1 {
-		return math.Float64frombits(n &^ (1 << 63))
-	}
-	return math.Float64frombits(^n)
 }
 
 // Run reads one run.
@@ -219,16 +186,6 @@ func (v *Runs) Runs(experimentID string, q fold.PageQuery) (fold.Page[Run], erro
 		prefix = fold.Table('x').Str(experimentID)
 	}
 	return runDocs.Paginate(v.r, prefix, true, q, nil)
-}
-
-// MetricHistory pages through every value of a run's metric, by step, timestamp and value.
-func (v *Runs) MetricHistory(run, metric string, q fold.PageQuery) (fold.Page[events.Metric], error) {
-	return fold.Paginate(v.r, fold.Table('h').Str(run).Str(metric), false, q, func(_ fold.Reader, kv fold.KV) (events.Metric, bool, error) {
-		p := fold.Parts(kv.Key)
-		p.Str()
-		m := events.Metric{Key: p.Str(), Step: p.Millis(), TimestampMillis: p.Millis(), Value: floatOf(p.U64())}
-		return m, p.Err() == nil, p.Err()
-	})
 }
 
 // FoldRun folds what at admits of a "run/ID" stream; false when that is nothing.

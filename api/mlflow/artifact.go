@@ -20,8 +20,8 @@ import (
 
 func (s *Surface) artifactRoutes(r routes) {
 	r.handle("GET", "mlflow/artifacts/list", s.listArtifacts, "runs")
-	r.handle("GET", "mlflow-artifacts/artifacts", s.listFolder, "runs")
-	r.handle("GET", "mlflow-artifacts/artifacts/{path...}", s.getFile, "runs")
+	r.handle("GET", "mlflow-artifacts/artifacts", s.listFolder, "runs", "logged-models")
+	r.handle("GET", "mlflow-artifacts/artifacts/{path...}", s.getFile, "runs", "logged-models")
 	r.handle("PUT", "mlflow-artifacts/artifacts/{path...}", s.putFile)
 }
 
@@ -33,11 +33,15 @@ const artifactBytesMax = 5 << 30
 
 // artifactURI is where a run keeps its files.
 func artifactURI(r *projections.Run, e *projections.Experiment) string {
-	location := artifactScheme + "/" + r.ExperimentID
+	return strings.TrimSuffix(locationIn(r.ExperimentID, e), "/") + "/" + r.RunID + "/artifacts"
+}
+
+// locationIn is the URI under which an experiment's files are kept, where it is known or not (nil).
+func locationIn(id string, e *projections.Experiment) string {
 	if e != nil {
-		location = locationOf(e)
+		return locationOf(e)
 	}
-	return strings.TrimSuffix(location, "/") + "/" + r.RunID + "/artifacts"
+	return artifactScheme + "/" + id
 }
 
 // file is an entry of a folder.
@@ -47,11 +51,11 @@ type file struct {
 	Size *int64 `json:"file_size,omitempty"`
 }
 
-// folder are the entries of a folder of a run, by path; of a file, nothing.
-func folder(r *projections.Run, at string) []file {
+// folder are the entries of a folder, by path; of a file, nothing.
+func folder(files []projections.Artifact, at string) []file {
 	all := map[string]file{}
-	for i := range r.Artifacts {
-		a := &r.Artifacts[i]
+	for i := range files {
+		a := &files[i]
 		rest, ok := a.Path, true
 		if at != "" {
 			rest, ok = strings.CutPrefix(a.Path, at+"/")
@@ -93,26 +97,54 @@ func (s *Surface) listArtifacts(w http.ResponseWriter, r *http.Request) error {
 	return api.WriteJSON(w, http.StatusOK, struct {
 		Root  string `json:"root_uri"`
 		Files []file `json:"files,omitempty"`
-	}{artifactURI(run, e), folder(run, at)})
+	}{artifactURI(run, e), folder(run.Artifacts, at)})
 }
 
-// place is where a path below this server's store leads: EXPERIMENT/RUN/artifacts/PATH.
-func (s *Surface) place(ctx context.Context, at string) (*projections.Run, string, error) {
+// keeper is what keeps files: a run, or a logged model.
+type keeper struct {
+	files   []projections.Artifact
+	run     string // its id, or
+	model   string
+	deleted bool
+}
+
+// place is where a path below this server's store leads: EXPERIMENT/RUN/artifacts/PATH or
+// EXPERIMENT/models/MODEL/artifacts/PATH.
+func (s *Surface) place(ctx context.Context, at string) (*keeper, string, error) {
 	if !within(at) {
 		return nil, "", invalid("Invalid path")
 	}
-	parts := strings.SplitN(strings.TrimSuffix(at, "/"), "/", 4)
-	if len(parts) < 3 || parts[2] != "artifacts" {
+	experiment, rest, _ := strings.Cut(strings.TrimSuffix(at, "/"), "/")
+	rest, ofModel := strings.CutPrefix(rest, "models/")
+	parts := strings.SplitN(rest, "/", 3)
+	if len(parts) < 2 || parts[1] != "artifacts" {
 		return nil, "", noFile(at)
 	}
-	run, _, err := s.runAt(ctx, parts[1])
-	if err != nil || run.ExperimentID != parts[0] {
+	k, in, err := s.keeperOf(ctx, parts[0], ofModel)
+	var own *refusal
+	switch {
+	case errors.As(err, &own) || err == nil && in != experiment:
 		return nil, "", noFile(at)
+	case err != nil:
+		return nil, "", err
 	}
-	if len(parts) == 3 {
-		return run, "", nil
+	return k, strings.Join(parts[2:], ""), nil
+}
+
+// keeperOf is what keeps files by its id, and the experiment it is in.
+func (s *Surface) keeperOf(ctx context.Context, id string, ofModel bool) (*keeper, string, error) {
+	if ofModel {
+		m, _, err := s.loggedModelAt(ctx, id)
+		if err != nil {
+			return nil, "", err
+		}
+		return &keeper{files: m.Artifacts, model: id, deleted: m.Deleted}, m.ExperimentID, nil
 	}
-	return run, parts[3], nil
+	run, _, err := s.runAt(ctx, id)
+	if err != nil {
+		return nil, "", err
+	}
+	return &keeper{files: run.Artifacts, run: id, deleted: run.Deleted}, run.ExperimentID, nil
 }
 
 func noFile(at string) error { return missing("No such artifact: '%s'", api.Short(at)) }
@@ -130,14 +162,14 @@ func (s *Surface) listFolder(w http.ResponseWriter, r *http.Request) error {
 	v := struct {
 		Files []file `json:"files,omitempty"`
 	}{}
-	run, inner, err := s.place(r.Context(), at)
+	k, inner, err := s.place(r.Context(), at)
 	var own *refusal
 	switch {
 	case errors.As(err, &own) && own.Code == codeNotFound: // of what is not there there is nothing
 	case err != nil:
 		return err
 	default:
-		v.Files = folder(run, inner)
+		v.Files = folder(k.files, inner)
 	}
 	for i := range v.Files {
 		v.Files[i].Path = path.Base(v.Files[i].Path)
@@ -147,11 +179,11 @@ func (s *Surface) listFolder(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Surface) getFile(w http.ResponseWriter, r *http.Request) error {
 	at := r.PathValue("path")
-	run, inner, err := s.place(r.Context(), at)
+	k, inner, err := s.place(r.Context(), at)
 	if err != nil {
 		return err
 	}
-	return s.send(w, r, run, inner, at)
+	return s.send(w, r, k.files, inner, at)
 }
 
 func (s *Surface) getArtifact(w http.ResponseWriter, r *http.Request) error {
@@ -170,17 +202,17 @@ func (s *Surface) getArtifact(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.send(w, r, run, at, at)
+	return s.send(w, r, run.Artifacts, at, at)
 }
 
-// send gives a file of a run, whole or a range of it. It is read twice, since what is damaged must be told before the
+// send gives one of some files, whole or a range of it. It is read twice, since what is damaged must be told before the
 // first byte.
-func (s *Surface) send(w http.ResponseWriter, r *http.Request, run *projections.Run, inner, at string) error {
-	i := slices.IndexFunc(run.Artifacts, func(a projections.Artifact) bool { return a.Path == inner })
+func (s *Surface) send(w http.ResponseWriter, r *http.Request, files []projections.Artifact, inner, at string) error {
+	i := slices.IndexFunc(files, func(a projections.Artifact) bool { return a.Path == inner })
 	if i < 0 {
 		return noFile(at)
 	}
-	hash := run.Artifacts[i].Blob
+	hash := files[i].Blob
 	if !s.Blobs.Has(hash) { // another node may have it
 		if _, err := s.Blobs.Get(hash); err != nil {
 			return inWords(err, map[fault.Code]error{fault.NotFound: missing("The content of artifact '%s' is not on this node", api.Short(at))})
@@ -203,28 +235,44 @@ func (s *Surface) send(w http.ResponseWriter, r *http.Request, run *projections.
 	return nil
 }
 
-// putFile takes a file of a run: its content first, then the event that names it.
+// putFile takes a file of a run or a logged model: its content first, then the event that names it.
 func (s *Surface) putFile(w http.ResponseWriter, r *http.Request) error {
 	at := r.PathValue("path")
-	run, inner, err := s.place(r.Context(), at)
+	k, inner, err := s.place(r.Context(), at)
 	if err != nil {
 		return err
 	}
-	c := &commands.LogArtifact{RunID: run.RunID, Path: inner, Blob: strings.Repeat("0", 64), Late: true}
-	if err := c.Validate(); err != nil { // before its content is taken
+	if err := k.logged(inner, strings.Repeat("0", 64), 0).Validate(); err != nil { // before its content is taken
 		return invalid("Invalid path")
 	}
-	if run.Deleted {
-		return invalid("The run %s must be in the 'active' state. Current state is deleted.", run.RunID)
+	switch {
+	case k.deleted && k.run != "":
+		return invalid("The run %s must be in the 'active' state. Current state is deleted.", k.run)
+	case k.deleted:
+		return noLoggedModel(k.model)
 	}
-	if c.Blob, c.Bytes, err = s.take(w, r); err != nil {
+	hash, size, err := s.take(w, r)
+	if err != nil {
 		return err
 	}
-	if err := s.change(r, run.RunID, c, 0); err != nil {
+	if c := k.logged(inner, hash, size); k.run != "" {
+		err = s.change(r, k.run, c, 0)
+	} else {
+		err = s.changeLogged(r, k.model, c)
+	}
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// logged is the command to name a file of a keeper.
+func (k *keeper) logged(at, hash string, size int64) commands.Command {
+	if k.run != "" {
+		return &commands.LogArtifact{RunID: k.run, Path: at, Blob: hash, Bytes: size, Late: true}
+	}
+	return &commands.LogLoggedModelArtifact{ModelID: k.model, Path: at, Blob: hash, Bytes: size}
 }
 
 // take stores a body of any size without holding it.

@@ -91,6 +91,20 @@ func (s *Surface) experimentAt(ctx context.Context, id string) (*projections.Exp
 	return &e, nil
 }
 
+// openExperiment is nil if the experiment is there and not deleted.
+func (s *Surface) openExperiment(ctx context.Context, id string) error {
+	e, err := s.experimentAt(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case e == nil:
+		return noExperiment(id)
+	case e.Deleted:
+		return invalid("The experiment %s must be in the 'active' state. Current state is deleted.", id)
+	}
+	return nil
+}
+
 func noExperiment(id string) error { return missing("No Experiment with id=%s exists", api.Short(id)) }
 
 // act dispatches a command and waits until the views have what became of it.

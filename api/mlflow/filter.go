@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ const (
 	ofMetric    = "metric"
 	ofParam     = "parameter"
 	ofTag       = "tag"
+	ofDataset   = "dataset"
 )
 
 // grammar is what can be asked about one kind of thing.
@@ -30,9 +32,10 @@ type grammar struct {
 
 var everyTag = map[string]string{"tag": ofTag, "tags": ofTag, "attribute": ofAttribute, "attributes": ofAttribute, "attr": ofAttribute}
 
-// value is what something has: text, a number, or nothing.
+// value is what something has: text, a number, several texts of which any may fit, or nothing.
 type value struct {
 	text   string
+	texts  []string
 	number float64
 	is     bool
 }
@@ -53,8 +56,17 @@ type clause struct {
 	list      []string // of IN
 }
 
+// The comparisons with nothing.
+const (
+	isNull    = "IS NULL"
+	isNotNull = "IS NOT NULL"
+)
+
 // filter is comparisons that all have to hold.
 type filter []clause
+
+// datasetKeys are what can be asked of data sets.
+var datasetKeys = []string{"context", "digest", "name"}
 
 // holds says whether a thing fits. What it has not fits no comparison, as a join of tables has it.
 func (f filter) holds(has having) bool {
@@ -67,8 +79,14 @@ func (f filter) holds(has having) bool {
 }
 
 func (c *clause) holds(v value) bool {
-	if !v.is {
-		return false
+	if len(v.texts) > 0 {
+		return slices.ContainsFunc(v.texts, func(one string) bool { return c.holds(text(one)) })
+	}
+	if c.op == isNull || c.op == isNotNull || !v.is {
+		return v.is == (c.op == isNotNull) && strings.HasPrefix(c.op, "IS ")
+	}
+	if c.numeric && math.IsNaN(v.number) {
+		return c.op == "!=" // every number is another
 	}
 	order := strings.Compare(v.text, c.value.text)
 	if c.numeric {
@@ -118,32 +136,39 @@ func (s *scanner) word() string {
 	default:
 		n = strings.IndexFunc(s.rest, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("=<>!,", r) })
 		if q := strings.IndexAny(s.rest, "'\"`"); q >= 0 && (n < 0 || q < n) { // a name or a text in quotes
-			n = q + 1 + strings.IndexByte(s.rest[q+1:], s.rest[q]) + 1
-			if n == q+1 {
-				n = len(s.rest)
-			}
+			n = q + 1 + closing(s.rest[q+1:], s.rest[q]) + 1
 		}
 		if n < 0 {
 			n = len(s.rest)
 		}
-		n = max(n, 1)
+		n = min(max(n, 1), len(s.rest))
 	}
 	word := s.rest[:n]
 	s.rest = s.rest[n:]
 	return word
 }
 
+// closing is where a text in quotes ends, or the end. A quote that is doubled, or behind a backslash, stands for itself.
+func closing(v string, quote byte) int {
+	for i := 0; i < len(v); i++ {
+		switch {
+		case v[i] == '\\' && quote != '`', v[i] == quote && i+1 < len(v) && v[i+1] == quote:
+			i++
+		case v[i] == quote:
+			return i
+		}
+	}
+	return len(v)
+}
+
 // quoted is where a sign stands that is not in quotes, or the end.
 func quoted(v string, sign byte) int {
-	var in byte
-	for i := range len(v) {
-		switch c := v[i]; {
-		case in == 0 && c == sign:
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; c {
+		case sign:
 			return i
-		case in == 0 && (c == '\'' || c == '"'):
-			in = c
-		case c == in:
-			in = 0
+		case '\'', '"':
+			i += 1 + closing(v[i+1:], c)
 		}
 	}
 	return len(v)
@@ -194,8 +219,14 @@ func (g *grammar) filter(s string) (filter, error) {
 
 func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 	op := strings.ToUpper(in.word())
-	if op == "NOT" {
+	if op == "NOT" || op == "IS" {
 		op += " " + strings.ToUpper(in.word())
+	}
+	if op == "IS NOT" {
+		op += " " + strings.ToUpper(in.word())
+	}
+	if name != "" && (op == isNull || op == isNotNull) {
+		return g.null(name, op)
 	}
 	operand := in.word()
 	if name == "" || op == "" || operand == "" || !slices.Contains([]string{"=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN"}, op) {
@@ -214,7 +245,7 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 		return c, c.in(operand)
 	case c.numeric:
 		v, err := strconv.ParseFloat(operand, 64)
-		if err != nil {
+		if err != nil || strings.Trim(operand, "0123456789+-.eE") != "" { // nan, inf, 0x1p-2 and 1_0 are names there
 			return c, invalid("Expected numeric value type for %s. Found %s", c.kind, api.Short(operand))
 		}
 		c.value = number(v)
@@ -226,6 +257,15 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 		c.value = text(v)
 	}
 	return c, nil
+}
+
+// null is a comparison with nothing: of tags and params, not of metrics and attributes.
+func (g *grammar) null(name, op string) (clause, error) {
+	kind, key, _, err := g.name(name)
+	if err == nil && kind != ofTag && kind != ofParam {
+		err = invalid("Invalid comparator '%s' for %s '%s'", op, kind, api.Short(key))
+	}
+	return clause{kind: kind, key: key, op: op}, err
 }
 
 // in reads a list of texts.
@@ -265,6 +305,9 @@ func (g *grammar) name(word string) (kind, key string, numeric bool, err error) 
 			return "", "", false, invalid("Invalid attribute key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(slices.Sorted(maps.Keys(g.attrs)), ", "))
 		}
 	}
+	if kind == ofDataset && !slices.Contains(datasetKeys, key) {
+		return "", "", false, invalid("Invalid dataset key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(datasetKeys, ", "))
+	}
 	return kind, key, numeric || kind == ofMetric, nil
 }
 
@@ -286,6 +329,9 @@ func (g *grammar) order(by []string) (all order, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if kind == ofDataset {
+			return nil, invalid("Invalid order_by entity: %s", kind)
+		}
 		if g.sortable != nil && (kind != ofAttribute || !slices.Contains(g.sortable, key)) {
 			return nil, invalid("Invalid order by key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(g.sortable, ", "))
 		}
@@ -306,7 +352,7 @@ func (o order) of(has having) []value {
 	return all
 }
 
-// compare orders two things by what they have. What has nothing comes last, either way.
+// compare orders two things by what they have. What has nothing comes last, either way, and before it what is no number.
 func (o order) compare(a, b []value) int {
 	for i := range o {
 		switch {
@@ -314,6 +360,15 @@ func (o order) compare(a, b []value) int {
 			return -1
 		case a[i].is != b[i].is:
 			return 1
+		}
+		if x, y := math.IsNaN(a[i].number), math.IsNaN(b[i].number); x || y {
+			switch {
+			case !y:
+				return 1
+			case !x:
+				return -1
+			}
+			continue
 		}
 		n := strings.Compare(a[i].text, b[i].text)
 		if o[i].numeric {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 )
@@ -124,13 +126,13 @@ func (g Guide) openExperiment(w http.ResponseWriter, r *http.Request) error {
 // shownVersion is a version with the figures of its run.
 type shownVersion struct {
 	version
-	StageReason string             `json:"stage_reason,omitempty"`
-	Metrics     map[string]float64 `json:"metrics"`
-	Params      map[string]string  `json:"params,omitempty"`
+	StageReason string                   `json:"stage_reason,omitempty"`
+	Metrics     map[string]events.Number `json:"metrics"`
+	Params      map[string]string        `json:"params,omitempty"`
 }
 
 func (g Guide) show(m *projections.Model, v *projections.ModelVersion) (shownVersion, error) {
-	out := shownVersion{versionOf(m, v), v.StageReason, map[string]float64{}, v.Params}
+	out := shownVersion{versionOf(m, v), v.StageReason, map[string]events.Number{}, v.Params}
 	if !isRunID(v.RunID) {
 		return out, nil
 	}
@@ -314,15 +316,15 @@ func (g Guide) compare(w http.ResponseWriter, r *http.Request) error {
 		names = slices.Sorted(maps.Keys(all))
 	}
 	type row struct {
-		Version string              `json:"version"`
-		Stage   string              `json:"current_stage"`
-		RunID   string              `json:"run_id"`
-		Created int64               `json:"creation_timestamp"`
-		Metrics map[string]*float64 `json:"metrics"` // null: its run has not logged it
+		Version string                    `json:"version"`
+		Stage   string                    `json:"current_stage"`
+		RunID   string                    `json:"run_id"`
+		Created int64                     `json:"creation_timestamp"`
+		Metrics map[string]*events.Number `json:"metrics"` // null: its run has not logged it
 	}
 	rows := make([]row, 0, len(compared))
 	for _, v := range compared {
-		one := row{v.Version, v.Stage, v.RunID, v.Created, map[string]*float64{}}
+		one := row{v.Version, v.Stage, v.RunID, v.Created, map[string]*events.Number{}}
 		for _, name := range names {
 			one.Metrics[name] = nil
 			if figure, ok := v.Metrics[name]; ok {
@@ -371,8 +373,8 @@ func best(all []shownVersion, names []string) map[string]string {
 		}
 		var most float64
 		for _, v := range all {
-			if figure, ok := v.Metrics[name]; ok && (won[name] == "" || sign*figure > most) {
-				won[name], most = v.Version, sign*figure
+			if figure, ok := v.Metrics[name]; ok && !math.IsNaN(float64(figure)) && (won[name] == "" || sign*float64(figure) > most) {
+				won[name], most = v.Version, sign*float64(figure)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -37,7 +38,7 @@ func iso(millis int64) string {
 	return time.UnixMilli(millis).UTC().Format("2006-01-02 15:04:05")
 }
 
-func figure(v float64) string { return strconv.FormatFloat(v, 'g', 5, 64) }
+func figure(v events.Number) string { return strconv.FormatFloat(float64(v), 'g', 5, 64) }
 
 type homeExperiment struct {
 	shownExperiment

@@ -1,9 +1,12 @@
 package mlflow_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +80,190 @@ func TestRun(t *testing.T) {
 	if err != nil || !ok || stored.Status != "RUNNING" || stored.Tags["mlflow.user"] != "anna" {
 		t.Errorf("the run began when it says: %v %+v", err, stored)
 	}
+}
+
+// TestRegistryDeletes: what is deleted is not found, its number is not given again, and copies keep their files.
+func TestRegistryDeletes(t *testing.T) {
+	w := newFixture(t)
+	for _, name := range []string{"m", "copies"} {
+		w.want("POST", "registered-models/create", `{"name": "`+name+`", "tags": [{"key": "k", "value": "it's"}]}`)
+	}
+	for range 2 {
+		w.want("POST", "model-versions/create", `{"name": "m", "source": "s3://bucket/x"}`)
+	}
+	w.want("POST", "registered-models/alias", `{"name": "m", "alias": "best", "version": "1"}`)
+	w.want("POST", "model-versions/transition-stage", `{"name": "m", "version": "1", "stage": "Production"}`)
+	for _, source := range []string{"m/1", "m@best", "m/production"} {
+		v := w.want("POST", "model-versions/create", `{"name": "copies", "source": "models:/`+source+`"}`)
+		equal(t, "copied", at(v, "model_version", "source"), "models:/"+source)
+	}
+	w.want("DELETE", "model-versions/delete", `{"name": "m", "version": "1"}`)
+	equal(t, "left", column(w.want("GET", "model-versions/search?filter="+url.QueryEscape("name = 'm'"), ""), "model_versions", "version"), "[2]")
+	equal(t, "its aliases", at(w.want("GET", "registered-models/get?name=m", ""), "registered_model", "aliases"), "<nil>")
+	equal(t, "the copy's files", w.want("GET", "model-versions/get-download-uri?name=copies&version=3", "")["artifact_uri"], "s3://bucket/x")
+	w.want("DELETE", "registered-models/delete", `{"name": "m"}`)
+	equal(t, "models", column(w.want("GET", "registered-models/search", ""), "registered_models", "name"), "[copies]")
+	w.want("POST", "registered-models/create", `{"name": "m"}`)
+	equal(t, "the number", at(w.want("POST", "model-versions/create", `{"name": "m", "source": "s3://bucket/x"}`), "model_version", "version"), "3")
+	for filter, want := range map[string]string{"tags.k = 'it''s'": "[]", `tags.k = "it's"`: "[copies]", "tags.k != 'x'": "[copies]", "tags.k IS NULL": "[m]", "tags.k is not null": "[copies]",
+		"tags.`mlflow.prompt.is_prompt` != 'true'": "[copies m]"} {
+		equal(t, filter, column(w.want("GET", "registered-models/search?filter="+url.QueryEscape(filter), ""), "registered_models", "name"), want)
+	}
+	for path, body := range map[string]string{"registered-models/delete": `{"name": "none"}`, "model-versions/delete": `{"name": "m", "version": "1"}`} {
+		if a := ask(w.tracking, "DELETE", rest+path, body); a.Code != 404 || a.Object["error_code"] != "RESOURCE_DOES_NOT_EXIST" {
+			t.Errorf("%s: %d %s", path, a.Code, a.Text)
+		}
+	}
+	if a := ask(w.tracking, "POST", rest+"model-versions/create", `{"name": "m", "source": "models:/m/1"}`); a.Code != 404 {
+		t.Errorf("a copy of what is deleted: %d %s", a.Code, a.Text)
+	}
+}
+
+// TestRunData: what a run was given and has made is shown, and runs are found by their data sets.
+func TestRunData(t *testing.T) {
+	w := newFixture(t)
+	var ids []string
+	for i, name := range []string{"films", "people"} {
+		ids = append(ids, w.run("0", fmt.Sprint("run-", i), 1000+i))
+		given := `{"run_id": "` + ids[i] + `", "datasets": [{"tags": [{"key": "mlflow.data.context", "value": "train-` + name + `"}], "dataset": {"name": "` + name + `", "digest": "d` + fmt.Sprint(i) + `", "source_type": "local", "source": "{}", "profile": "{}"}},
+			{"dataset": {"name": "both", "digest": "x", "source_type": "local", "source": "{}"}}], "models": [{"model_id": "m-` + strings.Repeat("a", 32) + `"}]}`
+		w.want("POST", "runs/log-inputs", given)
+		before := w.Head()
+		w.want("POST", "runs/log-inputs", given) // a repetition is no event
+		equal(t, "a repetition", w.Head(), before)
+	}
+	w.want("POST", "runs/outputs", `{"run_id": "`+ids[0]+`", "models": [{"model_id": "m-`+strings.Repeat("b", 32)+`", "step": "3"}]}`)
+	found := at(w.want("POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_name = 'run-0'"}`), "runs", 0)
+	for _, run := range []any{found, at(w.want("GET", "runs/get?run_id="+ids[0], ""), "run")} {
+		equal(t, "data sets", column(at(run, "inputs"), "dataset_inputs", "dataset", "name"), "[both films]")
+		equal(t, "a data set", at(run, "inputs", "dataset_inputs", 1), map[string]any{"tags": []any{map[string]any{"key": "mlflow.data.context", "value": "train-films"}},
+			"dataset": map[string]any{"name": "films", "digest": "d0", "source_type": "local", "source": "{}", "profile": "{}"}})
+		equal(t, "models", []any{column(at(run, "inputs"), "model_inputs", "model_id"), at(run, "outputs", "model_outputs", 0, "step")}, []any{[]any{"m-" + strings.Repeat("a", 32)}, 3.})
+	}
+	for filter, want := range map[string]string{"dataset.name = 'films'": "[run-0]", "datasets.name = 'both'": "[run-1 run-0]", "dataset.digest IN ('d1', 'zz')": "[run-1]", "dataset.context LIKE 'train-p%'": "[run-1]",
+		"dataset.name = 'films' AND dataset.digest = 'x'": "[run-0]", "dataset.name = 'none'": "[]", "dataset.context != 'train-films'": "[run-1]"} {
+		equal(t, filter, column(w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0"], "filter": %q}`, filter)), "runs", "info", "run_name"), want)
+	}
+}
+
+// TestLoggedModels: what log_model sends is kept and found, and a version of it knows its files and its run.
+func TestLoggedModels(t *testing.T) {
+	w := newFixture(t)
+	run := w.run("0", "r", 5)
+	v := w.want("POST", "logged-models", `{"experiment_id": "0", "name": "model", "source_run_id": "`+run+`", "params": [{"key": "C", "value": "0.5"}], "tags": [{"key": "a", "value": "b"}]}`)
+	id, _ := at(v, "model", "info", "model_id").(string)
+	files := "0/models/" + id + "/artifacts"
+	equal(t, "created", []any{at(v, "model", "info", "status"), at(v, "model", "info", "artifact_uri"), at(v, "model", "info", "model_type"), at(v, "model", "data", "params", 0, "value")},
+		[]any{"LOGGED_MODEL_PENDING", "mlflow-artifacts:/" + files, "", "0.5"})
+	const store = "/api/2.0/mlflow-artifacts/artifacts"
+	for path, want := range map[string]int{"/MLmodel": 200, "/data/model.bin": 200, "/../x": 400, "": 400} {
+		if a := ask(w.tracking, "PUT", store+"/"+files+strings.ReplaceAll(path, "..", "%2e%2e"), "bytes"); a.Code != want {
+			t.Errorf("PUT %s: %d %s; want %d", path, a.Code, a.Text, want)
+		}
+	}
+	equal(t, "a file", ask(w.tracking, "GET", store+"/"+files+"/data/model.bin", "").Text, "bytes")
+	equal(t, "files", column(ask(w.tracking, "GET", store+"?path="+files, "").Object, "files", "path"), "[MLmodel data]")
+	equal(t, "a folder", column(w.want("GET", "logged-models/"+id+"/artifacts/directories?artifact_directory_path=data", ""), "files", "path"), "[data/model.bin]")
+	equal(t, "a file by its model", ask(w.tracking, "GET", "/ajax-api/2.0/mlflow/logged-models/"+id+"/artifacts/files?artifact_file_path=MLmodel", "").Text, "bytes")
+	equal(t, "finalized", at(w.want("PATCH", "logged-models/"+id, `{"model_id": "`+id+`", "status": "LOGGED_MODEL_READY"}`), "model", "info", "status"), "LOGGED_MODEL_READY")
+	w.want("POST", "logged-models/"+id+"/params", `{"params": [{"key": "D", "value": "1"}]}`)
+	w.want("PATCH", "logged-models/"+id+"/tags", `{"tags": [{"key": "x/y", "value": "1"}]}`)
+	w.want("DELETE", "logged-models/"+id+"/tags/a", "")
+	v = w.want("GET", "logged-models/"+id, "")
+	equal(t, "changed", []any{column(at(v, "model", "data"), "params", "key"), column(at(v, "model", "info"), "tags", "key")}, "[[C D] [x/y]]")
+	w.want("DELETE", "logged-models/"+id+"/tags/x/y", "")
+
+	w.want("POST", "registered-models/create", `{"name": "m"}`)
+	v = w.want("POST", "model-versions/create", `{"name": "m", "source": "models:/`+id+`"}`)
+	equal(t, "its version", []any{at(v, "model_version", "run_id"), w.want("GET", "model-versions/get-download-uri?name=m&version=1", "")["artifact_uri"]}, []any{run, "mlflow-artifacts:/" + files})
+
+	second := at(w.want("POST", "logged-models", `{"experiment_id": "0", "name": "model", "model_type": "agent"}`), "model", "info", "model_id").(string)
+	search := func(rest string) any {
+		return column(w.want("POST", "logged-models/search", `{"experiment_ids": ["0"]`+rest+`}`), "models", "info", "model_id")
+	}
+	for rest, want := range map[string]any{`, "filter": "name = 'model' AND params.C = '0.5'"`: []any{id}, `, "filter": "status = 'READY'"`: []any{id}, `, "filter": "source_run_id = '` + run + `'"`: []any{id},
+		`, "filter": "model_type = 'agent'", "order_by": [{"field_name": "creation_time", "ascending": false}]`: []any{second}, `, "filter": "metrics.a > 1"`: []any(nil), `, "datasets": [{"dataset_name": "x"}]`: []any(nil)} {
+		equal(t, rest, search(rest), want)
+	}
+	equal(t, "in order", search(`, "order_by": [{"field_name": "params.C"}]`), []any{id, second})
+	first := w.want("POST", "logged-models/search", `{"experiment_ids": ["0"], "max_results": 1, "order_by": [{"field_name": "params.C"}]}`)
+	equal(t, "the next page", search(`, "order_by": [{"field_name": "params.C"}], "page_token": "`+first["next_page_token"].(string)+`"`), []any{second})
+
+	w.want("DELETE", "logged-models/"+id, `{"model_id": "`+id+`"}`)
+	equal(t, "after it was deleted", search(""), []any{second})
+	equal(t, "if asked for", at(w.want("GET", "logged-models/"+id+"?allow_deleted=true", ""), "model", "info", "model_id"), id)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{{"GET", "/" + id, "", 404}, {"PATCH", "/" + id, `{"status": "LOGGED_MODEL_READY"}`, 404}, {"DELETE", "/" + id, "", 404}, {"PATCH", "/" + second, `{"status": "NOPE"}`, 400}, {"DELETE", "/" + second + "/tags/none", "", 404},
+		{"POST", "", `{"experiment_id": "0", "name": "a/b"}`, 400}, {"POST", "", `{}`, 400}, {"POST", "", `{"experiment_id": "77"}`, 404}, {"POST", "/search", `{"experiment_ids": ["0"], "filter": "nope = "}`, 400}} {
+		if a := ask(w.tracking, c.method, "/api/2.0/mlflow/logged-models"+c.path, c.body); a.Code != c.status {
+			t.Errorf("%s %s %s: %d %s; want %d", c.method, c.path, c.body, a.Code, a.Text, c.status)
+		}
+	}
+	if a := ask(w.tracking, "POST", rest+"model-versions/create", `{"name": "m", "source": "models:/`+id+`"}`); a.Code != 404 {
+		t.Errorf("a version of what is deleted: %d %s", a.Code, a.Text)
+	}
+}
+
+// TestNotNumbers: NaN is kept and shown as such, infinities as the largest numbers there are, and both are found and
+// ordered as MLflow's SQL store does.
+func TestNotNumbers(t *testing.T) {
+	w := newFixture(t)
+	for i, value := range []string{`"NaN"`, "0", `"Infinity"`, `"-Infinity"`, "1e308", ""} {
+		id := w.run("0", fmt.Sprint("run-", i), 1000+i)
+		if value != "" {
+			w.want("POST", "runs/log-batch", `{"run_id": "`+id+`", "metrics": [{"key": "loss", "value": `+value+`, "timestamp": 1}]}`)
+			shown := at(w.want("GET", "runs/get?run_id="+id, ""), "run", "data", "metrics", 0, "value")
+			equal(t, value, []any{shown, at(w.want("GET", "metrics/get-history?metric_key=loss&run_id="+id, ""), "metrics", 0, "value")}, []any{shown, shown})
+			equal(t, value, shown, map[string]any{`"NaN"`: "NaN", "0": 0., `"Infinity"`: math.MaxFloat64, `"-Infinity"`: -math.MaxFloat64, "1e308": 1e308}[value])
+		}
+	}
+	search := func(name, text string) any {
+		body, _ := json.Marshal(map[string]any{"experiment_ids": []string{"0"}, name: map[string]any{"filter": text, "order_by": []string{text}}[name]})
+		return column(w.want("POST", "runs/search", string(body)), "runs", "info", "run_name")
+	}
+	for filter, want := range map[string]string{"metrics.loss = 0": "[run-1]", "metrics.loss >= 0": "[run-4 run-2 run-1]", "metrics.loss < 1": "[run-3 run-1]", "metrics.loss != 0": "[run-4 run-3 run-2 run-0]",
+		"metrics.loss = 1.7976931348623157e308": "[run-2]", "metrics.loss > 1e308": "[run-2]"} {
+		equal(t, filter, search("filter", filter), want)
+	}
+	equal(t, "ascending", search("order_by", "metrics.loss"), "[run-3 run-1 run-4 run-2 run-0 run-5]")
+	equal(t, "descending", search("order_by", "metrics.loss DESC"), "[run-2 run-4 run-1 run-3 run-0 run-5]")
+	if a := ask(w.tracking, "GET", "/", ""); a.Code != 200 || !strings.Contains(a.Text, "loss NaN") {
+		t.Errorf("the page: %d %s", a.Code, a.Text)
+	}
+	run := at(w.want("POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_name = 'run-0'"}`), "runs", 0, "info", "run_id").(string)
+	w.want("POST", "registered-models/create", `{"name": "m"}`)
+	w.want("POST", "model-versions/create", `{"name": "m", "source": "runs:/`+run+`/model", "run_id": "`+run+`"}`)
+	if a := ask(w.guide, "GET", "/mlflow/models/m/compare", ""); a.Code != 200 || fmt.Sprint(at(a.Object, "versions", 0, "metrics", "loss"), at(a.Object, "best")) != "NaNmap[]" {
+		t.Errorf("compared: %d %s", a.Code, a.Text)
+	}
+}
+
+// TestBulkHistory: histories of several runs at once, whole and as samples.
+func TestBulkHistory(t *testing.T) {
+	w := newFixture(t)
+	var ids []string
+	for i := range 2 {
+		id := w.run("0", fmt.Sprint(i), 5)
+		var list []string
+		for step := range 10 {
+			list = append(list, fmt.Sprintf(`{"key": "loss", "value": %d, "timestamp": %d, "step": %d}`, i*100+step, 100-step, step))
+		}
+		w.want("POST", "runs/log-batch", `{"run_id": "`+id+`", "metrics": [`+strings.Join(list, ",")+`]}`)
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	v := w.want("GET", "metrics/get-history-bulk?metric_key=loss&max_results=12&run_id="+ids[1]+"&run_id="+ids[0]+"&run_id="+strings.Repeat("0", 32), "")
+	equal(t, "by run", []any{at(v, "metrics", 0, "run_id"), at(v, "metrics", 9, "run_id"), at(v, "metrics", 10, "run_id"), at(v, "metrics", 12)}, []any{ids[0], ids[0], ids[1], nil})
+	equal(t, "by time", column(v, "metrics", "step"), "[9 8 7 6 5 4 3 2 1 0 9 8]")
+	v = w.want("GET", "metrics/get-history-bulk-interval?metric_key=loss&max_results=3&run_ids="+ids[1]+"&run_ids="+ids[0], "")
+	equal(t, "samples", []any{column(v, "metrics", "step"), at(v, "metrics", 0, "run_id")}, []any{"[0 4 9 0 4 9]", ids[1]})
+	v = w.want("GET", "metrics/get-history-bulk-interval?metric_key=loss&start_step=2&end_step=4&run_ids="+ids[1], "")
+	equal(t, "of some steps", column(v, "metrics", "timestamp"), "[98 97 96]")
+	equal(t, "of no metric", ask(w.tracking, "GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk?metric_key=x&run_id="+ids[0], "").Text, "{\"metrics\":[]}\n")
+	equal(t, "no sample", ask(w.tracking, "GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk-interval?metric_key=x&run_ids="+ids[0], "").Text, "{}\n")
+	equal(t, "in time's order", column(w.want("GET", "metrics/get-history?metric_key=loss&max_results=3&run_id="+ids[0], ""), "metrics", "step"), "[9 8 7]")
 }
 
 // TestExperiments: what is deleted is marked, with its runs, and comes back.
@@ -282,7 +469,20 @@ func TestRefusals(t *testing.T) {
 		{404, "POST", "runs/log-metric", of(none, `"key": "a", "value": 1, "timestamp": 1`), missing, "Run with id=" + none + " not found"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "../m", "value": 1, "timestamp": 1`), invalid, "This name would resolve to '../m'"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a?", "value": 1, "timestamp": 1`), invalid, "Names may only contain"},
-		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "NaN", "timestamp": 1`), invalid, "NaN"},
+		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "none", "timestamp": 1`), invalid, "value"},
+		{400, "GET", "metrics/get-history?metric_key=a&max_results=0&run_id=" + run, "", invalid, "positive"},
+		{400, "GET", "metrics/get-history?metric_key=a&page_token=zz&run_id=" + run, "", invalid, "cursor"},
+		{400, "GET", "metrics/get-history-bulk?metric_key=a", "", invalid, "at least one run_id"},
+		{400, "GET", "metrics/get-history-bulk?run_id=" + run, "", invalid, "must specify a metric_key"},
+		{400, "GET", "metrics/get-history-bulk?metric_key=a" + strings.Repeat("&run_id="+run, 101), "", invalid, "more than 100 run_ids. Received 101"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a", "", invalid, "'run_ids'"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a" + strings.Repeat("&run_ids="+run, 101), "", invalid, "at most 100 run_ids. Received 101"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&max_results=2501&run_ids=" + run, "", invalid, "between 1 and 2500"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&start_step=2&run_ids=" + run, "", invalid, "both must be specified"},
+		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&start_step=2&end_step=1&run_ids=" + run, "", invalid, "end_step must be greater"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.a IS NULL"}`, invalid, "Invalid comparator"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.a IS 'x'"}`, invalid, "Invalid clause(s)"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.a > nan"}`, invalid, "Expected numeric value"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "x", "timestamp": 1`), invalid, "parameter 'value'"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a", "timestamp": 1`), invalid, "required parameter 'value'"},
 		{400, "POST", "runs/log-metric", of(gone, `"key": "a", "value": 1, "timestamp": 1`), invalid, "must be in the 'active' state. Current state is deleted."},

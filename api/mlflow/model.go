@@ -21,6 +21,7 @@ func (s *Surface) modelRoutes(r routes) {
 	r.handle("GET", "mlflow/registered-models/get", s.getModel, "registry")
 	r.handle("GET", "mlflow/registered-models/search", s.searchModels, "registry")
 	r.handle("PATCH", "mlflow/registered-models/update", s.updateModel)
+	r.handle("DELETE", "mlflow/registered-models/delete", s.deleteModel)
 	r.handle("POST", "mlflow/registered-models/get-latest-versions", s.latestVersions, "registry")
 	r.handle("GET", "mlflow/registered-models/get-latest-versions", s.latestVersions, "registry")
 	r.handle("POST", "mlflow/registered-models/set-tag", s.setModelTag)
@@ -148,6 +149,21 @@ func (s *Surface) updateModel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.answerModel(w, r, name)
+}
+
+func (s *Surface) deleteModel(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	c := &commands.DeleteModel{Name: q.required("name")}
+	if q.err != nil {
+		return q.err
+	}
+	if c.Served, err = s.Served(r.Context(), c.Name, 0); err != nil {
+		return err
+	}
+	return done(w, s.decide(r, c.Name, 0, c))
 }
 
 func (s *Surface) latestVersions(w http.ResponseWriter, r *http.Request) error {
@@ -321,17 +337,16 @@ func (s *Surface) searchModels(w http.ResponseWriter, r *http.Request) error {
 	return api.WriteJSON(w, http.StatusOK, v)
 }
 
-// fits says whether a model or a version fits. Its registry counts a tag that is not set as another than any: clients
-// leave out prompts so, which are models with a tag.
+// promptTag marks a model that is a prompt. One without it is none: clients leave prompts out so.
+const promptTag = "mlflow.prompt.is_prompt"
+
+// fits says whether a model or a version fits.
 func fits(f filter, has having) bool {
-	for i := range f {
-		v := has(f[i].kind, f[i].key)
-		if f[i].kind == ofTag && f[i].op == "!=" && !v.is {
-			continue
+	return f.holds(func(kind, key string) value {
+		v := has(kind, key)
+		if kind == ofTag && key == promptTag && !v.is {
+			return text("false")
 		}
-		if !f[i].holds(v) {
-			return false
-		}
-	}
-	return true
+		return v
+	})
 }

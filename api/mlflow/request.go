@@ -3,7 +3,6 @@ package mlflow
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -183,8 +182,7 @@ func (v *integer) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// event is the metric as it is recorded. Infinities become the largest numbers there are, as in MLflow's own store; what
-// is no number is refused: the log has none.
+// event is the metric as it is recorded.
 func (q *request) event(m metric) events.Metric {
 	switch {
 	case m.Value == nil:
@@ -193,11 +191,9 @@ func (q *request) event(m metric) events.Metric {
 	case m.Timestamp == nil:
 		q.fault(invalid("Missing value for required parameter 'timestamp'. See the API docs for more information about request parameters."))
 		return events.Metric{}
-	case math.IsNaN(float64(*m.Value)):
-		q.fault(invalid("Got invalid value NaN for metric '%s'. Please specify value as a valid double (64-bit floating point)", api.Short(m.Key)))
 	}
 	q.key(m.Key)
-	return events.Metric{Key: m.Key, Value: min(max(float64(*m.Value), -math.MaxFloat64), math.MaxFloat64), Step: int64(m.Step), TimestampMillis: int64(*m.Timestamp)}
+	return events.Metric{Key: m.Key, Value: events.Number(*m.Value), Step: int64(m.Step), TimestampMillis: int64(*m.Timestamp)}
 }
 
 // metrics is a field that is a list of metrics.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -30,10 +31,10 @@ func (s *Surface) runRoutes(r routes) {
 
 // run is a run as MLflow has it.
 type run struct {
-	Info    runInfo  `json:"info"`
-	Data    runData  `json:"data"`
-	Inputs  struct{} `json:"inputs"`
-	Outputs struct{} `json:"outputs"`
+	Info    runInfo    `json:"info"`
+	Data    runData    `json:"data"`
+	Inputs  runInputs  `json:"inputs"`
+	Outputs runOutputs `json:"outputs"`
 }
 
 type runInfo struct {
@@ -56,11 +57,18 @@ type runData struct {
 }
 
 type runMetric struct {
-	Key       string  `json:"key"`
-	Value     float64 `json:"value"`
-	Timestamp int64   `json:"timestamp"`
-	Step      int64   `json:"step"`
+	Key       string        `json:"key"`
+	Value     events.Number `json:"value"`
+	Timestamp int64         `json:"timestamp"`
+	Step      int64         `json:"step"`
 }
+
+func metricOf(m *events.Metric) runMetric {
+	return runMetric{m.Key, kept(m.Value), m.TimestampMillis, m.Step}
+}
+
+// kept is a value as MLflow's own store keeps it: of infinities the largest numbers there are.
+func kept(n events.Number) events.Number { return min(max(n, -math.MaxFloat64), math.MaxFloat64) }
 
 // Tags that say what a run has apart from them.
 const (
@@ -73,7 +81,7 @@ func runOf(r *projections.Run, e *projections.Experiment) *run {
 		End: r.EndMillis, ArtifactURI: artifactURI(r, e), Stage: lifecycle(r.Deleted || e != nil && e.Deleted)}}
 	for _, key := range slices.Sorted(maps.Keys(r.Metrics)) {
 		m := r.Metrics[key]
-		v.Data.Metrics = append(v.Data.Metrics, runMetric{key, m.Value, m.TimestampMillis, m.Step})
+		v.Data.Metrics = append(v.Data.Metrics, metricOf(&m))
 	}
 	v.Data.Params, v.Data.Tags = pairsOf(r.Params), pairsOf(withName(r))
 	return v
@@ -110,13 +118,14 @@ func (s *Surface) runAt(ctx context.Context, id string) (*projections.Run, *proj
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := s.experimentOfRun(&r)
+	e, err := s.experimentNamed(r.ExperimentID)
 	return &r, e, err
 }
 
-// experimentOfRun is a run's experiment, nil where there is none: runs are recorded whether it is known or not.
-func (s *Surface) experimentOfRun(r *projections.Run) (*projections.Experiment, error) {
-	e, ok, err := s.runsView().Experiment(r.ExperimentID)
+// experimentNamed is the experiment that a run or a logged model names, nil where there is none: they are recorded
+// whether it is known or not.
+func (s *Surface) experimentNamed(id string) (*projections.Experiment, error) {
+	e, ok, err := s.runsView().Experiment(id)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -156,14 +165,8 @@ func (s *Surface) createRun(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	e, err := s.experimentAt(r.Context(), c.ExperimentID)
-	switch {
-	case err != nil:
+	if err := s.openExperiment(r.Context(), c.ExperimentID); err != nil {
 		return err
-	case e == nil:
-		return noExperiment(c.ExperimentID)
-	case e.Deleted:
-		return invalid("The experiment %s must be in the 'active' state. Current state is deleted.", c.ExperimentID)
 	}
 	m, err := by(r, start)
 	if err != nil {
@@ -190,7 +193,11 @@ func (s *Surface) answerRun(w http.ResponseWriter, r *http.Request, id string) e
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"run": runOf(v, e)})
+	shown := runOf(v, e)
+	if err := s.addData(shown); err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"run": shown})
 }
 
 // madeUp is a name for a run that was given none: words are easier to tell apart than digits.
@@ -330,7 +337,7 @@ func (s *Surface) deleteTag(w http.ResponseWriter, r *http.Request) error {
 }
 
 var runGrammar = grammar{
-	kinds: merged(everyTag, map[string]string{"metric": ofMetric, "metrics": ofMetric, "param": ofParam, "params": ofParam, "parameter": ofParam, "parameters": ofParam, "run": ofAttribute}),
+	kinds: merged(everyTag, map[string]string{"metric": ofMetric, "metrics": ofMetric, "param": ofParam, "params": ofParam, "parameter": ofParam, "parameters": ofParam, "run": ofAttribute, "dataset": ofDataset, "datasets": ofDataset}),
 	attrs: map[string]bool{"run_id": false, "run_name": false, "run name": false, "Run name": false, "status": false, "user_id": false, "artifact_uri": false, "experiment_id": false,
 		"start_time": true, "end_time": true, "created": true},
 }
@@ -341,7 +348,8 @@ func merged(a, b map[string]string) map[string]string {
 	return all
 }
 
-func runHas(r *projections.Run, e *projections.Experiment) having {
+// runHas gives what a run has. Its data sets are read if they are asked about.
+func runHas(r *projections.Run, e *projections.Experiment, datasets func() []events.Dataset) having {
 	of := func(m map[string]string, key string) value {
 		v, ok := m[key]
 		return value{text: v, is: ok}
@@ -350,9 +358,11 @@ func runHas(r *projections.Run, e *projections.Experiment) having {
 		switch kind {
 		case ofMetric:
 			m, ok := r.Metrics[key]
-			return value{number: m.Value, is: ok && !math.IsNaN(m.Value)}
+			return value{number: float64(kept(m.Value)), is: ok}
 		case ofParam:
 			return of(r.Params, key)
+		case ofDataset:
+			return datasetsHave(datasets(), key)
 		case ofTag:
 			if key == nameTag {
 				return text(r.Name)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections"
 )
 
@@ -71,7 +72,16 @@ func (s *Surface) find(r *http.Request, all []foundRun, experiment, view string,
 		if err != nil {
 			return nil, err
 		}
-		if has := runHas(run, e); shows(view, run.Deleted || e != nil && e.Deleted) && f.holds(has) {
+		if !shows(view, run.Deleted || e != nil && e.Deleted) {
+			continue
+		}
+		has := runHas(run, e, func() (datasets []events.Dataset) {
+			datasets, err = s.runsView().Datasets(run.RunID)
+			return datasets
+		})
+		if fits := f.holds(has); err != nil {
+			return nil, err
+		} else if fits {
 			all = append(all, foundRun{o.of(has), run.StartMillis, run.RunID})
 		}
 	}
@@ -92,12 +102,16 @@ func (s *Surface) writeRuns(w io.Writer, piece []foundRun, next string) error {
 		}
 		e, known := experiments[v.ExperimentID]
 		if !known {
-			if e, err = s.experimentOfRun(&v); err != nil {
+			if e, err = s.experimentNamed(v.ExperimentID); err != nil {
 				return err
 			}
 			experiments[v.ExperimentID] = e
 		}
-		b, err := api.EncodeJSON(runOf(&v, e))
+		shown := runOf(&v, e)
+		if err := s.addData(shown); err != nil {
+			return err
+		}
+		b, err := api.EncodeJSON(shown)
 		if err != nil {
 			return err
 		}

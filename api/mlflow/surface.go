@@ -43,6 +43,7 @@ func (s *Surface) Routes(r *api.Routes) {
 		s.experimentRoutes(at)
 		s.runRoutes(at)
 		s.metricRoutes(at)
+		s.runInputRoutes(at)
 		s.modelRoutes(at)
 		s.versionRoutes(at)
 		s.artifactRoutes(at)

@@ -3,6 +3,7 @@ package mlflow
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -21,6 +22,7 @@ func (s *Surface) versionRoutes(r routes) {
 	r.handle("GET", "mlflow/model-versions/get", s.getVersion, "registry")
 	r.handle("GET", "mlflow/model-versions/search", s.searchVersions, "registry")
 	r.handle("PATCH", "mlflow/model-versions/update", s.updateVersion)
+	r.handle("DELETE", "mlflow/model-versions/delete", s.deleteVersion)
 	r.handle("POST", "mlflow/model-versions/transition-stage", s.transition)
 	r.handle("GET", "mlflow/model-versions/get-download-uri", s.downloadURI, "registry", "runs")
 	r.handle("POST", "mlflow/model-versions/set-tag", s.setVersionTag)
@@ -123,6 +125,11 @@ func (s *Surface) createVersion(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkSource(r.Context(), c.Source, c.RunID); err != nil {
 		return err
 	}
+	if strings.HasPrefix(c.Source, modelScheme) { // what it names may change, or go
+		if err := s.locate(r.Context(), c); err != nil {
+			return err
+		}
+	}
 	meta, err := by(r, 0)
 	if err != nil {
 		return err
@@ -154,8 +161,6 @@ func (s *Surface) checkSource(ctx context.Context, source, runID string) error {
 		return invalid("Invalid model version source: '%s'. To use an mlflow-artifacts URI as a model version source, the run_id request parameter has to be specified and the source has to be contained within the artifact directory of the run specified by the run_id.", api.Short(source))
 	case !remote, scheme == "", strings.EqualFold(scheme, "file"):
 		return invalid("Invalid model version source: '%s'. To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.", api.Short(source))
-	case strings.HasPrefix(source, "models:/m-"):
-		return missing("Logged model with ID '%s' not found.", api.Short(strings.TrimPrefix(source, "models:/")))
 	}
 	return nil
 }
@@ -188,6 +193,24 @@ func (s *Surface) updateVersion(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.answerVersion(w, r, name, n)
+}
+
+func (s *Surface) deleteVersion(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	c := &commands.DeleteModelVersion{Name: q.required("name"), Version: q.version()}
+	if q.err != nil {
+		return q.err
+	}
+	if _, _, err := s.versionAt(r.Context(), c.Name, c.Version); err != nil {
+		return err
+	}
+	if c.Served, err = s.Served(r.Context(), c.Name, 0); err != nil {
+		return err
+	}
+	return done(w, s.decide(r, c.Name, c.Version, c))
 }
 
 func (s *Surface) transition(w http.ResponseWriter, r *http.Request) error {
@@ -242,14 +265,83 @@ func (s *Surface) downloadURI(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	uri := sourceOf(v)
-	if rest, ok := strings.CutPrefix(uri, "runs:/"); ok {
-		id, path, _ := strings.Cut(rest, "/")
-		if run, e, err := s.runAt(r.Context(), id); err == nil {
-			uri = artifactURI(run, e) + "/" + path
-		}
+	uri, err := s.filesOf(r.Context(), v)
+	if err != nil {
+		return err
 	}
 	return api.WriteJSON(w, http.StatusOK, map[string]string{"artifact_uri": uri})
+}
+
+// filesOf is the URI of a version's files, in a form that names their store.
+func (s *Surface) filesOf(ctx context.Context, v *projections.ModelVersion) (string, error) {
+	uri := cmp.Or(v.Location, sourceOf(v))
+	rest, ok := strings.CutPrefix(uri, "runs:/")
+	if !ok {
+		return uri, nil
+	}
+	id, path, _ := strings.Cut(rest, "/")
+	run, e, err := s.runAt(ctx, id)
+	var own *refusal
+	switch {
+	case err == nil:
+		uri = artifactURI(run, e) + "/" + path
+	case errors.As(err, &own): // a run of another server
+		err = nil
+	}
+	return uri, err
+}
+
+const modelScheme = "models:/"
+
+// locate notes where the files of a version are whose source is a logged model or another version, and which run made
+// them.
+func (s *Surface) locate(ctx context.Context, c *commands.AddModelVersion) (err error) {
+	id, logged := strings.CutPrefix(c.Source, modelScheme)
+	if logged = logged && strings.HasPrefix(id, "m-") && !strings.ContainsAny(id, "/@"); !logged {
+		c.Location, err = s.modelFiles(ctx, c.Source)
+		return err
+	}
+	m, e, err := s.loggedModelAt(ctx, id)
+	if err == nil && m.Deleted {
+		err = noLoggedModel(id)
+	}
+	if err != nil {
+		return err
+	}
+	c.Location, c.RunID = loggedModelURI(m, e), cmp.Or(c.RunID, m.SourceRunID)
+	return nil
+}
+
+// modelFiles is the URI of the files that a URI of a version stands for: models:/NAME/VERSION, models:/NAME@ALIAS,
+// models:/NAME/STAGE (the newest there) or models:/NAME/latest.
+func (s *Surface) modelFiles(ctx context.Context, uri string) (string, error) {
+	rest := strings.TrimPrefix(uri, modelScheme)
+	name, which, ok := strings.Cut(rest, "/")
+	at, alias, aliased := strings.Cut(rest, "@")
+	if ok == aliased {
+		return "", invalid("Invalid model version source: '%s'. Want models:/name/version or models:/name@alias.", api.Short(uri))
+	}
+	if aliased {
+		name = at
+	}
+	m, err := s.modelAt(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	var v *projections.ModelVersion
+	if n, err := strconv.Atoi(which); aliased {
+		v = m.Alias(alias)
+	} else if err == nil {
+		v = m.Version(n)
+	} else if strings.EqualFold(which, "latest") && len(m.Versions) > 0 {
+		v = &m.Versions[len(m.Versions)-1]
+	} else if latest, ok := m.Latest()[commands.CanonicalStage(which)]; ok {
+		v = &latest
+	}
+	if v == nil {
+		return "", noVersion(name, cmp.Or(which, "@"+alias))
+	}
+	return s.filesOf(ctx, v)
 }
 
 func (s *Surface) setVersionTag(w http.ResponseWriter, r *http.Request) error {

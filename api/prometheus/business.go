@@ -152,7 +152,7 @@ func (c *businessCollector) judgement(out chan<- prometheus.Metric, v *projectio
 	}
 	for _, key := range judgements {
 		if figure, ok := run.Metrics[key]; ok {
-			told(out, descJudgement, prometheus.GaugeValue, figure.Value, v.Name, which, key)
+			told(out, descJudgement, prometheus.GaugeValue, float64(figure.Value), v.Name, which, key)
 		}
 	}
 	return nil

@@ -129,7 +129,7 @@ func TestReaction(t *testing.T) {
 		b.dispatch(experiment("there", ""))
 		run := react.HashID("run")
 		metrics := func(v float64) *commands.LogMetrics {
-			return &commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: "k", Value: v, TimestampMillis: 1}}}
+			return &commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: "k", Value: events.Number(v), TimestampMillis: 1}}}
 		}
 		b.dispatch(&commands.StartRun{RunID: run, ExperimentID: experiment("there", "").ExperimentID()})
 		done := make(chan struct{})

@@ -57,7 +57,7 @@ func TestByHand(t *testing.T) {
 				t.Errorf("version %+v of run %+v", v, run)
 			}
 			for name, x := range done.Figures {
-				if run.Metrics[name].Value != x {
+				if run.Metrics[name].Value != events.Number(x) {
 					t.Errorf("the run's %s is %v, not %v", name, run.Metrics[name].Value, x)
 				}
 			}

@@ -121,7 +121,7 @@ func metricsOf(values map[string]float64, step int64, at time.Time) []events.Met
 	now := at.UnixMilli()
 	list := make([]events.Metric, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		list = append(list, events.Metric{Key: name, Value: values[name], Step: step, TimestampMillis: now})
+		list = append(list, events.Metric{Key: name, Value: events.Number(values[name]), Step: step, TimestampMillis: now})
 	}
 	return list
 }

@@ -49,7 +49,7 @@ func TestWhatIsLoggedServes(t *testing.T) {
 			logged, _, err := projections.FoldRun(b.log.Ledger().ReadStream(t.Context(), "run/"+react.HashID("run", id, "als"), 0), fold.At{})
 			must(t, err)
 			serves, judged := float64(weight[0]), logged.Metrics["judged.als_weight"].Value
-			if got, ok := logged.Metrics["als_weight"]; !ok || got.Value != serves {
+			if got, ok := logged.Metrics["als_weight"]; !ok || float64(got.Value) != serves {
 				t.Errorf("dim %s: als_weight is logged as %v, %v; the registered weights hold %v", dim, got.Value, ok, serves)
 			}
 			if out := run.TaskOf(taskTrain).Output["als_weight"]; out != strconv.FormatFloat(serves, 'g', -1, 64) {
@@ -58,7 +58,7 @@ func TestWhatIsLoggedServes(t *testing.T) {
 			if _, ok := run.TaskOf(taskEvaluate).Output["als_weight"]; ok {
 				t.Errorf("dim %s: the judge puts out the weight of its own model as that of the registered one", dim)
 			}
-			differ = differ || judged != serves
+			differ = differ || float64(judged) != serves
 			t.Logf("dim %s serves %v, judged was %v", dim, serves, judged)
 		}
 		if !differ {
@@ -152,7 +152,7 @@ func (b *bench) metrics(workflowRun, name string) map[string]float64 {
 	}
 	values := map[string]float64{}
 	for name, m := range run.Metrics {
-		values[name] = m.Value
+		values[name] = float64(m.Value)
 	}
 	return values
 }

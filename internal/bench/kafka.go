@@ -158,7 +158,7 @@ func (b *bench) kafkaAppend(ledger streams.Ledger, peers *bareClients) error {
 	commit := func(i int) streams.Commit {
 		return streams.Commit{ID: "bench-" + strconv.Itoa(i), Stream: "run/bench", Expected: streams.AnyRevision, Events: []events.Event{{
 			ID: "bench-event-" + strconv.Itoa(i), Source: world.Source, Time: worldEnd, Actor: "bench",
-			Data: &events.RunMetricsLogged{RunID: "bench", Metrics: []events.Metric{{Key: "loss", Value: 1 / float64(i+1), Step: int64(i), TimestampMillis: worldEnd.UnixMilli()}}}}}}
+			Data: &events.RunMetricsLogged{RunID: "bench", Metrics: []events.Metric{{Key: "loss", Value: events.Number(1 / float64(i+1)), Step: int64(i), TimestampMillis: worldEnd.UnixMilli()}}}}}}
 	}
 	var recs []streams.Record
 	for i := range 1000 {

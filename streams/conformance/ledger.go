@@ -85,7 +85,7 @@ func (s suite) roundTrip(t *testing.T) {
 				t.Errorf("event %d has no raw form", i)
 			}
 			want := c.Events[i]
-			ev.Raw, want.Schema = nil, 1
+			ev.Raw, want.Schema = nil, events.SchemaOf(want.Type())
 			if !reflect.DeepEqual(ev, want) {
 				t.Errorf("event %d: got %+v, want %+v", i, ev, want)
 			}

@@ -1,0 +1,85 @@
+package handlers
+
+import (
+	"maps"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+type loggedModel struct {
+	exists, deleted bool
+	status          string // "" while it waits for its files
+	params, tags    map[string]string
+	artifacts       map[string]string // blob by path
+}
+
+func (s *loggedModel) evolve(d events.Data) {
+	switch e := d.(type) {
+	case *events.LoggedModelCreated:
+		s.exists = true
+		maps.Copy(s.params, e.Params)
+		maps.Copy(s.tags, e.Tags)
+	case *events.LoggedModelFinalized:
+		s.status = e.Status
+	case *events.LoggedModelParamsLogged:
+		maps.Copy(s.params, e.Params)
+	case *events.LoggedModelTagsSet:
+		maps.Copy(s.tags, e.Tags)
+	case *events.LoggedModelTagRemoved:
+		delete(s.tags, e.Key)
+	case *events.LoggedModelArtifactLogged:
+		s.artifacts[e.Path] = e.Blob
+	case *events.LoggedModelDeleted:
+		s.deleted = true
+	}
+}
+
+func (s *loggedModel) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
+	if c, ok := c.(*commands.CreateLoggedModel); ok {
+		if s.exists {
+			return refuse(fault.Conflict, "model_id", "logged model %s exists already", c.ModelID)
+		}
+		e := events.LoggedModelCreated(*c)
+		e.Params, e.Tags = maps.Clone(c.Params), maps.Clone(c.Tags)
+		return one(&e)
+	}
+	if !s.exists || s.deleted {
+		return refuse(fault.NotFound, "model_id", "no logged model at %s", c.Stream())
+	}
+	switch c := c.(type) {
+	case *commands.FinalizeLoggedModel:
+		if s.status == c.Status {
+			return nil, nil
+		}
+		return one(&events.LoggedModelFinalized{ModelID: c.ModelID, Status: c.Status})
+	case *commands.LogLoggedModelParams:
+		fresh, err := unset(s.params, c.Params)
+		if err != nil || len(fresh) == 0 {
+			return nil, err
+		}
+		return one(&events.LoggedModelParamsLogged{ModelID: c.ModelID, Params: fresh})
+	case *commands.SetLoggedModelTags:
+		fresh := news(s.tags, c.Tags)
+		if len(fresh) == 0 {
+			return nil, nil
+		}
+		return one(&events.LoggedModelTagsSet{ModelID: c.ModelID, Tags: fresh})
+	case *commands.RemoveLoggedModelTag:
+		if _, set := s.tags[c.Key]; !set {
+			return refuse(fault.NotFound, "key", "logged model %s has no tag %q", c.ModelID, c.Key)
+		}
+		return one(&events.LoggedModelTagRemoved{ModelID: c.ModelID, Key: c.Key})
+	case *commands.LogLoggedModelArtifact:
+		if s.artifacts[c.Path] == c.Blob {
+			return nil, nil
+		}
+		e := events.LoggedModelArtifactLogged(*c)
+		return one(&e)
+	case *commands.DeleteLoggedModel:
+		return one(&events.LoggedModelDeleted{ModelID: c.ModelID})
+	}
+	return nil, noRule(c)
+}
