@@ -88,7 +88,7 @@ type EngagementDay struct {
 func NewEngagement() *Engagement { return &Engagement{meanings: meanings{signal.Default()}} }
 
 func (*Engagement) Spec() fold.Spec {
-	return fold.Spec{Name: "engagement", Format: 3, Indexed: true, Unawaited: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
+	return fold.Spec{Name: "engagement", Format: 4, Indexed: true, Unawaited: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
 }
 
 func (v *Engagement) Open(r fold.Reader) error { v.r = r; return nil }
@@ -320,13 +320,14 @@ func (v *Engagement) act(w *tallied, x *events.Interaction, in *fold.Input) erro
 	}
 	key := append(fold.Table('a').ID(user).ID(film).Millis(millis).Str(x.Kind), 0)
 	before, known, err := stated{}, false, error(nil)
-	now := stated{events.FactHash(in.Event.Source, in.Event.ID, x), in.Position.Partition, in.Position.Offset, flags}
+	now := stated{flags: flags}
 	if x.Rating > 0 {
+		now.hash, now.partition, now.offset = events.FactHash(in.Event.Source, in.Event.ID, x), in.Position.Partition, in.Position.Offset
 		key[len(key)-1] = 1
 		if before, known, err = readStated(w, key); err == nil {
 			now, err = rate(w, fold.Table('r').ID(user).ID(film).Millis(millis).Str(x.Kind), before, known, now)
 		}
-	} else { // all of a kind mean the same
+	} else { // all of a kind mean the same, wherever they were recorded
 		before, known, err = readStated(w, key)
 	}
 	if err != nil || known && (x.Rating == 0 || now == before) {

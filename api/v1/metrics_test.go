@@ -162,7 +162,7 @@ func TestModelMetrics(t *testing.T) {
 	judged := func(run, metric string, v float64) {
 		t.Helper()
 		dispatch(&commands.StartRun{RunID: run, ExperimentID: experiment.ExperimentID(), Name: "r"})
-		dispatch(&commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: metric, Value: v, TimestampMillis: 1}, {Key: "of_no_interest", Value: v, TimestampMillis: 1}}})
+		dispatch(&commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: metric, Value: events.Number(v), TimestampMillis: 1}, {Key: "of_no_interest", Value: events.Number(v), TimestampMillis: 1}}})
 	}
 	first, second, workflow := strings.Repeat("a", 32), strings.Repeat("b", 32), "w1"
 	judged(first, "ndcg@10", .25)
