@@ -269,9 +269,19 @@ func (r *Runner) live(ctx context.Context, i int) error {
 		case <-s.wake:
 		case <-ctx.Done():
 		}
+		if s.spec.Unawaited { // what comes in the next moment is folded together
+			select {
+			case <-time.After(gatherFor):
+			case <-ctx.Done():
+			}
+		}
 	}
 	return nil
 }
+
+// gatherFor is for how long a view that nobody awaits lets inputs come together: it shall not share the processors with whoever
+// makes them.
+const gatherFor = 10 * time.Millisecond
 
 // stall shows why a view is not folded for now.
 func (r *Runner) stall(s *slot, err error) {
