@@ -2,9 +2,10 @@ package projections
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"iter"
-	"math"
+	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -17,7 +18,7 @@ import (
 //   - A film that a list showed to a person is taken up if they meet it by an act (to be shown it once more is none, see
 //     [signal.Signal.Meets]) within [EngagementWindow] of the last list before the act that showed it to them: last touch. It is liked or disliked if they did that by an act
 //     of positive or negative weight.
-//   - A session is acts of one person with one session_id; of those that name none, acts without half an hour between two of them.
+//   - A session is acts of one person with one session_id; of those that name none, acts without half an hour between two of them, by the minute.
 //
 // What was imported happened elsewhere, and is not in it; nor are lists for [events.Anonymous], of whom nothing more is heard. Every row is a function of the set of lists and acts, of a rating that was corrected of
 // the one that the log took last.
@@ -27,7 +28,9 @@ import (
 //	a USER FILM millis KIND RATED -> FactHash partition offset flags, of the fact that counts
 //	r USER FILM millis KIND FactHash -> the same, of each rating
 //	m USER FILM -> nothing                             an act has met the film
-//	g USER SESSION millis -> nothing
+//	s USER FILM -> nothing                             a list has shown the film
+//	g USER SESSION -> millis of its first act
+//	u USER day -> minutes of acts that name no session, 2 bytes each
 //	p day USER -> nothing
 //	d day MODEL version -> EngagementCounts            day: midnight in milliseconds; of sessions and people without a model
 //	t -> EngagementCounts                              of all days
@@ -41,8 +44,9 @@ const (
 	// EngagementWindow is how long after a list was shown an act is its doing, in milliseconds: a day, as a view becomes a watch and a rating in
 	// one evening.
 	EngagementWindow = dayMillis
-	sessionGap       = 30 * 60 * 1000
-	forever          = math.MaxInt64
+	minuteMillis     = 60 * 1000
+	dayMinutes       = dayMillis / minuteMillis
+	sessionGap       = 30 // minutes
 )
 
 // What was done with a film that was shown.
@@ -88,7 +92,7 @@ type EngagementDay struct {
 func NewEngagement() *Engagement { return &Engagement{meanings: meanings{signal.Default()}} }
 
 func (*Engagement) Spec() fold.Spec {
-	return fold.Spec{Name: "engagement", Format: 4, Indexed: true, Unawaited: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
+	return fold.Spec{Name: "engagement", Format: 5, Indexed: true, Unawaited: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
 }
 
 func (v *Engagement) Open(r fold.Reader) error { v.r = r; return nil }
@@ -208,7 +212,7 @@ func listKey(user string, millis int64, list uint64) fold.Key {
 func shown(w *tallied, user, film string, millis int64, list uint64, by madeBy) error {
 	films := fold.Table('i').ID(user).ID(film)
 	s := shownFilm{key: append(fold.Key{}, films...).Millis(millis).U64(list), by: by}
-	if err := w.Set(s.key, by.append(fold.Key{s.flags})); err != nil {
+	if err := errors.Join(w.Set(s.key, by.append(fold.Key{s.flags})), w.Set(fold.Table('s').ID(user).ID(film), nil)); err != nil {
 		return err
 	}
 	if _, met, err := w.Get(fold.Table('m').ID(user).ID(film)); err != nil || !met {
@@ -339,6 +343,9 @@ func (v *Engagement) act(w *tallied, x *events.Interaction, in *fold.Input) erro
 	if now.flags == before.flags {
 		return nil
 	}
+	if _, was, err := w.Get(fold.Table('s').ID(user).ID(film)); err != nil || !was {
+		return err
+	}
 	films := fold.Table('i').ID(user).ID(film)
 	s, ok, err := neighbour(w.ScanBack(films, append(fold.Key{}, films...).Millis(millis)))
 	if err != nil || !ok {
@@ -428,47 +435,96 @@ func session(w *tallied, user, id string, millis int64) error {
 			return err
 		}
 	}
-	gap := int64(sessionGap)
 	if id != "" {
-		gap = forever
+		return namedSession(w, fold.Table('g').ID(user).Str(id), millis)
 	}
-	acts := fold.Table('g').ID(user).Str(id)
-	key := append(fold.Key{}, acts...).Millis(millis)
-	if _, known, err := w.Get(key); known || err != nil {
-		return err
-	}
-	if err := w.Set(key, nil); err != nil {
-		return err
-	}
-	before, hasBefore, err := timeOf(w.ScanBack(acts, key))
+	return unnamedSession(w, user, millis)
+}
+
+// namedSession begins with the first of its acts.
+func namedSession(w *tallied, key fold.Key, millis int64) error {
+	value, known, err := w.Get(key)
 	if err != nil {
 		return err
 	}
-	after, hasAfter, err := timeOf(w.Scan(append(append(fold.Key{}, key...), 0), acts.End()))
-	if err != nil {
-		return err
-	}
-	if begins := !hasBefore || millis-before > gap; begins {
-		if err := count(w, (&madeBy{}).day(millis), func(c *EngagementCounts) { c.Sessions++ }); err != nil {
+	if known {
+		p := fold.PartsOf(value)
+		first := p.Millis()
+		if p.Err() != nil || millis >= first {
+			return p.Err()
+		}
+		if err := count(w, (&madeBy{}).day(first), func(c *EngagementCounts) { c.Sessions-- }); err != nil {
 			return err
 		}
 	}
-	if hasAfter && (!hasBefore || after-before > gap) && after-millis <= gap { // it began one, and does no longer
-		return count(w, (&madeBy{}).day(after), func(c *EngagementCounts) { c.Sessions-- })
+	if err := w.Set(key, fold.Key{}.Millis(millis)); err != nil {
+		return err
+	}
+	return count(w, (&madeBy{}).day(millis), func(c *EngagementCounts) { c.Sessions++ })
+}
+
+// unnamedSession begins one unless another act is shortly before, by the minute.
+func unnamedSession(w *tallied, user string, millis int64) error {
+	day := midnight(millis)
+	at := (millis - day) / minuteMillis
+	acts, err := actMinutes(w, user, day)
+	if err != nil {
+		return err
+	}
+	i, known := slices.BinarySearch(acts, uint16(at))
+	if known {
+		return nil
+	}
+	before, after := int64(-dayMinutes), int64(2*dayMinutes) // minutes of the day; far away where there are none
+	if i > 0 {
+		before = int64(acts[i-1])
+	} else if at < sessionGap {
+		if other, err := actMinutes(w, user, day-dayMillis); err != nil {
+			return err
+		} else if len(other) > 0 {
+			before = int64(other[len(other)-1]) - dayMinutes
+		}
+	}
+	if i < len(acts) {
+		after = int64(acts[i])
+	} else if at >= dayMinutes-sessionGap {
+		if other, err := actMinutes(w, user, day+dayMillis); err != nil {
+			return err
+		} else if len(other) > 0 {
+			after = int64(other[0]) + dayMinutes
+		}
+	}
+	value := fold.Key{}
+	for _, m := range slices.Insert(acts, i, uint16(at)) {
+		value = binary.BigEndian.AppendUint16(value, m)
+	}
+	if err := w.Set(minutesKey(user, day), value); err != nil {
+		return err
+	}
+	if at-before > sessionGap {
+		if err := count(w, (&madeBy{}).day(day), func(c *EngagementCounts) { c.Sessions++ }); err != nil {
+			return err
+		}
+	}
+	if after-before > sessionGap && after-at <= sessionGap { // it began one, and does no longer
+		return count(w, (&madeBy{}).day(day+after*minuteMillis), func(c *EngagementCounts) { c.Sessions-- })
 	}
 	return nil
 }
 
-// timeOf is the time of the first pair of a scan.
-func timeOf(scan iter.Seq2[fold.KV, error]) (millis int64, ok bool, err error) {
-	for kv, err := range scan {
-		if err != nil {
-			return 0, false, err
-		}
-		p := fold.PartsOf(kv.Key[len(kv.Key)-8:])
-		return p.Millis(), true, p.Err()
+func minutesKey(user string, day int64) fold.Key { return fold.Table('u').ID(user).Millis(day) }
+
+// actMinutes are the minutes of a day at which a person acted without naming a session, ascending.
+func actMinutes(w *tallied, user string, day int64) ([]uint16, error) {
+	value, _, err := w.Get(minutesKey(user, day))
+	if err != nil || len(value)%2 != 0 {
+		return nil, cmp.Or(err, fold.ErrKey)
 	}
-	return 0, false, nil
+	acts := make([]uint16, len(value)/2, len(value)/2+1)
+	for k := range acts {
+		acts[k] = binary.BigEndian.Uint16(value[2*k:])
+	}
+	return acts, nil
 }
 
 // count changes the counts of a day, and of all days.
