@@ -30,8 +30,7 @@ import (
 //	m USER FILM -> nothing                             an act has met the film
 //	s USER FILM -> nothing                             a list has shown the film
 //	g USER SESSION -> millis of its first act
-//	u USER day -> minutes of acts that name no session, 2 bytes each
-//	p day USER -> nothing
+//	u USER day -> minutes of acts that name no session, 2 bytes each; there for everybody who acted
 //	d day MODEL version -> EngagementCounts            day: midnight in milliseconds; of sessions and people without a model
 //	t -> EngagementCounts                              of all days
 type Engagement struct {
@@ -92,7 +91,7 @@ type EngagementDay struct {
 func NewEngagement() *Engagement { return &Engagement{meanings: meanings{signal.Default()}} }
 
 func (*Engagement) Spec() fold.Spec {
-	return fold.Spec{Name: "engagement", Format: 5, Indexed: true, Unawaited: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
+	return fold.Spec{Name: "engagement", Format: 6, Indexed: true, Unawaited: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
 }
 
 func (v *Engagement) Open(r fold.Reader) error { v.r = r; return nil }
@@ -154,7 +153,7 @@ func (w *tallied) write() error {
 	return nil
 }
 
-// shown is a film that a list has shown.
+// shownFilm is a film that a list has shown.
 type shownFilm struct {
 	key   fold.Key
 	flags byte
@@ -323,19 +322,18 @@ func (v *Engagement) act(w *tallied, x *events.Interaction, in *fold.Input) erro
 		flags |= filmDisliked
 	}
 	key := append(fold.Table('a').ID(user).ID(film).Millis(millis).Str(x.Kind), 0)
-	before, known, err := stated{}, false, error(nil)
-	now := stated{flags: flags}
+	before, now := stated{}, stated{flags: flags} // without a rating all of a kind mean the same, wherever they were recorded
 	if x.Rating > 0 {
-		now.hash, now.partition, now.offset = events.FactHash(in.Event.Source, in.Event.ID, x), in.Position.Partition, in.Position.Offset
 		key[len(key)-1] = 1
-		if before, known, err = readStated(w, key); err == nil {
-			now, err = rate(w, fold.Table('r').ID(user).ID(film).Millis(millis).Str(x.Kind), before, known, now)
+		was, known, err := readStated(w, key)
+		if err != nil {
+			return err
 		}
-	} else { // all of a kind mean the same, wherever they were recorded
-		before, known, err = readStated(w, key)
-	}
-	if err != nil || known && (x.Rating == 0 || now == before) {
-		return err
+		more := stated{events.FactHash(in.Event.Source, in.Event.ID, x), in.Position.Partition, in.Position.Offset, flags}
+		before = was
+		if now, err = rate(w, fold.Table('r').ID(user).ID(film).Millis(millis).Str(x.Kind), was, known, more); err != nil || known && now == was {
+			return err
+		}
 	}
 	if err := errors.Join(w.Set(key, now.append(nil)), w.Set(fold.Table('m').ID(user).ID(film), nil)); err != nil {
 		return err
@@ -424,21 +422,25 @@ func rate(w fold.Writer, ratings fold.Key, counted stated, any bool, more stated
 
 // session takes an act into the sessions of a person: it begins one unless another of them is shortly before.
 func session(w *tallied, user, id string, millis int64) error {
-	person := fold.Table('p').Millis(midnight(millis)).ID(user)
-	if _, known, err := w.Get(person); err != nil {
+	day := midnight(millis)
+	acts, known, err := actMinutes(w, user, day)
+	if err != nil {
 		return err
-	} else if !known {
-		if err := w.Set(person, nil); err != nil {
-			return err
-		}
-		if err := count(w, (&madeBy{}).day(millis), func(c *EngagementCounts) { c.People++ }); err != nil {
+	}
+	if !known {
+		if err := count(w, (&madeBy{}).day(day), func(c *EngagementCounts) { c.People++ }); err != nil {
 			return err
 		}
 	}
-	if id != "" {
-		return namedSession(w, fold.Table('g').ID(user).Str(id), millis)
+	if id == "" {
+		return unnamedSession(w, user, day, (millis-day)/minuteMillis, acts)
 	}
-	return unnamedSession(w, user, millis)
+	if !known {
+		if err := w.Set(minutesKey(user, day), nil); err != nil {
+			return err
+		}
+	}
+	return namedSession(w, fold.Table('g').ID(user).Str(id), millis)
 }
 
 // namedSession begins with the first of its acts.
@@ -463,14 +465,8 @@ func namedSession(w *tallied, key fold.Key, millis int64) error {
 	return count(w, (&madeBy{}).day(millis), func(c *EngagementCounts) { c.Sessions++ })
 }
 
-// unnamedSession begins one unless another act is shortly before, by the minute.
-func unnamedSession(w *tallied, user string, millis int64) error {
-	day := midnight(millis)
-	at := (millis - day) / minuteMillis
-	acts, err := actMinutes(w, user, day)
-	if err != nil {
-		return err
-	}
+// unnamedSession begins one at a minute of a day, which has these, unless another act is shortly before.
+func unnamedSession(w *tallied, user string, day, at int64, acts []uint16) error {
 	i, known := slices.BinarySearch(acts, uint16(at))
 	if known {
 		return nil
@@ -479,7 +475,7 @@ func unnamedSession(w *tallied, user string, millis int64) error {
 	if i > 0 {
 		before = int64(acts[i-1])
 	} else if at < sessionGap {
-		if other, err := actMinutes(w, user, day-dayMillis); err != nil {
+		if other, _, err := actMinutes(w, user, day-dayMillis); err != nil {
 			return err
 		} else if len(other) > 0 {
 			before = int64(other[len(other)-1]) - dayMinutes
@@ -488,7 +484,7 @@ func unnamedSession(w *tallied, user string, millis int64) error {
 	if i < len(acts) {
 		after = int64(acts[i])
 	} else if at >= dayMinutes-sessionGap {
-		if other, err := actMinutes(w, user, day+dayMillis); err != nil {
+		if other, _, err := actMinutes(w, user, day+dayMillis); err != nil {
 			return err
 		} else if len(other) > 0 {
 			after = int64(other[0]) + dayMinutes
@@ -514,17 +510,17 @@ func unnamedSession(w *tallied, user string, millis int64) error {
 
 func minutesKey(user string, day int64) fold.Key { return fold.Table('u').ID(user).Millis(day) }
 
-// actMinutes are the minutes of a day at which a person acted without naming a session, ascending.
-func actMinutes(w *tallied, user string, day int64) ([]uint16, error) {
-	value, _, err := w.Get(minutesKey(user, day))
+// actMinutes are the minutes of a day at which a person acted without naming a session, ascending, and whether they acted at all.
+func actMinutes(w *tallied, user string, day int64) (acts []uint16, known bool, err error) {
+	value, known, err := w.Get(minutesKey(user, day))
 	if err != nil || len(value)%2 != 0 {
-		return nil, cmp.Or(err, fold.ErrKey)
+		return nil, known, cmp.Or(err, fold.ErrKey)
 	}
-	acts := make([]uint16, len(value)/2, len(value)/2+1)
+	acts = make([]uint16, len(value)/2, len(value)/2+1)
 	for k := range acts {
 		acts[k] = binary.BigEndian.Uint16(value[2*k:])
 	}
-	return acts, nil
+	return acts, known, nil
 }
 
 // count changes the counts of a day, and of all days.
