@@ -47,7 +47,7 @@ stand_in() {
 	mkdir -p "$m"/{bin,tmp,root,usr/local,etc/ssl/certs} && chmod 1777 "$m/tmp"
 	cp "$(command -v busybox)" "$m/bin/busybox" && for a in sh mkdir chmod; do ln -s busybox "$m/bin/$a"; done
 	cp -a "$(go env GOROOT)" "$m/usr/local/go" && cp -L "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$m/etc/ssl/certs/ca-certificates.crt" || return
-	b config --env PATH=/usr/local/go/bin:/bin --env GOTOOLCHAIN=local --env GOPROXY="$(go env GOPROXY)" "$c" && b umount "$c" >/dev/null && b commit -q "$c" "docker.io/library/$name" >/dev/null && b rm "$c" >/dev/null
+	b config --env PATH=/usr/local/go/bin:/bin --env GOTOOLCHAIN=local --env GOMODCACHE=/go/pkg/mod --env GOCACHE=/go/cache --env GOPROXY="$(go env GOPROXY)" "$c" && b umount "$c" >/dev/null && b commit -q "$c" "docker.io/library/$name" >/dev/null && b rm "$c" >/dev/null
 }
 
 build() {
@@ -64,7 +64,7 @@ build() {
 	if ! b pull -q "docker.io/library/$base" >/dev/null 2>&1; then
 		say "no registry: a stand-in for $base, with $(go version)"
 		stand_in "$base" || return
-		caches=(-v "$(go env GOMODCACHE):/root/go/pkg/mod" -v "$(go env GOCACHE):/root/.cache/go-build")
+		caches=(-v "$(go env GOMODCACHE):/go/pkg/mod" -v "$(go env GOCACHE):/go/cache")
 	fi
 	b bud --isolation chroot --format docker --pull-never "${caches[@]}" --build-arg VERSION="$version" \
 		--build-arg BUILDPLATFORM=linux/"$(go env GOARCH)" --build-arg TARGETOS=linux --build-arg TARGETARCH="$(go env GOARCH)" -t "$tag" . && container=$(b from --pull-never "$tag")
