@@ -41,12 +41,15 @@ func (p *program) workflowsCommand() *cobra.Command {
 			for _, it := range items {
 				var names []string
 				tasks, _ := it["tasks"].([]any)
-				for _, t := range tasks {
-					if t, ok := t.(map[string]any); ok {
-						names = append(names, cell(t["name"]))
+				between := " → "
+				for i, t := range tasks {
+					t, _ := t.(map[string]any)
+					names = append(names, cell(t["name"]))
+					if needs, _ := t["needs"].([]any); i > 0 && (len(needs) != 1 || needs[0] != tasks[i-1].(map[string]any)["name"]) {
+						between = ", " // it is no chain
 					}
 				}
-				it["chain"] = strings.Join(names, " → ")
+				it["chain"] = strings.Join(names, between)
 				if it["paused"] == true {
 					it["chain"] = "(paused) " + it["chain"].(string)
 				}
