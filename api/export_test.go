@@ -1,0 +1,4 @@
+package api
+
+// PastKeptMax is for tests from outside.
+const PastKeptMax = pastKeptMax

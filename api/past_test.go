@@ -1,0 +1,281 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/apitest"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// watchedLog is a log whose ledger tells from where it is read, and can be held.
+type watchedLog struct {
+	streams.Log
+	held chan struct{} // reads wait until it is closed; nil: they do not
+
+	mu   sync.Mutex
+	from []int64
+	out  atomic.Int64 // reads that wait
+}
+
+func (l *watchedLog) Ledger() streams.Ledger { return watchedLedger{l.Log.Ledger(), l} }
+
+type watchedLedger struct {
+	streams.Ledger
+	of *watchedLog
+}
+
+func (l watchedLedger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committed, error] {
+	return func(yield func(*streams.Committed, error) bool) {
+		l.of.mu.Lock()
+		l.of.from = append(l.of.from, from)
+		held := l.of.held
+		l.of.mu.Unlock()
+		if held != nil {
+			l.of.out.Add(1)
+			select {
+			case <-held:
+			case <-ctx.Done():
+				yield(nil, ctx.Err())
+				return
+			}
+		}
+		for c, err := range l.Ledger.Read(ctx, from) {
+			if !yield(c, err) {
+				return
+			}
+		}
+	}
+}
+
+// read is where reads began since it was last asked.
+func (l *watchedLog) read() []int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	from := l.from
+	l.from = nil
+	return from
+}
+
+// pastOf is a past over a bench's log, in a folder of its own.
+func pastOf(b *apitest.Bench, held chan struct{}) (*api.Past, *watchedLog, string) {
+	log, dir := &watchedLog{Log: b.Log, held: held}, b.T.TempDir()
+	core, err := api.New(api.Config{Log: log, Dispatcher: b.Dispatcher, Views: b.Views, Factories: projections.All(), ScratchDir: dir})
+	b.Must(err)
+	b.T.Cleanup(func() {
+		b.Must(core.Close())
+		entries, err := os.ReadDir(dir)
+		if len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			b.T.Errorf("left behind: %v %v", entries, err)
+		}
+	})
+	return core.Past(), log, dir
+}
+
+func experiments(b *apitest.Bench, n int) {
+	for range n {
+		b.Do(&commands.CreateExperiment{Name: fmt.Sprint("x", b.Head())}, "runs")
+	}
+}
+
+func upTo(offset int64) api.Wanted {
+	return api.Wanted{Views: []string{"runs"}, Cut: streams.Cut{{Topic: "mlops-events"}: offset, {Topic: "user-events"}: offset}}
+}
+
+// count is how many experiments views have.
+func count(t testing.TB, then *api.Then) int {
+	t.Helper()
+	p, err := fold.Of[*projections.Runs](then.Views).Experiments(fold.PageQuery{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(p.Items)
+}
+
+func look(b *apitest.Bench, p *api.Past, offset int64) int {
+	b.T.Helper()
+	then, err := p.Views(b.T.Context(), upTo(offset), nil)
+	b.Must(err)
+	defer then.Release()
+	return count(b.T, then)
+}
+
+// TestPastWalks: the same moment is not folded again, a later one from where the nearest earlier one stood, and of two
+// moments between which nothing came that the views fold, the second is the first.
+func TestPastWalks(t *testing.T) {
+	b := apitest.New(t, nil)
+	experiments(b, 40)
+	p, log, _ := pastOf(b, nil)
+	for _, ask := range []struct {
+		at   int64
+		from string
+	}{{10, "[0]"}, {10, "[]"}, {30, "[10]"}, {20, "[10]"}, {40, "[30]"}, {30, "[]"}, {5, "[0]"}, {0, "[]"}} {
+		if n := look(b, p, ask.at); n != int(ask.at) {
+			t.Errorf("at %d there are %d", ask.at, n)
+		}
+		if from := fmt.Sprint(log.read()); from != ask.from {
+			t.Errorf("at %d it was read from %s; want %s", ask.at, from, ask.from)
+		}
+	}
+	w := upTo(10)
+	w.Cut[streams.TP{Topic: "user-events"}] = 4
+	then, err := p.Views(t.Context(), w, nil)
+	b.Must(err)
+	then.Release()
+	if from := log.read(); len(from) > 0 {
+		t.Errorf("acts are nothing to runs, but it was read from %v", from)
+	}
+}
+
+// TestPastAtOnce: many who ask at once for few moments have each folded once, and see their own.
+func TestPastAtOnce(t *testing.T) {
+	b := apitest.New(t, nil)
+	experiments(b, 30)
+	held := make(chan struct{})
+	p, log, _ := pastOf(b, held)
+	var asking sync.WaitGroup
+	for i := range 24 {
+		asking.Go(func() {
+			at := int64(10 + 10*(i%2))
+			for range 3 {
+				then, err := p.Views(t.Context(), upTo(at), nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n := count(t, then); n != int(at) {
+					t.Errorf("at %d there are %d", at, n)
+				}
+				then.Release()
+			}
+		})
+	}
+	for log.out.Load() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	close(held)
+	asking.Wait()
+	if from := log.read(); len(from) != 2 {
+		t.Errorf("two moments were read for %v", from)
+	}
+}
+
+// TestPastIsBounded: of many moments few are kept on disk, what is read stays, and is right after it is kept no more.
+func TestPastIsBounded(t *testing.T) {
+	b := apitest.New(t, nil)
+	experiments(b, 60)
+	p, log, dir := pastOf(b, nil)
+	first, err := p.Views(t.Context(), upTo(1), nil)
+	b.Must(err)
+	for at := range int64(60) {
+		look(b, p, at)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > api.PastKeptMax+1 {
+		t.Errorf("%d are kept: %v", len(entries), err)
+	}
+	if n := count(t, first); n != 1 {
+		t.Errorf("what is read changed to %d", n)
+	}
+	first.Release()
+	log.read()
+	if n := look(b, p, 2); n != 2 || len(log.read()) != 1 {
+		t.Errorf("what was let go of is folded again: %d", n)
+	}
+	p.Forget()
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("forgotten, but there are %v: %v", entries, err)
+	}
+}
+
+// TestPastGivenUp: a fold that nobody waits for any more ends, and one that somebody was told to come back for goes on.
+func TestPastGivenUp(t *testing.T) {
+	b := apitest.New(t, nil)
+	experiments(b, 20)
+	held := make(chan struct{})
+	p, log, dir := pastOf(b, held)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		_, err := p.Views(ctx, upTo(7), nil)
+		gone <- err
+	}()
+	for log.out.Load() < 1 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-gone; !fault.Is(err, fault.Unavailable) {
+		t.Errorf("gone: %v", err)
+	}
+	for { // it is given up, with its folder
+		if entries, _ := os.ReadDir(dir); len(entries) == 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := p.Views(ctx, upTo(8), nil)
+	if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "ask again") {
+		t.Errorf("told to come back: %v", err)
+	}
+	for log.out.Load() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	log.read()
+	close(held)
+	if n := look(b, p, 8); n != 8 || len(log.read()) > 0 {
+		t.Errorf("who comes back finds it: %d", n)
+	}
+}
+
+// TestPastDamaged: a moment whose files cannot be read any more is folded again; so is a later one that would go on from it.
+func TestPastDamaged(t *testing.T) {
+	b := apitest.New(t, nil)
+	experiments(b, 20)
+	p, log, dir := pastOf(b, nil)
+	spoil := func() {
+		files, err := filepath.Glob(filepath.Join(dir, "*", "views", "*"))
+		b.Must(err)
+		if len(files) == 0 {
+			t.Fatal("there is nothing to spoil")
+		}
+		for _, f := range files {
+			b.Must(os.WriteFile(f, []byte("damaged"), 0o600))
+		}
+	}
+	w := api.Wanted{Views: []string{"runs", "online"}, Cut: upTo(10).Cut} // with a lazy view: closed while nobody reads
+	ask := func(at int64) {
+		t.Helper()
+		w.Cut = upTo(at).Cut
+		then, err := p.Views(t.Context(), w, nil)
+		b.Must(err)
+		defer then.Release()
+		if n := count(t, then); n != int(at) {
+			t.Errorf("at %d there are %d", at, n)
+		}
+	}
+	ask(10)
+	spoil()
+	ask(10)
+	log.read()
+	spoil()
+	ask(15)
+	if from := fmt.Sprint(log.read()); from != "[0]" {
+		t.Errorf("it was read from %s", from)
+	}
+}
