@@ -38,11 +38,17 @@ type Routes struct {
 // after=POSITION in its query waits for them. It is a read if it is a GET or names views: a read can be asked of the
 // past, where everything else is refused.
 func (r *Routes) Handle(pattern string, h Handler, views ...string) {
+	r.add(pattern, h, len(views) > 0 || strings.HasPrefix(pattern, http.MethodGet+" "), views)
+}
+
+// Read is Handle for a read that is not to be seen for one.
+func (r *Routes) Read(pattern string, h Handler, views ...string) { r.add(pattern, h, true, views) }
+
+func (r *Routes) add(pattern string, h Handler, reads bool, views []string) {
 	if r.named != nil {
 		r.named[pattern] = h
 		return
 	}
-	reads := len(views) > 0 || strings.HasPrefix(pattern, http.MethodGet+" ")
 	r.views = append(r.views, views...)
 	r.server.patterns[pattern] = reads
 	r.server.handle(pattern, r.surface, func(w http.ResponseWriter, req *http.Request) error {
