@@ -154,7 +154,7 @@ func (s *Server) answerAt(w http.ResponseWriter, r *http.Request, a *asked, to r
 		return fault.New(fault.Forbidden, "this is what was known at %s, which cannot be changed", Short(a.text)).
 			WithHint("to change what is known now, leave out %s: %s", a.prefix, addressOf(r))
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), pastWaitMax)
+	ctx, cancel := context.WithTimeout(r.Context(), s.core.past.patience)
 	defer cancel()
 	then, err := s.core.past.Views(ctx, Wanted{Views: to.of.viewNames(), Cut: a.cut}, nil)
 	if err != nil {

@@ -39,7 +39,7 @@ const (
 // Limits of the past: of what is folded for it, and kept.
 const (
 	pastFoldsMax     = 2       // at once: each has its own read of the log
-	pastQueuedMax    = 8       // that are folded, or wait for that
+	pastBusyMax      = 16      // moments that are folded, wait for that, or are read: none of them can be let go of
 	pastKeptMax      = 8       // moments, each with an open store
 	pastKeptBytesMax = 2 << 30 // on disk, counting what they share as often as they have it; the last one is kept in any case
 	pastCacheBytes   = 8 << 20 // of each store

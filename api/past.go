@@ -36,6 +36,7 @@ type Past struct {
 	keptMax      int
 	keptBytesMax int64
 	grace        time.Duration
+	patience     time.Duration // of an answer
 
 	mu     sync.Mutex
 	closed bool
@@ -44,7 +45,7 @@ type Past struct {
 
 func newPast(log streams.Log, factories []fold.Factory, dir string, logger *slog.Logger) *Past {
 	p := &Past{log: log, factories: factories, dir: dir, logger: logger, folds: make(chan struct{}, pastFoldsMax),
-		keptMax: pastKeptMax, keptBytesMax: pastKeptBytesMax, grace: pastGrace}
+		keptMax: pastKeptMax, keptBytesMax: pastKeptBytesMax, grace: pastGrace, patience: pastWaitMax}
 	p.work, p.stop = context.WithCancel(context.Background())
 	return p
 }
@@ -205,8 +206,8 @@ func (p *Past) take(q *question) (*kept, error) {
 		k.uses++
 		return k, nil
 	}
-	if p.unfinished() >= pastQueuedMax {
-		return nil, fault.New(fault.Unavailable, "%d moments of the past are being folded already", pastQueuedMax).WithHint("ask again when one is there")
+	if p.busy() >= pastBusyMax {
+		return nil, fault.New(fault.Unavailable, "%d other moments of the past are being folded or read", pastBusyMax).WithHint("ask again when one of them is done with")
 	}
 	var work context.Context
 	work, k.cancel = context.WithCancel(p.work)
@@ -216,10 +217,10 @@ func (p *Past) take(q *question) (*kept, error) {
 	return k, nil
 }
 
-// unfinished is how many states are being folded, or are to be. Under mu.
-func (p *Past) unfinished() (n int) {
+// busy is how many states are folded or read, and cannot be let go of. Under mu.
+func (p *Past) busy() (n int) {
 	for _, k := range p.all {
-		if !k.finished {
+		if !k.finished || k.uses > 0 {
 			n++
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/apitest"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -172,6 +175,131 @@ func TestPastAtOnce(t *testing.T) {
 	asking.Wait()
 	if from := log.read(); len(from) != 2 {
 		t.Errorf("two moments were read for %v", from)
+	}
+}
+
+// TestPastChurn: many who ask for more moments than are kept, of views that stay open and of ones that do not, each see their own.
+func TestPastChurn(t *testing.T) {
+	b := apitest.New(t, nil)
+	experiments(b, 30)
+	p, _, _ := pastOf(b, nil)
+	var asking sync.WaitGroup
+	for i := range 8 {
+		asking.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(i), 4))
+			for range 12 {
+				w := upTo(int64(rng.IntN(30)))
+				if rng.IntN(2) == 0 {
+					w.Views = append(w.Views, "online")
+				}
+				then, err := p.Views(t.Context(), w, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for range 3 {
+					if n, at := count(t, then), w.Cut[streams.TP{Topic: "mlops-events"}]; n != int(at) {
+						t.Errorf("at %d there are %d", at, n)
+					}
+				}
+				then.Release()
+			}
+		})
+	}
+	asking.Wait()
+}
+
+// TestPastBusy: where as many moments are read as may be, another one is refused, and one that is there is not.
+func TestPastBusy(t *testing.T) {
+	b := apitest.New(t, nil)
+	experiments(b, 30)
+	p, _, _ := pastOf(b, nil)
+	var all []*api.Then
+	for at := range int64(api.PastBusyMax) {
+		then, err := p.Views(t.Context(), upTo(at), nil)
+		b.Must(err)
+		all = append(all, then)
+	}
+	if _, err := p.Views(t.Context(), upTo(29), nil); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("one more: %v", err)
+	}
+	if n := look(b, p, 3); n != 3 {
+		t.Errorf("one that is there: %d", n)
+	}
+	for _, then := range all {
+		then.Release()
+	}
+	if n := look(b, p, 29); n != 29 {
+		t.Errorf("afterwards: %d", n)
+	}
+}
+
+// list is a surface that has a past: it counts experiments.
+type list struct{ *api.Core }
+
+func (l list) Name() string                  { return "list" }
+func (l list) At(core *api.Core) api.Surface { return list{core} }
+func (l list) Render(w http.ResponseWriter, r *http.Request, p *api.Problem) {
+	api.RenderProblem(w, r, p)
+}
+func (l list) Routes(r *api.Routes) {
+	r.Handle("GET /experiments", func(w http.ResponseWriter, r *http.Request) error {
+		p, err := fold.Of[*projections.Runs](l.Views).Experiments(fold.PageQuery{Limit: 1000})
+		if err != nil {
+			return err
+		}
+		return api.WriteJSON(w, http.StatusOK, map[string]any{"n": len(p.Items), "asked": l.Asked()})
+	}, "runs")
+	r.Read("POST /echo", func(w http.ResponseWriter, r *http.Request) error {
+		return api.WriteJSON(w, http.StatusOK, map[string]any{"path": r.URL.Path})
+	})
+	r.Handle("POST /experiments", func(w http.ResponseWriter, r *http.Request) error { return errors.New("it was written") })
+	r.Handle("GET /write", func(w http.ResponseWriter, r *http.Request) error { // a read that is none
+		_, err := l.Dispatcher.Dispatch(r.Context(), &commands.CreateExperiment{Name: "sly"}, handlers.Meta{Actor: "test"})
+		return err
+	})
+}
+
+// TestPastOverHTTP: an answer that has to wait for long says so, and how far it is, and the fold goes on; a read that would
+// write cannot.
+func TestPastOverHTTP(t *testing.T) {
+	b := apitest.New(t, nil)
+	experiments(b, 20)
+	held := make(chan struct{})
+	log := &watchedLog{Log: b.Log, held: held}
+	core, err := api.New(api.Config{Log: log, Dispatcher: b.Dispatcher, Views: b.Views, Factories: projections.All(), ScratchDir: t.TempDir()})
+	b.Must(err)
+	t.Cleanup(func() { b.Must(core.Close()) })
+	s := core.Serve(list{core})
+	core.Past().Hurry(time.Millisecond, time.Hour)
+	a := apitest.Ask(s, "GET", "/at/6/experiments", "")
+	if a.Code != 503 || a.Header.Get("Retry-After") == "" || !strings.Contains(a.Text, "records") || !strings.Contains(a.Text, "ask again") {
+		t.Errorf("%d %v %s", a.Code, a.Header, a.Text)
+	}
+	if a := apitest.Ask(s, "POST", "/at/6/experiments", ""); a.Code != 403 {
+		t.Errorf("a write waited for a fold: %d %s", a.Code, a.Text)
+	}
+	core.Past().Hurry(time.Hour, time.Hour)
+	close(held)
+	if a := apitest.Ask(s, "GET", "/at/6/experiments", ""); a.Code != 200 || fmt.Sprint(a.Object) != "map[asked:6 n:7]" {
+		t.Errorf("%d %s", a.Code, a.Text)
+	}
+	if from := fmt.Sprint(log.read()); from != "[0]" {
+		t.Errorf("it was read from %s", from)
+	}
+	if a := apitest.Ask(s, "POST", "/at/6/echo?x=%2F", ""); a.Code != 200 || a.Object["path"] != "/echo" {
+		t.Errorf("%d %s", a.Code, a.Text)
+	}
+	head := b.Head()
+	if a := apitest.Ask(s, "GET", "/at/6/write", ""); a.Code != 403 || b.Head() != head {
+		t.Errorf("a sly write: %d %s", a.Code, a.Text)
+	}
+	if a := apitest.Ask(s, "GET", "/experiments", ""); a.Object["n"] != 20. || a.Object["asked"] != "" {
+		t.Errorf("now: %s", a.Text)
+	}
+	b.Must(core.Close())
+	if a := apitest.Ask(s, "GET", "/at/7/experiments", ""); a.Code != 503 {
+		t.Errorf("at the end: %d %s", a.Code, a.Text)
 	}
 }
 
