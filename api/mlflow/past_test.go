@@ -25,7 +25,7 @@ type known struct {
 
 func newKnown(seed uint64) *known {
 	return &known{rng: rand.New(rand.NewPCG(seed, 18)), experiments: []string{"0", "77"}, runs: []string{strings.Repeat("a", 32)}, logged: []string{"m-" + strings.Repeat("b", 32)},
-		models: []string{"als", "none"}, names: []string{"Default", "second"}, files: []string{"a.txt", "d/b.bin"}, versions: []string{"1", "2", "3"}}
+		models: []string{"als", "none", "renamed"}, names: []string{"Default", "second"}, files: []string{"a.txt", "d/b.bin"}, versions: []string{"1", "2", "3"}}
 }
 
 // one is any of some.
@@ -94,6 +94,7 @@ func (k *known) write() spoken {
 	file := k.one(k.files)
 	all := []spoken{
 		post("experiments/create", `{"name": "x%d"}`, n%9), post("experiments/delete", `{"experiment_id": %q}`, x), post("experiments/restore", `{"experiment_id": %q}`, x),
+		post("experiments/update", `{"experiment_id": %q, "new_name": "renamed %d"}`, x, n%20), post("registered-models/rename", `{"name": %q, "new_name": %q}`, m, k.one([]string{"als", "none", "renamed"})),
 		post("experiments/set-experiment-tag", `{"experiment_id": %q, "key": "k", "value": "%d"}`, x, n),
 		post("runs/create", `{"experiment_id": %q, "start_time": %d}`, k.one(k.experiments[:1+n%len(k.experiments)]), int64(1e12)+int64(n)), post("runs/create", `{"experiment_id": "0"}`),
 		post("runs/update", `{"run_id": %q, "status": %q, "end_time": %d, "run_name": "n%d"}`, r, k.one([]string{"FINISHED", "RUNNING", "FAILED"}), int64(1e12)+int64(n), n),
@@ -201,7 +202,7 @@ func TestPast(t *testing.T) {
 			k := newKnown(seed)
 			then := map[string][]remembered{}
 			accepted := 0
-			for step := range 150 {
+			for step := range 400 {
 				now.step(time.Duration(1+k.rng.IntN(5000)) * time.Millisecond)
 				q := k.write()
 				a := ask(w.tracking, q.method, prefixes[0]+q.path, q.body)
@@ -212,7 +213,7 @@ func TestPast(t *testing.T) {
 					accepted++
 				}
 				k.learn(a)
-				if step%6 == 0 {
+				if step%16 == 0 {
 					then[w.moment(k, now)] = w.everyRead(k)
 				}
 			}
