@@ -27,7 +27,7 @@ func newFixture(t *testing.T) *fixture {
 }
 
 // newFixtureAt is newFixture by a clock.
-func newFixtureAt(t *testing.T, now func() time.Time) *fixture {
+func newFixtureAt(t testing.TB, now func() time.Time) *fixture {
 	t.Helper()
 	w := &fixture{Bench: apitest.New(t, now)}
 	var err error
