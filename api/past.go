@@ -380,6 +380,9 @@ func (p *Past) open(ctx context.Context, k *kept, q *question) (*fold.Runner, er
 		return nil, err
 	}
 	views, err := fold.NewRunner(ctx, q.log, store, q.factories...)
+	if err == nil && len(views.Refolded()) > 0 { // it was begun anew, and is empty
+		err = fault.New(fault.Corrupt, "views of the past cannot be read: %s", views.Refolded()[0])
+	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

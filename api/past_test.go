@@ -234,6 +234,61 @@ func TestPastBusy(t *testing.T) {
 	}
 }
 
+// moody counts commits, and cannot be opened at one of its openings.
+type moody struct {
+	n     int
+	opens *atomic.Int64
+	fails int64
+}
+
+func (v *moody) Spec() fold.Spec {
+	return fold.Spec{Name: "moody", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
+}
+
+func (v *moody) Open(r fold.Reader) error {
+	if v.opens.Add(1) == v.fails {
+		return errors.New("not now")
+	}
+	b, _, err := r.Get([]byte("n"))
+	v.n = len(b)
+	return err
+}
+
+func (v *moody) Apply(w fold.Writer, in []fold.Input) error {
+	v.n += len(in)
+	return w.Set([]byte("n"), make([]byte, v.n))
+}
+
+func (v *moody) Flush(fold.Writer) error { return nil }
+
+// TestPastOpenedAnew: a view that has to be begun anew when a moment is opened is not read empty.
+func TestPastOpenedAnew(t *testing.T) {
+	b := apitest.New(t, nil)
+	experiments(b, 5)
+	for fails := range int64(4) {
+		v := &moody{opens: new(atomic.Int64), fails: fails}
+		factory := func() fold.View { return &moody{opens: v.opens, fails: v.fails} }
+		core, err := api.New(api.Config{Log: b.Log, Dispatcher: b.Dispatcher, Views: b.Views, Factories: []fold.Factory{factory}, ScratchDir: t.TempDir()})
+		b.Must(err)
+		w := upTo(5)
+		w.Views = []string{"moody"}
+		then, err := core.Past().Views(t.Context(), w, nil)
+		if fails == 1 { // to begin with
+			if err == nil {
+				t.Error("it was folded into a view that cannot be opened")
+			}
+			b.Must(core.Close())
+			continue
+		}
+		b.Must(err)
+		if n := fold.Of[*moody](then.Views).n; n != 5 {
+			t.Errorf("it cannot be opened at opening %d: %d commits", fails, n)
+		}
+		then.Release()
+		b.Must(core.Close())
+	}
+}
+
 // list is a surface that has a past: it counts experiments.
 type list struct{ *api.Core }
 
