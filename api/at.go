@@ -40,16 +40,16 @@ func (c *Core) Asked() string {
 }
 
 // at is the core of a moment. It takes no commands: what might give it any meets the log, which takes none.
-func (c *Core) at(then *Then, text string) *Core {
-	past := &Core{Config: c.Config, common: c.common, then: &moment{text, then.Cut}}
-	past.Log, past.Views = fold.UpTo(c.Log, then.Cut), then.Views
+func (c *Core) at(m moment, then *Then) *Core {
+	past := &Core{Config: c.Config, common: c.common, then: &m}
+	past.Log, past.Views = fold.UpTo(c.Log, m.cut), then.Views
 	past.Dispatcher = handlers.New(handlers.Config{Ledger: past.Log.Ledger(), Feed: past.Log.Feed(), Now: c.Now, NewID: uuid.NewString})
 	return past
 }
 
 // has refuses a position that is not among what was known.
 func (m *moment) has(p streams.Position) error {
-	if end, ok := m.cut[p.TP]; ok && p.Offset >= end {
+	if !m.cut.Covers(p) {
 		return fault.Field("after", "%s came later than %s", p, Short(m.text)).WithHint("ask without /at/ for what is known now")
 	}
 	return nil
@@ -60,6 +60,7 @@ type route struct {
 	pattern string
 	of      *Routes
 	reads   bool
+	views   []string
 }
 
 // asked is a request for the past.
@@ -148,7 +149,7 @@ func splitMoment(escaped string) (text, rest string, err error) {
 func (s *Server) answerAt(w http.ResponseWriter, r *http.Request, a *asked, to route) error {
 	h, ok := to.of.surface.(Historical)
 	if !ok {
-		return fault.New(fault.NotFound, "there is no past of %s", Short(r.URL.Path))
+		return fault.New(fault.NotFound, "there is nothing below %s for %s", a.prefix, Short(r.URL.Path)).WithHint("leave out %s; some answers take %s= for what was known then", a.prefix, KnownAtParam)
 	}
 	if !to.reads {
 		return fault.New(fault.Forbidden, "this is what was known at %s, which cannot be changed", Short(a.text)).
@@ -156,12 +157,16 @@ func (s *Server) answerAt(w http.ResponseWriter, r *http.Request, a *asked, to r
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.core.past.patience)
 	defer cancel()
-	then, err := s.core.past.Views(ctx, Wanted{Views: to.of.viewNames(), Cut: a.cut}, nil)
+	wanted := Wanted{Cut: a.cut}
+	if len(to.views) > 0 { // what needs none does not wait for a fold
+		wanted.Views = to.of.viewNames() // all of the surface: its reads share one fold
+	}
+	then, err := s.core.past.Views(ctx, wanted, nil)
 	if err != nil {
 		return err
 	}
 	defer then.Release()
-	core := s.core.at(then, a.text)
+	core := s.core.at(a.moment, then)
 	if err := core.awaitQuery(r, nil); err != nil {
 		return err
 	}

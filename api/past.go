@@ -151,8 +151,10 @@ func (p *Past) question(ctx context.Context, w Wanted) (*question, error) {
 		return nil, fault.New(fault.Internal, "of the views %q some are none", w.Views)
 	}
 	q.Cut = streams.Cut{}
-	for _, tp := range streams.PartitionsOf(topics...) {
-		q.Cut[tp] = w.Cut[tp]
+	for _, tp := range streams.PartitionsOf() {
+		if slices.Contains(topics, tp.Topic) {
+			q.Cut[tp] = w.Cut[tp]
+		}
 	}
 	return q, nil
 }

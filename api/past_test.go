@@ -305,6 +305,9 @@ func (l list) Routes(r *api.Routes) {
 		}
 		return api.WriteJSON(w, http.StatusOK, map[string]any{"n": len(p.Items), "asked": l.Asked()})
 	}, "runs")
+	r.Handle("GET /plain", func(w http.ResponseWriter, r *http.Request) error {
+		return api.WriteJSON(w, http.StatusOK, map[string]any{"asked": l.Asked()})
+	})
 	r.Read("POST /echo", func(w http.ResponseWriter, r *http.Request) error {
 		return api.WriteJSON(w, http.StatusOK, map[string]any{"path": r.URL.Path})
 	})
@@ -331,10 +334,15 @@ func TestPastOverHTTP(t *testing.T) {
 	if a.Code != 503 || a.Header.Get("Retry-After") == "" || !strings.Contains(a.Text, "records") || !strings.Contains(a.Text, "ask again") {
 		t.Errorf("%d %v %s", a.Code, a.Header, a.Text)
 	}
+	core.Past().Hurry(time.Hour, time.Hour)
+	for _, path := range []string{"/at/6/plain", "/at/7/plain"} {
+		if a := apitest.Ask(s, "GET", path, ""); a.Code != 200 || fmt.Sprint(a.Object) != "map[asked:"+path[4:5]+"]" {
+			t.Errorf("what needs no view waited for a fold: %d %s", a.Code, a.Text)
+		}
+	}
 	if a := apitest.Ask(s, "POST", "/at/6/experiments", ""); a.Code != 403 {
 		t.Errorf("a write waited for a fold: %d %s", a.Code, a.Text)
 	}
-	core.Past().Hurry(time.Hour, time.Hour)
 	close(held)
 	if a := apitest.Ask(s, "GET", "/at/6/experiments", ""); a.Code != 200 || fmt.Sprint(a.Object) != "map[asked:6 n:7]" {
 		t.Errorf("%d %s", a.Code, a.Text)

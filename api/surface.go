@@ -53,7 +53,7 @@ func (r *Routes) add(pattern string, h Handler, reads bool, views []string) {
 	r.server.patterns[pattern] = reads
 	r.server.handle(pattern, r.surface, func(w http.ResponseWriter, req *http.Request) error {
 		if asked := askedOf(req); asked != nil {
-			return r.server.answerAt(w, req, asked, route{pattern, r, reads})
+			return r.server.answerAt(w, req, asked, route{pattern, r, reads, views})
 		}
 		if len(views) > 0 {
 			if err := r.server.core.awaitQuery(req, views); err != nil {
