@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
@@ -101,10 +102,22 @@ func (a *App) workflowsDefined(ctx context.Context, name string) (all []*events.
 	return all, nil
 }
 
+// defineWorkflow puts a definition in force, and waits a while until it is to be read.
 func (a *App) defineWorkflow(ctx context.Context, d *workflow.Definition, origin string) error {
-	_, err := a.Dispatcher.Dispatch(ctx, &commands.DefineWorkflow{Workflow: d.Name, Source: d.Source(), Hash: d.Hash(), Origin: origin}, handlers.Meta{Actor: "projectionist"})
-	return err
+	res, err := a.Dispatcher.Dispatch(ctx, &commands.DefineWorkflow{Workflow: d.Name, Source: d.Source(), Hash: d.Hash(), Origin: origin}, handlers.Meta{Actor: "projectionist"})
+	if err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, definedWait)
+	defer cancel()
+	if err := a.Views.Wait(wait, res.Position, "workflows"); err != nil {
+		a.opts.Logger.Warn("a workflow is defined, and not to be read yet", "workflow", d.Name, "error", err)
+	}
+	return ctx.Err()
 }
+
+// definedWait is how long a definition may take to be read, before what goes by it says that there is none.
+const definedWait = 10 * time.Second
 
 // activeRuns are the workflow runs that have not ended.
 func (a *App) activeRuns(ctx context.Context) ([]string, error) {
