@@ -116,6 +116,18 @@ func (d *Definition) before(task string) map[string]bool {
 	return all
 }
 
+// Defaults is a run's conf with the defaults of the params that it leaves out.
+func (d *Definition) Defaults(conf map[string]string) map[string]string {
+	all := map[string]string{}
+	for i := range d.Params {
+		if p := &d.Params[i]; p.Default != nil {
+			all[p.Name] = *p.Default
+		}
+	}
+	maps.Copy(all, conf)
+	return all
+}
+
 // Conf is what a run goes by: conf with the defaults of the declared params. Errors: fault.Invalid for a value that is
 // out of its bounds, one that is not given and has no default, and an entry that is neither declared nor of an operator
 // among the tasks, each under "conf.NAME".
@@ -139,14 +151,26 @@ func (d *Definition) Conf(conf map[string]string, operators Operators) (map[stri
 		}
 	}
 	if len(rest) > 0 || len(errs) == 0 {
-		errs = append(errs, d.undeclared(rest, operators))
+		errs = append(errs, d.undeclared(conf, rest, operators))
 	}
 	maps.Copy(all, rest)
 	return all, errors.Join(errs...)
 }
 
+// ConfOf is what of a run's conf is for an operator that takes undeclared entries: these, and those that are named as its
+// arguments are.
+func (d *Definition) ConfOf(o *Operator, conf map[string]string) map[string]string {
+	taken := map[string]string{}
+	for name, value := range conf {
+		if paramOf(d.Params, name) == nil || paramOf(o.Args, name) != nil {
+			taken[name] = value
+		}
+	}
+	return taken
+}
+
 // undeclared has those entries of a conf that are not declared checked by the operators that take any.
-func (d *Definition) undeclared(rest map[string]string, operators Operators) error {
+func (d *Definition) undeclared(conf, rest map[string]string, operators Operators) error {
 	var errs []error
 	takes := false
 	seen := map[string]bool{}
@@ -156,7 +180,7 @@ func (d *Definition) undeclared(rest map[string]string, operators Operators) err
 			continue
 		}
 		seen[o.Name], takes = true, true
-		errs = append(errs, o.Conf(rest))
+		errs = append(errs, o.Conf(d.ConfOf(o, conf)))
 	}
 	if takes {
 		return errors.Join(errs...)

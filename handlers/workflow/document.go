@@ -253,7 +253,7 @@ func (c *checker) with(path string, n *document.Node, o *Operator) map[string]Te
 	for _, f := range n.Fields {
 		p := document.Join(path, f.Name)
 		arg := paramOf(o.Args, f.Name)
-		if arg == nil && !slices.Contains(o.Inputs, f.Name) {
+		if arg == nil && !slices.Contains(o.Inputs, f.Name) && !(o.OpenArgs && valueName.MatchString(f.Name)) {
 			c.fail(p, f.Value, "its arguments are "+argsOf(o), "is not an argument of operator %s", o.Name)
 			continue
 		}
@@ -425,6 +425,11 @@ func (t *Task) Args(o *Operator, r *Run) (map[string]string, error) {
 		if given, ok := t.With[a.Name]; ok {
 			all[a.Name] = given.Fill(r.Value)
 			errs = append(errs, a.check("with."+a.Name, all[a.Name]))
+		}
+	}
+	for name, given := range t.With {
+		if _, declared := all[name]; !declared {
+			all[name] = given.Fill(r.Value)
 		}
 	}
 	return all, errors.Join(errs...)

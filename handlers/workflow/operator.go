@@ -14,7 +14,8 @@ import (
 type Operator struct {
 	Name        string   `json:"name"`
 	Description string   `json:"description"`
-	Args        []Param  `json:"args"`    // what a task may say under with
+	Args        []Param  `json:"args"` // what a task may say under with; with OpenArgs it may say more
+	OpenArgs    bool     `json:"open_args,omitempty"`
 	Inputs      []string `json:"inputs"`  // operators whose outputs it reads: each of a task before it
 	Outputs     []string `json:"outputs"` // names of what it puts out; with OpenOutputs there may be others
 	OpenOutputs bool     `json:"open_outputs,omitempty"`
