@@ -3,6 +3,8 @@ package projections
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
+	"errors"
 	"math"
 	"slices"
 
@@ -34,11 +36,71 @@ func metricKey(k fold.Key, first, second int64, n events.Number) fold.Key {
 	return append(k, 0)
 }
 
-func setMetric(w fold.Writer, run string, m *events.Metric) error {
-	if err := w.Set(metricKey(metricTable('h', run, m.Key), m.Step, m.TimestampMillis, m.Value), nil); err != nil {
+// setMetrics writes values into the run's histories, and those that are the latest of their metrics as that. What is the
+// latest so far is read at once: one reading costs as much as a hundred values side by side.
+func setMetrics(w fold.Writer, r *Run, values []events.Metric) error {
+	if len(values) == 0 {
+		return nil
+	}
+	first, last := values[0].Key, values[0].Key
+	for i := range values {
+		m := &values[i]
+		first, last = min(first, m.Key), max(last, m.Key)
+		if err := w.Set(metricKey(metricTable('h', r.RunID, m.Key), m.Step, m.TimestampMillis, m.Value), nil); err != nil {
+			return err
+		}
+		if err := w.Set(metricKey(metricTable('t', r.RunID, m.Key), m.TimestampMillis, m.Step, m.Value), nil); err != nil {
+			return err
+		}
+	}
+	known := Run{}
+	if err := eachLatest(w, r.RunID, first, last, func(m events.Metric) error { known.setMetric(m); return nil }); err != nil {
 		return err
 	}
-	return w.Set(metricKey(metricTable('t', run, m.Key), m.TimestampMillis, m.Step, m.Value), nil)
+	changed := map[string]bool{}
+	for i := range values {
+		if known.setMetric(values[i]) {
+			changed[values[i].Key] = true
+		}
+	}
+	for key := range changed {
+		m := known.Metrics[key]
+		row := append(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(m.Step)), uint64(m.TimestampMillis)), numberCell(m.Value)...)
+		if err := errors.Join(w.Set(beside(r.RunID, 'l').Str(key), row), w.Set(cellKey(r, MetricColumn(key)), numberCell(m.Value))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// latestOf reads a metric's latest value.
+func latestOf(key string, raw []byte) (m events.Metric, err error) {
+	p := fold.PartsOf(raw)
+	m = events.Metric{Key: key, Step: int64(p.U64()), TimestampMillis: int64(p.U64()), Value: events.Number(math.Float64frombits(p.U64()))}
+	return m, p.Err()
+}
+
+// eachLatest hands out the latest value of each of a run's metrics, by key, from the first to the last; "" is to the end.
+func eachLatest(r fold.Reader, run, first, last string, fn func(events.Metric) error) error {
+	prefix := beside(run, 'l')
+	lo, hi := append(slices.Clone(prefix), first...), prefix.End()
+	if last != "" {
+		hi = slices.Clone(prefix).Str(last).End()
+	}
+	for kv, err := range r.Scan(lo, hi) {
+		if err != nil {
+			return err
+		}
+		p := fold.PartsOf(kv.Key[len(prefix):])
+		m, err := latestOf(p.Str(), kv.Value)
+		if err = errors.Join(err, p.Err()); err == nil {
+			err = fn(m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func metricTable(table byte, run, metric string) fold.Key {

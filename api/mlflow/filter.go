@@ -2,8 +2,7 @@ package mlflow
 
 import (
 	"cmp"
-	"encoding/base64"
-	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -27,7 +26,11 @@ const (
 type grammar struct {
 	kinds    map[string]string // by each name they have
 	attrs    map[string]bool   // attributes; true: a number
+	alias    map[string]string // other names of attributes
 	sortable []string          // attributes to order by; nil: all
+	again    bool              // an order may name a key again, to no effect
+	natural  order             // what is ordered by where nothing is said
+	ties     order             // and what after all that is, of which the last is the id
 }
 
 var everyTag = map[string]string{"tag": ofTag, "tags": ofTag, "attribute": ofAttribute, "attributes": ofAttribute, "attr": ofAttribute}
@@ -301,6 +304,7 @@ func (g *grammar) name(word string) (kind, key string, numeric bool, err error) 
 		key = key[1 : len(key)-1]
 	}
 	if kind == ofAttribute {
+		key = cmp.Or(g.alias[key], key)
 		if numeric, dotted = g.attrs[key]; !dotted {
 			return "", "", false, invalid("Invalid attribute key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(slices.Sorted(maps.Keys(g.attrs)), ", "))
 		}
@@ -312,9 +316,16 @@ func (g *grammar) name(word string) (kind, key string, numeric bool, err error) 
 }
 
 // order is by what a list is ordered.
-type order []struct {
+type order []term
+
+type term struct {
 	kind, key     string
 	numeric, back bool
+}
+
+// attribute is to be ordered by an attribute.
+func (g grammar) attribute(key string, back bool) term {
+	return term{ofAttribute, key, g.attrs[key], back}
 }
 
 // order reads order_by: names, each with ASC or DESC.
@@ -335,21 +346,27 @@ func (g *grammar) order(by []string) (all order, err error) {
 		if g.sortable != nil && (kind != ofAttribute || !slices.Contains(g.sortable, key)) {
 			return nil, invalid("Invalid order by key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(g.sortable, ", "))
 		}
-		all = append(all, struct {
-			kind, key     string
-			numeric, back bool
-		}{kind, key, numeric, way == "DESC"})
+		if all.has(kind, key) {
+			if g.again {
+				continue
+			}
+			return nil, invalid("`order_by` contains duplicate fields: %s", api.Short(fmt.Sprint(by)))
+		}
+		all = append(all, term{kind, key, numeric, way == "DESC"})
+	}
+	if len(all) == 0 {
+		all = slices.Clone(g.natural)
+	}
+	for _, t := range g.ties {
+		if !all.has(t.kind, t.key) {
+			all = append(all, t)
+		}
 	}
 	return all, nil
 }
 
-// of is what a thing is ordered by.
-func (o order) of(has having) []value {
-	all := make([]value, len(o))
-	for i := range o {
-		all[i] = has(o[i].kind, o[i].key)
-	}
-	return all
+func (o order) has(kind, key string) bool {
+	return slices.ContainsFunc(o, func(t term) bool { return t.kind == kind && t.key == key })
 }
 
 // compare orders two things by what they have. What has nothing comes last, either way, and before it what is no number.
@@ -382,30 +399,4 @@ func (o order) compare(a, b []value) int {
 		}
 	}
 	return 0
-}
-
-// offset is where a page begins, by its token.
-func (q *request) offset() int64 {
-	token := q.text("page_token")
-	if token == "" {
-		return 0
-	}
-	var v struct {
-		Offset int64 `json:"offset"`
-	}
-	raw, err := base64.StdEncoding.DecodeString(token)
-	if err != nil || json.Unmarshal(raw, &v) != nil || v.Offset < 0 {
-		q.fault(invalid("Invalid page token, could not base64-decode"))
-	}
-	return v.Offset
-}
-
-// pieceOf is a page of a list, and the token of the next; "" at the end.
-func pieceOf[T any](all []T, offset, size int64) ([]T, string) {
-	from := min(offset, int64(len(all)))
-	to := min(from+size, int64(len(all)))
-	if to == int64(len(all)) {
-		return all[from:to], ""
-	}
-	return all[from:to], base64.StdEncoding.EncodeToString([]byte(`{"offset": ` + strconv.FormatInt(to, 10) + `}`))
 }

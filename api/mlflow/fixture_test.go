@@ -20,7 +20,7 @@ type fixture struct {
 	guide    *api.Server
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	w := &fixture{Bench: apitest.New(t, nil)}
 	var err error
