@@ -241,7 +241,7 @@ func (s *Surface) deleteExperimentTag(w http.ResponseWriter, r *http.Request) er
 }
 
 var experimentGrammar = grammar{kinds: everyTag, attrs: map[string]bool{"name": false, "experiment_id": false, "creation_time": true, "last_update_time": true},
-	sortable: []string{"name", "experiment_id", "creation_time", "last_update_time"}, again: true,
+	sortable: []string{"name", "experiment_id", "creation_time", "last_update_time"}, again: true, capitals: true, whole: true, lists: []string{"experiment_id"},
 	natural: order{{ofAttribute, "creation_time", true, true}, {ofAttribute, "experiment_id", false, false}}, // newest first
 	ties:    order{{ofAttribute, "experiment_id", false, true}}}
 

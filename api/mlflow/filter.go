@@ -29,6 +29,12 @@ type grammar struct {
 	alias    map[string]string // other names of attributes
 	sortable []string          // attributes to order by; nil: all
 	again    bool              // an order may name a key again, to no effect
+	capitals bool              // LIKE and IN are in capitals
+	whole    bool              // attributes that are numbers are compared with whole ones
+	searched []string          // attributes to be asked about in a filter; nil: all
+	lists    []string          // attributes that IN asks about
+	anyList  bool              // IN asks about every text
+	noNull   bool              // nothing is compared with nothing
 	natural  order             // what is ordered by where nothing is said
 	ties     order             // and what after all that is, of which the last is the id
 }
@@ -151,17 +157,23 @@ func (s *scanner) word() string {
 	return word
 }
 
-// closing is where a text in quotes ends, or the end. A quote that is doubled, or behind a backslash, stands for itself.
+// closing is where a text in quotes ends, or the end. A quote that is doubled, or behind a backslash, stands for itself,
+// unless the text would not end otherwise.
 func closing(v string, quote byte) int {
+	end := len(v)
 	for i := 0; i < len(v); i++ {
 		switch {
-		case v[i] == '\\' && quote != '`', v[i] == quote && i+1 < len(v) && v[i+1] == quote:
+		case quote != '`' && v[i] == '\\' && i+1 < len(v) && v[i+1] == quote:
+			i++
+			end = i
+		case v[i] == quote && i+1 < len(v) && v[i+1] == quote:
+			end = i
 			i++
 		case v[i] == quote:
 			return i
 		}
 	}
-	return len(v)
+	return end
 }
 
 // quoted is where a sign stands that is not in quotes, or the end.
@@ -205,11 +217,8 @@ func (g *grammar) filter(s string) (filter, error) {
 	var all filter
 	in := scanner{s}
 	for word := in.word(); word != ""; word = in.word() {
-		if len(all) > 0 {
-			if !strings.EqualFold(word, "AND") {
-				return nil, invalid("Invalid clause(s) in filter string: %s", api.Short(strings.TrimSpace(word+in.rest)))
-			}
-			word = in.word()
+		if strings.EqualFold(word, "AND") {
+			continue // MLflow passes over it, wherever it stands
 		}
 		c, err := g.clause(word, &in)
 		if err != nil {
@@ -221,14 +230,16 @@ func (g *grammar) filter(s string) (filter, error) {
 }
 
 func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
-	op := strings.ToUpper(in.word())
+	said := in.word()
+	op := strings.ToUpper(said)
 	if op == "NOT" || op == "IS" {
-		op += " " + strings.ToUpper(in.word())
+		more := in.word()
+		said, op = said+" "+more, op+" "+strings.ToUpper(more)
 	}
 	if op == "IS NOT" {
 		op += " " + strings.ToUpper(in.word())
 	}
-	if name != "" && (op == isNull || op == isNotNull) {
+	if op == isNull || op == isNotNull {
 		return g.null(name, op)
 	}
 	operand := in.word()
@@ -240,16 +251,23 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 	if c.kind, c.key, c.numeric, err = g.name(name); err != nil {
 		return c, err
 	}
-	words := op == "LIKE" || op == "ILIKE" || strings.HasSuffix(op, "IN")
+	list := strings.HasSuffix(op, "IN")
+	words := op == "LIKE" || op == "ILIKE" || list
 	switch {
-	case c.numeric && words, !c.numeric && strings.ContainsAny(op, "<>"):
+	case c.kind == ofAttribute && g.searched != nil && !slices.Contains(g.searched, c.key):
+		return c, invalid("Invalid attribute key '%s' specified. Valid keys are %s", api.Short(c.key), strings.Join(g.searched, ", "))
+	case c.numeric && words, !c.numeric && strings.ContainsAny(op, "<>"), g.capitals && words && said != op,
+		list && !g.anyList && c.kind != ofDataset && !(c.kind == ofAttribute && slices.Contains(g.lists, c.key)):
 		return c, invalid("Invalid comparator '%s' for %s '%s'", op, c.kind, api.Short(c.key))
-	case strings.HasSuffix(op, "IN"):
+	case list:
 		return c, c.in(operand)
 	case c.numeric:
 		v, err := strconv.ParseFloat(operand, 64)
 		if err != nil || strings.Trim(operand, "0123456789+-.eE") != "" { // nan, inf, 0x1p-2 and 1_0 are names there
 			return c, invalid("Expected numeric value type for %s. Found %s", c.kind, api.Short(operand))
+		}
+		if g.whole && c.kind == ofAttribute && strings.ContainsAny(operand, ".eE") {
+			return c, invalid("Invalid value for numeric attribute '%s': %s", c.key, api.Short(operand))
 		}
 		c.value = number(v)
 	default:
@@ -265,7 +283,7 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 // null is a comparison with nothing: of tags and params, not of metrics and attributes.
 func (g *grammar) null(name, op string) (clause, error) {
 	kind, key, _, err := g.name(name)
-	if err == nil && kind != ofTag && kind != ofParam {
+	if err == nil && (g.noNull || kind != ofTag && kind != ofParam) {
 		err = invalid("Invalid comparator '%s' for %s '%s'", op, kind, api.Short(key))
 	}
 	return clause{kind: kind, key: key, op: op}, err

@@ -105,7 +105,7 @@ func TestRegistryDeletes(t *testing.T) {
 	equal(t, "models", column(w.want("GET", "registered-models/search", ""), "registered_models", "name"), "[copies]")
 	w.want("POST", "registered-models/create", `{"name": "m"}`)
 	equal(t, "the number", at(w.want("POST", "model-versions/create", `{"name": "m", "source": "s3://bucket/x"}`), "model_version", "version"), "3")
-	for filter, want := range map[string]string{"tags.k = 'it''s'": "[]", `tags.k = "it's"`: "[copies]", "tags.k != 'x'": "[copies]", "tags.k IS NULL": "[m]", "tags.k is not null": "[copies]",
+	for filter, want := range map[string]string{"tags.k = 'it''s'": "[]", `tags.k = "it's"`: "[copies]", "tags.k != 'x'": "[copies]",
 		"tags.`mlflow.prompt.is_prompt` != 'true'": "[copies m]"} {
 		equal(t, filter, column(w.want("GET", "registered-models/search?filter="+url.QueryEscape(filter), ""), "registered_models", "name"), want)
 	}
@@ -312,7 +312,7 @@ func TestSearch(t *testing.T) {
 		"metrics.rmse < 0.95": "[run-1 run-0]", "metrics.rmse >= 0.9": "[run-0]", "metric.`val/acc` = 2": "[run-1]", "metrics.rmse != 0.9": "[run-1]",
 		"params.lr = '0.1' and metrics.rmse > 0": "[run-0]", `params."lr" LIKE '0.%' AND attributes.run_name ILIKE 'RUN-%'`: "[run-1 run-0]",
 		"tags.`a b` = 'x'": "[run-0]", "tag.\"a b\" != 'x'": "[run-2]", "status = 'RUNNING'": "[run-1 run-0]", "attributes.start_time > 1001": "[run-2]",
-		"end_time > 0": "[run-2]", "run_name IN ('run-0', 'run-2')": "[run-2 run-0]", "run_name NOT IN ('run-0')": "[run-2 run-1]", "tags.mlflow.runName = 'run-1'": "[run-1]",
+		"end_time > 0": "[run-2]", "run_name = 'run-2' and AND end_time > 0 run_name LIKE 'run%' and": "[run-2]", "tags.mlflow.runName = 'run-1'": "[run-1]",
 		"user_id = 'anna' AND params.lr = '0.2'": "[run-1]", "params.lr = '='": "[]", "metrics.rmse = -1.0e0": "[run-1]",
 	} {
 		got := column(w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0", "0"], "filter": %q}`, filter)), "runs", "info", "run_name")
@@ -333,6 +333,19 @@ func TestSearch(t *testing.T) {
 	}
 	equal(t, "pages", []any{all, token}, []any{"[run-2 run-1 run-0]", ""})
 	equal(t, "of no experiment", len(w.want("POST", "runs/search", `{}`)), 0)
+
+	other := w.want("POST", "experiments/create", `{"name": "other"}`)["experiment_id"].(string)
+	for i := range 6 {
+		w.run([]string{"0", other}[i%2], fmt.Sprint("both-", i), 100+i)
+	}
+	all, token = nil, ""
+	for range 3 {
+		v := w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0", %q], "filter": "run_name LIKE 'both%%'", "max_results": 2, "page_token": %q}`, other, token))
+		all = append(all, column(v, "runs", "info", "run_name")...)
+		token, _ = v["next_page_token"].(string)
+		w.run(other, "both-later", 1000) // before what was read
+	}
+	equal(t, "pages of two experiments", []any{all, token}, []any{"[both-5 both-4 both-3 both-2 both-1 both-0]", ""})
 }
 
 // TestRegistry: models, versions, stages, aliases and tags, as MlflowClient changes and reads them.
@@ -499,6 +512,12 @@ func TestRefusals(t *testing.T) {
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.x < 'a'"}`, invalid, "Invalid comparator '<'"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.x = 'a' OR params.y = 'b'"}`, invalid, "Invalid clause(s)"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_id IN ('a', b)"}`, invalid, "list of quoted strings"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_name NOT IN ('a')"}`, invalid, "Invalid comparator 'NOT IN'"},
+		{400, "POST", "experiments/search", `{"max_results": 1, "filter": "name like 'a'"}`, invalid, "Invalid comparator 'LIKE'"},
+		{400, "POST", "experiments/search", `{"max_results": 1, "filter": "creation_time > 1.5"}`, invalid, "Invalid value for numeric attribute"},
+		{400, "GET", "registered-models/search?filter=tags.k+IS+NULL", "", invalid, "Invalid comparator 'IS NULL'"},
+		{400, "GET", "registered-models/search?filter=creation_timestamp+>+1", "", invalid, "Invalid attribute key"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "order_by": ["created", "start_time DESC"]}`, invalid, "duplicate fields"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "'"}`, invalid, "Invalid clause(s)"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "order_by": ["metrics.a SIDEWAYS"]}`, invalid, "Invalid order_by"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "page_token": "?"}`, invalid, "Invalid page token"},

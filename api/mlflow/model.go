@@ -276,7 +276,8 @@ func (s *Surface) getAlias(w http.ResponseWriter, r *http.Request) error {
 }
 
 var modelGrammar = grammar{kinds: everyTag, attrs: map[string]bool{"name": false, "creation_timestamp": true, "last_updated_timestamp": true, "timestamp": true},
-	sortable: []string{"name", "creation_timestamp", "last_updated_timestamp", "timestamp"}, ties: order{{ofAttribute, "name", false, false}}}
+	sortable: []string{"name", "creation_timestamp", "last_updated_timestamp", "timestamp"}, searched: []string{"name"}, lists: []string{"name"}, noNull: true,
+	ties: order{{ofAttribute, "name", false, false}}}
 
 func modelHas(m *projections.Model) having {
 	return func(kind, key string) value {

@@ -123,25 +123,25 @@ func (p *pager[T]) Pop() any {
 	return last
 }
 
-// offer takes a thing in if it is on the page, or the first behind it. item is called only then. It says whether all that
-// come later in the order are of no use any more.
-func (p *pager[T]) offer(has having, item func() T) (full bool) {
+// offer takes a thing in if it is on the page so far, or the first behind it. item is called only then. It says whether
+// the thing, and with it all that come later in the order, is beyond that.
+func (p *pager[T]) offer(has having, item func() T) (beyond bool) {
 	for i := range p.order {
 		p.by[i] = has(p.order[i].kind, p.order[i].key)
 	}
 	if p.after != nil && p.order.compare(p.by, p.after) <= 0 {
 		return false
 	}
-	if full = len(p.kept) > p.size; full {
-		if p.order.compare(p.by, p.kept[0].by) >= 0 {
-			return true
-		}
-		p.kept[0] = place[T]{slices.Clone(p.by), item()}
-		heap.Fix(p, 0)
+	if len(p.kept) <= p.size {
+		heap.Push(p, place[T]{slices.Clone(p.by), item()})
+		return false
+	}
+	if p.order.compare(p.by, p.kept[0].by) >= 0 {
 		return true
 	}
-	heap.Push(p, place[T]{slices.Clone(p.by), item()})
-	return len(p.kept) > p.size
+	p.kept[0] = place[T]{slices.Clone(p.by), item()}
+	heap.Fix(p, 0)
+	return false
 }
 
 // end gives the page, in order, and the token of the next; "" at the end.

@@ -399,6 +399,7 @@ func (s *Surface) deleteTag(w http.ResponseWriter, r *http.Request) error {
 var runGrammar = grammar{
 	kinds: merged(everyTag, map[string]string{"metric": ofMetric, "metrics": ofMetric, "param": ofParam, "params": ofParam, "parameter": ofParam, "parameters": ofParam, "run": ofAttribute, "dataset": ofDataset, "datasets": ofDataset}),
 	attrs: map[string]bool{"run_id": false, "run_name": false, "status": false, "user_id": false, "artifact_uri": false, "experiment_id": false, "start_time": true, "end_time": true},
+	lists: []string{"run_id"},
 	alias: map[string]string{"run name": "run_name", "Run name": "run_name", "Run Name": "run_name", "created": "start_time", "Created": "start_time"},
 	ties:  order{{ofAttribute, "start_time", true, true}, {ofAttribute, "run_id", false, false}}, // newest first, of one moment by id
 }

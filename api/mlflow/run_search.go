@@ -132,8 +132,8 @@ func (s *Surface) find(ctx context.Context, q *runSearch, experiment, view strin
 			if at.err != nil || !fits {
 				return true, at.err
 			}
-			full := q.pages.offer(has, func() string { return found.RunID })
-			return !full || !q.listed, at.err
+			beyond := q.pages.offer(has, func() string { return found.RunID })
+			return !beyond || !q.listed, at.err
 		})
 		if err != nil {
 			return err

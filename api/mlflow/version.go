@@ -378,8 +378,9 @@ func (s *Surface) deleteVersionTag(w http.ResponseWriter, r *http.Request) error
 var versionGrammar = grammar{kinds: everyTag,
 	attrs:    map[string]bool{"name": false, "run_id": false, "source_path": false, "version_number": true, "creation_timestamp": true, "last_updated_timestamp": true},
 	sortable: []string{"name", "version_number", "creation_timestamp", "last_updated_timestamp"},
-	natural:  order{{ofAttribute, "last_updated_timestamp", true, true}}, // the last changed first
-	ties:     order{{ofAttribute, "name", false, false}, {ofAttribute, "version_number", true, true}}}
+	searched: []string{"name", "version_number", "run_id", "source_path"}, lists: []string{"run_id", "name"}, whole: true, noNull: true,
+	natural: order{{ofAttribute, "last_updated_timestamp", true, true}}, // the last changed first
+	ties:    order{{ofAttribute, "name", false, false}, {ofAttribute, "version_number", true, true}}}
 
 func versionHas(v *projections.ModelVersion) having {
 	return func(kind, key string) value {

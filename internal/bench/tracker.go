@@ -37,6 +37,13 @@ type tracker struct {
 	files string // run of many files
 }
 
+// newPatientClient waits for a search that takes MLflow a minute.
+func newPatientClient() *client {
+	web := newClient()
+	web.http.Timeout = 10 * time.Minute
+	return web
+}
+
 // call asks for something, and reads the answer into what is given, if any.
 func (t *tracker) call(web *client, method, path string, body, answer any) error {
 	var raw []byte
@@ -146,7 +153,7 @@ func (b *bench) ourTracker() (*tracker, error) {
 		return nil, err
 	}
 	s, _ := app.ReadServing(dir)
-	t := &tracker{name: "ours", pid: c.cmd.Process.Pid, stop: c.stop, web: newClient()}
+	t := &tracker{name: "ours", pid: c.cmd.Process.Pid, stop: c.stop, web: newPatientClient()}
 	for _, also := range s.Also {
 		if also.Name == "tracking" {
 			t.base = "http://" + also.Address
@@ -224,7 +231,7 @@ func (b *bench) realTracker() (*mlflow, error) {
 		c.err = cmd.Wait()
 		close(c.exited)
 	}()
-	m.tracker = &tracker{name: "MLflow " + mlflowVersion, base: "http://" + address.String(), pid: cmd.Process.Pid, web: newClient(), stop: func() error {
+	m.tracker = &tracker{name: "MLflow " + mlflowVersion, base: "http://" + address.String(), pid: cmd.Process.Pid, web: newPatientClient(), stop: func() error {
 		err := end()
 		<-c.exited
 		return err

@@ -183,7 +183,7 @@ func concurrently(clients, n int, prepare func(*client) (func(int) error, error)
 	calls := make([]func(int) error, clients)
 	for i := range calls {
 		var err error
-		if calls[i], err = prepare(newClient()); err != nil {
+		if calls[i], err = prepare(newPatientClient()); err != nil {
 			return 0, err
 		}
 	}
@@ -379,7 +379,7 @@ func (t *tracker) makeModel() error {
 
 // promote moves the two versions to Staging in turns, n times, or until it is to stop.
 func (t *tracker) promote(n int, stop *atomic.Bool) (took []float64, err error) {
-	web := newClient()
+	web := newPatientClient()
 	for i := 0; (n == 0 || i < n) && (stop == nil || !stop.Load()); i++ {
 		began := time.Now()
 		err := t.post(web, "model-versions/transition-stage", map[string]any{"name": "bench", "version": strconv.Itoa(1 + i%2), "stage": "Staging", "archive_existing_versions": true})
