@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -36,71 +36,94 @@ func metricKey(k fold.Key, first, second int64, n events.Number) fold.Key {
 	return append(k, 0)
 }
 
-// setMetrics writes values into the run's histories, and those that are the latest of their metrics as that. What is the
-// latest so far is read at once: one reading costs as much as a hundred values side by side.
+// setMetrics writes values into the run's histories, and those that are the latest of their metrics as that. The latest
+// are one row: as many rows would each have to be looked for, and leave their older versions side by side, which whoever
+// reads them walks over.
 func setMetrics(w fold.Writer, r *Run, values []events.Metric) error {
-	if len(values) == 0 {
-		return nil
+	latest, err := latestOf(w, r.RunID)
+	if err != nil {
+		return err
 	}
-	first, last := values[0].Key, values[0].Key
+	changed := map[string]bool{}
 	for i := range values {
 		m := &values[i]
-		first, last = min(first, m.Key), max(last, m.Key)
 		if err := w.Set(metricKey(metricTable('h', r.RunID, m.Key), m.Step, m.TimestampMillis, m.Value), nil); err != nil {
 			return err
 		}
 		if err := w.Set(metricKey(metricTable('t', r.RunID, m.Key), m.TimestampMillis, m.Step, m.Value), nil); err != nil {
 			return err
 		}
+		at, known := slices.BinarySearchFunc(latest, m.Key, func(m events.Metric, key string) int { return strings.Compare(m.Key, key) })
+		switch {
+		case !known:
+			latest = slices.Insert(latest, at, *m)
+		case !later(m, &latest[at]):
+			continue
+		default:
+			latest[at] = *m
+		}
+		changed[m.Key] = true
 	}
-	known := Run{}
-	if err := eachLatest(w, r.RunID, first, last, func(m events.Metric) error { known.setMetric(m); return nil }); err != nil {
-		return err
+	if len(changed) == 0 {
+		return nil
 	}
-	changed := map[string]bool{}
-	for i := range values {
-		if known.setMetric(values[i]) {
-			changed[values[i].Key] = true
+	for i := range latest {
+		if m := &latest[i]; changed[m.Key] {
+			if err := w.Set(cellKey(r, MetricColumn(m.Key)), numberCell(m.Value)); err != nil {
+				return err
+			}
 		}
 	}
-	for key := range changed {
-		m := known.Metrics[key]
-		row := append(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(m.Step)), uint64(m.TimestampMillis)), numberCell(m.Value)...)
-		if err := errors.Join(w.Set(beside(r.RunID, 'l').Str(key), row), w.Set(cellKey(r, MetricColumn(key)), numberCell(m.Value))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.Set(beside(r.RunID, 'l'), latestRow(latest))
 }
 
-// latestOf reads a metric's latest value.
-func latestOf(key string, raw []byte) (m events.Metric, err error) {
-	p := fold.PartsOf(raw)
-	m = events.Metric{Key: key, Step: int64(p.U64()), TimestampMillis: int64(p.U64()), Value: events.Number(math.Float64frombits(p.U64()))}
-	return m, p.Err()
+// latestRow is the latest values of a run's metrics, by key, as they are stored: key, step, timestamp and value of each.
+func latestRow(latest []events.Metric) []byte {
+	b := make([]byte, 0, 40*len(latest))
+	for i := range latest {
+		m := &latest[i]
+		b = append(binary.AppendUvarint(b, uint64(len(m.Key))), m.Key...)
+		b = binary.AppendVarint(binary.AppendVarint(b, m.Step), m.TimestampMillis)
+		b = append(b, numberCell(m.Value)...)
+	}
+	return b
 }
 
-// eachLatest hands out the latest value of each of a run's metrics, by key, from the first to the last; "" is to the end.
-func eachLatest(r fold.Reader, run, first, last string, fn func(events.Metric) error) error {
-	prefix := beside(run, 'l')
-	lo, hi := append(slices.Clone(prefix), first...), prefix.End()
-	if last != "" {
-		hi = slices.Clone(prefix).Str(last).End()
-	}
-	for kv, err := range r.Scan(lo, hi) {
+// readLatest reads what latestRow has written.
+func readLatest(b []byte) (all []events.Metric, err error) {
+	for len(b) > 0 {
+		size, n := binary.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			return nil, fold.ErrKey
+		}
+		m := events.Metric{Key: string(b[n : n+int(size)])}
+		b = b[n+int(size):]
+		for _, v := range []*int64{&m.Step, &m.TimestampMillis} {
+			if *v, n = binary.Varint(b); n <= 0 {
+				return nil, fold.ErrKey
+			}
+			b = b[n:]
+		}
+		if len(b) < numberBytes {
+			return nil, fold.ErrKey
+		}
+		v, err := CellNumber(b[:numberBytes])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		p := fold.PartsOf(kv.Key[len(prefix):])
-		m, err := latestOf(p.Str(), kv.Value)
-		if err = errors.Join(err, p.Err()); err == nil {
-			err = fn(m)
-		}
-		if err != nil {
-			return err
-		}
+		m.Value, b = events.Number(v), b[numberBytes:]
+		all = append(all, m)
 	}
-	return nil
+	return all, nil
+}
+
+// latestOf reads the latest value of each of a run's metrics, by key.
+func latestOf(r fold.Reader, run string) ([]events.Metric, error) {
+	row, _, err := r.Get(beside(run, 'l'))
+	if err != nil {
+		return nil, err
+	}
+	return readLatest(row)
 }
 
 func metricTable(table byte, run, metric string) fold.Key {

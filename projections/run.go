@@ -15,8 +15,8 @@ import (
 //	r id -> Run            n -> number of runs            s start id -> id    x experiment start id -> id
 //	h run, metric, step, timestamp, value -> (nothing): every value ever logged; one logged twice is one
 //	t run, metric, timestamp, step, value -> (nothing)
-//	r id 'l' metric -> its latest value       r id 'i' name, digest -> events.Dataset
-//	r id 'm' logged model -> (nothing)        r id 'o' logged model, step -> (nothing)
+//	r id 'l' -> latest values of its metrics   r id 'i' name, digest -> events.Dataset
+//	r id 'm' logged model -> (nothing)         r id 'o' logged model, step -> (nothing)
 //	c experiment, stage, column, start, run -> cell: what runs are searched by, see [Column]
 //
 // A run is stored without its metrics, which are many, and change with every value.
@@ -148,16 +148,13 @@ var wholeRun = fold.Documents[Run]{
 }
 
 // setMetric takes a value in, unless as late a one is known.
-func (r *Run) setMetric(m events.Metric) bool {
+func (r *Run) setMetric(m events.Metric) {
 	if r.Metrics == nil {
 		r.Metrics = map[string]events.Metric{}
 	}
-	old, ok := r.Metrics[m.Key]
-	if ok && !later(&m, &old) {
-		return false
+	if old, ok := r.Metrics[m.Key]; !ok || later(&m, &old) {
+		r.Metrics[m.Key] = m
 	}
-	r.Metrics[m.Key] = m
-	return true
 }
 
 func merged(into, from map[string]string) map[string]string {
@@ -204,7 +201,10 @@ func loadRun(r fold.Reader, id string) (Run, bool, error) {
 	if err != nil || !ok {
 		return run, ok, err
 	}
-	err = eachLatest(r, id, "", "", func(m events.Metric) error { run.setMetric(m); return nil })
+	latest, err := latestOf(r, id)
+	for i := range latest {
+		run.setMetric(latest[i])
+	}
 	return run, true, err
 }
 

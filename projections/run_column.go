@@ -149,12 +149,12 @@ func moveCells(w fold.Writer, before, after *Run) error {
 			return err
 		}
 	}
-	latest := map[string]events.Number{}
-	if err := eachLatest(w, after.RunID, "", "", func(m events.Metric) error { latest[m.Key] = m.Value; return nil }); err != nil {
+	latest, err := latestOf(w, after.RunID)
+	if err != nil {
 		return err
 	}
-	for key, v := range latest {
-		if err := move(MetricColumn(key), numberCell(v)); err != nil {
+	for i := range latest {
+		if err := move(MetricColumn(latest[i].Key), numberCell(latest[i].Value)); err != nil {
 			return err
 		}
 	}

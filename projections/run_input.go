@@ -55,11 +55,9 @@ func (r *WholeRun) take(rest, value []byte) error {
 	p := fold.PartsOf(rest[1:])
 	switch rest[0] {
 	case 'l':
-		m, err := latestOf(p.Str(), value)
-		if err != nil {
-			return err
-		}
-		r.Latest = append(r.Latest, m)
+		latest, err := readLatest(value)
+		r.Latest = latest
+		return err
 	case 'i':
 		var d events.Dataset
 		if err := fold.DecodeJSON(value, &d); err != nil {
