@@ -348,6 +348,42 @@ func TestSearch(t *testing.T) {
 	equal(t, "pages of two experiments", []any{all, token}, []any{"[both-5 both-4 both-3 both-2 both-1 both-0]", ""})
 }
 
+// TestRepeats: what a client sends again, because it had no answer, is answered and writes nothing: it sends no key that
+// would tell. What makes something new each time, a run or a version, is not told from another, and makes one more, as
+// MLflow's own server does.
+func TestRepeats(t *testing.T) {
+	w := newFixture(t)
+	id := w.run("0", "r", 1)
+	w.want("POST", "registered-models/create", `{"name": "m"}`)
+	w.want("POST", "model-versions/create", `{"name": "m", "source": "s3://b/x"}`)
+	for _, c := range []struct{ path, body string }{
+		{"runs/log-metric", `{"run_id": %q, "key": "loss", "value": "NaN", "timestamp": 1, "step": 3}`},
+		{"runs/log-batch", `{"run_id": %q, "metrics": [{"key": "a", "value": 1, "timestamp": 1}, {"key": "b", "value": "Infinity", "timestamp": 1}], "params": [{"key": "p", "value": "1"}], "tags": [{"key": "t", "value": "1"}]}`},
+		{"runs/log-parameter", `{"run_id": %q, "key": "q", "value": "1"}`},
+		{"runs/set-tag", `{"run_id": %q, "key": "u", "value": "1"}`},
+		{"runs/log-inputs", `{"run_id": %q, "datasets": [{"dataset": {"name": "d", "digest": "1", "source_type": "code", "source": "s"}}]}`},
+		{"runs/outputs", `{"run_id": %q, "models": [{"model_id": "m-0123456789abcdef0123456789abcdef", "step": "1"}]}`},
+		{"runs/update", `{"run_id": %q, "status": "FINISHED", "end_time": 5}`},
+		{"runs/delete", `{"run_id": %q}`}, {"runs/restore", `{"run_id": %q}`},
+		{"experiments/set-experiment-tag", `{"experiment_id": "0", "key": "k", "value": "v"}`},
+		{"registered-models/set-tag", `{"name": "m", "key": "k", "value": "v"}`},
+		{"registered-models/alias", `{"name": "m", "alias": "best", "version": "1"}`},
+		{"model-versions/set-tag", `{"name": "m", "version": "1", "key": "k", "value": "v"}`},
+		{"model-versions/transition-stage", `{"name": "m", "version": "1", "stage": "Staging", "archive_existing_versions": true}`},
+	} {
+		if strings.Contains(c.body, "%q") {
+			c.body = fmt.Sprintf(c.body, id)
+		}
+		before := w.Head()
+		w.want("POST", c.path, c.body)
+		once := w.Head()
+		w.want("POST", c.path, c.body)
+		if twice := w.Head(); once == before || twice != once {
+			t.Errorf("%s: %d commits, then %d more; want some, then none", c.path, once-before, twice-once)
+		}
+	}
+}
+
 // TestRegistry: models, versions, stages, aliases and tags, as MlflowClient changes and reads them.
 func TestRegistry(t *testing.T) {
 	w := newFixture(t)
