@@ -382,6 +382,16 @@ func TestRepeats(t *testing.T) {
 			t.Errorf("%s: %d commits, then %d more; want some, then none", c.path, once-before, twice-once)
 		}
 	}
+	for path, body := range map[string]string{"runs/create": `{"experiment_id": "0", "run_name": "x", "start_time": 1}`, "model-versions/create": `{"name": "m", "source": "s3://b/y"}`,
+		"experiments/create": `{"name": "x"}`, "registered-models/create": `{"name": "x"}`} {
+		keyed := func(r *http.Request) { r.Header.Set("Idempotency-Key", "k "+path) }
+		first := ask(w.tracking, "POST", rest+path, body, keyed)
+		once := w.Head()
+		again := ask(w.tracking, "POST", rest+path, body, keyed)
+		if first.Code != 200 || again.Text != first.Text || w.Head() != once {
+			t.Errorf("%s with a key: %d %s, and again %d %s", path, first.Code, first.Text, again.Code, again.Text)
+		}
+	}
 }
 
 // TestRegistry: models, versions, stages, aliases and tags, as MlflowClient changes and reads them.
