@@ -364,10 +364,7 @@ func (g *grammar) order(by []string) (all order, err error) {
 		if g.sortable != nil && (kind != ofAttribute || !slices.Contains(g.sortable, key)) {
 			return nil, invalid("Invalid order by key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(g.sortable, ", "))
 		}
-		if all.has(kind, key) {
-			if g.again {
-				continue
-			}
+		if !g.again && all.has(kind, key) {
 			return nil, invalid("`order_by` contains duplicate fields: %s", api.Short(fmt.Sprint(by)))
 		}
 		all = append(all, term{kind, key, numeric, way == "DESC"})

@@ -129,6 +129,11 @@ func (p *pager[T]) offer(has having, item func() T) (beyond bool) {
 	for i := range p.order {
 		p.by[i] = has(p.order[i].kind, p.order[i].key)
 	}
+	return p.take(item)
+}
+
+// take is offer for a thing of which p.by says what it is ordered by.
+func (p *pager[T]) take(item func() T) (beyond bool) {
 	if p.after != nil && p.order.compare(p.by, p.after) <= 0 {
 		return false
 	}
