@@ -341,11 +341,6 @@ type term struct {
 	numeric, back bool
 }
 
-// attribute is to be ordered by an attribute.
-func (g grammar) attribute(key string, back bool) term {
-	return term{ofAttribute, key, g.attrs[key], back}
-}
-
 // order reads order_by: names, each with ASC or DESC.
 func (g *grammar) order(by []string) (all order, err error) {
 	for _, one := range by {

@@ -1,7 +1,6 @@
 package mlflow
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -141,8 +140,7 @@ func TestPageTokens(t *testing.T) {
 		var own *refusal
 		err := read(c.token, c.of...)
 		if own, _ = err.(*refusal); own == nil || own.Code != codeInvalid {
-			raw, _ := json.Marshal(c)
-			t.Errorf("%s: %v; want %s", raw, err, codeInvalid)
+			t.Errorf("%s of %v: %v; want %s", c.token, c.of, err, codeInvalid)
 		}
 	}
 }
