@@ -35,6 +35,7 @@ type grammar struct {
 	lists    []string          // attributes that IN asks about
 	anyList  bool              // IN asks about every text
 	noNull   bool              // nothing is compared with nothing
+	named    bool              // numbers may be nan and inf, as Python reads them
 	natural  order             // what is ordered by where nothing is said
 	ties     order             // and what after all that is, of which the last is the id
 }
@@ -93,6 +94,9 @@ func (c *clause) holds(v value) bool {
 	}
 	if c.op == isNull || c.op == isNotNull || !v.is {
 		return v.is == (c.op == isNotNull) && strings.HasPrefix(c.op, "IS ")
+	}
+	if c.numeric && math.IsNaN(c.value.number) {
+		return false // it is nothing to SQL
 	}
 	if c.numeric && math.IsNaN(v.number) {
 		return c.op == "!=" // every number is another
@@ -263,7 +267,7 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 		return c, c.in(operand)
 	case c.numeric:
 		v, err := strconv.ParseFloat(operand, 64)
-		if err != nil || strings.Trim(operand, "0123456789+-.eE") != "" { // nan, inf, 0x1p-2 and 1_0 are names there
+		if err != nil || !g.named && strings.Trim(operand, "0123456789+-.eE") != "" { // nan, inf, 0x1p-2 and 1_0 are names there
 			return c, invalid("Expected numeric value type for %s. Found %s", c.kind, api.Short(operand))
 		}
 		if g.whole && c.kind == ofAttribute && strings.ContainsAny(operand, ".eE") {

@@ -260,7 +260,7 @@ func (s *Surface) getLoggedModelFile(w http.ResponseWriter, r *http.Request) err
 }
 
 var loggedModelGrammar = grammar{kinds: runGrammar.kinds, attrs: map[string]bool{"name": false, "model_id": false, "model_type": false, "source_run_id": false, "experiment_id": false, "status": false,
-	"creation_timestamp": true, "last_updated_timestamp": true}, again: true, anyList: true, noNull: true,
+	"creation_timestamp": true, "last_updated_timestamp": true}, again: true, anyList: true, noNull: true, named: true,
 	alias: map[string]string{"creation_timestamp_ms": "creation_timestamp", "creation_time": "creation_timestamp", "last_updated_timestamp_ms": "last_updated_timestamp"},
 	ties:  order{{ofAttribute, "creation_timestamp", true, true}, {ofAttribute, "model_id", false, false}}} // newest first
 

@@ -333,6 +333,7 @@ func TestSearch(t *testing.T) {
 	}
 	equal(t, "pages", []any{all, token}, []any{"[run-2 run-1 run-0]", ""})
 	equal(t, "of no experiment", len(w.want("POST", "runs/search", `{}`)), 0)
+	equal(t, "by no number", len(w.want("POST", "logged-models/search", `{"experiment_ids": ["0"], "filter": "metrics.rmse != nan"}`)), 0)
 
 	other := w.want("POST", "experiments/create", `{"name": "other"}`)["experiment_id"].(string)
 	for i := range 6 {
