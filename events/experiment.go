@@ -16,6 +16,27 @@ func (*ExperimentCreated) EventType() string { return "experiment.created" }
 // withoutLocation makes schema 2 of schema 1, in which every experiment's files were in this program's own store.
 func withoutLocation(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
+// ExperimentNameClaimed says which experiment is to have a name. Stream "experiment/ID" of the id that derives from the
+// name. The experiment has it once its own stream says so, as its naming of that number; if that is another, the claim
+// has come to nothing.
+type ExperimentNameClaimed struct {
+	Name         string             `json:"name"`
+	ExperimentID string             `json:"experiment_id"`
+	Naming       int                `json:"naming"`            // 1 is its creation
+	Created      *ExperimentCreated `json:"created,omitempty"` // what it begins with, where it does
+}
+
+func (*ExperimentNameClaimed) EventType() string { return "experiment.name_claimed" }
+
+// ExperimentRenamed gives an experiment another name. What it was is free for others.
+type ExperimentRenamed struct {
+	ExperimentID string `json:"experiment_id"`
+	Name         string `json:"name"`
+	Naming       int    `json:"naming"` // of the experiment, counted by its stream
+}
+
+func (*ExperimentRenamed) EventType() string { return "experiment.renamed" }
+
 // ExperimentDeleted marks an experiment as deleted: it and its runs are kept, and shown to who asks for deleted ones.
 type ExperimentDeleted struct {
 	ExperimentID string `json:"experiment_id"`
