@@ -110,7 +110,7 @@ func TestGood(t *testing.T) {
 		}
 		names[name] = true
 	}
-	if !streams["movie/7"] || !streams["experiment/"+ExperimentID("x", 1)] {
+	if !streams["movie/7"] || !streams["experiment/"+events.ExperimentID("x", 1)] {
 		t.Errorf("streams %v", streams)
 	}
 }
@@ -223,7 +223,7 @@ func TestNamesCanBeAddressed(t *testing.T) {
 func TestExperimentID(t *testing.T) {
 	// The ids are for ever: streams are named after them.
 	for name, want := range map[string]string{DefaultExperiment: "0", "als tuning": "664812461199823048"} {
-		if got := ExperimentID(name, 1); got != want {
+		if got := events.ExperimentID(name, 1); got != want {
 			t.Errorf("%s has the id %s, want %s", name, got, want)
 		}
 	}

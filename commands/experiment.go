@@ -1,10 +1,6 @@
 package commands
 
-import (
-	"crypto/sha256"
-	"encoding/binary"
-	"strconv"
-)
+import "github.com/projectionist/projectionist/events"
 
 // CreateExperiment opens an experiment. The id of the first of a name derives from it, and its stream is where the name is
 // claimed, by others too, so that no two experiments can share one.
@@ -17,23 +13,10 @@ type CreateExperiment struct {
 }
 
 func (*CreateExperiment) CommandType() string { return "experiment.create" }
-func (c *CreateExperiment) Stream() string    { return experimentStream(ExperimentID(c.Name, 1)) }
+func (c *CreateExperiment) Stream() string    { return experimentStream(events.ExperimentID(c.Name, 1)) }
 
-// DefaultExperiment is the experiment of runs that name none; MLflow's clients expect its id to be "0".
-const DefaultExperiment = "Default"
-
-// ExperimentID is the id of the experiment that is the nth to begin under a name, 1 being the first: "0" for that of
-// [DefaultExperiment], else 18 decimal digits of a SHA-256, the form MLflow's own ids have.
-func ExperimentID(name string, nth int) string {
-	if nth > 1 {
-		name += "\n" + strconv.Itoa(nth) // no name has a line's end
-	} else if name == DefaultExperiment {
-		return "0"
-	}
-	const smallest = 100_000_000_000_000_000 // the least number of 18 digits
-	sum := sha256.Sum256([]byte(name))
-	return strconv.FormatUint(smallest+binary.BigEndian.Uint64(sum[:8])%(9*smallest), 10)
-}
+// DefaultExperiment is the experiment of runs that name none.
+const DefaultExperiment = events.DefaultExperiment
 
 func (c *CreateExperiment) Validate() error {
 	var f faults
@@ -54,7 +37,9 @@ func (*RenameExperiment) CommandType() string { return "experiment.rename" }
 func (c *RenameExperiment) Stream() string    { return experimentStream(c.ExperimentID) }
 
 // NameStream is the stream in which the new name is claimed.
-func (c *RenameExperiment) NameStream() string { return experimentStream(ExperimentID(c.Name, 1)) }
+func (c *RenameExperiment) NameStream() string {
+	return experimentStream(events.ExperimentID(c.Name, 1))
+}
 
 func (c *RenameExperiment) Validate() error {
 	var f faults

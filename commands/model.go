@@ -277,6 +277,9 @@ func (c *DeleteModel) Validate() error {
 	return f.err()
 }
 
+// keyBytesMax has room for a model's key: its first name, and which of those called so it is.
+const keyBytesMax = NameBytesMax + 20
+
 func modelStream(name string) string { return "model/" + name }
 
 // modelName wants a name that MLflow's model URIs (models:/name/version) can hold.

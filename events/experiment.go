@@ -1,6 +1,27 @@
 package events
 
-import "encoding/json"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"strconv"
+)
+
+// DefaultExperiment is the experiment of runs that name none; MLflow's clients expect its id to be "0".
+const DefaultExperiment = "Default"
+
+// ExperimentID is the id of the experiment that is the nth to begin under a name, 1 being the first: "0" for that of
+// [DefaultExperiment], else 18 decimal digits of a SHA-256, the form MLflow's own ids have.
+func ExperimentID(name string, nth int) string {
+	if nth > 1 {
+		name += "\n" + strconv.Itoa(nth) // no name has a line's end
+	} else if name == DefaultExperiment {
+		return "0"
+	}
+	const smallest = 100_000_000_000_000_000 // the least number of 18 digits
+	sum := sha256.Sum256([]byte(name))
+	return strconv.FormatUint(smallest+binary.BigEndian.Uint64(sum[:8])%(9*smallest), 10)
+}
 
 // ExperimentCreated opens an experiment, a named group of runs. Stream "experiment/ID".
 type ExperimentCreated struct {

@@ -20,10 +20,10 @@ type experiment struct {
 func (s *experiment) evolve(d events.Data) {
 	switch e := d.(type) {
 	case *events.ExperimentCreated:
-		s.call(e.Name, commands.ExperimentID(e.Name, 1) == s.id)
+		s.call(e.Name, events.ExperimentID(e.Name, 1) == s.id)
 		maps.Copy(s.tags, e.Tags)
 	case *events.ExperimentRenamed:
-		s.call(e.Name, commands.ExperimentID(e.Name, 1) == s.id)
+		s.call(e.Name, events.ExperimentID(e.Name, 1) == s.id)
 	case *events.ExperimentNameClaimed:
 		c, _ := claimOf(e)
 		s.claimed(c)
@@ -80,7 +80,7 @@ func (s *experiment) decide(c commands.Command, _ time.Time) ([]events.Data, err
 }
 
 func (s *experiment) create(c *commands.CreateExperiment) ([]events.Data, error) {
-	first := commands.ExperimentID(c.Name, 1)
+	first := events.ExperimentID(c.Name, 1)
 	switch {
 	case s.name == c.Name:
 		return refuse(fault.Conflict, "name", "experiment %q exists already, with the id %s", c.Name, s.id)
@@ -93,7 +93,7 @@ func (s *experiment) create(c *commands.CreateExperiment) ([]events.Data, error)
 	if s.count == 0 {
 		return one(e)
 	}
-	e.ExperimentID = commands.ExperimentID(c.Name, s.heirs+2) // the id is the one's that began under this name
+	e.ExperimentID = events.ExperimentID(c.Name, s.heirs+2) // the id is the one's that began under this name
 	return one(&events.ExperimentNameClaimed{Name: c.Name, ExperimentID: e.ExperimentID, Naming: 1, Created: e})
 }
 
@@ -105,7 +105,7 @@ func (s *experiment) rename(c *commands.RenameExperiment) ([]events.Data, error)
 	switch {
 	case c.Name == s.name:
 		return nil, nil
-	case commands.ExperimentID(c.Name, 1) != s.id:
+	case events.ExperimentID(c.Name, 1) != s.id:
 		claimed := &events.ExperimentNameClaimed{Name: c.Name, ExperimentID: s.id, Naming: e.Naming}
 		wish, _ := claimOf(claimed)
 		return nil, &wanted{claimName{claim: wish, of: c, at: c.NameStream(), fact: claimed}}

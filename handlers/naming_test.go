@@ -99,7 +99,7 @@ func TestExperimentsAreRenamed(t *testing.T) {
 	first := create("a")
 	rename(first, "b", "")
 	second := create("a")
-	if first != commands.ExperimentID("a", 1) || second != commands.ExperimentID("a", 2) {
+	if first != events.ExperimentID("a", 1) || second != events.ExperimentID("a", 2) {
 		t.Fatal(first, second)
 	}
 	rename(first, "a", fault.Conflict)

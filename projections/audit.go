@@ -139,6 +139,10 @@ func summary(data events.Data) string {
 		return fmt.Sprintf("data set of %d interactions of %d users with %d items, %d rows", x.Interactions, x.Users, x.Items, x.Rows)
 	case *events.ExperimentCreated:
 		return short("experiment " + x.Name + " created")
+	case *events.ExperimentNameClaimed:
+		return short(fmt.Sprintf("experiment %s claims the name %s", x.ExperimentID, x.Name))
+	case *events.ExperimentRenamed:
+		return short("experiment " + x.ExperimentID + " renamed to " + x.Name)
 	case *events.ExperimentDeleted:
 		return short("experiment " + x.ExperimentID + " deleted")
 	case *events.ExperimentRestored:
@@ -193,6 +197,10 @@ func summary(data events.Data) string {
 		return "logged model deleted"
 	case *events.ModelRegistered:
 		return short("model " + x.Name + " registered")
+	case *events.ModelNameClaimed:
+		return short(fmt.Sprintf("model %s claims the name %s", x.Key, x.Name))
+	case *events.ModelRenamed:
+		return short(fmt.Sprintf("model %s renamed to %s", x.Name, x.To))
 	case *events.ModelVersionRegistered:
 		return short(fmt.Sprintf("%s version %d (%s) registered from run %s", x.Name, x.Version, x.Algorithm, abbreviated(x.RunID)))
 	case *events.ModelVersionAdded:

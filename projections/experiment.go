@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"context"
 	"iter"
 
 	"github.com/projectionist/projectionist/events"
@@ -21,6 +22,8 @@ var experimentDocs = fold.Documents[Experiment]{
 		switch x := in.Event.Data.(type) {
 		case *events.ExperimentCreated:
 			return x.ExperimentID, true
+		case *events.ExperimentRenamed:
+			return x.ExperimentID, true
 		case *events.ExperimentDeleted:
 			return x.ExperimentID, true
 		case *events.ExperimentRestored:
@@ -37,6 +40,8 @@ var experimentDocs = fold.Documents[Experiment]{
 		case *events.ExperimentCreated:
 			e.ExperimentCreated = *x
 			e.Tags = merged(nil, x.Tags) // the event's own is shared
+		case *events.ExperimentRenamed:
+			e.ExperimentID, e.Name = x.ExperimentID, x.Name
 		case *events.ExperimentDeleted:
 			e.ExperimentID, e.Deleted = x.ExperimentID, true
 		case *events.ExperimentRestored:
@@ -73,4 +78,9 @@ func (v *Runs) Experiments(q fold.PageQuery) (fold.Page[Experiment], error) {
 // FoldExperiment folds what at admits of an "experiment/ID" stream; false when that is nothing.
 func FoldExperiment(commits iter.Seq2[*streams.Committed, error], at fold.At) (Experiment, bool, error) {
 	return experimentDocs.FoldStream(commits, at)
+}
+
+// ExperimentNamed folds the experiment that had a name at a moment, from its stream; false when none had.
+func ExperimentNamed(ctx context.Context, l streams.Ledger, name string, at fold.At) (Experiment, bool, error) {
+	return calledSo(ctx, l, "experiment/"+events.ExperimentID(name, 1), at, FoldExperiment, func(e *Experiment) bool { return e.Name == name })
 }

@@ -12,6 +12,9 @@ import (
 
 const nameRegistrar = "registrar"
 
+// outModelKey is the registered model's key in what the registrar puts out: it may be renamed before the promoter's turn.
+const outModelKey = "model_key"
+
 // registrar registers model versions.
 func (c *Config) registrar() react.Role {
 	return react.Role{Name: nameRegistrar, Tasks: map[string]react.TaskFunc{taskRegister: c.task(registerModel)}, Failed: closeRuns}
@@ -53,7 +56,7 @@ func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]string{"model": r.Name, "version": strconv.Itoa(registered.Version)}
+	out := map[string]string{"model": r.Name, outModelKey: registered.Name, "version": strconv.Itoa(registered.Version)}
 	w.keepModel(ctx, r.Name, registered.Version, blob, "", out)
 	return out, w.registerBaseline(ctx, dataset, cut, hash, out)
 }

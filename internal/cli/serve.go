@@ -522,7 +522,11 @@ func (s *serving) announce(ctx context.Context, c *client, base string) error {
 	if slot, ok, err := fold.Of[*projections.Deployments](s.app.Views).Slot(events.ProductionSlot); err != nil {
 		return err
 	} else if ok {
-		model = fmt.Sprintf("model %s version %d", slot.Current.Model, slot.Current.Version)
+		name, err := fold.Of[*projections.Registry](s.app.Views).NameOf(slot.Current.Model)
+		if err != nil {
+			return err
+		}
+		model = fmt.Sprintf("model %s version %d", name, slot.Current.Version)
 	}
 	user, movie, simulated, err := s.example(ctx)
 	if err != nil {
