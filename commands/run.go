@@ -68,6 +68,9 @@ func (f *faults) metrics(all []events.Metric) {
 		if m.TimestampMillis < events.TimeMillisMin || m.TimestampMillis >= events.TimeMillisEnd {
 			f.add(at+".timestamp_millis", "%d is outside 1970 to 2100 in Unix milliseconds", m.TimestampMillis)
 		}
+		f.line(at+".model_id", m.ModelID, IDBytesMax)
+		f.line(at+".dataset_name", m.DatasetName, DatasetNameMax)
+		f.line(at+".dataset_digest", m.DatasetDigest, DatasetDigestMax)
 	}
 }
 

@@ -54,7 +54,7 @@ func init() {
 	register[ExperimentTagsSet]()
 	register[ExperimentTagRemoved]()
 	register[RunStarted]()
-	register[RunMetricsLogged](onlyNumbers)
+	register[RunMetricsLogged](onlyNumbers, ofRunAlone)
 	register[RunParamsLogged]()
 	register[RunTagsSet]()
 	register[RunArtifactLogged]()

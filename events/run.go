@@ -21,6 +21,17 @@ type Metric struct {
 	Value           Number `json:"value"`
 	Step            int64  `json:"step"`
 	TimestampMillis int64  `json:"timestamp_millis"`
+	// ModelID is the logged model that was measured, "" for none or the run as such; DatasetName and DatasetDigest are what
+	// it was measured on, where that is said.
+	ModelID       string `json:"model_id,omitempty"`
+	DatasetName   string `json:"dataset_name,omitempty"`
+	DatasetDigest string `json:"dataset_digest,omitempty"`
+}
+
+// OfRun is the value without what it says of a model.
+func (m Metric) OfRun() Metric {
+	m.ModelID, m.DatasetName, m.DatasetDigest = "", "", ""
+	return m
 }
 
 // RunMetricsLogged adds values to a run's metric histories.
@@ -33,6 +44,9 @@ func (*RunMetricsLogged) EventType() string { return "run.metrics_logged" }
 
 // onlyNumbers makes schema 2 of schema 1, in which every value was a number of JSON.
 func onlyNumbers(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
+
+// ofRunAlone makes schema 3 of schema 2, in which no value was a model's.
+func ofRunAlone(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 // RunParamsLogged adds parameters to a run; a parameter is set once.
 type RunParamsLogged struct {

@@ -12,6 +12,7 @@ import (
 // LoggedModels is the models that runs have logged, those of the registry apart.
 //
 //	d id -> LoggedModel      x experiment created id -> id
+//	v id, metric, timestamp, step, run -> LoggedMetric: every value ever logged of it
 type LoggedModels struct{ r fold.Reader }
 
 // NewLoggedModels makes the view "logged-models".
@@ -85,13 +86,116 @@ func withArtifact(all []Artifact, a Artifact) []Artifact {
 }
 
 func (*LoggedModels) Spec() fold.Spec {
-	return fold.Spec{Name: "logged-models", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "logged-models", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *LoggedModels) Open(r fold.Reader) error { v.r = r; return nil }
 func (*LoggedModels) Flush(fold.Writer) error    { return nil }
 func (*LoggedModels) Apply(w fold.Writer, in []fold.Input) error {
-	return loggedModelDocs.Apply(w, in)
+	if err := loggedModelDocs.Apply(w, in); err != nil {
+		return err
+	}
+	for i := range in {
+		if in[i].Event == nil {
+			continue
+		}
+		if x, ok := in[i].Event.Data.(*events.RunMetricsLogged); ok {
+			if err := setLogged(w, x); err != nil {
+				return fold.PoisonAt(&in[i], err)
+			}
+		}
+	}
+	return nil
+}
+
+// LoggedMetric is a value that a run has measured of a logged model.
+type LoggedMetric struct {
+	events.Metric
+	RunID string `json:"run_id"`
+}
+
+func setLogged(w fold.Writer, x *events.RunMetricsLogged) error {
+	for _, m := range x.Metrics {
+		if m.ModelID == "" {
+			continue
+		}
+		key := loggedMetric(m.ModelID, m.Key).Millis(m.TimestampMillis).Millis(m.Step).Str(x.RunID)
+		if err := fold.SetJSON(w, key, LoggedMetric{m, x.RunID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func loggedMetric(model, metric string) fold.Key { return fold.Table('v').Str(model).Str(metric) }
+
+// Metrics yields the values of a logged model's metric, by timestamp, step and run; of "" those of all its metrics, by name.
+func (v *LoggedModels) Metrics(model, metric string) iter.Seq2[LoggedMetric, error] {
+	prefix := fold.Table('v').Str(model)
+	if metric != "" {
+		prefix = loggedMetric(model, metric)
+	}
+	return func(yield func(LoggedMetric, error) bool) {
+		for kv, err := range v.r.Scan(prefix, prefix.End()) {
+			var m LoggedMetric
+			if err == nil {
+				err = fold.DecodeJSON(kv.Value, &m)
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// LastMetrics are the values of a logged model: all, or where there are more than most, the last of each metric, up to most.
+func (v *LoggedModels) LastMetrics(model string, most int) (all []LoggedMetric, err error) {
+	for m, err := range v.Metrics(model, "") {
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, m); len(all) > most {
+			return v.lastOfEach(model, most)
+		}
+	}
+	return all, nil
+}
+
+func (v *LoggedModels) lastOfEach(model string, most int) (all []LoggedMetric, err error) {
+	prefix := fold.Table('v').Str(model)
+	for from := prefix; len(all) < most; {
+		key, err := v.metricFrom(from, prefix.End())
+		if err != nil || key == "" {
+			return all, err
+		}
+		values := loggedMetric(model, key)
+		for kv, err := range v.r.ScanBack(values, values.End()) {
+			var m LoggedMetric
+			if err == nil {
+				err = fold.DecodeJSON(kv.Value, &m)
+			}
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, m)
+			break
+		}
+		from = values.End()
+	}
+	return all, nil
+}
+
+// metricFrom is the first metric that has a value there; "" for none.
+func (v *LoggedModels) metricFrom(from, to fold.Key) (string, error) {
+	for kv, err := range v.r.Scan(from, to) {
+		if err != nil {
+			return "", err
+		}
+		k := fold.Parts(kv.Key)
+		k.Str()
+		return k.Str(), k.Err()
+	}
+	return "", nil
 }
 
 // Model reads one logged model, a deleted one too.

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -16,6 +17,7 @@ import (
 //
 //	d key -> Model
 //	b blob key version -> key         r run key version -> key
+//	s logged model key version -> key, of versions that are one
 //	n name key -> key                 k key name -> key: of those that are called otherwise
 type Registry struct{ r fold.Reader }
 
@@ -148,6 +150,9 @@ var modelDocs = fold.Documents[Model]{
 			v := &m.Versions[i]
 			if v.Blob != "" {
 				keys = append(keys, fold.Table('b').Str(v.Blob).Str(m.Key).U64(uint64(v.Version)))
+			}
+			if id, ok := strings.CutPrefix(v.Source, loggedModelScheme); ok {
+				keys = append(keys, fold.Table('s').Str(id).Str(m.Key).U64(uint64(v.Version)))
 			}
 			if v.RunID != "" {
 				keys = append(keys, fold.Table('r').Str(v.RunID).Str(m.Key).U64(uint64(v.Version)))
@@ -298,6 +303,14 @@ func (v *Registry) ByBlob(blob string) ([]ModelVersion, error) {
 
 // ByRun finds the versions a run made, by name and version.
 func (v *Registry) ByRun(run string) ([]ModelVersion, error) { return v.find(fold.Table('r').Str(run)) }
+
+// loggedModelScheme begins the source of a version that is a logged model.
+const loggedModelScheme = "models:/m-"
+
+// ByLoggedModel finds the versions that a logged model became, by name and version.
+func (v *Registry) ByLoggedModel(id string) ([]ModelVersion, error) {
+	return v.find(fold.Table('s').Str(strings.TrimPrefix(id, "m-")))
+}
 
 func (v *Registry) find(prefix fold.Key) ([]ModelVersion, error) {
 	found := []ModelVersion{}

@@ -96,7 +96,7 @@ var runDocs = fold.Documents[Run]{
 			}
 			for _, m := range x.Metrics {
 				if old, ok := r.Metrics[m.Key]; !ok || later(&m, &old) {
-					r.Metrics[m.Key] = m
+					r.Metrics[m.Key] = m.OfRun()
 				}
 			}
 		case *events.RunParamsLogged:
