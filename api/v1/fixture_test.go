@@ -190,7 +190,7 @@ func (w *fixture) train() int {
 	w.must(err)
 	trained, err := r.Make(ctx, set.Input(), p, recipe.Hooks{})
 	w.must(err)
-	hash, size, err := w.blobs.Put(bytes.NewReader(trained.Bytes))
+	hash, size, err := w.blobs.Put(ctx, bytes.NewReader(trained.Bytes))
 	w.must(err)
 	if _, err = w.cfg.Dispatcher.Dispatch(ctx, &commands.RegisterModel{Name: r.Name}, handlers.Meta{IdempotencyKey: "register"}); err != nil {
 		w.t.Fatal(err)

@@ -202,7 +202,7 @@ func (s *Surface) putBack(ctx context.Context, hash string, content []byte) (sta
 	default:
 		return "", err
 	}
-	_, _, err = s.Blobs.Put(bytes.NewReader(content))
+	_, _, err = s.Blobs.Put(ctx, bytes.NewReader(content))
 	return state, err
 }
 

@@ -176,7 +176,7 @@ func (h *hand) data(ctx context.Context) (*dataset, error) {
 		return nil, err
 	}
 	h.set.Acts, h.set.People = nil, nil // the joined rows have them
-	blob, _, err := h.Blobs.Put(bytes.NewReader(d.encode()))
+	blob, _, err := h.Blobs.Put(ctx, bytes.NewReader(d.encode()))
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +301,7 @@ type version struct {
 
 // register keeps the weights, ends the run with its figures, and registers the version.
 func (h *hand) register(ctx context.Context, v version) (*Registered, error) {
-	hash, size, err := h.Blobs.Put(bytes.NewReader(v.weights))
+	hash, size, err := h.Blobs.Put(ctx, bytes.NewReader(v.weights))
 	if err != nil {
 		return nil, err
 	}

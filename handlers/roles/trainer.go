@@ -80,7 +80,7 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	blob, size, err := w.PutBlob(trained.Bytes)
+	blob, size, err := w.PutBlob(ctx, trained.Bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 	if err != nil {
 		return err
 	}
-	blob, size, err := w.PutBlob(weights)
+	blob, size, err := w.PutBlob(ctx, weights)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ const (
 const (
 	envDir    = "PROJECTIONIST_DIR"
 	envServer = "PROJECTIONIST_SERVER"
+	envBlobs  = "PROJECTIONIST_BLOBS" // s3://BUCKET/PREFIX: a bucket that has all blobs too; as serve --blobs
 	envFiles  = "PROJECTIONIST_FILES" // folder of the files made for people, data/ and models/; as serve --files
 	envToken  = "PROJECTIONIST_TOKEN"
 	envLog    = "PROJECTIONIST_LOG"   // kafka://host:9092,…: the log is on that cluster; esdb://host:2113: the ledger is there
