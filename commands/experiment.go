@@ -98,6 +98,15 @@ func (c *RemoveExperimentTag) Validate() error {
 	return f.err()
 }
 
+// PurgeExperiment lets a deleted experiment go for good. Its runs and logged models are to follow.
+type PurgeExperiment struct {
+	ExperimentID string `json:"experiment_id"`
+}
+
+func (*PurgeExperiment) CommandType() string { return "experiment.purge" }
+func (c *PurgeExperiment) Stream() string    { return experimentStream(c.ExperimentID) }
+func (c *PurgeExperiment) Validate() error   { return validExperiment(c.ExperimentID) }
+
 func experimentStream(id string) string { return "experiment/" + id }
 
 func validExperiment(id string) error {

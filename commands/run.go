@@ -219,6 +219,32 @@ func (*RestoreRun) CommandType() string { return "run.restore" }
 func (c *RestoreRun) Stream() string    { return runStream(c.RunID) }
 func (c *RestoreRun) Validate() error   { return validRun(c.RunID) }
 
+// DeleteArtifact takes a file from a run, or a folder with all below; one that is not there is no event.
+type DeleteArtifact struct {
+	RunID string `json:"run_id"`
+	Path  string `json:"path"` // "" is all files
+}
+
+func (*DeleteArtifact) CommandType() string { return "run.delete_artifact" }
+func (c *DeleteArtifact) Stream() string    { return runStream(c.RunID) }
+
+func (c *DeleteArtifact) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	f.line("path", c.Path, pathBytesMax)
+	return f.err()
+}
+
+// PurgeRun lets a run go for good that is deleted, or whose experiment is purged: its stream cannot know that.
+type PurgeRun struct {
+	RunID      string `json:"run_id"`
+	Experiment string `json:"purged_experiment_id,omitempty"` // which it was in; "" for none
+}
+
+func (*PurgeRun) CommandType() string { return "run.purge" }
+func (c *PurgeRun) Stream() string    { return runStream(c.RunID) }
+func (c *PurgeRun) Validate() error   { return validRun(c.RunID) }
+
 func validRun(id string) error {
 	var f faults
 	f.runID(id)

@@ -87,3 +87,11 @@ type ExperimentTagRemoved struct {
 }
 
 func (*ExperimentTagRemoved) EventType() string { return "experiment.tag_removed" }
+
+// ExperimentPurged says that a deleted experiment is gone for good: it is not shown any more, and its name is free. Its runs
+// and logged models go with it, each by an event of its own.
+type ExperimentPurged struct {
+	ExperimentID string `json:"experiment_id"`
+}
+
+func (*ExperimentPurged) EventType() string { return "experiment.purged" }

@@ -1,6 +1,9 @@
 package events
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // RunStarted opens a run: one training or evaluation. Stream "run/ID".
 type RunStarted struct {
@@ -120,3 +123,24 @@ type RunRestored struct {
 }
 
 func (*RunRestored) EventType() string { return "run.restored" }
+
+// RunArtifactDeleted says that a file of a run, or a folder with all below, is its no longer. The blobs nobody else names go.
+type RunArtifactDeleted struct {
+	RunID string `json:"run_id"`
+	Path  string `json:"path"` // "" is all of them
+}
+
+// Within says whether a file's path is another, or below it.
+func Within(path, at string) bool {
+	return at == "" || path == at || strings.HasPrefix(path, at+"/")
+}
+
+func (*RunArtifactDeleted) EventType() string { return "run.artifact_deleted" }
+
+// RunPurged says that a deleted run is gone for good: it is not shown any more, and its files are nobody's. What happened
+// to it stays in the log.
+type RunPurged struct {
+	RunID string `json:"run_id"`
+}
+
+func (*RunPurged) EventType() string { return "run.purged" }

@@ -27,6 +27,8 @@ func (s *experiment) evolve(d events.Data) {
 	case *events.ExperimentNameClaimed:
 		c, _ := claimOf(e)
 		s.claimed(c)
+	case *events.ExperimentPurged:
+		s.call("", false)
 	case *events.ExperimentDeleted:
 		s.deleted = true
 	case *events.ExperimentRestored:
@@ -58,6 +60,14 @@ func (s *experiment) decide(c commands.Command, _ time.Time) ([]events.Data, err
 			return refuse(fault.NotFound, "experiment_id", "no experiment %s is deleted", c.ExperimentID)
 		}
 		return one(&events.ExperimentRestored{ExperimentID: c.ExperimentID})
+	case *commands.PurgeExperiment:
+		if s.name != "" && !s.deleted {
+			return refuse(fault.Conflict, "experiment_id", "experiment %s is not deleted", c.ExperimentID)
+		}
+		if s.name == "" {
+			return nil, s.active(c.ExperimentID)
+		}
+		return one(&events.ExperimentPurged{ExperimentID: s.id})
 	case *commands.SetExperimentTags:
 		if err := s.active(c.ExperimentID); err != nil {
 			return nil, err

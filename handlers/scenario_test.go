@@ -38,6 +38,7 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.CreateLoggedModel{}, &commands.FinalizeLoggedModel{}, &commands.LogLoggedModelParams{}, &commands.SetLoggedModelTags{},
 		&commands.RemoveLoggedModelTag{}, &commands.LogLoggedModelArtifact{}, &commands.DeleteLoggedModel{},
 		&commands.RenameExperiment{}, &commands.RenameModel{},
+		&commands.DeleteArtifact{}, &commands.PurgeRun{}, &commands.DeleteLoggedModelArtifact{}, &commands.PurgeLoggedModel{}, &commands.PurgeExperiment{},
 	} {
 		t := reflect.TypeOf(c).Elem()
 		m[c.CommandType()] = func() commands.Command { return reflect.New(t).Interface().(commands.Command) }

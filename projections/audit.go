@@ -145,6 +145,8 @@ func summary(data events.Data) string {
 		return short("experiment " + x.ExperimentID + " renamed to " + x.Name)
 	case *events.ExperimentDeleted:
 		return short("experiment " + x.ExperimentID + " deleted")
+	case *events.ExperimentPurged:
+		return short("experiment " + x.ExperimentID + " purged")
 	case *events.ExperimentRestored:
 		return short("experiment " + x.ExperimentID + " restored")
 	case *events.ExperimentTagsSet:
@@ -175,6 +177,10 @@ func summary(data events.Data) string {
 		return short("tag " + x.Key + " removed")
 	case *events.RunDeleted:
 		return "run deleted"
+	case *events.RunArtifactDeleted:
+		return short("artifact " + cmp.Or(x.Path, "of every path") + " deleted")
+	case *events.RunPurged:
+		return "run purged"
 	case *events.RunRestored:
 		return "run restored"
 	case *events.RunInputsLogged:
@@ -193,6 +199,10 @@ func summary(data events.Data) string {
 		return short("tag " + x.Key + " removed")
 	case *events.LoggedModelArtifactLogged:
 		return short(fmt.Sprintf("artifact %s of %d bytes", x.Path, x.Bytes))
+	case *events.LoggedModelArtifactDeleted:
+		return short("artifact " + cmp.Or(x.Path, "of every path") + " deleted")
+	case *events.LoggedModelPurged:
+		return "logged model purged"
 	case *events.LoggedModelDeleted:
 		return "logged model deleted"
 	case *events.ModelRegistered:

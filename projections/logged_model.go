@@ -24,6 +24,8 @@ type LoggedModel struct {
 	Status    string     `json:"status,omitempty"` // READY or FAILED; "" while its files are awaited
 	Artifacts []Artifact `json:"artifacts,omitempty"`
 	Deleted   bool       `json:"deleted,omitempty"`
+	DeletedAt int64      `json:"deleted_millis,omitempty"` // event time
+	Purged    bool       `json:"purged,omitempty"`         // it is only known that it was there
 	fold.Stamp
 }
 
@@ -44,6 +46,10 @@ var loggedModelDocs = fold.Documents[LoggedModel]{
 		case *events.LoggedModelArtifactLogged:
 			return x.ModelID, true
 		case *events.LoggedModelDeleted:
+			return x.ModelID, true
+		case *events.LoggedModelArtifactDeleted:
+			return x.ModelID, true
+		case *events.LoggedModelPurged:
 			return x.ModelID, true
 		}
 		return "", false
@@ -67,10 +73,18 @@ var loggedModelDocs = fold.Documents[LoggedModel]{
 			m.ModelID = x.ModelID
 			m.Artifacts = withArtifact(m.Artifacts, Artifact{x.Path, x.Blob, x.Bytes, in.Event.Time.UnixMilli()})
 		case *events.LoggedModelDeleted:
-			m.ModelID, m.Deleted = x.ModelID, true
+			m.ModelID, m.Deleted, m.DeletedAt = x.ModelID, true, in.Event.Time.UnixMilli()
+		case *events.LoggedModelArtifactDeleted:
+			m.ModelID, m.Artifacts = x.ModelID, withoutArtifacts(m.Artifacts, x.Path)
+		case *events.LoggedModelPurged:
+			*m = LoggedModel{Deleted: true, Purged: true, Stamp: m.Stamp}
+			m.ModelID = x.ModelID
 		}
 	},
 	Index: func(m *LoggedModel) []fold.Key {
+		if m.Purged {
+			return nil
+		}
 		return []fold.Key{fold.Table('x').Str(m.ExperimentID).Millis(m.CreatedMillis).Str(m.ModelID)}
 	},
 	Stamp: func(m *LoggedModel) *fold.Stamp { return &m.Stamp },
@@ -83,6 +97,11 @@ func withArtifact(all []Artifact, a Artifact) []Artifact {
 		return all
 	}
 	return append(all, a)
+}
+
+// withoutArtifacts has the files that are not at a path or below it.
+func withoutArtifacts(all []Artifact, at string) []Artifact {
+	return slices.DeleteFunc(all, func(a Artifact) bool { return events.Within(a.Path, at) })
 }
 
 func (*LoggedModels) Spec() fold.Spec {
@@ -98,6 +117,11 @@ func (*LoggedModels) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		if in[i].Event == nil {
 			continue
+		}
+		if x, ok := in[i].Event.Data.(*events.LoggedModelPurged); ok {
+			if err := fold.DeleteAll(w, fold.Table('v').Str(x.ModelID)); err != nil {
+				return fold.PoisonAt(&in[i], err)
+			}
 		}
 		if x, ok := in[i].Event.Data.(*events.RunMetricsLogged); ok {
 			if err := setLogged(w, x); err != nil {
@@ -200,7 +224,15 @@ func (v *LoggedModels) metricFrom(from, to fold.Key) (string, error) {
 
 // Model reads one logged model, a deleted one too.
 func (v *LoggedModels) Model(id string) (LoggedModel, bool, error) {
-	return loggedModelDocs.Get(v.r, id)
+	return stillThere(loggedModelDocs.Get(v.r, id))
+}
+
+// stillThere is a logged model, unless it is purged.
+func stillThere(m LoggedModel, ok bool, err error) (LoggedModel, bool, error) {
+	if m.Purged {
+		return LoggedModel{}, false, err
+	}
+	return m, ok, err
 }
 
 // Models pages through the logged models of an experiment, newest first, deleted ones among them.
@@ -210,5 +242,5 @@ func (v *LoggedModels) Models(experimentID string, q fold.PageQuery) (fold.Page[
 
 // FoldLoggedModel folds what at admits of a "logged-model/ID" stream; false when that is nothing.
 func FoldLoggedModel(commits iter.Seq2[*streams.Committed, error], at fold.At) (LoggedModel, bool, error) {
-	return loggedModelDocs.FoldStream(commits, at)
+	return stillThere(loggedModelDocs.FoldStream(commits, at))
 }

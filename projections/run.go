@@ -11,7 +11,7 @@ import (
 
 // Runs is the experiments and their runs.
 //
-//	e id -> Experiment     N -> number of experiments     E name id -> id     a created id -> id
+//	e id -> Experiment     N -> number of experiments     E name id -> id     a created id -> id     p id -> id: purged
 //	r id -> Run            n -> number of runs            s start id -> id    x experiment start id -> id
 //	h run, metric, step, timestamp, value -> (nothing): every value ever logged; one logged twice is one
 //	t run, metric, timestamp, step, value -> (nothing)
@@ -28,6 +28,8 @@ type Run struct {
 	Name         string                   `json:"name"`
 	Status       string                   `json:"status"` // RUNNING, SCHEDULED, FINISHED, FAILED or KILLED
 	Deleted      bool                     `json:"deleted,omitempty"`
+	DeletedAt    int64                    `json:"deleted_millis,omitempty"` // event time
+	Purged       bool                     `json:"purged,omitempty"`         // it is only known that it was there
 	Reason       string                   `json:"reason,omitempty"`
 	Actor        string                   `json:"actor,omitempty"` // who started it
 	StartMillis  int64                    `json:"start_millis,omitempty"`
@@ -76,6 +78,10 @@ var runDocs = fold.Documents[Run]{
 			return x.RunID, true
 		case *events.RunDeleted:
 			return x.RunID, true
+		case *events.RunArtifactDeleted:
+			return x.RunID, true
+		case *events.RunPurged:
+			return x.RunID, true
 		case *events.RunRestored:
 			return x.RunID, true
 		}
@@ -116,12 +122,19 @@ var runDocs = fold.Documents[Run]{
 			r.RunID = x.RunID
 			delete(r.Tags, x.Key)
 		case *events.RunDeleted:
-			r.RunID, r.Deleted = x.RunID, true
+			r.RunID, r.Deleted, r.DeletedAt = x.RunID, true, millis
 		case *events.RunRestored:
-			r.RunID, r.Deleted = x.RunID, false
+			r.RunID, r.Deleted, r.DeletedAt = x.RunID, false, 0
+		case *events.RunArtifactDeleted:
+			r.RunID, r.Artifacts = x.RunID, withoutArtifacts(r.Artifacts, x.Path)
+		case *events.RunPurged:
+			*r = Run{RunID: x.RunID, Deleted: true, Purged: true, Stamp: r.Stamp}
 		}
 	},
 	Index: func(r *Run) []fold.Key {
+		if r.Purged {
+			return nil
+		}
 		return []fold.Key{
 			fold.Table('x').Str(r.ExperimentID).Millis(r.StartMillis).Str(r.RunID),
 			fold.Table('s').Millis(r.StartMillis).Str(r.RunID),
@@ -162,6 +175,11 @@ func (*Runs) Apply(w fold.Writer, in []fold.Input) error {
 		if err := applyRunData(w, &in[i]); err != nil {
 			return fold.PoisonAt(&in[i], err)
 		}
+		if x, ok := in[i].Event.Data.(*events.RunPurged); ok {
+			if err := purgeRun(w, x.RunID); err != nil {
+				return fold.PoisonAt(&in[i], err)
+			}
+		}
 		if x, ok := in[i].Event.Data.(*events.RunMetricsLogged); ok {
 			for _, m := range x.Metrics {
 				if err := setMetric(w, x.RunID, &m); err != nil {
@@ -173,8 +191,26 @@ func (*Runs) Apply(w fold.Writer, in []fold.Input) error {
 	return nil
 }
 
+// purgeRun removes the rows of a run.
+func purgeRun(w fold.Writer, id string) error {
+	for _, table := range []byte{'h', 't', 'i', 'm', 'o'} {
+		if err := fold.DeleteAll(w, fold.Table(table).Str(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Run reads one run.
-func (v *Runs) Run(id string) (Run, bool, error) { return runDocs.Get(v.r, id) }
+func (v *Runs) Run(id string) (Run, bool, error) { return unpurged(runDocs.Get(v.r, id)) }
+
+// unpurged is a run, unless it is purged.
+func unpurged(r Run, ok bool, err error) (Run, bool, error) {
+	if r.Purged {
+		return Run{}, false, err
+	}
+	return r, ok, err
+}
 
 // Count is the number of runs.
 func (v *Runs) Count() (int64, error) { return runDocs.Number(v.r) }
@@ -190,5 +226,5 @@ func (v *Runs) Runs(experimentID string, q fold.PageQuery) (fold.Page[Run], erro
 
 // FoldRun folds what at admits of a "run/ID" stream; false when that is nothing.
 func FoldRun(commits iter.Seq2[*streams.Committed, error], at fold.At) (Run, bool, error) {
-	return runDocs.FoldStream(commits, at)
+	return unpurged(runDocs.FoldStream(commits, at))
 }

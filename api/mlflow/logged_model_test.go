@@ -122,3 +122,36 @@ func TestLogModel(t *testing.T) {
 		}
 	}
 }
+
+// TestDeletedArtifacts: files go by a path, with all below, and what is not there is gone already.
+func TestDeletedArtifacts(t *testing.T) {
+	w := newFixture(t)
+	run := w.run("0", "r", 5)
+	model := at(w.want("POST", "logged-models", `{"experiment_id": "0", "name": "m"}`), "model", "info", "model_id").(string)
+	const store = "/api/2.0/mlflow-artifacts/artifacts/"
+	do := func(method, path string, want int) {
+		t.Helper()
+		if a := ask(w.tracking, method, store+path, "content"); a.Code != want {
+			t.Errorf("%s %s: %d %s", method, path, a.Code, a.Text)
+		}
+	}
+	files := func(root string) any {
+		return column(ask(w.tracking, "GET", strings.TrimSuffix(store, "/")+"?path="+root, "").Object, "files", "path")
+	}
+	for _, root := range []string{"0/" + run + "/artifacts", "0/models/" + model + "/artifacts"} {
+		for _, path := range []string{"/a/b", "/a/c", "/ab", "/d"} {
+			do("PUT", root+path, 200)
+		}
+		do("DELETE", root+"/a", 200)
+		equal(t, "without a folder", files(root), "[ab d]")
+		do("DELETE", root+"/a", 200)
+		do("DELETE", root+"/d", 200)
+		do("GET", root+"/d", 404)
+		do("PUT", root+"/d", 200)
+		equal(t, "again", files(root), "[ab d]")
+		do("DELETE", root+"/..%2Fab", 400)
+		do("DELETE", root, 200)
+		equal(t, "all", files(root), "[]")
+	}
+	do("DELETE", "0/"+strings.Repeat("0", 32)+"/artifacts/x", 404)
+}

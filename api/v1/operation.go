@@ -25,6 +25,7 @@ func (s *Surface) operationRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/ops/recommendations", s.replayRecommendations)
 	r.Handle("POST /api/v1/ops/backup", s.backup)
 	r.Handle("POST /api/v1/ops/checkpoint", s.checkpoint)
+	r.Handle("POST /api/v1/ops/gc", s.gc, "runs", "logged-models", "registry")
 }
 
 // verify folds every view again from the log and compares it with the live one, byte for byte.

@@ -582,14 +582,6 @@ func (s *serving) example(ctx context.Context) (user, movie string, simulated bo
 	return cmp.Or(user, "1"), cmp.Or(movie, "1"), simulated, ctx.Err()
 }
 
-// count is a number with its noun.
-func count(n int64, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return thousands(n) + " " + noun
-}
-
 // hosts are names separated by commas.
 func hosts(list string) (names []string) {
 	for name := range strings.SplitSeq(list, ",") {
