@@ -31,6 +31,8 @@ func good() []validated {
 		&LogParams{RunID: runID, Params: map[string]string{"a": ""}}, &SetTags{RunID: runID, Tags: map[string]string{"a": "b\nc"}},
 		&LogArtifact{RunID: runID, Path: "a/b.txt", Blob: sum}, &EndRun{RunID: runID, Status: "KILLED"},
 		&RegisterModel{Name: "als"}, &DeleteArtifact{RunID: runID, Path: "plots"}, &PurgeRun{RunID: runID}, &DeleteLoggedModelArtifact{ModelID: "m-" + runID}, &PurgeLoggedModel{ModelID: "m-" + runID}, &PurgeExperiment{ExperimentID: "0"},
+		&CreateWebhook{WebhookID: "w", Name: "hook", URL: "https://x/y", Events: []string{"model_version.created"}}, &UpdateWebhook{WebhookID: "w"}, &DeleteWebhook{WebhookID: "w"},
+		&EndDelivery{WebhookDelivery: events.WebhookDelivery{WebhookID: "w", DeliveryID: "d", Event: "model_version.created"}},
 		&RenameModel{Name: "als", To: "factors"}, &RenameExperiment{ExperimentID: "0", Name: "first"}, &RegisterModelVersion{Name: "als", RunID: runID, Algorithm: "als", CodeVersion: "1", DatasetID: "d", DatasetCut: "x", FeaturesHash: sum, Blob: sum, Bytes: 1},
 		&StageModelVersion{Name: "als", Version: 1, Stage: "staGing", ArchiveExisting: true}, &SetModelAlias{Name: "als", Alias: "version1", Version: 1},
 		&RemoveModelAlias{Name: "als", Alias: "a-B_3"}, &DeployModel{Slot: "production", Model: "als", Version: 1},

@@ -39,6 +39,7 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.RemoveLoggedModelTag{}, &commands.LogLoggedModelArtifact{}, &commands.DeleteLoggedModel{},
 		&commands.RenameExperiment{}, &commands.RenameModel{},
 		&commands.DeleteArtifact{}, &commands.PurgeRun{}, &commands.DeleteLoggedModelArtifact{}, &commands.PurgeLoggedModel{}, &commands.PurgeExperiment{},
+		&commands.CreateWebhook{}, &commands.UpdateWebhook{}, &commands.DeleteWebhook{}, &commands.EndDelivery{},
 	} {
 		t := reflect.TypeOf(c).Elem()
 		m[c.CommandType()] = func() commands.Command { return reflect.New(t).Interface().(commands.Command) }

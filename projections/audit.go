@@ -233,6 +233,28 @@ func summary(data events.Data) string {
 		return short("model " + x.Name + " deleted")
 	case *events.ModelDeployed:
 		return short(because(fmt.Sprintf("%s version %d serves %s", x.Model, x.Version, x.Slot), x.Reason))
+	case *events.WebhookCreated:
+		return short(fmt.Sprintf("webhook %s created, told of %s", x.Name, strings.Join(x.Events, ", ")))
+	case *events.WebhookRenamed:
+		return short("webhook renamed to " + x.Name)
+	case *events.WebhookDescribed:
+		return short("webhook described: " + x.Description)
+	case *events.WebhookMoved:
+		return "webhook has another URL"
+	case *events.WebhookSubscribed:
+		return short("webhook told of " + strings.Join(x.Events, ", "))
+	case *events.WebhookSecretSet:
+		return "webhook has another secret"
+	case *events.WebhookEnabled:
+		return "webhook enabled"
+	case *events.WebhookDisabled:
+		return "webhook disabled"
+	case *events.WebhookDeleted:
+		return "webhook deleted"
+	case *events.WebhookDelivered:
+		return fmt.Sprintf("%s told at attempt %d", x.Event, x.Attempts)
+	case *events.WebhookDeliveryFailed:
+		return short(because(fmt.Sprintf("%s not told in %d attempts", x.Event, x.Attempts), x.Error))
 	case *events.WorkflowRunRequested:
 		return short(fmt.Sprintf("%s run of %s requested", x.RunType, x.Workflow))
 	case *events.TaskStarted:
