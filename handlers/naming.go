@@ -235,13 +235,13 @@ func (d *Dispatcher) renamedBefore(ctx context.Context, c renaming, m Meta, dige
 	if err := d.load(ctx, at, e.value); err != nil {
 		return Result{}, false, err
 	}
-	id := commitID(c, at, m)
-	k, ok := e.value.keyed[id]
-	if !ok {
-		return Result{}, false, nil
+	for _, id := range []string{commitID(c, at, m), d.commitID(c, m)} { // of a claim, or where none was needed
+		if k, ok := e.value.keyed[id]; ok {
+			res, err := d.repeated(ctx, c, at, k, eventID(id, digest, 0))
+			return res, true, err
+		}
 	}
-	res, err := d.repeated(ctx, c, at, k, eventID(id, digest, 0))
-	return res, true, err
+	return Result{}, false, nil
 }
 
 // claimIn is the claim among what was decided, nil for none.

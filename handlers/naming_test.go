@@ -181,6 +181,10 @@ func TestRenamedOnce(t *testing.T) {
 	if n := len(l.commits(t, "model/a")); n != 3 {
 		t.Errorf("%d commits of the model, want 3", n)
 	}
+	mustDispatch(t, d, rename("b", "a"), Meta{IdempotencyKey: "back"})
+	if back := mustDispatch(t, newTestDispatcher(l, "next"), rename("b", "a"), Meta{IdempotencyKey: "back"}); !back.Duplicate || len(l.commits(t, "model/a")) != 4 {
+		t.Errorf("%+v", back)
+	}
 }
 
 // TestNameIsOnes lets many on several dispatchers want the same few names at once, and then asks the log who has each.

@@ -41,12 +41,8 @@ func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 	if k, err := w.Input(taskRegister, outModelKey); err == nil {
 		key = k
 	}
-	model, ok, err := projections.FoldModel(w.cfg.Log.Ledger().ReadStream(ctx, "model/"+key, 0), fold.At{})
-	if err != nil {
+	if name, err = w.called(ctx, key); err != nil {
 		return nil, err
-	}
-	if ok { // what it is called now
-		name = model.Name
 	}
 	out := map[string]string{"model": name, "version": versionText}
 
@@ -78,6 +74,15 @@ func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 	}
 	w.Log().Info("model version promoted", "model", name, "version", version, "reason", reason)
 	return out, nil
+}
+
+// called is what the model of a key is called now.
+func (w *job) called(ctx context.Context, key string) (string, error) {
+	m, ok, err := projections.FoldModel(w.cfg.Log.Ledger().ReadStream(ctx, "model/"+key, 0), fold.At{})
+	if err == nil && !ok {
+		err = fault.New(fault.NotFound, "the model %s was deleted", key)
+	}
+	return m.Name, err
 }
 
 // Decided is what the gate made of a run's version: ok where it has decided.

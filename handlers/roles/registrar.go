@@ -51,12 +51,16 @@ func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 	if !ok {
 		return nil, fault.New(fault.Internal, "RegisterModelVersion was answered with a %s", res.Events[0].Type())
 	}
-	_, err = w.Dispatch(ctx, "stage", &commands.StageModelVersion{Name: r.Name, Version: registered.Version, Stage: commands.StageStaging,
+	name, err := w.called(ctx, registered.Name)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Dispatch(ctx, "stage", &commands.StageModelVersion{Name: name, Version: registered.Version, Stage: commands.StageStaging,
 		Reason: "registered by workflow run " + w.RunID()})
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]string{"model": r.Name, outModelKey: registered.Name, "version": strconv.Itoa(registered.Version)}
+	out := map[string]string{"model": name, outModelKey: registered.Name, "version": strconv.Itoa(registered.Version)}
 	w.keepModel(ctx, r.Name, registered.Version, blob, "", out)
 	return out, w.registerBaseline(ctx, dataset, cut, hash, out)
 }
