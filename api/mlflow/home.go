@@ -71,10 +71,11 @@ type homeVersion struct {
 
 // home is the page for people: experiments with their runs, and models with their versions.
 func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
-	var v struct {
+	v := struct {
+		Asked       string // the moment it is as of, "" for now
 		Experiments []homeExperiment
 		Models      []homeModel
-	}
+	}{Asked: s.Asked()}
 	p, err := s.runsView().Experiments(fold.PageQuery{Limit: homeExperiments})
 	if err != nil {
 		return err

@@ -336,6 +336,9 @@ func (a *App) Close() error {
 		}
 		a.stop = nil
 	}
+	if a.API != nil {
+		errs = append(errs, a.API.Close())
+	}
 	if a.Recommend != nil {
 		a.Recommend.Close() // it may be reading the views
 	}
