@@ -47,6 +47,8 @@ func newDecider(stream string) decider {
 		return &model{id: id, tags: map[string]string{}, aliases: map[string]int{}, deployed: map[string]int{}}
 	case "webhook":
 		return &webhook{}
+	case "workflow":
+		return &definedWorkflow{}
 	case "workflow-run":
 		return &workflowRun{tasks: map[string]task{}}
 	case "view":

@@ -17,12 +17,12 @@ import (
 
 func rename(from, to string) *commands.RenameModel { return &commands.RenameModel{Name: from, To: to} }
 
-var marks atomic.Int64
+var namedMarks atomic.Int64
 
 // keyOf is the key of the model that a name leads to, by a command that changes it; "" for none.
 func keyOf(t *testing.T, d *Dispatcher, name string) string {
 	t.Helper()
-	r, err := d.Dispatch(context.Background(), &commands.DescribeModel{Name: name, Description: fmt.Sprint("mark ", marks.Add(1))}, Meta{})
+	r, err := d.Dispatch(context.Background(), &commands.DescribeModel{Name: name, Description: fmt.Sprint("mark ", namedMarks.Add(1))}, Meta{})
 	if fault.Is(err, fault.NotFound) {
 		return ""
 	}
