@@ -73,7 +73,7 @@ func unrecorded(r *http.Request, record *bool) string {
 // served is the fact that an answer was given.
 func served(res *recommend.Result, requestID string) *commands.PublishRecommendation {
 	fact := &commands.PublishRecommendation{RecommendationServed: events.RecommendationServed{
-		RequestID: requestID, UserID: res.UserID, ModelName: res.ModelName, ModelVersion: res.ModelVersion, Strategy: res.Strategy,
+		RequestID: requestID, UserID: res.UserID, ModelName: res.ModelKey, ModelVersion: res.ModelVersion, Strategy: res.Strategy,
 		Cut: res.Cut, Items: make([]events.RecommendedItem, len(res.Items)),
 	}}
 	if fact.UserID == "" {

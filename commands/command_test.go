@@ -30,7 +30,10 @@ func good() []validated {
 		&StartRun{RunID: runID, ExperimentID: "0"}, &LogMetrics{RunID: runID, Metrics: []events.Metric{{Key: "a"}}},
 		&LogParams{RunID: runID, Params: map[string]string{"a": ""}}, &SetTags{RunID: runID, Tags: map[string]string{"a": "b\nc"}},
 		&LogArtifact{RunID: runID, Path: "a/b.txt", Blob: sum}, &EndRun{RunID: runID, Status: "KILLED"},
-		&RegisterModel{Name: "als"}, &RegisterModelVersion{Name: "als", RunID: runID, Algorithm: "als", CodeVersion: "1", DatasetID: "d", DatasetCut: "x", FeaturesHash: sum, Blob: sum, Bytes: 1},
+		&RegisterModel{Name: "als"}, &DeleteArtifact{RunID: runID, Path: "plots"}, &PurgeRun{RunID: runID}, &DeleteLoggedModelArtifact{ModelID: "m-" + runID}, &PurgeLoggedModel{ModelID: "m-" + runID}, &PurgeExperiment{ExperimentID: "0"},
+		&CreateWebhook{WebhookID: "w", Name: "hook", URL: "https://x/y", Events: []string{"model_version.created"}}, &UpdateWebhook{WebhookID: "w"}, &DeleteWebhook{WebhookID: "w"},
+		&EndDelivery{WebhookDelivery: events.WebhookDelivery{WebhookID: "w", DeliveryID: "d", Event: "model_version.created"}},
+		&RenameModel{Name: "als", To: "factors"}, &RenameExperiment{ExperimentID: "0", Name: "first"}, &RegisterModelVersion{Name: "als", RunID: runID, Algorithm: "als", CodeVersion: "1", DatasetID: "d", DatasetCut: "x", FeaturesHash: sum, Blob: sum, Bytes: 1},
 		&StageModelVersion{Name: "als", Version: 1, Stage: "staGing", ArchiveExisting: true}, &SetModelAlias{Name: "als", Alias: "version1", Version: 1},
 		&RemoveModelAlias{Name: "als", Alias: "a-B_3"}, &DeployModel{Slot: "production", Model: "als", Version: 1},
 		&RequestWorkflowRun{RunID: "w", Workflow: "x", RunType: "triggered"}, &StartTask{RunID: "w", Task: "t", Holder: "h", LeaseMillis: 1},
@@ -110,7 +113,7 @@ func TestGood(t *testing.T) {
 		}
 		names[name] = true
 	}
-	if !streams["movie/7"] || !streams["experiment/"+(&CreateExperiment{Name: "x"}).ExperimentID()] {
+	if !streams["movie/7"] || !streams["experiment/"+events.ExperimentID("x", 1)] {
 		t.Errorf("streams %v", streams)
 	}
 }
@@ -223,7 +226,7 @@ func TestNamesCanBeAddressed(t *testing.T) {
 func TestExperimentID(t *testing.T) {
 	// The ids are for ever: streams are named after them.
 	for name, want := range map[string]string{DefaultExperiment: "0", "als tuning": "664812461199823048"} {
-		if got := (&CreateExperiment{Name: name}).ExperimentID(); got != want {
+		if got := events.ExperimentID(name, 1); got != want {
 			t.Errorf("%s has the id %s, want %s", name, got, want)
 		}
 	}

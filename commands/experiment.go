@@ -1,13 +1,9 @@
 package commands
 
-import (
-	"crypto/sha256"
-	"encoding/binary"
-	"strconv"
-)
+import "github.com/projectionist/projectionist/events"
 
-// CreateExperiment opens an experiment. Its id derives from its name, so that one stream judges who
-// was first with a name and no two experiments can share one.
+// CreateExperiment opens an experiment. The id of the first of a name derives from it, and its stream is where the name is
+// claimed, by others too, so that no two experiments can share one.
 type CreateExperiment struct {
 	Name        string            `json:"name"`
 	Description string            `json:"description,omitempty"`
@@ -17,21 +13,10 @@ type CreateExperiment struct {
 }
 
 func (*CreateExperiment) CommandType() string { return "experiment.create" }
-func (c *CreateExperiment) Stream() string    { return "experiment/" + c.ExperimentID() }
+func (c *CreateExperiment) Stream() string    { return experimentStream(events.ExperimentID(c.Name, 1)) }
 
-// DefaultExperiment is the experiment of runs that name none; MLflow's clients expect its id to be "0".
-const DefaultExperiment = "Default"
-
-// ExperimentID is the id the experiment has: "0" for [DefaultExperiment], else 18 decimal digits of the
-// name's SHA-256, the form MLflow's own ids have.
-func (c *CreateExperiment) ExperimentID() string {
-	if c.Name == DefaultExperiment {
-		return "0"
-	}
-	const smallest = 100_000_000_000_000_000 // the least number of 18 digits
-	sum := sha256.Sum256([]byte(c.Name))
-	return strconv.FormatUint(smallest+binary.BigEndian.Uint64(sum[:8])%(9*smallest), 10)
-}
+// DefaultExperiment is the experiment of runs that name none.
+const DefaultExperiment = events.DefaultExperiment
 
 func (c *CreateExperiment) Validate() error {
 	var f faults
@@ -39,6 +24,27 @@ func (c *CreateExperiment) Validate() error {
 	f.text("description", c.Description, TextBytesMax)
 	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
 	f.line("artifact_location", c.ArtifactLocation, TextBytesMax)
+	return f.err()
+}
+
+// RenameExperiment gives an experiment that is not deleted another name, if nobody has that.
+type RenameExperiment struct {
+	ExperimentID string `json:"experiment_id"`
+	Name         string `json:"name"`
+}
+
+func (*RenameExperiment) CommandType() string { return "experiment.rename" }
+func (c *RenameExperiment) Stream() string    { return experimentStream(c.ExperimentID) }
+
+// NameStream is the stream in which the new name is claimed.
+func (c *RenameExperiment) NameStream() string {
+	return experimentStream(events.ExperimentID(c.Name, 1))
+}
+
+func (c *RenameExperiment) Validate() error {
+	var f faults
+	f.id("experiment_id", c.ExperimentID)
+	f.required("name", c.Name, NameBytesMax)
 	return f.err()
 }
 
@@ -91,6 +97,15 @@ func (c *RemoveExperimentTag) Validate() error {
 	f.required("key", c.Key, KeyBytesMax)
 	return f.err()
 }
+
+// PurgeExperiment lets a deleted experiment go for good. Its runs and logged models are to follow.
+type PurgeExperiment struct {
+	ExperimentID string `json:"experiment_id"`
+}
+
+func (*PurgeExperiment) CommandType() string { return "experiment.purge" }
+func (c *PurgeExperiment) Stream() string    { return experimentStream(c.ExperimentID) }
+func (c *PurgeExperiment) Validate() error   { return validExperiment(c.ExperimentID) }
 
 func experimentStream(id string) string { return "experiment/" + id }
 

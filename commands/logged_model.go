@@ -115,9 +115,11 @@ func (c *LogLoggedModelArtifact) Validate() error {
 	return f.err()
 }
 
+const pathBytesMax = 1024 // of a file of a run or a logged model
+
 // artifact wants a file: a relative path, and its content.
 func (f *faults) artifact(at, blob string, size int64) {
-	f.required("path", at, 1024)
+	f.required("path", at, pathBytesMax)
 	if at != "" && (path.Clean("/"+at) != "/"+at || strings.Contains(at, `\`)) {
 		f.add("path", "is %q; want a relative path with forward slashes and no dots, such as model/weights.bin", at)
 	}
@@ -134,6 +136,37 @@ func (*DeleteLoggedModel) CommandType() string { return "logged_model.delete" }
 func (c *DeleteLoggedModel) Stream() string    { return loggedModelStream(c.ModelID) }
 
 func (c *DeleteLoggedModel) Validate() error {
+	var f faults
+	f.loggedModelID("model_id", c.ModelID)
+	return f.err()
+}
+
+// DeleteLoggedModelArtifact is [DeleteArtifact] of a logged model.
+type DeleteLoggedModelArtifact struct {
+	ModelID string `json:"model_id"`
+	Path    string `json:"path"` // "" is all files
+}
+
+func (*DeleteLoggedModelArtifact) CommandType() string { return "logged_model.delete_artifact" }
+func (c *DeleteLoggedModelArtifact) Stream() string    { return loggedModelStream(c.ModelID) }
+
+func (c *DeleteLoggedModelArtifact) Validate() error {
+	var f faults
+	f.loggedModelID("model_id", c.ModelID)
+	f.line("path", c.Path, pathBytesMax)
+	return f.err()
+}
+
+// PurgeLoggedModel is [PurgeRun] of a logged model.
+type PurgeLoggedModel struct {
+	ModelID    string `json:"model_id"`
+	Experiment string `json:"purged_experiment_id,omitempty"`
+}
+
+func (*PurgeLoggedModel) CommandType() string { return "logged_model.purge" }
+func (c *PurgeLoggedModel) Stream() string    { return loggedModelStream(c.ModelID) }
+
+func (c *PurgeLoggedModel) Validate() error {
 	var f faults
 	f.loggedModelID("model_id", c.ModelID)
 	return f.err()

@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// RegisterModel opens a registered model; its name is its identity.
+// RegisterModel opens a registered model. Commands say by its name which model they mean.
 type RegisterModel struct {
 	Name        string            `json:"name"`
 	Description string            `json:"description,omitempty"`
@@ -19,6 +19,25 @@ func (c *RegisterModel) Validate() error {
 	f.modelName("name", c.Name)
 	f.text("description", c.Description, TextBytesMax)
 	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
+	return f.err()
+}
+
+// RenameModel gives a model another name, if nobody has that.
+type RenameModel struct {
+	Name string `json:"name"`
+	To   string `json:"to"`
+}
+
+func (*RenameModel) CommandType() string { return "model.rename" }
+func (c *RenameModel) Stream() string    { return modelStream(c.Name) }
+
+// NameStream is the stream in which the new name is claimed.
+func (c *RenameModel) NameStream() string { return modelStream(c.To) }
+
+func (c *RenameModel) Validate() error {
+	var f faults
+	f.modelName("name", c.Name)
+	f.modelName("to", c.To)
 	return f.err()
 }
 
@@ -257,6 +276,9 @@ func (c *DeleteModel) Validate() error {
 	f.modelName("name", c.Name)
 	return f.err()
 }
+
+// keyBytesMax has room for a model's key: its first name, and which of those called so it is.
+const keyBytesMax = NameBytesMax + 20
 
 func modelStream(name string) string { return "model/" + name }
 

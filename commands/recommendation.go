@@ -28,7 +28,7 @@ func (c *PublishRecommendation) Validate() error {
 	f.required("request_id", c.RequestID, NameBytesMax)
 	f.required("user_id", c.UserID, IDBytesMax)
 	f.timestamp("timestamp", c.Timestamp)
-	f.line("model_name", c.ModelName, NameBytesMax)
+	f.line("model_name", c.ModelName, keyBytesMax)
 	f.atLeast("model_version", int64(c.ModelVersion), 0)
 	f.required("strategy", c.Strategy, NameBytesMax)
 	f.text("cut", c.Cut, TextBytesMax)

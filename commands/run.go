@@ -68,6 +68,9 @@ func (f *faults) metrics(all []events.Metric) {
 		if m.TimestampMillis < events.TimeMillisMin || m.TimestampMillis >= events.TimeMillisEnd {
 			f.add(at+".timestamp_millis", "%d is outside 1970 to 2100 in Unix milliseconds", m.TimestampMillis)
 		}
+		f.line(at+".model_id", m.ModelID, IDBytesMax)
+		f.line(at+".dataset_name", m.DatasetName, DatasetNameMax)
+		f.line(at+".dataset_digest", m.DatasetDigest, DatasetDigestMax)
 	}
 }
 
@@ -215,6 +218,32 @@ type RestoreRun struct {
 func (*RestoreRun) CommandType() string { return "run.restore" }
 func (c *RestoreRun) Stream() string    { return runStream(c.RunID) }
 func (c *RestoreRun) Validate() error   { return validRun(c.RunID) }
+
+// DeleteArtifact takes a file from a run, or a folder with all below; one that is not there is no event.
+type DeleteArtifact struct {
+	RunID string `json:"run_id"`
+	Path  string `json:"path"` // "" is all files
+}
+
+func (*DeleteArtifact) CommandType() string { return "run.delete_artifact" }
+func (c *DeleteArtifact) Stream() string    { return runStream(c.RunID) }
+
+func (c *DeleteArtifact) Validate() error {
+	var f faults
+	f.runID(c.RunID)
+	f.line("path", c.Path, pathBytesMax)
+	return f.err()
+}
+
+// PurgeRun lets a run go for good that is deleted, or whose experiment is purged: its stream cannot know that.
+type PurgeRun struct {
+	RunID      string `json:"run_id"`
+	Experiment string `json:"purged_experiment_id,omitempty"` // which it was in; "" for none
+}
+
+func (*PurgeRun) CommandType() string { return "run.purge" }
+func (c *PurgeRun) Stream() string    { return runStream(c.RunID) }
+func (c *PurgeRun) Validate() error   { return validRun(c.RunID) }
 
 func validRun(id string) error {
 	var f faults

@@ -62,3 +62,18 @@ type LoggedModelDeleted struct {
 }
 
 func (*LoggedModelDeleted) EventType() string { return "logged_model.deleted" }
+
+// LoggedModelArtifactDeleted says that a file of a logged model, or a folder with all below, is its no longer.
+type LoggedModelArtifactDeleted struct {
+	ModelID string `json:"model_id"`
+	Path    string `json:"path"` // "" is all of them
+}
+
+func (*LoggedModelArtifactDeleted) EventType() string { return "logged_model.artifact_deleted" }
+
+// LoggedModelPurged says that a deleted logged model is gone for good, as [RunPurged] says of a run.
+type LoggedModelPurged struct {
+	ModelID string `json:"model_id"`
+}
+
+func (*LoggedModelPurged) EventType() string { return "logged_model.purged" }

@@ -2,13 +2,40 @@ package events
 
 import "encoding/json"
 
-// ModelRegistered opens a registered model. Stream "model/NAME".
+// ModelRegistered opens a registered model. Stream "model/KEY": the key is what the model is for good, whatever it is
+// called later, and what every other event of models, slots among them, has as its name.
 type ModelRegistered struct {
 	Name        string `json:"name"`
 	Description string `json:"description,omitempty"`
+	Key         string `json:"key,omitempty"` // "" is the name; of one that took a name another was registered under, NAME:2, NAME:3 …
 }
 
+// withoutKey makes schema 2 of schema 1, in which a model's name was its key.
+func withoutKey(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
+
 func (*ModelRegistered) EventType() string { return "model.registered" }
+
+// ModelNameClaimed says which model is to have a name. Stream "model/NAME". The model has it once its own stream says so,
+// as its naming of that number; if that is another, the claim has come to nothing.
+type ModelNameClaimed struct {
+	Name   string `json:"name"`
+	Key    string `json:"key"`    // of the model
+	Naming int    `json:"naming"` // 1 is its registration
+	// Registered and Tags are what it begins with, where it does.
+	Registered *ModelRegistered  `json:"registered,omitempty"`
+	Tags       map[string]string `json:"tags,omitempty"`
+}
+
+func (*ModelNameClaimed) EventType() string { return "model.name_claimed" }
+
+// ModelRenamed gives a model another name. What it was is free for others.
+type ModelRenamed struct {
+	Name   string `json:"name"` // its key
+	To     string `json:"to"`
+	Naming int    `json:"naming"` // of the model, counted by its stream
+}
+
+func (*ModelRenamed) EventType() string { return "model.renamed" }
 
 // ModelVersionRegistered adds a version: everything needed to train it again, bit for bit.
 type ModelVersionRegistered struct {

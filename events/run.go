@@ -3,6 +3,7 @@ package events
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -26,6 +27,17 @@ type Metric struct {
 	Value           Number `json:"value"`
 	Step            int64  `json:"step"`
 	TimestampMillis int64  `json:"timestamp_millis"`
+	// ModelID is the logged model that was measured, "" for none or the run as such; DatasetName and DatasetDigest are what
+	// it was measured on, where that is said.
+	ModelID       string `json:"model_id,omitempty"`
+	DatasetName   string `json:"dataset_name,omitempty"`
+	DatasetDigest string `json:"dataset_digest,omitempty"`
+}
+
+// OfRun is the value without what it says of a model.
+func (m Metric) OfRun() Metric {
+	m.ModelID, m.DatasetName, m.DatasetDigest = "", "", ""
+	return m
 }
 
 // RunMetricsLogged adds values to a run's metric histories.
@@ -48,11 +60,16 @@ func (e *Event) Plain() bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(x.Metrics, func(m Metric) bool { return !utf8.ValidString(m.Key) })
+	return !slices.ContainsFunc(x.Metrics, func(m Metric) bool {
+		return !utf8.ValidString(m.Key) || !utf8.ValidString(m.ModelID) || !utf8.ValidString(m.DatasetName) || !utf8.ValidString(m.DatasetDigest)
+	})
 }
 
 // onlyNumbers makes schema 2 of schema 1, in which every value was a number of JSON.
 func onlyNumbers(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
+
+// ofRunAlone makes schema 3 of schema 2, in which no value was a model's.
+func ofRunAlone(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 // RunParamsLogged adds parameters to a run; a parameter is set once.
 type RunParamsLogged struct {
@@ -126,3 +143,24 @@ type RunRestored struct {
 }
 
 func (*RunRestored) EventType() string { return "run.restored" }
+
+// RunArtifactDeleted says that a file of a run, or a folder with all below, is its no longer. The blobs nobody else names go.
+type RunArtifactDeleted struct {
+	RunID string `json:"run_id"`
+	Path  string `json:"path"` // "" is all of them
+}
+
+// Within says whether a file's path is another, or below it.
+func Within(path, at string) bool {
+	return at == "" || path == at || strings.HasPrefix(path, at+"/")
+}
+
+func (*RunArtifactDeleted) EventType() string { return "run.artifact_deleted" }
+
+// RunPurged says that a deleted run is gone for good: it is not shown any more, and its files are nobody's. What happened
+// to it stays in the log.
+type RunPurged struct {
+	RunID string `json:"run_id"`
+}
+
+func (*RunPurged) EventType() string { return "run.purged" }

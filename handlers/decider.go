@@ -23,7 +23,7 @@ type deaf interface{ deaf() }
 
 // newDecider is the state of a stream before its first event; nil for a kind of stream without rules.
 func newDecider(stream string) decider {
-	kind, _, _ := strings.Cut(stream, "/")
+	kind, id, _ := strings.Cut(stream, "/")
 	switch kind {
 	case "movie":
 		return &movie{listed: map[string]contentHash{}}
@@ -38,13 +38,15 @@ func newDecider(stream string) decider {
 	case "dataset":
 		return &dataset{}
 	case "experiment":
-		return &experiment{tags: map[string]string{}}
+		return &experiment{id: id, tags: map[string]string{}}
 	case "run":
 		return &run{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}, given: map[input]bool{}, made: map[events.ModelOutput]bool{}}
 	case "logged-model":
 		return &loggedModel{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}}
 	case "model":
-		return &model{tags: map[string]string{}, aliases: map[string]int{}, deployed: map[string]int{}}
+		return &model{id: id, tags: map[string]string{}, aliases: map[string]int{}, deployed: map[string]int{}}
+	case "webhook":
+		return &webhook{}
 	case "workflow":
 		return &definedWorkflow{}
 	case "workflow-run":

@@ -153,31 +153,42 @@ func (d *Dispatcher) Dispatch(ctx context.Context, c commands.Command, m Meta) (
 	if err != nil {
 		return Result{}, err
 	}
-	stream := c.Stream()
+	if r, ok := c.(renaming); ok && m.IdempotencyKey != "" {
+		if res, was, err := d.renamedBefore(ctx, r, m, digest); was || err != nil {
+			return res, err
+		}
+	}
+	return d.dispatch(ctx, c, m, digest)
+}
+
+// decideAt decides a command on the state of a stream and appends the events, and says which claim of a name is among
+// them. Where a name leads elsewhere, the error is [elsewhere] or [wanted].
+func (d *Dispatcher) decideAt(ctx context.Context, stream string, c commands.Command, m Meta, digest string) (Result, *claim, error) {
 	e, err := d.streams.acquire(ctx, stream)
 	if err != nil {
-		return Result{}, fault.Wrap(fault.Unavailable, err, "%s did not get its turn at %s", c.CommandType(), stream)
+		return Result{}, nil, fault.Wrap(fault.Unavailable, err, "%s did not get its turn at %s", c.CommandType(), stream)
 	}
 	defer e.release()
 
 	for range conflictsMax {
 		if err := d.load(ctx, stream, e.value); err != nil {
-			return Result{}, err
+			return Result{}, nil, err
 		}
 		commitID := d.commitID(c, m)
 		if k, ok := e.value.keyed[commitID]; ok {
-			return d.repeated(ctx, c, k, eventID(commitID, digest, 0))
-		}
-		if m.IfMatch != nil && *m.IfMatch != e.value.revision {
-			return Result{}, notMatching(stream, *m.IfMatch, e.value.revision)
+			res, err := d.repeated(ctx, c, stream, k, eventID(commitID, digest, 0))
+			return res, claimIn(res.Events), err
 		}
 		now := d.now().UTC()
 		data, err := e.value.state.decide(c, now)
+		if _, away := err.(*elsewhere); m.IfMatch != nil && *m.IfMatch != e.value.revision && !away {
+			return Result{}, nil, notMatching(stream, *m.IfMatch, e.value.revision)
+		}
 		if err != nil {
-			return Result{}, err
+			return Result{}, nil, err
 		}
 		if len(data) == 0 {
-			return Result{Position: e.value.position, Revision: e.value.revision}, nil
+			return Result{Position: e.value.position, Revision: e.value.revision}, nil, nil
 		}
 		commit := streams.Commit{ID: commitID, Stream: stream, Expected: e.value.revision, Events: envelopes(data, commitID, digest, stream, m, now)}
 		receipt, err := d.append(ctx, commit)
@@ -185,15 +196,14 @@ func (d *Dispatcher) Dispatch(ctx context.Context, c commands.Command, m Meta) (
 		case err == nil && receipt.Duplicate && m.IdempotencyKey != "":
 			continue // somebody appended it since it was loaded: now it will be found
 		case err == nil:
-			return Result{Position: receipt.Position, Revision: receipt.Revision, Events: commit.Events}, nil
+			return Result{Position: receipt.Position, Revision: receipt.Revision, Events: commit.Events}, claimIn(commit.Events), nil
 		case fault.Is(err, fault.Conflict):
 			continue // with an If-Match, what is loaded next will not match
 		default:
-			return Result{}, err
+			return Result{}, nil, err
 		}
 	}
-	return Result{}, fault.New(fault.Conflict, "%s was overtaken %d times by other writers of %s", c.CommandType(), conflictsMax, stream).
-		WithHint("try again later")
+	return Result{}, nil, overtaken(c, stream)
 }
 
 func notMatching(stream string, want, have streams.Revision) error {
@@ -235,17 +245,17 @@ func (d *Dispatcher) load(ctx context.Context, stream string, f *folded) error {
 }
 
 // repeated answers a command whose commit is in the log already.
-func (d *Dispatcher) repeated(ctx context.Context, c commands.Command, k keyedCommit, wantEventID string) (Result, error) {
+func (d *Dispatcher) repeated(ctx context.Context, c commands.Command, stream string, k keyedCommit, wantEventID string) (Result, error) {
 	if k.eventID != wantEventID {
 		return Result{}, otherBody(c.CommandType())
 	}
-	for was, err := range d.ledger.ReadStream(ctx, c.Stream(), k.first) {
+	for was, err := range d.ledger.ReadStream(ctx, stream, k.first) {
 		if err != nil {
 			return Result{}, err
 		}
 		return Result{Position: was.Position, Revision: was.Last(), Events: was.Events, Duplicate: true}, nil
 	}
-	return Result{}, fault.New(fault.Corrupt, "%s has lost its commit at %s", c.Stream(), k.position)
+	return Result{}, fault.New(fault.Corrupt, "%s has lost its commit at %s", stream, k.position)
 }
 
 func otherBody(what string) error {
@@ -270,7 +280,11 @@ func (d *Dispatcher) commitID(c commands.Command, m Meta) string {
 	if m.IdempotencyKey == "" {
 		return d.newID()
 	}
-	return nameID("commit", m.IdempotencyKey, c.CommandType(), c.Stream())
+	return commitID(c, c.Stream(), m)
+}
+
+func commitID(c commands.Command, stream string, m Meta) string {
+	return nameID("commit", m.IdempotencyKey, c.CommandType(), stream)
 }
 
 // eventID derives from the commit, the command's digest and the place in the commit. The digest lets a

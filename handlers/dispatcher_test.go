@@ -63,7 +63,7 @@ func TestDispatch(t *testing.T) {
 	if r.Revision != 0 || r.Duplicate || r.Unchanged() || r.Position.Topic != events.LedgerTopic {
 		t.Fatalf("%+v", r)
 	}
-	want := events.Event{ID: r.Events[0].ID, Source: "/projectionist", Subject: "model/als", Time: testNow.Truncate(time.Millisecond), Schema: 1,
+	want := events.Event{ID: r.Events[0].ID, Source: "/projectionist", Subject: "model/als", Time: testNow.Truncate(time.Millisecond), Schema: 2,
 		Actor: "user:anna", Correlation: "req-1", Causation: "ev-0", Data: &events.ModelRegistered{Name: "als"}}
 	if !reflect.DeepEqual(r.Events[0], want) {
 		t.Errorf("%+v\nwant %+v", r.Events[0], want)

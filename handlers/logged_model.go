@@ -11,6 +11,8 @@ import (
 
 type loggedModel struct {
 	exists, deleted bool
+	purged          bool
+	experiment      string
 	status          string // "" while it waits for its files
 	params, tags    map[string]string
 	artifacts       map[string]string // blob by path
@@ -19,7 +21,7 @@ type loggedModel struct {
 func (s *loggedModel) evolve(d events.Data) {
 	switch e := d.(type) {
 	case *events.LoggedModelCreated:
-		s.exists = true
+		s.exists, s.experiment = true, e.ExperimentID
 		maps.Copy(s.params, e.Params)
 		maps.Copy(s.tags, e.Tags)
 	case *events.LoggedModelFinalized:
@@ -32,6 +34,10 @@ func (s *loggedModel) evolve(d events.Data) {
 		delete(s.tags, e.Key)
 	case *events.LoggedModelArtifactLogged:
 		s.artifacts[e.Path] = e.Blob
+	case *events.LoggedModelArtifactDeleted:
+		maps.DeleteFunc(s.artifacts, func(at, _ string) bool { return events.Within(at, e.Path) })
+	case *events.LoggedModelPurged:
+		*s = loggedModel{purged: true}
 	case *events.LoggedModelDeleted:
 		s.deleted = true
 	}
@@ -39,12 +45,21 @@ func (s *loggedModel) evolve(d events.Data) {
 
 func (s *loggedModel) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 	if c, ok := c.(*commands.CreateLoggedModel); ok {
-		if s.exists {
+		if s.exists || s.purged {
 			return refuse(fault.Conflict, "model_id", "logged model %s exists already", c.ModelID)
 		}
 		e := events.LoggedModelCreated(*c)
 		e.Params, e.Tags = maps.Clone(c.Params), maps.Clone(c.Tags)
 		return one(&e)
+	}
+	if c, ok := c.(*commands.PurgeLoggedModel); ok && s.exists {
+		if !s.deleted && (c.Experiment == "" || c.Experiment != s.experiment) {
+			return refuse(fault.Conflict, "model_id", "logged model %s is not deleted", c.ModelID)
+		}
+		return one(&events.LoggedModelPurged{ModelID: c.ModelID})
+	}
+	if c, ok := c.(*commands.DeleteLoggedModelArtifact); ok && s.exists {
+		return dropped(s.artifacts, c.Path, &events.LoggedModelArtifactDeleted{ModelID: c.ModelID, Path: c.Path}), nil
 	}
 	if !s.exists || s.deleted {
 		return refuse(fault.NotFound, "model_id", "no logged model at %s", c.Stream())

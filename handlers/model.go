@@ -3,6 +3,8 @@ package handlers
 import (
 	"fmt"
 	"maps"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
@@ -10,9 +12,11 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
-// model is a registered model: its versions, where the aliases point, and which slots it was given.
+// model is a registered model: its versions, where the aliases point, and which slots it was given. It is there if it has
+// a name.
 type model struct {
-	exists   bool
+	id string // its key, which events have as its name
+	naming
 	what     string // it is
 	tags     map[string]string
 	versions []modelVersion // versions[i] is version i+1; those that were deleted among them
@@ -32,7 +36,13 @@ type modelVersion struct {
 func (s *model) evolve(d events.Data) {
 	switch e := d.(type) {
 	case *events.ModelRegistered:
-		s.exists, s.what = true, e.Description
+		s.call(e.Name, e.Key == "")
+		s.what = e.Description
+	case *events.ModelRenamed:
+		s.call(e.To, e.To == s.id)
+	case *events.ModelNameClaimed:
+		c, _ := claimOf(e)
+		s.claimed(c)
 	case *events.ModelVersionRegistered:
 		s.versions = append(s.versions, modelVersion{tags: map[string]string{}, stage: commands.StageNone, slot: e.Slot, blob: e.Blob})
 	case *events.ModelVersionAdded:
@@ -63,7 +73,8 @@ func (s *model) evolve(d events.Data) {
 		for n := range s.versions {
 			s.drop(n + 1)
 		}
-		*s = model{tags: map[string]string{}, aliases: map[string]int{}, versions: s.versions, deployed: s.deployed}
+		*s = model{id: s.id, naming: s.naming, tags: map[string]string{}, aliases: map[string]int{}, versions: s.versions, deployed: s.deployed}
+		s.call("", false)
 	case *events.ModelDeployed:
 		s.deployed[e.Slot] = e.Version
 	}
@@ -92,29 +103,27 @@ func (s *model) has(version int) bool {
 	return version >= 1 && version <= len(s.versions) && !s.versions[version-1].gone
 }
 
+func (s *model) names() *naming { return &s.naming }
+
 func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
-	if c, ok := c.(*commands.RegisterModel); ok {
-		if s.exists {
-			return refuse(fault.Conflict, "name", "registered model %q exists already", c.Name)
-		}
-		decided := []events.Data{&events.ModelRegistered{Name: c.Name, Description: c.Description}}
-		return append(decided, tagged(c.Name, 0, nil, c.Tags)...), nil
+	if c, ok := c.(*claimName); ok {
+		return s.naming.decide(c)
 	}
-	if !s.exists {
-		return refuse(fault.NotFound, "name", "no registered model at %s; register it first", c.Stream())
+	if name := strings.TrimPrefix(c.Stream(), "model/"); name != s.name {
+		return s.astray(name, c)
 	}
 	switch c := c.(type) {
 	case *commands.RegisterModelVersion:
-		return one(&events.ModelVersionRegistered{Name: c.Name, Version: len(s.versions) + 1, RunID: c.RunID,
+		return one(&events.ModelVersionRegistered{Name: s.id, Version: len(s.versions) + 1, RunID: c.RunID,
 			Algorithm: c.Algorithm, Params: maps.Clone(c.Params), Seed: c.Seed, CodeVersion: c.CodeVersion,
 			DatasetID: c.DatasetID, DatasetCut: c.DatasetCut, FeaturesHash: c.FeaturesHash, Blob: c.Blob, Bytes: c.Bytes, Slot: c.Slot})
 	case *commands.AddModelVersion:
 		n := len(s.versions) + 1
-		decided := []events.Data{&events.ModelVersionAdded{Name: c.Name, Version: n, Source: c.Source, RunID: c.RunID, RunLink: c.RunLink, Location: c.Location}}
+		decided := []events.Data{&events.ModelVersionAdded{Name: s.id, Version: n, Source: c.Source, RunID: c.RunID, RunLink: c.RunLink, Location: c.Location}}
 		if c.Description != "" {
-			decided = append(decided, &events.ModelDescribed{Name: c.Name, Version: n, Description: c.Description})
+			decided = append(decided, &events.ModelDescribed{Name: s.id, Version: n, Description: c.Description})
 		}
-		return append(decided, tagged(c.Name, n, nil, c.Tags)...), nil
+		return append(decided, tagged(s.id, n, nil, c.Tags)...), nil
 	case *commands.DescribeModel, *commands.SetModelTags, *commands.RemoveModelTag:
 		return s.say(c)
 	case *commands.StageModelVersion:
@@ -124,29 +133,68 @@ func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 			return s.noVersion(c.Name, c.Version)
 		}
 		if c.Alias == commands.AliasChampion && s.versions[c.Version-1].slot == events.ProductionSlot {
-			return s.serve(c.Name, c.Version, true, "it became "+c.Alias, c.Served), nil
+			return s.serve(c.Version, true, "it became "+c.Alias, c.Served), nil
 		}
 		if s.aliases[c.Alias] == c.Version {
 			return nil, nil
 		}
-		return one(&events.ModelAliasSet{Name: c.Name, Alias: c.Alias, Version: c.Version})
+		return one(&events.ModelAliasSet{Name: s.id, Alias: c.Alias, Version: c.Version})
 	case *commands.RemoveModelAlias:
 		version, set := s.aliases[c.Alias]
 		if !set {
 			return nil, nil
 		}
 		if c.Alias == commands.AliasChampion {
-			if err := s.stays(c.Name, version, c.Served, "the alias "+c.Alias); err != nil {
+			if err := s.stays(version, c.Served, "the alias "+c.Alias); err != nil {
 				return nil, err
 			}
 		}
-		return one(&events.ModelAliasRemoved{Name: c.Name, Alias: c.Alias})
+		return one(&events.ModelAliasRemoved{Name: s.id, Alias: c.Alias})
 	case *commands.DeleteModelVersion, *commands.DeleteModel:
 		return s.delete(c)
 	case *commands.DeployModel:
 		return s.decideDeployment(c)
+	case *commands.RegisterModel:
+		return refuse(fault.Conflict, "name", "registered model %q exists already", c.Name)
+	case *commands.RenameModel:
+		return s.rename(c)
 	}
 	return nil, noRule(c)
+}
+
+// astray decides a command on a name that this model does not have.
+func (s *model) astray(name string, c commands.Command) ([]events.Data, error) {
+	switch {
+	case name != s.id: // this is not the name's stream
+		return nil, &elsewhere{}
+	case s.claim.stream != "":
+		return nil, &elsewhere{claim: s.claim}
+	}
+	open, ok := c.(*commands.RegisterModel)
+	if !ok {
+		return refuse(fault.NotFound, "name", "no registered model at %s; register it first", c.Stream())
+	}
+	e := &events.ModelRegistered{Name: name, Description: open.Description}
+	if s.name != "" { // the one that began under this name goes on under another
+		e.Key = name + ":" + strconv.Itoa(s.heirs+2) // no name has a colon
+		return one(&events.ModelNameClaimed{Name: name, Key: e.Key, Naming: 1, Registered: e, Tags: maps.Clone(open.Tags)})
+	}
+	return append([]events.Data{e}, tagged(name, 0, nil, open.Tags)...), nil
+}
+
+func (s *model) rename(c *commands.RenameModel) ([]events.Data, error) {
+	e := &events.ModelRenamed{Name: s.id, To: c.To, Naming: s.count + 1}
+	switch {
+	case c.To == s.name:
+		return nil, nil
+	case c.To != s.id:
+		claimed := &events.ModelNameClaimed{Name: c.To, Key: s.id, Naming: e.Naming}
+		wish, _ := claimOf(claimed)
+		return nil, &wanted{claimName{claim: wish, of: c, at: c.NameStream(), fact: claimed}}
+	case s.claim.stream != "":
+		return nil, &elsewhere{s.claim, (&claimName{claim: claim{name: c.To}}).taken()}
+	}
+	return one(e)
 }
 
 // delete decides what leaves the registry: nothing that serves.
@@ -156,17 +204,17 @@ func (s *model) delete(c commands.Command) ([]events.Data, error) {
 		if !s.has(c.Version) {
 			return s.noVersion(c.Name, c.Version)
 		}
-		if err := s.idle(c.Name, c.Version, c.Served); err != nil {
+		if err := s.idle(c.Version, c.Served); err != nil {
 			return nil, err
 		}
-		return one(&events.ModelVersionDeleted{Name: c.Name, Version: c.Version})
+		return one(&events.ModelVersionDeleted{Name: s.id, Version: c.Version})
 	case *commands.DeleteModel:
 		for i := range s.versions {
-			if err := s.idle(c.Name, i+1, c.Served); err != nil {
+			if err := s.idle(i+1, c.Served); err != nil {
 				return nil, err
 			}
 		}
-		return one(&events.ModelDeleted{Name: c.Name})
+		return one(&events.ModelDeleted{Name: s.id})
 	}
 	return nil, noRule(c)
 }
@@ -181,13 +229,13 @@ func (s *model) say(c commands.Command) ([]events.Data, error) {
 		case *what == c.Description:
 			return nil, nil
 		}
-		return one(&events.ModelDescribed{Name: c.Name, Version: c.Version, Description: c.Description})
+		return one(&events.ModelDescribed{Name: s.id, Version: c.Version, Description: c.Description})
 	case *commands.SetModelTags:
 		what, tags := s.about(c.Version)
 		if what == nil {
 			return s.noVersion(c.Name, c.Version)
 		}
-		return tagged(c.Name, c.Version, tags, c.Tags), nil
+		return tagged(s.id, c.Version, tags, c.Tags), nil
 	case *commands.RemoveModelTag:
 		what, tags := s.about(c.Version)
 		if what == nil {
@@ -196,7 +244,7 @@ func (s *model) say(c commands.Command) ([]events.Data, error) {
 		if _, set := tags[c.Key]; !set {
 			return nil, nil
 		}
-		return one(&events.ModelTagRemoved{Name: c.Name, Version: c.Version, Key: c.Key})
+		return one(&events.ModelTagRemoved{Name: s.id, Version: c.Version, Key: c.Key})
 	}
 	return nil, noRule(c)
 }
@@ -216,26 +264,26 @@ func (s *model) stage(c *commands.StageModelVersion) ([]events.Data, error) {
 	}
 	to := commands.CanonicalStage(c.Stage)
 	if to == commands.StageProduction {
-		return s.serve(c.Name, c.Version, c.ArchiveExisting, c.Reason, c.Served), nil
+		return s.serve(c.Version, c.ArchiveExisting, c.Reason, c.Served), nil
 	}
 	if s.versions[c.Version-1].stage == commands.StageProduction {
-		if err := s.stays(c.Name, c.Version, c.Served, "the stage "+commands.StageProduction); err != nil {
+		if err := s.stays(c.Version, c.Served, "the stage "+commands.StageProduction); err != nil {
 			return nil, err
 		}
 	}
-	return s.moved(c.Name, c.Version, to, c.ArchiveExisting, c.Reason), nil
+	return s.moved(c.Version, to, c.ArchiveExisting, c.Reason), nil
 }
 
 // moved is a version's way to a stage, and with archive the way of the others out of it.
-func (s *model) moved(name string, version int, to string, archive bool, reason string) (decided []events.Data) {
+func (s *model) moved(version int, to string, archive bool, reason string) (decided []events.Data) {
 	for i, v := range s.versions {
 		if archive && v.stage == to && i+1 != version {
-			decided = append(decided, &events.ModelVersionStaged{Name: name, Version: i + 1, From: v.stage,
+			decided = append(decided, &events.ModelVersionStaged{Name: s.id, Version: i + 1, From: v.stage,
 				To: commands.StageArchived, Reason: fmt.Sprintf("version %d took %s", version, to)})
 		}
 	}
 	if from := s.versions[version-1].stage; from != to {
-		decided = append(decided, &events.ModelVersionStaged{Name: name, Version: version, From: from, To: to, Reason: reason})
+		decided = append(decided, &events.ModelVersionStaged{Name: s.id, Version: version, From: from, To: to, Reason: reason})
 	}
 	return decided
 }

@@ -15,18 +15,20 @@ import (
 // run knows whether it is active, and what was set that must not, or need not, be set again. Metrics
 // are a history without rules: they are not kept, only which batches of them came last.
 type run struct {
-	started   bool
-	deleted   bool
-	name      string
-	waits     bool   // to go on: its status is SCHEDULED
-	ended     string // the status it ended with, or ""
-	params    map[string]string
-	tags      map[string]string
-	artifacts map[string]string // blob by path
-	given     map[input]bool
-	made      map[events.ModelOutput]bool
-	batches   [batchesKept]batchDigest // a ring
-	batchNext int
+	started    bool
+	deleted    bool
+	purged     bool
+	experiment string
+	name       string
+	waits      bool   // to go on: its status is SCHEDULED
+	ended      string // the status it ended with, or ""
+	params     map[string]string
+	tags       map[string]string
+	artifacts  map[string]string // blob by path
+	given      map[input]bool
+	made       map[events.ModelOutput]bool
+	batches    [batchesKept]batchDigest // a ring
+	batchNext  int
 }
 
 // batchesKept are remembered. A client repeats a request that it had no answer to before it sends the next, and one run is
@@ -59,7 +61,7 @@ type input struct{ name, digest string }
 func (s *run) evolve(d events.Data) {
 	switch e := d.(type) {
 	case *events.RunStarted:
-		s.started, s.name = true, e.Name
+		s.started, s.name, s.experiment = true, e.Name, e.ExperimentID
 		maps.Copy(s.params, e.Params)
 		maps.Copy(s.tags, e.Tags)
 	case *events.RunMetricsLogged:
@@ -90,6 +92,10 @@ func (s *run) evolve(d events.Data) {
 		for _, m := range e.Models {
 			s.made[m] = true
 		}
+	case *events.RunArtifactDeleted:
+		maps.DeleteFunc(s.artifacts, func(at, _ string) bool { return events.Within(at, e.Path) })
+	case *events.RunPurged:
+		*s = run{purged: true}
 	case *events.RunDeleted:
 		s.deleted = true
 	case *events.RunRestored:
@@ -100,7 +106,7 @@ func (s *run) evolve(d events.Data) {
 func (s *run) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 	switch c := c.(type) {
 	case *commands.StartRun:
-		if s.started {
+		if s.started || s.purged {
 			return refuse(fault.Conflict, "run_id", "run %s exists already", c.RunID)
 		}
 		e := events.RunStarted(*c)
@@ -141,6 +147,19 @@ func (s *run) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 			return nil, nil
 		}
 		return one(&events.RunDeleted{RunID: c.RunID})
+	case *commands.DeleteArtifact:
+		if !s.started {
+			return nil, s.active(c.RunID)
+		}
+		return dropped(s.artifacts, c.Path, &events.RunArtifactDeleted{RunID: c.RunID, Path: c.Path}), nil
+	case *commands.PurgeRun:
+		switch {
+		case !s.started:
+			return nil, s.active(c.RunID)
+		case !s.deleted && (c.Experiment == "" || c.Experiment != s.experiment):
+			return refuse(fault.Conflict, "run_id", "run %s is not deleted", c.RunID)
+		}
+		return one(&events.RunPurged{RunID: c.RunID})
 	case *commands.RestoreRun:
 		if !s.started {
 			return nil, s.active(c.RunID)
@@ -323,6 +342,16 @@ func (s *run) active(id string) error {
 		_, err = refuse(fault.Conflict, "run_id", "run %s has ended: %s", id, s.ended)
 	}
 	return err
+}
+
+// dropped says that a path is gone, if there is a file at or below it.
+func dropped(artifacts map[string]string, at string, gone events.Data) []events.Data {
+	for path := range artifacts {
+		if events.Within(path, at) {
+			return []events.Data{gone}
+		}
+	}
+	return nil
 }
 
 // news are the entries of wanted that have does not hold with that value.

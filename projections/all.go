@@ -14,6 +14,7 @@ func All() []fold.Factory {
 		func() fold.View { return NewLoggedModels() },
 		func() fold.View { return NewRegistry() },
 		func() fold.View { return NewDeployments() },
+		func() fold.View { return NewWebhooks() },
 		func() fold.View { return NewWorkflows() },
 		func() fold.View { return NewDatasets() },
 		func() fold.View { return NewImports() },

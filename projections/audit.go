@@ -139,8 +139,14 @@ func summary(data events.Data) string {
 		return fmt.Sprintf("data set of %d interactions of %d users with %d items, %d rows", x.Interactions, x.Users, x.Items, x.Rows)
 	case *events.ExperimentCreated:
 		return short("experiment " + x.Name + " created")
+	case *events.ExperimentNameClaimed:
+		return short(fmt.Sprintf("experiment %s claims the name %s", x.ExperimentID, x.Name))
+	case *events.ExperimentRenamed:
+		return short("experiment " + x.ExperimentID + " renamed to " + x.Name)
 	case *events.ExperimentDeleted:
 		return short("experiment " + x.ExperimentID + " deleted")
+	case *events.ExperimentPurged:
+		return short("experiment " + x.ExperimentID + " purged")
 	case *events.ExperimentRestored:
 		return short("experiment " + x.ExperimentID + " restored")
 	case *events.ExperimentTagsSet:
@@ -171,6 +177,10 @@ func summary(data events.Data) string {
 		return short("tag " + x.Key + " removed")
 	case *events.RunDeleted:
 		return "run deleted"
+	case *events.RunArtifactDeleted:
+		return short("artifact " + cmp.Or(x.Path, "of every path") + " deleted")
+	case *events.RunPurged:
+		return "run purged"
 	case *events.RunRestored:
 		return "run restored"
 	case *events.RunInputsLogged:
@@ -189,10 +199,18 @@ func summary(data events.Data) string {
 		return short("tag " + x.Key + " removed")
 	case *events.LoggedModelArtifactLogged:
 		return short(fmt.Sprintf("artifact %s of %d bytes", x.Path, x.Bytes))
+	case *events.LoggedModelArtifactDeleted:
+		return short("artifact " + cmp.Or(x.Path, "of every path") + " deleted")
+	case *events.LoggedModelPurged:
+		return "logged model purged"
 	case *events.LoggedModelDeleted:
 		return "logged model deleted"
 	case *events.ModelRegistered:
 		return short("model " + x.Name + " registered")
+	case *events.ModelNameClaimed:
+		return short(fmt.Sprintf("model %s claims the name %s", x.Key, x.Name))
+	case *events.ModelRenamed:
+		return short(fmt.Sprintf("model %s renamed to %s", x.Name, x.To))
 	case *events.ModelVersionRegistered:
 		return short(fmt.Sprintf("%s version %d (%s) registered from run %s", x.Name, x.Version, x.Algorithm, abbreviated(x.RunID)))
 	case *events.ModelVersionAdded:
@@ -215,6 +233,28 @@ func summary(data events.Data) string {
 		return short("model " + x.Name + " deleted")
 	case *events.ModelDeployed:
 		return short(because(fmt.Sprintf("%s version %d serves %s", x.Model, x.Version, x.Slot), x.Reason))
+	case *events.WebhookCreated:
+		return short(fmt.Sprintf("webhook %s created, told of %s", x.Name, strings.Join(x.Events, ", ")))
+	case *events.WebhookRenamed:
+		return short("webhook renamed to " + x.Name)
+	case *events.WebhookDescribed:
+		return short("webhook described: " + x.Description)
+	case *events.WebhookMoved:
+		return "webhook has another URL"
+	case *events.WebhookSubscribed:
+		return short("webhook told of " + strings.Join(x.Events, ", "))
+	case *events.WebhookSecretSet:
+		return "webhook has another secret"
+	case *events.WebhookEnabled:
+		return "webhook enabled"
+	case *events.WebhookDisabled:
+		return "webhook disabled"
+	case *events.WebhookDeleted:
+		return "webhook deleted"
+	case *events.WebhookDelivered:
+		return fmt.Sprintf("%s told at attempt %d", x.Event, x.Attempts)
+	case *events.WebhookDeliveryFailed:
+		return short(because(fmt.Sprintf("%s not told in %d attempts", x.Event, x.Attempts), x.Error))
 	case *events.WorkflowRunRequested:
 		return short(fmt.Sprintf("%s run of %s requested", x.RunType, x.Workflow))
 	case *events.TaskStarted:

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"context"
 	"iter"
 
 	"github.com/projectionist/projectionist/events"
@@ -11,7 +12,9 @@ import (
 // Experiment is a named group of runs. It is part of the view [Runs].
 type Experiment struct {
 	events.ExperimentCreated
-	Deleted bool `json:"deleted,omitempty"`
+	Deleted       bool  `json:"deleted,omitempty"`
+	DeletedMillis int64 `json:"deleted_millis,omitempty"` // event time
+	Purged        bool  `json:"purged,omitempty"`         // it is only known that it was there
 	fold.Stamp
 }
 
@@ -20,6 +23,10 @@ var experimentDocs = fold.Documents[Experiment]{
 	ID: func(in *fold.Input) (string, bool) {
 		switch x := in.Event.Data.(type) {
 		case *events.ExperimentCreated:
+			return x.ExperimentID, true
+		case *events.ExperimentRenamed:
+			return x.ExperimentID, true
+		case *events.ExperimentPurged:
 			return x.ExperimentID, true
 		case *events.ExperimentDeleted:
 			return x.ExperimentID, true
@@ -37,10 +44,15 @@ var experimentDocs = fold.Documents[Experiment]{
 		case *events.ExperimentCreated:
 			e.ExperimentCreated = *x
 			e.Tags = merged(nil, x.Tags) // the event's own is shared
+		case *events.ExperimentRenamed:
+			e.ExperimentID, e.Name = x.ExperimentID, x.Name
 		case *events.ExperimentDeleted:
-			e.ExperimentID, e.Deleted = x.ExperimentID, true
+			e.ExperimentID, e.Deleted, e.DeletedMillis = x.ExperimentID, true, in.Event.Time.UnixMilli()
+		case *events.ExperimentPurged:
+			*e = Experiment{Deleted: true, Purged: true, Stamp: e.Stamp}
+			e.ExperimentID = x.ExperimentID
 		case *events.ExperimentRestored:
-			e.ExperimentID, e.Deleted = x.ExperimentID, false
+			e.ExperimentID, e.Deleted, e.DeletedMillis = x.ExperimentID, false, 0
 		case *events.ExperimentTagsSet:
 			e.ExperimentID, e.Tags = x.ExperimentID, merged(e.Tags, x.Tags)
 		case *events.ExperimentTagRemoved:
@@ -49,6 +61,9 @@ var experimentDocs = fold.Documents[Experiment]{
 		}
 	},
 	Index: func(e *Experiment) []fold.Key {
+		if e.Purged {
+			return []fold.Key{fold.Table('p').Str(e.ExperimentID)}
+		}
 		return []fold.Key{
 			fold.Table('E').Str(e.Name).Str(e.ExperimentID),
 			fold.Table('a').Millis(e.CreatedMillis).Str(e.ExperimentID),
@@ -58,7 +73,28 @@ var experimentDocs = fold.Documents[Experiment]{
 }
 
 // Experiment reads one experiment.
-func (v *Runs) Experiment(id string) (Experiment, bool, error) { return experimentDocs.Get(v.r, id) }
+func (v *Runs) Experiment(id string) (Experiment, bool, error) {
+	return kept(experimentDocs.Get(v.r, id))
+}
+
+// kept is an experiment, unless it is purged.
+func kept(e Experiment, ok bool, err error) (Experiment, bool, error) {
+	if e.Purged {
+		return Experiment{}, false, err
+	}
+	return e, ok, err
+}
+
+// PurgedExperiments yields the ids of experiments that are gone for good: runs of theirs may be left.
+func (v *Runs) PurgedExperiments() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for kv, err := range v.r.Scan(fold.Table('p'), fold.Table('p').End()) {
+			if !yield(string(kv.Value), err) || err != nil {
+				return
+			}
+		}
+	}
+}
 
 // ExperimentByName finds an experiment by its name.
 func (v *Runs) ExperimentByName(name string) (Experiment, bool, error) {
@@ -72,5 +108,10 @@ func (v *Runs) Experiments(q fold.PageQuery) (fold.Page[Experiment], error) {
 
 // FoldExperiment folds what at admits of an "experiment/ID" stream; false when that is nothing.
 func FoldExperiment(commits iter.Seq2[*streams.Committed, error], at fold.At) (Experiment, bool, error) {
-	return experimentDocs.FoldStream(commits, at)
+	return kept(experimentDocs.FoldStream(commits, at))
+}
+
+// ExperimentNamed folds the experiment that had a name at a moment, from its stream; false when none had.
+func ExperimentNamed(ctx context.Context, l streams.Ledger, name string, at fold.At) (Experiment, bool, error) {
+	return calledSo(ctx, l, "experiment/"+events.ExperimentID(name, 1), at, FoldExperiment, func(e *Experiment) bool { return e.Name == name })
 }

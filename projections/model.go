@@ -1,9 +1,12 @@
 package projections
 
 import (
+	"cmp"
+	"context"
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -12,16 +15,19 @@ import (
 
 // Registry is the registered models with their versions, stages and aliases.
 //
-//	d name -> Model
-//	b blob name version -> name       r run name version -> name
+//	d key -> Model
+//	b blob key version -> key         r run key version -> key
+//	s logged model key version -> key, of versions that are one
+//	n name key -> key                 k key name -> key: of those that are called otherwise
 type Registry struct{ r fold.Reader }
 
 // NewRegistry makes the view "registry".
 func NewRegistry() *Registry { return &Registry{} }
 
-// Model is one registered model. Versions are in order of registration.
+// Model is one registered model. Versions are in order of registration. What refers to it does so by its key.
 type Model struct {
-	Name        string            `json:"name"`
+	Name        string            `json:"name"` // at present
+	Key         string            `json:"key"`
 	Description string            `json:"description,omitempty"`
 	Versions    []ModelVersion    `json:"versions"`
 	Aliases     map[string]int    `json:"aliases,omitempty"` // to a version
@@ -49,97 +55,120 @@ type ModelVersion struct {
 // StageNone is the stage of a version that was never staged.
 const StageNone = "None"
 
+// modelKey is the key of the model that an event is of; false for an event of none.
+func modelKey(in *fold.Input) (string, bool) {
+	switch x := in.Event.Data.(type) {
+	case *events.ModelRegistered:
+		return cmp.Or(x.Key, x.Name), true
+	case *events.ModelRenamed:
+		return x.Name, true
+	case *events.ModelNameClaimed:
+		return x.Name, true // of the stream it is in, though it is another's
+	case *events.ModelVersionRegistered:
+		return x.Name, true
+	case *events.ModelVersionAdded:
+		return x.Name, true
+	case *events.ModelDescribed:
+		return x.Name, true
+	case *events.ModelTagsSet:
+		return x.Name, true
+	case *events.ModelTagRemoved:
+		return x.Name, true
+	case *events.ModelVersionStaged:
+		return x.Name, true
+	case *events.ModelAliasSet:
+		return x.Name, true
+	case *events.ModelAliasRemoved:
+		return x.Name, true
+	case *events.ModelVersionDeleted:
+		return x.Name, true
+	case *events.ModelDeleted:
+		return x.Name, true
+	}
+	return "", false
+}
+
 var modelDocs = fold.Documents[Model]{
 	Table: 'd',
-	ID: func(in *fold.Input) (string, bool) {
-		switch x := in.Event.Data.(type) {
-		case *events.ModelRegistered:
-			return x.Name, true
-		case *events.ModelVersionRegistered:
-			return x.Name, true
-		case *events.ModelVersionAdded:
-			return x.Name, true
-		case *events.ModelDescribed:
-			return x.Name, true
-		case *events.ModelTagsSet:
-			return x.Name, true
-		case *events.ModelTagRemoved:
-			return x.Name, true
-		case *events.ModelVersionStaged:
-			return x.Name, true
-		case *events.ModelAliasSet:
-			return x.Name, true
-		case *events.ModelAliasRemoved:
-			return x.Name, true
-		case *events.ModelVersionDeleted:
-			return x.Name, true
-		case *events.ModelDeleted:
-			return x.Name, true
-		}
-		return "", false
-	},
+	ID:    modelKey,
 	Fold: func(m *Model, in *fold.Input) {
+		if m.Key == "" {
+			m.Key, _ = modelKey(in)
+			m.Name = m.Key
+			_, m.Deleted = in.Event.Data.(*events.ModelNameClaimed) // there is none yet
+		}
 		switch x := in.Event.Data.(type) {
 		case *events.ModelRegistered:
 			m.Name, m.Description, m.Deleted = x.Name, x.Description, false
 			m.CreatedMillis = in.Event.Time.UnixMilli()
+		case *events.ModelRenamed:
+			m.rename(x.To, in.Event.Time.UnixMilli())
 		case *events.ModelVersionRegistered:
-			m.Name = x.Name
 			v := m.version(x.Version)
 			v.ModelVersionRegistered, v.Origin = *x, fold.OriginOf(in)
+			v.Name = m.Name
 		case *events.ModelVersionStaged:
-			m.Name = x.Name
 			v := m.version(x.Version)
-			v.Name, v.Stage, v.StageReason, v.StagedMillis = x.Name, x.To, x.Reason, in.Event.Time.UnixMilli()
+			v.Name, v.Stage, v.StageReason, v.StagedMillis = m.Name, x.To, x.Reason, in.Event.Time.UnixMilli()
 			v.UpdatedMillis = v.StagedMillis
 		case *events.ModelVersionAdded:
-			m.Name = x.Name
 			v := m.version(x.Version)
-			v.Name, v.RunID, v.Source, v.RunLink, v.Location, v.Origin = x.Name, x.RunID, x.Source, x.RunLink, x.Location, fold.OriginOf(in)
+			v.Name, v.RunID, v.Source, v.RunLink, v.Location, v.Origin = m.Name, x.RunID, x.Source, x.RunLink, x.Location, fold.OriginOf(in)
 		case *events.ModelDescribed:
-			m.Name = x.Name
 			*m.about(x.Version, in).what = x.Description
 		case *events.ModelTagsSet:
-			m.Name = x.Name
 			tags := m.about(x.Version, in).tags
 			*tags = merged(*tags, x.Tags)
 		case *events.ModelTagRemoved:
-			m.Name = x.Name
 			delete(*m.about(x.Version, in).tags, x.Key)
 		case *events.ModelAliasSet:
-			m.Name = x.Name
 			if m.Aliases == nil {
 				m.Aliases = map[string]int{}
 			}
 			m.Aliases[x.Alias] = x.Version
 		case *events.ModelAliasRemoved:
-			m.Name = x.Name
 			delete(m.Aliases, x.Alias)
 		case *events.ModelVersionDeleted:
-			m.Name = x.Name
 			m.Versions = slices.DeleteFunc(m.Versions, func(v ModelVersion) bool { return v.Version == x.Version })
 			maps.DeleteFunc(m.Aliases, func(_ string, n int) bool { return n == x.Version })
 		case *events.ModelDeleted:
-			*m = Model{Name: x.Name, Deleted: true, Stamp: m.Stamp}
+			*m = Model{Name: m.Name, Key: m.Key, Deleted: true, Stamp: m.Stamp}
 		}
 		if m.Versions == nil {
 			m.Versions = []ModelVersion{}
 		}
 	},
 	Index: func(m *Model) []fold.Key {
-		keys := make([]fold.Key, 0, 2*len(m.Versions))
+		keys := make([]fold.Key, 0, 2+2*len(m.Versions))
+		if !m.Deleted {
+			keys = append(keys, fold.Table('n').Str(m.Name).Str(m.Key))
+			if m.Name != m.Key {
+				keys = append(keys, fold.Table('k').Str(m.Key).Str(m.Name))
+			}
+		}
 		for i := range m.Versions {
 			v := &m.Versions[i]
 			if v.Blob != "" {
-				keys = append(keys, fold.Table('b').Str(v.Blob).Str(m.Name).U64(uint64(v.Version)))
+				keys = append(keys, fold.Table('b').Str(v.Blob).Str(m.Key).U64(uint64(v.Version)))
+			}
+			if id, ok := strings.CutPrefix(v.Source, loggedModelScheme); ok {
+				keys = append(keys, fold.Table('s').Str(id).Str(m.Key).U64(uint64(v.Version)))
 			}
 			if v.RunID != "" {
-				keys = append(keys, fold.Table('r').Str(v.RunID).Str(m.Name).U64(uint64(v.Version)))
+				keys = append(keys, fold.Table('r').Str(v.RunID).Str(m.Key).U64(uint64(v.Version)))
 			}
 		}
 		return keys
 	},
 	Stamp: func(m *Model) *fold.Stamp { return &m.Stamp },
+}
+
+// rename gives the model and its versions another name.
+func (m *Model) rename(to string, millis int64) {
+	m.Name = to
+	for i := range m.Versions {
+		m.Versions[i].Name, m.Versions[i].UpdatedMillis = to, millis
+	}
 }
 
 // version is the version's entry, made if it is not there.
@@ -198,16 +227,32 @@ func (m *Model) Latest() map[string]ModelVersion {
 }
 
 func (*Registry) Spec() fold.Spec {
-	return fold.Spec{Name: "registry", Format: 4, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "registry", Format: 5, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Registry) Open(r fold.Reader) error                 { v.r = r; return nil }
 func (*Registry) Flush(fold.Writer) error                    { return nil }
 func (*Registry) Apply(w fold.Writer, in []fold.Input) error { return modelDocs.Apply(w, in) }
 
-// Model reads one registered model.
+// Model reads the registered model of a name.
 func (v *Registry) Model(name string) (Model, bool, error) {
-	return there(modelDocs.Get(v.r, name))
+	return there(modelDocs.First(v.r, fold.Table('n').Str(name)))
+}
+
+// ModelOf reads the registered model of a key.
+func (v *Registry) ModelOf(key string) (Model, bool, error) { return there(modelDocs.Get(v.r, key)) }
+
+// NameOf is what the model of a key is called, for people to read; of one that is not there the key.
+func (v *Registry) NameOf(key string) (string, error) {
+	prefix := fold.Table('k').Str(key)
+	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+		if err != nil {
+			return "", err
+		}
+		p := fold.PartsOf(kv.Key[len(prefix):])
+		return p.Str(), p.Err()
+	}
+	return key, nil
 }
 
 // there is a model, unless it is deleted.
@@ -220,28 +265,35 @@ func there(m Model, ok bool, err error) (Model, bool, error) {
 
 // Models pages through the registered models by name.
 func (v *Registry) Models(q fold.PageQuery) (fold.Page[Model], error) {
-	return fold.PageJSON[Model](v.r, fold.Table(modelDocs.Table), false, q, func(m *Model) (bool, error) { return !m.Deleted, nil })
+	return modelDocs.Paginate(v.r, fold.Table('n'), false, q, nil)
 }
 
 // Version reads one version of a model.
 func (v *Registry) Version(name string, n int) (ModelVersion, bool, error) {
-	return v.pick(name, func(m *Model) *ModelVersion { return m.Version(n) })
+	return pick(func(m *Model) *ModelVersion { return m.Version(n) })(v.Model(name))
+}
+
+// VersionOf reads one version of the model of a key.
+func (v *Registry) VersionOf(key string, n int) (ModelVersion, bool, error) {
+	return pick(func(m *Model) *ModelVersion { return m.Version(n) })(v.ModelOf(key))
 }
 
 // ByAlias reads the version an alias points at.
 func (v *Registry) ByAlias(name, alias string) (ModelVersion, bool, error) {
-	return v.pick(name, func(m *Model) *ModelVersion { return m.Alias(alias) })
+	return pick(func(m *Model) *ModelVersion { return m.Alias(alias) })(v.Model(name))
 }
 
-func (v *Registry) pick(name string, of func(*Model) *ModelVersion) (ModelVersion, bool, error) {
-	m, ok, err := v.Model(name)
-	if err != nil || !ok {
-		return ModelVersion{}, false, err
+// pick picks a version of a model that was read.
+func pick(of func(*Model) *ModelVersion) func(Model, bool, error) (ModelVersion, bool, error) {
+	return func(m Model, ok bool, err error) (ModelVersion, bool, error) {
+		if err != nil || !ok {
+			return ModelVersion{}, false, err
+		}
+		if found := of(&m); found != nil {
+			return *found, true, nil
+		}
+		return ModelVersion{}, false, nil
 	}
-	if found := of(&m); found != nil {
-		return *found, true, nil
-	}
-	return ModelVersion{}, false, nil
 }
 
 // ByBlob finds the versions with these weights, by name and version.
@@ -252,6 +304,14 @@ func (v *Registry) ByBlob(blob string) ([]ModelVersion, error) {
 // ByRun finds the versions a run made, by name and version.
 func (v *Registry) ByRun(run string) ([]ModelVersion, error) { return v.find(fold.Table('r').Str(run)) }
 
+// loggedModelScheme begins the source of a version that is a logged model.
+const loggedModelScheme = "models:/m-"
+
+// ByLoggedModel finds the versions that a logged model became, by name and version.
+func (v *Registry) ByLoggedModel(id string) ([]ModelVersion, error) {
+	return v.find(fold.Table('s').Str(strings.TrimPrefix(id, "m-")))
+}
+
 func (v *Registry) find(prefix fold.Key) ([]ModelVersion, error) {
 	found := []ModelVersion{}
 	for kv, err := range v.r.Scan(prefix, prefix.End()) {
@@ -259,11 +319,11 @@ func (v *Registry) find(prefix fold.Key) ([]ModelVersion, error) {
 			return nil, err
 		}
 		k := fold.PartsOf(kv.Key[len(prefix):])
-		name, n := k.Str(), int(k.U64())
+		key, n := k.Str(), int(k.U64())
 		if k.Err() != nil {
 			return nil, k.Err()
 		}
-		version, ok, err := v.Version(name, n)
+		version, ok, err := v.VersionOf(key, n)
 		if err != nil {
 			return nil, err
 		}
@@ -274,7 +334,12 @@ func (v *Registry) find(prefix fold.Key) ([]ModelVersion, error) {
 	return found, nil
 }
 
-// FoldModel folds what at admits of a "model/NAME" stream; false when that is nothing.
+// FoldModel folds what at admits of a "model/KEY" stream; false when that is nothing.
 func FoldModel(commits iter.Seq2[*streams.Committed, error], at fold.At) (Model, bool, error) {
 	return there(modelDocs.FoldStream(commits, at))
+}
+
+// ModelNamed folds the model that had a name at a moment, from its stream; false when none had.
+func ModelNamed(ctx context.Context, l streams.Ledger, name string, at fold.At) (Model, bool, error) {
+	return calledSo(ctx, l, "model/"+name, at, FoldModel, func(m *Model) bool { return m.Name == name })
 }

@@ -135,3 +135,30 @@ func TestModelDeleted(t *testing.T) {
 	m := found[projections.Model](t)(foldtest.Opened(t, projections.NewRegistry(), s.In).Model("a"))
 	equal(t, "again", []any{m.Description, len(m.Tags), len(m.Versions), m.CreatedMillis}, []any{"", 0, 0, foldtest.Day(4)})
 }
+
+// TestModelRenamed: what is known of a model stays with its key, and is found by the name it has.
+func TestModelRenamed(t *testing.T) {
+	s := modelScript()
+	s.Commit("model/factors", 7, 7, &events.ModelNameClaimed{Name: "factors", Key: "als", Naming: 2})
+	claimed := foldtest.Opened(t, projections.NewRegistry(), s.In)
+	equal(t, "claimed only", found[projections.Model](t)(claimed.Model("als")).Key, "als")
+	if _, ok, err := claimed.Model("factors"); ok || err != nil {
+		t.Error("a claim alone is a name", err)
+	}
+	s.Commit("model/als", 8, 8, &events.ModelRenamed{Name: "als", To: "factors", Naming: 2})
+	again := &events.ModelRegistered{Name: "als", Key: "als:2", Description: "second"}
+	s.Commit("model/als", 9, 9, &events.ModelNameClaimed{Name: "als", Key: "als:2", Naming: 1, Registered: again})
+	s.Commit("model/als:2", 9, 9, again)
+	s.Commit("model/als", 10, 10, &events.ModelVersionAdded{Name: "als", Version: 4, Source: "s3://b"})
+	v := foldtest.Opened(t, projections.NewRegistry(), s.In)
+	m := found[projections.Model](t)(v.Model("factors"))
+	equal(t, "model", []any{m.Key, m.Name, len(m.Versions), m.Version(1).Name, m.Version(1).UpdatedMillis, m.Version(4).Name}, []any{"als", "factors", 4, "factors", foldtest.Day(8), "factors"})
+	equal(t, "another", found[projections.Model](t)(v.Model("als")).Description, "second")
+	equal(t, "names", []any{must[string](t)(v.NameOf("als")), must[string](t)(v.NameOf("als:2")), must[string](t)(v.NameOf("nope"))}, []any{"factors", "als", "nope"})
+	equal(t, "by blob", must[[]projections.ModelVersion](t)(v.ByBlob("aa"))[0].Name, "factors")
+	var names []string
+	for _, m := range foldtest.Pages(t, 1, v.Models) {
+		names = append(names, m.Name)
+	}
+	equal(t, "listed", names, []string{"als", "factors", "mlp"})
+}

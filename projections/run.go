@@ -11,7 +11,7 @@ import (
 
 // Runs is the experiments and their runs.
 //
-//	e id -> Experiment     N -> number of experiments     E name id -> id     a created id -> id
+//	e id -> Experiment     N -> number of experiments     E name id -> id     a created id -> id     p id -> id: purged
 //	r id -> Run            n -> number of runs            s start id -> id    x experiment start id -> id
 //	h run, metric, step, timestamp, value -> (nothing): every value ever logged; one logged twice is one
 //	t run, metric, timestamp, step, value -> (nothing)
@@ -32,6 +32,8 @@ type Run struct {
 	Name         string                   `json:"name"`
 	Status       string                   `json:"status"` // RUNNING, SCHEDULED, FINISHED, FAILED or KILLED
 	Deleted      bool                     `json:"deleted,omitempty"`
+	DeletedAt    int64                    `json:"deleted_millis,omitempty"` // event time
+	Purged       bool                     `json:"purged,omitempty"`         // it is only known that it was there
 	Reason       string                   `json:"reason,omitempty"`
 	Actor        string                   `json:"actor,omitempty"` // who started it
 	StartMillis  int64                    `json:"start_millis,omitempty"`
@@ -61,6 +63,9 @@ const runTable = 'r'
 var runDocs = fold.Documents[Run]{
 	Table: runTable, Count: 'n', ID: runOf, Fold: (*Run).fold,
 	Index: func(r *Run) []fold.Key {
+		if r.Purged {
+			return nil
+		}
 		return []fold.Key{
 			fold.Table('x').Str(r.ExperimentID).Millis(r.StartMillis).Str(r.RunID),
 			fold.Table('s').Millis(r.StartMillis).Str(r.RunID),
@@ -92,6 +97,10 @@ func runOf(in *fold.Input) (string, bool) {
 	case *events.RunTagRemoved:
 		return x.RunID, true
 	case *events.RunDeleted:
+		return x.RunID, true
+	case *events.RunArtifactDeleted:
+		return x.RunID, true
+	case *events.RunPurged:
 		return x.RunID, true
 	case *events.RunRestored:
 		return x.RunID, true
@@ -127,9 +136,13 @@ func (r *Run) fold(in *fold.Input) {
 		r.RunID = x.RunID
 		delete(r.Tags, x.Key)
 	case *events.RunDeleted:
-		r.RunID, r.Deleted = x.RunID, true
+		r.RunID, r.Deleted, r.DeletedAt = x.RunID, true, millis
 	case *events.RunRestored:
-		r.RunID, r.Deleted = x.RunID, false
+		r.RunID, r.Deleted, r.DeletedAt = x.RunID, false, 0
+	case *events.RunArtifactDeleted:
+		r.RunID, r.Artifacts = x.RunID, withoutArtifacts(r.Artifacts, x.Path)
+	case *events.RunPurged:
+		*r = Run{RunID: x.RunID, Deleted: true, Purged: true, Stamp: r.Stamp}
 	}
 }
 
@@ -153,7 +166,7 @@ func (r *Run) setMetric(m events.Metric) {
 		r.Metrics = map[string]events.Metric{}
 	}
 	if old, ok := r.Metrics[m.Key]; !ok || later(&m, &old) {
-		r.Metrics[m.Key] = m
+		r.Metrics[m.Key] = m.OfRun()
 	}
 }
 
@@ -169,7 +182,7 @@ func merged(into, from map[string]string) map[string]string {
 }
 
 func (*Runs) Spec() fold.Spec {
-	return fold.Spec{Name: "runs", Format: 4, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "runs", Format: 5, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Runs) Open(r fold.Reader) error { v.r = r; return nil }
@@ -189,6 +202,21 @@ func (*Runs) Apply(w fold.Writer, in []fold.Input) error {
 		if err := applyRunData(w, &in[i]); err != nil {
 			return fold.PoisonAt(&in[i], err)
 		}
+		if x, ok := in[i].Event.Data.(*events.RunPurged); ok {
+			if err := purgeRun(w, x.RunID); err != nil {
+				return fold.PoisonAt(&in[i], err)
+			}
+		}
+	}
+	return nil
+}
+
+// purgeRun removes the rows of a run, but for its document and its cells, which have gone with what it had.
+func purgeRun(w fold.Writer, id string) error {
+	for _, rows := range []fold.Key{fold.Table('h').Str(id), fold.Table('t').Str(id), beside(id, 'l'), beside(id, 'i'), beside(id, 'm'), beside(id, 'o')} {
+		if err := fold.DeleteAll(w, rows); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -197,7 +225,7 @@ func (*Runs) Apply(w fold.Writer, in []fold.Input) error {
 func (v *Runs) Run(id string) (Run, bool, error) { return loadRun(v.r, id) }
 
 func loadRun(r fold.Reader, id string) (Run, bool, error) {
-	run, ok, err := runDocs.Get(r, id)
+	run, ok, err := unpurged(runDocs.Get(r, id))
 	if err != nil || !ok {
 		return run, ok, err
 	}
@@ -206,6 +234,14 @@ func loadRun(r fold.Reader, id string) (Run, bool, error) {
 		run.setMetric(latest[i])
 	}
 	return run, true, err
+}
+
+// unpurged is a run, unless it is purged.
+func unpurged(r Run, ok bool, err error) (Run, bool, error) {
+	if r.Purged {
+		return Run{}, false, err
+	}
+	return r, ok, err
 }
 
 // Count is the number of runs.
@@ -222,5 +258,5 @@ func (v *Runs) Runs(experimentID string, q fold.PageQuery) (fold.Page[Run], erro
 
 // FoldRun folds what at admits of a "run/ID" stream; false when that is nothing.
 func FoldRun(commits iter.Seq2[*streams.Committed, error], at fold.At) (Run, bool, error) {
-	return wholeRun.FoldStream(commits, at)
+	return unpurged(wholeRun.FoldStream(commits, at))
 }

@@ -93,6 +93,9 @@ func cellKey(r *Run, c Column) fold.Key {
 
 // setBeside keeps what stands beside a run in step with it: its latest values of metrics, and its cells.
 func setBeside(w fold.Writer, before, after *Run, in *fold.Input) error {
+	if after.Purged {
+		return eachCell(w, before, func(c Column, _ []byte) error { return w.Delete(cellKey(before, c)) })
+	}
 	if before.RunID == "" || before.ExperimentID != after.ExperimentID || before.StartMillis != after.StartMillis || before.Deleted != after.Deleted {
 		if err := moveCells(w, before, after); err != nil {
 			return err
@@ -128,33 +131,37 @@ func setTexts(w fold.Writer, r *Run, column func(string) Column, texts map[strin
 
 // moveCells puts a run's cells where it is now, and takes them from where it was, if it was anywhere.
 func moveCells(w fold.Writer, before, after *Run) error {
-	move := func(c Column, cell []byte) error {
+	return eachCell(w, after, func(c Column, cell []byte) error {
 		if before.RunID != "" {
 			if err := w.Delete(cellKey(before, c)); err != nil {
 				return err
 			}
 		}
 		return w.Set(cellKey(after, c), cell)
-	}
-	if err := move(HeadColumn, headOf(after).cell()); err != nil {
+	})
+}
+
+// eachCell hands out what cells a run has, and what is in them.
+func eachCell(w fold.Writer, r *Run, fn func(Column, []byte) error) error {
+	if err := fn(HeadColumn, headOf(r).cell()); err != nil {
 		return err
 	}
-	for key, v := range after.Params {
-		if err := move(ParamColumn(key), []byte(v)); err != nil {
+	for key, v := range r.Params {
+		if err := fn(ParamColumn(key), []byte(v)); err != nil {
 			return err
 		}
 	}
-	for key, v := range after.Tags {
-		if err := move(TagColumn(key), []byte(v)); err != nil {
+	for key, v := range r.Tags {
+		if err := fn(TagColumn(key), []byte(v)); err != nil {
 			return err
 		}
 	}
-	latest, err := latestOf(w, after.RunID)
+	latest, err := latestOf(w, r.RunID)
 	if err != nil {
 		return err
 	}
 	for i := range latest {
-		if err := move(MetricColumn(latest[i].Key), numberCell(latest[i].Value)); err != nil {
+		if err := fn(MetricColumn(latest[i].Key), numberCell(latest[i].Value)); err != nil {
 			return err
 		}
 	}

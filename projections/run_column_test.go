@@ -32,9 +32,14 @@ func TestColumns(t *testing.T) {
 				&events.RunTagsSet{RunID: id, Tags: map[string]string{key: v}},
 				&events.RunTagRemoved{RunID: id, Key: key},
 				&events.RunDeleted{RunID: id}, &events.RunRestored{RunID: id},
+				&events.RunPurged{RunID: id},
 				&events.RunRenamed{RunID: id, Name: "m" + v}, &events.RunEnded{RunID: id, Status: "FINISHED"}, &events.RunResumed{RunID: id, Status: "RUNNING"},
 			}
-			s.Commit("run/"+id, r.IntN(5), i, data[r.IntN(len(data))])
+			d := data[r.IntN(len(data))]
+			if _, purged := d.(*events.RunPurged); purged && r.IntN(4) > 0 {
+				continue
+			}
+			s.Commit("run/"+id, r.IntN(5), i, d)
 		}
 		v := foldtest.Opened(t, projections.NewRuns(), s.In)
 		var all []projections.Run

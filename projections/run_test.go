@@ -95,3 +95,42 @@ func TestRunMarks(t *testing.T) {
 	then := found[projections.Run](t)(projections.FoldRun(s.Stream("run/r1"), fold.At{EventMillis: foldtest.Day(3)}))
 	equal(t, "on day 3", []any{then.Name, then.Status, then.Deleted}, []any{"a", "FAILED", true})
 }
+
+// TestPurged: of a run that is purged nothing is left but that it was there, however much it had logged; another run keeps its own.
+func TestPurged(t *testing.T) {
+	s := foldtest.NewScript()
+	const gone, stays = "0000000000000000000000000000000a", "0000000000000000000000000000000b"
+	for _, id := range []string{gone, stays} {
+		s.Commit("run/"+id, 1, 1, &events.RunStarted{RunID: id, ExperimentID: "x", Name: "r", Params: map[string]string{"a": "b"}})
+		for n := range 10 {
+			e := &events.RunMetricsLogged{RunID: id}
+			for i := range 1000 {
+				e.Metrics = append(e.Metrics, events.Metric{Key: "loss", Value: events.Number(i), Step: int64(1000*n + i), TimestampMillis: 5})
+			}
+			s.Commit("run/"+id, 2, 2, e)
+		}
+		s.Commit("run/"+id, 3, 3, &events.RunInputsLogged{RunID: id, Datasets: []events.Dataset{{Name: "d", Digest: "1"}}, Models: []string{"m-1"}},
+			&events.RunArtifactLogged{RunID: id, Path: "a/b", Blob: "aa", Bytes: 1}, &events.RunArtifactLogged{RunID: id, Path: "ab", Blob: "bb", Bytes: 1}, &events.RunArtifactDeleted{RunID: id, Path: "a"})
+	}
+	s.Commit("run/"+gone, 4, 4, &events.RunDeleted{RunID: gone})
+	v := foldtest.Opened(t, projections.NewRuns(), s.In)
+	equal(t, "deleted", found[projections.Run](t)(v.Run(gone)).DeletedAt, foldtest.Day(4))
+	s.Commit("run/"+gone, 5, 5, &events.RunPurged{RunID: gone})
+	v = foldtest.Opened(t, projections.NewRuns(), s.In)
+	if _, ok, err := v.Run(gone); ok || err != nil {
+		t.Error("it is shown", err)
+	}
+	values := func(id string) int {
+		all, err := v.MetricSample(t.Context(), id, "loss", 0, 1<<40, 100_000)
+		must0(t, err)
+		return len(all)
+	}
+	data := must[projections.RunData](t)(v.Data(gone))
+	equal(t, "left", []any{values(gone), len(data.Datasets), len(data.Models), values(stays), len(must[projections.RunData](t)(v.Data(stays)).Datasets)}, []any{0, 0, 0, 10_000, 1})
+	equal(t, "files", found[projections.Run](t)(v.Run(stays)).Artifacts[0].Path, "ab")
+	if _, ok, err := projections.FoldRun(s.Stream("run/"+gone), fold.At{}); ok || err != nil {
+		t.Error("its stream shows it", err)
+	}
+	before := found[projections.Run](t)(projections.FoldRun(s.Stream("run/"+gone), fold.At{EventMillis: foldtest.Day(3)}))
+	equal(t, "before", []any{before.Deleted, before.Params["a"]}, []any{false, "b"})
+}

@@ -58,7 +58,11 @@ func (s *Surface) models(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Surface) list(limit int) ([]model, int, error) {
-	var versions []projections.ModelVersion
+	type one struct {
+		key string // of its model
+		projections.ModelVersion
+	}
+	var versions []one
 	q := fold.PageQuery{Limit: fold.PageLimitMax}
 	for {
 		p, err := fold.Of[*projections.Registry](s.Views).Models(q)
@@ -66,13 +70,15 @@ func (s *Surface) list(limit int) ([]model, int, error) {
 			return nil, 0, err
 		}
 		for _, m := range p.Items {
-			versions = append(versions, m.Versions...)
+			for _, v := range m.Versions {
+				versions = append(versions, one{m.Key, v})
+			}
 		}
 		if q.Cursor = p.Next; q.Cursor == "" {
 			break
 		}
 	}
-	slices.SortStableFunc(versions, func(a, b projections.ModelVersion) int {
+	slices.SortStableFunc(versions, func(a, b one) int {
 		return cmp.Or(cmp.Compare(b.RecordedMillis, a.RecordedMillis), cmp.Compare(a.Name, b.Name), cmp.Compare(b.Version, a.Version))
 	})
 	slot, _, err := fold.Of[*projections.Deployments](s.Views).Slot(events.ProductionSlot)
@@ -87,7 +93,7 @@ func (s *Surface) list(limit int) ([]model, int, error) {
 	list := make([]model, 0, min(limit, total))
 	for _, v := range versions[:min(limit, total)] {
 		m := model{Name: v.Name, Version: v.Version, Algorithm: v.Algorithm, Stage: v.Stage, Bytes: v.Bytes, Loaded: s.Recommend.Loaded(v.Blob),
-			Deployed: slot.Current.Model == v.Name && slot.Current.Version == v.Version, Default: first.Model == v.Name && first.Number == v.Version,
+			Deployed: slot.Current.Model == v.key && slot.Current.Version == v.Version, Default: first.Model == v.Name && first.Number == v.Version,
 			Parameters: s.sizes.of(v.Blob, s.Weights), Registered: time.UnixMilli(v.RecordedMillis).UTC().Format("2006-01-02T15:04:05.000Z")}
 		if r, err := all.Find(v.Algorithm); err == nil && v.Algorithm != "" {
 			m.Predicts = r.Predicts

@@ -23,6 +23,7 @@ func (s *Surface) artifactRoutes(r routes) {
 	r.handle("GET", "mlflow-artifacts/artifacts", s.listFolder, "runs", "logged-models")
 	r.handle("GET", "mlflow-artifacts/artifacts/{path...}", s.getFile, "runs", "logged-models")
 	r.handle("PUT", "mlflow-artifacts/artifacts/{path...}", s.putFile)
+	r.handle("DELETE", "mlflow-artifacts/artifacts/{path...}", s.deleteFile)
 }
 
 // artifactScheme is that of URIs of files that this server keeps.
@@ -217,7 +218,7 @@ func (s *Surface) send(w http.ResponseWriter, r *http.Request, files []projectio
 	}
 	hash := files[i].Blob
 	if err := s.Blobs.Await(r.Context(), hash, artifactWait); err != nil {
-		return inWords(err, map[fault.Code]error{fault.NotFound: missing("The content of artifact '%s' is not on this node", api.Short(at))})
+		return inWords(err, map[fault.Code]error{fault.NotFound: missing("The content of artifact '%s' is not here: it was deleted since, or is not on this node", api.Short(at))})
 	}
 	f, err := s.Blobs.Open(r.Context(), hash)
 	if err != nil {
@@ -266,6 +267,20 @@ func (s *Surface) putFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// deleteFile takes a file from a run or a logged model, or a folder with all below. What is not there is so already.
+func (s *Surface) deleteFile(w http.ResponseWriter, r *http.Request) error {
+	k, inner, err := s.place(r.Context(), r.PathValue("path"))
+	if err != nil {
+		return err
+	}
+	var c commands.Command = &commands.DeleteArtifact{RunID: k.run, Path: inner}
+	if k.run == "" {
+		c = &commands.DeleteLoggedModelArtifact{ModelID: k.model, Path: inner}
+	}
+	_, err = s.act(r, c, 0, "runs", "logged-models")
+	return done(w, err)
 }
 
 // logged is the command to name a file of a keeper.

@@ -2,6 +2,7 @@ package mlflow
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -21,6 +24,7 @@ func (s *Surface) experimentRoutes(r routes) {
 	r.handle("GET", "mlflow/experiments/get-by-name", s.getExperimentByName, "runs")
 	r.handle("POST", "mlflow/experiments/search", s.searchExperiments, "runs")
 	r.handle("GET", "mlflow/experiments/search", s.searchExperiments, "runs")
+	r.handle("POST", "mlflow/experiments/update", s.renameExperiment)
 	r.handle("POST", "mlflow/experiments/delete", s.deleteExperiment)
 	r.handle("POST", "mlflow/experiments/restore", s.restoreExperiment)
 	r.handle("POST", "mlflow/experiments/set-experiment-tag", s.setExperimentTag)
@@ -90,6 +94,15 @@ func (s *Surface) experimentAt(ctx context.Context, id string) (*projections.Exp
 	return &e, nil
 }
 
+// experimentNamedSo is an experiment by its name, from its stream where the view has it not yet.
+func (s *Surface) experimentNamedSo(ctx context.Context, name string) (projections.Experiment, bool, error) {
+	e, ok, err := s.runsView().ExperimentByName(name)
+	if err == nil && !ok {
+		e, ok, err = projections.ExperimentNamed(ctx, s.Log.Ledger(), name, fold.At{})
+	}
+	return e, ok, err
+}
+
 // openExperiment is nil if the experiment is there and not deleted.
 func (s *Surface) openExperiment(ctx context.Context, id string) error {
 	e, err := s.experimentAt(ctx, id)
@@ -108,16 +121,22 @@ func noExperiment(id string) error { return missing("No Experiment with id=%s ex
 
 // act dispatches a command and waits until the views have what became of it.
 func (s *Surface) act(r *http.Request, c commands.Command, at int64, views ...string) (streams.Position, error) {
+	res, err := s.acted(r, c, at, views...)
+	return res.Position, err
+}
+
+// acted is [Surface.act] with all that became of the command.
+func (s *Surface) acted(r *http.Request, c commands.Command, at int64, views ...string) (handlers.Result, error) {
 	m, err := by(r, at)
 	if err != nil {
-		return streams.Position{}, err
+		return handlers.Result{}, err
 	}
 	res, err := s.Dispatcher.Dispatch(r.Context(), c, m)
 	if err != nil {
-		return streams.Position{}, err
+		return handlers.Result{}, err
 	}
 	s.Settle(r.Context(), []streams.Position{res.Position}, views...)
-	return res.Position, nil
+	return res, nil
 }
 
 // done answers a change of which there is nothing to say.
@@ -138,10 +157,41 @@ func (s *Surface) createExperiment(w http.ResponseWriter, r *http.Request) error
 	if q.err != nil {
 		return q.err
 	}
-	if _, err := s.act(r, c, 0, "runs"); err != nil {
+	res, err := s.acted(r, c, 0, "runs")
+	if err != nil {
 		return inWords(err, map[fault.Code]error{fault.Conflict: exists("Experiment(name=%s) already exists.", api.Short(c.Name))})
 	}
-	return api.WriteJSON(w, http.StatusOK, map[string]string{"experiment_id": c.ExperimentID()})
+	id := ""
+	for i := range res.Events {
+		if created, ok := res.Events[i].Data.(*events.ExperimentCreated); ok {
+			id = created.ExperimentID
+		}
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]string{"experiment_id": id})
+}
+
+// renameExperiment gives an experiment another name. One that another has is refused as the SQL store refuses it.
+func (s *Surface) renameExperiment(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	c := &commands.RenameExperiment{ExperimentID: q.required("experiment_id"), Name: q.required("new_name")}
+	if q.err != nil {
+		return q.err
+	}
+	e, err := s.experimentAt(r.Context(), c.ExperimentID)
+	switch {
+	case err != nil:
+		return err
+	case e == nil:
+		return noExperiment(c.ExperimentID)
+	case e.Deleted:
+		return &refusal{codeState, "Cannot rename a non-active experiment.", http.StatusBadRequest}
+	}
+	_, err = s.act(r, c, 0, "runs")
+	return done(w, inWords(err, map[fault.Code]error{fault.NotFound: noExperiment(c.ExperimentID),
+		fault.Conflict: &refusal{codeBad, fmt.Sprintf("Experiment(name=%s) already exists.", api.Short(c.Name)), http.StatusBadRequest}}))
 }
 
 func (s *Surface) getExperiment(w http.ResponseWriter, r *http.Request) error {
@@ -172,7 +222,7 @@ func (s *Surface) getExperimentByName(w http.ResponseWriter, r *http.Request) er
 	if q.err != nil {
 		return q.err
 	}
-	e, ok, err := s.runsView().ExperimentByName(name)
+	e, ok, err := s.experimentNamedSo(r.Context(), name)
 	if err == nil && !ok {
 		err = missing("Could not find experiment with name '%s'", api.Short(name))
 	}

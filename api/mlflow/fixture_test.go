@@ -34,7 +34,8 @@ func newFixtureAt(t testing.TB, now func() time.Time) *fixture {
 	w.blobs, err = blob.Open(t.TempDir())
 	w.Must(err)
 	served := func(context.Context, string, int) (commands.Served, error) { return nil, nil }
-	surface := mlflow.New(w.Core, mlflow.Config{Blobs: w.blobs, Served: served})
+	surface := mlflow.New(w.Core, mlflow.Config{Blobs: w.blobs, Served: served, Webhooks: mlflow.Webhooks{
+		Check: func(context.Context, string) error { return nil }, Seal: func(_, secret string) (string, error) { return "sealed", nil }}})
 	w.tracking, w.guide = w.Core.Serve(surface), w.Core.Serve(surface.Guide())
 	w.Do(&commands.CreateExperiment{Name: commands.DefaultExperiment})
 	return w

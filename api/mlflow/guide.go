@@ -111,19 +111,19 @@ func (g Guide) openExperiment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !found {
 		return err
 	}
-	e, err := g.experimentAt(r.Context(), c.ExperimentID())
+	e, ok, err := g.experimentNamedSo(r.Context(), v.Name)
 	switch {
 	case err != nil:
 		return err
-	case e == nil:
-		return fault.New(fault.Unavailable, "experiment %s is not to be read yet", c.ExperimentID())
+	case !ok:
+		return fault.New(fault.Conflict, "experiment %q has another name since just now", api.Short(v.Name))
 	case e.Deleted:
 		return fault.New(fault.Conflict, "experiment %q is deleted", api.Short(v.Name)).WithHint("restore it, or choose another name")
 	}
 	return api.WriteJSON(w, http.StatusOK, struct {
 		shownExperiment
 		Created bool `json:"created"` // now
-	}{showExperiment(e), !found})
+	}{showExperiment(&e), !found})
 }
 
 // shownVersion is a version with the figures of its run.

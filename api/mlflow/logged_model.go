@@ -2,14 +2,14 @@ package mlflow
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -17,8 +17,8 @@ import (
 
 func (s *Surface) loggedModelRoutes(r routes) {
 	r.handle("POST", "mlflow/logged-models", s.createLoggedModel)
-	r.handle("POST", "mlflow/logged-models/search", s.searchLoggedModels, "logged-models", "runs")
-	r.handle("GET", "mlflow/logged-models/{id}", s.getLoggedModel, "logged-models")
+	r.handle("POST", "mlflow/logged-models/search", s.searchLoggedModels, "logged-models", "runs", "registry")
+	r.handle("GET", "mlflow/logged-models/{id}", s.getLoggedModel, "logged-models", "registry")
 	r.handle("PATCH", "mlflow/logged-models/{id}", s.finalizeLoggedModel)
 	r.handle("DELETE", "mlflow/logged-models/{id}", s.deleteLoggedModel)
 	r.handle("POST", "mlflow/logged-models/{id}/params", s.logLoggedModelParams)
@@ -41,10 +41,69 @@ type loggedModel struct {
 		Type        string `json:"model_type"`
 		SourceRun   string `json:"source_run_id,omitempty"`
 		Tags        []pair `json:"tags,omitempty"`
+
+		Registrations []registration `json:"registrations,omitempty"`
 	} `json:"info"`
 	Data struct {
-		Params []pair `json:"params,omitempty"`
+		Params  []pair         `json:"params,omitempty"`
+		Metrics []loggedMetric `json:"metrics,omitempty"`
 	} `json:"data"`
+}
+
+// registration is a version of a registered model that a logged model became.
+type registration struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// loggedMetric is a value that a run has measured of a logged model.
+type loggedMetric struct {
+	runMetric
+	ModelID string `json:"model_id"`
+	Dataset string `json:"dataset_name,omitempty"`
+	Digest  string `json:"dataset_digest,omitempty"`
+	RunID   string `json:"run_id"`
+}
+
+// loggedMetricsMax is how many values a logged model is shown with; of one with more, the last of each metric.
+const loggedMetricsMax = 1000
+
+const registrationsMax = 100 // that a logged model is shown with
+
+// showLogged is a logged model with its metrics, and the versions it became.
+func (s *Surface) showLogged(m *projections.LoggedModel, e *projections.Experiment) (loggedModel, error) {
+	v := loggedModelOf(m, e)
+	metrics, err := s.loggedModels().LastMetrics(m.ModelID, loggedMetricsMax)
+	for i := range metrics {
+		one := &metrics[i]
+		v.Data.Metrics = append(v.Data.Metrics, loggedMetric{metricOf(&one.Metric), one.ModelID, one.DatasetName, one.DatasetDigest, one.RunID})
+	}
+	if err != nil {
+		return v, err
+	}
+	versions, err := s.registry().ByLoggedModel(m.ModelID)
+	for i := range versions[:min(len(versions), registrationsMax)] {
+		v.Info.Registrations = append(v.Info.Registrations, registration{versions[i].Name, strconv.Itoa(versions[i].Version)})
+	}
+	return v, err
+}
+
+// measured refuses values of logged models that are not there.
+func (s *Surface) measured(ctx context.Context, metrics []events.Metric) error {
+	known := ""
+	for i := range metrics {
+		id := metrics[i].ModelID
+		if id == "" || id == known {
+			continue
+		}
+		if m, _, err := s.loggedModelAt(ctx, id); err != nil {
+			return err
+		} else if m.Deleted {
+			return noLoggedModel(id)
+		}
+		known = id
+	}
+	return nil
 }
 
 func loggedModelOf(m *projections.LoggedModel, e *projections.Experiment) (v loggedModel) {
@@ -131,7 +190,11 @@ func (s *Surface) answerLoggedModel(w http.ResponseWriter, r *http.Request, id s
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"model": loggedModelOf(m, e)})
+	v, err := s.showLogged(m, e)
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"model": v})
 }
 
 func (s *Surface) getLoggedModel(w http.ResponseWriter, r *http.Request) error {
@@ -257,139 +320,4 @@ func (s *Surface) getLoggedModelFile(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	return s.send(w, r, m.Artifacts, at, at)
-}
-
-var loggedModelGrammar = grammar{kinds: runGrammar.kinds, attrs: map[string]bool{"name": false, "model_id": false, "model_type": false, "source_run_id": false, "experiment_id": false, "status": false,
-	"creation_timestamp": true, "last_updated_timestamp": true}, again: true, anyList: true, noNull: true, named: true,
-	alias: map[string]string{"creation_timestamp_ms": "creation_timestamp", "creation_time": "creation_timestamp", "last_updated_timestamp_ms": "last_updated_timestamp"},
-	ties:  order{{ofAttribute, "creation_timestamp", true, true}, {ofAttribute, "model_id", false, false}}} // newest first
-
-func loggedModelHas(m *projections.LoggedModel) having {
-	return func(kind, key string) value {
-		switch kind {
-		case ofMetric: // those that are logged with a model's id are its run's
-			return value{}
-		case ofParam:
-			v, ok := m.Params[key]
-			return value{text: v, is: ok}
-		case ofTag:
-			v, ok := m.Tags[key]
-			return value{text: v, is: ok}
-		}
-		switch key {
-		case "name":
-			return text(m.Name)
-		case "model_id":
-			return text(m.ModelID)
-		case "model_type":
-			return text(m.ModelType)
-		case "source_run_id":
-			return text(m.SourceRunID)
-		case "experiment_id":
-			return text(m.ExperimentID)
-		case "status":
-			return text(strings.TrimPrefix(loggedStatuses[m.Status], "LOGGED_MODEL_"))
-		case "last_updated_timestamp":
-			return number(float64(m.UpdatedMillis))
-		}
-		return number(float64(m.CreatedMillis))
-	}
-}
-
-// loggedOrder reads by what a search of logged models is to be ordered: fields and ways.
-func (q *request) loggedOrder() (by []string) {
-	var list []struct {
-		Field     string `json:"field_name"`
-		Ascending *bool  `json:"ascending"`
-	}
-	if raw := q.raw("order_by"); raw != nil && json.Unmarshal(raw, &list) != nil {
-		q.wrong("order_by", raw)
-	}
-	for _, o := range list {
-		if o.Ascending != nil && !*o.Ascending {
-			o.Field += " DESC"
-		}
-		by = append(by, o.Field)
-	}
-	return by
-}
-
-// Bounds of a search of logged models.
-const (
-	loggedDefault = 100
-	loggedMax     = 1000
-)
-
-func (s *Surface) searchLoggedModels(w http.ResponseWriter, r *http.Request) error {
-	q, err := read(w, r)
-	if err != nil {
-		return err
-	}
-	ids, wanted, by := q.texts("experiment_ids"), q.text("filter"), q.loggedOrder()
-	var datasets []json.RawMessage
-	if raw := q.raw("datasets"); raw != nil && json.Unmarshal(raw, &datasets) != nil {
-		q.wrong("datasets", raw)
-	}
-	asked := q.page(loggedDefault, loggedMax, false, "logged models", wanted, by, ids, datasets)
-	if len(ids) > experimentsAtOnce {
-		q.fault(invalid("a search takes at most %d experiments, not %d", experimentsAtOnce, len(ids)))
-	}
-	if q.err != nil {
-		return q.err
-	}
-	f, o, err := loggedModelGrammar.read(wanted, by)
-	if err != nil {
-		return err
-	}
-	pages, err := newPager[string](asked, o)
-	if err != nil {
-		return err
-	}
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		if len(datasets) > 0 { // models with metrics on them
-			break
-		}
-		if err = s.findLogged(r.Context(), pages, id, f); err != nil {
-			return err
-		}
-	}
-	v := struct {
-		Models []loggedModel `json:"models,omitempty"`
-		Next   string        `json:"next_page_token,omitempty"`
-	}{}
-	found, next, err := pages.end()
-	if v.Next = next; err != nil {
-		return err
-	}
-	for _, id := range found {
-		m, e, err := s.loggedModelAt(r.Context(), id)
-		if err != nil {
-			return err
-		}
-		v.Models = append(v.Models, loggedModelOf(m, e))
-	}
-	return api.WriteJSON(w, http.StatusOK, v)
-}
-
-// findLogged offers the logged models of one experiment that fit. They themselves are read when they are answered.
-func (s *Surface) findLogged(ctx context.Context, pages *pager[string], experiment string, f filter) error {
-	if e, err := s.experimentNamed(experiment); err != nil || e == nil || e.Deleted {
-		return err
-	}
-	models := everyOne(func(q fold.PageQuery) (fold.Page[projections.LoggedModel], error) {
-		return s.loggedModels().Models(experiment, q)
-	})
-	for m, err := range models {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-		if has := loggedModelHas(m); !m.Deleted && f.holds(has) {
-			pages.offer(has, func() string { return m.ModelID })
-		}
-	}
-	return nil
 }

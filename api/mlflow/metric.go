@@ -36,7 +36,8 @@ func (s *Surface) logMetric(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	m := metric{Key: q.text("key"), Step: integer(q.whole("step", 0)), Value: new(float), Timestamp: new(integer)}
+	m := metric{Key: q.text("key"), Step: integer(q.whole("step", 0)), Value: new(float), Timestamp: new(integer),
+		ModelID: q.text("model_id"), Dataset: q.text("dataset_name"), Digest: q.text("dataset_digest")}
 	*m.Timestamp = integer(q.whole("timestamp", 0))
 	if raw := q.raw("value"); m.Value.UnmarshalJSON(raw) != nil {
 		q.wrong("value", raw)
@@ -44,6 +45,9 @@ func (s *Surface) logMetric(w http.ResponseWriter, r *http.Request) error {
 	c := &commands.LogBatch{RunID: id, Metrics: []events.Metric{q.event(m)}}
 	if q.err != nil {
 		return q.err
+	}
+	if err := s.measured(r.Context(), c.Metrics); err != nil {
+		return err
 	}
 	return done(w, s.change(r, id, c, 0))
 }
@@ -85,6 +89,9 @@ func (s *Surface) logBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	if q.err != nil {
 		return q.err
+	}
+	if err := s.measured(r.Context(), c.Metrics); err != nil {
+		return err
 	}
 	return done(w, s.tag(r, c))
 }

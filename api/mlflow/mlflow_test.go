@@ -175,6 +175,7 @@ func TestLoggedModels(t *testing.T) {
 
 	w.want("POST", "registered-models/create", `{"name": "m"}`)
 	v = w.want("POST", "model-versions/create", `{"name": "m", "source": "models:/`+id+`"}`)
+	equal(t, "registered as", at(w.want("GET", "logged-models/"+id, ""), "model", "info", "registrations"), "[map[name:m version:1]]")
 	equal(t, "its version", []any{at(v, "model_version", "run_id"), w.want("GET", "model-versions/get-download-uri?name=m&version=1", "")["artifact_uri"]}, []any{run, "mlflow-artifacts:/" + files})
 
 	second := at(w.want("POST", "logged-models", `{"experiment_id": "0", "name": "model", "model_type": "agent"}`), "model", "info", "model_id").(string)

@@ -20,6 +20,7 @@ func (s *Surface) modelRoutes(r routes) {
 	r.handle("POST", "mlflow/registered-models/create", s.createModel)
 	r.handle("GET", "mlflow/registered-models/get", s.getModel, "registry")
 	r.handle("GET", "mlflow/registered-models/search", s.searchModels, "registry")
+	r.handle("POST", "mlflow/registered-models/rename", s.renameModel)
 	r.handle("PATCH", "mlflow/registered-models/update", s.updateModel)
 	r.handle("DELETE", "mlflow/registered-models/delete", s.deleteModel)
 	r.handle("POST", "mlflow/registered-models/get-latest-versions", s.latestVersions, "registry")
@@ -76,7 +77,7 @@ func noModel(name string) error {
 func (s *Surface) modelAt(ctx context.Context, name string) (*projections.Model, error) {
 	m, ok, err := fold.Of[*projections.Registry](s.Views).Model(name)
 	if err == nil && !ok {
-		m, ok, err = projections.FoldModel(s.Log.Ledger().ReadStream(ctx, "model/"+name, 0), fold.At{})
+		m, ok, err = projections.ModelNamed(ctx, s.Log.Ledger(), name, fold.At{})
 	}
 	if err == nil && !ok {
 		err = noModel(name)
@@ -149,6 +150,23 @@ func (s *Surface) updateModel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.answerModel(w, r, name)
+}
+
+// renameModel gives a model another name. What serves goes on serving.
+func (s *Surface) renameModel(w http.ResponseWriter, r *http.Request) error {
+	q, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	c := &commands.RenameModel{Name: q.required("name"), To: q.required("new_name")}
+	if q.err != nil {
+		return q.err
+	}
+	err = s.decide(r, c.Name, 0, c)
+	if err != nil {
+		return inWords(err, map[fault.Code]error{fault.Conflict: exists("Registered Model (name=%s) already exists.", api.Short(c.To))})
+	}
+	return s.answerModel(w, r, c.To)
 }
 
 func (s *Surface) deleteModel(w http.ResponseWriter, r *http.Request) error {

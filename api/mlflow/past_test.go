@@ -21,11 +21,12 @@ type known struct {
 	rng                            *rand.Rand
 	experiments, runs, logged      []string
 	models, names, files, versions []string
+	hooks                          []string
 }
 
 func newKnown(seed uint64) *known {
 	return &known{rng: rand.New(rand.NewPCG(seed, 18)), experiments: []string{"0", "77"}, runs: []string{strings.Repeat("a", 32)}, logged: []string{"m-" + strings.Repeat("b", 32)},
-		models: []string{"als", "none", "renamed"}, names: []string{"Default", "second"}, files: []string{"a.txt", "d/b.bin"}, versions: []string{"1", "2", "3"}}
+		models: []string{"als", "none", "renamed"}, names: []string{"Default", "second"}, files: []string{"a.txt", "d/b.bin"}, versions: []string{"1", "2", "3"}, hooks: []string{"none"}}
 }
 
 // one is any of some.
@@ -53,6 +54,7 @@ func (k *known) reads() map[string][]spoken {
 		"GET /model-versions/get-artifact":        {get("/model-versions/get-artifact?name=%s&version=%s&path=%s", m, v, q(k.one(k.files)))},
 		"GET mlflow/get-artifact":                 {get("mlflow/get-artifact?run_id=%s&path=%s", r, q(k.one(k.files)))},
 		"GET mlflow/webhooks":                     {get("mlflow/webhooks")},
+		"GET mlflow/webhooks/{id}":                {get("mlflow/webhooks/%s", k.one(k.hooks))},
 		"POST mlflow/experiments/search-datasets": {post("mlflow/experiments/search-datasets", `{"experiment_ids": [%s]}`, all)},
 		"POST /graphql": {post("/graphql", `{"query": "{ mlflowGetRun(input: {runId: \"%s\"}) { run { info { status runName } data { metrics { key value } } modelVersions { name version } } } }"}`, r),
 			post("/graphql", `{"query": "{ mlflowGetExperiment(input: {experimentId: \"%s\"}) { experiment { name lifecycleStage } } }"}`, x)},
@@ -111,6 +113,10 @@ func (k *known) write() spoken {
 		post("model-versions/create", `{"name": %q, "source": "s3://b/%d"}`, m, n), post("model-versions/create", `{"name": %q, "source": "models:/%s", "run_id": %q}`, m, l, r),
 		post("model-versions/transition-stage", `{"name": %q, "version": %q, "stage": %q, "archive_existing_versions": false}`, m, v, k.one([]string{"None", "Staging", "Production", "Archived"})),
 		post("registered-models/alias", `{"name": %q, "alias": "best", "version": %q}`, m, v), {"DELETE", "mlflow/registered-models/alias", fmt.Sprintf(`{"name": %q, "alias": "best"}`, m)},
+		{"DELETE", "mlflow-artifacts/artifacts/0/" + r + "/artifacts/" + file, ""}, {"DELETE", "mlflow-artifacts/artifacts/0/models/" + l + "/artifacts/" + file, ""},
+		post("runs/log-metric", `{"run_id": %q, "key": "of model", "value": %d, "timestamp": %d, "model_id": %q, "dataset_name": "d", "dataset_digest": "1"}`, r, n, n, l),
+		post("webhooks", `{"name": "w%d", "url": "https://example.com/", "events": [{"entity": "MODEL_VERSION", "action": "CREATED"}], "secret": "s"}`, n),
+		{"PATCH", "mlflow/webhooks/" + k.one(k.hooks), fmt.Sprintf(`{"name": "w%d", "status": %q}`, n, k.one([]string{"ACTIVE", "DISABLED"}))},
 	}
 	if n%40 == 0 {
 		return spoken{"DELETE", "mlflow/registered-models/delete", fmt.Sprintf(`{"name": %q}`, m)}
@@ -123,7 +129,8 @@ func (k *known) learn(a apitest.Answer) {
 	for _, l := range []struct {
 		to   *[]string
 		path []any
-	}{{&k.experiments, []any{"experiment_id"}}, {&k.runs, []any{"run", "info", "run_id"}}, {&k.logged, []any{"model", "info", "model_id"}}, {&k.names, []any{"registered_model", "name"}}} {
+	}{{&k.experiments, []any{"experiment_id"}}, {&k.runs, []any{"run", "info", "run_id"}}, {&k.logged, []any{"model", "info", "model_id"}}, {&k.names, []any{"registered_model", "name"}},
+		{&k.hooks, []any{"webhook", "webhook_id"}}} {
 		if id, ok := at(a.Object, l.path...).(string); ok && !slices.Contains(*l.to, id) {
 			*l.to = append(*l.to, id)
 		}

@@ -16,6 +16,7 @@ const (
 	codeExists   = "RESOURCE_ALREADY_EXISTS"
 	codeNotFound = "RESOURCE_DOES_NOT_EXIST"
 	codeBad      = "BAD_REQUEST"
+	codeState    = "INVALID_STATE"
 )
 
 // refusal is an error in MLflow's words.

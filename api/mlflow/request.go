@@ -162,6 +162,10 @@ type metric struct {
 	Value     *float   `json:"value"`
 	Timestamp *integer `json:"timestamp"`
 	Step      integer  `json:"step"`
+
+	ModelID string `json:"model_id"`
+	Dataset string `json:"dataset_name"`
+	Digest  string `json:"dataset_digest"`
 }
 
 // float is a number, or the name of one that JSON has not.
@@ -193,7 +197,8 @@ func (q *request) event(m metric) events.Metric {
 		return events.Metric{}
 	}
 	q.key(m.Key)
-	return events.Metric{Key: m.Key, Value: events.Number(*m.Value), Step: int64(m.Step), TimestampMillis: int64(*m.Timestamp)}
+	return events.Metric{Key: m.Key, Value: events.Number(*m.Value), Step: int64(m.Step), TimestampMillis: int64(*m.Timestamp),
+		ModelID: m.ModelID, DatasetName: m.Dataset, DatasetDigest: m.Digest}
 }
 
 // metrics is a field that is a list of metrics.

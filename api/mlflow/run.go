@@ -26,6 +26,7 @@ func (s *Surface) runRoutes(r routes) {
 	r.handle("POST", "mlflow/runs/search", s.searchRuns, "runs")
 	r.handle("POST", "mlflow/runs/delete", s.deleteRun)
 	r.handle("POST", "mlflow/runs/restore", s.restoreRun)
+	r.handle("POST", "mlflow/runs/log-model", s.logModel)
 	r.handle("POST", "mlflow/runs/set-tag", s.setTag)
 	r.handle("POST", "mlflow/runs/delete-tag", s.deleteTag)
 }

@@ -21,6 +21,8 @@ type Config struct {
 	// Served is what slots serve, for a command that may let a version of a model serve one; the error says why that
 	// version cannot. Version 0 is for a command that cannot.
 	Served func(ctx context.Context, model string, version int) (commands.Served, error)
+	// Webhooks sends to them.
+	Webhooks Webhooks
 }
 
 // Surface is MLflow's API.
@@ -51,6 +53,7 @@ func (s *Surface) Routes(r *api.Routes) {
 		s.versionRoutes(at)
 		s.artifactRoutes(at)
 		s.loggedModelRoutes(at)
+		s.webhookRoutes(at)
 	}
 	r.Handle("GET /get-artifact", refusing(s.getArtifact), "runs")
 	s.pageRoutes(r)

@@ -136,7 +136,7 @@ func (c *businessCollector) judgements(out chan<- prometheus.Metric) error {
 		if err := c.judgement(out, newest, "newest"); err != nil {
 			return err
 		}
-		if v := m.Version(served[name]); v != nil {
+		if v := m.Version(served[m.Key]); v != nil {
 			if err := c.judgement(out, v, "served"); err != nil {
 				return err
 			}
@@ -168,7 +168,11 @@ func (c *businessCollector) serving(out chan<- prometheus.Metric) error {
 			break
 		}
 		d := &slot.Current
-		told(out, descServing, prometheus.GaugeValue, 1, slot.Slot, d.Model, fmt.Sprint(d.Version))
+		name, err := fold.Of[*projections.Registry](c.s.Views).NameOf(d.Model)
+		if err != nil {
+			return err
+		}
+		told(out, descServing, prometheus.GaugeValue, 1, slot.Slot, name, fmt.Sprint(d.Version))
 		told(out, descServingAt, prometheus.GaugeValue, float64(d.EventMillis)/millisOfSecond, slot.Slot)
 	}
 	return nil

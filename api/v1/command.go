@@ -45,6 +45,7 @@ func (s *Surface) dispatchAs(w http.ResponseWriter, r *http.Request, c commands.
 		Unchanged: res.Unchanged(), Duplicate: res.Duplicate}
 	for i := range res.Events {
 		ev := &res.Events[i]
+		a.Stream = ev.Subject // a name may lead to another than its own
 		a.Events = append(a.Events, commandEvent{ev.ID, ev.Type(), ev.Data})
 	}
 	if res.Position.Topic != "" { // a stream that does not exist and was not made has none

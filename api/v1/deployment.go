@@ -47,6 +47,9 @@ func (s *Surface) writeDeployments(w io.Writer, at fold.At) error {
 		if !ok {
 			continue
 		}
+		if err := s.called(&d); err != nil {
+			return err
+		}
 		item, err := api.EncodeJSON(d)
 		if err != nil {
 			return err
@@ -70,9 +73,15 @@ func (s *Surface) deployment(w http.ResponseWriter, r *http.Request) error {
 	view := fold.Of[*projections.Deployments](s.Views)
 	if !m.Given() {
 		now, ok, err := view.Slot(slot)
+		if err == nil {
+			err = s.called(&now.Current)
+		}
 		return api.Found(w, now.Current, ok, err, "nothing was ever deployed to slot %q", api.Short(slot))
 	}
 	d, ok, err := view.At(slot, m.At)
+	if err == nil {
+		err = s.called(&d)
+	}
 	return api.Found(w, d, ok, err, "nothing was deployed to slot %q by then", api.Short(slot))
 }
 
@@ -84,7 +93,22 @@ func (s *Surface) deploymentHistory(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	p, err := fold.Of[*projections.Deployments](s.Views).History(r.PathValue("slot"), m.At, page)
+	for i := range p.Items {
+		if err == nil {
+			err = s.called(&p.Items[i])
+		}
+	}
 	return api.Paged(w, p, err)
+}
+
+// called puts the names that models have now in the place of their keys.
+func (s *Surface) called(d *projections.Deployment) (err error) {
+	for _, name := range []*string{&d.Model, &d.PreviousModel} {
+		if err == nil {
+			*name, err = s.registry().NameOf(*name)
+		}
+	}
+	return err
 }
 
 // deploy makes a version serve a slot. A version whose features are not the ones in force would be fed
@@ -116,7 +140,7 @@ func (s *Surface) deploy(w http.ResponseWriter, r *http.Request) error {
 // that, it must be able to.
 func (s *Surface) served(ctx context.Context, name string, n int) (commands.Served, error) {
 	// From its stream rather than the view: it may have been registered just now.
-	model, _, err := projections.FoldModel(s.Log.Ledger().ReadStream(ctx, "model/"+name, 0), fold.At{})
+	model, _, err := projections.ModelNamed(ctx, s.Log.Ledger(), name, fold.At{})
 	if err != nil {
 		return nil, err
 	}

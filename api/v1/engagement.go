@@ -78,7 +78,11 @@ func (s *Surface) engagement(w http.ResponseWriter, r *http.Request) error {
 	var total projections.EngagementCounts
 	for i, d := range days {
 		total.Add(&d.EngagementCounts)
-		out.Days[i] = engagementDay{time.UnixMilli(d.DayMillis).UTC().Format(time.DateOnly), d.ModelName, d.ModelVersion, withShares(d.EngagementCounts)}
+		name, err := s.registry().NameOf(d.ModelName)
+		if err != nil {
+			return err
+		}
+		out.Days[i] = engagementDay{time.UnixMilli(d.DayMillis).UTC().Format(time.DateOnly), name, d.ModelVersion, withShares(d.EngagementCounts)}
 	}
 	total.People = 0 // somebody may come on several days
 	out.Total = withShares(total)

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -10,7 +11,7 @@ import (
 )
 
 func (s *Surface) lineageRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/lineage", s.lineage, "lineage")
+	r.Handle("GET /api/v1/lineage", s.lineage, "lineage", "registry")
 }
 
 // lineage is what a node, such as model/NAME/1, came of, or (direction=downstream) what came of it.
@@ -33,9 +34,67 @@ func (s *Surface) lineage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	graph, err := read(node, m.At)
+	key, err := s.nodeOf(node)
 	if err != nil {
 		return err
 	}
+	graph, err := read(key, m.At)
+	if err != nil {
+		return err
+	}
+	graph.Node = node
+	if err := s.showNodes(&graph); err != nil {
+		return err
+	}
 	return api.WriteJSON(w, http.StatusOK, graph)
+}
+
+// nodeOf is the node that people mean: a model by its present name is one by its key.
+func (s *Surface) nodeOf(node string) (string, error) {
+	name, version, ok := modelIn(node)
+	if !ok {
+		return node, nil
+	}
+	m, ok, err := s.registry().Model(name)
+	if err != nil || !ok {
+		return node, err
+	}
+	return modelNode + m.Key + version, nil
+}
+
+const modelNode = "model/"
+
+// modelIn takes a node of a model version apart: the model, and the rest with its slash.
+func modelIn(node string) (model, version string, ok bool) {
+	rest, ok := strings.CutPrefix(node, modelNode)
+	at := strings.LastIndexByte(rest, '/')
+	if !ok || at < 0 {
+		return "", "", false
+	}
+	return rest[:at], rest[at:], true
+}
+
+// showNodes puts the names that models have now in the place of their keys.
+func (s *Surface) showNodes(g *projections.Graph) (err error) {
+	names := map[string]string{}
+	show := func(node *string) {
+		key, version, ok := modelIn(*node)
+		if !ok || err != nil {
+			return
+		}
+		name, known := names[key]
+		if !known {
+			name, err = s.registry().NameOf(key)
+			names[key] = name
+		}
+		*node = modelNode + name + version
+	}
+	for i := range g.Nodes {
+		show(&g.Nodes[i])
+	}
+	for i := range g.Edges {
+		show(&g.Edges[i].From)
+		show(&g.Edges[i].To)
+	}
+	return err
 }

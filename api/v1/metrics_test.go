@@ -161,7 +161,7 @@ func TestModelMetrics(t *testing.T) {
 	dispatch(experiment)
 	judged := func(run, metric string, v float64) {
 		t.Helper()
-		dispatch(&commands.StartRun{RunID: run, ExperimentID: experiment.ExperimentID(), Name: "r"})
+		dispatch(&commands.StartRun{RunID: run, ExperimentID: events.ExperimentID(experiment.Name, 1), Name: "r"})
 		dispatch(&commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: metric, Value: events.Number(v), TimestampMillis: 1}, {Key: "of_no_interest", Value: events.Number(v), TimestampMillis: 1}}})
 	}
 	first, second, workflow := strings.Repeat("a", 32), strings.Repeat("b", 32), "w1"

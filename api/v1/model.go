@@ -18,6 +18,7 @@ func (s *Surface) modelRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/models/{model}", s.model, "registry")
 	r.Handle("GET /api/v1/models/{model}/versions/{version}", s.modelVersion, "registry")
 	r.Handle("GET /api/v1/models/{model}/versions/{version}/weights", s.weights, "registry")
+	r.Handle("POST /api/v1/models/{model}/rename", s.renameModel)
 	r.Handle("POST /api/v1/models/{model}/versions/{version}/stage", s.stageModel)
 	r.Handle("PUT /api/v1/models/{model}/aliases/{alias}", s.setAlias)
 	r.Handle("DELETE /api/v1/models/{model}/aliases/{alias}", s.removeAlias)
@@ -26,10 +27,12 @@ func (s *Surface) modelRoutes(r *api.Routes) {
 // modelAt reads a model as it is, or folds its stream up to a moment.
 func (s *Surface) modelAt(ctx context.Context, name string, m api.Moment) (projections.Model, bool, error) {
 	if m.Given() {
-		return projections.FoldModel(s.Log.Ledger().ReadStream(ctx, "model/"+name, 0), m.At)
+		return projections.ModelNamed(ctx, s.Log.Ledger(), name, m.At)
 	}
-	return fold.Of[*projections.Registry](s.Views).Model(name)
+	return s.registry().Model(name)
 }
+
+func (s *Surface) registry() *projections.Registry { return fold.Of[*projections.Registry](s.Views) }
 
 func (s *Surface) models(w http.ResponseWriter, r *http.Request) error {
 	q := api.QueryOf(r, api.AsOfParam, api.KnownAtParam, "limit", "cursor")
@@ -38,13 +41,13 @@ func (s *Surface) models(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := fold.Of[*projections.Registry](s.Views).Models(page)
+	p, err := s.registry().Models(page)
 	if err != nil || !m.Given() {
 		return api.Paged(w, p, err)
 	}
 	then := fold.Page[projections.Model]{Items: []projections.Model{}, Next: p.Next}
 	for _, now := range p.Items {
-		model, ok, err := s.modelAt(r.Context(), now.Name, m)
+		model, ok, err := projections.FoldModel(s.Log.Ledger().ReadStream(r.Context(), "model/"+now.Key, 0), m.At)
 		if err != nil {
 			return err
 		}
@@ -105,6 +108,17 @@ func (s *Surface) registerModel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.dispatch(w, r, &c, http.StatusCreated, "registry")
+}
+
+// renameModel gives a model another name. What serves goes on serving.
+func (s *Surface) renameModel(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		Name string `json:"name"` // the new one
+	}
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	return s.dispatch(w, r, &commands.RenameModel{Name: r.PathValue("model"), To: v.Name}, http.StatusOK, "registry", "deployments")
 }
 
 func (s *Surface) stageModel(w http.ResponseWriter, r *http.Request) error {

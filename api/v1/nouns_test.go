@@ -13,6 +13,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
@@ -564,15 +565,15 @@ func TestExperimentsAndRuns(t *testing.T) {
 	create := &commands.CreateExperiment{Name: "movies"}
 	run := strings.Repeat("b", 32)
 	var last streams.Position
-	for _, c := range []commands.Command{create, &commands.StartRun{RunID: run, ExperimentID: create.ExperimentID(), Name: "r"}} {
+	for _, c := range []commands.Command{create, &commands.StartRun{RunID: run, ExperimentID: events.ExperimentID(create.Name, 1), Name: "r"}} {
 		res, err := w.cfg.Dispatcher.Dispatch(ctx, c, handlers.Meta{})
 		w.must(err)
 		last = res.Position
 	}
-	if got := w.get("/api/v1/experiments/movies?after=" + last.String()).want(200); got.at("experiment_id") != create.ExperimentID() {
+	if got := w.get("/api/v1/experiments/movies?after=" + last.String()).want(200); got.at("experiment_id") != events.ExperimentID(create.Name, 1) {
 		t.Errorf("experiment: %s", got.Body)
 	}
-	if got := w.get("/api/v1/runs?experiment_id=" + create.ExperimentID()).want(200); got.at("items.0.run_id") != run {
+	if got := w.get("/api/v1/runs?experiment_id=" + events.ExperimentID(create.Name, 1)).want(200); got.at("items.0.run_id") != run {
 		t.Errorf("runs: %s", got.Body)
 	}
 	w.get("/api/v1/runs/" + run).want(200)

@@ -22,6 +22,7 @@ func (s *Surface) operationRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/ops/recommendations", s.replayRecommendations)
 	r.Handle("POST /api/v1/ops/backup", s.backup)
 	r.Handle("POST /api/v1/ops/checkpoint", s.checkpoint)
+	r.Handle("POST /api/v1/ops/gc", s.gc, "runs", "logged-models", "registry")
 }
 
 // verify folds every view again from the log and compares it with the live one, byte for byte.
@@ -150,12 +151,18 @@ func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := r.PathValue("model")
-	model, _, err := projections.FoldModel(fold.Known(s.Log.Ledger().ReadStream(r.Context(), "model/"+name, 0)), fold.At{}) // a version never changes
+	key := name // of the model that is called so
+	if m, ok, err := s.registry().Model(name); err != nil {
+		return err
+	} else if ok {
+		key = m.Key
+	}
+	model, _, err := projections.FoldModel(fold.Known(s.Log.Ledger().ReadStream(r.Context(), "model/"+key, 0)), fold.At{}) // a version never changes
 	if err != nil {
 		return err
 	}
 	v := model.Version(n)
-	if v == nil {
+	if v == nil || model.Name != name {
 		return fault.New(fault.NotFound, "no version %d of model %q", n, api.Short(name))
 	}
 	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {

@@ -202,7 +202,11 @@ type filmRef struct {
 }
 
 func (s *Surface) shown(v projections.ServedRecommendation) (shown, error) {
-	out := shown{RequestID: v.RequestID, UserID: v.UserID, Timestamp: v.Timestamp, ModelName: v.ModelName, ModelVersion: v.ModelVersion,
+	name, err := s.registry().NameOf(v.ModelName)
+	if err != nil {
+		return shown{}, err
+	}
+	out := shown{RequestID: v.RequestID, UserID: v.UserID, Timestamp: v.Timestamp, ModelName: name, ModelVersion: v.ModelVersion,
 		Strategy: v.Strategy, Cut: v.Cut, Items: make([]shownItem, len(v.Items)), Origin: v.Origin}
 	for i, it := range v.Items {
 		ref, err := s.filmRef(it.MovieID)

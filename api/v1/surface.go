@@ -49,6 +49,10 @@ type Config struct {
 
 	// Backup copies the running log and the blobs into a new folder, compares the copy with them, and says what it holds.
 	Backup func(ctx context.Context, dir string, progress func(stage string, done, total int64)) (any, error)
+	// Freed says how many blobs, of how many bytes, nothing would name if the runs and logged models of these streams were
+	// purged; Sweep removes what nothing names. nil where no blobs are kept.
+	Freed func(ctx context.Context, streams []string) (blobs int, bytes int64, err error)
+	Sweep func(ctx context.Context) (blobs int, bytes int64, err error)
 	// Snapshot copies views and index into a folder, for a new node of the same log.
 	Snapshot func(dir string) (*snapshot.Manifest, error)
 	// Train trains and registers a version for whoever waits, and Import registers one from a file of weights.
@@ -120,7 +124,7 @@ func (s *Surface) Routes(r *api.Routes) {
 	for _, add := range []func(*api.Routes){
 		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes,
 		s.engagementRoutes, s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.logRoutes, s.modelRoutes,
-		s.movieRoutes, s.operationRoutes, s.produceRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.signalRoutes, s.snapshotRoutes, s.userRoutes, s.viewRoutes,
+		s.movieRoutes, s.operationRoutes, s.produceRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.signalRoutes, s.snapshotRoutes, s.userRoutes, s.viewRoutes, s.webhookRoutes,
 		s.workflowRoutes,
 	} {
 		add(r)

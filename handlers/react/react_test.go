@@ -132,7 +132,7 @@ func TestReaction(t *testing.T) {
 		metrics := func(v float64) *commands.LogMetrics {
 			return &commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: "k", Value: events.Number(v), TimestampMillis: 1}}}
 		}
-		b.dispatch(&commands.StartRun{RunID: run, ExperimentID: experiment("there", "").ExperimentID()})
+		b.dispatch(&commands.StartRun{RunID: run, ExperimentID: events.ExperimentID("there", 1)})
 		done := make(chan struct{})
 		b.run(b.config(b.TempDir(), nil), roles(well, well, func(ctx context.Context, a *react.Reaction) error {
 			defer close(done)

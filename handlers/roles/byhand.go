@@ -187,12 +187,15 @@ func (h *hand) data(ctx context.Context) (*dataset, error) {
 
 // open starts the run.
 func (h *hand) open(ctx context.Context, name string, params map[string]string) error {
-	experiment := &commands.CreateExperiment{Name: Experiment, Description: "Models of the training pipeline"}
-	if err := h.ensure(ctx, experiment); err != nil {
+	err := h.ensure(ctx, &commands.CreateExperiment{Name: Experiment, Description: "Models of the training pipeline"})
+	if err != nil {
 		return err
 	}
-	h.experiment, h.run = experiment.ExperimentID(), react.HashID("run by hand", h.Request, name, strconv.FormatInt(h.Now().UnixNano(), 10))
-	_, err := h.dispatch(ctx, &commands.StartRun{RunID: h.run, ExperimentID: h.experiment, Name: name, Params: params, DatasetID: h.datasetID})
+	if h.experiment, err = h.Config.experiment(ctx); err != nil {
+		return err
+	}
+	h.run = react.HashID("run by hand", h.Request, name, strconv.FormatInt(h.Now().UnixNano(), 10))
+	_, err = h.dispatch(ctx, &commands.StartRun{RunID: h.run, ExperimentID: h.experiment, Name: name, Params: params, DatasetID: h.datasetID})
 	return err
 }
 

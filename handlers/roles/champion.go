@@ -19,17 +19,22 @@ import (
 
 // champion is the version that serves, as the registry has it.
 type champion struct {
-	name string                // "als/1"
-	by   *recipe.Configuration // what made it; nil where this program cannot make its like
-	why  string                // it cannot
+	name   string                // "als/1", of the model's key
+	called string                // the same of its present name
+	by     *recipe.Configuration // what made it; nil where this program cannot make its like
+	why    string                // it cannot
 }
 
 // champion looks up how a deployed version was made.
 func (w *job) champion(ctx context.Context, d projections.Deployment) (*champion, error) {
 	c := &champion{name: fmt.Sprintf("%s/%d", d.Model, d.Version)}
+	c.called = c.name
 	m, ok, err := projections.FoldModel(w.cfg.Log.Ledger().ReadStream(ctx, "model/"+d.Model, 0), fold.At{})
 	if err != nil {
 		return nil, err
+	}
+	if ok {
+		c.called = fmt.Sprintf("%s/%d", m.Name, d.Version)
 	}
 	v := m.Version(d.Version)
 	if !ok || v == nil {

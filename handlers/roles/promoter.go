@@ -13,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 const namePromoter = "promoter"
@@ -36,13 +37,20 @@ func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "the registered version")
 	}
+	key := name
+	if k, err := w.Input(opRegister, outModelKey); err == nil {
+		key = k
+	}
+	if name, err = w.called(ctx, key); err != nil {
+		return nil, err
+	}
 	out := map[string]string{"model": name, "version": versionText}
 
 	serving, slot, err := w.championNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if now := slot.Current; serving != nil && now.Model == name && now.Version == version && now.Blob == blob {
+	if now := slot.Current; serving != nil && now.Model == key && now.Version == version && now.Blob == blob {
 		out["promoted"], out["reason"] = "true", now.Reason // by an earlier try
 		return out, nil
 	}
@@ -66,6 +74,15 @@ func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 	}
 	w.Log().Info("model version promoted", "model", name, "version", version, "reason", reason)
 	return out, nil
+}
+
+// called is what the model of a key is called now.
+func (w *job) called(ctx context.Context, key string) (string, error) {
+	m, ok, err := projections.FoldModel(w.cfg.Log.Ledger().ReadStream(ctx, "model/"+key, 0), fold.At{})
+	if err == nil && !ok {
+		err = fault.New(fault.NotFound, "the model %s was deleted", key)
+	}
+	return m.Name, err
 }
 
 // Decided is what the gate made of a run's version: ok where it has decided.
@@ -107,7 +124,7 @@ func (w *job) judgement(serving *champion) (*judgement, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.champion = serving.name
+	j.champion = serving.called
 	same := serving.name == championThen || serving.by != nil && configurationID(serving.by) == configurationThen
 	switch {
 	case serving.by != nil && serving.by.Equal(recipe.Configuration{Recipe: r, Params: p}):

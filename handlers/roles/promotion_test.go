@@ -277,3 +277,28 @@ func TestJudgementAcrossTries(t *testing.T) {
 		}
 	})
 }
+
+// TestRenamedWhilePromoted: a model that is renamed between its registration and its promotion is the one that is promoted, though another
+// has taken its name.
+func TestRenamedWhilePromoted(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		first := &mortal{Dispatcher: b.outer}
+		first.before = func(_ context.Context, c commands.Command) {
+			if s, ok := c.(*commands.SucceedTask); ok && s.Output["model_key"] != "" {
+				b.dispatch(&commands.RenameModel{Name: "als", To: "films"})
+				b.dispatch(&commands.RegisterModel{Name: "als"})
+			}
+		}
+		b.run(b.reactors(b.config(t.TempDir(), first)))
+		if run := b.waitEnded(b.importWorld(3000)); run.State != "success" || run.TaskOf(taskPromote).Output["model"] != "films" {
+			t.Errorf("%s %s", run.State, run.Reason)
+		}
+		deployed := all[events.ModelDeployed](b)
+		if d := deployed[len(deployed)-1]; d.Model != "als" || d.Version != 1 { // its key
+			t.Errorf("%+v", d)
+		}
+		if m, ok, err := projections.ModelNamed(t.Context(), b.log.Ledger(), "films", fold.At{}); err != nil || !ok || m.Aliases["champion"] != 1 || m.Version(1).Stage != "Production" {
+			t.Errorf("%+v %v", m, err)
+		}
+	})
+}

@@ -12,6 +12,9 @@ import (
 
 const nameRegistrar = "registrar"
 
+// outModelKey is the registered model's key in what the registrar puts out: it may be renamed before the promoter's turn.
+const outModelKey = "model_key"
+
 // registrar registers model versions.
 func (c *Config) registrar() react.Role {
 	return react.Role{Name: nameRegistrar, Tasks: map[string]react.TaskFunc{opRegister: c.task(registerModel)}, Failed: closeRuns}
@@ -48,12 +51,16 @@ func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 	if !ok {
 		return nil, fault.New(fault.Internal, "RegisterModelVersion was answered with a %s", res.Events[0].Type())
 	}
-	_, err = w.Dispatch(ctx, "stage", &commands.StageModelVersion{Name: r.Name, Version: registered.Version, Stage: commands.StageStaging,
+	name, err := w.called(ctx, registered.Name)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Dispatch(ctx, "stage", &commands.StageModelVersion{Name: name, Version: registered.Version, Stage: commands.StageStaging,
 		Reason: "registered by workflow run " + w.RunID()})
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]string{"model": r.Name, "version": strconv.Itoa(registered.Version)}
+	out := map[string]string{"model": name, outModelKey: registered.Name, "version": strconv.Itoa(registered.Version)}
 	w.keepModel(ctx, r.Name, registered.Version, blob, "", out)
 	return out, w.registerBaseline(ctx, dataset, cut, hash, out)
 }

@@ -61,6 +61,7 @@ func New(c Config) ([]react.Role, error) {
 		c.evaluator(),
 		c.registrar(),
 		c.promoter(),
+		c.messenger(),
 	}, nil
 }
 

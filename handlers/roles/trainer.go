@@ -10,10 +10,13 @@ import (
 	"strconv"
 
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/trainset"
 )
 
@@ -65,12 +68,16 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	experiment := &commands.CreateExperiment{Name: Experiment, Description: "Models of the training pipeline"}
-	if err := w.Ensure(ctx, "experiment", experiment); err != nil {
+	err = w.Ensure(ctx, "experiment", &commands.CreateExperiment{Name: Experiment, Description: "Models of the training pipeline"})
+	if err != nil {
+		return nil, err
+	}
+	experiment, err := w.cfg.experiment(ctx)
+	if err != nil {
 		return nil, err
 	}
 	run := runID(w.Work, r.Name)
-	if err := w.openRun(ctx, r.Name, experiment.ExperimentID(), datasetID, p); err != nil {
+	if err := w.openRun(ctx, r.Name, experiment, datasetID, p); err != nil {
 		return nil, err
 	}
 	set, err := w.trainset(ctx)
@@ -100,9 +107,18 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if _, err := w.Dispatch(ctx, "artifact", &commands.LogArtifact{RunID: run, Path: "model/" + r.Name + ".bin", Blob: blob, Bytes: size}); err != nil {
 		return nil, err
 	}
-	maps.Copy(out, map[string]string{"run_id": run, "experiment_id": experiment.ExperimentID(), "blob": blob,
+	maps.Copy(out, map[string]string{"run_id": run, "experiment_id": experiment, "blob": blob,
 		"bytes": strconv.FormatInt(size, 10), "code_version": r.CodeVersion()})
-	return out, w.trainBaseline(ctx, set, experiment.ExperimentID(), datasetID, datasetBlob, out)
+	return out, w.trainBaseline(ctx, set, experiment, datasetID, datasetBlob, out)
+}
+
+// experiment is the id of the one of the training pipeline; where it was renamed between two tries, of the first so called.
+func (c *Config) experiment(ctx context.Context) (string, error) {
+	e, ok, err := projections.ExperimentNamed(ctx, c.Log.Ledger(), Experiment, fold.At{})
+	if err != nil || ok {
+		return e.ExperimentID, err
+	}
+	return events.ExperimentID(Experiment, 1), nil
 }
 
 // openRun starts one of the pipeline's runs, unless an earlier try has.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -94,6 +95,8 @@ type App struct {
 	Importer   *ingest.Importer
 	sets       *trainset.Cache // of trainings, by workflows and by hand
 	Reactors   *react.Reactors
+	messenger  *roles.Messenger
+	seals      *seals
 	API        *api.Core
 	Servers    map[string]*api.Server // by listener
 
@@ -158,6 +161,10 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err
 	}
+	a.seals = &seals{dir: o.Dir}
+	private, _ := strconv.ParseBool(os.Getenv(WebhooksPrivateVariable)) // anything else is no
+	a.messenger = &roles.Messenger{Ledger: a.Log.Ledger(), Views: a.Views, Dispatcher: a.Dispatcher, Unseal: a.seals.Unseal, Private: private, Now: o.Now, Logger: o.Logger,
+		Here: func() bool { return roles.MessengerHere(a.Reactors.Stats(a.work)) }}
 	if err := a.surfaces(scratch); err != nil {
 		return nil, err
 	}
@@ -273,6 +280,7 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 		beside.Go(func() { a.mirror(work) })
 	}
 	beside.Go(func() { a.retrainer().Run(work) })
+	beside.Go(func() { a.messenger.Run(work) })
 	if ready != nil {
 		ready(at)
 	}
@@ -373,6 +381,9 @@ func (a *App) readFact(topic string, rec *streams.Record) (*events.Event, error)
 
 // groupPrefix begins the names of the reactors' consumer groups.
 const groupPrefix = "projectionist-"
+
+// WebhooksPrivateVariable allows, with true, webhooks at http and at addresses that are not public, for development.
+const WebhooksPrivateVariable = "PROJECTIONIST_WEBHOOKS_PRIVATE"
 
 // retrainer is this node's.
 func (a *App) retrainer() *roles.Retrainer {

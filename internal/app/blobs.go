@@ -79,7 +79,7 @@ func (a *App) mirrorOnce(ctx context.Context, progress func(done, total int)) (p
 	if err != nil {
 		return 0, 0, err
 	}
-	return a.Blobs.Mirror(ctx, func(hash string) bool { return ever[hash] }, progress)
+	return a.Blobs.Mirror(ctx, func(hash string) bool { return ever[hash] > 0 }, progress)
 }
 
 // fetches are the blobs under way.

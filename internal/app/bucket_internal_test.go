@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -88,7 +89,7 @@ const someRun = "00000000000000000000000000000001"
 func startRun(t *testing.T, a *App) {
 	t.Helper()
 	e := &commands.CreateExperiment{Name: "one"}
-	for _, c := range []commands.Command{e, &commands.StartRun{RunID: someRun, ExperimentID: e.ExperimentID(), Name: "run"}} {
+	for _, c := range []commands.Command{e, &commands.StartRun{RunID: someRun, ExperimentID: events.ExperimentID(e.Name, 1), Name: "run"}} {
 		r, err := a.Dispatcher.Dispatch(t.Context(), c, handlers.Meta{Actor: "test"})
 		if err == nil {
 			err = a.Views.Wait(t.Context(), r.Position, "runs")
@@ -99,7 +100,7 @@ func startRun(t *testing.T, a *App) {
 	}
 }
 
-var filesOfRun = "/api/2.0/mlflow-artifacts/artifacts/" + (&commands.CreateExperiment{Name: "one"}).ExperimentID() + "/" + someRun + "/artifacts/"
+var filesOfRun = "/api/2.0/mlflow-artifacts/artifacts/" + events.ExperimentID("one", 1) + "/" + someRun + "/artifacts/"
 
 // TestBucketOutlivesANode: a file that was taken is in the bucket, and comes from there to a folder that lost it. While the bucket
 // is away no file is taken, and none is named.

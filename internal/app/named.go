@@ -25,10 +25,11 @@ type names struct {
 	mu   sync.Mutex
 	next int64                      // offset of the first commit not read
 	last commitMark                 // the last that was
-	ever map[string]bool            // by an event that lasts
+	ever map[string]int             // how often, by events that last
 	held map[string]map[string]bool // by a lease, by its workflow run: until that ends
 
 	released []string // held by runs that have ended since
+	dropped  []string // by what was deleted or purged: released at the sweep after, for the same content may be on its way
 }
 
 // commitMark tells a commit from others that may stand at its offset.
@@ -59,23 +60,52 @@ func (n *names) read(ctx context.Context, ledger streams.Ledger) error {
 			return err
 		}
 		for i := range com.Events {
-			into := n.ever
-			switch e := com.Events[i].Data.(type) {
-			case *events.TaskLeaseRenewed:
-				if into = n.held[e.RunID]; into == nil {
-					into = map[string]bool{}
-					n.held[e.RunID] = into
-				}
-			case *events.WorkflowRunEnded:
-				n.release(e.RunID)
-			}
-			for _, m := range hash.FindAllSubmatch(com.Events[i].Raw, -1) {
-				into[string(m[1])] = true
+			if err := n.take(ctx, ledger, com, i); err != nil {
+				return err
 			}
 		}
 		n.next, last = com.Position.Offset+1, com
 	}
 	return nil
+}
+
+// take takes in an event of a commit.
+func (n *names) take(ctx context.Context, ledger streams.Ledger, com *streams.Committed, i int) error {
+	switch e := com.Events[i].Data.(type) {
+	case *events.TaskLeaseRenewed:
+		if n.held[e.RunID] == nil {
+			n.held[e.RunID] = map[string]bool{}
+		}
+		for _, name := range hashesIn(&com.Events[i]) {
+			n.held[e.RunID][name] = true
+		}
+		return nil
+	case *events.WorkflowRunEnded:
+		n.release(e.RunID)
+	case *events.RunArtifactDeleted, *events.RunPurged, *events.LoggedModelArtifactDeleted, *events.LoggedModelPurged:
+		let, err := letGo(ctx, ledger, com.Stream, com.Revision+streams.Revision(i))
+		if err != nil {
+			return err
+		}
+		for name := range let.names() {
+			if n.ever[name]--; n.ever[name] <= 0 {
+				delete(n.ever, name)
+			}
+			n.dropped = append(n.dropped, name)
+		}
+		return nil
+	}
+	for _, name := range hashesIn(&com.Events[i]) {
+		n.ever[name]++
+	}
+	return nil
+}
+
+func hashesIn(e *events.Event) (all []string) {
+	for _, m := range hash.FindAllSubmatch(e.Raw, -1) {
+		all = append(all, string(m[1]))
+	}
+	return all
 }
 
 // release lets go of what the leases of a run have named.
@@ -86,7 +116,7 @@ func (n *names) release(run string) {
 
 // names says whether a blob has a name.
 func (n *names) names(hash string) bool {
-	if n.ever[hash] {
+	if n.ever[hash] > 0 {
 		return true
 	}
 	for _, held := range n.held {
@@ -101,15 +131,17 @@ func (n *names) names(hash string) bool {
 type keptNames struct {
 	Format int                 `json:"format"` // keptFormat: another one whenever names are found in another way
 	Last   commitMark          `json:"last"`
-	Ever   []string            `json:"ever"`
+	Ever   map[string]int      `json:"ever"` // how often
 	Held   map[string][]string `json:"held"`
+
+	Dropped []string `json:"dropped,omitempty"`
 }
 
-const keptFormat = 2
+const keptFormat = 3
 
 // save writes them to a file.
 func (n *names) save(path string) error {
-	k := keptNames{keptFormat, n.last, slices.Sorted(maps.Keys(n.ever)), map[string][]string{}}
+	k := keptNames{keptFormat, n.last, n.ever, map[string][]string{}, slices.Concat(n.released, n.dropped)}
 	for run, held := range n.held {
 		k.Held[run] = slices.Sorted(maps.Keys(held))
 	}
@@ -127,7 +159,7 @@ func sumOf(b []byte) string {
 
 // load begins with what a file has, if it is whole and of this ledger; else with nothing.
 func (n *names) load(ctx context.Context, path string, ledger streams.Ledger) error {
-	n.ever, n.held = map[string]bool{}, map[string]map[string]bool{}
+	n.ever, n.held = map[string]int{}, map[string]map[string]bool{}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil // nothing is kept, or it cannot be read: the ledger can
@@ -148,9 +180,9 @@ func (n *names) load(ctx context.Context, path string, ledger streams.Ledger) er
 	if !same {
 		return nil
 	}
-	n.next, n.last = k.Last.Offset+1, k.Last
-	for _, name := range k.Ever {
-		n.ever[name] = true
+	n.next, n.last, n.dropped = k.Last.Offset+1, k.Last, k.Dropped
+	if k.Ever != nil {
+		n.ever = k.Ever
 	}
 	for run, held := range k.Held {
 		n.held[run] = map[string]bool{}

@@ -105,7 +105,7 @@ func TestNamesAreKept(t *testing.T) {
 		films int
 	}{{"b", 20}, {"a", 5}} {
 		n := load(ledger(other.seed, other.films))
-		if len(n.ever) != other.films || !n.ever[sumOf([]byte(other.seed+"0"))] {
+		if len(n.ever) != other.films || n.ever[sumOf([]byte(other.seed+"0"))] != 1 {
 			t.Errorf("of another ledger, with %d films, %d blobs are named", other.films, len(n.ever))
 		}
 	}

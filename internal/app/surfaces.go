@@ -26,7 +26,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: roles.Operators()}
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
 		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
-		Train: a.train, Import: a.importModel}
+		Train: a.train, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}
 	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided}
 	if a.embedded != nil {
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
@@ -50,7 +50,11 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
-	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served})
+	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served, Webhooks: mlflow.Webhooks{Check: a.messenger.Check, Seal: a.seals.Seal,
+		Test: func(ctx context.Context, h *projections.Webhook, event string) (int, string, error) {
+			sent := a.messenger.Test(ctx, h, event)
+			return sent.Status, sent.Body, sent.Err
+		}}})
 	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),

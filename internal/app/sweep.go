@@ -56,7 +56,7 @@ func (a *App) namesPath() string { return filepath.Join(a.opts.Dir, namesFile) }
 func (a *App) removeFromBucket(ctx context.Context) error {
 	n := &a.named
 	if a.Blobs.Remote == nil {
-		n.released = nil
+		n.released, n.dropped = nil, nil
 		return nil
 	}
 	var errs []error
@@ -70,6 +70,7 @@ func (a *App) removeFromBucket(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
+	n.released, n.dropped = append(n.released, n.dropped...), nil
 	return errors.Join(errs...)
 }
 

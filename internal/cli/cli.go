@@ -156,7 +156,7 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(
 		p.serveCommand(), p.statusCommand(), p.readyCommand(), p.doctorCommand(), p.versionCommand(),
 		p.importCommand(), p.simulateCommand(), p.ingestCommand(),
-		p.verifyCommand(), p.replayCommand(), p.viewsCommand(), p.backupCommand(),
+		p.verifyCommand(), p.replayCommand(), p.viewsCommand(), p.backupCommand(), p.gcCommand(), p.webhooksCommand(),
 		p.recommendCommand(), p.similarCommand(), p.historyCommand(), p.shownCommand(), p.feedbackCommand(),
 		p.featuresCommand(), p.featureViewsCommand(), p.entitiesCommand(), p.featureServicesCommand(), p.feastCommand(), p.signalsCommand(),
 		p.trainCommand(), p.modelsCommand(), p.deploymentsCommand(), p.experimentsCommand(), p.runsCommand(), p.workflowsCommand(),

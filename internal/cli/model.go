@@ -73,6 +73,13 @@ func (p *program) modelsCommand() *cobra.Command {
 	stage.Flags().BoolVar(&archive, "archive", false, "archive the versions that are in that stage now")
 	stage.Flags().StringVar(&stageReason, "reason", "", "why, for the audit")
 
+	rename := &cobra.Command{Use: "rename NAME NEW", Short: "Give a model another name; what serves goes on serving", Args: cobra.ExactArgs(2),
+		Example: "  projectionist models rename " + exampleModel + " films",
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			raw, err := c.post(ctx, "/api/v1/models/"+escape(args[0])+"/rename", map[string]any{"name": args[1]})
+			return p.commanded(raw, err)
+		})}
+
 	var slot, deployReason string
 	deploy := &cobra.Command{Use: "deploy NAME VERSION", Short: "Serve a version", Args: cobra.ExactArgs(2), Example: "  projectionist models deploy " + exampleModel + " 2",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
@@ -100,7 +107,7 @@ func (p *program) modelsCommand() *cobra.Command {
 			}
 			return differs(raw)
 		})}
-	return group("models", "Registered models: list, stage, deploy, train again, exchange", list, show, stage, deploy, rebuild,
+	return group("models", "Registered models: list, rename, stage, deploy, train again, exchange", list, show, rename, stage, deploy, rebuild,
 		p.modelExportCommand(), p.modelImportCommand())
 }
 

@@ -523,7 +523,11 @@ func (s *serving) announce(ctx context.Context, c *client, base string) error {
 	if slot, ok, err := fold.Of[*projections.Deployments](s.app.Views).Slot(events.ProductionSlot); err != nil {
 		return err
 	} else if ok {
-		model = fmt.Sprintf("model %s version %d", slot.Current.Model, slot.Current.Version)
+		name, err := fold.Of[*projections.Registry](s.app.Views).NameOf(slot.Current.Model)
+		if err != nil {
+			return err
+		}
+		model = fmt.Sprintf("model %s version %d", name, slot.Current.Version)
 	}
 	user, movie, simulated, err := s.example(ctx)
 	if err != nil {
@@ -576,14 +580,6 @@ func (s *serving) example(ctx context.Context) (user, movie string, simulated bo
 		break
 	}
 	return cmp.Or(user, "1"), cmp.Or(movie, "1"), simulated, ctx.Err()
-}
-
-// count is a number with its noun.
-func count(n int64, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return thousands(n) + " " + noun
 }
 
 // hosts are names separated by commas.

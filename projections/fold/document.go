@@ -254,3 +254,30 @@ func PageJSON[T any](r Reader, prefix Key, back bool, q PageQuery, keep func(*T)
 		return item, ok, err
 	})
 }
+
+// deletedAtOnce bounds the keys that are held to be deleted.
+const deletedAtOnce = 4096
+
+// DeleteAll deletes all that is stored under a prefix.
+func DeleteAll(w Writer, prefix Key) error {
+	for from := prefix; ; {
+		keys := make([]Key, 0, deletedAtOnce)
+		for kv, err := range w.Scan(from, prefix.End()) {
+			if err != nil {
+				return err
+			}
+			if keys = append(keys, bytes.Clone(kv.Key)); len(keys) == deletedAtOnce {
+				break
+			}
+		}
+		for _, key := range keys {
+			if err := w.Delete(key); err != nil {
+				return err
+			}
+		}
+		if len(keys) < deletedAtOnce {
+			return nil
+		}
+		from = append(bytes.Clone(keys[len(keys)-1]), 0)
+	}
+}

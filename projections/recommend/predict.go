@@ -58,7 +58,11 @@ func (s *Service) Predict(by Version, user string, films []string) (*Ratings, er
 	if err != nil {
 		return nil, err
 	}
-	out := &Ratings{UserID: user, ModelName: p.version.model, ModelVersion: p.version.number, Algorithm: algorithm, Predictions: make([]Rated, len(films))}
+	name, err := s.called(p.version)
+	if err != nil {
+		return nil, err
+	}
+	out := &Ratings{UserID: user, ModelName: name, ModelVersion: p.version.number, Algorithm: algorithm, Predictions: make([]Rated, len(films))}
 	ids := make([]string, len(films))
 	for i, id := range films {
 		ids[i] = events.CanonicalMovie(id)
@@ -112,7 +116,7 @@ func (s *Service) predictor(v Version, any bool) (predicting, *films, string, er
 
 // predictorOf is a version's model as a predictor, with the films there are.
 func (s *Service) predictorOf(v version) (predicting, *films, string, error) {
-	registered, ok, err := fold.Of[*projections.Registry](s.views).Version(v.model, v.number)
+	registered, ok, err := fold.Of[*projections.Registry](s.views).VersionOf(v.model, v.number)
 	if err != nil {
 		return predicting{}, nil, "", err
 	}
@@ -145,7 +149,11 @@ func (s *Service) Predicts(by Version) (Version, error) {
 	if err == nil && v.model == "" {
 		err = fault.New(fault.Unavailable, "no registered version predicts ratings yet").WithHint("train one: projectionist train %s", predictors()[0])
 	}
-	return Version{v.model, v.number}, err
+	if err != nil {
+		return Version{}, err
+	}
+	name, err := s.called(v)
+	return Version{name, v.number}, err
 }
 
 // predictors are the names of the recipes whose models predict ratings.
@@ -186,7 +194,7 @@ func (s *Service) chosen() (version, error) {
 		return version{}, err
 	}
 	if slot.model != "" {
-		if v, ok, err := view.Version(slot.model, slot.number); err != nil {
+		if v, ok, err := view.VersionOf(slot.model, slot.number); err != nil {
 			return version{}, err
 		} else if ok && predicts(&v) {
 			return slot, nil

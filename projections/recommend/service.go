@@ -94,6 +94,7 @@ type Request struct {
 type Result struct {
 	UserID       string `json:"user_id"`
 	ModelName    string `json:"model_name,omitempty"`
+	ModelKey     string `json:"-"` // what it is for good
 	ModelVersion int    `json:"model_version,omitempty"`
 	// Strategy is the recipe's word for what it does, such as "blend" (trained factors and online counts),
 	// "online" (counts alone: no model is deployed, or it does not know any film of the person) or "cold"
@@ -140,13 +141,17 @@ func (s *Service) prepare(req Request) error {
 }
 
 func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) (*Result, error) {
-	res := &Result{UserID: req.UserID, ModelName: v.model, ModelVersion: v.number, Strategy: "cold"}
+	name, err := s.called(v)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{UserID: req.UserID, ModelName: name, ModelKey: v.model, ModelVersion: v.number, Strategy: "cold"}
 	q := recipe.Query{User: req.UserID, NowMillis: req.NowMillis, K: req.K, Explain: recipe.Briefly, Again: req.Again}
 	if req.Explain {
 		q.Explain = recipe.Fully
 	}
 	var ranking recipe.Ranking
-	err := fold.Of[*projections.Online](s.views).ReadFor(req.UserID, func(m *online.Model, cut streams.Cut) {
+	err = fold.Of[*projections.Online](s.views).ReadFor(req.UserID, func(m *online.Model, cut streams.Cut) {
 		res.Cut = cut.String()
 		if m.UserEvents(req.UserID) > 0 {
 			res.Strategy = "online"

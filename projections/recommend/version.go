@@ -17,7 +17,7 @@ import (
 
 // version is a model version that ranks; the zero value is none, and the online model ranks alone.
 type version struct {
-	model  string
+	model  string // its key
 	number int
 	blob   string // SHA-256 of the weights
 }
@@ -70,16 +70,22 @@ func (s *Service) deployed() (version, string, error) {
 	return version{d.Model, d.Version, d.Blob}, d.Position, nil
 }
 
+// called is the name of a version's model.
+func (s *Service) called(v version) (string, error) {
+	return fold.Of[*projections.Registry](s.views).NameOf(v.model)
+}
+
 // named is a registered version.
 func (s *Service) named(model string, number int) (version, error) {
-	v, ok, err := fold.Of[*projections.Registry](s.views).Version(model, number)
+	m, ok, err := fold.Of[*projections.Registry](s.views).Model(model)
 	if err != nil {
 		return version{}, err
 	}
-	if !ok {
+	v := m.Version(number)
+	if !ok || v == nil {
 		return version{}, fault.New(fault.NotFound, "no version %d of model %q", number, model)
 	}
-	return version{model, number, v.Blob}, nil
+	return version{m.Key, number, v.Blob}, nil
 }
 
 // at is a version's ranker with the films it ranks; it loads the version if need be.
@@ -157,7 +163,7 @@ func (s *Service) recipeOf(v version, deployedAt string) (*recipe.Recipe, error)
 			return nil, err
 		}
 	}
-	registered, _, err := fold.Of[*projections.Registry](s.views).Version(v.model, v.number)
+	registered, _, err := fold.Of[*projections.Registry](s.views).VersionOf(v.model, v.number)
 	if err != nil {
 		return nil, err
 	}
