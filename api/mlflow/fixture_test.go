@@ -16,18 +16,19 @@ import (
 type fixture struct {
 	*apitest.Bench
 	blobs    *blob.Store
+	pages    *mlflow.Pages
 	tracking *api.Server
 	guide    *api.Server
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &fixture{Bench: apitest.New(t, nil)}
+	w := &fixture{Bench: apitest.New(t, nil), pages: &mlflow.Pages{}}
 	var err error
 	w.blobs, err = blob.Open(t.TempDir())
 	w.Must(err)
 	served := func(context.Context, string, int) (commands.Served, error) { return nil, nil }
-	surface := mlflow.New(w.Core, mlflow.Config{Blobs: w.blobs, Served: served})
+	surface := mlflow.New(w.Core, mlflow.Config{Blobs: w.blobs, Served: served, Pages: w.pages})
 	w.tracking, w.guide = w.Core.Serve(surface), w.Core.Serve(surface.Guide())
 	w.Do(&commands.CreateExperiment{Name: commands.DefaultExperiment})
 	return w

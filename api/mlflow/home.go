@@ -20,8 +20,6 @@ var homeHTML string
 
 var homePage = api.NewPage(homeHTML, template.FuncMap{"iso": iso, "figure": figure})
 
-func (s *Surface) pageRoutes(r *api.Routes) { r.Handle("GET /{$}", s.home, "runs", "registry") }
-
 // How much the page shows; the rest is asked for by the API.
 const (
 	homeExperiments = 50
@@ -74,7 +72,9 @@ func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
 	var v struct {
 		Experiments []homeExperiment
 		Models      []homeModel
+		Pages       bool // MLflow's are at /
 	}
+	v.Pages = s.Pages.Dir() != ""
 	p, err := s.runsView().Experiments(fold.PageQuery{Limit: homeExperiments})
 	if err != nil {
 		return err

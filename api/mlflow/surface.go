@@ -21,6 +21,7 @@ type Config struct {
 	// Served is what slots serve, for a command that may let a version of a model serve one; the error says why that
 	// version cannot. Version 0 is for a command that cannot.
 	Served func(ctx context.Context, model string, version int) (commands.Served, error)
+	Pages  *Pages // MLflow's own
 }
 
 // Surface is MLflow's API.
@@ -32,7 +33,12 @@ type Surface struct {
 var _ api.Surface = (*Surface)(nil)
 
 // New makes the surface.
-func New(core *api.Core, c Config) *Surface { return &Surface{core, c} }
+func New(core *api.Core, c Config) *Surface {
+	if c.Pages == nil {
+		c.Pages = &Pages{}
+	}
+	return &Surface{core, c}
+}
 
 func (s *Surface) Name() string { return "mlflow" }
 
@@ -48,9 +54,12 @@ func (s *Surface) Routes(r *api.Routes) {
 		s.versionRoutes(at)
 		s.artifactRoutes(at)
 		s.loggedModelRoutes(at)
+		s.datasetRoutes(at)
 	}
-	r.Handle("GET /get-artifact", refusing(s.getArtifact), "runs")
-	s.pageRoutes(r)
+	s.fileRoutes(r)
+	s.graphRoutes(r)
+	s.noneRoutes(r)
+	s.staticRoutes(r)
 }
 
 // routes takes the endpoints under one prefix.

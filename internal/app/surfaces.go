@@ -49,7 +49,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
-	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served})
+	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served, Pages: a.mlflowPages})
 	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
