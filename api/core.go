@@ -30,12 +30,23 @@ type Config struct {
 	// Hosts are the names, in lower case, under which the program may be asked without credentials, beside
 	// localhost and the addresses of this machine itself.
 	Hosts []string
+	// Factories are of the views that can be had as they were, in folders of ScratchDir, which the program has to itself
+	// and which is emptied at its start; without them there is no past.
+	Factories  []fold.Factory
+	ScratchDir string
 }
 
 // Core is what all surfaces share: what they answer from, the long work under way, and the metrics. Every
 // surface embeds one.
 type Core struct {
 	Config
+	*common
+	then *moment // that Log and Views are of; nil: now
+}
+
+// common is what cores of one program share.
+type common struct {
+	past        *Past // nil: there is none
 	metrics     *metrics
 	credentials credentials
 	operations  chan struct{} // a token for each operation under way
@@ -71,7 +82,10 @@ func New(c Config) (*Core, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	core := &Core{Config: c, metrics: newMetrics(), credentials: newCredentials(c.Token, c.Users), operations: make(chan struct{}, operationsMax)}
+	core := &Core{Config: c, common: &common{metrics: newMetrics(), credentials: newCredentials(c.Token, c.Users), operations: make(chan struct{}, operationsMax)}}
+	if len(c.Factories) > 0 && c.ScratchDir != "" {
+		core.past = newPast(c.Log, c.Factories, c.ScratchDir, c.Logger)
+	}
 	core.given.cut = streams.Cut{}
 	core.follow, core.drain = context.WithCancel(context.Background())
 	core.work, core.close = context.WithCancel(context.Background())
@@ -99,9 +113,15 @@ func (c *Core) Drain() {
 	c.drain()
 }
 
-// Close drains, and cancels the operations under way. It may be called again.
+// Close drains, cancels the operations under way, and lets go of the past. It may be called again.
 func (c *Core) Close() error {
 	c.Drain()
 	c.close()
+	if c.past != nil {
+		c.past.shut()
+	}
 	return nil
 }
+
+// Past is views as they were; nil where there are none to be had.
+func (c *Core) Past() *Past { return c.past }

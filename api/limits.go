@@ -35,3 +35,18 @@ const (
 	// progressEvery is how often a line of progress is worth a reader's while.
 	progressEvery = 200 * time.Millisecond
 )
+
+// Limits of the past: of what is folded for it, and kept.
+const (
+	pastFoldsMax     = 2       // at once: each has its own read of the log
+	pastBusyMax      = 16      // moments that are folded, wait for that, or are read: none of them can be let go of
+	pastKeptMax      = 8       // moments, each with an open store
+	pastKeptBytesMax = 2 << 30 // on disk, counting what they share as often as they have it; the last one is kept in any case
+	pastCacheBytes   = 8 << 20 // of each store
+	// pastWaitMax is how long an answer waits for a fold; clients wait for a minute or two.
+	pastWaitMax = 30 * time.Second
+	// pastGrace is for how long a fold goes on for somebody who was told to come back: MLflow's client comes within 64 s.
+	pastGrace = 2 * time.Minute
+	// pastTellEvery is how often the program's log has how far a fold is.
+	pastTellEvery = 5 * time.Second
+)

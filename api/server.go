@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -17,7 +18,8 @@ import (
 type Server struct {
 	core      *Core
 	mux       *http.ServeMux
-	first     Surface // says what no surface is asked for
+	first     Surface         // says what no surface is asked for
+	patterns  map[string]bool // of the surfaces: whether each is a read
 	crossSite *http.CrossOriginProtection
 }
 
@@ -25,13 +27,21 @@ var _ http.Handler = (*Server)(nil)
 
 // Serve makes the handler of a listener. What no surface has is answered as by the first.
 func (c *Core) Serve(first Surface, others ...Surface) *Server {
-	s := &Server{core: c, mux: http.NewServeMux(), first: first, crossSite: http.NewCrossOriginProtection()}
+	s := &Server{core: c, mux: http.NewServeMux(), first: first, patterns: map[string]bool{}, crossSite: http.NewCrossOriginProtection()}
 	s.handle("/", first, s.unmatched)
+	hasPast := false
 	for _, surface := range append([]Surface{first}, others...) {
-		surface.Routes(&Routes{s, surface})
+		surface.Routes(&Routes{server: s, surface: surface})
+		if _, ok := surface.(Historical); ok && !hasPast && c.past != nil {
+			hasPast = true
+			s.atRoutes(surface)
+		}
 	}
 	return s
 }
+
+// Patterns are the endpoints of the surfaces, and whether each is a read ([Routes.Handle]).
+func (s *Server) Patterns() map[string]bool { return maps.Clone(s.patterns) }
 
 func (s *Server) handle(pattern string, surface Surface, h Handler) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

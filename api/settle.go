@@ -35,7 +35,12 @@ func (c *Core) Await(ctx context.Context, after string, views ...string) error {
 		if err != nil {
 			return fault.Field("after", "%v", err)
 		}
-		if err := c.Views.Wait(ctx, p, views...); err != nil {
+		if c.then != nil {
+			err = c.then.has(p)
+		} else {
+			err = c.Views.Wait(ctx, p, views...)
+		}
+		if err != nil {
 			return err
 		}
 	}

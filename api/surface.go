@@ -1,6 +1,9 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // Handler answers a request, or returns why not: before it has written anything.
 type Handler func(w http.ResponseWriter, r *http.Request) error
@@ -16,16 +19,42 @@ type Surface interface {
 	Render(w http.ResponseWriter, r *http.Request, p *Problem)
 }
 
+// Historical is a surface that can be asked what was known at a moment: under /at/MOMENT, whatever comes after it in the path.
+type Historical interface {
+	Surface
+	// At is the surface over another core, whose views and log are as they were.
+	At(*Core) Surface
+}
+
 // Routes takes the endpoints of one surface.
 type Routes struct {
 	server  *Server
 	surface Surface
+	views   []string           // that reads are answered from
+	named   map[string]Handler // not nil: by their patterns, and of no server
 }
 
 // Handle adds an endpoint, with a pattern of [http.ServeMux], that answers from the named views:
-// after=POSITION in its query waits for them.
+// after=POSITION in its query waits for them. It is a read if it is a GET or names views: a read can be asked of the
+// past, where everything else is refused.
 func (r *Routes) Handle(pattern string, h Handler, views ...string) {
+	r.add(pattern, h, len(views) > 0 || strings.HasPrefix(pattern, http.MethodGet+" "), views)
+}
+
+// Read is Handle for a read that is not to be seen for one.
+func (r *Routes) Read(pattern string, h Handler, views ...string) { r.add(pattern, h, true, views) }
+
+func (r *Routes) add(pattern string, h Handler, reads bool, views []string) {
+	if r.named != nil {
+		r.named[pattern] = h
+		return
+	}
+	r.views = append(r.views, views...)
+	r.server.patterns[pattern] = reads
 	r.server.handle(pattern, r.surface, func(w http.ResponseWriter, req *http.Request) error {
+		if asked := askedOf(req); asked != nil {
+			return r.server.answerAt(w, req, asked, route{pattern, r, reads, views})
+		}
 		if len(views) > 0 {
 			if err := r.server.core.awaitQuery(req, views); err != nil {
 				return err

@@ -50,7 +50,8 @@ func New(t testing.TB, now func() time.Time) *Bench {
 	b.Views, err = fold.NewRunner(t.Context(), b.Log, store, projections.All()...)
 	b.Must(err)
 	b.Dispatcher = handlers.New(handlers.Config{Ledger: b.Log.Ledger(), Feed: b.Log.Feed(), NewID: uuid.NewString, Now: now})
-	b.Core, err = api.New(api.Config{Log: b.Log, Dispatcher: b.Dispatcher, Views: b.Views, Now: now, Logger: slog.New(slog.DiscardHandler)})
+	b.Core, err = api.New(api.Config{Log: b.Log, Dispatcher: b.Dispatcher, Views: b.Views, Now: now, Logger: slog.New(slog.DiscardHandler),
+		Factories: projections.All(), ScratchDir: t.TempDir()})
 	b.Must(err)
 	run, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -31,6 +31,9 @@ const artifactScheme = "mlflow-artifacts:"
 // artifactBytesMax is the most of one file: what fits an object of an S3 API in one request.
 const artifactBytesMax = 5 << 30
 
+// artifactWait is how long a file's content may take to come to this node, before the client is told to ask again.
+const artifactWait = 20 * time.Second
+
 // artifactURI is where a run keeps its files.
 func artifactURI(r *projections.Run, e *projections.Experiment) string {
 	return strings.TrimSuffix(locationIn(r.ExperimentID, e), "/") + "/" + r.RunID + "/artifacts"
@@ -213,10 +216,8 @@ func (s *Surface) send(w http.ResponseWriter, r *http.Request, files []projectio
 		return noFile(at)
 	}
 	hash := files[i].Blob
-	if !s.Blobs.Has(hash) { // another node may have it
-		if _, err := s.Blobs.Get(hash); err != nil {
-			return inWords(err, map[fault.Code]error{fault.NotFound: missing("The content of artifact '%s' is not on this node", api.Short(at))})
-		}
+	if err := s.Blobs.Await(r.Context(), hash, artifactWait); err != nil {
+		return inWords(err, map[fault.Code]error{fault.NotFound: missing("The content of artifact '%s' is not on this node", api.Short(at))})
 	}
 	f, err := s.Blobs.Open(r.Context(), hash)
 	if err != nil {
@@ -284,7 +285,7 @@ func (s *Surface) take(w http.ResponseWriter, r *http.Request) (hash string, siz
 		into.CloseWithError(err) //nolint:errcheck // it has none
 		received <- err
 	}()
-	hash, size, err = s.Blobs.Put(from)
+	hash, size, err = s.Blobs.Put(r.Context(), from)
 	from.CloseWithError(err) //nolint:errcheck // it has none
 	if bodyErr := <-received; bodyErr != nil && (err == nil || errors.Is(err, bodyErr)) {
 		return "", 0, bodyErr // the client's fault, not the store's

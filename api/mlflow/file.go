@@ -84,7 +84,7 @@ func (s *Surface) upload(w http.ResponseWriter, r *http.Request) error {
 	case len(body) == 0:
 		return invalid("Request must specify data.")
 	}
-	hash, size, err := s.Blobs.Put(bytes.NewReader(body))
+	hash, size, err := s.Blobs.Put(r.Context(), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/apitest"
@@ -23,7 +24,13 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &fixture{Bench: apitest.New(t, nil), pages: &mlflow.Pages{}}
+	return newFixtureAt(t, nil)
+}
+
+// newFixtureAt is newFixture by a clock.
+func newFixtureAt(t testing.TB, now func() time.Time) *fixture {
+	t.Helper()
+	w := &fixture{Bench: apitest.New(t, now), pages: &mlflow.Pages{}}
 	var err error
 	w.blobs, err = blob.Open(t.TempDir())
 	w.Must(err)

@@ -21,10 +21,13 @@ import (
 // Its errors are those of that address.
 type Guide struct{ *Surface }
 
-var _ api.Surface = Guide{}
+var _ api.Historical = Guide{}
 
 // Guide makes the surface.
 func (s *Surface) Guide() Guide { return Guide{s} }
+
+// At is the surface as of a moment.
+func (g Guide) At(core *api.Core) api.Surface { return New(core, g.Config).Guide() }
 
 func (Guide) Name() string { return "mlflow-guide" }
 

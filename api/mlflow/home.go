@@ -69,12 +69,12 @@ type homeVersion struct {
 
 // home is the page for people: experiments with their runs, and models with their versions.
 func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
-	var v struct {
+	v := struct {
+		Asked       string // the moment it is as of, "" for now
 		Experiments []homeExperiment
 		Models      []homeModel
 		Pages       bool // MLflow's are at /
-	}
-	v.Pages = s.Pages.Dir() != ""
+	}{Asked: s.Asked(), Pages: s.Pages.Dir() != ""}
 	p, err := s.runsView().Experiments(fold.PageQuery{Limit: homeExperiments})
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s *Surface) noneRoutes(r *api.Routes) {
 		{"GET", "3.0/mlflow/gateway/budgets/list", empty{}},
 		{"GET", "3.0/mlflow/gateway/supported-providers", map[string]any{"providers": []any{}}},
 	} {
-		r.Handle(none.method+" /ajax-api/"+none.path, func(w http.ResponseWriter, _ *http.Request) error {
+		r.Read(none.method+" /ajax-api/"+none.path, func(w http.ResponseWriter, _ *http.Request) error {
 			return api.WriteJSON(w, http.StatusOK, none.answer)
 		})
 	}

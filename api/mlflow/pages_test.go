@@ -62,7 +62,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s: %d %.100s", path, a.Code, a.Text)
 		}
 	}
-	if a := ask(w.tracking, "GET", "/overview", ""); a.Code != 200 || !strings.Contains(a.Text, `<a href="/">`) || strings.Contains(a.Text, "--mlflow-ui") {
+	if a := ask(w.tracking, "GET", "/overview", ""); a.Code != 200 || !strings.Contains(a.Text, `<a href="./">`) || strings.Contains(a.Text, "--mlflow-ui") {
 		t.Errorf("the program's own page beside MLflow's: %d %.300s", a.Code, a.Text)
 	}
 }

@@ -30,7 +30,7 @@ type Surface struct {
 	Config
 }
 
-var _ api.Surface = (*Surface)(nil)
+var _ api.Historical = (*Surface)(nil)
 
 // New makes the surface.
 func New(core *api.Core, c Config) *Surface {
@@ -41,6 +41,9 @@ func New(core *api.Core, c Config) *Surface {
 }
 
 func (s *Surface) Name() string { return "mlflow" }
+
+// At is the surface as of a moment.
+func (s *Surface) At(core *api.Core) api.Surface { return New(core, s.Config) }
 
 func (s *Surface) Routes(r *api.Routes) {
 	s.healthRoutes(r)

@@ -12,7 +12,7 @@ import (
 func TestBlob(t *testing.T) {
 	w := newFixture(t)
 	content := strings.Repeat("0123456789", 100_000)
-	hash, _, err := w.blobs.Put(strings.NewReader(content))
+	hash, _, err := w.blobs.Put(t.Context(), strings.NewReader(content))
 	w.must(err)
 	whole := w.get("/api/v1/blobs/" + hash).want(http.StatusOK)
 	if string(whole.Body) != content || whole.Header.Get("Content-Length") != strconv.Itoa(len(content)) || whole.Header.Get("Content-Type") != "application/octet-stream" {

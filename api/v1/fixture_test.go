@@ -102,7 +102,8 @@ func newFixture(t testing.TB, change ...func(*setup)) *fixture {
 	w.blobs, err = blob.Open(t.TempDir())
 	w.must(err)
 	d := handlers.New(handlers.Config{Ledger: w.log.Ledger(), Feed: w.log.Feed(), Now: w.clock.Now, NewID: uuid.NewString})
-	w.cfg = api.Config{Log: w.log, Dispatcher: d, Views: views, Now: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	w.cfg = api.Config{Log: w.log, Dispatcher: d, Views: views, Now: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Factories: projections.All(), ScratchDir: t.TempDir()}
 	w.own = v1.Config{Factories: projections.All(), Features: featurestore.New(views, w.log), Recommend: recommend.New(views, w.blobs.Get),
 		Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d}, Workflows: roles.Workflows(), CheckConf: roles.CheckConf, ScratchDir: t.TempDir(), Version: "test"}
 	for _, c := range change {
@@ -190,7 +191,7 @@ func (w *fixture) train() int {
 	w.must(err)
 	trained, err := r.Make(ctx, set.Input(), p, recipe.Hooks{})
 	w.must(err)
-	hash, size, err := w.blobs.Put(bytes.NewReader(trained.Bytes))
+	hash, size, err := w.blobs.Put(ctx, bytes.NewReader(trained.Bytes))
 	w.must(err)
 	if _, err = w.cfg.Dispatcher.Dispatch(ctx, &commands.RegisterModel{Name: r.Name}, handlers.Meta{IdempotencyKey: "register"}); err != nil {
 		w.t.Fatal(err)

@@ -3,17 +3,14 @@ package v1
 import (
 	"bytes"
 	"context"
-	"iter"
 	"net/http"
 	"os"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/trainset"
-	"github.com/projectionist/projectionist/streams"
 )
 
 func (s *Surface) operationRoutes(r *api.Routes) {
@@ -196,7 +193,7 @@ func (s *Surface) putBack(ctx context.Context, hash string, content []byte) (sta
 	default:
 		return "", err
 	}
-	_, _, err = s.Blobs.Put(bytes.NewReader(content))
+	_, _, err = s.Blobs.Put(ctx, bytes.NewReader(content))
 	return state, err
 }
 
@@ -256,65 +253,4 @@ func (s *Surface) checkpoint(w http.ResponseWriter, r *http.Request) error {
 		views, err := s.Views.Status(ctx)
 		return fold.Page[fold.Status]{Items: views}, err
 	})
-}
-
-// happenedBy is a log without what people did, and what was deployed, after an event time. The catalogue
-// is left whole: a film listed today existed before.
-type happenedBy struct {
-	streams.Log
-	millis int64
-}
-
-func (l happenedBy) Ledger() streams.Ledger { return ledgerBy{l.Log.Ledger(), l.millis} }
-func (l happenedBy) Feed() streams.Feed     { return feedBy{l.Log.Feed(), l.millis} }
-
-type ledgerBy struct {
-	streams.Ledger
-	millis int64
-}
-
-func (l ledgerBy) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committed, error] {
-	return func(yield func(*streams.Committed, error) bool) {
-		for c, err := range l.Ledger.Read(ctx, from) {
-			if err == nil && later(c, l.millis) {
-				continue
-			}
-			if !yield(c, err) {
-				return
-			}
-		}
-	}
-}
-
-func later(c *streams.Committed, millis int64) bool {
-	for i := range c.Events {
-		if _, ok := c.Events[i].Data.(*events.ModelDeployed); ok && c.Events[i].Time.UnixMilli() > millis {
-			return true
-		}
-	}
-	return false
-}
-
-type feedBy struct {
-	streams.Feed
-	millis int64
-}
-
-func (f feedBy) Read(ctx context.Context, tp streams.TP, from int64) iter.Seq2[*streams.Record, error] {
-	if tp.Topic != events.UserEventsTopic {
-		return f.Feed.Read(ctx, tp, from)
-	}
-	return func(yield func(*streams.Record, error) bool) {
-		for rec, err := range f.Feed.Read(ctx, tp, from) {
-			if err == nil {
-				// One that cannot be read is passed on: the views know what to do with it.
-				if ev, bad := streams.ReadFact(rec); bad == nil && ev.Time.UnixMilli() > f.millis {
-					continue
-				}
-			}
-			if !yield(rec, err) || err != nil {
-				return
-			}
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/apitest"
+	v1 "github.com/projectionist/projectionist/api/v1"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
@@ -238,9 +242,9 @@ func TestReplaysGoOn(t *testing.T) {
 	w := newFixture(t)
 	w.train()
 	w.post("/api/v1/models/als/versions/1/deploy", nil).want(200)
+	beginning := w.fromTheBeginning()
 	var told []string
 	rng := rand.New(rand.NewPCG(3, 3))
-	reused := 0
 	for step := range 40 {
 		w.clock.set(day0.Add(time.Duration(step+1) * time.Minute))
 		body := fmt.Sprintf(`{"user_id":"%d","movie_id":"%d","rating":%d,"timestamp":"2024-05-%02dT12:00:00Z"}`, 1+rng.IntN(12), 1+rng.IntN(12), 1+rng.IntN(5), 1+rng.IntN(28))
@@ -258,40 +262,45 @@ func TestReplaysGoOn(t *testing.T) {
 			moment += "&as_of=2024-05-14"
 		}
 		ask := fmt.Sprintf("/api/v1/recommendations?user_id=%d&k=12&explain=true&%s", 1+rng.IntN(12), moment)
-		before := w.surface.ReplayFolder()
 		got := w.get(ask).want(200)
-		if before != "" && w.surface.ReplayFolder() == before {
-			reused++
-		}
 		again := w.get(ask).want(200)
-		if entries, err := os.ReadDir(w.own.ScratchDir); err != nil || len(entries) != 1 {
-			t.Fatalf("step %d: in scratch are %v: %v", step, entries, err)
-		}
-		if step%3 == 0 { // else the next one may go on from here
-			_, err := w.surface.ForgetReplays()
-			w.must(err)
+		if step%10 == 0 { // else the next one may go on from here
+			w.core.Past().Forget()
 		}
 		if string(again.Body) != string(got.Body) {
 			t.Fatalf("step %d: %s\nagain %s\nat first %s", step, ask, again.Body, got.Body)
 		}
-		w.must(w.surface.FromTheBeginning(func() {
-			if other := w.get(ask).want(200); string(other.Body) != string(got.Body) {
-				t.Fatalf("step %d: %s, going on:\n%s\nfrom the beginning:\n%s", step, ask, got.Body, other.Body)
-			}
-		}))
-	}
-	if reused < 5 {
-		t.Errorf("only %d replays went on from an earlier one", reused)
+		if other := beginning(ask); other.Code != 200 || other.Text != string(got.Body) {
+			t.Fatalf("step %d: %s, going on:\n%s\nfrom the beginning:\n%s", step, ask, got.Body, other.Text)
+		}
 	}
 }
 
-// Replays of several moments at once neither mix nor leave more than one behind.
+// fromTheBeginning asks another server over the same log, which keeps nothing of the past.
+func (w *fixture) fromTheBeginning() func(path string) apitest.Answer {
+	w.t.Helper()
+	cfg := w.cfg
+	cfg.ScratchDir = w.t.TempDir()
+	core, err := api.New(cfg)
+	w.must(err)
+	w.t.Cleanup(func() { w.must(core.Close()) })
+	surface, err := v1.New(core, w.own)
+	w.must(err)
+	server := core.Serve(surface)
+	return func(path string) apitest.Answer {
+		defer core.Past().Forget()
+		return apitest.Ask(server, http.MethodGet, path, "")
+	}
+}
+
+// Replays of several moments at once do not mix.
 func TestReplaysAtOnce(t *testing.T) {
 	w := newFixture(t)
+	beginning := w.fromTheBeginning()
 	moments := []string{"as_of=2024-05-14", "as_of=2024-03-01", "known_at=" + url.QueryEscape("user-events/0@3"), "known_at=" + url.QueryEscape("user-events/0@9")}
 	want := map[string]string{}
 	for _, m := range moments {
-		w.must(w.surface.FromTheBeginning(func() { want[m] = string(w.get("/api/v1/recommendations?user_id=1&k=12&" + m).want(200).Body) }))
+		want[m] = beginning("/api/v1/recommendations?user_id=1&k=12&" + m).Text
 	}
 	var asking sync.WaitGroup
 	for k := range 2 { // as many as may be under way
@@ -305,7 +314,8 @@ func TestReplaysAtOnce(t *testing.T) {
 		})
 	}
 	asking.Wait()
-	if entries, err := os.ReadDir(w.own.ScratchDir); err != nil || len(entries) > 1 {
+	w.core.Past().Forget()
+	if entries, err := os.ReadDir(w.cfg.ScratchDir); err != nil || len(entries) > 0 {
 		t.Errorf("in scratch are %v: %v", entries, err)
 	}
 }
@@ -314,7 +324,7 @@ func TestReplaysAtOnce(t *testing.T) {
 func TestReplayOfDamagedViews(t *testing.T) {
 	w := newFixture(t)
 	want := w.get("/api/v1/recommendations?user_id=1&k=5&as_of=2024-05-14").want(200)
-	files, err := filepath.Glob(filepath.Join(w.surface.ReplayFolder(), "*"))
+	files, err := filepath.Glob(filepath.Join(w.cfg.ScratchDir, "*", "views", "*"))
 	w.must(err)
 	for _, path := range files {
 		w.must(os.WriteFile(path, []byte("damaged"), 0o600))

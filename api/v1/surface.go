@@ -95,7 +95,6 @@ type Surface struct {
 	metrics    *metrics
 	selections selections
 
-	replays      replays
 	snapshotting sync.Mutex
 	joins        chan struct{} // a token for each join of rows under way
 }

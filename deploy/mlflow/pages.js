@@ -126,6 +126,14 @@ const acts = {
     await page.waitForFunction(() => [...document.images].some(i => i.naturalWidth === 60)).catch(() => fail('the image is not shown'))
     await picture(page, 'artifact-image')
   },
+  async 'look at the past'(page) { // before MLflow's client has logged anything
+    await page.goto(`${base}/at/${ids.before}/#/models`)
+    await shows(page, 'als', 'movie_predictor')
+    if (await page.getByRole('link', { name: N, exact: true }).count() > 0) fail('a model is there before it was registered')
+    await page.goto(`${base}/at/${ids.before}/#/experiments/${own.experiment}/runs/${own.run}`)
+    await shows(page, 'About this run', 'movie_training_pipeline')
+    await picture(page, 'past')
+  },
   async 'filter, sort and group runs'(page) {
     await page.goto(`${base}/#/experiments/${E}/runs`)
     await shows(page, 'parent', 'second')
@@ -177,7 +185,8 @@ const acts = {
     await answered(page, 'runs/search', () => page.getByRole('option', { name: 'Deleted' }).click())
     await shows(page, 'renamed', 'gone')
     await page.getByRole('checkbox', { name: 'Select all runs' }).click()
-    await answered(page, 'runs/restore', () => page.getByRole('button', { name: 'Restore' }).click())
+    await page.getByRole('button', { name: 'Restore' }).click()
+    await answered(page, 'runs/restore', () => page.getByRole('dialog').getByRole('button', { name: 'Restore' }).click())
     await page.goto(`${base}/#/experiments/${E}/runs/${S}`)
     await shows(page, 'About this run', 'renamed')
   },

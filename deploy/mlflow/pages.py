@@ -3,6 +3,7 @@
     python pages.py URI
 """
 
+import datetime
 import json
 import math
 import sys
@@ -15,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 EXPERIMENT, MODEL = "shown-by-pages", "pages-model"
 
+before = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 mlflow.set_tracking_uri(sys.argv[1])
 client = mlflow.MlflowClient()
 experiment = mlflow.set_experiment(EXPERIMENT)
@@ -74,6 +76,6 @@ own = client.get_experiment_by_name("movie_recommendation_experiment")
 trained = {r.info.run_name: r.info.run_id for r in client.search_runs([own.experiment_id])}
 print(json.dumps({
     "experiment": experiment.experiment_id, "experiment_name": EXPERIMENT, "parent": parent.info.run_id, "child": child.info.run_id,
-    "second": second.info.run_id, "model": logged.model_id, "name": MODEL,
+    "second": second.info.run_id, "model": logged.model_id, "name": MODEL, "before": before,
     "own": {"experiment": own.experiment_id, "run": trained["als"], "baseline": trained["movie_predictor"]},
 }))

@@ -53,9 +53,8 @@ const (
 	// checkpointDefault is the time between checkpoints: what a crash costs.
 	checkpointDefault = 5 * time.Second
 
-	// blobTimeout bounds the wait for a blob that another node has, and blobPoll how often it is looked for.
+	// blobTimeout bounds the wait for a blob that is not on this node.
 	blobTimeout = time.Minute
-	blobPoll    = 100 * time.Millisecond
 
 	// endTimeout bounds how long the word on a try's end may take when the program ends.
 	endTimeout = 5 * time.Second

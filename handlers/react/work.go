@@ -78,7 +78,7 @@ func (w *Work) Due() bool { return w.runs.cfg.Clock().Sub(w.lastSaved) >= w.runs
 // Save keeps a checkpoint for the next try: the blob first, then the event that names it.
 func (w *Work) Save(ctx context.Context, state []byte) error {
 	w.lastSaved = w.runs.cfg.Clock()
-	hash, _, err := w.PutBlob(state)
+	hash, _, err := w.PutBlob(ctx, state)
 	if err != nil {
 		return err
 	}
@@ -101,19 +101,15 @@ func (w *Work) Resume(ctx context.Context) ([]byte, error) {
 
 // Blob reads a blob, and waits for one that is on its way from another node.
 func (w *Work) Blob(ctx context.Context, hash string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, blobTimeout)
-	defer cancel()
-	for {
-		b, err := w.runs.cfg.Blobs.Get(hash)
-		if !fault.Is(err, fault.Unavailable) || !sleep(ctx, blobPoll) {
-			return b, err
-		}
+	if err := w.runs.cfg.Blobs.Await(ctx, hash, blobTimeout); err != nil {
+		return nil, err
 	}
+	return w.runs.cfg.Blobs.Get(hash)
 }
 
 // PutBlob stores a blob under its SHA-256. It comes before the event that names it.
-func (w *Work) PutBlob(content []byte) (sha256 string, size int64, err error) {
-	return w.runs.cfg.Blobs.Put(bytes.NewReader(content))
+func (w *Work) PutBlob(ctx context.Context, content []byte) (sha256 string, size int64, err error) {
+	return w.runs.cfg.Blobs.Put(ctx, bytes.NewReader(content))
 }
 
 // Now is the dispatcher's clock.

@@ -177,7 +177,7 @@ func (h *hand) data(ctx context.Context) (*dataset, error) {
 		return nil, err
 	}
 	h.set.Acts, h.set.People = nil, nil // the joined rows have them
-	blob, _, err := h.Blobs.Put(bytes.NewReader(d.encode()))
+	blob, _, err := h.Blobs.Put(ctx, bytes.NewReader(d.encode()))
 	if err != nil {
 		return nil, err
 	}
@@ -310,14 +310,14 @@ type version struct {
 
 // register keeps the weights, ends the run with its figures, and registers the version.
 func (h *hand) register(ctx context.Context, v version) (*Registered, error) {
-	hash, size, err := h.Blobs.Put(bytes.NewReader(v.weights))
+	hash, size, err := h.Blobs.Put(ctx, bytes.NewReader(v.weights))
 	if err != nil {
 		return nil, err
 	}
 	if _, err := h.dispatch(ctx, &commands.LogArtifact{RunID: h.run, Path: "model/" + v.name + ".bin", Blob: hash, Bytes: size}); err != nil {
 		return nil, err
 	}
-	described, describedBytes, err := h.Blobs.Put(bytes.NewReader(v.described(hash, size).mlmodel()))
+	described, describedBytes, err := h.Blobs.Put(ctx, bytes.NewReader(v.described(hash, size).mlmodel()))
 	if err != nil {
 		return nil, err
 	}

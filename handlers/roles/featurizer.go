@@ -64,7 +64,7 @@ func (w *job) buildDataset(ctx context.Context, set *trainset.Set) (d *dataset, 
 		return nil, "", 0, err
 	}
 	w.Progress("write the training set", 0, 0)
-	blob, size, err = w.PutBlob(d.encode())
+	blob, size, err = w.PutBlob(ctx, d.encode())
 	return d, blob, size, err
 }
 

@@ -61,7 +61,7 @@ func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
 	}
 	raw := &rawAnswers{w: w, hashes: map[string]string{}, results: map[string][]json.RawMessage{}}
 	cfg := w.cfg.TMDB
-	cfg.Save = raw.save
+	cfg.Save = func(name string, answer []byte) error { return raw.save(ctx, name, answer) }
 	client, err := tmdb.New(cfg)
 	if err != nil {
 		return nil, err
@@ -220,8 +220,8 @@ type rawAnswers struct {
 }
 
 // save takes an answer as it came. Pages of lists go to files of their own ("popular-page-1.json").
-func (a *rawAnswers) save(name string, raw []byte) error {
-	hash, _, err := a.w.PutBlob(raw)
+func (a *rawAnswers) save(ctx context.Context, name string, raw []byte) error {
+	hash, _, err := a.w.PutBlob(ctx, raw)
 	if err != nil {
 		return err
 	}

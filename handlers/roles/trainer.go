@@ -76,7 +76,7 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	blob, size, err := w.PutBlob(trained.Bytes)
+	blob, size, err := w.PutBlob(ctx, trained.Bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (w *job) openRun(ctx context.Context, name, experiment string, g *given, pa
 
 // file keeps a small file of a run. A repeat finds it, also after the run's end.
 func (w *job) file(ctx context.Context, step, run, path string, content []byte) error {
-	blob, size, err := w.PutBlob(content)
+	blob, size, err := w.PutBlob(ctx, content)
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment s
 	if err != nil {
 		return err
 	}
-	blob, size, err := w.PutBlob(weights)
+	blob, size, err := w.PutBlob(ctx, weights)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,8 @@ type Options struct {
 	Peers    []string // other nodes of that log, such as http://10.0.0.2:8000: asked for weights
 	From     string   // one of them, whose views a folder without any starts from; "" folds them from the log
 
+	Blobs string // s3://BUCKET/PREFIX for a bucket that outlives this node's blobs; "" for the data folder alone
+
 	Kafka           string      // where Kafka's clients connect, such as 127.0.0.1:9092; "" nowhere
 	KafkaAdvertised string      // host:port that they are told to come back to; "" for where they connect
 	KafkaTLS        *tls.Config // needed there on anything but loopback, as is Token: the password of user KafkaUser
@@ -152,7 +154,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	for _, note := range a.Views.Refolded() {
 		o.Logger.Warn(note)
 	}
-	if a.Blobs, err = blob.Open(filepath.Join(o.Dir, "blobs")); err != nil {
+	if err := a.openBlobs(ctx); err != nil {
 		return nil, err
 	}
 	a.Blobs.Elsewhere = a.elsewhere
@@ -278,6 +280,9 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { a.sweeps(work) })
+	if a.Blobs.Remote != nil {
+		beside.Go(func() { a.mirror(work) })
+	}
 	beside.Go(func() { a.retrainer().Run(work) })
 	if a.opts.MLflowUI == "" && a.opts.Also["tracking"] != "" {
 		beside.Go(func() { a.findMLflowPages(work) })
@@ -336,6 +341,9 @@ func (a *App) Close() error {
 			}
 		}
 		a.stop = nil
+	}
+	if a.API != nil {
+		errs = append(errs, a.API.Close())
 	}
 	if a.Recommend != nil {
 		a.Recommend.Close() // it may be reading the views

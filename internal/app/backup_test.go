@@ -46,7 +46,7 @@ func largeFolder(t *testing.T, facts int) (a *App, hash string) {
 		if err := a.Log.Feed().Publish(t.Context(), events.UserEventsTopic, recs); err != nil {
 			t.Fatal(err)
 		}
-		if hash, _, err = a.Blobs.Put(strings.NewReader("weights")); err != nil {
+		if hash, _, err = a.Blobs.Put(t.Context(), strings.NewReader("weights")); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.Define(t.Context()); err != nil {

@@ -18,7 +18,7 @@ func TestObtain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, _, err := theirs.Put(strings.NewReader(content))
+	name, _, err := theirs.Put(t.Context(), strings.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
 	}

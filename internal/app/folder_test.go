@@ -38,7 +38,7 @@ func killedFolder(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := a.Blobs.Put(strings.NewReader("weights")); err != nil {
+	if _, _, err := a.Blobs.Put(t.Context(), strings.NewReader("weights")); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.caughtUp(t.Context()); err != nil {
@@ -215,7 +215,7 @@ func TestBackup_Unfinished(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	if _, _, err := a.Blobs.Put(strings.NewReader("weights")); err != nil {
+	if _, _, err := a.Blobs.Put(t.Context(), strings.NewReader("weights")); err != nil {
 		t.Fatal(err)
 	}
 	refused := func(dir string) {

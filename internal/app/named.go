@@ -26,7 +26,9 @@ type names struct {
 	next int64                      // offset of the first commit not read
 	last commitMark                 // the last that was
 	ever map[string]bool            // by an event that lasts
-	held map[string]map[string]bool // by a lease, by its workflow run: while that is active
+	held map[string]map[string]bool // by a lease, by its workflow run: until that ends
+
+	released []string // held by runs that have ended since
 }
 
 // commitMark tells a commit from others that may stand at its offset.
@@ -58,11 +60,14 @@ func (n *names) read(ctx context.Context, ledger streams.Ledger) error {
 		}
 		for i := range com.Events {
 			into := n.ever
-			if e, ok := com.Events[i].Data.(*events.TaskLeaseRenewed); ok {
+			switch e := com.Events[i].Data.(type) {
+			case *events.TaskLeaseRenewed:
 				if into = n.held[e.RunID]; into == nil {
 					into = map[string]bool{}
 					n.held[e.RunID] = into
 				}
+			case *events.WorkflowRunEnded:
+				n.release(e.RunID)
 			}
 			for _, m := range hash.FindAllSubmatch(com.Events[i].Raw, -1) {
 				into[string(m[1])] = true
@@ -73,6 +78,25 @@ func (n *names) read(ctx context.Context, ledger streams.Ledger) error {
 	return nil
 }
 
+// release lets go of what the leases of a run have named.
+func (n *names) release(run string) {
+	n.released = slices.AppendSeq(n.released, maps.Keys(n.held[run]))
+	delete(n.held, run)
+}
+
+// names says whether a blob has a name.
+func (n *names) names(hash string) bool {
+	if n.ever[hash] {
+		return true
+	}
+	for _, held := range n.held {
+		if held[hash] {
+			return true
+		}
+	}
+	return false
+}
+
 // keptNames is a file of names. Before it stands the SHA-256 of it, in a line.
 type keptNames struct {
 	Format int                 `json:"format"` // keptFormat: another one whenever names are found in another way
@@ -81,7 +105,7 @@ type keptNames struct {
 	Held   map[string][]string `json:"held"`
 }
 
-const keptFormat = 1
+const keptFormat = 2
 
 // save writes them to a file.
 func (n *names) save(path string) error {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"path/filepath"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
@@ -18,7 +19,7 @@ import (
 // surfaces makes the HTTP surfaces and mounts them on their listeners.
 func (a *App) surfaces(scratch string) (err error) {
 	a.API, err = api.New(api.Config{Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Now: a.opts.Now, Logger: a.opts.Logger, Token: a.opts.Token,
-		Users: a.opts.Users, Hosts: a.opts.Hosts})
+		Users: a.opts.Users, Hosts: a.opts.Hosts, Factories: projections.All(), ScratchDir: filepath.Join(scratch, "past")})
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,9 @@ package app
 
 import (
 	"context"
-	"maps"
+	"errors"
 	"path/filepath"
 	"time"
-
-	"github.com/projectionist/projectionist/projections"
-	"github.com/projectionist/projectionist/projections/fold"
 )
 
 const (
@@ -18,49 +15,66 @@ const (
 )
 
 // Sweep removes blobs that no event names, such as those of tasks that were killed, and checkpoints of
-// runs that have ended.
+// runs that have ended. From the bucket it takes these checkpoints alone: what another node, or another log, has put
+// there and has not named yet, nobody can tell from what nobody names.
 func (a *App) Sweep(ctx context.Context) (removed int, bytes int64, err error) {
-	active, err := fold.Of[*projections.Workflows](a.Views).Active()
-	if err != nil {
-		return 0, 0, err
-	}
-	open := map[string]bool{}
-	for _, run := range active {
-		open[run.RunID] = true
-	}
 	n := &a.named
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	path := filepath.Join(a.opts.Dir, namesFile)
+	if err := a.readNames(ctx); err != nil {
+		return 0, 0, err
+	}
+	if err := a.removeFromBucket(ctx); err != nil {
+		a.opts.Logger.Warn("the bucket keeps blobs that nothing needs", "error", err)
+	}
+	return a.Blobs.Sweep(n.names, a.opts.Now(), sweepGrace)
+}
+
+// readNames takes in what the ledger has since the names that were kept, and keeps that too. a.named is locked.
+func (a *App) readNames(ctx context.Context) error {
+	n := &a.named
 	if n.ever == nil {
-		if err := n.load(ctx, path, a.Log.Ledger()); err != nil {
-			return 0, 0, err
+		if err := n.load(ctx, a.namesPath(), a.Log.Ledger()); err != nil {
+			return err
 		}
-	} else {
-		// Before what is new is read: the view may not have its runs yet.
-		maps.DeleteFunc(n.held, func(run string, _ map[string]bool) bool { return !open[run] })
 	}
 	from := n.next
 	if err := n.read(ctx, a.Log.Ledger()); err != nil {
-		return 0, 0, err
+		return err
 	}
 	if n.next > from {
-		if err := n.save(path); err != nil {
+		if err := n.save(a.namesPath()); err != nil {
 			a.opts.Logger.Warn("what blobs are named cannot be kept; the next start reads the ledger from its beginning", "error", err)
 		}
 	}
-	return a.Blobs.Sweep(func(hash string) bool {
-		if n.ever[hash] {
-			return true
-		}
-		for run, held := range n.held {
-			if open[run] && held[hash] {
-				return true
-			}
-		}
-		return false
-	}, a.opts.Now(), sweepGrace)
+	return nil
 }
+
+func (a *App) namesPath() string { return filepath.Join(a.opts.Dir, namesFile) }
+
+// removeFromBucket takes from the bucket what the log has let go of. a.named is locked.
+func (a *App) removeFromBucket(ctx context.Context) error {
+	n := &a.named
+	if a.Blobs.Remote == nil {
+		n.released = nil
+		return nil
+	}
+	var errs []error
+	for len(n.released) > 0 && len(errs) < removalsFailedMax && ctx.Err() == nil {
+		hash := n.released[0]
+		n.released = n.released[1:]
+		if n.names(hash) {
+			continue
+		}
+		if err := a.Blobs.Remote.Remove(ctx, hash); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removalsFailedMax is after how many failures a sweep leaves the bucket alone.
+const removalsFailedMax = 3
 
 // sweeps sweeps now and then until ctx ends.
 func (a *App) sweeps(ctx context.Context) {

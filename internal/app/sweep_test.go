@@ -23,7 +23,7 @@ func TestSweepKeepsWhatEventsName(t *testing.T) {
 	}
 	defer a.Close()
 	put := func(content string) string {
-		hash, _, err := a.Blobs.Put(strings.NewReader(content))
+		hash, _, err := a.Blobs.Put(t.Context(), strings.NewReader(content))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestSweepGoesOn(t *testing.T) {
 	}
 	old := time.Now().Add(-48 * time.Hour)
 	put := func(content string) string {
-		hash, _, err := a.Blobs.Put(strings.NewReader(content))
+		hash, _, err := a.Blobs.Put(t.Context(), strings.NewReader(content))
 		if err == nil {
 			err = os.Chtimes(filepath.Join(a.Dir(), "blobs", hash[:2], hash), old, old)
 		}

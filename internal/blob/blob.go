@@ -1,6 +1,7 @@
 // Package blob keeps files named by the SHA-256 of their content: model weights, data sets, raw
-// answers. A blob is written and synced before the event that names it, so an event never points at
-// nothing; a crash in between leaves an orphan, which [Store.Sweep] removes.
+// answers, files of runs. A blob is written and synced before the event that names it, so an event never points at
+// nothing; a crash in between leaves an orphan, which [Store.Sweep] removes. A store may have a [Remote] behind it,
+// which has every blob that was put, and outlives the folder.
 package blob
 
 import (
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/projectionist/projectionist/internal/fault"
@@ -22,9 +24,13 @@ import (
 // Store is a folder of blobs: ab/abcdef….
 type Store struct {
 	dir string
-	// Elsewhere gets a blob that is not here, from another node or by making it again; nil for a store
-	// that has all there is. It may answer that it is on its way (fault.Unavailable).
-	Elsewhere func(hash string) ([]byte, error)
+	// Remote is given every blob before [Store.Put] returns; nil for a store that is alone.
+	Remote Remote
+	// Elsewhere begins to bring a blob that is not here, from the remote, another node or by making it again, and says
+	// that it is on its way (fault.Unavailable), or why it will not come; nil for a store that has all there is.
+	Elsewhere func(hash string) error
+
+	keeping sync.Mutex // what is put once more is not swept
 }
 
 // Open makes the folder if it is not there.
@@ -35,36 +41,93 @@ func Open(dir string) (*Store, error) {
 	return &Store{dir: dir}, nil
 }
 
-// Put writes the content and returns its hash and size. Putting the same content again changes nothing, unless
-// what is there is damaged: then it is replaced, whole or not at all.
-func (s *Store) Put(r io.Reader) (hash string, size int64, err error) {
-	f, err := os.CreateTemp(filepath.Join(s.dir, "tmp"), "put-*")
+// Put writes the content and returns its hash and size, when the remote has it too. Putting the same content again
+// changes nothing, unless what is there is damaged: then it is replaced, whole or not at all. Errors:
+// fault.Unavailable where it cannot be written, here or there; that of ctx.
+func (s *Store) Put(ctx context.Context, r io.Reader) (hash string, size int64, err error) {
+	f, err := s.create()
 	if err != nil {
-		return "", 0, fault.Wrap(fault.Unavailable, err, "cannot write a blob")
+		return "", 0, err
 	}
-	defer os.Remove(f.Name())
+	defer discard(f)
+	hash, size, err = write(f, r)
+	if err == nil && s.Remote != nil {
+		err = s.Remote.Put(ctx, hash, io.NewSectionReader(f, 0, size), size)
+	}
+	if err == nil {
+		err = s.keep(ctx, f, hash, size)
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	return hash, size, nil
+}
+
+// PutAs writes what is said to be the blob of that hash, which the remote, or another node, has. Errors: fault.Corrupt
+// where it is not, and those of [Store.Put].
+func (s *Store) PutAs(ctx context.Context, hash string, r io.Reader) (size int64, err error) {
+	f, err := s.create()
+	if err != nil {
+		return 0, err
+	}
+	defer discard(f)
+	got, size, err := write(f, r)
+	if err == nil && got != hash {
+		err = fault.New(fault.Corrupt, "what was sent as blob %s has the hash %s", hash, got)
+	}
+	if err == nil {
+		err = s.keep(ctx, f, hash, size)
+	}
+	return size, err
+}
+
+func (s *Store) create() (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Join(s.dir, "tmp"), "put-*")
+	return f, fault.Wrap(fault.Unavailable, err, "cannot write a blob")
+}
+
+// discard closes and removes a file that was not kept.
+func discard(f *os.File) {
+	f.Close()           //nolint:errcheck // it is synced where it is kept
+	os.Remove(f.Name()) //nolint:errcheck // it has another name where it is kept
+}
+
+// write fills f, to the disk.
+func write(f *os.File, r io.Reader) (hash string, size int64, err error) {
 	sum := sha256.New()
 	size, err = io.Copy(io.MultiWriter(f, sum), r)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
+	if err = errors.Join(err, f.Sync()); err != nil {
 		return "", 0, fault.Wrap(fault.Unavailable, err, "cannot write a blob")
 	}
-	hash = hex.EncodeToString(sum.Sum(nil))
+	return hex.EncodeToString(sum.Sum(nil)), size, nil
+}
+
+// keep gives a written file its place, unless what is there is the same.
+func (s *Store) keep(ctx context.Context, f *os.File, hash string, size int64) error {
 	path := s.path(hash)
-	now := time.Now()
 	if info, err := os.Stat(path); err == nil && info.Size() == size {
-		// Younger again, so that a sweep does not take what an event is about to name.
-		if _, err := s.Check(context.Background(), hash); err == nil && os.Chtimes(path, now, now) == nil {
-			return hash, size, nil
+		if _, err := s.Check(ctx, hash); err == nil && s.renew(path) == nil {
+			return nil
 		}
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", 0, fault.Wrap(fault.Unavailable, err, "cannot write a blob")
+		return fault.Wrap(fault.Unavailable, err, "cannot write a blob")
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return "", 0, fault.Wrap(fault.Unavailable, err, "cannot write a blob")
+	s.keeping.Lock()
+	err := os.Rename(f.Name(), path)
+	s.keeping.Unlock()
+	if err == nil {
+		err = errors.Join(syncDir(filepath.Dir(path)), syncDir(s.dir))
 	}
-	return hash, size, errors.Join(syncDir(filepath.Dir(path)), syncDir(s.dir))
+	return fault.Wrap(fault.Unavailable, err, "cannot write a blob")
+}
+
+// renew makes a file younger, so that a sweep does not take what an event is about to name.
+func (s *Store) renew(path string) error {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	now := time.Now()
+	return os.Chtimes(path, now, now)
 }
 
 // Get reads a blob whole and checks it against its name. One that is not here is asked for elsewhere.
@@ -72,7 +135,7 @@ func (s *Store) Get(hash string) ([]byte, error) {
 	f, err := s.open(hash)
 	if err != nil {
 		if fault.Is(err, fault.NotFound) && s.Elsewhere != nil {
-			return s.Elsewhere(hash)
+			err = s.Elsewhere(hash)
 		}
 		return nil, err
 	}
@@ -85,6 +148,40 @@ func (s *Store) Get(hash string) ([]byte, error) {
 		return nil, damaged(hash)
 	}
 	return b, nil
+}
+
+// Await returns when a blob is here, which is brought from elsewhere where it is not; it waits a limit long at most.
+// Errors: fault.NotFound where there is none, fault.Unavailable while it is on its way, and why it did not come.
+func (s *Store) Await(ctx context.Context, hash string, limit time.Duration) error {
+	if !Valid(hash) {
+		return fault.Field("blob", "%q is not a SHA-256 in hex", hash)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for !s.Has(hash) {
+		if s.Elsewhere == nil {
+			return notHere(hash)
+		}
+		if err := s.Elsewhere(hash); !fault.Is(err, fault.Unavailable) {
+			return err
+		} else if !sleep(ctx, awaitPoll) {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitPoll is how often a blob on its way is looked for.
+const awaitPoll = 100 * time.Millisecond
+
+// sleep says whether ctx went on for so long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 // Open opens a blob that is here, after it was read through and checked against its name: it need not fit
@@ -117,13 +214,13 @@ func (s *Store) Check(ctx context.Context, hash string) (size int64, err error) 
 }
 
 func (s *Store) open(hash string) (*os.File, error) {
-	if !valid(hash) {
+	if !Valid(hash) {
 		return nil, fault.Field("blob", "%q is not a SHA-256 in hex", hash)
 	}
 	f, err := os.Open(s.path(hash))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fault.New(fault.NotFound, "no blob %s", hash)
+		return nil, notHere(hash)
 	case err != nil:
 		return nil, unreadable(hash, err)
 	}
@@ -150,6 +247,8 @@ func check(ctx context.Context, hash string, f *os.File) (size int64, err error)
 	}
 }
 
+func notHere(hash string) error { return fault.New(fault.NotFound, "no blob %s", hash) }
+
 func unreadable(hash string, err error) error {
 	return fault.Wrap(fault.Unavailable, err, "cannot read blob %s", hash)
 }
@@ -161,7 +260,7 @@ func damaged(hash string) error {
 
 // Has says whether the blob is there, without reading it.
 func (s *Store) Has(hash string) bool {
-	if !valid(hash) {
+	if !Valid(hash) {
 		return false
 	}
 	_, err := os.Stat(s.path(hash))
@@ -175,7 +274,7 @@ func (s *Store) All() iter.Seq2[string, error] {
 			switch {
 			case errors.Is(err, os.ErrNotExist): // swept meanwhile
 				return nil
-			case err != nil || d.IsDir() || !valid(d.Name()) || path != s.path(d.Name()):
+			case err != nil || d.IsDir() || !Valid(d.Name()) || path != s.path(d.Name()):
 				return err
 			case !yield(d.Name(), nil):
 				return filepath.SkipAll
@@ -217,7 +316,7 @@ func (s *Store) CopyTo(ctx context.Context, to *Store) (put int, size int64, err
 // LinkTo gives another store a blob as a link to the same file where the disk has links, else as a copy, and checks
 // what is there then. It returns the blob's size; errors are those of [Store.Check].
 func (s *Store) LinkTo(ctx context.Context, hash string, to *Store) (size int64, err error) {
-	if !valid(hash) {
+	if !Valid(hash) {
 		return 0, fault.Field("blob", "%q is not a SHA-256 in hex", hash)
 	}
 	path := to.path(hash)
@@ -236,8 +335,7 @@ func (s *Store) copyTo(ctx context.Context, hash string, to *Store) (size int64,
 		return 0, err
 	}
 	defer f.Close()
-	_, size, err = to.Put(f)
-	return size, err
+	return to.PutAs(ctx, hash, f)
 }
 
 // Sweep removes blobs that nothing names and that are older than a grace period, in which the event
@@ -247,14 +345,18 @@ func (s *Store) Sweep(named func(hash string) bool, now time.Time, grace time.Du
 		if err != nil || d.IsDir() {
 			return err
 		}
-		info, err := d.Info()
-		if err != nil {
-			if errors.Is(err, os.ErrNotExist) {
-				return nil
-			}
-			return err
+		if Valid(d.Name()) && named(d.Name()) {
+			return nil
 		}
-		if now.Sub(info.ModTime()) < grace || valid(d.Name()) && named(d.Name()) {
+		s.keeping.Lock()
+		defer s.keeping.Unlock()
+		info, err := os.Lstat(path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case now.Sub(info.ModTime()) < grace:
 			return nil
 		}
 		if err := os.Remove(path); err != nil {
@@ -269,7 +371,8 @@ func (s *Store) Sweep(named func(hash string) bool, now time.Time, grace time.Du
 
 func (s *Store) path(hash string) string { return filepath.Join(s.dir, hash[:2], hash) }
 
-func valid(hash string) bool {
+// Valid says whether a text is the name of a blob: a SHA-256 in lower-case hex.
+func Valid(hash string) bool {
 	return len(hash) == 64 && strings.Trim(hash, "0123456789abcdef") == ""
 }
 

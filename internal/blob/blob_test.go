@@ -18,11 +18,11 @@ func TestPutGet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash, size, err := s.Put(strings.NewReader("abc"))
+	hash, size, err := s.Put(t.Context(), strings.NewReader("abc"))
 	if err != nil || size != 3 || hash != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
 		t.Fatal(hash, size, err)
 	}
-	if again, _, err := s.Put(strings.NewReader("abc")); err != nil || again != hash {
+	if again, _, err := s.Put(t.Context(), strings.NewReader("abc")); err != nil || again != hash {
 		t.Fatal(again, err)
 	}
 	if b, err := s.Get(hash); err != nil || !bytes.Equal(b, []byte("abc")) {
@@ -55,7 +55,7 @@ func TestPut_Damaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash, _, err := s.Put(strings.NewReader("abc"))
+	hash, _, err := s.Put(t.Context(), strings.NewReader("abc"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestPut_Damaged(t *testing.T) {
 		if f, err := s.Open(t.Context(), hash); !fault.Is(err, fault.Corrupt) {
 			t.Errorf("%q opens: %v, %v", content, f, err)
 		}
-		if again, size, err := s.Put(strings.NewReader("abc")); err != nil || again != hash || size != 3 {
+		if again, size, err := s.Put(t.Context(), strings.NewReader("abc")); err != nil || again != hash || size != 3 {
 			t.Fatal(again, size, err)
 		}
 		if b, err := s.Get(hash); err != nil || string(b) != "abc" {
@@ -82,7 +82,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	content := strings.Repeat("0123456789abcdef", 1<<16) // more than is read at once
-	hash, _, err := s.Put(strings.NewReader(content))
+	hash, _, err := s.Put(t.Context(), strings.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestCopyTo(t *testing.T) {
 	}
 	var hashes []string
 	for _, content := range []string{"one", "two", "three"} {
-		hash, _, err := s.Put(strings.NewReader(content))
+		hash, _, err := s.Put(t.Context(), strings.NewReader(content))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,8 +148,8 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, _, _ := s.Put(strings.NewReader("kept"))
-	orphan, _, _ := s.Put(strings.NewReader("orphan"))
+	kept, _, _ := s.Put(t.Context(), strings.NewReader("kept"))
+	orphan, _, _ := s.Put(t.Context(), strings.NewReader("orphan"))
 	named := func(h string) bool { return h == kept }
 	if n, _, err := s.Sweep(named, time.Now(), time.Hour); err != nil || n != 0 {
 		t.Fatal("swept within the grace period", n, err)

@@ -30,6 +30,7 @@ const (
 const (
 	envDir    = "PROJECTIONIST_DIR"
 	envServer = "PROJECTIONIST_SERVER"
+	envBlobs  = "PROJECTIONIST_BLOBS" // s3://BUCKET/PREFIX: a bucket that has all blobs too; as serve --blobs
 	envFiles  = "PROJECTIONIST_FILES" // folder of the files made for people, data/ and models/; as serve --files
 	envToken  = "PROJECTIONIST_TOKEN"
 	envPages  = "PROJECTIONIST_MLFLOW_UI" // folder of MLflow's own pages, or off; as serve --mlflow-ui

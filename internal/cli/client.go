@@ -68,7 +68,7 @@ func (p *program) connect(ctx context.Context) (*client, error) {
 		return nil, fault.New(fault.NotFound, "there is no data folder %s", p.dir).
 			WithHint("`projectionist serve` makes one; --dir names another, --server a running server")
 	}
-	a, err := app.Open(ctx, app.Options{Dir: p.dir, Files: os.Getenv(envFiles), LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), Logger: p.logger(slog.LevelWarn)})
+	a, err := app.Open(ctx, app.Options{Dir: p.dir, Files: os.Getenv(envFiles), Blobs: os.Getenv(envBlobs), LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), Logger: p.logger(slog.LevelWarn)})
 	if err != nil {
 		if fault.Is(err, fault.Unavailable) {
 			err = hinted(err, "a server that starts or ends holds it too: wait a moment, or name the server with --server")

@@ -13,12 +13,13 @@ import (
 type chunk struct {
 	tp         streams.TP
 	from, next int64 // offsets: the first asked for, the first not in it
+	full       bool  // it ends where a chunk must, not where the log does
 	in         []Input
 	unread     []*Poison // commits that this program cannot read
 }
 
 // Bounds of a chunk: large enough that a batch's fixed costs vanish, small enough that memory stays
-// flat and a waiting query is not held up for long.
+// flat and a waiting query is not held up for long. Of the ledger too: a commit may be a thousand metrics.
 const (
 	chunkRecords = 8192
 	chunkBytes   = 8 << 20
@@ -67,7 +68,7 @@ func readChunk(ctx context.Context, log streams.Log, tp streams.TP, from, until 
 }
 
 func (c *chunk) readLedger(ctx context.Context, l streams.Ledger, head int64) error {
-	n := 0
+	n, bytes := 0, 0
 	for com, err := range l.Read(ctx, c.from) {
 		if com == nil {
 			return err
@@ -75,7 +76,8 @@ func (c *chunk) readLedger(ctx context.Context, l streams.Ledger, head int64) er
 		if com.Position.Offset >= head {
 			break
 		}
-		if n++; n > chunkRecords {
+		if n++; n > chunkRecords || bytes >= chunkBytes {
+			c.full = true
 			return nil
 		}
 		c.next = com.Position.Offset + 1
@@ -84,6 +86,7 @@ func (c *chunk) readLedger(ctx context.Context, l streams.Ledger, head int64) er
 			continue
 		}
 		for i := range com.Events {
+			bytes += len(com.Events[i].Raw)
 			c.in = append(c.in, Input{
 				Position: com.Position, Index: i, Revision: com.Revision + streams.Revision(i),
 				RecordedMillis: com.Recorded.UnixMilli(), Event: &com.Events[i],
@@ -114,6 +117,7 @@ func (c *chunk) readFeed(ctx context.Context, f streams.Feed, head int64) error 
 			break
 		}
 		if len(c.in) >= chunkRecords || bytes >= chunkBytes {
+			c.full = true
 			return nil
 		}
 		bytes += len(rec.Key) + len(rec.Value)

@@ -231,8 +231,8 @@ func (r *Runner) readOn(ctx context.Context, s *slot, t task) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l, at := t.lane, t.c.next
-	// A small chunk is where the log ends: what comes next is not worth a goroutine.
-	if at >= t.end || t.c.next-t.c.from < chunkRecords/2 || l.rests || l.chunk(at) != nil || slices.Contains(l.reading, at) || !r.mayRead(s, l, at, t.end) {
+	// Where a chunk is not full the log ends: what comes next is not worth a goroutine.
+	if at >= t.end || !t.c.full || l.rests || l.chunk(at) != nil || slices.Contains(l.reading, at) || !r.mayRead(s, l, at, t.end) {
 		return
 	}
 	l.reading = append(l.reading, at)

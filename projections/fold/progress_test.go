@@ -3,9 +3,12 @@ package fold_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/online"
@@ -202,4 +205,40 @@ func learned(t *testing.T, r *fold.Runner, user string) (facts int, cut streams.
 		t.Fatal(err)
 	}
 	return facts, cut
+}
+
+// heaviest notes how much it was ever given at once, in bytes of data.
+type heaviest struct{ most, commits int }
+
+func (v *heaviest) Spec() fold.Spec {
+	return fold.Spec{Name: "heaviest", Format: 1, Topics: fold.LedgerTopics}
+}
+func (v *heaviest) Open(fold.Reader) error  { return nil }
+func (v *heaviest) Flush(fold.Writer) error { return nil }
+func (v *heaviest) Apply(_ fold.Writer, in []fold.Input) error {
+	n := 0
+	for i := range in {
+		n += len(in[i].Event.Raw)
+	}
+	v.most, v.commits = max(v.most, n), v.commits+len(in)
+	return nil
+}
+
+// TestLargeCommits: of large commits few are held at once.
+func TestLargeCommits(t *testing.T) {
+	log, v := testLog(t), &heaviest{}
+	const commits, each = 40, 900_000
+	for i := range commits {
+		c := streams.Commit{ID: uuid.NewString(), Stream: fmt.Sprint("experiment/", i), Expected: streams.NoStream, Events: []events.Event{{ID: uuid.NewString(), Source: "/test", Time: time.UnixMilli(1).UTC(),
+			Data: &events.ExperimentCreated{ExperimentID: fmt.Sprint(i), Name: fmt.Sprint(i), Description: strings.Repeat("x", each)}}}}
+		if _, err := log.Ledger().Append(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := fold.Replay(t.Context(), log, testStore(t), streams.Cut{{Topic: events.LedgerTopic}: commits}, nil, func() fold.View { return v }); err != nil {
+		t.Fatal(err)
+	}
+	if v.commits != commits || v.most > 11*each {
+		t.Errorf("%d commits; at once up to %d bytes of %d", v.commits, v.most, commits*each)
+	}
 }

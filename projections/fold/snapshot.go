@@ -32,10 +32,16 @@ func (r *Runner) Snapshot(dir string) ([]Stored, error) {
 		}
 	}
 	// Views are written NoSync: without the flush the copy would lack what only the process has.
-	if err := r.store.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "the views cannot be copied into %s", dir)
+	if err := r.store.Copy(dir); err != nil {
+		return nil, err
 	}
 	return r.store.Stored()
+}
+
+// Copy writes a copy of the store into a new folder on its file system, as [Runner.Snapshot] does. Of lazy views it has
+// what was saved. Errors: fault.Unavailable when the copy cannot be written.
+func (s *Store) Copy(dir string) error {
+	return fault.Wrap(fault.Unavailable, s.db.Checkpoint(dir, pebble.WithFlushedWAL()), "the views cannot be copied into %s", dir)
 }
 
 // Stored lists the views the store holds, by name.
