@@ -119,12 +119,13 @@ type weights struct {
 	sha256               string
 	bytes                int64
 	params               map[string]string
+	predicts             bool // ratings
 	inputs, outputs      []column
 }
 
 // weightsOf are those of a recipe's model, which is asked for a person and answers films.
 func weightsOf(r *recipe.Recipe, name, run string, p map[string]string, sha256 string, size int64) weights {
-	return weights{name: name, algorithm: r.Name, run: run, code: r.Code, sha256: sha256, bytes: size, params: p,
+	return weights{name: name, algorithm: r.Name, run: run, code: r.Code, sha256: sha256, bytes: size, params: p, predicts: r.Predicts,
 		inputs:  slices.Concat(columnsOf("string", "user_id"), columnsOf("long", "k")),
 		outputs: slices.Concat(columnsOf("string", "movie_id"), columnsOf("double", "score"))}
 }
@@ -135,13 +136,25 @@ func baselineWeights(run string, p map[string]string, features []string, sha256 
 		inputs: columnsOf("float", features...), outputs: columnsOf("double", "rating")}
 }
 
+// loadedBy says how the weights are put to use.
+func (m weights) loadedBy() string {
+	with := "projectionist models export " + m.name + " VERSION FILE writes them as safetensors"
+	switch {
+	case m.algorithm == runMLP: // it serves nothing
+		return with
+	case m.predicts:
+		return "POST /predict?model=" + m.name + "&version=VERSION on port 8001 asks for ratings; " + with
+	}
+	return "GET /api/v1/recommendations?user_id=ID asks the version that is deployed; " + with
+}
+
 // mlmodel is the model as MLflow's file of that name describes one (https://mlflow.org/docs/latest/ml/model/): its flavour
 // is this program's, which says what the weights are and how they are loaded.
 func (m weights) mlmodel() []byte {
 	var b bytes.Buffer
 	quoted := func(v any) string { return "'" + strings.ReplaceAll(fmt.Sprint(v), "'", "''") + "'" }
 	fmt.Fprintf(&b, "artifact_path: model\nflavors:\n  projectionist:\n    algorithm: %s\n    code: %s\n    data: %s\n", quoted(m.algorithm), quoted(m.code), quoted(m.name+".bin"))
-	fmt.Fprintf(&b, "    loaded_by: %s\n", quoted("the program that trained it, by version: GET /recommend?model="+m.name+"&version=N on port 8001, or projectionist models export "+m.name+" N"))
+	fmt.Fprintf(&b, "    loaded_by: %s\n", quoted(m.loadedBy()))
 	b.WriteString("    params:")
 	if len(m.params) == 0 {
 		b.WriteString(" {}")
