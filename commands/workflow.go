@@ -1,6 +1,63 @@
 package commands
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
+
+// DefineWorkflow puts a definition in force. The same again is no event. What it says is checked before, by those who know
+// the operators.
+type DefineWorkflow struct {
+	Workflow string `json:"workflow"`
+	Source   string `json:"source"`
+	Hash     string `json:"hash"`
+	Origin   string `json:"origin,omitempty"`
+}
+
+func (*DefineWorkflow) CommandType() string { return "workflow.define" }
+func (c *DefineWorkflow) Stream() string    { return workflowStream(c.Workflow) }
+
+// WorkflowBytesMax bounds a definition's source.
+const WorkflowBytesMax = 256 << 10
+
+func (c *DefineWorkflow) Validate() error {
+	var f faults
+	f.id("workflow", c.Workflow)
+	f.text("source", c.Source, WorkflowBytesMax)
+	f.sha256("hash", c.Hash)
+	f.line("origin", c.Origin, NameBytesMax)
+	return f.err()
+}
+
+// PauseWorkflow holds back the runs of a workflow. One that is paused already is no event.
+type PauseWorkflow struct {
+	Workflow string `json:"workflow"`
+}
+
+func (*PauseWorkflow) CommandType() string { return "workflow.pause" }
+func (c *PauseWorkflow) Stream() string    { return workflowStream(c.Workflow) }
+
+func (c *PauseWorkflow) Validate() error {
+	var f faults
+	f.id("workflow", c.Workflow)
+	return f.err()
+}
+
+// UnpauseWorkflow ends what [PauseWorkflow] began.
+type UnpauseWorkflow struct {
+	Workflow string `json:"workflow"`
+}
+
+func (*UnpauseWorkflow) CommandType() string { return "workflow.unpause" }
+func (c *UnpauseWorkflow) Stream() string    { return workflowStream(c.Workflow) }
+
+func (c *UnpauseWorkflow) Validate() error {
+	var f faults
+	f.id("workflow", c.Workflow)
+	return f.err()
+}
+
+func workflowStream(name string) string { return "workflow/" + name }
 
 // RequestWorkflowRun opens a run of a workflow.
 type RequestWorkflowRun struct {
@@ -119,10 +176,72 @@ func (c *FailTask) Validate() error {
 	return f.err()
 }
 
-// EndWorkflowRun closes a run, once: as success only when every task that was started has succeeded.
+// ClearTasks has tasks of a run done again, whatever they came to; a run that has ended goes on.
+type ClearTasks struct {
+	RunID string   `json:"run_id"`
+	Tasks []string `json:"tasks"`
+	Note  string   `json:"note,omitempty"`
+}
+
+func (*ClearTasks) CommandType() string { return "workflow.clear_tasks" }
+func (c *ClearTasks) Stream() string    { return workflowRunStream(c.RunID) }
+
+func (c *ClearTasks) Validate() error {
+	var f faults
+	f.id("run_id", c.RunID)
+	if len(c.Tasks) == 0 || len(c.Tasks) > BatchMax {
+		f.add("tasks", "has %d entries; want 1 to %d", len(c.Tasks), BatchMax)
+	} else {
+		for i, t := range c.Tasks {
+			f.required(fmt.Sprintf("tasks[%d]", i), t, NameBytesMax)
+		}
+	}
+	f.text("note", c.Note, TextBytesMax)
+	return f.err()
+}
+
+// MarkTask says what has become of a task, whatever it did, and has its run go on by that.
+type MarkTask struct {
+	RunID string `json:"run_id"`
+	Task  string `json:"task"`
+	State string `json:"state"` // success, failed or skipped
+	Note  string `json:"note,omitempty"`
+}
+
+func (*MarkTask) CommandType() string { return "workflow.mark_task" }
+func (c *MarkTask) Stream() string    { return workflowRunStream(c.RunID) }
+
+func (c *MarkTask) Validate() error {
+	var f faults
+	f.task(c.RunID, c.Task)
+	f.oneOf("state", c.State, "success", "failed", "skipped")
+	f.text("note", c.Note, TextBytesMax)
+	return f.err()
+}
+
+// NoteWorkflow sets the word on a run, or on a task of it.
+type NoteWorkflow struct {
+	RunID string `json:"run_id"`
+	Task  string `json:"task,omitempty"`
+	Note  string `json:"note"`
+}
+
+func (*NoteWorkflow) CommandType() string { return "workflow.note" }
+func (c *NoteWorkflow) Stream() string    { return workflowRunStream(c.RunID) }
+
+func (c *NoteWorkflow) Validate() error {
+	var f faults
+	f.id("run_id", c.RunID)
+	f.line("task", c.Task, NameBytesMax)
+	f.text("note", c.Note, TextBytesMax)
+	return f.err()
+}
+
+// EndWorkflowRun closes a run, once: as success only when no task is under way, and what tells whether it is one, the
+// definition, says so. Cancelled, it ends at once, and whoever works on its tasks stops.
 type EndWorkflowRun struct {
 	RunID  string `json:"run_id"`
-	State  string `json:"state"` // success or failed
+	State  string `json:"state"` // success, failed or cancelled
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -132,7 +251,7 @@ func (c *EndWorkflowRun) Stream() string    { return workflowRunStream(c.RunID) 
 func (c *EndWorkflowRun) Validate() error {
 	var f faults
 	f.id("run_id", c.RunID)
-	f.oneOf("state", c.State, "success", "failed")
+	f.oneOf("state", c.State, "success", "failed", "cancelled")
 	f.text("reason", c.Reason, TraceBytesMax)
 	return f.err()
 }

@@ -1,5 +1,30 @@
 package events
 
+// WorkflowDefined puts a definition of a workflow in force: for the runs that are requested after it, until the next one.
+// Stream "workflow/NAME".
+type WorkflowDefined struct {
+	Workflow string `json:"workflow"`
+	Source   string `json:"source"`           // YAML, as it was written
+	Hash     string `json:"hash"`             // SHA-256 of the source
+	Origin   string `json:"origin,omitempty"` // "program" for one that it came with
+}
+
+func (*WorkflowDefined) EventType() string { return "workflow.defined" }
+
+// WorkflowPaused holds back the runs of a workflow: what is requested waits, and its schedule requests nothing.
+type WorkflowPaused struct {
+	Workflow string `json:"workflow"`
+}
+
+func (*WorkflowPaused) EventType() string { return "workflow.paused" }
+
+// WorkflowUnpaused ends what [WorkflowPaused] began.
+type WorkflowUnpaused struct {
+	Workflow string `json:"workflow"`
+}
+
+func (*WorkflowUnpaused) EventType() string { return "workflow.unpaused" }
+
 // WorkflowRunRequested opens a run of a workflow. Stream "workflow-run/ID".
 type WorkflowRunRequested struct {
 	RunID    string            `json:"run_id"`
@@ -55,10 +80,38 @@ type TaskFailed struct {
 
 func (*TaskFailed) EventType() string { return "workflow.task_failed" }
 
-// WorkflowRunEnded closes the run.
+// TasksCleared has tasks of a run done again, and the run go on if it had ended. What they did before counts no more.
+type TasksCleared struct {
+	RunID string   `json:"run_id"`
+	Tasks []string `json:"tasks"`
+	Note  string   `json:"note,omitempty"`
+}
+
+func (*TasksCleared) EventType() string { return "workflow.tasks_cleared" }
+
+// TaskMarked says by word what has become of a task, whatever it did, and has the run go on by it.
+type TaskMarked struct {
+	RunID string `json:"run_id"`
+	Task  string `json:"task"`
+	State string `json:"state"` // success, failed or skipped
+	Note  string `json:"note,omitempty"`
+}
+
+func (*TaskMarked) EventType() string { return "workflow.task_marked" }
+
+// WorkflowNoted is a word of a person on a run, or a task of it. The last one counts.
+type WorkflowNoted struct {
+	RunID string `json:"run_id"`
+	Task  string `json:"task,omitempty"` // "" for the run
+	Note  string `json:"note"`
+}
+
+func (*WorkflowNoted) EventType() string { return "workflow.noted" }
+
+// WorkflowRunEnded closes the run. One that was cleared afterwards ends again.
 type WorkflowRunEnded struct {
 	RunID  string `json:"run_id"`
-	State  string `json:"state"` // success or failed
+	State  string `json:"state"` // success, failed or cancelled
 	Reason string `json:"reason,omitempty"`
 }
 

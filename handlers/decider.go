@@ -45,6 +45,8 @@ func newDecider(stream string) decider {
 		return &loggedModel{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}}
 	case "model":
 		return &model{tags: map[string]string{}, aliases: map[string]int{}, deployed: map[string]int{}}
+	case "workflow":
+		return &definedWorkflow{}
 	case "workflow-run":
 		return &workflowRun{tasks: map[string]task{}}
 	case "view":

@@ -10,10 +10,54 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
+// definedWorkflow is a workflow's definition in force, and whether its runs are held back.
+type definedWorkflow struct {
+	hash   string
+	paused bool
+}
+
+func (s *definedWorkflow) evolve(d events.Data) {
+	switch e := d.(type) {
+	case *events.WorkflowDefined:
+		s.hash = e.Hash
+	case *events.WorkflowPaused:
+		s.paused = true
+	case *events.WorkflowUnpaused:
+		s.paused = false
+	}
+}
+
+func (s *definedWorkflow) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
+	if c, ok := c.(*commands.DefineWorkflow); ok {
+		if s.hash == c.Hash {
+			return nil, nil
+		}
+		e := events.WorkflowDefined(*c)
+		return one(&e)
+	}
+	if s.hash == "" {
+		return refuse(fault.NotFound, "workflow", "no workflow at %s", c.Stream())
+	}
+	switch c := c.(type) {
+	case *commands.PauseWorkflow:
+		if s.paused {
+			return nil, nil
+		}
+		return one(&events.WorkflowPaused{Workflow: c.Workflow})
+	case *commands.UnpauseWorkflow:
+		if !s.paused {
+			return nil, nil
+		}
+		return one(&events.WorkflowUnpaused{Workflow: c.Workflow})
+	}
+	return nil, noRule(c)
+}
+
 // workflowRun is a run of a workflow with the tasks that were started.
 type workflowRun struct {
 	requested bool
-	ended     string // success, failed or ""
+	ended     string            // success, failed, cancelled or ""
+	notes     map[string]string // by task, "" the run's
 	tasks     map[string]task
 }
 
@@ -23,7 +67,11 @@ const (
 	taskRunning taskState = iota + 1
 	taskSucceeded
 	taskFailed
+	taskSkipped
 )
+
+// marks are the states that people give tasks.
+var marks = map[string]taskState{"success": taskSucceeded, "failed": taskFailed, "skipped": taskSkipped}
 
 // task is the current try of a task.
 type task struct {
@@ -31,13 +79,15 @@ type task struct {
 	try              int
 	holder           string
 	leaseUntilMillis int64
-	retryAtMillis    int64 // of a failed try; 0 if no other follows
+	retryAtMillis    int64  // of a failed try; 0 if no other follows
+	by               string // why the try before is void: "cleared" or "marked"; "" where it is not
 }
 
 func (s *workflowRun) evolve(d events.Data) {
 	switch e := d.(type) {
 	case *events.WorkflowRunRequested:
 		s.requested = true
+		s.notes = map[string]string{"": e.Note}
 	case *events.TaskStarted:
 		s.tasks[e.Task] = task{state: taskRunning, try: e.Try, holder: e.Holder, leaseUntilMillis: e.LeaseUntilMillis}
 	case *events.TaskLeaseRenewed:
@@ -52,6 +102,16 @@ func (s *workflowRun) evolve(d events.Data) {
 		t := s.tasks[e.Task]
 		t.state, t.retryAtMillis = taskFailed, e.RetryAtMillis
 		s.tasks[e.Task] = t
+	case *events.TasksCleared:
+		s.ended = ""
+		for _, name := range e.Tasks {
+			s.tasks[name] = task{try: s.tasks[name].try, by: "cleared"}
+		}
+	case *events.TaskMarked:
+		s.ended = ""
+		s.tasks[e.Task] = task{try: s.tasks[e.Task].try, state: marks[e.State], by: "marked"}
+	case *events.WorkflowNoted:
+		s.notes[e.Task] = e.Note
 	case *events.WorkflowRunEnded:
 		s.ended = e.State
 	}
@@ -69,8 +129,23 @@ func (s *workflowRun) decide(c commands.Command, now time.Time) ([]events.Data, 
 	if !s.requested {
 		return refuse(fault.NotFound, "run_id", "no workflow run at %s", c.Stream())
 	}
-	if c, ok := c.(*commands.EndWorkflowRun); ok {
+	switch c := c.(type) {
+	case *commands.EndWorkflowRun:
 		return s.end(c)
+	case *commands.ClearTasks:
+		return one(&events.TasksCleared{RunID: c.RunID, Tasks: slices.Clone(c.Tasks), Note: c.Note})
+	case *commands.MarkTask:
+		if t := s.tasks[c.Task]; t.state == marks[c.State] && t.by == "marked" {
+			return nil, nil
+		}
+		e := events.TaskMarked(*c)
+		return one(&e)
+	case *commands.NoteWorkflow:
+		if s.notes[c.Task] == c.Note {
+			return nil, nil
+		}
+		e := events.WorkflowNoted(*c)
+		return one(&e)
 	}
 	// A task's end said again by its holder is no event, even after the run has ended.
 	if c, ok := c.(*commands.SucceedTask); ok {
@@ -107,6 +182,8 @@ func (s *workflowRun) start(c *commands.StartTask, nowMillis int64) ([]events.Da
 	switch {
 	case t.state == taskSucceeded:
 		return refuse(fault.Conflict, "task", "task %s has succeeded at try %d; it never starts again", c.Task, t.try)
+	case t.state == taskSkipped:
+		return refuse(fault.Conflict, "task", "task %s was marked as skipped", c.Task)
 	case t.state == taskRunning && t.holder != c.Holder && !over(t.leaseUntilMillis):
 		return refuse(fault.Conflict, "holder", "task %s is held by %s until %s", c.Task, t.holder, events.FormatTime(time.UnixMilli(t.leaseUntilMillis)))
 	case t.state == taskFailed && t.retryAtMillis == 0:
@@ -131,6 +208,8 @@ func (s *workflowRun) fail(c *commands.FailTask, nowMillis int64) ([]events.Data
 func (t task) heldBy(name string, try int, holder string) error {
 	var err error
 	switch {
+	case t.by != "":
+		_, err = refuse(fault.Conflict, "try", "task %s was %s since", name, t.by)
 	case t.state == 0:
 		_, err = refuse(fault.NotFound, "task", "task %s was never started", name)
 	case t.state == taskSucceeded:
@@ -155,8 +234,8 @@ func (s *workflowRun) end(c *commands.EndWorkflowRun) ([]events.Data, error) {
 	}
 	if c.State == "success" {
 		for _, name := range slices.Sorted(maps.Keys(s.tasks)) {
-			if s.tasks[name].state != taskSucceeded {
-				return refuse(fault.Conflict, "state", "workflow run %s cannot end as success: task %s has not succeeded", c.RunID, name)
+			if t := s.tasks[name]; t.state == taskRunning || t.state == taskFailed && t.retryAtMillis != 0 {
+				return refuse(fault.Conflict, "state", "workflow run %s cannot end as success: task %s is under way", c.RunID, name)
 			}
 		}
 	}

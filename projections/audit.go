@@ -225,6 +225,18 @@ func summary(data events.Data) string {
 		return short(fmt.Sprintf("task %s succeeded at try %d", x.Task, x.Try))
 	case *events.TaskFailed:
 		return short(because(fmt.Sprintf("task %s failed at try %d", x.Task, x.Try), x.Error))
+	case *events.WorkflowDefined:
+		return short(fmt.Sprintf("workflow %s defined anew, %.12s", x.Workflow, x.Hash))
+	case *events.WorkflowPaused:
+		return short("workflow " + x.Workflow + " paused")
+	case *events.WorkflowUnpaused:
+		return short("workflow " + x.Workflow + " goes on")
+	case *events.TasksCleared:
+		return short(because("to be done again: "+strings.Join(x.Tasks, ", "), x.Note))
+	case *events.TaskMarked:
+		return short(because(fmt.Sprintf("task %s marked as %s", x.Task, x.State), x.Note))
+	case *events.WorkflowNoted:
+		return short("noted: " + x.Note)
 	case *events.WorkflowRunEnded:
 		return short(because("workflow run ended: "+x.State, x.Reason))
 	case *events.ViewEventSkipped:

@@ -14,12 +14,13 @@ import (
 //	d id -> WorkflowRun     c -> number of runs
 //	s requested id -> id    t state requested id -> id    w workflow requested id -> id
 //	a requested id -> id    only while the run has not ended
+//	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> events.WorkflowDefined
 type Workflows struct{ r fold.Reader }
 
 // NewWorkflows makes the view "workflows".
 func NewWorkflows() *Workflows { return &Workflows{} }
 
-// States of workflow runs (queued, running, success, failed) and of tasks (all).
+// States of workflow runs (queued, running, success, failed, cancelled) and of tasks.
 const (
 	StateQueued         = "queued"
 	StateRunning        = "running"
@@ -27,6 +28,8 @@ const (
 	StateFailed         = "failed"
 	StateUpForRetry     = "up_for_retry"
 	StateUpstreamFailed = "upstream_failed" // never started, since a task before it failed
+	StateSkipped        = "skipped"
+	StateCancelled      = "cancelled" // of a run
 )
 
 // WorkflowRun is one run of a workflow. All times are event times; 0 is not yet.
@@ -40,6 +43,7 @@ type WorkflowRun struct {
 	State           string            `json:"state"`
 	Reason          string            `json:"reason,omitempty"`
 	RequestedMillis int64             `json:"requested_millis"`
+	RequestedOffset int64             `json:"requested_offset"` // of the ledger: the definition in force there is the run's
 	StartedMillis   int64             `json:"started_millis,omitempty"` // of the first task
 	EndedMillis     int64             `json:"ended_millis,omitempty"`
 	Tasks           []Task            `json:"tasks"` // that anything is known of, in that order
@@ -59,6 +63,7 @@ type Task struct {
 	RetryAtMillis    int64             `json:"retry_at_millis,omitempty"` // while up for retry
 	StartedMillis    int64             `json:"started_millis,omitempty"`
 	EndedMillis      int64             `json:"ended_millis,omitempty"`
+	Note             string            `json:"note,omitempty"`
 	Tries            []Try             `json:"tries,omitempty"`
 }
 
@@ -86,6 +91,12 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 			return x.RunID, true
 		case *events.TaskFailed:
 			return x.RunID, true
+		case *events.TasksCleared:
+			return x.RunID, true
+		case *events.TaskMarked:
+			return x.RunID, true
+		case *events.WorkflowNoted:
+			return x.RunID, true
 		case *events.WorkflowRunEnded:
 			return x.RunID, true
 		}
@@ -99,7 +110,7 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 		switch x := in.Event.Data.(type) {
 		case *events.WorkflowRunRequested:
 			r.RunID, r.Workflow, r.RunType, r.Conf, r.Note = x.RunID, x.Workflow, x.RunType, x.Conf, x.Note
-			r.Actor, r.RequestedMillis = in.Event.Actor, millis
+			r.Actor, r.RequestedMillis, r.RequestedOffset = in.Event.Actor, millis, in.Position.Offset
 		case *events.TaskStarted:
 			r.RunID = x.RunID
 			if r.State == StateQueued {
@@ -127,6 +138,29 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 			} else if len(t.Tries) == 0 {
 				t.State = StateUpstreamFailed
 			}
+		case *events.TasksCleared:
+			r.RunID = x.RunID
+			for _, name := range x.Tasks {
+				t := r.task(name)
+				t.void("cleared", millis)
+				*t = Task{Task: name, State: StateQueued, Try: t.Try, Tries: t.Tries, Note: t.Note}
+			}
+			r.reopen()
+		case *events.TaskMarked:
+			r.RunID = x.RunID
+			t := r.task(x.Task)
+			t.void("marked as "+x.State, millis)
+			t.State, t.Error, t.EndedMillis, t.LeaseUntilMillis, t.RetryAtMillis = x.State, "", millis, 0, 0
+			if x.State == StateFailed {
+				t.Error = "marked as failed: " + x.Note
+			}
+			r.reopen()
+		case *events.WorkflowNoted:
+			if r.RunID = x.RunID; x.Task == "" {
+				r.Note = x.Note
+			} else {
+				r.task(x.Task).Note = x.Note
+			}
 		case *events.WorkflowRunEnded:
 			r.RunID, r.State, r.Reason, r.EndedMillis = x.RunID, x.State, x.Reason, millis
 		}
@@ -152,6 +186,26 @@ func (r *WorkflowRun) task(name string) *Task {
 	}
 	r.Tasks = append(r.Tasks, Task{Task: name, State: StateQueued})
 	return &r.Tasks[len(r.Tasks)-1]
+}
+
+// reopen has a run go on that had ended.
+func (r *WorkflowRun) reopen() {
+	if !r.Ended() {
+		return
+	}
+	r.State, r.Reason, r.EndedMillis = StateQueued, "", 0
+	if r.StartedMillis != 0 {
+		r.State = StateRunning
+	}
+}
+
+// void ends a try under way, whatever comes of it.
+func (t *Task) void(why string, millis int64) {
+	for i := range t.Tries {
+		if y := &t.Tries[i]; y.State == StateRunning {
+			y.State, y.Error, y.EndedMillis = StateFailed, why, millis
+		}
+	}
 }
 
 func (t *Task) start(x *events.TaskStarted, millis int64) {
@@ -193,12 +247,31 @@ func (r *WorkflowRun) TaskOf(name string) Task {
 }
 
 func (*Workflows) Spec() fold.Spec {
-	return fold.Spec{Name: "workflows", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "workflows", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Workflows) Open(r fold.Reader) error                 { v.r = r; return nil }
 func (*Workflows) Flush(fold.Writer) error                    { return nil }
-func (*Workflows) Apply(w fold.Writer, in []fold.Input) error { return workflowDocs.Apply(w, in) }
+
+func (*Workflows) Apply(w fold.Writer, in []fold.Input) error {
+	for i := range in {
+		if err := workflowDocs.Apply(w, in[i:i+1]); err != nil {
+			return err
+		}
+		if err := definedDocs.Apply(w, in[i:i+1]); err != nil {
+			return err
+		}
+		if in[i].Event == nil {
+			continue
+		}
+		if x, ok := in[i].Event.Data.(*events.WorkflowDefined); ok {
+			if err := setDefinition(w, x, in[i].Position.Offset); err != nil {
+				return fold.PoisonAt(&in[i], err)
+			}
+		}
+	}
+	return nil
+}
 
 // Run reads one run.
 func (v *Workflows) Run(id string) (WorkflowRun, bool, error) { return workflowDocs.Get(v.r, id) }

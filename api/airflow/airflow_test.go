@@ -12,6 +12,7 @@ import (
 	"github.com/projectionist/projectionist/api/apitest"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/roles"
+	"github.com/projectionist/projectionist/projections"
 )
 
 // fixture is the surface over a log in memory; nobody works on tasks.
@@ -22,7 +23,10 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	b := apitest.New(t, nil)
-	return &fixture{b, b.Core.Serve(airflow.New(b.Core, airflow.Config{Workflows: roles.Workflows(), CheckConf: roles.CheckConf, Version: "test"}))}
+	for _, d := range roles.Definitions() {
+		b.Do(&commands.DefineWorkflow{Workflow: d.Name, Source: d.Source(), Hash: d.Hash(), Origin: "program"})
+	}
+	return &fixture{b, b.Core.Serve(airflow.New(b.Core, airflow.Config{Workflows: &projections.DefinedWorkflows{Views: b.Views, Operators: roles.Operators()}, Version: "test"}))}
 }
 
 // ask asks as curl -u does and gives the status and the body; a body that is a JSON object is in the map too.

@@ -2,19 +2,21 @@ package airflow
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 )
 
 func (s *Surface) dagRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/dags", s.dags)
-	r.Handle("GET /api/v1/dags/{dag}", s.dag)
-	r.Handle("GET /api/v1/dags/{dag}/details", s.dag)
-	r.Handle("GET /api/v1/dags/{dag}/tasks", s.dagTasks)
-	r.Handle("GET /api/v1/dags/{dag}/tasks/{task}", s.dagTask)
+	r.Handle("GET /api/v1/dags", s.dags, "workflows")
+	r.Handle("GET /api/v1/dags/{dag}", s.dag, "workflows")
+	r.Handle("GET /api/v1/dags/{dag}/details", s.dag, "workflows")
+	r.Handle("GET /api/v1/dags/{dag}/tasks", s.dagTasks, "workflows")
+	r.Handle("GET /api/v1/dags/{dag}/tasks/{task}", s.dagTask, "workflows")
 }
 
 // dag is a workflow as Airflow lists it.
@@ -45,9 +47,16 @@ type tag struct {
 	Name string `json:"name"`
 }
 
-func dagOf(w *react.Workflow) dag {
-	return dag{ID: w.Name, DisplayName: w.Name, Description: w.Description, DefaultView: "grid", FileLocation: w.Name, FileToken: w.Name, Active: true,
-		MaxActiveRuns: 16, MaxActiveTasks: 1, Owners: []string{"projectionist"}, ScheduleText: "Never, external triggers only", Tags: []tag{}}
+func dagOf(k *projections.KnownWorkflow) dag {
+	v := dag{ID: k.Name, DisplayName: k.Name, DefaultView: "grid", FileLocation: k.Name + ".yaml", FileToken: k.Name, Active: true, Paused: k.Paused,
+		ImportErrors: k.Err != nil, Owners: []string{k.Actor}, ScheduleText: "Never, external triggers only", Tags: []tag{}}
+	if d := k.Definition; d != nil {
+		v.Description, v.MaxActiveRuns, v.MaxActiveTasks = d.Description, d.MaxActiveRuns, len(d.Tasks)
+		for _, t := range d.Tags {
+			v.Tags = append(v.Tags, tag{t})
+		}
+	}
+	return v
 }
 
 // dags lists the workflows.
@@ -61,9 +70,16 @@ func (s *Surface) dags(w http.ResponseWriter, r *http.Request) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
+	known, err := s.Workflows.All()
+	if err != nil {
+		return err
+	}
 	all := []dag{}
-	for i := range s.Workflows {
-		if d := dagOf(&s.Workflows[i]); matches(pattern, d.ID) && q.Str("tags") == "" && truth(q.Str("paused")) != "true" {
+	paused, tags := truth(q.Str("paused")), r.URL.Query()["tags"]
+	for i := range known {
+		d := dagOf(&known[i])
+		tagged := len(tags) == 0 || slices.ContainsFunc(d.Tags, func(t tag) bool { return slices.Contains(tags, t.Name) })
+		if matches(pattern, d.ID) && tagged && (paused == "" || (paused == "true") == d.Paused) {
 			all = append(all, d)
 		}
 	}
@@ -76,7 +92,7 @@ func (s *Surface) dag(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, dagOf(wf))
+	return api.WriteJSON(w, http.StatusOK, dagOf(&wf))
 }
 
 // task is a task of a workflow.
@@ -96,17 +112,17 @@ type task struct {
 	Queue       string         `json:"queue"`
 	Links       []string       `json:"extra_links"`
 	Params      map[string]any `json:"params"`
+	Retries     float64        `json:"retries"`
 }
 
-func tasksOf(w *react.Workflow) []task {
+func tasksOf(d *workflow.Definition) []task {
 	all := []task{}
-	for i, t := range w.Tasks {
-		v := task{ID: t.Name, DisplayName: t.Name, Doc: t.Description, Operator: t.Reactor, Owner: "projectionist", Downstream: []string{}, Trigger: "all_success",
-			Class: map[string]any{"class_name": t.Reactor, "module_path": "projectionist.handlers.roles"},
-			Pool:  "default_pool", PoolSlots: 1, Queue: "default", Links: []string{}, Params: map[string]any{}}
-		if i+1 < len(w.Tasks) {
-			v.Downstream = append(v.Downstream, w.Tasks[i+1].Name)
-		}
+	for i := range d.Tasks {
+		t := &d.Tasks[i]
+		v := task{ID: t.Name, DisplayName: t.Name, Doc: t.Description, Operator: t.Operator, Owner: "projectionist", Downstream: []string{}, Trigger: string(t.Rule),
+			Class: map[string]any{"class_name": t.Operator, "module_path": "projectionist.handlers.roles"}, Retries: float64(t.Retries),
+			Pool: "default_pool", PoolSlots: 1, Queue: "default", Links: []string{}, Params: map[string]any{}}
+		v.Downstream = append(v.Downstream, d.After(t.Name)...)
 		all = append(all, v)
 	}
 	return all
@@ -117,7 +133,7 @@ func (s *Surface) dagTasks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all := tasksOf(wf)
+	all := tasksOf(wf.Definition)
 	return api.WriteJSON(w, http.StatusOK, map[string]any{"tasks": all, "total_entries": len(all)})
 }
 
@@ -126,7 +142,7 @@ func (s *Surface) dagTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range tasksOf(wf) {
+	for _, t := range tasksOf(wf.Definition) {
 		if t.ID == r.PathValue("task") {
 			return api.WriteJSON(w, http.StatusOK, t)
 		}

@@ -30,20 +30,31 @@ func (s *Surface) home(w http.ResponseWriter, r *http.Request) error {
 	}
 	type shown struct {
 		Name, Description string
+		Paused            bool
 		Runs              []shownRun
 	}
 	var all []shown
-	for i := range s.Workflows {
-		wf := &s.Workflows[i]
-		v := shown{Name: wf.Name, Description: wf.Description}
+	known, err := s.Workflows.All()
+	if err != nil {
+		return err
+	}
+	for i := range known {
+		wf := &known[i]
+		v := shown{Name: wf.Name, Paused: wf.Paused}
+		if wf.Err != nil {
+			v.Description = "It cannot be used: " + wf.Err.Error()
+		} else {
+			v.Description = wf.Definition.Description
+		}
 		p, err := fold.Of[*projections.Workflows](s.Views).Runs(wf.Name, "", fold.PageQuery{Limit: homeRuns})
 		if err != nil {
 			return err
 		}
 		for _, run := range p.Items {
 			one := shownRun{dagRun: dagRunOf(&run), Actor: run.Actor, Reason: run.Reason}
-			for at := range wf.Tasks {
-				one.Tasks = append(one.Tasks, instanceOf(&run, wf, at))
+			d, err := s.Workflows.Under(&run)
+			if err == nil {
+				one.Tasks = instancesOf(&run, d)
 			}
 			v.Runs = append(v.Runs, one)
 		}

@@ -17,7 +17,7 @@ import (
 )
 
 func (s *Surface) runRoutes(r *api.Routes) {
-	r.Handle("POST /api/v1/dags/{dag}/dagRuns", s.trigger)
+	r.Handle("POST /api/v1/dags/{dag}/dagRuns", s.trigger, "workflows")
 	r.Handle("GET /api/v1/dags/{dag}/dagRuns", s.runs, "workflows")
 	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}", s.run, "workflows")
 }
@@ -91,7 +91,7 @@ func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.CheckConf(wf.Name, conf); err != nil {
+	if _, err := s.Workflows.Conf(&wf, conf); err != nil {
 		return inConf(err)
 	}
 	now := s.Now()

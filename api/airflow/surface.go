@@ -7,20 +7,19 @@
 package airflow
 
 import (
+	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 )
 
 // Config is what a [Surface] answers from.
 type Config struct {
-	Workflows []react.Workflow
-	CheckConf func(workflow string, conf map[string]string) error // what a run may be asked for with
-	Heartbeat func() bool                                         // whether tasks are worked on by this process
+	Workflows *projections.DefinedWorkflows
+	Heartbeat func() bool // whether tasks are worked on by this process
 	Version   string
 }
 
@@ -86,19 +85,14 @@ func (s *Surface) Render(w http.ResponseWriter, _ *http.Request, p *api.Problem)
 }
 
 // workflow is the one that a request names.
-func (s *Surface) workflow(r *http.Request) (*react.Workflow, error) {
-	name := r.PathValue("dag")
-	i := slices.IndexFunc(s.Workflows, func(w react.Workflow) bool { return w.Name == name })
-	if i < 0 {
-		return nil, fault.New(fault.NotFound, "The DAG with dag_id: %s was not found", api.Short(name)).WithHint("there are %s", strings.Join(s.names(), ", "))
+func (s *Surface) workflow(r *http.Request) (projections.KnownWorkflow, error) {
+	k, err := s.Workflows.Of(r.PathValue("dag"))
+	var f *fault.Error
+	switch {
+	case errors.As(err, &f) && f.Code == fault.NotFound:
+		err = fault.New(fault.NotFound, "The DAG with dag_id: %s was not found", api.Short(r.PathValue("dag"))).WithHint("%s", f.Hint)
+	case err == nil:
+		err = k.Err
 	}
-	return &s.Workflows[i], nil
-}
-
-func (s *Surface) names() []string {
-	var names []string
-	for _, w := range s.Workflows {
-		names = append(names, w.Name)
-	}
-	return names
+	return k, err
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 )
@@ -49,18 +49,31 @@ type instance struct {
 	Rendered    struct{} `json:"rendered_fields"`
 }
 
-func instanceOf(run *projections.WorkflowRun, wf *react.Workflow, at int) instance {
-	t := run.TaskOf(wf.Tasks[at].Name)
+// instancesOf are all tasks of a run, in the order of its definition.
+func instancesOf(run *projections.WorkflowRun, d *workflow.Definition) []instance {
+	states := run.States(d)
+	all := make([]instance, len(d.Tasks))
+	for i := range d.Tasks {
+		all[i] = instanceOf(run, d, i, states[d.Tasks[i].Name])
+	}
+	return all
+}
+
+func instanceOf(run *projections.WorkflowRun, d *workflow.Definition, at int, state workflow.State) instance {
+	t := run.TaskOf(d.Tasks[at].Name)
 	v := instance{DAG: run.Workflow, Run: run.RunID, Task: t.Task, DisplayName: t.Task, Execution: iso(run.RequestedMillis),
-		Start: optional(t.StartedMillis), End: optional(t.EndedMillis), Try: t.Try, MaxTries: max(t.Try, 1), MapIndex: -1, Hostname: t.Holder, User: "projectionist",
-		Pool: "default_pool", PoolSlots: 1, Queue: "default", Priority: len(wf.Tasks) - at, Operator: wf.Tasks[at].Reactor, Config: "{}", Queued: optional(t.StartedMillis)}
+		Start: optional(t.StartedMillis), End: optional(t.EndedMillis), Try: t.Try, MaxTries: max(t.Try, d.Tasks[at].Retries+1), MapIndex: -1, Hostname: t.Holder, User: "projectionist",
+		Pool: "default_pool", PoolSlots: 1, Queue: "default", Priority: len(d.Tasks) - at, Operator: d.Tasks[at].Operator, Config: "{}", Queued: optional(t.StartedMillis)}
 	if t.StartedMillis != 0 && t.EndedMillis != 0 {
 		seconds := float64(t.EndedMillis-t.StartedMillis) / 1000
 		v.Duration = &seconds
 	}
-	// The next task is queued when the one before it has succeeded; those after it nobody waits for yet.
-	if t.State != projections.StateQueued || at == 0 || run.TaskOf(wf.Tasks[at-1].Name).State == projections.StateSuccess {
-		v.State = &t.State
+	if state != workflow.None { // else it waits for tasks before it
+		text := string(state)
+		v.State = &text
+	}
+	if t.Note != "" {
+		v.Note = &t.Note
 	}
 	return v
 }
@@ -71,43 +84,40 @@ func (s *Surface) instances(w http.ResponseWriter, r *http.Request) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
-	run, wf, err := s.runAndWorkflow(r)
+	run, d, err := s.runAndWorkflow(r)
 	if err != nil {
 		return err
 	}
 	wanted := r.URL.Query()["state"]
 	all := []instance{}
-	for i := range wf.Tasks {
-		if v := instanceOf(&run, wf, i); len(wanted) == 0 || v.State != nil && slices.Contains(wanted, *v.State) {
+	for _, v := range instancesOf(&run, d) {
+		if len(wanted) == 0 || v.State != nil && slices.Contains(wanted, *v.State) {
 			all = append(all, v)
 		}
 	}
 	return api.WriteJSON(w, http.StatusOK, map[string]any{"task_instances": page(all, offset, limit), "total_entries": len(all)})
 }
 
-// runAndWorkflow are the run that a request names, and its workflow.
-func (s *Surface) runAndWorkflow(r *http.Request) (projections.WorkflowRun, *react.Workflow, error) {
+// runAndWorkflow are the run that a request names, and its definition.
+func (s *Surface) runAndWorkflow(r *http.Request) (projections.WorkflowRun, *workflow.Definition, error) {
 	run, err := s.runOf(r)
 	if err != nil {
 		return run, nil, err
 	}
-	i := slices.IndexFunc(s.Workflows, func(w react.Workflow) bool { return w.Name == run.Workflow })
-	if i < 0 {
-		return run, nil, fault.New(fault.NotFound, "the DAG %s of this run is none that there is", run.Workflow)
-	}
-	return run, &s.Workflows[i], nil
+	d, err := s.Workflows.Under(&run)
+	return run, d, err
 }
 
-// taskOf is the run and the task that a request names, by its place in the workflow.
-func (s *Surface) taskOf(r *http.Request) (run projections.WorkflowRun, wf *react.Workflow, at int, err error) {
-	if run, wf, err = s.runAndWorkflow(r); err != nil {
-		return run, wf, 0, err
+// taskOf is the run and the task that a request names, by its place in the definition.
+func (s *Surface) taskOf(r *http.Request) (run projections.WorkflowRun, d *workflow.Definition, at int, err error) {
+	if run, d, err = s.runAndWorkflow(r); err != nil {
+		return run, d, 0, err
 	}
-	at = slices.IndexFunc(wf.Tasks, func(t react.WorkflowTask) bool { return t.Name == r.PathValue("task") })
+	at = slices.IndexFunc(d.Tasks, func(t workflow.Task) bool { return t.Name == r.PathValue("task") })
 	if at < 0 {
 		err = noTask(r)
 	}
-	return run, wf, at, err
+	return run, d, at, err
 }
 
 func (s *Surface) instance(w http.ResponseWriter, r *http.Request) error {
@@ -115,7 +125,7 @@ func (s *Surface) instance(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, instanceOf(&run, wf, at))
+	return api.WriteJSON(w, http.StatusOK, instancesOf(&run, wf)[at])
 }
 
 // log is what the events of a run say of a try of a task, a line each. It is text, or a document around it where JSON

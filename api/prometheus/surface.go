@@ -21,7 +21,7 @@ type Config struct {
 	Writable func() error                          // why the log takes nothing now; nil where it does
 	Models   []string                              // whose versions' judgements are told
 	// Workflows are those whose runs are told, and Decided what the gate made of a run: ok where it has decided.
-	Workflows []react.Workflow
+	Workflows *projections.DefinedWorkflows
 	Decided   func(run *projections.WorkflowRun) (promoted, ok bool)
 	Reactors  interface {
 		Progress() []react.Task

@@ -13,12 +13,22 @@ var (
 	descDrift       = desc("model_drift_alerts_total", "Alerts of drift in the log, by whether the score had reached its threshold.", "reached")
 )
 
+// workflowsTold bounds the workflows whose runs are told.
+const workflowsTold = 50
+
 const newestRuns = 20 // are looked at; a scrape must not read them all
 
 // training tells what workflows did, of the newest runs of each.
 func (c *businessCollector) training(out chan<- prometheus.Metric) error {
 	view := fold.Of[*projections.Workflows](c.s.Views)
-	for _, w := range c.s.Workflows {
+	all, err := c.s.Workflows.All()
+	if err != nil {
+		return err
+	}
+	for _, w := range all[:min(len(all), workflowsTold)] {
+		if w.Definition == nil {
+			continue
+		}
 		p, err := view.Runs(w.Name, "", fold.PageQuery{Limit: newestRuns})
 		if err != nil {
 			return err
@@ -34,7 +44,7 @@ func (c *businessCollector) training(out chan<- prometheus.Metric) error {
 			told(out, descDecisions, prometheus.GaugeValue, float64(decisions[true]), w.Name, "promoted")
 			told(out, descDecisions, prometheus.GaugeValue, float64(decisions[false]), w.Name, "kept_out")
 		}
-		for _, t := range w.Tasks {
+		for _, t := range w.Definition.Tasks {
 			if millis, ok := lastTook(p.Items, t.Name); ok {
 				told(out, descTaskSeconds, prometheus.GaugeValue, float64(millis)/millisOfSecond, w.Name, t.Name)
 			}

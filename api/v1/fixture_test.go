@@ -105,7 +105,7 @@ func newFixture(t testing.TB, change ...func(*setup)) *fixture {
 	w.cfg = api.Config{Log: w.log, Dispatcher: d, Views: views, Now: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Factories: projections.All(), ScratchDir: t.TempDir()}
 	w.own = v1.Config{Factories: projections.All(), Features: featurestore.New(views, w.log), Recommend: recommend.New(views, w.blobs.Get),
-		Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d}, Workflows: roles.Workflows(), CheckConf: roles.CheckConf, ScratchDir: t.TempDir(), Version: "test"}
+		Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d}, Workflows: &projections.DefinedWorkflows{Views: views, Operators: roles.Operators()}, ScratchDir: t.TempDir(), Version: "test"}
 	for _, c := range change {
 		c(&w.setup)
 	}
@@ -338,4 +338,14 @@ func (a *answer) result() map[string]any {
 		a.t.Fatalf("%s: no result: %s", a.what, a.Body)
 	}
 	return r
+}
+
+// defineWorkflows puts the workflows in force that the program comes with.
+func (w *fixture) defineWorkflows() {
+	w.t.Helper()
+	for _, d := range roles.Definitions() {
+		res, err := w.cfg.Dispatcher.Dispatch(context.Background(), &commands.DefineWorkflow{Workflow: d.Name, Source: d.Source(), Hash: d.Hash(), Origin: "program"}, handlers.Meta{Actor: "test"})
+		w.must(err)
+		w.must(w.cfg.Views.Wait(context.Background(), res.Position, "workflows"))
+	}
 }

@@ -172,8 +172,9 @@ func TestModelMetrics(t *testing.T) {
 	dispatch(&commands.RegisterModelVersion{Name: "als", RunID: second, Algorithm: "als", CodeVersion: "test/1", DatasetID: "d", DatasetCut: "user-events/0:1",
 		FeaturesHash: strings.Repeat("0", 64), Blob: strings.Repeat("1", 64), Bytes: 1})
 	registered := w.clock.Now()
+	w.defineWorkflows()
 	dispatch(&commands.RequestWorkflowRun{RunID: workflow, Workflow: roles.TrainingPipeline, RunType: "manual"})
-	for i, task := range roles.Workflows()[0].Tasks {
+	for i, task := range roles.Definitions()[1].Tasks {
 		dispatch(&commands.StartTask{RunID: workflow, Task: task.Name, Holder: "h", LeaseMillis: 60_000})
 		w.clock.set(w.clock.Now().Add(time.Duration(i) * time.Second))
 		out := map[string]string{}

@@ -123,6 +123,7 @@ func TestIdempotency(t *testing.T) {
 		t.Errorf("first %s, again %s", a.Body, b.Body)
 	}
 	w.post("/api/v1/feedback", `{"user_id":"8","movie_id":"3","interaction_type":"view"}`, "Idempotency-Key", "k1").problem(409, "Idempotency-Key")
+	w.defineWorkflows()
 	run := w.post("/api/v1/workflows/movie_training_pipeline/runs", `{"conf":{"als.dim":8},"note":"by hand"}`, "Idempotency-Key", "k2").want(201)
 	again := w.post("/api/v1/workflows/movie_training_pipeline/runs", `{"conf":{"als.dim":"8"},"note":"by hand"}`, "Idempotency-Key", "k2").want(200)
 	if run.at("stream") != again.at("stream") || again.at("duplicate") != "true" {

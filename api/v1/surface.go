@@ -16,6 +16,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/recommend"
@@ -40,8 +41,7 @@ type Config struct {
 	Blobs     *blob.Store
 	Importer  *ingest.Importer
 	Reactors  Reactors
-	Workflows []react.Workflow
-	CheckConf func(workflow string, conf map[string]string) error // what a run may be asked for with
+	Workflows *projections.DefinedWorkflows
 
 	Dir        string // the data folder; "" is none
 	ScratchDir string // for replays; made when missing

@@ -18,6 +18,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
@@ -27,15 +28,31 @@ import (
 
 // The workflow of these tests: bread is kneaded by one role and baked by another.
 const (
-	workflow = "bread"
-	knead    = "knead"
-	bake     = "bake"
-	kneader  = "kneader"
-	baker    = "baker"
-	ringer   = "ringer" // a role that handles films, and has no tasks
+	bread   = "bread"
+	knead   = "knead"
+	bake    = "bake"
+	kneader = "kneader"
+	baker   = "baker"
+	stir    = "stir"
+	cook    = "cook"   // a role that stirs, whatever the test wants
+	ringer  = "ringer" // a role that handles films, and has no tasks
 )
 
-var bread = []react.Workflow{{Name: workflow, Tasks: []react.WorkflowTask{{Name: knead, Reactor: kneader}, {Name: bake, Reactor: baker}}}}
+// recipe is its definition.
+const recipe = `name: bread
+tasks:
+  - {name: knead, operator: knead}
+  - {name: bake, operator: bake, needs: [knead]}
+`
+
+// operators are what tasks of these tests are made of.
+func operators() workflow.Operators {
+	return workflow.Operators{
+		knead: {Name: knead, OpenOutputs: true, Conf: func(map[string]string) error { return nil }},
+		bake:  {Name: bake, Inputs: []string{knead}, OpenOutputs: true},
+		stir:  {Name: stir, OpenOutputs: true, Args: []workflow.Param{{Name: "what", Default: new(string)}}},
+	}
+}
 
 // do is the work of a task.
 type do = react.TaskFunc
@@ -51,6 +68,7 @@ func roles(kneading, baking do, handle func(context.Context, *react.Reaction) er
 		{Name: ringer, Handle: handle, Wants: func(ev *events.Event) bool { _, ok := ev.Data.(*events.MovieListed); return ok }},
 		{Name: kneader, Tasks: map[string]react.TaskFunc{knead: kneading}},
 		{Name: baker, Tasks: map[string]react.TaskFunc{bake: baking}},
+		{Name: cook, Tasks: map[string]react.TaskFunc{stir: well}, Slots: 4},
 	}
 }
 
@@ -74,6 +92,7 @@ func bubble(t *testing.T, test func(*bench)) {
 		b.blobs, err = blob.Open(t.TempDir())
 		b.must(err)
 		b.outer = b.dispatcher(time.Now)
+		b.define(recipe)
 		test(b)
 	})
 }
@@ -94,7 +113,7 @@ func (b *bench) config(dir string, d react.Dispatcher) react.Config {
 	if d == nil {
 		d = b.outer
 	}
-	return react.Config{Dispatcher: d, Ledger: b.log.Ledger(), Blobs: b.blobs, Dir: dir, Workflows: bread, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return react.Config{Dispatcher: d, Ledger: b.log.Ledger(), Blobs: b.blobs, Dir: dir, Operators: operators(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
 // run starts a process; stop ends it and waits.
@@ -121,10 +140,18 @@ func (b *bench) dispatch(c commands.Command) handlers.Result {
 	return res
 }
 
+// define puts a definition in force.
+func (b *bench) define(source string) {
+	b.Helper()
+	d, err := workflow.Parse([]byte(source), operators())
+	b.must(err)
+	b.dispatch(&commands.DefineWorkflow{Workflow: d.Name, Source: source, Hash: d.Hash()})
+}
+
 // request asks for a run of the workflow.
 func (b *bench) request(id string) {
 	b.Helper()
-	b.dispatch(&commands.RequestWorkflowRun{RunID: id, Workflow: workflow, RunType: "manual"})
+	b.dispatch(&commands.RequestWorkflowRun{RunID: id, Workflow: bread, RunType: "manual"})
 }
 
 // list makes an event for the ringer.

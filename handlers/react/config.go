@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
@@ -26,8 +27,8 @@ type Config struct {
 	Dispatcher Dispatcher
 	Ledger     streams.Ledger
 	Blobs      *blob.Store
-	Dir        string     // the program's data folder: cursors in reactors/
-	Workflows  []Workflow // all there are: a task's reactor is one of the roles
+	Dir        string             // the program's data folder: cursors in reactors/
+	Operators  workflow.Operators // all there are: each is done by one of the roles
 
 	Clock  func() time.Time // default time.Now; that of the dispatcher
 	Holder string           // names this process in leases, never used before; default random
@@ -40,9 +41,14 @@ type Config struct {
 	Heartbeat       time.Duration // default a third of Lease: one may fail before it runs out
 	CheckpointEvery time.Duration // default 5 s, negative for every chance: what a crash costs
 	Poll            time.Duration // default 2 s: how often a task that somebody else has is looked at
-	Tries           int           // default 3, of a task that fails
 	CrashesMax      int           // default 20, workers gone in a row without a new checkpoint
-	RetryBackoff    time.Duration // default 2 s before the second try, then four times as long each
+	RetryFinish     time.Duration // default 1 s: how long a run's end that could not be said is left alone
+
+	// Prepare sees to it that the workflows are defined that the program comes with, before runs are looked at; nil: nothing
+	// is to be done.
+	Prepare func(context.Context) error
+	// Active finds the runs that had not ended when it is called, and may give others; nil: they are found in the ledger.
+	Active func(context.Context) (runIDs []string, err error)
 
 	// Subscribe makes this process one of many that share a reactor's place in the ledger: the member of
 	// the reactor's consumer group that is given a record reacts to it, and another goes on when it is
@@ -76,10 +82,9 @@ func (c *Config) setDefaults() error {
 	orDuration(&c.Heartbeat, c.Lease/heartbeatsPerLease)
 	orDuration(&c.CheckpointEvery, checkpointDefault)
 	orDuration(&c.Poll, pollDefault)
-	orDuration(&c.RetryBackoff, tryBackoffDefault)
+	orDuration(&c.RetryFinish, finishAgainDefault)
 	orDuration(&c.HandlerBackoff, handlerBackoffDefault)
 	orDuration(&c.CloseTimeout, closeDefault)
-	orInt(&c.Tries, triesDefault)
 	orInt(&c.CrashesMax, crashesDefault)
 	orInt(&c.HandlerRetries, handlerRetriesDefault)
 	if c.Lease < time.Millisecond || c.Heartbeat <= 0 || c.Heartbeat >= c.Lease {

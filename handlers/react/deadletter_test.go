@@ -37,7 +37,7 @@ func TestDeadLetter(t *testing.T) {
 		if letter.Reactor != ringer || letter.Attempts != 3 || attempts != 3 || !strings.Contains(letter.Error, "broken on purpose") {
 			t.Errorf("%+v after %d attempts", letter, attempts)
 		}
-		if p, err := streams.ParsePosition(letter.Position); err != nil || p.Offset != 0 {
+		if p, err := streams.ParsePosition(letter.Position); err != nil || p.Offset != 1 {
 			t.Errorf("%v %v", p, err)
 		}
 		if s := b.stat(r, ringer); s.Handled != 2 || s.DeadLettered != 1 || s.Lag != 0 {

@@ -7,13 +7,14 @@
 // consumer group instead, and one of them reacts. It says what it did with commands whose idempotency keys derive from
 // (role, id of the causing event, step), so a repeat is harmless and a lost cursor costs reading.
 //
-// Work that takes long is a task of a workflow run ([Workflow]). Whoever works on a task holds a lease,
+// Work that takes long is a task of a workflow run (handlers/workflow). The engine of runs follows those that have not ended
+// and starts what is due; it has no cursor, since what is due follows from a run's stream. Whoever works on a task holds a lease,
 // which is an event like all else: taken by StartTask, renewed by a heartbeat, given up by the end of the
 // try. Any number of processes may react to one ledger; each task has one end. A process that dies leaves
 // a lease that runs out, and the next try goes on from the last checkpoint. What a task needs from the
 // tasks before it is read from their outputs in the ledger.
 //
 // Reacting to an event is in role.go, router.go, subscriber.go, tail.go, group.go and deadletter.go; a run of
-// tasks in workflow.go, run.go, task.go, work.go and lease.go. How often what fails is tried again is in
+// tasks in engine.go, workflow.go, run.go, task.go, work.go and lease.go. How often what fails is tried again is in
 // retry.go, all other numbers in lease.go and limits.go, what a program may set in config.go.
 package react

@@ -190,7 +190,7 @@ func TestGroup(t *testing.T) {
 		}
 		synctest.Wait()
 		for _, st := range processes[3].Stats(b.Context()) {
-			if want := map[string]int64{kneader: 1, baker: 1}[st.Reactor]; st.Handled != want {
+			if st.Handled != 0 {
 				t.Errorf("seen again: %+v", st)
 			}
 		}

@@ -12,10 +12,12 @@ const (
 	handlerBackoffDefault = 200 * time.Millisecond
 	handlerBackoffMax     = 10 * time.Second
 
-	// triesDefault is how often a task that fails is tried.
-	triesDefault = 3
-	// tryBackoffDefault is the wait before the second try, then four times as long each.
-	tryBackoffDefault = 2 * time.Second
+	// retryDelayMax bounds the wait before another try.
+	retryDelayMax = 24 * time.Hour
+	// finishAgainDefault is how long it is waited before the end of a run is said again that could not be said.
+	finishAgainDefault = time.Second
+	// slotsDefault is how many tasks of a role are worked on at once.
+	slotsDefault = 1
 
 	// crashesDefault is how many workers may be gone in a row without a new checkpoint, before the task is
 	// taken to be what kills them.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/projectionist/projectionist/events"
@@ -36,45 +37,43 @@ type Reactors struct {
 // New makes a reactor of each role; [Reactors.Run] starts them. Errors: fault.Invalid for the configuration
 // and the roles, and those of the folder and the ledger.
 func New(cfg Config, roles ...Role) (*Reactors, error) {
-	if err := errors.Join(cfg.setDefaults(), checkRoles(roles), workflows(cfg.Workflows).check(roles)); err != nil {
+	by, err := byOperator(cfg.Operators, roles)
+	if err := errors.Join(cfg.setDefaults(), checkRoles(roles), err); err != nil {
 		return nil, err
 	}
 	r := &Reactors{cfg: cfg, log: cfg.Logger, counters: map[string]*counters{}}
-	r.runs = &runs{cfg: &r.cfg, log: r.log, workflows: cfg.Workflows, tasks: map[*Work]*Task{}}
+	r.runs = &runs{cfg: &r.cfg, log: r.log, roles: by, slots: map[string]chan struct{}{}, tasks: map[*Work]*Task{}}
 	for _, role := range roles {
 		r.reactors = append(r.reactors, r.of(role))
+		slots := role.Slots
+		if slots == 0 {
+			slots = slotsDefault
+		}
+		r.runs.slots[role.Name] = make(chan struct{}, slots)
 	}
 	return r, r.route()
 }
 
-// of puts a role to work: on the events it wants, and on the tasks that events make due.
+// of puts a role to work on the events it wants.
 func (r *Reactors) of(role Role) *reactor {
-	wants := func(ev *events.Event) bool { return role.Wants != nil && role.Wants(ev) }
-	due := func(ev *events.Event) (runID string, task *WorkflowTask) {
-		if runID, task = r.runs.workflows.due(ev); task == nil || task.Reactor != role.Name {
-			return "", nil
-		}
-		return runID, task
-	}
 	return &reactor{
-		name: role.Name,
-		wants: func(ev *events.Event) bool {
-			_, task := due(ev)
-			return task != nil || wants(ev)
-		},
+		name:  role.Name,
+		wants: func(ev *events.Event) bool { return role.Wants != nil && role.Wants(ev) },
 		handle: func(ctx context.Context, ev *events.Event) error {
-			if wants(ev) {
-				err := role.Handle(ctx, &Reaction{dispatcher: r.cfg.Dispatcher, role: role.Name, cause: ev, correlation: ev.Correlation})
-				if err != nil {
-					return err
-				}
-			}
-			if runID, task := due(ev); task != nil {
-				return r.runs.perform(ctx, &role, task, runID, ev)
-			}
-			return nil
+			return role.Handle(ctx, &Reaction{dispatcher: r.cfg.Dispatcher, role: role.Name, cause: ev, correlation: ev.Correlation})
 		},
 	}
+}
+
+// leads says whether this process has the place of a role.
+func (r *Reactors) leads(role string) bool {
+	for i, s := range r.sources {
+		if g, ok := s.(*shared); ok && r.reactors[i].name == role {
+			_, here := g.group.Assigned()
+			return here
+		}
+	}
+	return true
 }
 
 func (r *Reactors) reactor(name string) *reactor {
@@ -96,8 +95,18 @@ func (r *Reactors) Run(ctx context.Context) error {
 		r.tail.start()
 		reading.Go(func() { r.tail.run(tctx) })
 	}
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		(&engine{runs: r.runs, leads: r.leads}).run(ctx)
+	}()
 	err := r.router.Run(ctx)
 	stop()
 	reading.Wait()
+	select {
+	case <-worked:
+	case <-time.After(r.cfg.CloseTimeout):
+		r.log.Warn("a task did not stop in time; its work is seen to at the next start")
+	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -53,15 +54,15 @@ func TestCursors(t *testing.T) {
 		b.list("1")
 		b.list("2")
 		dir := b.TempDir()
-		if n := again(dir); n != 4 || rings != 2 { // two films, run_requested, task_succeeded
+		if n := again(dir); n != 2 || rings != 2 {
 			t.Errorf("%d events were handled, %d films", n, rings)
 		}
 		before := head()
 		if n := again(dir); n != 0 {
 			t.Errorf("%d events were seen again with a cursor", n)
 		}
-		if n := again(b.TempDir()); n != 4 || rings != 4 {
-			t.Errorf("%d events were seen without a cursor, %d films; want 4", n, rings-2)
+		if n := again(b.TempDir()); n != 2 || rings != 4 {
+			t.Errorf("%d events were seen without a cursor, %d films; want 2", n, rings-2)
 		}
 		if after := head(); after != before {
 			t.Errorf("the ledger grew from %d to %d", before, after)
@@ -79,7 +80,7 @@ func TestCursorFile(t *testing.T) {
 				b.must(os.WriteFile(filepath.Join(dir, "reactors", ringer+".cursor"), []byte(content), 0o644))
 				r, _ := b.run(b.config(dir, nil), roles(well, well, nil))
 				b.settle()
-				if s := b.stat(r, ringer); s.Handled != 1 || s.Offset != 1 {
+				if s := b.stat(r, ringer); s.Handled != 1 || s.Offset != 2 {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -105,7 +106,7 @@ func TestReactorsApart(t *testing.T) {
 		b.list("1")
 		<-rung
 		began := time.Now()
-		want := react.Task{WorkflowRun: "r1", Workflow: workflow, Task: knead, Reactor: kneader, Try: 1, Started: began, Stage: "rise", Done: 1, Of: 2}
+		want := react.Task{WorkflowRun: "r1", Workflow: bread, Task: knead, Reactor: kneader, Try: 1, Started: began, Stage: "rise", Done: 1, Of: 2}
 		if p := r.Progress(); len(p) != 1 || p[0] != want {
 			t.Errorf("%+v", p)
 		}
@@ -174,17 +175,14 @@ func TestConfig(t *testing.T) {
 		"twice":     func(_ *react.Config, r *[]react.Role) { *r = append(*r, (*r)[0]) },
 		"../up":     func(_ *react.Config, r *[]react.Role) { (*r)[0].Name = "../up" },
 		"Handle":    func(_ *react.Config, r *[]react.Role) { (*r)[0].Handle = nil },
-		baker:       func(_ *react.Config, r *[]react.Role) { *r = (*r)[:2] },
-		bake:        func(_ *react.Config, r *[]react.Role) { (*r)[2].Tasks = map[string]react.TaskFunc{"burn": well} },
-		"toast": func(c *react.Config, _ *[]react.Role) {
-			c.Workflows = append(c.Workflows, react.Workflow{Name: "toast"})
-		},
-		"of bread": func(c *react.Config, _ *[]react.Role) { c.Workflows = append(c.Workflows, bread...) },
+		bake:        func(_ *react.Config, r *[]react.Role) { *r = (*r)[:2] },
+		"burn":      func(_ *react.Config, r *[]react.Role) { (*r)[2].Tasks = map[string]react.TaskFunc{"burn": well} },
+		knead:       func(_ *react.Config, r *[]react.Role) { (*r)[2].Tasks[knead] = well },
+		"toast":     func(c *react.Config, _ *[]react.Role) { c.Operators["toast"] = &workflow.Operator{Name: "toast"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(b *bench) {
 				c, all := b.config(b.TempDir(), nil), roles(well, well, nil)
-				c.Workflows = c.Workflows[:1:1]
 				break_(&c, &all)
 				word := map[bool]string{true: ringer, false: name}[name == "twice"]
 				if _, err := react.New(c, all...); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), word) {

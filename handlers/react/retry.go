@@ -2,9 +2,12 @@ package react
 
 import (
 	"errors"
+	"math"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -21,11 +24,12 @@ func (c *Config) retryHandler() middleware.Retry {
 }
 
 // retryAt is when a task is tried again, in Unix milliseconds; 0 for never.
-func (c *Config) retryAt(err error, failures int) int64 {
-	if !mends(err) || failures+1 >= c.Tries {
+func (c *Config) retryAt(err error, failures int, t *workflow.Task) int64 {
+	if !mends(err) || failures >= t.Retries {
 		return 0
 	}
-	return c.Clock().Add(c.RetryBackoff << (2 * failures)).UnixMilli()
+	delay := min(float64(t.RetryDelay)*math.Pow(t.RetryBackoff, float64(failures)), float64(retryDelayMax))
+	return c.Clock().Add(time.Duration(delay)).UnixMilli()
 }
 
 // Permanent marks the error of a task that no other try mends; nil stays nil. Errors that say so by their

@@ -19,8 +19,9 @@ type Role struct {
 	Wants  func(*events.Event) bool
 	Handle func(context.Context, *Reaction) error
 
-	// Tasks are the tasks of workflows that the role works on, by name.
+	// Tasks does the tasks of workflows, by operator, and Slots is how many of them a process works on at once; default 1.
 	Tasks map[string]TaskFunc
+	Slots int
 	// Failed is told that a task of the role has failed for good, before its run ends as failed, to close
 	// what the run has left open. It may be told again. nil: there is nothing to close.
 	Failed func(ctx context.Context, w *Work, reason string) error

@@ -22,6 +22,7 @@ const (
 	taskRunning
 	taskSucceeded
 	taskFailed
+	taskSkipped
 )
 
 // taskFold is a task as its run's stream has it.
@@ -36,16 +37,27 @@ type taskFold struct {
 	output            map[string]string
 	err               string
 	failures, crashes int // tries that failed; tries since the last checkpoint whose worker was gone
+
+	cleared int           // how often
+	end     *events.Event // that ended it
+	endedAt int64         // the offset of that
 }
 
 // runFold is a workflow run as its stream has it.
 type runFold struct {
-	exists   bool
-	id       string
-	workflow string
-	conf     map[string]string
-	ended    bool
-	tasks    map[string]*taskFold
+	exists        bool
+	id            string
+	workflow      string
+	runType, note string
+	conf          map[string]string
+	ended         bool
+	started       bool      // a task of it was
+	startedAt     time.Time // then, or when it was told to go on
+	reopened      int       // how often
+	tasks         map[string]*taskFold
+
+	request         *events.Event
+	requested, seen int64 // offsets of the request, and of the last commit
 }
 
 func (f *runFold) task(name string) *taskFold {
@@ -57,11 +69,12 @@ func (f *runFold) task(name string) *taskFold {
 	return t
 }
 
-func (f *runFold) evolve(ev *events.Event) {
+func (f *runFold) evolve(ev *events.Event, offset int64) {
 	length := func(untilMillis int64) time.Duration { return time.UnixMilli(untilMillis).Sub(ev.Time) }
 	switch e := ev.Data.(type) {
 	case *events.WorkflowRunRequested:
-		f.exists, f.workflow, f.conf = true, e.Workflow, e.Conf
+		f.exists, f.workflow, f.runType, f.note, f.conf = true, e.Workflow, e.RunType, e.Note, e.Conf
+		f.request, f.requested = ev, offset
 	case *events.TaskStarted:
 		t := f.task(e.Task)
 		if t.state == taskRunning {
@@ -69,6 +82,9 @@ func (f *runFold) evolve(ev *events.Event) {
 		}
 		t.state, t.try, t.holder, t.leaseUntilMillis = taskRunning, e.Try, e.Holder, e.LeaseUntilMillis
 		t.length = length(e.LeaseUntilMillis)
+		if !f.started {
+			f.started, f.startedAt = true, ev.Time
+		}
 	case *events.TaskLeaseRenewed:
 		t := f.task(e.Task)
 		t.leaseUntilMillis, t.length = e.LeaseUntilMillis, length(e.LeaseUntilMillis)
@@ -77,20 +93,39 @@ func (f *runFold) evolve(ev *events.Event) {
 		}
 	case *events.TaskSucceeded:
 		t := f.task(e.Task)
-		t.state, t.output = taskSucceeded, e.Output
+		t.state, t.output, t.end, t.endedAt = taskSucceeded, e.Output, ev, offset
 	case *events.TaskFailed:
 		t := f.task(e.Task)
 		t.state, t.retryAtMillis, t.err = taskFailed, e.RetryAtMillis, e.Error
 		t.length = length(e.RetryAtMillis)
+		t.end, t.endedAt = ev, offset
 		switch {
 		case strings.HasPrefix(e.Error, crashed):
 			t.crashes++
 		case !strings.HasPrefix(e.Error, stopped):
 			t.failures++
 		}
+	case *events.TasksCleared:
+		for _, name := range e.Tasks {
+			f.tasks[name] = &taskFold{try: f.task(name).try, cleared: f.task(name).cleared + 1}
+		}
+		f.reopen(ev)
+	case *events.TaskMarked:
+		marks := map[string]taskState{"success": taskSucceeded, "failed": taskFailed, "skipped": taskSkipped}
+		t := f.task(e.Task)
+		f.tasks[e.Task] = &taskFold{state: marks[e.State], try: t.try, output: t.output, err: "marked as failed: " + e.Note, cleared: t.cleared, end: ev, endedAt: offset}
+		f.reopen(ev)
 	case *events.WorkflowRunEnded:
 		f.ended = true
 	}
+}
+
+// reopen has the run go on, if it had ended.
+func (f *runFold) reopen(ev *events.Event) {
+	if f.ended {
+		f.ended, f.startedAt = false, ev.Time
+	}
+	f.reopened++ // so that its end is said anew
 }
 
 // fold reads a run from its stream.
@@ -101,8 +136,9 @@ func (s *runs) fold(ctx context.Context, id string) (*runFold, error) {
 			return nil, err
 		}
 		for i := range c.Events {
-			f.evolve(&c.Events[i])
+			f.evolve(&c.Events[i], c.Position.Offset)
 		}
+		f.seen = c.Position.Offset
 	}
 	return f, nil
 }

@@ -69,7 +69,7 @@ func (s *runs) now() []Task {
 func (s *runs) begin(w *Work) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tasks[w] = &Task{WorkflowRun: w.run.id, Workflow: w.run.workflow, Task: w.task.Name, Reactor: w.task.Reactor, Try: w.try, Started: s.cfg.Clock()}
+	s.tasks[w] = &Task{WorkflowRun: w.run.id, Workflow: w.run.workflow, Task: w.task.Name, Reactor: w.role, Try: w.try, Started: s.cfg.Clock()}
 }
 
 func (s *runs) end(w *Work) {

@@ -9,17 +9,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
 // runs sees to it that the tasks of workflow runs come to their ends.
 type runs struct {
-	cfg       *Config
-	log       *slog.Logger
-	workflows workflows
-	node      string // begins the names of all holders from this folder
+	cfg   *Config
+	log   *slog.Logger
+	roles map[string]*Role         // by operator
+	slots map[string]chan struct{} // by role: a token for each task that may be worked on at once
+	node  string                   // begins the names of all holders from this folder
 
 	mu    sync.Mutex
 	tasks map[*Work]*Task
@@ -27,7 +28,7 @@ type runs struct {
 
 // perform sees to it that a task comes to its end, by its own work or somebody else's. It returns nil
 // when the task has ended, or the run; and an error when ctx ends, or the log does not answer.
-func (s *runs) perform(ctx context.Context, role *Role, task *WorkflowTask, runID string, cause *events.Event) error {
+func (s *runs) perform(ctx context.Context, role *Role, task *workflow.Task, d *workflow.Definition, runID string, cause *events.Event) error {
 	var seen watch
 	for {
 		head, err := s.cfg.Ledger.Head(ctx, time.Time{})
@@ -41,14 +42,13 @@ func (s *runs) perform(ctx context.Context, role *Role, task *WorkflowTask, runI
 		if !run.exists || run.ended {
 			return nil
 		}
-		w := s.work(role.Name, task, run, cause)
+		run.conf = d.Defaults(run.conf)
+		w := s.work(role, task, d, run, cause)
 		t := run.task(task.Name)
 		left := seen.left(t)
 		switch {
-		case t.state == taskSucceeded:
-			return w.complete(ctx)
-		case t.state == taskFailed && t.retryAtMillis == 0:
-			return w.giveUp(ctx, role.Failed, t.err)
+		case t.state == taskSucceeded, t.state == taskSkipped, t.state == taskFailed && t.retryAtMillis == 0:
+			return nil
 		case t.state == taskFailed && left > 0:
 			if err := s.await(ctx, head, left); err != nil {
 				return err
@@ -73,25 +73,36 @@ func (s *runs) perform(ctx context.Context, role *Role, task *WorkflowTask, runI
 			continue
 		}
 		w.checkpoint, w.failures, w.watched = t.checkpoint, t.failures, seen.untilMillis
-		if err := w.start(ctx, t.try+1); err != nil {
+		select {
+		case s.slots[role.Name] <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		err = w.start(ctx, t.try+1)
+		if err == nil {
+			err = w.attempt(ctx, role.Tasks[task.Operator])
+			<-s.slots[role.Name]
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		<-s.slots[role.Name]
+		if err != nil {
 			if !fault.Is(err, fault.Conflict) {
 				return err
 			}
 			if err := s.await(ctx, head, s.cfg.Poll); err != nil { // somebody was first
 				return err
 			}
-			continue
-		}
-		if err := w.attempt(ctx, role.Tasks[task.Name]); err != nil {
-			return err
 		}
 	}
 }
 
 // work is a try, not begun yet, of a role's task by this process.
-func (s *runs) work(role string, task *WorkflowTask, run *runFold, cause *events.Event) *Work {
-	return &Work{Reaction: Reaction{dispatcher: s.cfg.Dispatcher, role: role, cause: cause, correlation: run.id},
-		runs: s, task: task, run: run, holder: s.holder(role)}
+func (s *runs) work(role *Role, task *workflow.Task, d *workflow.Definition, run *runFold, cause *events.Event) *Work {
+	return &Work{Reaction: Reaction{dispatcher: s.cfg.Dispatcher, role: role.Name, cause: cause, correlation: run.id},
+		runs: s, task: task, definition: d, run: run, holder: s.holder(role.Name)}
 }
 
 func givenUp(crashes int) string {
@@ -123,10 +134,15 @@ func (w *Work) attempt(ctx context.Context, do TaskFunc) error {
 	wctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	w.cancel = cancel
+	late := time.AfterFunc(w.task.Timeout, func() { cancel(errTimedOut) })
+	defer late.Stop()
 	var heart sync.WaitGroup
 	heart.Go(func() { w.heartbeat(wctx) })
 	output, err := w.call(wctx, do)
-	lost := errors.Is(context.Cause(wctx), errLost)
+	lost, timedOut := errors.Is(context.Cause(wctx), errLost), errors.Is(context.Cause(wctx), errTimedOut)
+	if timedOut && err != nil {
+		err = fault.New(fault.Unavailable, "it took longer than its timeout of %v", w.task.Timeout)
+	}
 	cancel(nil)
 	heart.Wait()
 
@@ -148,7 +164,7 @@ func (w *Work) attempt(ctx context.Context, do TaskFunc) error {
 			return ctx.Err()
 		}
 	default:
-		retryAt := w.runs.cfg.retryAt(err, w.failures)
+		retryAt := w.runs.cfg.retryAt(err, w.failures, w.task)
 		log.Error("task failed", "again", retryAt != 0, "error", err)
 		err = w.fail(ectx, err.Error(), retryAt)
 	}
@@ -167,30 +183,4 @@ func (w *Work) call(ctx context.Context, do TaskFunc) (output map[string]string,
 		}
 	}()
 	return do(ctx, w)
-}
-
-// complete ends the run when its last task has succeeded.
-func (w *Work) complete(ctx context.Context) error {
-	if w.runs.workflows.after(w.task.Name) != nil {
-		return nil
-	}
-	return w.endRun(ctx, "success", "")
-}
-
-// giveUp ends the run: a task has failed for good. The role is told first.
-func (w *Work) giveUp(ctx context.Context, tell func(context.Context, *Work, string) error, reason string) error {
-	if tell != nil {
-		if err := tell(ctx, w, reason); err != nil {
-			return err
-		}
-	}
-	return w.endRun(ctx, "failed", Trace(w.task.Name+": "+reason))
-}
-
-func (w *Work) endRun(ctx context.Context, state, reason string) error {
-	err := w.Ensure(ctx, "end/"+state, &commands.EndWorkflowRun{RunID: w.run.id, State: state, Reason: reason})
-	if err == nil {
-		w.runs.log.Info("workflow run ended", "workflow", w.run.workflow, "workflow_run", w.run.id, "state", state, "reason", reason)
-	}
-	return err
 }

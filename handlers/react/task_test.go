@@ -73,8 +73,8 @@ func TestChain(t *testing.T) {
 			}
 			return nil, w.Inputs(knead, map[string]*string{"grams": &got})
 		}, nil))
-		b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: bread[0].Name, RunType: "manual", Conf: map[string]string{"grams": "500"}})
-		if end := b.ended("r1"); end.State != "success" || got != "500" || conf != "500" || run != "r1" || workflow != bread[0].Name {
+		b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: bread, RunType: "manual", Conf: map[string]string{"grams": "500"}})
+		if end := b.ended("r1"); end.State != "success" || got != "500" || conf != "500" || run != "r1" || workflow != bread {
 			t.Errorf("%q %q %q %q; %+v", got, conf, run, workflow, end)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -18,7 +19,8 @@ import (
 type Work struct {
 	Reaction
 	runs       *runs
-	task       *WorkflowTask
+	task       *workflow.Task
+	definition *workflow.Definition
 	run        *runFold
 	holder     string
 	try        int
@@ -47,8 +49,35 @@ func (w *Work) Conf() map[string]string { return w.run.conf }
 // Try is the number of the try, from 1.
 func (w *Work) Try() int { return w.try }
 
-// Input is what an earlier task of the run has put out.
-func (w *Work) Input(task, name string) (string, error) {
+// Task is the task's name.
+func (w *Work) Task() string { return w.task.Name }
+
+// Args are the arguments of the task, with the values of its run in place. Errors: fault.Invalid for one that the operator
+// does not take.
+func (w *Work) Args() (map[string]string, error) {
+	return w.task.Args(w.runs.cfg.Operators[w.task.Operator], w.run.asRun())
+}
+
+// ArgsOf are the arguments of another task of the run.
+func (w *Work) ArgsOf(task string) (map[string]string, error) {
+	t := w.definition.Task(task)
+	return t.Args(w.runs.cfg.Operators[t.Operator], w.run.asRun())
+}
+
+// ConfOf is what of the run's conf is for an operator that takes entries which the workflow does not declare.
+func (w *Work) ConfOf(operator string) map[string]string {
+	return w.definition.ConfOf(w.runs.cfg.Operators[operator], w.run.conf)
+}
+
+// Cleared is how often the task was cleared before.
+func (w *Work) Cleared() int { return w.run.task(w.task.Name).cleared }
+
+// From is the task of an operator whose outputs this one reads.
+func (w *Work) From(operator string) string { return w.task.Inputs[operator] }
+
+// Input is what the task of an operator, an earlier one of the run, has put out.
+func (w *Work) Input(operator, name string) (string, error) {
+	task := w.From(operator)
 	v, ok := w.run.task(task).output[name]
 	if !ok {
 		return "", fault.New(fault.Corrupt, "workflow run %s: task %s has put out no %s", w.run.id, task, name).
@@ -57,10 +86,10 @@ func (w *Work) Input(task, name string) (string, error) {
 	return v, nil
 }
 
-// Inputs reads several outputs of a task.
-func (w *Work) Inputs(task string, to map[string]*string) error {
+// Inputs reads several outputs of the task of an operator.
+func (w *Work) Inputs(operator string, to map[string]*string) error {
 	for name, at := range to {
-		v, err := w.Input(task, name)
+		v, err := w.Input(operator, name)
 		if err != nil {
 			return err
 		}

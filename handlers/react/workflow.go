@@ -1,85 +1,90 @@
 package react
 
 import (
+	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
-// Workflow is a chain of tasks: each starts when the one before it has succeeded.
-type Workflow struct {
-	Name        string         `json:"name"`
-	Description string         `json:"description"`
-	Tasks       []WorkflowTask `json:"tasks"`
-}
-
-// WorkflowTask is one task, and the reactor that works on it. Names are unique over all workflows.
-type WorkflowTask struct {
-	Name        string `json:"name"`
-	Reactor     string `json:"reactor"`
-	Description string `json:"description"`
-}
-
-// workflows are all there are.
-type workflows []Workflow
-
-// check finds what cannot be carried out: a name that is used twice, a workflow of no task, a task whose role
-// there is not or cannot do it.
-func (ws workflows) check(roles []Role) error {
+// byOperator are the roles that do what operators are, each one of them.
+func byOperator(operators workflow.Operators, roles []Role) (map[string]*Role, error) {
 	var errs []error
-	seen, tasks := map[string]bool{}, map[string]bool{}
-	for _, w := range ws {
-		if w.Name == "" || seen[w.Name] || len(w.Tasks) == 0 {
-			errs = append(errs, fault.Field("Workflows", "%q has no task, no name, or that of another", w.Name))
-		}
-		seen[w.Name] = true
-		for _, t := range w.Tasks {
-			i := slices.IndexFunc(roles, func(r Role) bool { return r.Name == t.Reactor })
+	by := map[string]*Role{}
+	for i := range roles {
+		for _, name := range slices.Sorted(maps.Keys(roles[i].Tasks)) {
 			switch {
-			case t.Name == "" || tasks[t.Name]:
-				errs = append(errs, fault.Field("Workflows", "task %q of %s has no name, or that of another", t.Name, w.Name))
-			case i < 0 || roles[i].Tasks[t.Name] == nil:
-				errs = append(errs, fault.Field("Workflows", "task %q of %s is given to role %q, which does no such task", t.Name, w.Name, t.Reactor))
+			case operators[name] == nil:
+				errs = append(errs, fault.Field("roles", "%q does tasks of %q, which is not among the operators", roles[i].Name, name))
+			case by[name] != nil:
+				errs = append(errs, fault.Field("roles", "%q and %q both do tasks of operator %q", by[name].Name, roles[i].Name, name))
 			}
-			tasks[t.Name] = true
+			by[name] = &roles[i]
 		}
 	}
-	return errors.Join(errs...)
-}
-
-// first is the first task of a workflow; nil for no such workflow.
-func (ws workflows) first(workflow string) *WorkflowTask {
-	for i := range ws {
-		if ws[i].Name == workflow {
-			return &ws[i].Tasks[0]
+	for _, name := range operators.Names() {
+		if by[name] == nil {
+			errs = append(errs, fault.Field("Operators", "%q is done by no role", name))
 		}
 	}
-	return nil
+	return by, errors.Join(errs...)
 }
 
-// after is the task that follows; nil after the last.
-func (ws workflows) after(task string) *WorkflowTask {
-	for i := range ws {
-		tasks := ws[i].Tasks
-		for j := range tasks {
-			if tasks[j].Name == task && j+1 < len(tasks) {
-				return &tasks[j+1]
-			}
+// definitions are those of one workflow, oldest first, and whether its runs are held back.
+type definitions struct {
+	all    []definition
+	paused bool
+	seen   int64 // offset of the last commit that was taken in; -1 for none
+}
+
+// definition is one, with the offset of the commit that put it in force.
+type definition struct {
+	since int64
+	*workflow.Definition
+	err error // why it cannot be read by this program, which may lack an operator
+}
+
+// at is the one in force at an offset of the ledger: of a run from before there were any, the first.
+func (d *definitions) at(offset int64) (*workflow.Definition, error) {
+	if len(d.all) == 0 {
+		return nil, nil
+	}
+	at := d.all[0]
+	for _, one := range d.all {
+		if one.since < offset {
+			at = one
 		}
 	}
-	return nil
+	return at.Definition, at.err
 }
 
-// due is the task that an event makes due: of a run that was requested the first, of a task that succeeded
-// the next.
-func (ws workflows) due(ev *events.Event) (runID string, task *WorkflowTask) {
+func (d *definitions) evolve(ev *events.Event, offset int64, operators workflow.Operators) {
 	switch e := ev.Data.(type) {
-	case *events.WorkflowRunRequested:
-		return e.RunID, ws.first(e.Workflow)
-	case *events.TaskSucceeded:
-		return e.RunID, ws.after(e.Task)
+	case *events.WorkflowDefined:
+		parsed, err := workflow.Parse([]byte(e.Source), operators)
+		d.all = append(d.all, definition{offset, parsed, err})
+	case *events.WorkflowPaused:
+		d.paused = true
+	case *events.WorkflowUnpaused:
+		d.paused = false
 	}
-	return "", nil
+}
+
+// readDefinitions reads those of a workflow from its stream.
+func (s *runs) readDefinitions(ctx context.Context, name string) (*definitions, error) {
+	d := &definitions{seen: -1}
+	for c, err := range s.cfg.Ledger.ReadStream(ctx, "workflow/"+name, 0) {
+		if err != nil {
+			return nil, err
+		}
+		for i := range c.Events {
+			d.evolve(&c.Events[i], c.Position.Offset, s.cfg.Operators)
+		}
+		d.seen = c.Position.Offset
+	}
+	return d, nil
 }

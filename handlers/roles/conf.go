@@ -3,7 +3,6 @@ package roles
 import (
 	"errors"
 	"maps"
-	"strconv"
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/recipe"
@@ -14,23 +13,18 @@ import (
 // recipe ("als.dim": "32").
 const (
 	confAlgorithm = "algorithm" // the recipe's name; the default recipe without it
-	confPages     = "pages"     // of each list, of the data collection
 )
+
+// argPages is how many pages of each list are fetched.
+const argPages = "pages"
 
 // pagesMax is TMDB's own limit.
 const pagesMax = 500
 
-// CheckConf says what is wrong with the conf of a run, before there is one.
-func CheckConf(workflow string, conf map[string]string) error {
-	switch workflow {
-	case TrainingPipeline:
-		_, _, err := recipeOf(nil, conf)
-		return err
-	case DataCollection:
-		_, err := pagesOf(1, conf)
-		return err
-	}
-	return nil
+// checkRecipe says what is wrong with the entries of a run's conf that are not declared.
+func checkRecipe(conf map[string]string) error {
+	_, _, err := recipeOf(nil, conf)
+	return err
 }
 
 // recipeOf is the recipe that a run's conf names, with the configured parameters, by recipe, but for those
@@ -46,19 +40,6 @@ func recipeOf(configured map[string]map[string]string, conf map[string]string) (
 	delete(given, confAlgorithm)
 	p, err := r.Parse(given)
 	return r, p, inConf(err)
-}
-
-// pagesOf is how many pages of a list are fetched.
-func pagesOf(configured int, conf map[string]string) (int, error) {
-	text, ok := conf[confPages]
-	if !ok {
-		return configured, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > pagesMax {
-		return 0, fault.Field("conf."+confPages, "is %q; want 1 to %d pages of 20 films", text, pagesMax)
-	}
-	return n, nil
 }
 
 // inConf says of faults that the fields they name are entries of conf.

@@ -19,7 +19,7 @@ const nameEvaluator = "evaluator"
 
 // evaluator judges what was trained.
 func (c *Config) evaluator() react.Role {
-	return react.Role{Name: nameEvaluator, Tasks: map[string]react.TaskFunc{taskEvaluate: c.task(evaluateTrainedModel)}, Failed: closeRuns}
+	return react.Role{Name: nameEvaluator, Tasks: map[string]react.TaskFunc{opEvaluate: c.task(evaluateTrainedModel)}, Failed: closeRuns}
 }
 
 // What evaluateTrainedModel puts out, beside its metrics, for the gate. They are in the log: never change one.
@@ -41,11 +41,11 @@ const figureOfJudged = "judged."
 // or other parameters serve, beside these. The metrics go to the training's run, which ends here: the model's
 // under their own names, a baseline's as "popularity.ndcg@10".
 func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error) {
-	run, err := w.Input(taskTrain, "run_id")
+	run, err := w.Input(opTrain, "run_id")
 	if err != nil {
 		return nil, err
 	}
-	serving, err := w.championThen(ctx, taskEvaluate)
+	serving, err := w.championThen(ctx, w.Task())
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func metricsOf(values map[string]float64, step int64, at time.Time) []events.Met
 
 // trainset reads the log up to the cut that the run pinned.
 func (w *job) trainset(ctx context.Context) (*trainset.Set, error) {
-	text, err := w.Input(taskPrepare, "cut")
+	text, err := w.Input(opDataset, "cut")
 	if err != nil {
 		return nil, err
 	}
@@ -151,5 +151,18 @@ func (w *job) reading(done, total int64) { w.Progress("read the log", done, tota
 
 // recipe is the run's recipe with its parameters.
 func (w *job) recipe() (*recipe.Recipe, recipe.Params, error) {
-	return recipeOf(w.cfg.Params, w.Conf())
+	args, err := w.Args()
+	if from := w.From(opTrain); from != "" {
+		args, err = w.ArgsOf(from)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	given := w.ConfOf(opTrain)
+	for name, value := range args {
+		if value != "" {
+			given[name] = value
+		}
+	}
+	return recipeOf(w.cfg.Params, given)
 }

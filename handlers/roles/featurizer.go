@@ -27,7 +27,7 @@ const nameFeaturizer = "featurizer"
 
 // featurizer builds training sets.
 func (c *Config) featurizer() react.Role {
-	return react.Role{Name: nameFeaturizer, Tasks: map[string]react.TaskFunc{taskPrepare: c.task(prepareTrainingData)}, Failed: closeRuns}
+	return react.Role{Name: nameFeaturizer, Tasks: map[string]react.TaskFunc{opDataset: c.task(prepareTrainingData)}}
 }
 
 // prepareTrainingData pins what the run trains on: the head of the log when the task first starts, kept

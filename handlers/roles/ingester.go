@@ -35,7 +35,7 @@ const nameIngester = "ingester"
 
 // ingester fetches films, and writes what people watched.
 func (c *Config) ingester() react.Role {
-	return react.Role{Name: nameIngester, Tasks: map[string]react.TaskFunc{taskFetch: c.task(fetchMovies), taskProcess: c.task(processMovies)}}
+	return react.Role{Name: nameIngester, Tasks: map[string]react.TaskFunc{opFetch: c.task(fetchMovies), opWatchLog: c.task(processMovies)}}
 }
 
 // fetchMovies reads TMDB's lists and the details of every film on them. Answers are kept as they came,
@@ -55,7 +55,11 @@ func fetchMovies(ctx context.Context, w *job) (map[string]string, error) {
 }
 
 func fetchListed(ctx context.Context, w *job) (map[string]string, error) {
-	pages, err := pagesOf(w.cfg.TMDBPages, w.Conf())
+	args, err := w.Args()
+	if err != nil {
+		return nil, err
+	}
+	pages, err := strconv.Atoi(args[argPages])
 	if err != nil {
 		return nil, err
 	}

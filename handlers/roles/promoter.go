@@ -19,17 +19,17 @@ const namePromoter = "promoter"
 
 // promoter deploys versions that pass the gate.
 func (c *Config) promoter() react.Role {
-	return react.Role{Name: namePromoter, Tasks: map[string]react.TaskFunc{taskPromote: c.task(promoteModel)}, Failed: closeRuns}
+	return react.Role{Name: namePromoter, Tasks: map[string]react.TaskFunc{opPromote: c.task(promoteModel)}, Failed: closeRuns}
 }
 
 // promoteModel deploys the version if it passes the gate; otherwise the slot keeps what it has, and the
 // version stays in Staging.
 func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 	var name, versionText, blob string
-	if err := w.Inputs(taskRegister, map[string]*string{"model": &name, "version": &versionText}); err != nil {
+	if err := w.Inputs(opRegister, map[string]*string{"model": &name, "version": &versionText}); err != nil {
 		return nil, err
 	}
-	if err := w.Inputs(taskTrain, map[string]*string{"blob": &blob}); err != nil {
+	if err := w.Inputs(opTrain, map[string]*string{"blob": &blob}); err != nil {
 		return nil, err
 	}
 	version, err := strconv.Atoi(versionText)
@@ -70,28 +70,33 @@ func promoteModel(ctx context.Context, w *job) (map[string]string, error) {
 
 // Decided is what the gate made of a run's version: ok where it has decided.
 func Decided(run *projections.WorkflowRun) (promoted, ok bool) {
-	t := run.TaskOf(taskPromote)
-	promoted, err := strconv.ParseBool(t.Output["promoted"])
-	return promoted, err == nil && t.State == projections.StateSuccess
+	for i := range run.Tasks {
+		if t := &run.Tasks[i]; t.State == projections.StateSuccess {
+			if promoted, err := strconv.ParseBool(t.Output["promoted"]); err == nil {
+				return promoted, true
+			}
+		}
+	}
+	return false, false
 }
 
 // judgement is what the evaluation found out, held against what serves now; nil for nothing.
 func (w *job) judgement(serving *champion) (*judgement, error) {
 	j := &judgement{}
 	var championThen, configurationThen string
-	if err := w.Inputs(taskEvaluate, map[string]*string{outChampion: &championThen, outConfiguration: &configurationThen, outUnjudged: &j.why}); err != nil {
+	if err := w.Inputs(opEvaluate, map[string]*string{outChampion: &championThen, outConfiguration: &configurationThen, outUnjudged: &j.why}); err != nil {
 		return nil, err
 	}
 	var moments, people float64
 	figures := map[string]*float64{outMoments: &moments, outPeople: &people, gateMetric: &j.model, "popularity." + gateMetric: &j.popularity,
 		outVsPopularity: &j.vsPopularity.Mean, outVsPopularity + ".low": &j.vsPopularity.Low, outVsPopularity + ".high": &j.vsPopularity.High}
-	_, err := w.Input(taskEvaluate, outVsChampion)
+	_, err := w.Input(opEvaluate, outVsChampion)
 	judged := err == nil
 	if judged {
 		maps.Copy(figures, map[string]*float64{outChampion + "." + gateMetric: &j.rival, outVsChampion: &j.vsChampion.Mean,
 			outVsChampion + ".low": &j.vsChampion.Low, outVsChampion + ".high": &j.vsChampion.High})
 	}
-	if err := w.figures(taskEvaluate, figures); err != nil {
+	if err := w.figures(opEvaluate, figures); err != nil {
 		return nil, err
 	}
 	j.moments, j.people = int(moments), int(people)

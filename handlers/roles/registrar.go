@@ -14,16 +14,16 @@ const nameRegistrar = "registrar"
 
 // registrar registers model versions.
 func (c *Config) registrar() react.Role {
-	return react.Role{Name: nameRegistrar, Tasks: map[string]react.TaskFunc{taskRegister: c.task(registerModel)}, Failed: closeRuns}
+	return react.Role{Name: nameRegistrar, Tasks: map[string]react.TaskFunc{opRegister: c.task(registerModel)}, Failed: closeRuns}
 }
 
 // registerModel registers the trained version with everything it takes to train it again, and stages it.
 func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 	var run, blob, bytesText, code, dataset, cut, hash string
-	if err := w.Inputs(taskTrain, map[string]*string{"run_id": &run, "blob": &blob, "bytes": &bytesText, "code_version": &code}); err != nil {
+	if err := w.Inputs(opTrain, map[string]*string{"run_id": &run, "blob": &blob, "bytes": &bytesText, "code_version": &code}); err != nil {
 		return nil, err
 	}
-	if err := w.Inputs(taskPrepare, map[string]*string{"dataset_id": &dataset, "cut": &cut, "features_hash": &hash}); err != nil {
+	if err := w.Inputs(opDataset, map[string]*string{"dataset_id": &dataset, "cut": &cut, "features_hash": &hash}); err != nil {
 		return nil, err
 	}
 	size, err := strconv.ParseInt(bytesText, 10, 64)
@@ -61,11 +61,11 @@ func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 // registerBaseline registers the neural baseline that was trained beside, if one was, and adds its version to out. It
 // serves no slot, and nothing has judged it: it is in no stage.
 func (w *job) registerBaseline(ctx context.Context, dataset, cut, hash string, out map[string]string) error {
-	if _, err := w.Input(taskTrain, runMLP+".code_version"); err != nil { // none was, or by a release that registered none
+	if _, err := w.Input(opTrain, runMLP+".code_version"); err != nil { // none was, or by a release that registered none
 		return nil
 	}
 	var run, blob, bytesText, code string
-	if err := w.Inputs(taskTrain, map[string]*string{runMLP + ".run_id": &run, runMLP + ".blob": &blob, runMLP + ".bytes": &bytesText, runMLP + ".code_version": &code}); err != nil {
+	if err := w.Inputs(opTrain, map[string]*string{runMLP + ".run_id": &run, runMLP + ".blob": &blob, runMLP + ".bytes": &bytesText, runMLP + ".code_version": &code}); err != nil {
 		return err
 	}
 	size, err := strconv.ParseInt(bytesText, 10, 64)

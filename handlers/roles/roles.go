@@ -14,17 +14,15 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Config is what roles work with. Log, Views, Dir and Workflows are needed; the rest has defaults.
+// Config is what roles work with. Log, Views and Dir are needed; the rest has defaults.
 type Config struct {
-	Log       streams.Log
-	Views     *fold.Runner     // runs, with the views catalogue and deployments
-	Dir       string           // the program's data folder
-	Files     string           // where files for people are, in data/ and models/; default Dir
-	Workflows []react.Workflow // all there are: runs of others are ended
-	Sets      *trainset.Cache  // what loads training sets; default one that keeps nothing
+	Log   streams.Log
+	Views *fold.Runner    // runs, with the views catalogue and deployments
+	Dir   string          // the program's data folder
+	Files string          // where files for people are, in data/ and models/; default Dir
+	Sets  *trainset.Cache // what loads training sets; default one that keeps nothing
 
-	TMDB      tmdb.Config // without a key, fetching films fails and says so
-	TMDBPages int         // of each list, unless a run's conf says "pages"; default 5, of 20 films each
+	TMDB tmdb.Config // without a key, fetching films fails and says so
 
 	Params map[string]map[string]string // of training, by recipe, unless a run's conf says other; default those of the recipe
 	MLP    *ml.MLPParams                // of the neural baseline; default ml.DefaultMLPParams
@@ -32,12 +30,9 @@ type Config struct {
 	fits *recipe.Fits // of the last training, for its evaluation
 }
 
-// pagesDefault is how many pages of each of TMDB's lists are fetched.
-const pagesDefault = 5
-
 func (c *Config) setDefaults() error {
 	var errs []error
-	for name, missing := range map[string]bool{"Log": c.Log == nil, "Views": c.Views == nil, "Dir": c.Dir == "", "Workflows": len(c.Workflows) == 0} {
+	for name, missing := range map[string]bool{"Log": c.Log == nil, "Views": c.Views == nil, "Dir": c.Dir == ""} {
 		if missing {
 			errs = append(errs, fault.Field(name, "is needed"))
 		}
@@ -46,9 +41,6 @@ func (c *Config) setDefaults() error {
 		c.Sets = &trainset.Cache{}
 	}
 	c.fits = &recipe.Fits{}
-	if c.TMDBPages == 0 {
-		c.TMDBPages = pagesDefault
-	}
 	if c.MLP == nil {
 		p := ml.DefaultMLPParams()
 		c.MLP = &p

@@ -22,6 +22,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/ingest/world"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/handlers/roles"
+	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
@@ -63,7 +64,12 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(func() { stop(); running.Wait() })
 	blobs, err := blob.Open(t.TempDir())
 	must(t, err)
-	return &bench{t: t, log: log, runner: runner, blobs: blobs, outer: handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), Now: time.Now, NewID: uuid.NewString})}
+	b := &bench{t: t, log: log, runner: runner, blobs: blobs, outer: handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), Now: time.Now, NewID: uuid.NewString})}
+	for _, d := range roles.Definitions() {
+		_, err := b.outer.Dispatch(t.Context(), &commands.DefineWorkflow{Workflow: d.Name, Source: d.Source(), Hash: d.Hash()}, handlers.Meta{Actor: "test"})
+		must(t, err)
+	}
+	return b
 }
 
 // bubble runs a test in a bubble of its own, where waiting takes no time.
@@ -98,17 +104,17 @@ func (b *bench) config(dir string, d react.Dispatcher) react.Config {
 	if d == nil {
 		d = b.outer
 	}
-	return react.Config{Dispatcher: d, Ledger: b.log.Ledger(), Blobs: b.blobs, Dir: dir, Workflows: roles.Workflows(),
+	return react.Config{Dispatcher: d, Ledger: b.log.Ledger(), Blobs: b.blobs, Dir: dir, Operators: roles.Operators(),
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Lease:  400 * time.Millisecond, Heartbeat: 100 * time.Millisecond, CheckpointEvery: -1, Poll: 50 * time.Millisecond,
-		RetryBackoff: time.Millisecond, HandlerBackoff: time.Millisecond, HandlerRetries: 2, CloseTimeout: 10 * time.Second}
+		HandlerBackoff: time.Millisecond, HandlerRetries: 2, CloseTimeout: 10 * time.Second}
 }
 
 // roles are the program's, with a small model.
 func (b *bench) roles(dir string) roles.Config {
 	mlp := ml.DefaultMLPParams()
 	mlp.Hidden, mlp.Epochs = 8, 2
-	return roles.Config{Log: b.log, Views: b.runner, Dir: dir, Workflows: roles.Workflows(), Params: testParams, MLP: &mlp}
+	return roles.Config{Log: b.log, Views: b.runner, Dir: dir, Params: testParams, MLP: &mlp}
 }
 
 // reactors are one process's.
@@ -259,7 +265,7 @@ func (b *bench) checkOneEach(run projections.WorkflowRun) *events.ModelDeployed 
 	for _, e := range all[events.TaskSucceeded](b) {
 		ends[e.Task]++
 	}
-	for _, task := range roles.Workflows()[0].Tasks {
+	for _, task := range roles.Definitions()[1].Tasks {
 		if ends[task.Name] != 1 {
 			b.t.Errorf("task %s succeeded %d times", task.Name, ends[task.Name])
 		}
@@ -392,8 +398,8 @@ func TestPipeline(t *testing.T) {
 		if n := again(dir); n != 0 {
 			t.Errorf("%d events were seen again with a cursor", n)
 		}
-		if n := again(t.TempDir()); n != 6 { // import.completed, run_requested, four task_succeeded
-			t.Errorf("%d events were seen without a cursor; want 6", n)
+		if n := again(t.TempDir()); n != 1 { // import.completed
+			t.Errorf("%d events were seen without a cursor; want 1", n)
 		}
 		if after := head(); after != before {
 			t.Errorf("the ledger grew from %d to %d", before, after)
@@ -565,6 +571,14 @@ func TestAlgorithm(t *testing.T) {
 	})
 }
 
+// check says what is wrong with the conf of a run of a workflow that the program comes with.
+func check(name string, conf map[string]string) error {
+	defined := roles.Definitions()
+	d := defined[slices.IndexFunc(defined, func(d *workflow.Definition) bool { return d.Name == name })]
+	_, err := d.Conf(conf, roles.Operators())
+	return err
+}
+
 func TestCheckConf(t *testing.T) {
 	for _, test := range []struct {
 		workflow string
@@ -580,13 +594,13 @@ func TestCheckConf(t *testing.T) {
 		{roles.DataCollection, map[string]string{"pages": "3"}, ""},
 		{roles.DataCollection, map[string]string{"pages": "501"}, "conf.pages"},
 	} {
-		err := roles.CheckConf(test.workflow, test.conf)
+		err := check(test.workflow, test.conf)
 		var f *fault.Error
 		if (err == nil) != (test.field == "") || err != nil && (!errors.As(err, &f) || f.Field != test.field) {
 			t.Errorf("%s %v: %v; want %q at fault", test.workflow, test.conf, err, test.field)
 		}
 	}
-	if err := roles.CheckConf(roles.TrainingPipeline, map[string]string{"als.dims": "4", "als.dim": "0"}); !strings.Contains(err.Error(), "conf.als.dims: ") {
+	if err := check(roles.TrainingPipeline, map[string]string{"als.dims": "4", "als.dim": "0"}); !strings.Contains(err.Error(), "conf.als.dims: ") {
 		t.Error("of two faults one is told:", err)
 	}
 }
@@ -665,7 +679,7 @@ func TestLostBlobs(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	_, err := roles.New(roles.Config{})
-	for _, field := range []string{"Log", "Views", "Dir", "Workflows"} {
+	for _, field := range []string{"Log", "Views", "Dir"} {
 		if err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%v does not name %s", err, field)
 		}

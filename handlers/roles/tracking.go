@@ -53,7 +53,7 @@ func givenOf(d *dataset, id, blob string) given {
 // given is what the run's first task has prepared.
 func (w *job) given() (g given, err error) {
 	var users, items, rows string
-	err = w.Inputs(taskPrepare, map[string]*string{"dataset_id": &g.DatasetID, "cut": &g.Cut, "features_hash": &g.FeaturesHash, "blob": &g.Blob,
+	err = w.Inputs(opDataset, map[string]*string{"dataset_id": &g.DatasetID, "cut": &g.Cut, "features_hash": &g.FeaturesHash, "blob": &g.Blob,
 		"users": &users, "items": &items, "interactions": &rows})
 	for text, into := range map[string]*int{users: &g.users, items: &g.items, rows: &g.rows} {
 		if err == nil {

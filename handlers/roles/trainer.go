@@ -14,7 +14,6 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/recipe"
-	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/projections/trainset"
 )
 
@@ -40,11 +39,20 @@ const nameTrainer = "trainer"
 
 // trainer trains the model, and the neural baseline beside it.
 func (c *Config) trainer() react.Role {
-	return react.Role{Name: nameTrainer, Tasks: map[string]react.TaskFunc{taskTrain: c.task(trainMovieModel)}, Failed: closeRuns}
+	return react.Role{Name: nameTrainer, Tasks: map[string]react.TaskFunc{opTrain: c.task(trainMovieModel)}, Failed: c.closeTraining}
 }
 
-// runID is the id of one of the two runs of a workflow run: every try has the same.
-func runID(workflowRun, name string) string { return react.HashID("run", workflowRun, name) }
+// runID is the id of one of the two runs of a task of training: every try has the same, until the task is cleared.
+func runID(w *react.Work, name string) string {
+	parts := []string{"run", w.RunID(), name}
+	if w.Task() != "train_movie_model" { // whose ids are those of before there could be others
+		parts = append(parts, w.Task())
+	}
+	if n := w.Cleared(); n > 0 {
+		parts = append(parts, strconv.Itoa(n))
+	}
+	return react.HashID(parts...)
+}
 
 // trainMovieModel trains the model, going on from an earlier try's checkpoint, and then the neural
 // baseline. The model's run stays active: its evaluation is logged to it.
@@ -61,7 +69,7 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if err := w.Ensure(ctx, "experiment", experiment); err != nil {
 		return nil, err
 	}
-	run := runID(w.RunID(), r.Name)
+	run := runID(w.Work, r.Name)
 	if err := w.openRun(ctx, r.Name, experiment.ExperimentID(), &g, p); err != nil {
 		return nil, err
 	}
@@ -105,8 +113,8 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 
 // openRun starts one of the pipeline's runs, unless an earlier try has.
 func (w *job) openRun(ctx context.Context, name, experiment string, g *given, params map[string]string) error {
-	id := runID(w.RunID(), name)
-	tags := sourceTags(sourceJob, TrainingPipeline, nameTrainer, "Trained by the workflow run "+w.RunID()+" on the log up to "+g.Cut)
+	id := runID(w.Work, name)
+	tags := sourceTags(sourceJob, w.Workflow(), nameTrainer, "Trained by the workflow run "+w.RunID()+" on the log up to "+g.Cut)
 	tags[tagWorkflow] = w.RunID()
 	err := w.Ensure(ctx, name+"/start", &commands.StartRun{RunID: id, ExperimentID: experiment, Name: name, DatasetID: g.DatasetID, WorkflowRun: w.RunID(), Tags: tags})
 	if err != nil {
@@ -178,7 +186,7 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment s
 		return nil
 	}
 	p := *w.cfg.MLP
-	run := runID(w.RunID(), runMLP)
+	run := runID(w.Work, runMLP)
 	params := baselineParams(p)
 	params["features"] = strconv.Itoa(len(d.Features))
 	if err := w.openRun(ctx, runMLP, experiment, g, params); err != nil {
@@ -242,17 +250,29 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment s
 	return nil
 }
 
-// closeRuns ends as failed what runs of the pipeline are still active.
+// closeTraining ends as failed what runs of a training are still active.
+func (c *Config) closeTraining(ctx context.Context, w *react.Work, reason string) error {
+	ids := map[string]string{runMLP: runID(w, runMLP)}
+	if r, _, err := (&job{w, c}).recipe(); err == nil { // else none of it was started
+		ids[r.Name] = runID(w, r.Name)
+	}
+	return endRuns(ctx, w, ids, reason)
+}
+
+// closeRuns ends as failed what runs of the training before a task are still active.
 func closeRuns(ctx context.Context, w *react.Work, reason string) error {
-	if w.Workflow() != TrainingPipeline {
-		return nil
+	ids := map[string]string{}
+	for name, output := range map[string]string{"model": "run_id", runMLP: runMLP + ".run_id"} {
+		if id, err := w.Input(opTrain, output); err == nil { // else there was no such run
+			ids[name] = id
+		}
 	}
-	names := []string{runMLP}
-	if r, err := all.Find(w.Conf()[confAlgorithm]); err == nil { // else none of it was started
-		names = []string{r.Name, runMLP}
-	}
-	for _, name := range names {
-		err := w.Ensure(ctx, name+"/failed", &commands.EndRun{RunID: runID(w.RunID(), name), Status: "FAILED", Reason: react.Trace(reason)})
+	return endRuns(ctx, w, ids, reason)
+}
+
+func endRuns(ctx context.Context, w *react.Work, ids map[string]string, reason string) error {
+	for _, name := range slices.Sorted(maps.Keys(ids)) {
+		err := w.Ensure(ctx, name+"/failed", &commands.EndRun{RunID: ids[name], Status: "FAILED", Reason: react.Trace(reason)})
 		if err != nil && !fault.Is(err, fault.NotFound) { // it was never started
 			return err
 		}

@@ -1,35 +1,84 @@
 package roles
 
-import "github.com/projectionist/projectionist/handlers/react"
+import (
+	"embed"
+	"io/fs"
+	"path"
 
-// Names of the workflows and of their tasks. They are in the log: never change one.
+	"github.com/projectionist/projectionist/handlers/workflow"
+)
+
+// Names of the workflows that the program comes with, and of the operators. They are in the log: never change one.
 const (
 	TrainingPipeline = "movie_training_pipeline"
 	DataCollection   = "movie_data_collection"
 
-	taskPrepare  = "prepare_training_data"
-	taskTrain    = "train_movie_model"
-	taskEvaluate = "evaluate_trained_model"
-	taskRegister = "register_model_to_mlflow"
-	taskPromote  = "promote_model"
-
-	taskFetch   = "fetch_movies"
-	taskProcess = "process_movies"
+	opDataset  = "dataset"
+	opTrain    = "train"
+	opEvaluate = "evaluate"
+	opRegister = "register"
+	opPromote  = "promote"
+	opFetch    = "fetch"
+	opWatchLog = "watch_log"
 )
 
-// Workflows are all workflows there are, for [react.Config] and for people.
-func Workflows() []react.Workflow {
-	return []react.Workflow{
-		{Name: TrainingPipeline, Description: "Trains a model on the log as it stands, judges it, and promotes it if it is good enough", Tasks: []react.WorkflowTask{
-			{Name: taskPrepare, Reactor: nameFeaturizer, Description: "Pins the position in the log and materialises the training set"},
-			{Name: taskTrain, Reactor: nameTrainer, Description: "Trains the model by its recipe, and the neural baseline beside it"},
-			{Name: taskEvaluate, Reactor: nameEvaluator, Description: "Judges the recipe against the baselines, and against what serves, on the last part of the data"},
-			{Name: taskRegister, Reactor: nameRegistrar, Description: "Registers the model version, with all it takes to train it again"},
-			{Name: taskPromote, Reactor: namePromoter, Description: "Promotes and deploys the version, or keeps the present one and says why"},
-		}},
-		{Name: DataCollection, Description: "Fetches films from TMDB and writes what people watched as a table", Tasks: []react.WorkflowTask{
-			{Name: taskFetch, Reactor: nameIngester, Description: "Fetches popular and top rated films with their details from TMDB"},
-			{Name: taskProcess, Reactor: nameIngester, Description: "Writes data/processed/watch_log.csv from the log"},
-		}},
+//go:embed workflows
+var files embed.FS
+
+// Definitions are the workflows that the program comes with.
+func Definitions() []*workflow.Definition {
+	names, err := fs.Glob(files, "workflows/*.yaml")
+	if err != nil {
+		panic(err)
 	}
+	operators, all := Operators(), []*workflow.Definition{}
+	for _, name := range names {
+		source, err := files.ReadFile(name)
+		if err != nil {
+			panic(err)
+		}
+		d, err := workflow.Parse(source, operators)
+		if err != nil {
+			panic(path.Base(name) + ": " + err.Error())
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+func text(s string) *string { return &s }
+
+func bound(x float64) *float64 { return &x }
+
+// Operators are what tasks of workflows can be made of.
+func Operators() workflow.Operators {
+	all := workflow.Operators{}
+	for _, o := range []workflow.Operator{
+		{
+			Name: opDataset, Description: "Pins the position in the log and materialises the training set",
+			Outputs: []string{"dataset_id", "cut", "features_hash", "blob", "bytes", "users", "items", "interactions", "rows"},
+		}, {
+			Name: opTrain, Description: "Trains a model by its recipe, and the neural baseline beside it", Inputs: []string{opDataset},
+			Args:     []workflow.Param{{Name: confAlgorithm, Type: workflow.Text, Default: text(""), Description: "the recipe; the one of the run's conf without it"}},
+			OpenArgs: true, Outputs: []string{"run_id", "blob", "bytes", "code_version"}, OpenOutputs: true, Conf: checkRecipe,
+		}, {
+			Name: opEvaluate, Description: "Judges the recipe against the baselines, and against what serves, on the last part of the data",
+			Inputs: []string{opDataset, opTrain}, OpenOutputs: true,
+		}, {
+			Name: opRegister, Description: "Registers the model version, with all it takes to train it again", Inputs: []string{opDataset, opTrain},
+			Outputs: []string{"model", "version"}, OpenOutputs: true,
+		}, {
+			Name: opPromote, Description: "Promotes and deploys the version, or keeps the present one and says why",
+			Inputs: []string{opTrain, opEvaluate, opRegister}, Outputs: []string{"promoted", "reason", "model", "version"}, OpenOutputs: true,
+		}, {
+			Name: opFetch, Description: "Fetches popular and top rated films with their details from TMDB",
+			Args:        []workflow.Param{{Name: argPages, Type: workflow.Whole, Default: text("5"), Least: bound(1), Most: bound(pagesMax), Description: "of each list, 20 films a page; 500 is TMDB's own limit"}},
+			OpenOutputs: true,
+		}, {
+			Name: opWatchLog, Description: "Writes data/processed/watch_log.csv from the log", Outputs: []string{"path", "rows"}, OpenOutputs: true,
+		},
+	} {
+		all[o.Name] = &o
+	}
+	return all
 }

@@ -395,17 +395,17 @@ func (a *App) retrainer() *roles.Retrainer {
 
 // reactors are this node's. Where the nodes of one log share it, each reactor runs on one of them.
 func (a *App) reactors() (*react.Reactors, error) {
-	workflows := roles.Workflows()
 	a.sets = &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
 		a.opts.Logger.Warn("the facts that were read for training are not kept: the next training reads the log again", "error", err)
 	}}
-	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Workflows: workflows, Sets: a.sets,
+	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets,
 		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}})
 	if err != nil {
 		return nil, err
 	}
 	c := react.Config{
-		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Workflows: workflows,
+		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(),
+		Prepare: a.DefineWorkflows, Active: a.activeRuns,
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}
 	if l, ok := a.opened.(*kafka.Log); ok {

@@ -23,6 +23,9 @@ func (a *App) Define(ctx context.Context) error {
 	if err != nil && !fault.Is(err, fault.Conflict) {
 		return err
 	}
+	if err := a.DefineWorkflows(ctx); err != nil {
+		return err
+	}
 	if err := a.caughtUp(ctx, "definitions"); err != nil {
 		return err
 	}

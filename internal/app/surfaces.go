@@ -23,9 +23,9 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
-	workflows := roles.Workflows()
+	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: roles.Operators()}
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
-		Reactors: a.Reactors, Workflows: workflows, CheckConf: roles.CheckConf, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
+		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
 		Train: a.train, Import: a.importModel}
 	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided}
 	if a.embedded != nil {
@@ -55,7 +55,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
 		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
-		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, CheckConf: roles.CheckConf, Version: Version})),
+		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, Version: Version})),
 		"features":   a.API.Serve(features),
 		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),

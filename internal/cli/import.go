@@ -215,7 +215,7 @@ Entries that are no films are skipped, and films that cannot be kept refused: th
 			if pages != 0 {
 				conf["pages"] = strconv.Itoa(pages)
 			}
-			return p.runWorkflow(ctx, c, "movie_data_collection", conf, true)
+			return p.runWorkflow(ctx, c, "movie_data_collection", conf, "", "", true)
 		})}
 	tmdb.Flags().IntVar(&pages, "pages", 0, "pages of each list, of 20 films each (default: the server's)")
 	return group("ingest", "Fetch films from elsewhere", tmdb)

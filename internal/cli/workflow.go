@@ -26,7 +26,7 @@ func (p *program) workflowsCommand() *cobra.Command {
 			return p.list(raw, "items", "RUN run_id, WORKFLOW workflow, STATE state, TYPE run_type, REQUESTED requested_millis, ENDED ended_millis, ACTOR actor, REASON reason", "no workflow has run yet")
 		})}
 	list.Flags().StringVar(&workflow, "workflow", "", "only the runs of one workflow")
-	list.Flags().StringVar(&state, "state", "", "only queued, running, success or failed ones")
+	list.Flags().StringVar(&state, "state", "", "only queued, running, success, failed or cancelled ones")
 	g.flags(list)
 	kinds := &cobra.Command{Use: "kinds", Short: "List the workflows there are", Args: cobra.NoArgs, Example: "  projectionist workflows kinds",
 		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
@@ -41,14 +41,23 @@ func (p *program) workflowsCommand() *cobra.Command {
 			for _, it := range items {
 				var names []string
 				tasks, _ := it["tasks"].([]any)
-				for _, t := range tasks {
-					if t, ok := t.(map[string]any); ok {
-						names = append(names, cell(t["name"]))
+				between := " → "
+				for i, t := range tasks {
+					t, _ := t.(map[string]any)
+					names = append(names, cell(t["name"]))
+					if needs, _ := t["needs"].([]any); i > 0 && (len(needs) != 1 || needs[0] != tasks[i-1].(map[string]any)["name"]) {
+						between = ", " // it is no chain
 					}
 				}
-				it["chain"] = strings.Join(names, " → ")
+				it["chain"] = strings.Join(names, between)
+				if it["paused"] == true {
+					it["chain"] = "(paused) " + it["chain"].(string)
+				}
+				if why, ok := it["error"].(string); ok {
+					it["chain"] = "cannot be used: " + oneLine(why)
+				}
 			}
-			return p.rows(items, "", "WORKFLOW name, TASKS chain", "there is none")
+			return p.rows(items, "", "WORKFLOW name, BY actor, TASKS chain", "there is none")
 		})}
 	show := &cobra.Command{Use: "show ID", Short: "Show a workflow run and its tasks", Args: cobra.ExactArgs(1), Example: "  projectionist workflows show 4f2c…",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
@@ -74,7 +83,8 @@ func (p *program) workflowsCommand() *cobra.Command {
 	var conf []string
 	values := map[string]string{}
 	var follow bool
-	run := &cobra.Command{Use: "run NAME", Short: "Ask for a workflow run", Args: cobra.ExactArgs(1),
+	var id, note string
+	run := &cobra.Command{Use: "run NAME", Aliases: []string{"trigger"}, Short: "Ask for a workflow run", Args: cobra.ExactArgs(1),
 		Long:    "Ask for a workflow run. The conf of movie_training_pipeline is algorithm=NAME, one of " + recipeNames() + "\nand without it the first, and parameters of that recipe.",
 		Example: "  projectionist workflows run movie_training_pipeline --follow\n  projectionist workflows run movie_training_pipeline --conf holdout_share=0.2",
 		PreRunE: func(*cobra.Command, []string) error {
@@ -88,11 +98,14 @@ func (p *program) workflowsCommand() *cobra.Command {
 			return nil
 		},
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			return p.runWorkflow(ctx, c, args[0], values, follow)
+			return p.runWorkflow(ctx, c, args[0], values, id, note, follow)
 		})}
 	run.Flags().StringArrayVar(&conf, "conf", nil, "a setting of the run, NAME=VALUE; may be given again")
+	run.Flags().StringVar(&id, "run-id", "", "the run's id (default: one of its own)")
+	run.Flags().StringVar(&note, "note", "", "a word on the run")
 	run.Flags().BoolVarP(&follow, "follow", "f", false, "stay until it has ended; exit code 1 if it failed")
-	return group("workflows", "Workflows: training, fetching films", list, kinds, show, run)
+	all := append([]*cobra.Command{list, kinds, show, run}, p.workflowSteering()...)
+	return group("workflows", "Workflows: training, fetching films", append(all, p.workflowDefinitions()...)...)
 }
 
 // reasons writes in full why tasks decided as they did, which the table cuts.
@@ -119,8 +132,13 @@ func recipeNames() string {
 const followEvery = 200 * time.Millisecond
 
 // runWorkflow asks for a run. Following one without a server, this process does the work.
-func (p *program) runWorkflow(ctx context.Context, c *client, name string, conf map[string]string, follow bool) error {
-	raw, err := c.post(ctx, "/api/v1/workflows/"+escape(name)+"/runs", map[string]any{"conf": conf})
+func (p *program) runWorkflow(ctx context.Context, c *client, name string, conf map[string]string, id, note string, follow bool) error {
+	if c.app != nil { // the workflows that the program comes with may not be in the log yet
+		if err := c.app.DefineWorkflows(ctx); err != nil {
+			return err
+		}
+	}
+	raw, err := c.post(ctx, "/api/v1/workflows/"+escape(name)+"/runs", map[string]any{"conf": conf, "run_id": id, "note": note})
 	if err != nil {
 		return err
 	}
@@ -131,7 +149,7 @@ func (p *program) runWorkflow(ctx context.Context, c *client, name string, conf 
 	if err := decode(raw, &res); err != nil {
 		return err
 	}
-	id := res.Stream[strings.IndexByte(res.Stream, '/')+1:]
+	id = res.Stream[strings.IndexByte(res.Stream, '/')+1:]
 	if !follow {
 		if p.json {
 			return p.printRaw(raw)

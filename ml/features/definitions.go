@@ -7,12 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
+	"github.com/projectionist/projectionist/internal/document"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -161,59 +161,62 @@ var namePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
 // Parse reads a definitions file (YAML, of which JSON is a part). Its error joins every fault found,
 // each a fault.Invalid that names the path, such as feature_views[1].features[3].window, and the remedy.
 func Parse(data []byte) (*Definitions, error) {
-	root, err := parseDocument(data)
+	root, err := document.Parse("definitions", data)
 	if err != nil {
 		return nil, err
 	}
 	c := &checker{}
 	d := &Definitions{tables: map[float64]*decayTable{}}
-	if c.mapping("", root, "entities", "feature_views", "feature_services") {
-		d.parseEntities(c, root.field("entities"))
+	if c.Mapping("", root, "entities", "feature_views", "feature_services") {
+		d.parseEntities(c, root.Field("entities"))
 		d.parseViews(c, root)
-		d.parseServices(c, root.field("feature_services"))
+		d.parseServices(c, root.Field("feature_services"))
 	}
-	if len(c.errs) > 0 {
-		return nil, errors.Join(c.errs...)
+	if len(c.Errs) > 0 {
+		return nil, errors.Join(c.Errs...)
 	}
 	d.hash = d.computeHash()
 	return d, nil
 }
 
+// checker collects the faults of a definitions file.
+type checker struct{ document.Checker }
+
 // name reads the required name of a thing and checks that taken does not hold it.
-func (c *checker) name(path string, n *node, taken func(string) bool) string {
-	f := n.field("name")
+func (c *checker) name(path string, n *document.Node, taken func(string) bool) string {
+	f := n.Field("name")
 	if f == nil {
-		c.fail(at(join(path, "name"), n, "is missing").WithHint("add it"))
+		c.Fail(document.At(document.Join(path, "name"), n, "is missing").WithHint("add it"))
 		return ""
 	}
-	name := c.text(join(path, "name"), f)
+	name := c.Text(document.Join(path, "name"), f)
 	switch {
-	case f.kind != "text":
+	case f.Kind != "text":
 	case !namePattern.MatchString(name) || strings.Contains(name, "__"):
-		c.fail(at(join(path, "name"), f, "%q is not a name", name).
+		c.Fail(document.At(document.Join(path, "name"), f, "%q is not a name", name).
 			WithHint("use letters, digits and single underscores, a letter first, at most 100"))
 	case taken(name):
-		c.fail(at(join(path, "name"), f, "%q is taken", name).WithHint("choose another name"))
+		c.Fail(document.At(document.Join(path, "name"), f, "%q is taken", name).WithHint("choose another name"))
 	}
 	return name
 }
 
-func (d *Definitions) parseEntities(c *checker, list *node) {
+func (d *Definitions) parseEntities(c *checker, list *document.Node) {
 	if list == nil {
-		c.fail(fault.Field("entities", "is missing").WithHint("list user (join_key user_id) and movie (join_key movie_id)"))
+		c.Fail(fault.Field("entities", "is missing").WithHint("list user (join_key user_id) and movie (join_key movie_id)"))
 	}
-	for i, n := range c.list("entities", list) {
+	for i, n := range c.List("entities", list) {
 		path := fmt.Sprintf("entities[%d]", i)
-		if !c.mapping(path, n, "name", "join_key", "description") {
+		if !c.Mapping(path, n, "name", "join_key", "description") {
 			continue
 		}
-		e := EntityDefinition{Description: c.text(join(path, "description"), n.field("description"))}
+		e := EntityDefinition{Description: c.Text(document.Join(path, "description"), n.Field("description"))}
 		e.Name = Entity(c.name(path, n, func(name string) bool { return d.entity(Entity(name)) }))
-		e.JoinKey = c.text(join(path, "join_key"), n.field("join_key"))
+		e.JoinKey = c.Text(document.Join(path, "join_key"), n.Field("join_key"))
 		if e.Name != User && e.Name != Movie {
-			c.fail(at(join(path, "name"), n.field("name"), "%q has no facts", e.Name).WithHint("the entities are user and movie"))
+			c.Fail(document.At(document.Join(path, "name"), n.Field("name"), "%q has no facts", e.Name).WithHint("the entities are user and movie"))
 		} else if want := string(e.Name) + "_id"; e.JoinKey != want {
-			c.fail(at(join(path, "join_key"), n.field("join_key"), "is %q", e.JoinKey).WithHint("the join key of %s is %s", e.Name, want))
+			c.Fail(document.At(document.Join(path, "join_key"), n.Field("join_key"), "is %q", e.JoinKey).WithHint("the join key of %s is %s", e.Name, want))
 		}
 		d.Entities = append(d.Entities, e)
 	}
@@ -223,31 +226,31 @@ func (d *Definitions) entity(name Entity) bool {
 	return slices.ContainsFunc(d.Entities, func(e EntityDefinition) bool { return e.Name == name })
 }
 
-func (d *Definitions) parseViews(c *checker, root *node) {
-	list := c.list("feature_views", root.field("feature_views"))
+func (d *Definitions) parseViews(c *checker, root *document.Node) {
+	list := c.List("feature_views", root.Field("feature_views"))
 	if len(list) == 0 || len(list) > viewsMax {
-		c.fail(at("feature_views", root.field("feature_views"), "has %d views", len(list)).WithHint("list 1 to %d", viewsMax))
+		c.Fail(document.At("feature_views", root.Field("feature_views"), "has %d views", len(list)).WithHint("list 1 to %d", viewsMax))
 		return
 	}
 	total := 0
 	for i, n := range list {
 		path := fmt.Sprintf("feature_views[%d]", i)
-		if !c.mapping(path, n, "name", "entity", "ttl", "description", "features") {
+		if !c.Mapping(path, n, "name", "entity", "ttl", "description", "features") {
 			continue
 		}
-		v := &View{Description: c.text(join(path, "description"), n.field("description"))}
+		v := &View{Description: c.Text(document.Join(path, "description"), n.Field("description"))}
 		v.Name = c.name(path, n, func(name string) bool { return d.View(name) != nil })
-		v.Entity = Entity(c.text(join(path, "entity"), n.field("entity")))
+		v.Entity = Entity(c.Text(document.Join(path, "entity"), n.Field("entity")))
 		if !d.entity(v.Entity) {
-			c.fail(at(join(path, "entity"), n.field("entity"), "%q is not among the entities", v.Entity).WithHint("name one of entities"))
+			c.Fail(document.At(document.Join(path, "entity"), n.Field("entity"), "%q is not among the entities", v.Entity).WithHint("name one of entities"))
 		}
-		if ttl := n.field("ttl"); ttl != nil && ttl.text != "0" {
-			v.TTLMillis = c.duration(join(path, "ttl"), ttl, "write a duration such as 90d, or 0 for values that do not expire")
+		if ttl := n.Field("ttl"); ttl != nil && ttl.Text != "0" {
+			v.TTLMillis = c.duration(document.Join(path, "ttl"), ttl, "write a duration such as 90d, or 0 for values that do not expire")
 		}
 		d.Views = append(d.Views, v)
-		items := c.list(join(path, "features"), n.field("features"))
+		items := c.List(document.Join(path, "features"), n.Field("features"))
 		if len(items) == 0 || len(items) > featuresMax {
-			c.fail(at(join(path, "features"), n.field("features"), "has %d features", len(items)).WithHint("list 1 to %d", featuresMax))
+			c.Fail(document.At(document.Join(path, "features"), n.Field("features"), "has %d features", len(items)).WithHint("list 1 to %d", featuresMax))
 			continue
 		}
 		taken := map[string]bool{}
@@ -259,42 +262,42 @@ func (d *Definitions) parseViews(c *checker, root *node) {
 			v.Features = append(v.Features, f)
 		}
 		if total += len(items); total > featuresMax {
-			c.fail(at(join(path, "features"), n.field("features"), "brings the file to %d features", total).WithHint("define at most %d", featuresMax))
+			c.Fail(document.At(document.Join(path, "features"), n.Field("features"), "brings the file to %d features", total).WithHint("define at most %d", featuresMax))
 			return
 		}
-		if len(c.errs) == 0 {
+		if len(c.Errs) == 0 {
 			v.all, _ = d.Select([]string{v.Name}, false) // cannot collide within one view
 		}
 	}
 }
 
-func (d *Definitions) parseServices(c *checker, list *node) {
-	items := c.list("feature_services", list)
+func (d *Definitions) parseServices(c *checker, list *document.Node) {
+	items := c.List("feature_services", list)
 	if len(items) > servicesMax {
-		c.fail(at("feature_services", list, "has %d services", len(items)).WithHint("list at most %d", servicesMax))
+		c.Fail(document.At("feature_services", list, "has %d services", len(items)).WithHint("list at most %d", servicesMax))
 		return
 	}
 	for i, n := range items {
 		path := fmt.Sprintf("feature_services[%d]", i)
-		if !c.mapping(path, n, "name", "features", "description") {
+		if !c.Mapping(path, n, "name", "features", "description") {
 			continue
 		}
-		s := &Service{Description: c.text(join(path, "description"), n.field("description"))}
+		s := &Service{Description: c.Text(document.Join(path, "description"), n.Field("description"))}
 		s.Name = c.name(path, n, func(name string) bool { return d.Service(name) != nil })
-		s.Features = c.texts(join(path, "features"), n.field("features"))
+		s.Features = c.Texts(document.Join(path, "features"), n.Field("features"))
 		if len(s.Features) == 0 {
-			c.fail(at(join(path, "features"), n, "is empty").WithHint("list views or view:feature"))
+			c.Fail(document.At(document.Join(path, "features"), n, "is empty").WithHint("list views or view:feature"))
 		}
 		d.Services = append(d.Services, s)
-		if len(c.errs) > 0 {
+		if len(c.Errs) > 0 {
 			continue // a wrong view would only be reported a second time
 		}
 		for j, ref := range s.Features {
 			if _, err := d.resolve(ref); err != nil {
-				c.fail(at(fmt.Sprintf("%s.features[%d]", path, j), n.field("features").items[j], "%s", err.Message).WithHint("%s", err.Hint))
+				c.Fail(document.At(fmt.Sprintf("%s.features[%d]", path, j), n.Field("features").Items[j], "%s", err.Message).WithHint("%s", err.Hint))
 			}
 		}
-		if len(c.errs) > 0 {
+		if len(c.Errs) > 0 {
 			continue
 		}
 		// Two views of a service may have features of the same name; then all carry their view's.
@@ -303,32 +306,15 @@ func (d *Definitions) parseServices(c *checker, list *node) {
 			sel, err = d.Select(s.Features, true)
 		}
 		if err != nil {
-			c.fail(at(join(path, "features"), n.field("features"), "%v", err))
+			c.Fail(document.At(document.Join(path, "features"), n.Field("features"), "%v", err))
 		}
 		s.selection = sel
 	}
 }
 
-// duration reads a whole number and a unit: s, m, h, d or w.
-func (c *checker) duration(path string, n *node, hint string) int64 {
-	units := map[byte]int64{'s': 1000, 'm': 60 * 1000, 'h': 60 * 60 * 1000, 'd': dayMillis, 'w': 7 * dayMillis}
-	if t := n.text; n.kind == "text" && len(t) >= 2 {
-		x, err := strconv.ParseUint(t[:len(t)-1], 10, 32)
-		if unit := units[t[len(t)-1]]; err == nil && x > 0 && unit > 0 && int64(x) <= daysMax*dayMillis/unit {
-			return int64(x) * unit
-		}
-	}
-	c.fail(at(path, n, "%q is not a duration of at most %dd", n.text, daysMax).WithHint("%s", hint))
-	return 0
-}
-
-func (c *checker) number(path string, n *node, lo, hi float64) float64 {
-	x, err := strconv.ParseFloat(n.text, 64)
-	if n.kind != "number" || err != nil || !(x >= lo && x <= hi) || math.IsInf(x, 0) {
-		c.fail(at(path, n, "is %q, expected a number", n.text).WithHint("write a number from %v to %v", lo, hi))
-		return 0
-	}
-	return x
+// duration is in milliseconds.
+func (c *checker) duration(path string, n *document.Node, hint string) int64 {
+	return c.Duration(path, n, daysMax*24*time.Hour, hint).Milliseconds()
 }
 
 // aggregation is what a feature can be: its types (the first is the default), its entities, and the
@@ -417,59 +403,59 @@ func aggregationOf(name string) *aggregation {
 	return nil
 }
 
-func (c *checker) feature(path string, n *node, entity Entity, taken map[string]bool) (f Feature) {
+func (c *checker) feature(path string, n *document.Node, entity Entity, taken map[string]bool) (f Feature) {
 	common := []string{"name", "type", "aggregation", "description"}
 	all := append(slices.Clone(common), "kinds", "window", "half_life", "prior_mean", "prior_count", "genre", "of", "k")
-	if !c.mapping(path, n, all...) {
+	if !c.Mapping(path, n, all...) {
 		return f
 	}
 	f.Name = c.name(path, n, func(name string) bool { return taken[name] })
 	taken[f.Name] = true
-	f.Description = c.text(join(path, "description"), n.field("description"))
-	f.Aggregation = c.text(join(path, "aggregation"), n.field("aggregation"))
+	f.Description = c.Text(document.Join(path, "description"), n.Field("description"))
+	f.Aggregation = c.Text(document.Join(path, "aggregation"), n.Field("aggregation"))
 	a := aggregationOf(f.Aggregation)
 	if a == nil {
 		var names []string
 		for _, a := range aggregations {
 			names = append(names, a.name)
 		}
-		c.fail(at(join(path, "aggregation"), cmpNode(n.field("aggregation"), n), "%q is not an aggregation", f.Aggregation).
+		c.Fail(document.At(document.Join(path, "aggregation"), cmpNode(n.Field("aggregation"), n), "%q is not an aggregation", f.Aggregation).
 			WithHint("use one of %s", strings.Join(names, ", ")))
 		return f
 	}
 	if !slices.Contains(a.entities, entity) {
-		c.fail(at(join(path, "aggregation"), n.field("aggregation"), "%s does not apply to a %s", a.name, entity).
+		c.Fail(document.At(document.Join(path, "aggregation"), n.Field("aggregation"), "%s does not apply to a %s", a.name, entity).
 			WithHint("move the feature to a view of %s", a.entities[0]))
 	}
 	for _, p := range a.needs {
-		if n.field(p) == nil {
-			c.fail(at(join(path, p), n, "is missing").WithHint("%s needs it", a.name))
+		if n.Field(p) == nil {
+			c.Fail(document.At(document.Join(path, p), n, "is missing").WithHint("%s needs it", a.name))
 		}
 	}
-	for _, field := range n.fields {
-		p := field.name
+	for _, field := range n.Fields {
+		p := field.Name
 		takes := slices.Contains(a.needs, p) || slices.Contains(a.takes, p)
 		if slices.Contains(all, p) && !slices.Contains(common, p) && !takes {
-			c.fail(at(join(path, p), field.value, "is not a parameter of %s", a.name).
+			c.Fail(document.At(document.Join(path, p), field.Value, "is not a parameter of %s", a.name).
 				WithHint("%s takes %s", a.name, strings.Join(append(slices.Clone(a.needs), a.takes...), ", ")))
 		} else if takes {
-			c.parameter(&f, join(path, p), p, field.value, entity)
+			c.parameter(&f, document.Join(path, p), p, field.Value, entity)
 		}
 	}
-	if a.op == opGenreShare && entity == Movie && n.field("kinds") != nil {
-		c.fail(at(join(path, "kinds"), n.field("kinds"), "a movie's genres do not depend on kinds").WithHint("remove it"))
+	if a.op == opGenreShare && entity == Movie && n.Field("kinds") != nil {
+		c.Fail(document.At(document.Join(path, "kinds"), n.Field("kinds"), "a movie's genres do not depend on kinds").WithHint("remove it"))
 	}
-	if mean, count := n.field("prior_mean"), n.field("prior_count"); (mean == nil) != (count == nil) {
-		c.fail(at(join(path, "prior_count"), n, "prior_mean and prior_count go together").WithHint("give both or neither"))
+	if mean, count := n.Field("prior_mean"), n.Field("prior_count"); (mean == nil) != (count == nil) {
+		c.Fail(document.At(document.Join(path, "prior_count"), n, "prior_mean and prior_count go together").WithHint("give both or neither"))
 	}
 	types := a.types
 	if a.op == opAttribute {
 		types = attributeTypes(entity, f.Of)
 	}
-	if t := n.field("type"); t != nil {
-		f.Type = Type(c.text(join(path, "type"), t))
+	if t := n.Field("type"); t != nil {
+		f.Type = Type(c.Text(document.Join(path, "type"), t))
 		if !slices.Contains(types, f.Type) && len(types) > 0 {
-			c.fail(at(join(path, "type"), t, "%q does not fit %s", f.Type, a.name).WithHint("use %s", joinTypes(types)))
+			c.Fail(document.At(document.Join(path, "type"), t, "%q does not fit %s", f.Type, a.name).WithHint("use %s", joinTypes(types)))
 		}
 	} else if len(types) > 0 {
 		f.Type = types[0]
@@ -477,7 +463,7 @@ func (c *checker) feature(path string, n *node, entity Entity, taken map[string]
 	return f
 }
 
-func cmpNode(a, b *node) *node {
+func cmpNode(a, b *document.Node) *document.Node {
 	if a != nil {
 		return a
 	}
@@ -492,43 +478,43 @@ func joinTypes(types []Type) string {
 	return strings.Join(names, " or ")
 }
 
-func (c *checker) parameter(f *Feature, path, name string, n *node, entity Entity) {
+func (c *checker) parameter(f *Feature, path, name string, n *document.Node, entity Entity) {
 	switch name {
 	case "kinds":
-		f.Kinds = c.texts(path, n)
+		f.Kinds = c.Texts(path, n)
 		slices.Sort(f.Kinds)
-		if len(f.Kinds) == 0 && n.kind == "list" {
-			c.fail(at(path, n, "is empty").WithHint("list interaction types, or leave the key out for all"))
+		if len(f.Kinds) == 0 && n.Kind == "list" {
+			c.Fail(document.At(path, n, "is empty").WithHint("list interaction types, or leave the key out for all"))
 		}
 	case "window":
 		const hint = "write whole days such as 7d, or leave the key out for all time"
 		if millis := c.duration(path, n, hint); millis%dayMillis != 0 {
-			c.fail(at(path, n, "%q is not a number of whole days", n.text).WithHint(hint))
+			c.Fail(document.At(path, n, "%q is not a number of whole days", n.Text).WithHint(hint))
 		} else {
 			f.WindowDays = millis / dayMillis
 		}
 	case "half_life":
 		f.HalfLifeDays = float64(c.duration(path, n, "write a duration such as 30d")) / dayMillis
 	case "prior_mean":
-		f.PriorMean = c.number(path, n, 0, RatingMax)
+		f.PriorMean = c.Number(path, n, 0, RatingMax)
 	case "prior_count":
-		f.PriorCount = c.number(path, n, 0, 1e9)
+		f.PriorCount = c.Number(path, n, 0, 1e9)
 	case "genre":
-		if f.Genre = c.text(path, n); f.Genre == "" && n.kind == "text" {
-			c.fail(at(path, n, "is empty").WithHint("name a genre as the catalogue spells it"))
+		if f.Genre = c.Text(path, n); f.Genre == "" && n.Kind == "text" {
+			c.Fail(document.At(path, n, "is empty").WithHint("name a genre as the catalogue spells it"))
 		}
 	case "of":
-		if f.Of = c.text(path, n); attributeTypes(entity, f.Of) == nil && n.kind == "text" {
+		if f.Of = c.Text(path, n); attributeTypes(entity, f.Of) == nil && n.Kind == "text" {
 			var names []string
 			for _, a := range attributes[entity] {
 				names = append(names, a.name)
 			}
-			c.fail(at(path, n, "%q is not an attribute of a %s", f.Of, entity).WithHint("use %s", strings.Join(names, ", ")))
+			c.Fail(document.At(path, n, "%q is not an attribute of a %s", f.Of, entity).WithHint("use %s", strings.Join(names, ", ")))
 		}
 	case "k":
-		x := c.number(path, n, 1, 100)
+		x := c.Number(path, n, 1, 100)
 		if f.K = int(x); float64(f.K) != x {
-			c.fail(at(path, n, "is %q, expected a whole number", n.text).WithHint("write a number from 1 to 100"))
+			c.Fail(document.At(path, n, "is %q, expected a whole number", n.Text).WithHint("write a number from 1 to 100"))
 		}
 	}
 }

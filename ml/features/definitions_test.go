@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/projectionist/projectionist/internal/document"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -128,10 +129,10 @@ func TestParseErrors(t *testing.T) {
 		{"\"u:n\"", "\"u:x\"", "feature_services[0].features[1]", "no feature \"x\""},
 		{"\"u:n\"", "\"w:n\"", "feature_services[0].features[1]", "views: m, u"},
 		{"feature_services:", "services:", "services", "known keys"},
-		{"ttl: 90d", "ttl: &a 90d", "definitions", "do not use, line 9"},
-		{"ttl: 90d", "ttl: *a", "definitions", "do not use, line 9"},
-		{"ttl: 90d", "ttl: !!str 90d", "definitions", "do not use, line 9"},
-		{"ttl: 90d", "ttl: 90d\n    <<: {}", "definitions", "do not use"},
+		{"ttl: 90d", "ttl: &a 90d", "document", "not used here, line 9"},
+		{"ttl: 90d", "ttl: *a", "document", "not used here, line 9"},
+		{"ttl: 90d", "ttl: !!str 90d", "document", "not used here, line 9"},
+		{"ttl: 90d", "ttl: 90d\n    <<: {}", "document", "not used here"},
 		{"ttl: 90d", "ttl: [", "", "not valid YAML"},
 		{"\nentities", "a: 1\n---\nentities", "", "2 YAML documents"},
 	} {
@@ -168,7 +169,7 @@ func TestParseHostile(t *testing.T) {
 	}
 	for name, yaml := range map[string]string{
 		"empty": "", "brackets": strings.Repeat("[", n), "braces": strings.Repeat("{a: ", n/2), "dashes": strings.Repeat("- ", n), "questions": strings.Repeat("? ", n),
-		"colons": strings.Repeat("a: ", n), "documents": strings.Repeat("---\n", n/2), "keys": keys.String(), "large": "a: " + strings.Repeat("x", documentBytesMax),
+		"colons": strings.Repeat("a: ", n), "documents": strings.Repeat("---\n", n/2), "keys": keys.String(), "large": "a: " + strings.Repeat("x", document.BytesMax),
 		"flow keys": "{" + strings.ReplaceAll(keys.String(), "\n", ",") + "}", "list": "feature_views:\n" + strings.Repeat("- a\n", n/2), "services": small + strings.Repeat("  - {name: both, features: [x]}\n", n/20), "features": strings.Replace(small, "features:\n", "features:\n"+strings.Repeat("      - {name: x}\n", n/10), 1), "mixed": strings.Repeat("- a: ", n/4), "same column": strings.Repeat("a:\n- b\n", n/4),
 		"deep": "a:\n" + func() (s string) {
 			for i := range 200 {

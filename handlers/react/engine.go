@@ -1,0 +1,420 @@
+package react
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/workflow"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// engine sees to it that workflow runs come to their ends: it follows those that have not ended, starts what is due, and
+// ends what is over. All it knows is in the ledger, so another goes on where one ends. Of the nodes of a cluster the one
+// that a role is on works on that role's tasks; the one that the role of a run's first task is on ends the run.
+type engine struct {
+	*runs
+	leads func(role string) bool // whether this process has the role's place
+
+	next        int64 // offset of the first commit that was not taken in
+	live        map[string]*liveRun
+	definitions map[string]*definitions // by workflow, of those that runs were seen of
+	finished    chan *task              // works that have returned
+	working     int
+}
+
+// liveRun is a run that has not ended.
+type liveRun struct {
+	*runFold
+	definition *workflow.Definition
+	tasks      map[string]*task // at which this process works, or waits
+	ctx        context.Context  // of those; ends with the run
+	cancel     context.CancelCauseFunc
+	failing    time.Time // when its end was tried last, in vain
+	told       string    // what is wrong with its definition
+}
+
+// task is the work of this process at one task of a run.
+type task struct {
+	run    *liveRun
+	name   string
+	cancel context.CancelCauseFunc
+	err    error
+}
+
+// run follows the ledger until ctx ends, and returns when all work under way has stopped.
+func (e *engine) run(ctx context.Context) {
+	e.live, e.definitions, e.finished = map[string]*liveRun{}, map[string]*definitions{}, make(chan *task)
+	for pause := backoffMin; ; pause = min(2*pause, backoffMax) {
+		err := e.begin(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		e.log.Error("the runs of workflows cannot be found for now; they are looked for again", "error", err)
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+	commits := make(chan *streams.Committed)
+	fctx, stop := context.WithCancel(ctx)
+	followed := make(chan struct{})
+	go func() { defer close(followed); e.follow(fctx, e.next, commits) }()
+	look := time.NewTicker(e.cfg.Poll)
+	defer look.Stop()
+	for ctx.Err() == nil {
+		select {
+		case c := <-commits:
+			e.take(ctx, c)
+		case t := <-e.finished:
+			e.returned(ctx, t)
+		case <-look.C: // a place may have come here, or the time of a run be over
+			for _, r := range e.live {
+				e.advance(ctx, r)
+			}
+		case <-ctx.Done():
+		}
+	}
+	stop()
+	<-followed
+	for e.working > 0 {
+		<-e.finished
+		e.working--
+	}
+}
+
+// begin finds the runs that have not ended.
+func (e *engine) begin(ctx context.Context) (err error) {
+	if e.cfg.Prepare != nil {
+		if err := e.cfg.Prepare(ctx); err != nil {
+			return err
+		}
+	}
+	if e.cfg.Active == nil {
+		return nil // the ledger is read from its beginning
+	}
+	if e.next, err = e.cfg.Ledger.Head(ctx, time.Time{}); err != nil {
+		return err
+	}
+	ids, err := e.cfg.Active(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := e.add(ctx, id); err != nil {
+			return err
+		}
+	}
+	for _, r := range e.live {
+		e.advance(ctx, r)
+	}
+	return nil
+}
+
+// follow hands on the ledger's commits from an offset on.
+func (e *engine) follow(ctx context.Context, next int64, to chan<- *streams.Committed) {
+	for pause := backoffMin; ctx.Err() == nil; {
+		for c, err := range e.cfg.Ledger.Read(ctx, next) {
+			if err != nil {
+				if ctx.Err() == nil {
+					e.log.Error("the ledger cannot be read; it is looked at again", "position", ledgerPosition(next), "error", err)
+					sleep(ctx, pause)
+					pause = min(2*pause, backoffMax)
+				}
+				break
+			}
+			next, pause = c.Position.Offset+1, backoffMin
+			if strings.HasPrefix(c.Stream, "workflow") {
+				select {
+				case to <- c:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+		if err := e.cfg.Ledger.Wait(ctx, next); err != nil {
+			sleep(ctx, pause)
+		}
+	}
+}
+
+// add begins to follow a run, as its stream has it.
+func (e *engine) add(ctx context.Context, id string) error {
+	f, err := e.fold(ctx, id)
+	if err != nil || !f.exists || f.ended {
+		return err
+	}
+	r := &liveRun{runFold: f, tasks: map[string]*task{}}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	e.live[id] = r
+	return nil
+}
+
+// take takes in what a commit says of runs and definitions.
+func (e *engine) take(ctx context.Context, c *streams.Committed) {
+	kind, id, _ := strings.Cut(c.Stream, "/")
+	switch kind {
+	case "workflow":
+		if d := e.definitions[id]; d != nil && d.seen < c.Position.Offset {
+			for i := range c.Events {
+				d.evolve(&c.Events[i], c.Position.Offset, e.cfg.Operators)
+			}
+			d.seen = c.Position.Offset
+			e.advanceOf(ctx, id)
+		}
+	case "workflow-run":
+		e.takeRun(ctx, id, c)
+	}
+}
+
+func (e *engine) takeRun(ctx context.Context, id string, c *streams.Committed) {
+	r := e.live[id]
+	if r == nil {
+		// A run that is new, or has ended and goes on. What its stream has beyond this commit is taken in too.
+		if err := e.add(ctx, id); err != nil {
+			e.log.Error("a run of a workflow cannot be read; it is left until the next event of it, or start", "workflow_run", id, "error", err)
+		}
+		if r = e.live[id]; r == nil {
+			return
+		}
+	} else if r.seen < c.Position.Offset {
+		for i := range c.Events {
+			r.evolve(&c.Events[i], c.Position.Offset)
+			for _, name := range voided(c.Events[i].Data) {
+				if t := r.tasks[name]; t != nil {
+					t.cancel(errLost)
+				}
+			}
+		}
+		r.seen = c.Position.Offset
+	}
+	if !r.ended {
+		e.advance(ctx, r)
+		return
+	}
+	r.cancel(errLost)
+	delete(e.live, id)
+	e.advanceOf(ctx, r.workflow) // another may have waited for its place
+}
+
+// voided are the tasks of which an event says that what is done at them now is for nothing.
+func voided(d events.Data) []string {
+	switch d := d.(type) {
+	case *events.TasksCleared:
+		return d.Tasks
+	case *events.TaskMarked:
+		return []string{d.Task}
+	}
+	return nil
+}
+
+func (e *engine) advanceOf(ctx context.Context, name string) {
+	for _, r := range e.live {
+		if r.workflow == name {
+			e.advance(ctx, r)
+		}
+	}
+}
+
+// returned looks again at a run of which a work has returned.
+func (e *engine) returned(ctx context.Context, t *task) {
+	e.working--
+	if t.run.tasks[t.name] == t {
+		delete(t.run.tasks, t.name)
+	}
+	if t.err != nil && ctx.Err() == nil && !errors.Is(t.err, errLost) && t.run.ctx.Err() == nil {
+		e.log.Error("the work at a task of a workflow did not come to an end; it is looked at again", "workflow_run", t.run.id, "task", t.name, "error", t.err)
+		return // until the next look
+	}
+	if e.live[t.run.id] == t.run {
+		e.advance(ctx, t.run)
+	}
+}
+
+// advance starts what is due of a run, and ends it when it is over.
+func (e *engine) advance(ctx context.Context, r *liveRun) {
+	if ctx.Err() != nil {
+		return
+	}
+	if err := e.define(ctx, r); err != nil {
+		if r.told != err.Error() {
+			r.told = err.Error()
+			e.log.Error("the definition of a workflow cannot be used; its run waits", "workflow", r.workflow, "workflow_run", r.id, "error", err)
+		}
+		return
+	}
+	d := r.definition
+	if d == nil {
+		e.end(ctx, r, "failed", "there is no workflow "+r.workflow)
+		return
+	}
+	states := d.States(r.asRun())
+	if state, reason := d.Ended(states); state != workflow.None {
+		if len(r.tasks) == 0 {
+			e.finish(ctx, r, state, reason, states)
+		}
+		return
+	}
+	if !r.started && (e.definitions[r.workflow].paused || e.active(r) >= d.MaxActiveRuns) {
+		return
+	}
+	if e.overdue(ctx, r) {
+		return
+	}
+	for i := range d.Tasks {
+		t := &d.Tasks[i]
+		switch states[t.Name] {
+		case workflow.Queued, workflow.Running, workflow.UpForRetry:
+			if role := e.roles[t.Operator]; r.tasks[t.Name] == nil && e.leads(role.Name) {
+				e.start(r, t, role)
+			}
+		}
+	}
+}
+
+// define finds the definition that a run goes by: the one that was in force when it was requested.
+func (e *engine) define(ctx context.Context, r *liveRun) (err error) {
+	known := e.definitions[r.workflow]
+	if known == nil {
+		if known, err = e.readDefinitions(ctx, r.workflow); err != nil {
+			return err
+		}
+		e.definitions[r.workflow] = known
+	}
+	if r.definition == nil {
+		if r.definition, err = known.at(r.requested); r.definition != nil {
+			r.conf = r.definition.Defaults(r.conf)
+		}
+	}
+	return err
+}
+
+// active is how many other runs of the workflow have a place before this one: those that have started, and those that
+// were requested before.
+func (e *engine) active(r *liveRun) (n int) {
+	for _, other := range e.live {
+		if other.workflow == r.workflow && other != r && (other.started || other.requested < r.requested) {
+			n++
+		}
+	}
+	return n
+}
+
+// ends says whether it is for this process to end a run.
+func (e *engine) ends(r *liveRun) bool {
+	return e.leads(e.roles[r.definition.Tasks[0].Operator].Name)
+}
+
+// overdue ends a run that has taken too long, and says so; else it has the run looked at when that would be.
+func (e *engine) overdue(ctx context.Context, r *liveRun) bool {
+	if !r.started {
+		return false
+	}
+	left := r.definition.Timeout - e.cfg.Clock().Sub(r.startedAt)
+	if left > 0 || !e.ends(r) {
+		return false
+	}
+	r.cancel(errLost)
+	e.end(ctx, r, "failed", "it took longer than its timeout of "+r.definition.Timeout.String())
+	return true
+}
+
+// start begins the work at a task.
+func (e *engine) start(r *liveRun, t *workflow.Task, role *Role) {
+	work := &task{run: r, name: t.Name}
+	var ctx context.Context
+	ctx, work.cancel = context.WithCancelCause(r.ctx)
+	r.tasks[t.Name] = work
+	e.working++
+	cause := r.cause(t)
+	go func() {
+		work.err = e.perform(ctx, role, t, r.definition, r.id, cause)
+		work.cancel(nil)
+		e.finished <- work
+	}()
+}
+
+// finish ends a run that is over. The roles whose tasks have failed are told before.
+func (e *engine) finish(ctx context.Context, r *liveRun, state workflow.State, reason string, states map[string]workflow.State) {
+	if !e.ends(r) || e.cfg.Clock().Sub(r.failing) < e.cfg.RetryFinish {
+		return
+	}
+	for i := range r.definition.Tasks {
+		t := &r.definition.Tasks[i]
+		role := e.roles[t.Operator]
+		if states[t.Name] != workflow.Failed || role.Failed == nil {
+			continue
+		}
+		w := e.work(role, t, r.definition, r.runFold, r.cause(t))
+		w.try = r.task(t.Name).try
+		if err := role.Failed(ctx, w, r.task(t.Name).err); err != nil {
+			r.failing = e.cfg.Clock()
+			e.log.Error("what a failed task has left open could not be closed; it is tried again", "workflow_run", r.id, "task", t.Name, "error", err)
+			return
+		}
+	}
+	if reason != "" {
+		reason = Trace(reason + ": " + r.task(reason).err)
+	}
+	e.end(ctx, r, string(state), reason)
+}
+
+func (e *engine) end(ctx context.Context, r *liveRun, state, reason string) {
+	a := &Reaction{dispatcher: e.cfg.Dispatcher, role: engineName, cause: r.request, correlation: r.id}
+	err := a.Ensure(ctx, "end/"+state+"/"+strconv.Itoa(r.reopened), &commands.EndWorkflowRun{RunID: r.id, State: state, Reason: reason})
+	if err != nil {
+		r.failing = e.cfg.Clock()
+		e.log.Error("the end of a workflow run could not be said; it is said again", "workflow_run", r.id, "error", err)
+		return
+	}
+	e.log.Info("workflow run ended", "workflow", r.workflow, "workflow_run", r.id, "state", state, "reason", reason)
+}
+
+// engineName is who says that runs have ended.
+const engineName = "workflows"
+
+// cause is the event that made a task due: the end of the last task that it needs, or the request of the run.
+func (f *runFold) cause(t *workflow.Task) *events.Event {
+	cause, at := f.request, f.requested
+	for _, name := range t.Needs {
+		if n := f.tasks[name]; n != nil && n.end != nil && n.endedAt > at {
+			cause, at = n.end, n.endedAt
+		}
+	}
+	return cause
+}
+
+// asRun is the run as its definition looks at it.
+func (f *runFold) asRun() *workflow.Run {
+	told := map[string]string{"id": f.id, "workflow": f.workflow, "type": f.runType, "note": f.note,
+		"logical_date": events.FormatTime(f.request.Time), "interval_start": events.FormatTime(f.request.Time), "interval_end": events.FormatTime(f.request.Time)}
+	return &workflow.Run{Told: told, Conf: f.conf, Outcome: func(name string) workflow.Outcome {
+		t := f.tasks[name]
+		if t == nil {
+			return workflow.Outcome{}
+		}
+		o := workflow.Outcome{Output: t.output}
+		switch {
+		case t.state == taskRunning:
+			o.State = workflow.Running
+		case t.state == taskSucceeded:
+			o.State = workflow.Success
+		case t.state == taskSkipped:
+			o.State = workflow.Skipped
+		case t.state == taskFailed && t.retryAtMillis != 0:
+			o.State = workflow.UpForRetry
+		case t.state == taskFailed:
+			o.State = workflow.Failed
+		}
+		return o
+	}}
+}
+
+var errTimedOut = fault.New(fault.Unavailable, "it took longer than its timeout")
