@@ -3,6 +3,8 @@ package commands
 import (
 	"fmt"
 	"time"
+
+	"github.com/projectionist/projectionist/events"
 )
 
 // DefineWorkflow puts a definition in force. The same again is no event. What it says is checked before, by those who know
@@ -66,6 +68,9 @@ type RequestWorkflowRun struct {
 	RunType  string            `json:"run_type"` // manual, scheduled or triggered
 	Conf     map[string]string `json:"conf,omitempty"`
 	Note     string            `json:"note,omitempty"`
+
+	LogicalMillis     int64 `json:"logical_millis,omitempty"` // see [events.WorkflowRunRequested]; 0 both: now
+	IntervalEndMillis int64 `json:"interval_end_millis,omitempty"`
 }
 
 func (*RequestWorkflowRun) CommandType() string { return "workflow.request_run" }
@@ -78,6 +83,14 @@ func (c *RequestWorkflowRun) Validate() error {
 	f.oneOf("run_type", c.RunType, "manual", "scheduled", "triggered")
 	f.pairs("conf", c.Conf, PairsMax, ParamBytesMax)
 	f.text("note", c.Note, TextBytesMax)
+	for field, millis := range map[string]int64{"logical_millis": c.LogicalMillis, "interval_end_millis": c.IntervalEndMillis} {
+		if millis < 0 || millis >= events.TimeMillisEnd {
+			f.add(field, "%d is outside 1970 to 2100 in Unix milliseconds", millis)
+		}
+	}
+	if c.IntervalEndMillis < c.LogicalMillis {
+		f.add("interval_end_millis", "%d is before logical_millis, %d", c.IntervalEndMillis, c.LogicalMillis)
+	}
 	return f.err()
 }
 

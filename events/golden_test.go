@@ -92,7 +92,7 @@ var goldens = []struct {
 	{"workflow/nightly", &events.WorkflowDefined{"nightly", "name: nightly\ntasks:\n  - {name: train, operator: train}\n", goldenSHA256, "program"}},
 	{"workflow/nightly", &events.WorkflowPaused{"nightly"}},
 	{"workflow/nightly", &events.WorkflowUnpaused{"nightly"}},
-	{"workflow-run/w1", &events.WorkflowRunRequested{"w1", "movie_training_pipeline", "manual", map[string]string{"rank": "64"}, "by hand"}},
+	{"workflow-run/w1", &events.WorkflowRunRequested{"w1", "movie_training_pipeline", "manual", map[string]string{"rank": "64"}, "by hand", 1705276800000, 1705363200000}},
 	{"workflow-run/w1", &events.TaskStarted{"w1", "train", 2, "node-a/1", 1705314660000}},
 	{"workflow-run/w1", &events.TaskLeaseRenewed{"w1", "train", 2, "node-a/1", 1705314720000, goldenSHA256}},
 	{"workflow-run/w1", &events.TaskSucceeded{"w1", "train", 2, map[string]string{"model_version": "3"}}},

@@ -3,6 +3,7 @@ package events_test
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
@@ -10,7 +11,11 @@ import (
 
 // TestNumber: every float comes back as it was, and those that JSON has have the bytes they always had.
 func TestNumber(t *testing.T) {
-	for _, f := range []float64{0, math.Copysign(0, -1), 1, -1.5e-9, 0.1 + 0.2, 1e21, 5e-324, math.MaxFloat64, -math.MaxFloat64, math.NaN(), math.Inf(1), math.Inf(-1)} {
+	all := []float64{0, math.Copysign(0, -1), 1, -1.5e-9, 0.1 + 0.2, 1e21, 5e-324, math.MaxFloat64, -math.MaxFloat64, math.NaN(), math.Inf(1), math.Inf(-1)}
+	for r := rand.New(rand.NewPCG(1, 1)); len(all) < 20_000; {
+		all = append(all, math.Float64frombits(r.Uint64()), math.Round(r.NormFloat64()*1e6)/1e3)
+	}
+	for _, f := range all {
 		raw, err := json.Marshal(events.Number(f))
 		if err != nil {
 			t.Fatal(err)

@@ -86,7 +86,7 @@ func init() {
 	register[WorkflowDefined]()
 	register[WorkflowPaused]()
 	register[WorkflowUnpaused]()
-	register[WorkflowRunRequested]()
+	register[WorkflowRunRequested](withoutSlot)
 	register[TaskStarted]()
 	register[TaskLeaseRenewed]()
 	register[TaskSucceeded]()

@@ -1,6 +1,11 @@
 package events
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+	"time"
+	"unicode/utf8"
+)
 
 // RunStarted opens a run: one training or evaluation. Stream "run/ID".
 type RunStarted struct {
@@ -30,6 +35,21 @@ type RunMetricsLogged struct {
 }
 
 func (*RunMetricsLogged) EventType() string { return "run.metrics_logged" }
+
+// Plain says whether an event of a commit is the very one that reading it will give, but for [Event.Raw], so that it can stand
+// for it: values of metrics, which are what comes in numbers, and whose texts and time JSON keeps as they are.
+func (e *Event) Plain() bool {
+	x, ok := e.Data.(*RunMetricsLogged)
+	if !ok || len(x.Metrics) == 0 || e.Schema != SchemaOf(x.EventType()) || !e.Time.Equal(TimeOf(e.Time.UnixMilli())) || e.Time.Location() != time.UTC {
+		return false
+	}
+	for _, text := range []string{e.ID, e.Source, e.Subject, e.Actor, e.Correlation, e.Causation, x.RunID} {
+		if !utf8.ValidString(text) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(x.Metrics, func(m Metric) bool { return !utf8.ValidString(m.Key) })
+}
 
 // onlyNumbers makes schema 2 of schema 1, in which every value was a number of JSON.
 func onlyNumbers(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }

@@ -1,5 +1,7 @@
 package events
 
+import "encoding/json"
+
 // WorkflowDefined puts a definition of a workflow in force: for the runs that are requested after it, until the next one.
 // Stream "workflow/NAME".
 type WorkflowDefined struct {
@@ -32,7 +34,14 @@ type WorkflowRunRequested struct {
 	RunType  string            `json:"run_type"` // manual, scheduled, triggered
 	Conf     map[string]string `json:"conf,omitempty"`
 	Note     string            `json:"note,omitempty"`
+	// LogicalMillis is the moment that the run is for, and IntervalEndMillis the end of the time that it looks at, which begins
+	// then: of a schedule, its slot. 0: both are when it was requested. Since schema 2.
+	LogicalMillis     int64 `json:"logical_millis,omitempty"`
+	IntervalEndMillis int64 `json:"interval_end_millis,omitempty"`
 }
+
+// withoutSlot makes schema 2 of schema 1, in which runs were for the moment of their request.
+func withoutSlot(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 func (*WorkflowRunRequested) EventType() string { return "workflow.run_requested" }
 

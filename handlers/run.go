@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -11,7 +13,7 @@ import (
 )
 
 // run knows whether it is active, and what was set that must not, or need not, be set again. Metrics
-// are a history without rules: they are not kept.
+// are a history without rules: they are not kept, only which batches of them came last.
 type run struct {
 	started   bool
 	deleted   bool
@@ -23,6 +25,32 @@ type run struct {
 	artifacts map[string]string // blob by path
 	given     map[input]bool
 	made      map[events.ModelOutput]bool
+	batches   [batchesKept]batchDigest // a ring
+	batchNext int
+}
+
+// batchesKept are remembered. A client repeats a request that it had no answer to before it sends the next, and one run is
+// seldom written to by more clients than these.
+const batchesKept = 16
+
+// batchDigest tells a batch of metrics. The zero value is of none.
+type batchDigest [16]byte
+
+func digestOfBatch(metrics []events.Metric) (d batchDigest) {
+	raw, err := json.Marshal(metrics)
+	if err != nil {
+		return d
+	}
+	sum := sha256.Sum256(raw)
+	copy(d[:], sum[:])
+	return d
+}
+
+// repeats says whether the metrics are, all of them, one of the last batches. A history is a set of values at steps and
+// times, so that nothing is new in them.
+func (s *run) repeats(metrics []events.Metric) bool {
+	d := digestOfBatch(metrics)
+	return d != batchDigest{} && slices.Contains(s.batches[:], d)
 }
 
 // input is a data set by name and digest, or a logged model by its id.
@@ -34,6 +62,9 @@ func (s *run) evolve(d events.Data) {
 		s.started, s.name = true, e.Name
 		maps.Copy(s.params, e.Params)
 		maps.Copy(s.tags, e.Tags)
+	case *events.RunMetricsLogged:
+		s.batches[s.batchNext%batchesKept] = digestOfBatch(e.Metrics)
+		s.batchNext++
 	case *events.RunParamsLogged:
 		maps.Copy(s.params, e.Params)
 	case *events.RunTagsSet:
@@ -231,7 +262,7 @@ func (s *run) logBatch(c *commands.LogBatch) ([]events.Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.Metrics) > 0 {
+	if len(c.Metrics) > 0 && !s.repeats(c.Metrics) {
 		decided = append(decided, &events.RunMetricsLogged{RunID: c.RunID, Metrics: slices.Clone(c.Metrics)})
 	}
 	if fresh := news(s.tags, c.Tags); len(fresh) > 0 {

@@ -7,3 +7,6 @@ var (
 	FloatOrder = floatOrder
 	FloatOf    = floatOf
 )
+
+// CellsAtOnce is as many runs as a search takes in hand together.
+var CellsAtOnce = &cellsAtOnce

@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
@@ -37,10 +38,17 @@ func TestLoggedModels(t *testing.T) {
 func TestRunData(t *testing.T) {
 	s := foldtest.NewScript()
 	given := &events.RunInputsLogged{RunID: "r1", Datasets: []events.Dataset{{Name: "films", Digest: "2"}, {Name: "films", Digest: "1", Tags: map[string]string{"k": "v"}}}, Models: []string{"m-1"}}
-	s.Commit("run/r1", 0, 0, given, given, &events.RunOutputsLogged{RunID: "r1", Models: []events.ModelOutput{{ModelID: "m-2", Step: 1}, {ModelID: "m-2", Step: -1}}})
-	s.Commit("run/r10", 1, 1, given)
+	s.Commit("run/r1", 0, 0, &events.RunStarted{RunID: "r1"}, given, given, &events.RunOutputsLogged{RunID: "r1", Models: []events.ModelOutput{{ModelID: "m-2", Step: 1}, {ModelID: "m-2", Step: -1}}})
+	s.Commit("run/r10", 1, 1, given) // which never started
+	s.Commit("run/r2", 2, 2, &events.RunStarted{RunID: "r2"}, &events.RunMetricsLogged{RunID: "r2", Metrics: []events.Metric{{Key: "b"}, {Key: "a"}}})
 	v := foldtest.Opened(t, projections.NewRuns(), s.In)
 	equal(t, "data", must[projections.RunData](t)(v.Data("r1")), projections.RunData{Datasets: []events.Dataset{{Name: "films", Digest: "1", Tags: map[string]string{"k": "v"}}, {Name: "films", Digest: "2"}},
 		Models: []string{"m-1"}, Outputs: []events.ModelOutput{{ModelID: "m-2", Step: -1}, {ModelID: "m-2", Step: 1}}})
+	var whole []string
+	err := v.Whole([]string{"r2", "r10", "r", "r1"}, func(r *projections.WholeRun) error {
+		whole = append(whole, fmt.Sprintln(r.RunID, len(r.Latest), len(r.Datasets)))
+		return nil
+	})
+	equal(t, "several, in the order asked for", []any{whole, err}, []any{[]string{"r2 2 0\n", "r1 0 2\n"}, nil})
 	equal(t, "of none", must[projections.RunData](t)(v.Data("r")), projections.RunData{})
 }

@@ -3,8 +3,10 @@ package projections
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -34,11 +36,94 @@ func metricKey(k fold.Key, first, second int64, n events.Number) fold.Key {
 	return append(k, 0)
 }
 
-func setMetric(w fold.Writer, run string, m *events.Metric) error {
-	if err := w.Set(metricKey(metricTable('h', run, m.Key), m.Step, m.TimestampMillis, m.Value), nil); err != nil {
+// setMetrics writes values into the run's histories, and those that are the latest of their metrics as that. The latest
+// are one row: as many rows would each have to be looked for, and leave their older versions side by side, which whoever
+// reads them walks over.
+func setMetrics(w fold.Writer, r *Run, values []events.Metric) error {
+	latest, err := latestOf(w, r.RunID)
+	if err != nil {
 		return err
 	}
-	return w.Set(metricKey(metricTable('t', run, m.Key), m.TimestampMillis, m.Step, m.Value), nil)
+	changed := map[string]bool{}
+	for i := range values {
+		m := &values[i]
+		if err := w.Set(metricKey(metricTable('h', r.RunID, m.Key), m.Step, m.TimestampMillis, m.Value), nil); err != nil {
+			return err
+		}
+		if err := w.Set(metricKey(metricTable('t', r.RunID, m.Key), m.TimestampMillis, m.Step, m.Value), nil); err != nil {
+			return err
+		}
+		at, known := slices.BinarySearchFunc(latest, m.Key, func(m events.Metric, key string) int { return strings.Compare(m.Key, key) })
+		switch {
+		case !known:
+			latest = slices.Insert(latest, at, *m)
+		case !later(m, &latest[at]):
+			continue
+		default:
+			latest[at] = *m
+		}
+		changed[m.Key] = true
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	for i := range latest {
+		if m := &latest[i]; changed[m.Key] {
+			if err := w.Set(cellKey(r, MetricColumn(m.Key)), numberCell(m.Value)); err != nil {
+				return err
+			}
+		}
+	}
+	return w.Set(beside(r.RunID, 'l'), latestRow(latest))
+}
+
+// latestRow is the latest values of a run's metrics, by key, as they are stored: key, step, timestamp and value of each.
+func latestRow(latest []events.Metric) []byte {
+	b := make([]byte, 0, 40*len(latest))
+	for i := range latest {
+		m := &latest[i]
+		b = append(binary.AppendUvarint(b, uint64(len(m.Key))), m.Key...)
+		b = binary.AppendVarint(binary.AppendVarint(b, m.Step), m.TimestampMillis)
+		b = append(b, numberCell(m.Value)...)
+	}
+	return b
+}
+
+// readLatest reads what latestRow has written.
+func readLatest(b []byte) (all []events.Metric, err error) {
+	for len(b) > 0 {
+		size, n := binary.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			return nil, fold.ErrKey
+		}
+		m := events.Metric{Key: string(b[n : n+int(size)])}
+		b = b[n+int(size):]
+		for _, v := range []*int64{&m.Step, &m.TimestampMillis} {
+			if *v, n = binary.Varint(b); n <= 0 {
+				return nil, fold.ErrKey
+			}
+			b = b[n:]
+		}
+		if len(b) < numberBytes {
+			return nil, fold.ErrKey
+		}
+		v, err := CellNumber(b[:numberBytes])
+		if err != nil {
+			return nil, err
+		}
+		m.Value, b = events.Number(v), b[numberBytes:]
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// latestOf reads the latest value of each of a run's metrics, by key.
+func latestOf(r fold.Reader, run string) ([]events.Metric, error) {
+	row, _, err := r.Get(beside(run, 'l'))
+	if err != nil {
+		return nil, err
+	}
+	return readLatest(row)
 }
 
 func metricTable(table byte, run, metric string) fold.Key {

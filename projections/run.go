@@ -15,7 +15,11 @@ import (
 //	r id -> Run            n -> number of runs            s start id -> id    x experiment start id -> id
 //	h run, metric, step, timestamp, value -> (nothing): every value ever logged; one logged twice is one
 //	t run, metric, timestamp, step, value -> (nothing)
-//	i run, name, digest -> events.Dataset     m run, logged model -> (nothing)     o run, logged model, step -> (nothing)
+//	r id 'l' -> latest values of its metrics   r id 'i' name, digest -> events.Dataset
+//	r id 'm' logged model -> (nothing)         r id 'o' logged model, step -> (nothing)
+//	c experiment, stage, column, start, run -> cell: what runs are searched by, see [Column]
+//
+// A run is stored without its metrics, which are many, and change with every value.
 type Runs struct{ r fold.Reader }
 
 // NewRuns makes the view "runs".
@@ -52,82 +56,105 @@ type Artifact struct {
 // RunRunning is the status of a run that has not ended; the others come with events.RunEnded.
 const RunRunning = "RUNNING"
 
+const runTable = 'r'
+
 var runDocs = fold.Documents[Run]{
-	Table: 'r', Count: 'n',
-	ID: func(in *fold.Input) (string, bool) {
-		switch x := in.Event.Data.(type) {
-		case *events.RunStarted:
-			return x.RunID, true
-		case *events.RunMetricsLogged:
-			return x.RunID, true
-		case *events.RunParamsLogged:
-			return x.RunID, true
-		case *events.RunTagsSet:
-			return x.RunID, true
-		case *events.RunArtifactLogged:
-			return x.RunID, true
-		case *events.RunEnded:
-			return x.RunID, true
-		case *events.RunResumed:
-			return x.RunID, true
-		case *events.RunRenamed:
-			return x.RunID, true
-		case *events.RunTagRemoved:
-			return x.RunID, true
-		case *events.RunDeleted:
-			return x.RunID, true
-		case *events.RunRestored:
-			return x.RunID, true
-		}
-		return "", false
-	},
-	Fold: func(r *Run, in *fold.Input) {
-		millis := in.Event.Time.UnixMilli()
-		switch x := in.Event.Data.(type) {
-		case *events.RunStarted:
-			r.RunID, r.ExperimentID, r.Name = x.RunID, x.ExperimentID, x.Name
-			r.DatasetID, r.WorkflowRun, r.Actor = x.DatasetID, x.WorkflowRun, in.Event.Actor
-			r.Status, r.StartMillis = RunRunning, millis
-			r.Params, r.Tags = merged(r.Params, x.Params), merged(r.Tags, x.Tags)
-		case *events.RunMetricsLogged:
-			r.RunID = x.RunID
-			if r.Metrics == nil {
-				r.Metrics = map[string]events.Metric{}
-			}
-			for _, m := range x.Metrics {
-				if old, ok := r.Metrics[m.Key]; !ok || later(&m, &old) {
-					r.Metrics[m.Key] = m
-				}
-			}
-		case *events.RunParamsLogged:
-			r.RunID, r.Params = x.RunID, merged(r.Params, x.Params)
-		case *events.RunTagsSet:
-			r.RunID, r.Tags = x.RunID, merged(r.Tags, x.Tags)
-		case *events.RunArtifactLogged:
-			r.RunID = x.RunID
-			r.Artifacts = withArtifact(r.Artifacts, Artifact{x.Path, x.Blob, x.Bytes, millis})
-		case *events.RunEnded:
-			r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, x.Reason, millis
-		case *events.RunResumed:
-			r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, "", 0
-		case *events.RunRenamed:
-			r.RunID, r.Name = x.RunID, x.Name
-		case *events.RunTagRemoved:
-			r.RunID = x.RunID
-			delete(r.Tags, x.Key)
-		case *events.RunDeleted:
-			r.RunID, r.Deleted = x.RunID, true
-		case *events.RunRestored:
-			r.RunID, r.Deleted = x.RunID, false
-		}
-	},
+	Table: runTable, Count: 'n', ID: runOf, Fold: (*Run).fold,
 	Index: func(r *Run) []fold.Key {
 		return []fold.Key{
 			fold.Table('x').Str(r.ExperimentID).Millis(r.StartMillis).Str(r.RunID),
 			fold.Table('s').Millis(r.StartMillis).Str(r.RunID),
 		}
 	},
+	Stamp:  func(r *Run) *fold.Stamp { return &r.Stamp },
+	Beside: setBeside,
+}
+
+// runOf is the run an event is of.
+func runOf(in *fold.Input) (string, bool) {
+	switch x := in.Event.Data.(type) {
+	case *events.RunStarted:
+		return x.RunID, true
+	case *events.RunMetricsLogged:
+		return x.RunID, true
+	case *events.RunParamsLogged:
+		return x.RunID, true
+	case *events.RunTagsSet:
+		return x.RunID, true
+	case *events.RunArtifactLogged:
+		return x.RunID, true
+	case *events.RunEnded:
+		return x.RunID, true
+	case *events.RunResumed:
+		return x.RunID, true
+	case *events.RunRenamed:
+		return x.RunID, true
+	case *events.RunTagRemoved:
+		return x.RunID, true
+	case *events.RunDeleted:
+		return x.RunID, true
+	case *events.RunRestored:
+		return x.RunID, true
+	}
+	return "", false
+}
+
+// fold folds an event into the run, metrics left out.
+func (r *Run) fold(in *fold.Input) {
+	millis := in.Event.Time.UnixMilli()
+	switch x := in.Event.Data.(type) {
+	case *events.RunStarted:
+		r.RunID, r.ExperimentID, r.Name = x.RunID, x.ExperimentID, x.Name
+		r.DatasetID, r.WorkflowRun, r.Actor = x.DatasetID, x.WorkflowRun, in.Event.Actor
+		r.Status, r.StartMillis = RunRunning, millis
+		r.Params, r.Tags = merged(r.Params, x.Params), merged(r.Tags, x.Tags)
+	case *events.RunMetricsLogged:
+		r.RunID = x.RunID
+	case *events.RunParamsLogged:
+		r.RunID, r.Params = x.RunID, merged(r.Params, x.Params)
+	case *events.RunTagsSet:
+		r.RunID, r.Tags = x.RunID, merged(r.Tags, x.Tags)
+	case *events.RunArtifactLogged:
+		r.RunID = x.RunID
+		r.Artifacts = withArtifact(r.Artifacts, Artifact{x.Path, x.Blob, x.Bytes, millis})
+	case *events.RunEnded:
+		r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, x.Reason, millis
+	case *events.RunResumed:
+		r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, "", 0
+	case *events.RunRenamed:
+		r.RunID, r.Name = x.RunID, x.Name
+	case *events.RunTagRemoved:
+		r.RunID = x.RunID
+		delete(r.Tags, x.Key)
+	case *events.RunDeleted:
+		r.RunID, r.Deleted = x.RunID, true
+	case *events.RunRestored:
+		r.RunID, r.Deleted = x.RunID, false
+	}
+}
+
+// wholeRun folds runs with their metrics.
+var wholeRun = fold.Documents[Run]{
+	ID: runOf,
+	Fold: func(r *Run, in *fold.Input) {
+		r.fold(in)
+		if x, ok := in.Event.Data.(*events.RunMetricsLogged); ok {
+			for _, m := range x.Metrics {
+				r.setMetric(m)
+			}
+		}
+	},
 	Stamp: func(r *Run) *fold.Stamp { return &r.Stamp },
+}
+
+// setMetric takes a value in, unless as late a one is known.
+func (r *Run) setMetric(m events.Metric) {
+	if r.Metrics == nil {
+		r.Metrics = map[string]events.Metric{}
+	}
+	if old, ok := r.Metrics[m.Key]; !ok || later(&m, &old) {
+		r.Metrics[m.Key] = m
+	}
 }
 
 func merged(into, from map[string]string) map[string]string {
@@ -142,7 +169,7 @@ func merged(into, from map[string]string) map[string]string {
 }
 
 func (*Runs) Spec() fold.Spec {
-	return fold.Spec{Name: "runs", Format: 3, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "runs", Format: 4, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Runs) Open(r fold.Reader) error { v.r = r; return nil }
@@ -162,19 +189,24 @@ func (*Runs) Apply(w fold.Writer, in []fold.Input) error {
 		if err := applyRunData(w, &in[i]); err != nil {
 			return fold.PoisonAt(&in[i], err)
 		}
-		if x, ok := in[i].Event.Data.(*events.RunMetricsLogged); ok {
-			for _, m := range x.Metrics {
-				if err := setMetric(w, x.RunID, &m); err != nil {
-					return fold.PoisonAt(&in[i], err)
-				}
-			}
-		}
 	}
 	return nil
 }
 
 // Run reads one run.
-func (v *Runs) Run(id string) (Run, bool, error) { return runDocs.Get(v.r, id) }
+func (v *Runs) Run(id string) (Run, bool, error) { return loadRun(v.r, id) }
+
+func loadRun(r fold.Reader, id string) (Run, bool, error) {
+	run, ok, err := runDocs.Get(r, id)
+	if err != nil || !ok {
+		return run, ok, err
+	}
+	latest, err := latestOf(r, id)
+	for i := range latest {
+		run.setMetric(latest[i])
+	}
+	return run, true, err
+}
 
 // Count is the number of runs.
 func (v *Runs) Count() (int64, error) { return runDocs.Number(v.r) }
@@ -185,10 +217,10 @@ func (v *Runs) Runs(experimentID string, q fold.PageQuery) (fold.Page[Run], erro
 	if experimentID != "" {
 		prefix = fold.Table('x').Str(experimentID)
 	}
-	return runDocs.Paginate(v.r, prefix, true, q, nil)
+	return fold.Paginate(v.r, prefix, true, q, func(r fold.Reader, kv fold.KV) (Run, bool, error) { return loadRun(r, string(kv.Value)) })
 }
 
 // FoldRun folds what at admits of a "run/ID" stream; false when that is nothing.
 func FoldRun(commits iter.Seq2[*streams.Committed, error], at fold.At) (Run, bool, error) {
-	return runDocs.FoldStream(commits, at)
+	return wholeRun.FoldStream(commits, at)
 }

@@ -1,6 +1,9 @@
 package projections
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -13,23 +16,26 @@ type RunData struct {
 	Outputs  []events.ModelOutput `json:"outputs,omitempty"`  // by id and step
 }
 
+// beside begins the key of what stands beside a run, of a kind: right behind it, so that they are read together.
+func beside(run string, kind byte) fold.Key { return append(fold.Table(runTable).Str(run), kind) }
+
 func applyRunData(w fold.Writer, in *fold.Input) error {
 	switch x := in.Event.Data.(type) {
 	case *events.RunInputsLogged:
 		for i := range x.Datasets {
 			d := &x.Datasets[i]
-			if err := fold.SetJSON(w, fold.Table('i').Str(x.RunID).Str(d.Name).Str(d.Digest), d); err != nil {
+			if err := fold.SetJSON(w, beside(x.RunID, 'i').Str(d.Name).Str(d.Digest), d); err != nil {
 				return err
 			}
 		}
 		for _, id := range x.Models {
-			if err := w.Set(fold.Table('m').Str(x.RunID).Str(id), nil); err != nil {
+			if err := w.Set(beside(x.RunID, 'm').Str(id), nil); err != nil {
 				return err
 			}
 		}
 	case *events.RunOutputsLogged:
 		for _, m := range x.Models {
-			if err := w.Set(fold.Table('o').Str(x.RunID).Str(m.ModelID).Millis(m.Step), nil); err != nil {
+			if err := w.Set(beside(x.RunID, 'o').Str(m.ModelID).Millis(m.Step), nil); err != nil {
 				return err
 			}
 		}
@@ -37,50 +43,95 @@ func applyRunData(w fold.Writer, in *fold.Input) error {
 	return nil
 }
 
+// WholeRun is a run with what stands beside it.
+type WholeRun struct {
+	Run                    // but for its metrics
+	Latest []events.Metric // of each metric, by key
+	RunData
+}
+
+// take takes an entry in that stands beside the run; rest is its key after the run.
+func (r *WholeRun) take(rest, value []byte) error {
+	p := fold.PartsOf(rest[1:])
+	switch rest[0] {
+	case 'l':
+		latest, err := readLatest(value)
+		r.Latest = latest
+		return err
+	case 'i':
+		var d events.Dataset
+		if err := fold.DecodeJSON(value, &d); err != nil {
+			return err
+		}
+		r.Datasets = append(r.Datasets, d)
+		return nil
+	case 'm':
+		r.Models = append(r.Models, p.Str())
+	case 'o':
+		r.Outputs = append(r.Outputs, events.ModelOutput{ModelID: p.Str(), Step: p.Millis()})
+	}
+	return p.Err()
+}
+
+// Whole reads runs with what stands beside them, in the order of their ids. Those that are not there are left out.
+func (v *Runs) Whole(ids []string, take func(*WholeRun) error) error {
+	key := func(id string) fold.Key { return fold.Table(runTable).Str(id) }
+	keys := func(yield func(fold.Key) bool) {
+		for _, id := range ids {
+			if !yield(key(id)) {
+				return
+			}
+		}
+	}
+	var run *WholeRun
+	var own fold.Key // of the run at hand
+	for kv, err := range v.r.Under(keys) {
+		if err != nil {
+			return err
+		}
+		if at := bytes.IndexByte(kv.Key, 0) + 1; at < len(kv.Key) {
+			if run == nil || !bytes.Equal(kv.Key[:at], own) {
+				continue // of a run that is not there
+			}
+			if err := run.take(kv.Key[at:], kv.Value); err != nil {
+				return err
+			}
+			continue
+		}
+		if run != nil {
+			if err := take(run); err != nil {
+				return err
+			}
+		}
+		run, own = &WholeRun{}, slices.Clone(kv.Key)
+		if err := fold.DecodeJSON(kv.Value, &run.Run); err != nil {
+			return err
+		}
+	}
+	if run == nil {
+		return nil
+	}
+	return take(run)
+}
+
 // Data reads what a run was given and has made.
-func (v *Runs) Data(run string) (d RunData, err error) {
-	if d.Datasets, err = v.Datasets(run); err != nil {
-		return d, err
-	}
-	err = v.each('m', run, func(_ fold.KV, p *fold.KeyParts) error {
-		d.Models = append(d.Models, p.Str())
-		return nil
-	})
-	if err != nil {
-		return d, err
-	}
-	err = v.each('o', run, func(_ fold.KV, p *fold.KeyParts) error {
-		d.Outputs = append(d.Outputs, events.ModelOutput{ModelID: p.Str(), Step: p.Millis()})
-		return nil
-	})
+func (v *Runs) Data(id string) (d RunData, err error) {
+	err = v.Whole([]string{id}, func(r *WholeRun) error { d = r.RunData; return nil })
 	return d, err
 }
 
 // Datasets reads the data sets a run was given.
 func (v *Runs) Datasets(run string) (all []events.Dataset, err error) {
-	err = v.each('i', run, func(kv fold.KV, _ *fold.KeyParts) error {
-		var one events.Dataset
-		err := fold.DecodeJSON(kv.Value, &one)
-		all = append(all, one)
-		return err
-	})
-	return all, err
-}
-
-// each hands out the entries of a run in a table, with the parts of their keys after the run.
-func (v *Runs) each(table byte, run string, fn func(fold.KV, *fold.KeyParts) error) error {
-	prefix := fold.Table(table).Str(run)
+	prefix := beside(run, 'i')
 	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+		var one events.Dataset
+		if err == nil {
+			err = fold.DecodeJSON(kv.Value, &one)
+		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		p := fold.PartsOf(kv.Key[len(prefix):])
-		if err := fn(kv, &p); err != nil {
-			return err
-		}
-		if p.Err() != nil {
-			return p.Err()
-		}
+		all = append(all, one)
 	}
-	return nil
+	return all, nil
 }

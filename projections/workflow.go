@@ -34,19 +34,21 @@ const (
 
 // WorkflowRun is one run of a workflow. All times are event times; 0 is not yet.
 type WorkflowRun struct {
-	RunID           string            `json:"run_id"`
-	Workflow        string            `json:"workflow"`
-	RunType         string            `json:"run_type"`
-	Conf            map[string]string `json:"conf,omitempty"`
-	Note            string            `json:"note,omitempty"`
-	Actor           string            `json:"actor,omitempty"` // who asked for it
-	State           string            `json:"state"`
-	Reason          string            `json:"reason,omitempty"`
-	RequestedMillis int64             `json:"requested_millis"`
-	RequestedOffset int64             `json:"requested_offset"` // of the ledger: the definition in force there is the run's
-	StartedMillis   int64             `json:"started_millis,omitempty"` // of the first task
-	EndedMillis     int64             `json:"ended_millis,omitempty"`
-	Tasks           []Task            `json:"tasks"` // that anything is known of, in that order
+	RunID             string            `json:"run_id"`
+	Workflow          string            `json:"workflow"`
+	RunType           string            `json:"run_type"`
+	Conf              map[string]string `json:"conf,omitempty"`
+	Note              string            `json:"note,omitempty"`
+	Actor             string            `json:"actor,omitempty"` // who asked for it
+	State             string            `json:"state"`
+	Reason            string            `json:"reason,omitempty"`
+	RequestedMillis   int64             `json:"requested_millis"`
+	LogicalMillis     int64             `json:"logical_millis"` // what it is for: a slot's interval begins then, else when it was requested
+	IntervalEndMillis int64             `json:"interval_end_millis"`
+	RequestedOffset   int64             `json:"requested_offset"`         // of the ledger: the definition in force there is the run's
+	StartedMillis     int64             `json:"started_millis,omitempty"` // of the first task
+	EndedMillis       int64             `json:"ended_millis,omitempty"`
+	Tasks             []Task            `json:"tasks"` // that anything is known of, in that order
 	fold.Stamp
 }
 
@@ -111,6 +113,9 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 		case *events.WorkflowRunRequested:
 			r.RunID, r.Workflow, r.RunType, r.Conf, r.Note = x.RunID, x.Workflow, x.RunType, x.Conf, x.Note
 			r.Actor, r.RequestedMillis, r.RequestedOffset = in.Event.Actor, millis, in.Position.Offset
+			if r.LogicalMillis, r.IntervalEndMillis = x.LogicalMillis, x.IntervalEndMillis; x.IntervalEndMillis == 0 {
+				r.LogicalMillis, r.IntervalEndMillis = millis, millis
+			}
 		case *events.TaskStarted:
 			r.RunID = x.RunID
 			if r.State == StateQueued {
@@ -250,8 +255,8 @@ func (*Workflows) Spec() fold.Spec {
 	return fold.Spec{Name: "workflows", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
 }
 
-func (v *Workflows) Open(r fold.Reader) error                 { v.r = r; return nil }
-func (*Workflows) Flush(fold.Writer) error                    { return nil }
+func (v *Workflows) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Workflows) Flush(fold.Writer) error    { return nil }
 
 func (*Workflows) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
@@ -275,6 +280,15 @@ func (*Workflows) Apply(w fold.Writer, in []fold.Input) error {
 
 // Run reads one run.
 func (v *Workflows) Run(id string) (WorkflowRun, bool, error) { return workflowDocs.Get(v.r, id) }
+
+// LastScheduled is the slot, in Unix milliseconds, of the newest run that a workflow's schedule has asked for; 0 without any.
+func (v *Workflows) LastScheduled(workflow string) (millis int64, err error) {
+	d, ok, err := definedDocs.Get(v.r, workflow)
+	if err != nil || !ok {
+		return 0, err
+	}
+	return d.LastSlotMillis, nil
+}
 
 // Count is the number of runs.
 func (v *Workflows) Count() (int64, error) { return workflowDocs.Number(v.r) }

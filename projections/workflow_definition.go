@@ -20,6 +20,8 @@ type Workflow struct {
 	DefinedOffset int64  `json:"defined_offset"` // of the ledger
 	Definitions   int    `json:"definitions"`    // that there have been
 	Paused        bool   `json:"paused"`
+	// LastSlotMillis is the newest slot that its schedule has asked a run for, in Unix milliseconds; 0 without any.
+	LastSlotMillis int64 `json:"last_slot_millis,omitempty"`
 	fold.Stamp
 }
 
@@ -33,6 +35,8 @@ var definedDocs = fold.Documents[Workflow]{
 			return x.Workflow, true
 		case *events.WorkflowUnpaused:
 			return x.Workflow, true
+		case *events.WorkflowRunRequested:
+			return x.Workflow, x.RunType == "scheduled" && x.IntervalEndMillis != 0
 		}
 		return "", false
 	},
@@ -46,6 +50,8 @@ var definedDocs = fold.Documents[Workflow]{
 			w.Name, w.Paused = x.Workflow, true
 		case *events.WorkflowUnpaused:
 			w.Name, w.Paused = x.Workflow, false
+		case *events.WorkflowRunRequested:
+			w.Name, w.LastSlotMillis = x.Workflow, max(w.LastSlotMillis, x.IntervalEndMillis)
 		}
 	},
 	Index: func(w *Workflow) []fold.Key { return []fold.Key{fold.Table('L').Str(w.Name)} },

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/handlers/workflow"
@@ -21,37 +22,51 @@ func (s *Surface) dagRoutes(r *api.Routes) {
 
 // dag is a workflow as Airflow lists it.
 type dag struct {
-	ID              string   `json:"dag_id"`
-	DisplayName     string   `json:"dag_display_name"`
-	Description     string   `json:"description"`
-	DefaultView     string   `json:"default_view"`
-	FileLocation    string   `json:"fileloc"`
-	FileToken       string   `json:"file_token"`
-	Active          bool     `json:"is_active"`
-	Paused          bool     `json:"is_paused"`
-	SubDAG          bool     `json:"is_subdag"`
-	ImportErrors    bool     `json:"has_import_errors"`
-	TaskLimits      bool     `json:"has_task_concurrency_limits"`
-	MaxActiveRuns   int      `json:"max_active_runs"`
-	MaxActiveTasks  int      `json:"max_active_tasks"`
-	Owners          []string `json:"owners"`
-	RootID          *string  `json:"root_dag_id"`
-	Schedule        *string  `json:"schedule_interval"`
-	ScheduleText    string   `json:"timetable_description"`
-	Tags            []tag    `json:"tags"`
-	NextRun         *string  `json:"next_dagrun"`
-	NextCreateAfter *string  `json:"next_dagrun_create_after"`
+	ID              string    `json:"dag_id"`
+	DisplayName     string    `json:"dag_display_name"`
+	Description     string    `json:"description"`
+	DefaultView     string    `json:"default_view"`
+	FileLocation    string    `json:"fileloc"`
+	FileToken       string    `json:"file_token"`
+	Active          bool      `json:"is_active"`
+	Paused          bool      `json:"is_paused"`
+	SubDAG          bool      `json:"is_subdag"`
+	ImportErrors    bool      `json:"has_import_errors"`
+	TaskLimits      bool      `json:"has_task_concurrency_limits"`
+	MaxActiveRuns   int       `json:"max_active_runs"`
+	MaxActiveTasks  int       `json:"max_active_tasks"`
+	Owners          []string  `json:"owners"`
+	RootID          *string   `json:"root_dag_id"`
+	Schedule        *interval `json:"schedule_interval"`
+	ScheduleText    string    `json:"timetable_description"`
+	Tags            []tag     `json:"tags"`
+	NextRun         *string   `json:"next_dagrun"`
+	NextCreateAfter *string   `json:"next_dagrun_create_after"`
+}
+
+// interval is a schedule.
+type interval struct {
+	Type  string `json:"__type"`
+	Value string `json:"value"`
 }
 
 type tag struct {
 	Name string `json:"name"`
 }
 
-func dagOf(k *projections.KnownWorkflow) dag {
+func dagOf(k *projections.KnownWorkflow, now time.Time) dag {
 	v := dag{ID: k.Name, DisplayName: k.Name, DefaultView: "grid", FileLocation: k.Name + ".yaml", FileToken: k.Name, Active: true, Paused: k.Paused,
 		ImportErrors: k.Err != nil, Owners: []string{k.Actor}, ScheduleText: "Never, external triggers only", Tags: []tag{}}
 	if d := k.Definition; d != nil {
 		v.Description, v.MaxActiveRuns, v.MaxActiveTasks = d.Description, d.MaxActiveRuns, len(d.Tasks)
+		if d.Schedule != nil {
+			v.Schedule = &interval{"CronExpression", d.Schedule.String()}
+			v.ScheduleText = d.Schedule.String() + " " + d.Schedule.Zone()
+			if next := d.Schedule.Next(now); !next.IsZero() && !k.Paused {
+				start, _ := d.Schedule.Interval(next)
+				v.NextRun, v.NextCreateAfter = optional(start.UnixMilli()), optional(next.UnixMilli())
+			}
+		}
 		for _, t := range d.Tags {
 			v.Tags = append(v.Tags, tag{t})
 		}
@@ -77,7 +92,7 @@ func (s *Surface) dags(w http.ResponseWriter, r *http.Request) error {
 	all := []dag{}
 	paused, tags := truth(q.Str("paused")), r.URL.Query()["tags"]
 	for i := range known {
-		d := dagOf(&known[i])
+		d := dagOf(&known[i], s.Now())
 		tagged := len(tags) == 0 || slices.ContainsFunc(d.Tags, func(t tag) bool { return slices.Contains(tags, t.Name) })
 		if matches(pattern, d.ID) && tagged && (paused == "" || (paused == "true") == d.Paused) {
 			all = append(all, d)
@@ -92,7 +107,7 @@ func (s *Surface) dag(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, dagOf(&wf))
+	return api.WriteJSON(w, http.StatusOK, dagOf(&wf, s.Now()))
 }
 
 // task is a task of a workflow.

@@ -22,7 +22,7 @@ func (s *Surface) runRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}", s.run, "workflows")
 }
 
-// dagRun is a run as Airflow has it. Its logical date is when it was asked for.
+// dagRun is a run as Airflow has it. Its logical date is when it was asked for, or the beginning of its schedule's interval.
 type dagRun struct {
 	DAG           string         `json:"dag_id"`
 	ID            string         `json:"dag_run_id"`
@@ -41,10 +41,13 @@ type dagRun struct {
 }
 
 func dagRunOf(run *projections.WorkflowRun) dagRun {
-	at := iso(run.RequestedMillis)
-	v := dagRun{DAG: run.Workflow, ID: run.RunID, Logical: at, Execution: at, IntervalStart: at, IntervalEnd: at,
+	at := iso(run.LogicalMillis)
+	v := dagRun{DAG: run.Workflow, ID: run.RunID, Logical: at, Execution: at, IntervalStart: at, IntervalEnd: iso(run.IntervalEndMillis),
 		Start: optional(run.StartedMillis), End: optional(run.EndedMillis), Decided: optional(run.UpdatedMillis),
 		Type: run.RunType, State: run.State, External: run.RunType == "manual", Conf: map[string]any{}}
+	if v.State == projections.StateCancelled { // which Airflow has not
+		v.State = projections.StateFailed
+	}
 	if v.Type == "triggered" {
 		v.Type = "dataset_triggered" // Airflow's word for a run that data has asked for
 	}
@@ -118,7 +121,7 @@ func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case !ok: // the view is behind, the run is in the log
-		run = projections.WorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note, State: projections.StateQueued, RequestedMillis: now.UnixMilli()}
+		run = projections.WorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note, State: projections.StateQueued, RequestedMillis: now.UnixMilli(), LogicalMillis: now.UnixMilli(), IntervalEndMillis: now.UnixMilli()}
 	}
 	return api.WriteJSON(w, http.StatusOK, dagRunOf(&run))
 }
@@ -186,7 +189,7 @@ func (s *Surface) runs(w http.ResponseWriter, r *http.Request) error {
 		name = ""
 	}
 	all, err := fold.Of[*projections.Workflows](s.Views).Select(name, func(run *projections.WorkflowRun) bool {
-		return (len(wanted) == 0 || slices.Contains(wanted, run.State)) && within(run.RequestedMillis, between["execution_date"]) &&
+		return (len(wanted) == 0 || slices.Contains(wanted, run.State)) && within(run.LogicalMillis, between["execution_date"]) &&
 			within(run.StartedMillis, between["start_date"]) && within(run.EndedMillis, between["end_date"]) && within(run.UpdatedMillis, between["updated_at"])
 	})
 	if err != nil {
@@ -209,7 +212,7 @@ func (s *Surface) runs(w http.ResponseWriter, r *http.Request) error {
 // orders are what runs can be ordered by; Airflow's own order, where nothing is asked, is that of their coming.
 var orders = map[string]func(*projections.WorkflowRun) int64{
 	"": func(r *projections.WorkflowRun) int64 { return r.RequestedMillis }, "id": func(r *projections.WorkflowRun) int64 { return r.RequestedMillis },
-	"execution_date": func(r *projections.WorkflowRun) int64 { return r.RequestedMillis }, "logical_date": func(r *projections.WorkflowRun) int64 { return r.RequestedMillis },
+	"execution_date": func(r *projections.WorkflowRun) int64 { return r.LogicalMillis }, "logical_date": func(r *projections.WorkflowRun) int64 { return r.LogicalMillis },
 	"start_date": func(r *projections.WorkflowRun) int64 { return r.StartedMillis }, "end_date": func(r *projections.WorkflowRun) int64 { return r.EndedMillis },
 	"updated_at": func(r *projections.WorkflowRun) int64 { return r.UpdatedMillis },
 }

@@ -61,7 +61,7 @@ func instancesOf(run *projections.WorkflowRun, d *workflow.Definition) []instanc
 
 func instanceOf(run *projections.WorkflowRun, d *workflow.Definition, at int, state workflow.State) instance {
 	t := run.TaskOf(d.Tasks[at].Name)
-	v := instance{DAG: run.Workflow, Run: run.RunID, Task: t.Task, DisplayName: t.Task, Execution: iso(run.RequestedMillis),
+	v := instance{DAG: run.Workflow, Run: run.RunID, Task: t.Task, DisplayName: t.Task, Execution: iso(run.LogicalMillis),
 		Start: optional(t.StartedMillis), End: optional(t.EndedMillis), Try: t.Try, MaxTries: max(t.Try, d.Tasks[at].Retries+1), MapIndex: -1, Hostname: t.Holder, User: "projectionist",
 		Pool: "default_pool", PoolSlots: 1, Queue: "default", Priority: len(d.Tasks) - at, Operator: d.Tasks[at].Operator, Config: "{}", Queued: optional(t.StartedMillis)}
 	if t.StartedMillis != 0 && t.EndedMillis != 0 {
@@ -195,7 +195,7 @@ func outputKeys(t *projections.Task) []string {
 }
 
 func outputOf(run *projections.WorkflowRun, t *projections.Task, key string) map[string]any {
-	return map[string]any{"key": key, "dag_id": run.Workflow, "task_id": t.Task, "map_index": -1, "execution_date": iso(run.RequestedMillis), "timestamp": iso(t.EndedMillis)}
+	return map[string]any{"key": key, "dag_id": run.Workflow, "task_id": t.Task, "map_index": -1, "execution_date": iso(run.LogicalMillis), "timestamp": iso(t.EndedMillis)}
 }
 
 func (s *Surface) output(w http.ResponseWriter, r *http.Request) error {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Surface) datasetRoutes(r routes) {
@@ -44,7 +46,8 @@ func (s *Surface) searchDatasets(w http.ResponseWriter, r *http.Request) error {
 	}{}
 	known := map[datasetSummary]bool{}
 	for _, id := range ids {
-		for run, err := range s.allRuns(id) {
+		runs := func(q fold.PageQuery) (fold.Page[projections.Run], error) { return s.runsView().Runs(id, q) }
+		for run, err := range everyOne(runs) {
 			if err == nil {
 				err = r.Context().Err()
 			}

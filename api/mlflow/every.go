@@ -32,11 +32,6 @@ func (s *Surface) allExperiments() iter.Seq2[*projections.Experiment, error] {
 	return everyOne(s.runsView().Experiments)
 }
 
-// allRuns are the runs of an experiment, newest first.
-func (s *Surface) allRuns(experiment string) iter.Seq2[*projections.Run, error] {
-	return everyOne(func(q fold.PageQuery) (fold.Page[projections.Run], error) { return s.runsView().Runs(experiment, q) })
-}
-
 func (s *Surface) allModels() iter.Seq2[*projections.Model, error] {
 	return everyOne(fold.Of[*projections.Registry](s.Views).Models)
 }

@@ -1,7 +1,6 @@
 package mlflow
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -242,7 +241,9 @@ func (s *Surface) deleteExperimentTag(w http.ResponseWriter, r *http.Request) er
 }
 
 var experimentGrammar = grammar{kinds: everyTag, attrs: map[string]bool{"name": false, "experiment_id": false, "creation_time": true, "last_update_time": true},
-	sortable: []string{"name", "experiment_id", "creation_time", "last_update_time"}}
+	sortable: []string{"name", "experiment_id", "creation_time", "last_update_time"}, again: true, capitals: true, whole: true, lists: []string{"experiment_id"},
+	natural: order{{ofAttribute, "creation_time", true, true}, {ofAttribute, "experiment_id", false, false}}, // newest first
+	ties:    order{{ofAttribute, "experiment_id", false, true}}}
 
 func experimentHas(e *projections.Experiment) having {
 	return func(kind, key string) value {
@@ -278,34 +279,33 @@ func (s *Surface) searchExperiments(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	offset, size := q.page(0, 50_000, false)
-	wanted, order, view := q.text("filter"), q.texts("order_by"), q.text("view_type")
+	wanted, by, view := q.text("filter"), q.texts("order_by"), q.text("view_type")
+	asked := q.page(0, 50_000, false, "experiments", wanted, by, view)
 	if q.err != nil {
 		return q.err
 	}
-	f, o, err := experimentGrammar.read(wanted, order)
+	f, o, err := experimentGrammar.read(wanted, by)
 	if err != nil {
 		return err
 	}
-	var all []projections.Experiment
+	pages, err := newPager[experiment](asked, o)
+	if err != nil {
+		return err
+	}
 	for e, err := range s.allExperiments() {
 		if err != nil {
 			return err
 		}
-		if shows(view, e.Deleted) && f.holds(experimentHas(e)) {
-			all = append(all, *e)
+		if has := experimentHas(e); shows(view, e.Deleted) && f.holds(has) {
+			pages.offer(has, func() experiment { return experimentOf(e) })
 		}
 	}
-	slices.SortStableFunc(all, func(a, b projections.Experiment) int { // newest first, of one moment by id
-		return cmp.Or(o.compare(o.of(experimentHas(&a)), o.of(experimentHas(&b))), cmp.Compare(b.CreatedMillis, a.CreatedMillis), cmp.Compare(a.ExperimentID, b.ExperimentID))
-	})
-	piece, next := pieceOf(all, offset, size)
 	v := struct {
 		Experiments []experiment `json:"experiments,omitempty"`
 		Next        string       `json:"next_page_token,omitempty"`
-	}{Next: next}
-	for i := range piece {
-		v.Experiments = append(v.Experiments, experimentOf(&piece[i]))
+	}{}
+	if v.Experiments, v.Next, err = pages.end(); err != nil {
+		return err
 	}
 	return api.WriteJSON(w, http.StatusOK, v)
 }

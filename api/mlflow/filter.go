@@ -2,8 +2,7 @@ package mlflow
 
 import (
 	"cmp"
-	"encoding/base64"
-	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -27,7 +26,18 @@ const (
 type grammar struct {
 	kinds    map[string]string // by each name they have
 	attrs    map[string]bool   // attributes; true: a number
+	alias    map[string]string // other names of attributes
 	sortable []string          // attributes to order by; nil: all
+	again    bool              // an order may name a key again, to no effect
+	capitals bool              // LIKE and IN are in capitals
+	whole    bool              // attributes that are numbers are compared with whole ones
+	searched []string          // attributes to be asked about in a filter; nil: all
+	lists    []string          // attributes that IN asks about
+	anyList  bool              // IN asks about every text
+	noNull   bool              // nothing is compared with nothing
+	named    bool              // numbers may be nan and inf, as Python reads them
+	natural  order             // what is ordered by where nothing is said
+	ties     order             // and what after all that is, of which the last is the id
 }
 
 var everyTag = map[string]string{"tag": ofTag, "tags": ofTag, "attribute": ofAttribute, "attributes": ofAttribute, "attr": ofAttribute}
@@ -84,6 +94,9 @@ func (c *clause) holds(v value) bool {
 	}
 	if c.op == isNull || c.op == isNotNull || !v.is {
 		return v.is == (c.op == isNotNull) && strings.HasPrefix(c.op, "IS ")
+	}
+	if c.numeric && math.IsNaN(c.value.number) {
+		return false // it is nothing to SQL
 	}
 	if c.numeric && math.IsNaN(v.number) {
 		return c.op == "!=" // every number is another
@@ -148,17 +161,23 @@ func (s *scanner) word() string {
 	return word
 }
 
-// closing is where a text in quotes ends, or the end. A quote that is doubled, or behind a backslash, stands for itself.
+// closing is where a text in quotes ends, or the end. A quote that is doubled, or behind a backslash, stands for itself,
+// unless the text would not end otherwise.
 func closing(v string, quote byte) int {
+	end := len(v)
 	for i := 0; i < len(v); i++ {
 		switch {
-		case v[i] == '\\' && quote != '`', v[i] == quote && i+1 < len(v) && v[i+1] == quote:
+		case quote != '`' && v[i] == '\\' && i+1 < len(v) && v[i+1] == quote:
+			i++
+			end = i
+		case v[i] == quote && i+1 < len(v) && v[i+1] == quote:
+			end = i
 			i++
 		case v[i] == quote:
 			return i
 		}
 	}
-	return len(v)
+	return end
 }
 
 // quoted is where a sign stands that is not in quotes, or the end.
@@ -202,11 +221,8 @@ func (g *grammar) filter(s string) (filter, error) {
 	var all filter
 	in := scanner{s}
 	for word := in.word(); word != ""; word = in.word() {
-		if len(all) > 0 {
-			if !strings.EqualFold(word, "AND") {
-				return nil, invalid("Invalid clause(s) in filter string: %s", api.Short(strings.TrimSpace(word+in.rest)))
-			}
-			word = in.word()
+		if strings.EqualFold(word, "AND") {
+			continue // MLflow passes over it, wherever it stands
 		}
 		c, err := g.clause(word, &in)
 		if err != nil {
@@ -218,14 +234,16 @@ func (g *grammar) filter(s string) (filter, error) {
 }
 
 func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
-	op := strings.ToUpper(in.word())
+	said := in.word()
+	op := strings.ToUpper(said)
 	if op == "NOT" || op == "IS" {
-		op += " " + strings.ToUpper(in.word())
+		more := in.word()
+		said, op = said+" "+more, op+" "+strings.ToUpper(more)
 	}
 	if op == "IS NOT" {
 		op += " " + strings.ToUpper(in.word())
 	}
-	if name != "" && (op == isNull || op == isNotNull) {
+	if op == isNull || op == isNotNull {
 		return g.null(name, op)
 	}
 	operand := in.word()
@@ -237,16 +255,23 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 	if c.kind, c.key, c.numeric, err = g.name(name); err != nil {
 		return c, err
 	}
-	words := op == "LIKE" || op == "ILIKE" || strings.HasSuffix(op, "IN")
+	list := strings.HasSuffix(op, "IN")
+	words := op == "LIKE" || op == "ILIKE" || list
 	switch {
-	case c.numeric && words, !c.numeric && strings.ContainsAny(op, "<>"):
+	case c.kind == ofAttribute && g.searched != nil && !slices.Contains(g.searched, c.key):
+		return c, invalid("Invalid attribute key '%s' specified. Valid keys are %s", api.Short(c.key), strings.Join(g.searched, ", "))
+	case c.numeric && words, !c.numeric && strings.ContainsAny(op, "<>"), g.capitals && words && said != op,
+		list && !g.anyList && c.kind != ofDataset && !(c.kind == ofAttribute && slices.Contains(g.lists, c.key)):
 		return c, invalid("Invalid comparator '%s' for %s '%s'", op, c.kind, api.Short(c.key))
-	case strings.HasSuffix(op, "IN"):
+	case list:
 		return c, c.in(operand)
 	case c.numeric:
 		v, err := strconv.ParseFloat(operand, 64)
-		if err != nil || strings.Trim(operand, "0123456789+-.eE") != "" { // nan, inf, 0x1p-2 and 1_0 are names there
+		if err != nil || !g.named && strings.Trim(operand, "0123456789+-.eE") != "" { // nan, inf, 0x1p-2 and 1_0 are names there
 			return c, invalid("Expected numeric value type for %s. Found %s", c.kind, api.Short(operand))
+		}
+		if g.whole && c.kind == ofAttribute && strings.ContainsAny(operand, ".eE") {
+			return c, invalid("Invalid value for numeric attribute '%s': %s", c.key, api.Short(operand))
 		}
 		c.value = number(v)
 	default:
@@ -262,7 +287,7 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 // null is a comparison with nothing: of tags and params, not of metrics and attributes.
 func (g *grammar) null(name, op string) (clause, error) {
 	kind, key, _, err := g.name(name)
-	if err == nil && kind != ofTag && kind != ofParam {
+	if err == nil && (g.noNull || kind != ofTag && kind != ofParam) {
 		err = invalid("Invalid comparator '%s' for %s '%s'", op, kind, api.Short(key))
 	}
 	return clause{kind: kind, key: key, op: op}, err
@@ -301,6 +326,7 @@ func (g *grammar) name(word string) (kind, key string, numeric bool, err error) 
 		key = key[1 : len(key)-1]
 	}
 	if kind == ofAttribute {
+		key = cmp.Or(g.alias[key], key)
 		if numeric, dotted = g.attrs[key]; !dotted {
 			return "", "", false, invalid("Invalid attribute key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(slices.Sorted(maps.Keys(g.attrs)), ", "))
 		}
@@ -312,7 +338,9 @@ func (g *grammar) name(word string) (kind, key string, numeric bool, err error) 
 }
 
 // order is by what a list is ordered.
-type order []struct {
+type order []term
+
+type term struct {
 	kind, key     string
 	numeric, back bool
 }
@@ -335,21 +363,24 @@ func (g *grammar) order(by []string) (all order, err error) {
 		if g.sortable != nil && (kind != ofAttribute || !slices.Contains(g.sortable, key)) {
 			return nil, invalid("Invalid order by key '%s' specified. Valid keys are %s", api.Short(key), strings.Join(g.sortable, ", "))
 		}
-		all = append(all, struct {
-			kind, key     string
-			numeric, back bool
-		}{kind, key, numeric, way == "DESC"})
+		if !g.again && all.has(kind, key) {
+			return nil, invalid("`order_by` contains duplicate fields: %s", api.Short(fmt.Sprint(by)))
+		}
+		all = append(all, term{kind, key, numeric, way == "DESC"})
+	}
+	if len(all) == 0 {
+		all = slices.Clone(g.natural)
+	}
+	for _, t := range g.ties {
+		if !all.has(t.kind, t.key) {
+			all = append(all, t)
+		}
 	}
 	return all, nil
 }
 
-// of is what a thing is ordered by.
-func (o order) of(has having) []value {
-	all := make([]value, len(o))
-	for i := range o {
-		all[i] = has(o[i].kind, o[i].key)
-	}
-	return all
+func (o order) has(kind, key string) bool {
+	return slices.ContainsFunc(o, func(t term) bool { return t.kind == kind && t.key == key })
 }
 
 // compare orders two things by what they have. What has nothing comes last, either way, and before it what is no number.
@@ -382,30 +413,4 @@ func (o order) compare(a, b []value) int {
 		}
 	}
 	return 0
-}
-
-// offset is where a page begins, by its token.
-func (q *request) offset() int64 {
-	token := q.text("page_token")
-	if token == "" {
-		return 0
-	}
-	var v struct {
-		Offset int64 `json:"offset"`
-	}
-	raw, err := base64.StdEncoding.DecodeString(token)
-	if err != nil || json.Unmarshal(raw, &v) != nil || v.Offset < 0 {
-		q.fault(invalid("Invalid page token, could not base64-decode"))
-	}
-	return v.Offset
-}
-
-// pieceOf is a page of a list, and the token of the next; "" at the end.
-func pieceOf[T any](all []T, offset, size int64) ([]T, string) {
-	from := min(offset, int64(len(all)))
-	to := min(from+size, int64(len(all)))
-	if to == int64(len(all)) {
-		return all[from:to], ""
-	}
-	return all[from:to], base64.StdEncoding.EncodeToString([]byte(`{"offset": ` + strconv.FormatInt(to, 10) + `}`))
 }

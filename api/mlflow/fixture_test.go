@@ -22,7 +22,7 @@ type fixture struct {
 	guide    *api.Server
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	return newFixtureAt(t, nil)
 }

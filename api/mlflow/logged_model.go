@@ -1,7 +1,6 @@
 package mlflow
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -261,7 +260,9 @@ func (s *Surface) getLoggedModelFile(w http.ResponseWriter, r *http.Request) err
 }
 
 var loggedModelGrammar = grammar{kinds: runGrammar.kinds, attrs: map[string]bool{"name": false, "model_id": false, "model_type": false, "source_run_id": false, "experiment_id": false, "status": false,
-	"creation_timestamp": true, "creation_timestamp_ms": true, "creation_time": true, "last_updated_timestamp": true, "last_updated_timestamp_ms": true}}
+	"creation_timestamp": true, "last_updated_timestamp": true}, again: true, anyList: true, noNull: true, named: true,
+	alias: map[string]string{"creation_timestamp_ms": "creation_timestamp", "creation_time": "creation_timestamp", "last_updated_timestamp_ms": "last_updated_timestamp"},
+	ties:  order{{ofAttribute, "creation_timestamp", true, true}, {ofAttribute, "model_id", false, false}}} // newest first
 
 func loggedModelHas(m *projections.LoggedModel) having {
 	return func(kind, key string) value {
@@ -283,12 +284,12 @@ func loggedModelHas(m *projections.LoggedModel) having {
 		case "model_type":
 			return text(m.ModelType)
 		case "source_run_id":
-			return value{text: m.SourceRunID, is: m.SourceRunID != ""}
+			return text(m.SourceRunID)
 		case "experiment_id":
 			return text(m.ExperimentID)
 		case "status":
 			return text(strings.TrimPrefix(loggedStatuses[m.Status], "LOGGED_MODEL_"))
-		case "last_updated_timestamp", "last_updated_timestamp_ms":
+		case "last_updated_timestamp":
 			return number(float64(m.UpdatedMillis))
 		}
 		return number(float64(m.CreatedMillis))
@@ -319,13 +320,6 @@ const (
 	loggedMax     = 1000
 )
 
-// foundLogged is a logged model that fits. It itself is read when it is answered.
-type foundLogged struct {
-	by      []value
-	created int64
-	id      string
-}
-
 func (s *Surface) searchLoggedModels(w http.ResponseWriter, r *http.Request) error {
 	q, err := read(w, r)
 	if err != nil {
@@ -336,7 +330,7 @@ func (s *Surface) searchLoggedModels(w http.ResponseWriter, r *http.Request) err
 	if raw := q.raw("datasets"); raw != nil && json.Unmarshal(raw, &datasets) != nil {
 		q.wrong("datasets", raw)
 	}
-	offset, size := q.page(loggedDefault, loggedMax, false)
+	asked := q.page(loggedDefault, loggedMax, false, "logged models", wanted, by, ids, datasets)
 	if len(ids) > experimentsAtOnce {
 		q.fault(invalid("a search takes at most %d experiments, not %d", experimentsAtOnce, len(ids)))
 	}
@@ -347,26 +341,29 @@ func (s *Surface) searchLoggedModels(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	var all []foundLogged
+	pages, err := newPager[string](asked, o)
+	if err != nil {
+		return err
+	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
-		if all, err = s.findLogged(r.Context(), all, id, f, o); err != nil {
+		if len(datasets) > 0 { // models with metrics on them
+			break
+		}
+		if err = s.findLogged(r.Context(), pages, id, f); err != nil {
 			return err
 		}
 	}
-	if len(datasets) > 0 { // models with metrics on them
-		all = nil
-	}
-	slices.SortFunc(all, func(a, b foundLogged) int { // newest first
-		return cmp.Or(o.compare(a.by, b.by), cmp.Compare(b.created, a.created), cmp.Compare(a.id, b.id))
-	})
-	piece, next := pieceOf(all, offset, size)
 	v := struct {
 		Models []loggedModel `json:"models,omitempty"`
 		Next   string        `json:"next_page_token,omitempty"`
-	}{Next: next}
-	for i := range piece {
-		m, e, err := s.loggedModelAt(r.Context(), piece[i].id)
+	}{}
+	found, next, err := pages.end()
+	if v.Next = next; err != nil {
+		return err
+	}
+	for _, id := range found {
+		m, e, err := s.loggedModelAt(r.Context(), id)
 		if err != nil {
 			return err
 		}
@@ -375,10 +372,10 @@ func (s *Surface) searchLoggedModels(w http.ResponseWriter, r *http.Request) err
 	return api.WriteJSON(w, http.StatusOK, v)
 }
 
-// findLogged adds the logged models of one experiment that fit.
-func (s *Surface) findLogged(ctx context.Context, all []foundLogged, experiment string, f filter, o order) ([]foundLogged, error) {
+// findLogged offers the logged models of one experiment that fit. They themselves are read when they are answered.
+func (s *Surface) findLogged(ctx context.Context, pages *pager[string], experiment string, f filter) error {
 	if e, err := s.experimentNamed(experiment); err != nil || e == nil || e.Deleted {
-		return all, err
+		return err
 	}
 	models := everyOne(func(q fold.PageQuery) (fold.Page[projections.LoggedModel], error) {
 		return s.loggedModels().Models(experiment, q)
@@ -388,11 +385,11 @@ func (s *Surface) findLogged(ctx context.Context, all []foundLogged, experiment 
 			err = ctx.Err()
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if has := loggedModelHas(m); !m.Deleted && f.holds(has) {
-			all = append(all, foundLogged{o.of(has), m.CreatedMillis, m.ModelID})
+			pages.offer(has, func() string { return m.ModelID })
 		}
 	}
-	return all, nil
+	return nil
 }

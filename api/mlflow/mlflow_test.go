@@ -105,7 +105,7 @@ func TestRegistryDeletes(t *testing.T) {
 	equal(t, "models", column(w.want("GET", "registered-models/search", ""), "registered_models", "name"), "[copies]")
 	w.want("POST", "registered-models/create", `{"name": "m"}`)
 	equal(t, "the number", at(w.want("POST", "model-versions/create", `{"name": "m", "source": "s3://bucket/x"}`), "model_version", "version"), "3")
-	for filter, want := range map[string]string{"tags.k = 'it''s'": "[]", `tags.k = "it's"`: "[copies]", "tags.k != 'x'": "[copies]", "tags.k IS NULL": "[m]", "tags.k is not null": "[copies]",
+	for filter, want := range map[string]string{"tags.k = 'it''s'": "[]", `tags.k = "it's"`: "[copies]", "tags.k != 'x'": "[copies]",
 		"tags.`mlflow.prompt.is_prompt` != 'true'": "[copies m]"} {
 		equal(t, filter, column(w.want("GET", "registered-models/search?filter="+url.QueryEscape(filter), ""), "registered_models", "name"), want)
 	}
@@ -312,7 +312,7 @@ func TestSearch(t *testing.T) {
 		"metrics.rmse < 0.95": "[run-1 run-0]", "metrics.rmse >= 0.9": "[run-0]", "metric.`val/acc` = 2": "[run-1]", "metrics.rmse != 0.9": "[run-1]",
 		"params.lr = '0.1' and metrics.rmse > 0": "[run-0]", `params."lr" LIKE '0.%' AND attributes.run_name ILIKE 'RUN-%'`: "[run-1 run-0]",
 		"tags.`a b` = 'x'": "[run-0]", "tag.\"a b\" != 'x'": "[run-2]", "status = 'RUNNING'": "[run-1 run-0]", "attributes.start_time > 1001": "[run-2]",
-		"end_time > 0": "[run-2]", "run_name IN ('run-0', 'run-2')": "[run-2 run-0]", "run_name NOT IN ('run-0')": "[run-2 run-1]", "tags.mlflow.runName = 'run-1'": "[run-1]",
+		"end_time > 0": "[run-2]", "run_name = 'run-2' and AND end_time > 0 run_name LIKE 'run%' and": "[run-2]", "tags.mlflow.runName = 'run-1'": "[run-1]",
 		"user_id = 'anna' AND params.lr = '0.2'": "[run-1]", "params.lr = '='": "[]", "metrics.rmse = -1.0e0": "[run-1]",
 	} {
 		got := column(w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0", "0"], "filter": %q}`, filter)), "runs", "info", "run_name")
@@ -333,6 +333,66 @@ func TestSearch(t *testing.T) {
 	}
 	equal(t, "pages", []any{all, token}, []any{"[run-2 run-1 run-0]", ""})
 	equal(t, "of no experiment", len(w.want("POST", "runs/search", `{}`)), 0)
+	equal(t, "by no number", len(w.want("POST", "logged-models/search", `{"experiment_ids": ["0"], "filter": "metrics.rmse != nan"}`)), 0)
+
+	other := w.want("POST", "experiments/create", `{"name": "other"}`)["experiment_id"].(string)
+	for i := range 6 {
+		w.run([]string{"0", other}[i%2], fmt.Sprint("both-", i), 100+i)
+	}
+	all, token = nil, ""
+	for range 3 {
+		v := w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0", %q], "filter": "run_name LIKE 'both%%'", "max_results": 2, "page_token": %q}`, other, token))
+		all = append(all, column(v, "runs", "info", "run_name")...)
+		token, _ = v["next_page_token"].(string)
+		w.run(other, "both-later", 1000) // before what was read
+	}
+	equal(t, "pages of two experiments", []any{all, token}, []any{"[both-5 both-4 both-3 both-2 both-1 both-0]", ""})
+}
+
+// TestRepeats: what a client sends again, because it had no answer, is answered and writes nothing: it sends no key that
+// would tell. What makes something new each time, a run or a version, is not told from another, and makes one more, as
+// MLflow's own server does.
+func TestRepeats(t *testing.T) {
+	w := newFixture(t)
+	id := w.run("0", "r", 1)
+	w.want("POST", "registered-models/create", `{"name": "m"}`)
+	w.want("POST", "model-versions/create", `{"name": "m", "source": "s3://b/x"}`)
+	for _, c := range []struct{ path, body string }{
+		{"runs/log-metric", `{"run_id": %q, "key": "loss", "value": "NaN", "timestamp": 1, "step": 3}`},
+		{"runs/log-batch", `{"run_id": %q, "metrics": [{"key": "a", "value": 1, "timestamp": 1}, {"key": "b", "value": "Infinity", "timestamp": 1}], "params": [{"key": "p", "value": "1"}], "tags": [{"key": "t", "value": "1"}]}`},
+		{"runs/log-parameter", `{"run_id": %q, "key": "q", "value": "1"}`},
+		{"runs/set-tag", `{"run_id": %q, "key": "u", "value": "1"}`},
+		{"runs/log-inputs", `{"run_id": %q, "datasets": [{"dataset": {"name": "d", "digest": "1", "source_type": "code", "source": "s"}}]}`},
+		{"runs/outputs", `{"run_id": %q, "models": [{"model_id": "m-0123456789abcdef0123456789abcdef", "step": "1"}]}`},
+		{"runs/update", `{"run_id": %q, "status": "FINISHED", "end_time": 5}`},
+		{"runs/delete", `{"run_id": %q}`}, {"runs/restore", `{"run_id": %q}`},
+		{"experiments/set-experiment-tag", `{"experiment_id": "0", "key": "k", "value": "v"}`},
+		{"registered-models/set-tag", `{"name": "m", "key": "k", "value": "v"}`},
+		{"registered-models/alias", `{"name": "m", "alias": "best", "version": "1"}`},
+		{"model-versions/set-tag", `{"name": "m", "version": "1", "key": "k", "value": "v"}`},
+		{"model-versions/transition-stage", `{"name": "m", "version": "1", "stage": "Staging", "archive_existing_versions": true}`},
+	} {
+		if strings.Contains(c.body, "%q") {
+			c.body = fmt.Sprintf(c.body, id)
+		}
+		before := w.Head()
+		w.want("POST", c.path, c.body)
+		once := w.Head()
+		w.want("POST", c.path, c.body)
+		if twice := w.Head(); once == before || twice != once {
+			t.Errorf("%s: %d commits, then %d more; want some, then none", c.path, once-before, twice-once)
+		}
+	}
+	for path, body := range map[string]string{"runs/create": `{"experiment_id": "0", "run_name": "x", "start_time": 1}`, "model-versions/create": `{"name": "m", "source": "s3://b/y"}`,
+		"experiments/create": `{"name": "x"}`, "registered-models/create": `{"name": "x"}`} {
+		keyed := func(r *http.Request) { r.Header.Set("Idempotency-Key", "k "+path) }
+		first := ask(w.tracking, "POST", rest+path, body, keyed)
+		once := w.Head()
+		again := ask(w.tracking, "POST", rest+path, body, keyed)
+		if first.Code != 200 || again.Text != first.Text || w.Head() != once {
+			t.Errorf("%s with a key: %d %s, and again %d %s", path, first.Code, first.Text, again.Code, again.Text)
+		}
+	}
 }
 
 // TestRegistry: models, versions, stages, aliases and tags, as MlflowClient changes and reads them.
@@ -499,6 +559,12 @@ func TestRefusals(t *testing.T) {
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.x < 'a'"}`, invalid, "Invalid comparator '<'"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.x = 'a' OR params.y = 'b'"}`, invalid, "Invalid clause(s)"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_id IN ('a', b)"}`, invalid, "list of quoted strings"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_name NOT IN ('a')"}`, invalid, "Invalid comparator 'NOT IN'"},
+		{400, "POST", "experiments/search", `{"max_results": 1, "filter": "name like 'a'"}`, invalid, "Invalid comparator 'LIKE'"},
+		{400, "POST", "experiments/search", `{"max_results": 1, "filter": "creation_time > 1.5"}`, invalid, "Invalid value for numeric attribute"},
+		{400, "GET", "registered-models/search?filter=tags.k+IS+NULL", "", invalid, "Invalid comparator 'IS NULL'"},
+		{400, "GET", "registered-models/search?filter=creation_timestamp+>+1", "", invalid, "Invalid attribute key"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "order_by": ["created", "start_time DESC"]}`, invalid, "duplicate fields"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "'"}`, invalid, "Invalid clause(s)"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "order_by": ["metrics.a SIDEWAYS"]}`, invalid, "Invalid order_by"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "page_token": "?"}`, invalid, "Invalid page token"},

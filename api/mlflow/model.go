@@ -276,7 +276,8 @@ func (s *Surface) getAlias(w http.ResponseWriter, r *http.Request) error {
 }
 
 var modelGrammar = grammar{kinds: everyTag, attrs: map[string]bool{"name": false, "creation_timestamp": true, "last_updated_timestamp": true, "timestamp": true},
-	sortable: []string{"name", "creation_timestamp", "last_updated_timestamp", "timestamp"}}
+	sortable: []string{"name", "creation_timestamp", "last_updated_timestamp", "timestamp"}, searched: []string{"name"}, lists: []string{"name"}, noNull: true,
+	ties: order{{ofAttribute, "name", false, false}}}
 
 func modelHas(m *projections.Model) having {
 	return func(kind, key string) value {
@@ -305,8 +306,8 @@ func (s *Surface) searchModels(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	offset, size := q.page(modelsDefault, modelsMax, true)
 	wanted, by := q.text("filter"), q.texts("order_by")
+	asked := q.page(modelsDefault, modelsMax, true, "models", wanted, by)
 	if q.err != nil {
 		return q.err
 	}
@@ -314,25 +315,24 @@ func (s *Surface) searchModels(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var all []projections.Model
+	pages, err := newPager[model](asked, o)
+	if err != nil {
+		return err
+	}
 	for m, err := range s.allModels() {
 		if err != nil {
 			return err
 		}
-		if fits(f, modelHas(m)) {
-			all = append(all, *m)
+		if has := modelHas(m); fits(f, has) {
+			pages.offer(has, func() model { return modelOf(m) })
 		}
 	}
-	slices.SortStableFunc(all, func(a, b projections.Model) int {
-		return cmp.Or(o.compare(o.of(modelHas(&a)), o.of(modelHas(&b))), strings.Compare(a.Name, b.Name))
-	})
-	piece, next := pieceOf(all, offset, size)
 	v := struct {
 		Models []model `json:"registered_models,omitempty"`
 		Next   string  `json:"next_page_token,omitempty"`
-	}{Next: next}
-	for i := range piece {
-		v.Models = append(v.Models, modelOf(&piece[i]))
+	}{}
+	if v.Models, v.Next, err = pages.end(); err != nil {
+		return err
 	}
 	return api.WriteJSON(w, http.StatusOK, v)
 }

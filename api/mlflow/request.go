@@ -232,15 +232,6 @@ func cut(v string, bytesMax int) string {
 	return strings.ToValidUTF8(v[:bytesMax], "")
 }
 
-// page reads max_results and page_token. zero says whether none may be asked for.
-func (q *request) page(absent, most int64, zero bool) (offset, size int64) {
-	size = q.whole("max_results", absent)
-	if size < 0 || size > most || size == 0 && !zero {
-		q.fault(invalid("Invalid value %d for parameter 'max_results' supplied: It must be at least 1 and at most %d", size, most))
-	}
-	return q.offset(), size
-}
-
 // by says who wants a change: X-Actor, or who has sent credentials, or else the client that this API is for.
 func by(r *http.Request, at int64) (handlers.Meta, error) {
 	m, err := api.MetaOf(r)

@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -85,6 +86,65 @@ func runOf(r *projections.Run, e *projections.Experiment) *run {
 	}
 	v.Data.Params, v.Data.Tags = pairsOf(r.Params), pairsOf(withName(r))
 	return v
+}
+
+// wholeOf is a run with all there is.
+func wholeOf(r *projections.WholeRun, e *projections.Experiment) *run {
+	v := runOf(&r.Run, e)
+	v.Data.Metrics = make([]runMetric, len(r.Latest))
+	for i := range r.Latest {
+		v.Data.Metrics[i] = metricOf(&r.Latest[i])
+	}
+	v.add(&r.RunData)
+	return v
+}
+
+// append appends the run as JSON. Its metrics, of which there may be thousands, are written by hand.
+func (v *run) append(b []byte) ([]byte, error) {
+	rest := *v
+	rest.Data.Metrics = nil
+	head, err := api.EncodeJSON(&rest)
+	if err != nil {
+		return b, err
+	}
+	head = bytes.TrimSpace(head)
+	if len(v.Data.Metrics) == 0 {
+		return append(b, head...), nil
+	}
+	const data = `"data":{`
+	at := bytes.Index(head, []byte(data)) + len(data) // in a text its quotes would be behind backslashes
+	b = append(append(b, head[:at]...), `"metrics":[`...)
+	for i := range v.Data.Metrics {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if b, err = v.Data.Metrics[i].append(b); err != nil {
+			return b, err
+		}
+	}
+	b = append(b, ']')
+	if head[at] != '}' {
+		b = append(b, ',')
+	}
+	return append(b, head[at:]...), nil
+}
+
+// append appends the value as JSON: as encoding/json would, which a test holds it to.
+func (m *runMetric) append(b []byte) ([]byte, error) {
+	b = append(b, `{"key":`...)
+	if strings.ContainsFunc(m.Key, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		key, err := api.EncodeJSON(m.Key)
+		if err != nil {
+			return b, err
+		}
+		b = append(b, bytes.TrimSpace(key)...)
+	} else {
+		b = append(append(append(b, '"'), m.Key...), '"')
+	}
+	b = m.Value.AppendJSON(append(b, `,"value":`...))
+	b = strconv.AppendInt(append(b, `,"timestamp":`...), m.Timestamp, 10)
+	b = strconv.AppendInt(append(b, `,"step":`...), m.Step, 10)
+	return append(b, '}'), nil
 }
 
 func withName(r *projections.Run) map[string]string {
@@ -338,53 +398,14 @@ func (s *Surface) deleteTag(w http.ResponseWriter, r *http.Request) error {
 
 var runGrammar = grammar{
 	kinds: merged(everyTag, map[string]string{"metric": ofMetric, "metrics": ofMetric, "param": ofParam, "params": ofParam, "parameter": ofParam, "parameters": ofParam, "run": ofAttribute, "dataset": ofDataset, "datasets": ofDataset}),
-	attrs: map[string]bool{"run_id": false, "run_name": false, "run name": false, "Run name": false, "status": false, "user_id": false, "artifact_uri": false, "experiment_id": false,
-		"start_time": true, "end_time": true, "created": true},
+	attrs: map[string]bool{"run_id": false, "run_name": false, "status": false, "user_id": false, "artifact_uri": false, "experiment_id": false, "start_time": true, "end_time": true},
+	lists: []string{"run_id"},
+	alias: map[string]string{"run name": "run_name", "Run name": "run_name", "Run Name": "run_name", "created": "start_time", "Created": "start_time"},
+	ties:  order{{ofAttribute, "start_time", true, true}, {ofAttribute, "run_id", false, false}}, // newest first, of one moment by id
 }
 
 func merged(a, b map[string]string) map[string]string {
 	all := maps.Clone(a)
 	maps.Copy(all, b)
 	return all
-}
-
-// runHas gives what a run has. Its data sets are read if they are asked about.
-func runHas(r *projections.Run, e *projections.Experiment, datasets func() []events.Dataset) having {
-	of := func(m map[string]string, key string) value {
-		v, ok := m[key]
-		return value{text: v, is: ok}
-	}
-	return func(kind, key string) value {
-		switch kind {
-		case ofMetric:
-			m, ok := r.Metrics[key]
-			return value{number: float64(kept(m.Value)), is: ok}
-		case ofParam:
-			return of(r.Params, key)
-		case ofDataset:
-			return datasetsHave(datasets(), key)
-		case ofTag:
-			if key == nameTag {
-				return text(r.Name)
-			}
-			return of(r.Tags, key)
-		}
-		switch key {
-		case "run_id":
-			return text(r.RunID)
-		case "status":
-			return text(r.Status)
-		case "user_id":
-			return text(userOf(r))
-		case "artifact_uri":
-			return text(artifactURI(r, e))
-		case "experiment_id":
-			return text(r.ExperimentID)
-		case "start_time", "created":
-			return number(float64(r.StartMillis))
-		case "end_time":
-			return value{number: float64(r.EndMillis), is: r.EndMillis != 0}
-		}
-		return text(r.Name)
-	}
 }

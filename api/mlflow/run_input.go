@@ -6,6 +6,7 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections"
 )
 
 func (s *Surface) runInputRoutes(r routes) {
@@ -68,9 +69,11 @@ func datasetsHave(all []events.Dataset, key string) (v value) {
 // addData gives a run what it was given and has made.
 func (s *Surface) addData(v *run) error {
 	data, err := s.runsView().Data(v.Info.ID)
-	if err != nil {
-		return err
-	}
+	v.add(&data)
+	return err
+}
+
+func (v *run) add(data *projections.RunData) {
 	for _, d := range data.Datasets {
 		v.Inputs.Datasets = append(v.Inputs.Datasets, datasetInput{pairsOf(d.Tags), dataset{d.Name, d.Digest, d.SourceType, d.Source, d.Schema, d.Profile}})
 	}
@@ -80,7 +83,6 @@ func (s *Surface) addData(v *run) error {
 	for _, m := range data.Outputs {
 		v.Outputs.Models = append(v.Outputs.Models, modelOutput{m.ModelID, integer(m.Step)})
 	}
-	return nil
 }
 
 func (s *Surface) logInputs(w http.ResponseWriter, r *http.Request) error {

@@ -377,7 +377,10 @@ func (s *Surface) deleteVersionTag(w http.ResponseWriter, r *http.Request) error
 
 var versionGrammar = grammar{kinds: everyTag,
 	attrs:    map[string]bool{"name": false, "run_id": false, "source_path": false, "version_number": true, "creation_timestamp": true, "last_updated_timestamp": true},
-	sortable: []string{"name", "version_number", "creation_timestamp", "last_updated_timestamp"}}
+	sortable: []string{"name", "version_number", "creation_timestamp", "last_updated_timestamp"},
+	searched: []string{"name", "version_number", "run_id", "source_path"}, lists: []string{"run_id", "name"}, whole: true, noNull: true,
+	natural: order{{ofAttribute, "last_updated_timestamp", true, true}}, // the last changed first
+	ties:    order{{ofAttribute, "name", false, false}, {ofAttribute, "version_number", true, true}}}
 
 func versionHas(v *projections.ModelVersion) having {
 	return func(kind, key string) value {
@@ -412,8 +415,8 @@ func (s *Surface) searchVersions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	offset, size := q.page(versionsDefault, versionsMax, false)
 	wanted, by := q.text("filter"), q.texts("order_by")
+	asked := q.page(versionsDefault, versionsMax, false, "versions", wanted, by)
 	if q.err != nil {
 		return q.err
 	}
@@ -421,13 +424,10 @@ func (s *Surface) searchVersions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	type found struct {
-		by      []value
-		updated int64
-		number  int
-		version version
+	pages, err := newPager[version](asked, o)
+	if err != nil {
+		return err
 	}
-	var all []found
 	for m, err := range s.allModels() {
 		if err != nil {
 			return err
@@ -435,20 +435,16 @@ func (s *Surface) searchVersions(w http.ResponseWriter, r *http.Request) error {
 		for i := range m.Versions {
 			v := &m.Versions[i]
 			if has := versionHas(v); fits(f, has) {
-				all = append(all, found{o.of(has), updated(v), v.Version, versionOf(m, v)})
+				pages.offer(has, func() version { return versionOf(m, v) })
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b found) int { // the last changed first
-		return cmp.Or(o.compare(a.by, b.by), cmp.Compare(b.updated, a.updated), strings.Compare(a.version.Name, b.version.Name), cmp.Compare(b.number, a.number))
-	})
-	piece, next := pieceOf(all, offset, size)
 	answer := struct {
 		Versions []version `json:"model_versions,omitempty"`
 		Next     string    `json:"next_page_token,omitempty"`
-	}{Next: next}
-	for i := range piece {
-		answer.Versions = append(answer.Versions, piece[i].version)
+	}{}
+	if answer.Versions, answer.Next, err = pages.end(); err != nil {
+		return err
 	}
 	return api.WriteJSON(w, http.StatusOK, answer)
 }

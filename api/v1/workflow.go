@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
@@ -37,16 +38,25 @@ type shownWorkflow struct {
 	projections.Workflow
 	*workflow.Definition
 	TimeoutMillis int64  `json:"timeout_millis"`
-	Timeout       *int64 `json:"timeout,omitempty"` // hides the definition's, which is in nanoseconds
-	Error         string `json:"error,omitempty"`   // why this program cannot use it
+	Schedule      string `json:"schedule,omitempty"`
+	Timezone      string `json:"timezone,omitempty"`
+	NextMillis    int64  `json:"next_millis,omitempty"` // its next slot
+	Timeout       *int64 `json:"timeout,omitempty"`     // hides the definition's, which is in nanoseconds
+	Error         string `json:"error,omitempty"`       // why this program cannot use it
 }
 
-func workflowOf(k *projections.KnownWorkflow) shownWorkflow {
+func workflowOf(k *projections.KnownWorkflow, now time.Time) shownWorkflow {
 	v := shownWorkflow{Name: k.Name, Workflow: k.Workflow, Definition: k.Definition}
 	if k.Err != nil {
 		v.Error = k.Err.Error()
 	} else if k.Definition != nil {
 		v.TimeoutMillis = k.Definition.Timeout.Milliseconds()
+		if s := k.Definition.Schedule; s != nil {
+			v.Schedule, v.Timezone = s.String(), s.Zone()
+			if next := s.Next(now); !next.IsZero() && !k.Paused {
+				v.NextMillis = next.UnixMilli()
+			}
+		}
 	}
 	return v
 }
@@ -61,7 +71,7 @@ func (s *Surface) workflows(w http.ResponseWriter, r *http.Request) error {
 	}
 	items := []shownWorkflow{}
 	for i := range all {
-		items = append(items, workflowOf(&all[i]))
+		items = append(items, workflowOf(&all[i], s.Now()))
 	}
 	return api.WriteJSON(w, http.StatusOK, fold.Page[shownWorkflow]{Items: items})
 }
@@ -86,7 +96,7 @@ func (s *Surface) workflow(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	api.SetETag(w, k.Revision)
-	return api.WriteJSON(w, http.StatusOK, workflowOf(&k))
+	return api.WriteJSON(w, http.StatusOK, workflowOf(&k, s.Now()))
 }
 
 // workflowSource gives a definition as it was written: the one in force, or that of a run.

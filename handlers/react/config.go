@@ -49,6 +49,10 @@ type Config struct {
 	Prepare func(context.Context) error
 	// Active finds the runs that had not ended when it is called, and may give others; nil: they are found in the ledger.
 	Active func(context.Context) (runIDs []string, err error)
+	// Defined are the workflows that are defined, and LastScheduled is the slot of a workflow's last scheduled run, the zero
+	// time without any; nil with Active alone.
+	Defined       func(context.Context) (names []string, err error)
+	LastScheduled func(ctx context.Context, name string) (time.Time, error)
 
 	// Subscribe makes this process one of many that share a reactor's place in the ledger: the member of
 	// the reactor's consumer group that is given a record reacts to it, and another goes on when it is

@@ -69,10 +69,17 @@ func (e *engine) run(ctx context.Context) {
 	go func() { defer close(followed); e.follow(fctx, e.next, commits) }()
 	look := time.NewTicker(e.cfg.Poll)
 	defer look.Stop()
+	slot := time.NewTimer(0)
+	defer slot.Stop()
 	for ctx.Err() == nil {
 		select {
 		case c := <-commits:
 			e.take(ctx, c)
+			if strings.HasPrefix(c.Stream, "workflow/") {
+				slot.Reset(0)
+			}
+		case <-slot.C:
+			slot.Reset(e.schedule(ctx))
 		case t := <-e.finished:
 			e.returned(ctx, t)
 		case <-look.C: // a place may have come here, or the time of a run be over
@@ -97,18 +104,39 @@ func (e *engine) begin(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if e.cfg.Active == nil {
-		return nil // the ledger is read from its beginning
-	}
-	if e.next, err = e.cfg.Ledger.Head(ctx, time.Time{}); err != nil {
+	head, err := e.cfg.Ledger.Head(ctx, time.Time{})
+	if err != nil {
 		return err
 	}
+	if e.cfg.Active == nil {
+		for c, err := range e.cfg.Ledger.Read(ctx, e.next) {
+			if err != nil {
+				return err
+			}
+			if c.Position.Offset >= head {
+				break
+			}
+			e.take(ctx, c)
+			e.next = c.Position.Offset + 1
+		}
+		return nil
+	}
+	e.next = head
 	ids, err := e.cfg.Active(ctx)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
 		if err := e.add(ctx, id); err != nil {
+			return err
+		}
+	}
+	names, err := e.cfg.Defined(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if e.definitions[name], err = e.readDefinitions(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -162,7 +190,15 @@ func (e *engine) take(ctx context.Context, c *streams.Committed) {
 	kind, id, _ := strings.Cut(c.Stream, "/")
 	switch kind {
 	case "workflow":
-		if d := e.definitions[id]; d != nil && d.seen < c.Position.Offset {
+		d := e.definitions[id]
+		if d == nil { // the stream has this commit, and maybe more
+			d, err := e.readDefinitions(ctx, id)
+			if err != nil {
+				e.log.Error("the definition of a workflow cannot be read; it is left until a run of it, or the next start", "workflow", id, "error", err)
+				return
+			}
+			e.definitions[id] = d
+		} else if d.seen < c.Position.Offset {
 			for i := range c.Events {
 				d.evolve(&c.Events[i], c.Position.Offset, e.cfg.Operators)
 			}
@@ -175,6 +211,11 @@ func (e *engine) take(ctx context.Context, c *streams.Committed) {
 }
 
 func (e *engine) takeRun(ctx context.Context, id string, c *streams.Committed) {
+	for i := range c.Events {
+		if asked, ok := c.Events[i].Data.(*events.WorkflowRunRequested); ok && e.definitions[asked.Workflow] != nil {
+			e.definitions[asked.Workflow].later(slotOf(asked))
+		}
+	}
 	r := e.live[id]
 	if r == nil {
 		// A run that is new, or has ended and goes on. What its stream has beyond this commit is taken in too.
@@ -393,8 +434,12 @@ func (f *runFold) cause(t *workflow.Task) *events.Event {
 
 // asRun is the run as its definition looks at it.
 func (f *runFold) asRun() *workflow.Run {
+	start, end := f.request.Time, f.request.Time
+	if asked, ok := f.request.Data.(*events.WorkflowRunRequested); ok && asked.IntervalEndMillis != 0 {
+		start, end = time.UnixMilli(asked.LogicalMillis), time.UnixMilli(asked.IntervalEndMillis)
+	}
 	told := map[string]string{"id": f.id, "workflow": f.workflow, "type": f.runType, "note": f.note,
-		"logical_date": events.FormatTime(f.request.Time), "interval_start": events.FormatTime(f.request.Time), "interval_end": events.FormatTime(f.request.Time)}
+		"logical_date": events.FormatTime(start), "interval_start": events.FormatTime(start), "interval_end": events.FormatTime(end)}
 	return &workflow.Run{Told: told, Conf: f.conf, Outcome: func(name string) workflow.Outcome {
 		t := f.tasks[name]
 		if t == nil {

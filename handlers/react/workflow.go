@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/workflow"
@@ -38,7 +39,8 @@ func byOperator(operators workflow.Operators, roles []Role) (map[string]*Role, e
 type definitions struct {
 	all    []definition
 	paused bool
-	seen   int64 // offset of the last commit that was taken in; -1 for none
+	from   time.Time // slots of its schedule after this are still to be asked for
+	seen   int64     // offset of the last commit that was taken in; -1 for none
 }
 
 // definition is one, with the offset of the commit that put it in force.
@@ -67,10 +69,19 @@ func (d *definitions) evolve(ev *events.Event, offset int64, operators workflow.
 	case *events.WorkflowDefined:
 		parsed, err := workflow.Parse([]byte(e.Source), operators)
 		d.all = append(d.all, definition{offset, parsed, err})
+		d.later(ev.Time)
 	case *events.WorkflowPaused:
 		d.paused = true
 	case *events.WorkflowUnpaused:
 		d.paused = false
+		d.later(ev.Time)
+	}
+}
+
+// later has slots up to a moment asked for no more.
+func (d *definitions) later(than time.Time) {
+	if than.After(d.from) {
+		d.from = than
 	}
 }
 
@@ -85,6 +96,13 @@ func (s *runs) readDefinitions(ctx context.Context, name string) (*definitions, 
 			d.evolve(&c.Events[i], c.Position.Offset, s.cfg.Operators)
 		}
 		d.seen = c.Position.Offset
+	}
+	if s.cfg.LastScheduled != nil {
+		slot, err := s.cfg.LastScheduled(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		d.later(slot)
 	}
 	return d, nil
 }

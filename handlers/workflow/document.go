@@ -38,13 +38,14 @@ func Parse(source []byte, operators Operators) (*Definition, error) {
 	}
 	c := &checker{operators: operators, lines: map[string]*document.Node{}}
 	d := &Definition{source: string(source), hash: hashOf(string(source)), after: map[string][]string{}}
-	if c.Mapping("", root, "name", "description", "tags", "params", "max_active_runs", "timeout", "tasks") {
+	if c.Mapping("", root, "name", "description", "tags", "params", "max_active_runs", "timeout", "schedule", "timezone", "catchup", "tasks") {
 		d.Name = c.name("name", root, root.Field("name"))
 		d.Description = c.Text("description", root.Field("description"))
 		d.Tags = c.Texts("tags", root.Field("tags"))
 		d.Params = c.params(root.Field("params"))
 		d.MaxActiveRuns = c.whole("max_active_runs", root.Field("max_active_runs"), MaxActiveRunsDefault, 1, activeRunsMax)
 		d.Timeout = c.duration("timeout", root.Field("timeout"), RunTimeoutDefault, timeoutMax)
+		c.schedule(d, root)
 		c.tasks(d, root)
 	}
 	if len(c.Errs) > 0 {
@@ -155,6 +156,35 @@ func (c *checker) bound(path, name string, in *document.Node, t Type) *float64 {
 	const most = 1e300
 	x := c.Number(document.Join(path, name), n, -most, most)
 	return &x
+}
+
+func (c *checker) schedule(d *Definition, root *document.Node) {
+	n, zone, catchup := root.Field("schedule"), root.Field("timezone"), root.Field("catchup")
+	if n == nil {
+		for name, other := range map[string]*document.Node{"timezone": zone, "catchup": catchup} {
+			if other != nil {
+				c.fail(name, other, "give a schedule, or leave it out", "is of a schedule, and there is none")
+			}
+		}
+		return
+	}
+	text, where := c.Text("schedule", n), c.Text("timezone", zone)
+	if n.Kind == "text" {
+		s, err := ParseSchedule(text, where)
+		var f *fault.Error
+		switch {
+		case errors.As(err, &f) && f.Field == "timezone":
+			c.fail("timezone", zone, f.Hint, "%s", f.Message)
+		case errors.As(err, &f):
+			c.fail("schedule", n, f.Hint, "%s", f.Message)
+		}
+		d.Schedule = s
+	}
+	if catchup != nil {
+		if d.Catchup = catchup.Text == "true"; catchup.Kind != "boolean" {
+			c.fail("catchup", catchup, "write true or false", "is a %s", catchup.Kind)
+		}
+	}
 }
 
 func (c *checker) tasks(d *Definition, root *document.Node) {

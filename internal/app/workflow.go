@@ -131,3 +131,28 @@ func (a *App) activeRuns(ctx context.Context) ([]string, error) {
 	}
 	return ids, err
 }
+
+// definedWorkflows are the names of all workflows.
+func (a *App) definedWorkflows(context.Context) (names []string, err error) {
+	for q := (fold.PageQuery{Limit: fold.PageLimitMax}); ; {
+		p, err := fold.Of[*projections.Workflows](a.Views).Workflows(q)
+		if err != nil {
+			return nil, err
+		}
+		for i := range p.Items {
+			names = append(names, p.Items[i].Name)
+		}
+		if q.Cursor = p.Next; q.Cursor == "" {
+			return names, nil
+		}
+	}
+}
+
+// lastScheduled is the slot of the newest run that a workflow's schedule has asked for.
+func (a *App) lastScheduled(_ context.Context, name string) (time.Time, error) {
+	millis, err := fold.Of[*projections.Workflows](a.Views).LastScheduled(name)
+	if millis == 0 {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(millis), err
+}

@@ -81,6 +81,7 @@ var groups = []struct {
 	{"features", "250 features of one entity over HTTP", (*bench).features},
 	{"start", "start with ten million events", (*bench).startUp},
 	{"ten", "ten million ratings by popularity alone, from a file to lists", (*bench).ten},
+	{"tracking", "MLflow's API beside an MLflow server", (*bench).tracking},
 	{"kafka", "the log on Apache Kafka beside bare sarama and franz-go", (*bench).onKafka},
 	{"goka", "a fold from Kafka beside goka", (*bench).fold},
 	{"door", "the embedded log's Kafka door beside Apache Kafka", (*bench).door},

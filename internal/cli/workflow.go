@@ -57,7 +57,7 @@ func (p *program) workflowsCommand() *cobra.Command {
 					it["chain"] = "cannot be used: " + oneLine(why)
 				}
 			}
-			return p.rows(items, "", "WORKFLOW name, BY actor, TASKS chain", "there is none")
+			return p.rows(items, "", "WORKFLOW name, BY actor, SCHEDULE schedule, NEXT next_millis, TASKS chain", "there is none")
 		})}
 	show := &cobra.Command{Use: "show ID", Short: "Show a workflow run and its tasks", Args: cobra.ExactArgs(1), Example: "  projectionist workflows show 4f2c…",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {

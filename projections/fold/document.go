@@ -60,6 +60,9 @@ type Documents[T any] struct {
 	Fold  func(doc *T, in *Input)
 	Index func(doc *T) []Key // may be nil
 	Stamp func(doc *T) *Stamp
+	// Beside keeps what is stored beside a document in step with it; nil: nothing is. before is the document without the
+	// event, but for its maps and slices, which have it; the zero value where there was none.
+	Beside func(w Writer, before, after *T, in *Input) error
 }
 
 // next folds one event into the document. An event already in it changes nothing: the ledger is one
@@ -102,8 +105,14 @@ func (d *Documents[T]) applyOne(w Writer, id string, in *Input) error {
 	if d.Index != nil && exists {
 		before = d.Index(&doc)
 	}
+	old := doc
 	if !d.next(&doc, exists, in) {
 		return nil
+	}
+	if d.Beside != nil {
+		if err := d.Beside(w, &old, &doc, in); err != nil {
+			return err
+		}
 	}
 	if err := SetJSON(w, Table(d.Table).Str(id), &doc); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"bytes"
 	"errors"
 	"iter"
 	"sync/atomic"
@@ -43,6 +44,42 @@ func (s space) Cut() (streams.Cut, error)                   { return s.store.cur
 func (s space) scan(lo, hi []byte, back bool) iter.Seq2[KV, error] {
 	return func(yield func(KV, error) bool) {
 		yieldAll(yield, back, func() (*pebble.Iterator, error) { return s.iter(lo, hi) })
+	}
+}
+
+func (s space) Under(prefixes iter.Seq[Key]) iter.Seq2[KV, error] {
+	return under(prefixes, func() (*pebble.Iterator, uint32, error) {
+		it, err := s.iter(nil, nil)
+		return it, s.gen, err
+	})
+}
+
+// under yields what an iterator over a generation has under each prefix.
+func under(prefixes iter.Seq[Key], open func() (*pebble.Iterator, uint32, error)) iter.Seq2[KV, error] {
+	return func(yield func(KV, error) bool) {
+		it, gen, err := open()
+		if err != nil {
+			yield(KV{}, err)
+			return
+		}
+		defer it.Close() //nolint:errcheck // its error is told below
+		for prefix := range prefixes {
+			within := genKey(gen, prefix)
+			for ok := it.SeekGE(within); ok && bytes.HasPrefix(it.Key(), within); ok = it.Next() {
+				v, err := it.ValueAndErr()
+				if err != nil {
+					yield(KV{}, damageOf(err))
+					return
+				}
+				if !yield(KV{it.Key()[5:], v}, nil) {
+					return
+				}
+			}
+			if err := it.Error(); err != nil {
+				yield(KV{}, damageOf(err))
+				return
+			}
+		}
 	}
 }
 
@@ -109,18 +146,28 @@ func (c current) Cut() (cut streams.Cut, err error) {
 func (c current) Scan(lo, hi []byte) iter.Seq2[KV, error]     { return c.scan(lo, hi, false) }
 func (c current) ScanBack(lo, hi []byte) iter.Seq2[KV, error] { return c.scan(lo, hi, true) }
 
-// scan takes an iterator, which sees the store as it is when it is made, and is steady in that.
 func (c current) scan(lo, hi []byte, back bool) iter.Seq2[KV, error] {
 	return func(yield func(KV, error) bool) {
-		yieldAll(yield, back, func() (it *pebble.Iterator, err error) {
-			err = c.steady(func(s space) error {
-				if it != nil {
-					it.Close() //nolint:errcheck // nothing was read of it
-				}
-				it, err = s.iter(lo, hi)
-				return err
-			})
+		yieldAll(yield, back, func() (*pebble.Iterator, error) {
+			it, _, err := c.iter(lo, hi)
 			return it, err
 		})
 	}
+}
+
+func (c current) Under(prefixes iter.Seq[Key]) iter.Seq2[KV, error] {
+	return under(prefixes, func() (*pebble.Iterator, uint32, error) { return c.iter(nil, nil) })
+}
+
+// iter takes an iterator, which sees the store as it is when it is made, and is steady in that; and its generation.
+func (c current) iter(lo, hi []byte) (it *pebble.Iterator, gen uint32, err error) {
+	err = c.steady(func(s space) error {
+		if it != nil {
+			it.Close() //nolint:errcheck // nothing was read of it
+		}
+		gen = s.gen
+		it, err = s.iter(lo, hi)
+		return err
+	})
+	return it, gen, err
 }

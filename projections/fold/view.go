@@ -56,6 +56,9 @@ type Reader interface {
 	Scan(lo, hi []byte) iter.Seq2[KV, error]
 	// ScanBack is Scan from the end.
 	ScanBack(lo, hi []byte) iter.Seq2[KV, error]
+	// Under yields the pairs under each of some prefixes, in the order of these. Unlike a Scan of each it opens the
+	// store once, and sees it at one moment.
+	Under(prefixes iter.Seq[Key]) iter.Seq2[KV, error]
 	// Cut is what of the log the committed pairs are the fold of.
 	Cut() (streams.Cut, error)
 }

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"encoding/json"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -57,6 +59,51 @@ func (f feed) Carried(tp streams.TP, from, until int64) []streams.Carried {
 	}
 	f.l.stats.carried.Add(uint64(len(facts)))
 	return facts
+}
+
+// What is appended to the ledger is kept in the same way, where its events are plain ([events.Event.Plain]): by the views, and by
+// the dispatcher's stream at the next command, which would each read its JSON.
+type commitRing [ringFacts]atomic.Pointer[streams.Committed]
+
+// carryCommit keeps a commit that has been given its place, with its events as they are read.
+func (p *partition) carryCommit(c *streams.Commit, rec *streams.Record, revision streams.Revision) {
+	if len(rec.Value) > ringBytesMax {
+		return
+	}
+	kept := *c
+	kept.Events = slices.Clone(c.Events)
+	for i := range kept.Events {
+		e := &kept.Events[i]
+		if !e.Plain() {
+			return
+		}
+		if e.Raw == nil {
+			var err error
+			if e.Raw, err = json.Marshal(e.Data); err != nil {
+				return
+			}
+		}
+	}
+	r := p.commits.Load()
+	if r == nil {
+		r = new(commitRing)
+		p.commits.Store(r)
+	}
+	r[rec.Offset%ringFacts].Store(&streams.Committed{Commit: kept, Position: rec.Position, Revision: revision, Recorded: rec.Recorded})
+}
+
+// carriedCommit is the commit at an offset, if it is at hand. The caller has it for itself, but for its events.
+func (p *partition) carriedCommit(offset int64) *streams.Committed {
+	r := p.commits.Load()
+	if r == nil {
+		return nil
+	}
+	c := r[offset%ringFacts].Load()
+	if c == nil || c.Position.Offset != offset {
+		return nil
+	}
+	own := *c
+	return &own
 }
 
 var _ streams.Carrier = feed{}

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -171,5 +172,82 @@ func TestCarriedWhileItComes(t *testing.T) {
 	<-done
 	if carried == 0 {
 		t.Error("nothing was carried")
+	}
+}
+
+// TestCarriedCommits: a commit that is at hand is the one that the log has, to the last byte; others are read.
+func TestCarriedCommits(t *testing.T) {
+	fsys := vfs.NewMem()
+	l := mustOpen(t, "log", Options{FS: fsys})
+	at := time.UnixMilli(1_700_000_000_123).UTC()
+	event := func(id string, d events.Data) events.Event {
+		return events.Event{ID: id, Source: "/test", Subject: "run/r", Time: at, Schema: events.SchemaOf(d.EventType()), Actor: "<anna>", Data: d}
+	}
+	metrics := func(n int, key string) events.Data {
+		all := make([]events.Metric, n)
+		for i := range all {
+			all[i] = events.Metric{Key: key, Value: events.Number(math.Float64frombits(uint64(i)*0x9e3779b97f4a7c15)) / 3, Step: int64(-i), TimestampMillis: int64(i) << 40}
+			if v := float64(all[i].Value); math.IsNaN(v) { // of which no two are the same
+				all[i].Value = events.Number(math.Inf(1))
+			}
+		}
+		return &events.RunMetricsLogged{RunID: "r", Metrics: all}
+	}
+	for i, c := range []struct {
+		what    string
+		data    []events.Data
+		carried bool
+		change  func(*events.Event)
+	}{
+		{what: "values", data: []events.Data{metrics(10, "loss<&>\u2028ü")}, carried: true},
+		{what: "values of two events", data: []events.Data{metrics(1, "a"), metrics(2, "b")}, carried: true},
+		{what: "with what is not plain", data: []events.Data{metrics(1, "a"), &events.RunTagsSet{RunID: "r", Tags: map[string]string{}}}},
+		{what: "too many values", data: []events.Data{metrics(100, "a")}},
+		{what: "no values", data: []events.Data{metrics(0, "a")}},
+		{what: "no text", data: []events.Data{metrics(1, "\xff")}},
+		{what: "another place's time", data: []events.Data{metrics(1, "a")}, change: func(e *events.Event) { e.Time = at.In(time.FixedZone("x", 60)) }},
+		{what: "a finer time", data: []events.Data{metrics(1, "a")}, change: func(e *events.Event) { e.Time = at.Add(1) }},
+	} {
+		commit := streams.Commit{ID: fmt.Sprint("c", i), Stream: "run/r", Expected: streams.AnyRevision}
+		for k, d := range c.data {
+			e := event(fmt.Sprint("e", i, "-", k), d)
+			if c.change != nil {
+				c.change(&e)
+			}
+			commit.Events = append(commit.Events, e)
+		}
+		receipt, err := l.Ledger().Append(t.Context(), commit)
+		if err != nil {
+			t.Fatal(c.what, err)
+		}
+		var got *streams.Committed
+		for got, err = range l.Ledger().Read(t.Context(), receipt.Position.Offset) {
+			if err != nil {
+				t.Fatal(c.what, err)
+			}
+		}
+		if carried := got.Events[0].Data == c.data[0]; carried != c.carried {
+			t.Errorf("%s: carried %v; want %v", c.what, carried, c.carried)
+		}
+	}
+	var carried []streams.Committed
+	for c, err := range l.Ledger().ReadStream(t.Context(), "run/r", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		carried = append(carried, *c)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, i := mustOpen(t, "log", Options{FS: fsys}), 0
+	for c, err := range l.Ledger().Read(t.Context(), 0) {
+		if err != nil || !reflect.DeepEqual(*c, carried[i]) {
+			t.Fatalf("%v: carried %+v\nread %+v", err, carried[i], *c)
+		}
+		i++
+	}
+	if i != len(carried) {
+		t.Errorf("%d commits; want %d", i, len(carried))
 	}
 }

@@ -317,6 +317,7 @@ func (l *Log) fillCommit(g *group, r *request) error {
 	if err := l.fillRecord(g, p, head+1, r.rec); err != nil {
 		return err
 	}
+	p.carryCommit(c, r.rec, head+1)
 	l.accept(g, c.ID, entry)
 	r.receipt = entry.Receipt(p.TP)
 	return nil

@@ -28,7 +28,8 @@ type partition struct {
 
 	head watermark.Mark // the high watermark: offsets below it are durable, and only they are read
 
-	carried atomic.Pointer[ring] // carry.go; nil while nobody hands facts along
+	carried atomic.Pointer[ring]       // carry.go; nil while nobody hands facts along
+	commits atomic.Pointer[commitRing] // carry.go; of the ledger
 
 	met *damage.Met // the log's; nil before it is open
 }

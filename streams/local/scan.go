@@ -90,6 +90,9 @@ func (s *scan) load(offset int64) error {
 
 // committed reads the loaded record as a commit. The error says that it is none.
 func (s *scan) committed() (*streams.Committed, error) {
+	if c := s.p.carriedCommit(s.rec.Position.Offset); c != nil {
+		return c, nil
+	}
 	c, err := streams.ReadCommit(&s.rec)
 	if err != nil {
 		return nil, err

@@ -35,6 +35,19 @@ func (s *Memory) Get(key []byte) ([]byte, bool, error) {
 func (s *Memory) Scan(lo, hi []byte) iter.Seq2[fold.KV, error]     { return s.scan(lo, hi, false) }
 func (s *Memory) ScanBack(lo, hi []byte) iter.Seq2[fold.KV, error] { return s.scan(lo, hi, true) }
 
+// Under is a Scan of each prefix.
+func (s *Memory) Under(prefixes iter.Seq[fold.Key]) iter.Seq2[fold.KV, error] {
+	return func(yield func(fold.KV, error) bool) {
+		for prefix := range prefixes {
+			for kv, err := range s.Scan(prefix, prefix.End()) {
+				if !yield(kv, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Cut is that of a fold that begins.
 func (s *Memory) Cut() (streams.Cut, error) { return streams.Cut{}, nil }
 

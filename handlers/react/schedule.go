@@ -1,0 +1,113 @@
+package react
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/workflow"
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// Runs of schedules. A slot's run has an id that derives from the slot, so that no slot has two, however often it is asked
+// for, and by whichever node. What was asked for last follows from the runs that there are.
+
+// catchUpAtOnce is how many missed slots are asked for before the engine looks at other things.
+const catchUpAtOnce = 100
+
+// idlest is how long the engine waits at most before it looks for slots again: a machine may have slept.
+const idlest = time.Minute
+
+// ScheduledRunID is the id of the run of a schedule's slot. It is not that of its interval's beginning, as in Airflow: where
+// a schedule has been changed, two slots may begin at one moment.
+func ScheduledRunID(name string, slot time.Time) string {
+	return name + "@scheduled__" + slot.UTC().Format("2006-01-02T15:04:05+00:00")
+}
+
+// schedule asks for the runs whose slots have come, and gives how long it is to the next one.
+func (e *engine) schedule(ctx context.Context) time.Duration {
+	now, wait := e.cfg.Clock(), idlest
+	for name, d := range e.definitions {
+		newest := d.newest()
+		if newest == nil || newest.Schedule == nil || d.paused || !e.leads(e.roles[newest.Tasks[0].Operator].Name) {
+			continue
+		}
+		if err := e.slots(ctx, name, d, newest, now); err != nil && ctx.Err() == nil {
+			e.log.Error("the run of a schedule could not be asked for; it is tried again", "workflow", name, "error", err)
+			wait = min(wait, e.cfg.Poll)
+			continue
+		}
+		if next := newest.Schedule.Next(d.from); !next.IsZero() {
+			wait = min(wait, max(next.Sub(now), 0))
+		}
+	}
+	return wait
+}
+
+// newest is the definition in force; nil without one that can be used.
+func (d *definitions) newest() *workflow.Definition {
+	if len(d.all) == 0 {
+		return nil
+	}
+	return d.all[len(d.all)-1].Definition
+}
+
+// slots asks for the runs of a workflow's slots up to now.
+func (e *engine) slots(ctx context.Context, name string, d *definitions, w *workflow.Definition, now time.Time) error {
+	most := 1
+	if w.Catchup {
+		most = catchUpAtOnce
+	}
+	for {
+		slots, n := w.Schedule.Missed(d.from, now, most)
+		if w.Catchup && n > len(slots) { // the oldest first
+			slots, n = firstSlots(w.Schedule, d.from, most), len(slots)
+		}
+		if len(slots) == 0 {
+			return nil
+		}
+		for _, slot := range slots {
+			note := ""
+			if missed := n - len(slots); missed > 0 && slot.Equal(slots[0]) {
+				note = fmt.Sprintf("nobody was there for %d slots before this one, from %s on: they are left out", missed, w.Schedule.Next(d.from).Format(time.RFC3339))
+				e.log.Warn("slots of a schedule were missed; the last one runs", "workflow", name, "missed", missed)
+			}
+			if err := e.ask(ctx, name, w, slot, note); err != nil {
+				return err
+			}
+			d.from = slot
+		}
+		if !w.Catchup {
+			return nil
+		}
+	}
+}
+
+func firstSlots(s *workflow.Schedule, after time.Time, most int) (slots []time.Time) {
+	for len(slots) < most {
+		after = s.Next(after)
+		slots = append(slots, after)
+	}
+	return slots
+}
+
+func (e *engine) ask(ctx context.Context, name string, w *workflow.Definition, slot time.Time, note string) error {
+	start, end := w.Schedule.Interval(slot)
+	_, err := e.cfg.Dispatcher.Dispatch(ctx, &commands.RequestWorkflowRun{RunID: ScheduledRunID(name, slot), Workflow: name, RunType: "scheduled", Note: note,
+		LogicalMillis: start.UnixMilli(), IntervalEndMillis: end.UnixMilli()}, handlers.Meta{Actor: "reactor:" + engineName})
+	if fault.Is(err, fault.Conflict) { // it was asked for before, or by another
+		return nil
+	}
+	return err
+}
+
+// slotOf is the slot of a scheduled run; the zero time of another one.
+func slotOf(e *events.WorkflowRunRequested) time.Time {
+	if e.RunType != "scheduled" || e.IntervalEndMillis == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(e.IntervalEndMillis)
+}

@@ -1,0 +1,114 @@
+package react_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/react"
+)
+
+// scheduled are the slots that runs were asked for, and their notes.
+func (b *bench) scheduled() (slots, notes []string) {
+	b.Helper()
+	for _, e := range all[events.WorkflowRunRequested](b) {
+		slots = append(slots, time.UnixMilli(e.IntervalEndMillis).UTC().Format("15:04"))
+		if e.Note != "" {
+			notes = append(notes, e.Note)
+		}
+		if want := react.ScheduledRunID(e.Workflow, time.UnixMilli(e.IntervalEndMillis)); e.RunType != "scheduled" || e.RunID != want {
+			b.Errorf("%+v; want the id %s", e, want)
+		}
+	}
+	return slots, notes
+}
+
+// TestSchedule: a slot has one run, however many processes there are and however often they start; what was missed is
+// left out but for the last, or made up for.
+func TestSchedule(t *testing.T) {
+	for name, test := range map[string]struct {
+		catchup string
+		want    string
+		note    string
+	}{
+		"the last alone": {"false", "00:10 00:20 00:30 02:40 02:50", "12 slots before this one, from 2000-01-01T00:40:00Z on"},
+		"all of them":    {"true", "00:10 00:20 00:30 00:40 00:50 01:00 01:10 01:20 01:30 01:40 01:50 02:00 02:10 02:20 02:30 02:40 02:50", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(b *bench) {
+				b.define("name: often\nschedule: '*/10 * * * *'\ncatchup: " + test.catchup + "\ntasks: [{name: stir, operator: stir}]\n")
+				one, two := newKitchen(b), newKitchen(b)
+				time.Sleep(35 * time.Minute)
+				one.stop()
+				two.stop()
+				time.Sleep(2*time.Hour + 10*time.Minute)
+				newKitchen(b)
+				newKitchen(b)
+				time.Sleep(6 * time.Minute)
+				slots, notes := b.scheduled()
+				if slices.Sort(slots); strings.Join(slots, " ") != test.want {
+					t.Errorf("%v", slots)
+				}
+				if got := strings.Join(notes, "; "); !strings.Contains(got, test.note) || test.note == "" && got != "" {
+					t.Errorf("notes: %s", got)
+				}
+				for _, e := range all[events.WorkflowRunRequested](b) {
+					if run := b.ended(e.RunID); run.State != "success" {
+						t.Errorf("%+v", run)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestScheduleHeld: no slot of a time in which a workflow was paused, or had another schedule, has a run.
+func TestScheduleHeld(t *testing.T) {
+	bubble(t, func(b *bench) {
+		define := func(schedule string) {
+			b.define("name: often\n" + schedule + "\ntasks: [{name: stir, operator: stir}]\n")
+		}
+		define("schedule: '*/10 * * * *'")
+		k := newKitchen(b)
+		time.Sleep(15 * time.Minute)
+		b.dispatch(&commands.PauseWorkflow{Workflow: "often"})
+		time.Sleep(30 * time.Minute)
+		b.dispatch(&commands.UnpauseWorkflow{Workflow: "often"})
+		time.Sleep(10 * time.Minute)
+		define("schedule: every 1h")
+		time.Sleep(70 * time.Minute)
+		define("description: by hand alone")
+		time.Sleep(3 * time.Hour)
+		define("schedule: every 1h\ncatchup: true")
+		time.Sleep(time.Hour)
+		k.stop()
+		if slots, _ := b.scheduled(); strings.Join(slots, " ") != "00:10 00:50 01:00 02:00 06:00" {
+			t.Errorf("%v", slots)
+		}
+	})
+}
+
+// TestScheduleValues: the tasks of a scheduled run are told what it is for, and its beginning is not late.
+func TestScheduleValues(t *testing.T) {
+	bubble(t, func(b *bench) {
+		b.define("name: daily\nschedule: '@daily'\ntimezone: Asia/Seoul\ntasks: [{name: stir, operator: stir, with: {what: '{{ run.interval_start }} {{ run.interval_end }} {{ run.type }}'}}]\n")
+		k := newKitchen(b)
+		told, at := "", time.Time{}
+		k.stirs["stir"] = func(_ context.Context, w *react.Work) error {
+			args, err := w.Args()
+			told, at = args["what"], time.Now()
+			return err
+		}
+		time.Sleep(16 * time.Hour)
+		if told != "1999-12-31T15:00:00.000Z 2000-01-01T15:00:00.000Z scheduled" {
+			t.Errorf("%q", told)
+		}
+		if late := at.Sub(time.Date(2000, 1, 1, 15, 0, 0, 0, time.UTC)); late < 0 || late > 250*time.Millisecond {
+			t.Errorf("it was %v late", late)
+		}
+	})
+}
