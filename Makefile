@@ -6,7 +6,7 @@ N      ?= 100
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test torture damage test-kafka guide image bench vet clean ci
+.PHONY: help run build test torture damage test-kafka clients guide image bench vet clean ci
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -34,6 +34,9 @@ damage: ## damage files of logs N times at random, and see that none is opened w
 test-kafka: ## real Apache Kafka and Kafka's clients, which it installs (a JDK and Maven are needed)
 	deploy/kafka/clients.sh
 	deploy/kafka/test.sh
+
+clients: ## MLflow's own pages in a browser, on what its client has logged (a Python and npm are needed)
+	.ci/run clients
 
 guide: ## run docs/guide.md from its first block to its last, as typed, and check what each prints
 	go run ./internal/guide

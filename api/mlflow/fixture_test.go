@@ -17,6 +17,7 @@ import (
 type fixture struct {
 	*apitest.Bench
 	blobs    *blob.Store
+	pages    *mlflow.Pages
 	tracking *api.Server
 	guide    *api.Server
 }
@@ -29,12 +30,12 @@ func newFixture(t testing.TB) *fixture {
 // newFixtureAt is newFixture by a clock.
 func newFixtureAt(t testing.TB, now func() time.Time) *fixture {
 	t.Helper()
-	w := &fixture{Bench: apitest.New(t, now)}
+	w := &fixture{Bench: apitest.New(t, now), pages: &mlflow.Pages{}}
 	var err error
 	w.blobs, err = blob.Open(t.TempDir())
 	w.Must(err)
 	served := func(context.Context, string, int) (commands.Served, error) { return nil, nil }
-	surface := mlflow.New(w.Core, mlflow.Config{Blobs: w.blobs, Served: served, Webhooks: mlflow.Webhooks{
+	surface := mlflow.New(w.Core, mlflow.Config{Blobs: w.blobs, Served: served, Pages: w.pages, Webhooks: mlflow.Webhooks{
 		Check: func(context.Context, string) error { return nil }, Seal: func(_, secret string) (string, error) { return "sealed", nil }}})
 	w.tracking, w.guide = w.Core.Serve(surface), w.Core.Serve(surface.Guide())
 	w.Do(&commands.CreateExperiment{Name: commands.DefaultExperiment})

@@ -20,8 +20,6 @@ var homeHTML string
 
 var homePage = api.NewPage(homeHTML, template.FuncMap{"iso": iso, "figure": figure})
 
-func (s *Surface) pageRoutes(r *api.Routes) { r.Handle("GET /{$}", s.home, "runs", "registry") }
-
 // How much the page shows; the rest is asked for by the API.
 const (
 	homeExperiments = 50
@@ -75,7 +73,8 @@ func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
 		Asked       string // the moment it is as of, "" for now
 		Experiments []homeExperiment
 		Models      []homeModel
-	}{Asked: s.Asked()}
+		Pages       bool // MLflow's are at /
+	}{Asked: s.Asked(), Pages: s.Pages.Dir() != ""}
 	p, err := s.runsView().Experiments(fold.PageQuery{Limit: homeExperiments})
 	if err != nil {
 		return err

@@ -302,7 +302,7 @@ func (s *Surface) listLoggedModel(w http.ResponseWriter, r *http.Request) error 
 	}
 	return api.WriteJSON(w, http.StatusOK, struct {
 		Root  string `json:"root_uri"`
-		Files []file `json:"files,omitempty"`
+		Files []file `json:"files"`
 	}{loggedModelURI(m, e), folder(m.Artifacts, at)})
 }
 

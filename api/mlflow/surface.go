@@ -23,6 +23,7 @@ type Config struct {
 	Served func(ctx context.Context, model string, version int) (commands.Served, error)
 	// Webhooks sends to them.
 	Webhooks Webhooks
+	Pages    *Pages // MLflow's own
 }
 
 // Surface is MLflow's API.
@@ -34,7 +35,12 @@ type Surface struct {
 var _ api.Historical = (*Surface)(nil)
 
 // New makes the surface.
-func New(core *api.Core, c Config) *Surface { return &Surface{core, c} }
+func New(core *api.Core, c Config) *Surface {
+	if c.Pages == nil {
+		c.Pages = &Pages{}
+	}
+	return &Surface{core, c}
+}
 
 func (s *Surface) Name() string { return "mlflow" }
 
@@ -54,9 +60,12 @@ func (s *Surface) Routes(r *api.Routes) {
 		s.artifactRoutes(at)
 		s.loggedModelRoutes(at)
 		s.webhookRoutes(at)
+		s.datasetRoutes(at)
 	}
-	r.Handle("GET /get-artifact", refusing(s.getArtifact), "runs")
-	s.pageRoutes(r)
+	s.fileRoutes(r)
+	s.graphRoutes(r)
+	s.noneRoutes(r)
+	s.staticRoutes(r)
 }
 
 // routes takes the endpoints under one prefix.

@@ -84,6 +84,7 @@ type hand struct {
 	run, experiment string
 	set             *trainset.Set
 	datasetID       string
+	given           given
 }
 
 // Train trains and registers a version. Errors: an algorithm or parameters there are not, before anything is in the
@@ -181,6 +182,7 @@ func (h *hand) data(ctx context.Context) (*dataset, error) {
 		return nil, err
 	}
 	h.datasetID = react.HashID("dataset", d.Cut, d.FeaturesHash)
+	h.given = givenOf(d, h.datasetID, blob)
 	return d, h.ensure(ctx, &commands.RecordDataset{DatasetID: h.datasetID, Cut: d.Cut, FeaturesHash: d.FeaturesHash, Blob: blob,
 		Users: len(d.Users), Items: len(d.Items), Interactions: len(d.Samples), Rows: len(d.Rows)})
 }
@@ -195,7 +197,12 @@ func (h *hand) open(ctx context.Context, name string, params map[string]string) 
 		return err
 	}
 	h.run = react.HashID("run by hand", h.Request, name, strconv.FormatInt(h.Now().UnixNano(), 10))
-	_, err = h.dispatch(ctx, &commands.StartRun{RunID: h.run, ExperimentID: h.experiment, Name: name, Params: params, DatasetID: h.datasetID})
+	note := "Trained at once, on the log up to " + h.given.Cut
+	if h.given.Cut == "" {
+		note = "Weights that were trained elsewhere"
+	}
+	_, err = h.dispatch(ctx, &commands.StartRun{RunID: h.run, ExperimentID: h.experiment, Name: name, Params: params, DatasetID: h.datasetID,
+		Tags: sourceTags(sourceLocal, "projectionist train "+name, h.Actor, note)})
 	return err
 }
 
@@ -236,6 +243,9 @@ func (h *hand) recipe(ctx context.Context, r *recipe.Recipe, p recipe.Params) (d
 		return nil, err
 	}
 	defer func() { err = h.ended(ctx, err) }()
+	if _, err := h.dispatch(ctx, h.given.input(h.run, "interactions", interactions(), h.given.rows)); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var validation *float64
@@ -265,7 +275,8 @@ func (h *hand) recipe(ctx context.Context, r *recipe.Recipe, p recipe.Params) (d
 		return nil, failed(ctx, r.Name, err)
 	}
 	return h.register(ctx, version{name: r.Name, description: r.Description, params: p, seed: r.Seed(p), code: r.CodeVersion(), slot: events.ProductionSlot,
-		weights: trained.Bytes, figures: trained.Model.Figures(), featuresHash: h.set.FeaturesHash})
+		weights: trained.Bytes, figures: trained.Model.Figures(), featuresHash: h.set.FeaturesHash,
+		described: func(sha256 string, size int64) weights { return weightsOf(r, r.Name, h.run, p, sha256, size) }})
 }
 
 // failed is why a training ended: what cut it off, or what is wrong with its parameters on this data.
@@ -297,6 +308,7 @@ type version struct {
 	cut                          string // of the data, where it is not the set's
 	weights                      []byte
 	figures                      map[string]float64
+	described                    func(sha256 string, size int64) weights
 }
 
 // register keeps the weights, ends the run with its figures, and registers the version.
@@ -306,6 +318,13 @@ func (h *hand) register(ctx context.Context, v version) (*Registered, error) {
 		return nil, err
 	}
 	if _, err := h.dispatch(ctx, &commands.LogArtifact{RunID: h.run, Path: "model/" + v.name + ".bin", Blob: hash, Bytes: size}); err != nil {
+		return nil, err
+	}
+	described, describedBytes, err := h.Blobs.Put(ctx, bytes.NewReader(v.described(hash, size).mlmodel()))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.dispatch(ctx, &commands.LogArtifact{RunID: h.run, Path: fileMLmodel, Blob: described, Bytes: describedBytes}); err != nil {
 		return nil, err
 	}
 	if err := h.log(ctx, v.figures, 0); err != nil {
@@ -393,6 +412,9 @@ func (h *hand) baseline(ctx context.Context, p ml.MLPParams) (done *Registered, 
 		return nil, err
 	}
 	defer func() { err = h.ended(ctx, err) }()
+	if _, err := h.dispatch(ctx, h.given.input(h.run, "ratings with features", d.columns(), len(d.Rows))); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	examples, ratings := d.examples(h.set.Signals)
@@ -418,13 +440,16 @@ func (h *hand) baseline(ctx context.Context, p ml.MLPParams) (done *Registered, 
 		return nil, err
 	}
 	a.FeatureHash = d.FeaturesHash
-	weights, err := a.Encode()
+	encoded, err := a.Encode()
 	if err != nil {
 		return nil, err
 	}
 	figures := baselineErrors(m, examples[train:], ratings[train:])
 	return h.register(ctx, version{name: runMLP, description: "The neural baseline: a small network that predicts ratings from features", params: params,
-		seed: p.Seed, code: mlpCode + " " + ml.Kernel(), weights: weights, figures: figures, featuresHash: d.FeaturesHash})
+		seed: p.Seed, code: mlpCode + " " + ml.Kernel(), weights: encoded, figures: figures, featuresHash: d.FeaturesHash,
+		described: func(sha256 string, size int64) weights {
+			return baselineWeights(h.run, params, d.Features, sha256, size)
+		}})
 }
 
 // Import registers a version from weights that were trained elsewhere: a model as its recipe reads it. Its data is
@@ -433,7 +458,7 @@ func (b *ByHand) Import(ctx context.Context, name string, r *recipe.Recipe, m re
 	if err := (&commands.RegisterModel{Name: name, Description: r.Description}).Validate(); err != nil {
 		return nil, err
 	}
-	weights, err := m.Encode()
+	encoded, err := m.Encode()
 	if err != nil {
 		return nil, err
 	}
@@ -445,10 +470,16 @@ func (b *ByHand) Import(ctx context.Context, name string, r *recipe.Recipe, m re
 	sum := sha256.Sum256(source)
 	from := hex.EncodeToString(sum[:])
 	h.datasetID = "imported:" + from
-	if err := h.open(ctx, name, map[string]string{"imported.sha256": from}); err != nil {
+	params := map[string]string{"imported.sha256": from}
+	if err := h.open(ctx, name, params); err != nil {
 		return nil, err
 	}
-	done, err := h.register(ctx, version{name: name, description: r.Description, algorithm: r.Name, params: map[string]string{"imported.sha256": from},
-		code: recipe.CodeImported, slot: events.ProductionSlot, cut: cut.String(), weights: weights, figures: m.Figures(), featuresHash: hash})
+	done, err := h.register(ctx, version{name: name, description: r.Description, algorithm: r.Name, params: params,
+		code: recipe.CodeImported, slot: events.ProductionSlot, cut: cut.String(), weights: encoded, figures: m.Figures(), featuresHash: hash,
+		described: func(sha256 string, size int64) weights {
+			w := weightsOf(r, name, h.run, params, sha256, size)
+			w.code = recipe.CodeImported
+			return w
+		}})
 	return done, h.ended(ctx, err)
 }

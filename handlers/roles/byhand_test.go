@@ -56,6 +56,10 @@ func TestByHand(t *testing.T) {
 			if v == nil || v.Blob != done.Blob || v.RunID != done.RunID || v.Stage != projections.StageNone || run.Status != "FINISHED" || run.DatasetID != v.DatasetID {
 				t.Errorf("version %+v of run %+v", v, run)
 			}
+			if blobOf(&run, "model/MLmodel") == "" || blobOf(&run, "model/"+algorithm+".bin") != done.Blob || run.Tags["mlflow.source.name"] != "projectionist train "+algorithm ||
+				!slices.ContainsFunc(all[events.RunInputsLogged](b), func(e *events.RunInputsLogged) bool { return e.RunID == done.RunID && e.Datasets[0].Name != "" }) {
+				t.Errorf("the run says less of itself than one of the pipeline: %v %v", run.Artifacts, run.Tags)
+			}
 			for name, x := range done.Figures {
 				if run.Metrics[name].Value != events.Number(x) {
 					t.Errorf("the run's %s is %v, not %v", name, run.Metrics[name].Value, x)

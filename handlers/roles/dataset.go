@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
+	"slices"
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
@@ -42,6 +43,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func newDataset(s *trainset.Set) *dataset {
 	return &dataset{Cut: s.Cut.String(), FeaturesHash: s.FeaturesHash, Users: s.Data.Users, Items: s.Data.Items,
 		Samples: s.Data.Samples, Signals: s.Signals}
+}
+
+// columns are those of its rows: features, and the rating they stood before.
+func (d *dataset) columns() []column {
+	return slices.Concat(columnsOf("float", d.Features...), columnsOf("double", "rating"))
 }
 
 // sampleBytes is about how many a sample takes.

@@ -77,6 +77,10 @@ func evaluateTrainedModel(ctx context.Context, w *job) (map[string]string, error
 	if err := w.Once(ctx, "metrics", &commands.LogMetrics{RunID: run, Metrics: w.metrics(values, 0)}); err != nil {
 		return nil, err
 	}
+	made := evaluation{Algorithm: r.Name, Params: p, Cut: set.Cut.String(), Champion: out[outChampion], Unjudged: out[outUnjudged], Figures: numbers(values)}
+	if err := w.file(ctx, "report", run, fileReport, made.encode()); err != nil {
+		return nil, err
+	}
 	if _, err := w.Dispatch(ctx, "end_run", &commands.EndRun{RunID: run, Status: "FINISHED"}); err != nil {
 		return nil, err
 	}

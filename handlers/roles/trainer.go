@@ -60,8 +60,8 @@ func runID(w *react.Work, name string) string {
 // trainMovieModel trains the model, going on from an earlier try's checkpoint, and then the neural
 // baseline. The model's run stays active: its evaluation is logged to it.
 func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
-	var datasetID, datasetBlob string
-	if err := w.Inputs(opDataset, map[string]*string{"dataset_id": &datasetID, "blob": &datasetBlob}); err != nil {
+	g, err := w.given()
+	if err != nil {
 		return nil, err
 	}
 	r, p, err := w.recipe()
@@ -77,7 +77,10 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 		return nil, err
 	}
 	run := runID(w.Work, r.Name)
-	if err := w.openRun(ctx, r.Name, experiment, datasetID, p); err != nil {
+	if err := w.openRun(ctx, r.Name, experiment, &g, p); err != nil {
+		return nil, err
+	}
+	if err := w.Once(ctx, r.Name+"/input", g.input(run, "interactions", interactions(), g.rows)); err != nil {
 		return nil, err
 	}
 	set, err := w.trainset(ctx)
@@ -107,9 +110,12 @@ func trainMovieModel(ctx context.Context, w *job) (map[string]string, error) {
 	if _, err := w.Dispatch(ctx, "artifact", &commands.LogArtifact{RunID: run, Path: "model/" + r.Name + ".bin", Blob: blob, Bytes: size}); err != nil {
 		return nil, err
 	}
+	if err := w.file(ctx, r.Name+"/mlmodel", run, fileMLmodel, weightsOf(r, r.Name, run, p, blob, size).mlmodel()); err != nil {
+		return nil, err
+	}
 	maps.Copy(out, map[string]string{"run_id": run, "experiment_id": experiment, "blob": blob,
 		"bytes": strconv.FormatInt(size, 10), "code_version": r.CodeVersion()})
-	return out, w.trainBaseline(ctx, set, experiment, datasetID, datasetBlob, out)
+	return out, w.trainBaseline(ctx, set, experiment, &g, out)
 }
 
 // experiment is the id of the one of the training pipeline; where it was renamed between two tries, of the first so called.
@@ -122,14 +128,25 @@ func (c *Config) experiment(ctx context.Context) (string, error) {
 }
 
 // openRun starts one of the pipeline's runs, unless an earlier try has.
-func (w *job) openRun(ctx context.Context, name, experiment, datasetID string, params map[string]string) error {
+func (w *job) openRun(ctx context.Context, name, experiment string, g *given, params map[string]string) error {
 	id := runID(w.Work, name)
-	err := w.Ensure(ctx, name+"/start", &commands.StartRun{RunID: id, ExperimentID: experiment, Name: name, DatasetID: datasetID, WorkflowRun: w.RunID()})
+	tags := sourceTags(sourceJob, w.Workflow(), nameTrainer, "Trained by the workflow run "+w.RunID()+" on the log up to "+g.Cut)
+	tags[tagWorkflow] = w.RunID()
+	err := w.Ensure(ctx, name+"/start", &commands.StartRun{RunID: id, ExperimentID: experiment, Name: name, DatasetID: g.DatasetID, WorkflowRun: w.RunID(), Tags: tags})
 	if err != nil {
 		return err
 	}
 	_, err = w.Dispatch(ctx, name+"/params", &commands.LogParams{RunID: id, Params: params})
 	return err
+}
+
+// file keeps a small file of a run. A repeat finds it, also after the run's end.
+func (w *job) file(ctx context.Context, step, run, path string, content []byte) error {
+	blob, size, err := w.PutBlob(ctx, content)
+	if err != nil {
+		return err
+	}
+	return w.Once(ctx, step, &commands.LogArtifact{RunID: run, Path: path, Blob: blob, Bytes: size, Late: true})
 }
 
 func (w *job) train(ctx context.Context, r *recipe.Recipe, set *trainset.Set, run string, p recipe.Params) (*recipe.Trained, error) {
@@ -175,8 +192,8 @@ func (w *job) train(ctx context.Context, r *recipe.Recipe, set *trainset.Set, ru
 // trainBaseline trains the small neural predictor of ratings on the training set's rows, the newest of
 // them held out, and adds its figures to out. It is there for comparison: what is wrong with it is its
 // own run's failure, not the task's.
-func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, datasetID, datasetBlob string, out map[string]string) error {
-	d, err := w.dataset(ctx, set, datasetBlob)
+func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment string, g *given, out map[string]string) error {
+	d, err := w.dataset(ctx, set, g.Blob)
 	if err != nil {
 		return err
 	}
@@ -188,7 +205,10 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 	run := runID(w.Work, runMLP)
 	params := baselineParams(p)
 	params["features"] = strconv.Itoa(len(d.Features))
-	if err := w.openRun(ctx, runMLP, experiment, datasetID, params); err != nil {
+	if err := w.openRun(ctx, runMLP, experiment, g, params); err != nil {
+		return err
+	}
+	if err := w.Once(ctx, runMLP+"/input", g.input(run, "ratings with features", d.columns(), len(d.Rows))); err != nil {
 		return err
 	}
 	features, ratings := d.examples(set.Signals)
@@ -232,6 +252,9 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment, 
 		return err
 	}
 	if _, err := w.Dispatch(ctx, runMLP+"/artifact", &commands.LogArtifact{RunID: run, Path: "model/movie_predictor.bin", Blob: blob, Bytes: size}); err != nil {
+		return err
+	}
+	if err := w.file(ctx, runMLP+"/mlmodel", run, fileMLmodel, baselineWeights(run, params, d.Features, blob, size).mlmodel()); err != nil {
 		return err
 	}
 	if err := w.Ensure(ctx, runMLP+"/end", &commands.EndRun{RunID: run, Status: "FINISHED"}); err != nil {

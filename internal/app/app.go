@@ -19,6 +19,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/mlflow"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
@@ -63,6 +64,10 @@ type Options struct {
 	KafkaAdvertised string      // host:port that they are told to come back to; "" for where they connect
 	KafkaTLS        *tls.Config // needed there on anything but loopback, as is Token: the password of user KafkaUser
 
+	// MLflowUI is the folder of MLflow's own pages, [MLflowUIOff] for none, or "" for that of the mlflow that the python3
+	// on the PATH has, if any.
+	MLflowUI string
+
 	Logger *slog.Logger
 	Now    func() time.Time
 	// Progress is told how far a download of views is, in bytes; may be nil.
@@ -100,6 +105,8 @@ type App struct {
 	API        *api.Core
 	Servers    map[string]*api.Server // by listener
 
+	mlflowPages *mlflow.Pages
+
 	runViews chan error
 	stop     context.CancelFunc
 }
@@ -116,13 +123,17 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if err := checkFrom(o); err != nil {
 		return nil, err
 	}
-	if err := openFolder(o.Dir); err != nil {
+	pages, err := openMLflowPages(o)
+	if err != nil {
 		return nil, err
+	}
+	if err := openFolder(o.Dir); err != nil {
+		return nil, errors.Join(err, pages.Close())
 	}
 	if note := closeToOthers(o.Dir); note != "" {
 		o.Logger.Warn(note)
 	}
-	a := &App{opts: o}
+	a := &App{opts: o, mlflowPages: pages}
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -281,6 +292,9 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 	}
 	beside.Go(func() { a.retrainer().Run(work) })
 	beside.Go(func() { a.messenger.Run(work) })
+	if a.opts.MLflowUI == "" && a.opts.Also["tracking"] != "" {
+		beside.Go(func() { a.findMLflowPages(work) })
+	}
 	if ready != nil {
 		ready(at)
 	}
@@ -323,7 +337,7 @@ func (a *App) Handler() http.Handler { return a.Servers[MainListener] }
 
 // Close ends everything in order: no more folding, then views, then the log. It may be called twice.
 func (a *App) Close() error {
-	var errs []error
+	errs := []error{a.mlflowPages.Close()}
 	if a.stop != nil {
 		a.fetching.mu.Lock() // no fetch begins between the two
 		a.stop()
