@@ -37,6 +37,7 @@ type liveRun struct {
 	cancel     context.CancelCauseFunc
 	failing    time.Time // when its end was tried last, in vain
 	told       string    // what is wrong with its definition
+	over       int       // how often it was reopened when its end was said, and one; the ledger may not have shown it yet
 }
 
 // task is the work of this process at one task of a run.
@@ -384,7 +385,7 @@ func (e *engine) start(r *liveRun, t *workflow.Task, role *Role) {
 
 // finish ends a run that is over. The roles whose tasks have failed are told before.
 func (e *engine) finish(ctx context.Context, r *liveRun, state workflow.State, reason string, states map[string]workflow.State) {
-	if !e.ends(r) || e.cfg.Clock().Sub(r.failing) < e.cfg.RetryFinish {
+	if !e.ends(r) || r.over == r.reopened+1 || e.cfg.Clock().Sub(r.failing) < e.cfg.RetryFinish {
 		return
 	}
 	for i := range r.definition.Tasks {
@@ -408,6 +409,9 @@ func (e *engine) finish(ctx context.Context, r *liveRun, state workflow.State, r
 }
 
 func (e *engine) end(ctx context.Context, r *liveRun, state, reason string) {
+	if r.over == r.reopened+1 {
+		return
+	}
 	a := &Reaction{dispatcher: e.cfg.Dispatcher, role: engineName, cause: r.request, correlation: r.id}
 	err := a.Ensure(ctx, "end/"+state+"/"+strconv.Itoa(r.reopened), &commands.EndWorkflowRun{RunID: r.id, State: state, Reason: reason})
 	if err != nil {
@@ -415,6 +419,7 @@ func (e *engine) end(ctx context.Context, r *liveRun, state, reason string) {
 		e.log.Error("the end of a workflow run could not be said; it is said again", "workflow_run", r.id, "error", err)
 		return
 	}
+	r.over = r.reopened + 1
 	e.log.Info("workflow run ended", "workflow", r.workflow, "workflow_run", r.id, "state", state, "reason", reason)
 }
 
