@@ -2,7 +2,6 @@ package projections
 
 import (
 	"iter"
-	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -12,6 +11,7 @@ import (
 // LoggedModels is the models that runs have logged, those of the registry apart.
 //
 //	d id -> LoggedModel      x experiment created id -> id
+//	f id path -> Artifact
 //	v id, metric, timestamp, step, run -> LoggedMetric: every value ever logged of it
 type LoggedModels struct{ r fold.Reader }
 
@@ -21,8 +21,8 @@ func NewLoggedModels() *LoggedModels { return &LoggedModels{} }
 // LoggedModel is files that a run, or somebody, has made, with what they were made by.
 type LoggedModel struct {
 	events.LoggedModelCreated
-	Status    string     `json:"status,omitempty"` // READY or FAILED; "" while its files are awaited
-	Artifacts []Artifact `json:"artifacts,omitempty"`
+	Status    string     `json:"status,omitempty"`    // READY or FAILED; "" while its files are awaited
+	Artifacts []Artifact `json:"artifacts,omitempty"` // of [FoldLoggedModel] alone: the view has them as rows
 	Deleted   bool       `json:"deleted,omitempty"`
 	DeletedAt int64      `json:"deleted_millis,omitempty"` // event time
 	Purged    bool       `json:"purged,omitempty"`         // it is only known that it was there
@@ -71,11 +71,10 @@ var loggedModelDocs = fold.Documents[LoggedModel]{
 			delete(m.Tags, x.Key)
 		case *events.LoggedModelArtifactLogged:
 			m.ModelID = x.ModelID
-			m.Artifacts = withArtifact(m.Artifacts, Artifact{x.Path, x.Blob, x.Bytes, in.Event.Time.UnixMilli()})
 		case *events.LoggedModelDeleted:
 			m.ModelID, m.Deleted, m.DeletedAt = x.ModelID, true, in.Event.Time.UnixMilli()
 		case *events.LoggedModelArtifactDeleted:
-			m.ModelID, m.Artifacts = x.ModelID, withoutArtifacts(m.Artifacts, x.Path)
+			m.ModelID = x.ModelID
 		case *events.LoggedModelPurged:
 			*m = LoggedModel{Deleted: true, Purged: true, Stamp: m.Stamp}
 			m.ModelID = x.ModelID
@@ -88,20 +87,6 @@ var loggedModelDocs = fold.Documents[LoggedModel]{
 		return []fold.Key{fold.Table('x').Str(m.ExperimentID).Millis(m.CreatedMillis).Str(m.ModelID)}
 	},
 	Stamp: func(m *LoggedModel) *fold.Stamp { return &m.Stamp },
-}
-
-// withArtifact has the file among those there are; a path that is there already is replaced.
-func withArtifact(all []Artifact, a Artifact) []Artifact {
-	if i := slices.IndexFunc(all, func(b Artifact) bool { return b.Path == a.Path }); i >= 0 {
-		all[i] = a
-		return all
-	}
-	return append(all, a)
-}
-
-// withoutArtifacts has the files that are not at a path or below it.
-func withoutArtifacts(all []Artifact, at string) []Artifact {
-	return slices.DeleteFunc(all, func(a Artifact) bool { return events.Within(a.Path, at) })
 }
 
 func (*LoggedModels) Spec() fold.Spec {
@@ -118,10 +103,8 @@ func (*LoggedModels) Apply(w fold.Writer, in []fold.Input) error {
 		if in[i].Event == nil {
 			continue
 		}
-		if x, ok := in[i].Event.Data.(*events.LoggedModelPurged); ok {
-			if err := fold.DeleteAll(w, fold.Table('v').Str(x.ModelID)); err != nil {
-				return fold.PoisonAt(&in[i], err)
-			}
+		if err := applyLoggedFiles(w, &in[i]); err != nil {
+			return fold.PoisonAt(&in[i], err)
 		}
 		if x, ok := in[i].Event.Data.(*events.RunMetricsLogged); ok {
 			if err := setLogged(w, x); err != nil {
@@ -131,6 +114,25 @@ func (*LoggedModels) Apply(w fold.Writer, in []fold.Input) error {
 	}
 	return nil
 }
+
+func applyLoggedFiles(w fold.Writer, in *fold.Input) error {
+	switch x := in.Event.Data.(type) {
+	case *events.LoggedModelArtifactLogged:
+		return setFile(w, x.ModelID, &Artifact{x.Path, x.Blob, x.Bytes, in.Event.Time.UnixMilli()})
+	case *events.LoggedModelArtifactDeleted:
+		return deleteFiles(w, x.ModelID, x.Path)
+	case *events.LoggedModelPurged:
+		for _, rows := range []fold.Key{fold.Table('v').Str(x.ModelID), fileRows(x.ModelID)} {
+			if err := fold.DeleteAll(w, rows); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Files are those of a logged model.
+func (v *LoggedModels) Files(id string) Files { return Files{v.r, fileRows(id)} }
 
 // LoggedMetric is a value that a run has measured of a logged model.
 type LoggedMetric struct {
@@ -242,5 +244,14 @@ func (v *LoggedModels) Models(experimentID string, q fold.PageQuery) (fold.Page[
 
 // FoldLoggedModel folds what at admits of a "logged-model/ID" stream; false when that is nothing.
 func FoldLoggedModel(commits iter.Seq2[*streams.Committed, error], at fold.At) (LoggedModel, bool, error) {
-	return stillThere(loggedModelDocs.FoldStream(commits, at))
+	whole := fold.Documents[LoggedModel]{ID: loggedModelDocs.ID, Stamp: loggedModelDocs.Stamp, Fold: func(m *LoggedModel, in *fold.Input) {
+		loggedModelDocs.Fold(m, in)
+		switch x := in.Event.Data.(type) {
+		case *events.LoggedModelArtifactLogged:
+			m.Artifacts = withArtifact(m.Artifacts, Artifact{x.Path, x.Blob, x.Bytes, in.Event.Time.UnixMilli()})
+		case *events.LoggedModelArtifactDeleted:
+			m.Artifacts = withoutArtifacts(m.Artifacts, x.Path)
+		}
+	}}
+	return stillThere(whole.FoldStream(commits, at))
 }

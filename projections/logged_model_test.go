@@ -22,7 +22,7 @@ func TestLoggedModels(t *testing.T) {
 		&events.LoggedModelArtifactLogged{ModelID: "m-1", Path: "MLmodel", Blob: "bb", Bytes: 2}, &events.LoggedModelFinalized{ModelID: "m-1", Status: "READY"}, &events.LoggedModelDeleted{ModelID: "m-1"})
 	v := foldtest.Opened(t, projections.NewLoggedModels(), s.In)
 	m := found[projections.LoggedModel](t)(v.Model("m-1"))
-	equal(t, "model", []any{m.Params, m.Tags, m.Artifacts, m.Status, m.Deleted, m.CreatedMillis}, []any{map[string]string{"C": "1", "D": "2"}, map[string]string{"c": "d"},
+	equal(t, "model", []any{m.Params, m.Tags, must[[]projections.Artifact](t)(v.Files("m-1").All(9)), m.Status, m.Deleted, m.CreatedMillis}, []any{map[string]string{"C": "1", "D": "2"}, map[string]string{"c": "d"},
 		[]projections.Artifact{{"MLmodel", "bb", 2, foldtest.Day(2)}}, "READY", true, foldtest.Day(0)})
 	equal(t, "the event is left alone", []any{created.Params, created.Tags}, []any{map[string]string{"C": "1"}, map[string]string{"a": "b"}})
 	var ids []string

@@ -40,19 +40,11 @@ type Run struct {
 	EndMillis    int64                    `json:"end_millis,omitempty"`
 	Params       map[string]string        `json:"params,omitempty"`
 	Tags         map[string]string        `json:"tags,omitempty"`
-	Metrics      map[string]events.Metric `json:"metrics,omitempty"` // the latest value of each: highest step, then timestamp, then value
-	Artifacts    []Artifact               `json:"artifacts,omitempty"`
+	Metrics      map[string]events.Metric `json:"metrics,omitempty"`   // the latest value of each: highest step, then timestamp, then value
+	Artifacts    []Artifact               `json:"artifacts,omitempty"` // of [FoldRun] alone: the view has them as rows
 	DatasetID    string                   `json:"dataset_id,omitempty"`
 	WorkflowRun  string                   `json:"workflow_run,omitempty"`
 	fold.Stamp
-}
-
-// Artifact is a file a run made. A path logged again is replaced.
-type Artifact struct {
-	Path        string `json:"path"`
-	Blob        string `json:"blob"` // SHA-256
-	Bytes       int64  `json:"bytes"`
-	EventMillis int64  `json:"event_millis"`
 }
 
 // RunRunning is the status of a run that has not ended; the others come with events.RunEnded.
@@ -108,7 +100,7 @@ func runOf(in *fold.Input) (string, bool) {
 	return "", false
 }
 
-// fold folds an event into the run, metrics left out.
+// fold folds an event into the run, metrics and files left out.
 func (r *Run) fold(in *fold.Input) {
 	millis := in.Event.Time.UnixMilli()
 	switch x := in.Event.Data.(type) {
@@ -125,7 +117,6 @@ func (r *Run) fold(in *fold.Input) {
 		r.RunID, r.Tags = x.RunID, merged(r.Tags, x.Tags)
 	case *events.RunArtifactLogged:
 		r.RunID = x.RunID
-		r.Artifacts = withArtifact(r.Artifacts, Artifact{x.Path, x.Blob, x.Bytes, millis})
 	case *events.RunEnded:
 		r.RunID, r.Status, r.Reason, r.EndMillis = x.RunID, x.Status, x.Reason, millis
 	case *events.RunResumed:
@@ -140,21 +131,26 @@ func (r *Run) fold(in *fold.Input) {
 	case *events.RunRestored:
 		r.RunID, r.Deleted, r.DeletedAt = x.RunID, false, 0
 	case *events.RunArtifactDeleted:
-		r.RunID, r.Artifacts = x.RunID, withoutArtifacts(r.Artifacts, x.Path)
+		r.RunID = x.RunID
 	case *events.RunPurged:
 		*r = Run{RunID: x.RunID, Deleted: true, Purged: true, Stamp: r.Stamp}
 	}
 }
 
-// wholeRun folds runs with their metrics.
+// wholeRun folds runs with their metrics and files.
 var wholeRun = fold.Documents[Run]{
 	ID: runOf,
 	Fold: func(r *Run, in *fold.Input) {
 		r.fold(in)
-		if x, ok := in.Event.Data.(*events.RunMetricsLogged); ok {
+		switch x := in.Event.Data.(type) {
+		case *events.RunMetricsLogged:
 			for _, m := range x.Metrics {
 				r.setMetric(m)
 			}
+		case *events.RunArtifactLogged:
+			r.Artifacts = withArtifact(r.Artifacts, Artifact{x.Path, x.Blob, x.Bytes, in.Event.Time.UnixMilli()})
+		case *events.RunArtifactDeleted:
+			r.Artifacts = withoutArtifacts(r.Artifacts, x.Path)
 		}
 	},
 	Stamp: func(r *Run) *fold.Stamp { return &r.Stamp },
@@ -213,7 +209,7 @@ func (*Runs) Apply(w fold.Writer, in []fold.Input) error {
 
 // purgeRun removes the rows of a run, but for its document and its cells, which have gone with what it had.
 func purgeRun(w fold.Writer, id string) error {
-	for _, rows := range []fold.Key{fold.Table('h').Str(id), fold.Table('t').Str(id), beside(id, 'l'), beside(id, 'i'), beside(id, 'm'), beside(id, 'o')} {
+	for _, rows := range []fold.Key{fileRows(id), fold.Table('h').Str(id), fold.Table('t').Str(id), beside(id, 'l'), beside(id, 'i'), beside(id, 'm'), beside(id, 'o')} {
 		if err := fold.DeleteAll(w, rows); err != nil {
 			return err
 		}
@@ -221,7 +217,10 @@ func purgeRun(w fold.Writer, id string) error {
 	return nil
 }
 
-// Run reads one run.
+// Files are those of a run.
+func (v *Runs) Files(id string) Files { return Files{v.r, fileRows(id)} }
+
+// Run reads one run, without its files.
 func (v *Runs) Run(id string) (Run, bool, error) { return loadRun(v.r, id) }
 
 func loadRun(r fold.Reader, id string) (Run, bool, error) {

@@ -21,6 +21,10 @@ func beside(run string, kind byte) fold.Key { return append(fold.Table(runTable)
 
 func applyRunData(w fold.Writer, in *fold.Input) error {
 	switch x := in.Event.Data.(type) {
+	case *events.RunArtifactLogged:
+		return setFile(w, x.RunID, &Artifact{x.Path, x.Blob, x.Bytes, in.Event.Time.UnixMilli()})
+	case *events.RunArtifactDeleted:
+		return deleteFiles(w, x.RunID, x.Path)
 	case *events.RunInputsLogged:
 		for i := range x.Datasets {
 			d := &x.Datasets[i]

@@ -36,8 +36,11 @@ func TestRuns(t *testing.T) {
 	equal(t, "run", r, projections.Run{RunID: "r1", ExperimentID: "x1", Name: "first", Status: "FINISHED", Actor: "user:anna", StartMillis: foldtest.Day(2), EndMillis: foldtest.Day(6),
 		Params: map[string]string{"d": "64", "seed": "1"}, Tags: map[string]string{"who": "anna"},
 		Metrics:   map[string]events.Metric{"ndcg": {Key: "ndcg", Value: .3, Step: 2, TimestampMillis: 5}, "loss": {Key: "loss", Value: -1}},
-		Artifacts: []projections.Artifact{{"m.bin", "bb", 2, foldtest.Day(4)}}, DatasetID: "d1", WorkflowRun: "w1",
+		DatasetID: "d1", WorkflowRun: "w1",
 		Stamp: fold.Stamp{Revision: 7, Offset: 6, CreatedMillis: foldtest.Day(2), UpdatedMillis: foldtest.Day(6), RecordedMillis: foldtest.Day(6)}})
+	file := projections.Artifact{Path: "m.bin", Blob: "bb", Bytes: 2, EventMillis: foldtest.Day(4)}
+	equal(t, "files", must[[]projections.Artifact](t)(v.Files("r1").All(9)), []projections.Artifact{file})
+	equal(t, "files by its stream", found[projections.Run](t)(projections.FoldRun(runScript().Stream("run/r1"), fold.At{})).Artifacts, []projections.Artifact{file})
 	equal(t, "a run that never started", found[projections.Run](t)(v.Run("lost")).Status, "FAILED")
 	equal(t, "count", must[int64](t)(v.Count()), 3)
 
@@ -127,7 +130,8 @@ func TestPurged(t *testing.T) {
 	}
 	data := must[projections.RunData](t)(v.Data(gone))
 	equal(t, "left", []any{values(gone), len(data.Datasets), len(data.Models), values(stays), len(must[projections.RunData](t)(v.Data(stays)).Datasets)}, []any{0, 0, 0, 10_000, 1})
-	equal(t, "files", found[projections.Run](t)(v.Run(stays)).Artifacts[0].Path, "ab")
+	files := func(id string) int { return len(must[[]projections.Artifact](t)(v.Files(id).All(9))) }
+	equal(t, "files", []int{files(gone), files(stays)}, []int{0, 1})
 	if _, ok, err := projections.FoldRun(s.Stream("run/"+gone), fold.At{}); ok || err != nil {
 		t.Error("its stream shows it", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,30 +55,19 @@ type file struct {
 }
 
 // folder are the entries of a folder, by path; of a file, nothing.
-func folder(files []projections.Artifact, at string) []file {
-	all := map[string]file{}
-	for i := range files {
-		a := &files[i]
-		rest, ok := a.Path, true
-		if at != "" {
-			rest, ok = strings.CutPrefix(a.Path, at+"/")
-		}
-		if !ok {
-			continue
-		}
-		name, _, deeper := strings.Cut(rest, "/")
-		f := file{Path: path.Join(at, name), Dir: deeper}
-		if !deeper {
-			f.Size = &a.Bytes
-		}
-		all[name] = f
+func folder(files projections.Files, at string) ([]file, error) {
+	entries, err := files.Folder(at)
+	if err != nil {
+		return nil, err
 	}
-	list := make([]file, 0, len(all))
-	for _, f := range all {
-		list = append(list, f)
+	list := make([]file, len(entries))
+	for i, e := range entries {
+		list[i] = file{Path: path.Join(at, e.Name), Dir: e.File == nil}
+		if e.File != nil {
+			list[i].Size = &e.File.Bytes
+		}
 	}
-	slices.SortFunc(list, func(a, b file) int { return strings.Compare(a.Path, b.Path) })
-	return list
+	return list, nil
 }
 
 func (s *Surface) listArtifacts(w http.ResponseWriter, r *http.Request) error {
@@ -98,15 +86,19 @@ func (s *Surface) listArtifacts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	files, err := folder(s.runsView().Files(id), at)
+	if err != nil {
+		return err
+	}
 	return api.WriteJSON(w, http.StatusOK, struct {
 		Root  string `json:"root_uri"`
 		Files []file `json:"files"` // a page compares runs by it, also by one that is empty
-	}{artifactURI(run, e), folder(run.Artifacts, at)})
+	}{artifactURI(run, e), files})
 }
 
 // keeper is what keeps files: a run, or a logged model.
 type keeper struct {
-	files   []projections.Artifact
+	files   projections.Files
 	run     string // its id, or
 	model   string
 	deleted bool
@@ -142,13 +134,13 @@ func (s *Surface) keeperOf(ctx context.Context, id string, ofModel bool) (*keepe
 		if err != nil {
 			return nil, "", err
 		}
-		return &keeper{files: m.Artifacts, model: id, deleted: m.Deleted}, m.ExperimentID, nil
+		return &keeper{files: s.loggedModels().Files(id), model: id, deleted: m.Deleted}, m.ExperimentID, nil
 	}
 	run, _, err := s.runAt(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}
-	return &keeper{files: run.Artifacts, run: id, deleted: run.Deleted}, run.ExperimentID, nil
+	return &keeper{files: s.runsView().Files(id), run: id, deleted: run.Deleted}, run.ExperimentID, nil
 }
 
 func noFile(at string) error { return missing("No such artifact: '%s'", api.Short(at)) }
@@ -173,7 +165,9 @@ func (s *Surface) listFolder(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	default:
-		v.Files = folder(k.files, inner)
+		if v.Files, err = folder(k.files, inner); err != nil {
+			return err
+		}
 	}
 	for i := range v.Files {
 		v.Files[i].Path = path.Base(v.Files[i].Path)
@@ -206,17 +200,20 @@ func (s *Surface) getArtifact(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.send(w, r, run.Artifacts, at, at)
+	return s.send(w, r, s.runsView().Files(run.RunID), at, at)
 }
 
 // send gives one of some files, whole or a range of it. It is read twice, since what is damaged must be told before the
 // first byte.
-func (s *Surface) send(w http.ResponseWriter, r *http.Request, files []projections.Artifact, inner, at string) error {
-	i := slices.IndexFunc(files, func(a projections.Artifact) bool { return a.Path == inner })
-	if i < 0 {
+func (s *Surface) send(w http.ResponseWriter, r *http.Request, files projections.Files, inner, at string) error {
+	a, ok, err := files.File(inner)
+	if err != nil {
+		return err
+	}
+	if !ok {
 		return noFile(at)
 	}
-	hash := files[i].Blob
+	hash := a.Blob
 	if err := s.Blobs.Await(r.Context(), hash, artifactWait); err != nil {
 		return inWords(err, map[fault.Code]error{fault.NotFound: missing("The content of artifact '%s' is not here: it was deleted since, or is not on this node", api.Short(at))})
 	}

@@ -300,10 +300,14 @@ func (s *Surface) listLoggedModel(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	files, err := folder(s.loggedModels().Files(m.ModelID), at)
+	if err != nil {
+		return err
+	}
 	return api.WriteJSON(w, http.StatusOK, struct {
 		Root  string `json:"root_uri"`
 		Files []file `json:"files"`
-	}{loggedModelURI(m, e), folder(m.Artifacts, at)})
+	}{loggedModelURI(m, e), files})
 }
 
 func (s *Surface) getLoggedModelFile(w http.ResponseWriter, r *http.Request) error {
@@ -319,5 +323,5 @@ func (s *Surface) getLoggedModelFile(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	return s.send(w, r, m.Artifacts, at, at)
+	return s.send(w, r, s.loggedModels().Files(m.ModelID), at, at)
 }

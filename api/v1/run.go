@@ -25,14 +25,19 @@ func (s *Surface) runs(w http.ResponseWriter, r *http.Request) error {
 	return api.Paged(w, p, err)
 }
 
+// filesShownMax is how many of a run's files are shown with it; MLflow's API lists them all, folder by folder.
+const filesShownMax = 1000
+
 func (s *Surface) run(w http.ResponseWriter, r *http.Request) error {
 	if err := api.QueryOf(r).Err(); err != nil {
 		return err
 	}
 	id := r.PathValue("run")
-	run, ok, err := fold.Of[*projections.Runs](s.Views).Run(id)
+	view := fold.Of[*projections.Runs](s.Views)
+	run, ok, err := view.Run(id)
 	if ok {
 		api.SetETag(w, run.Revision)
+		run.Artifacts, err = view.Files(id).All(filesShownMax)
 	}
 	return api.Found(w, run, ok, err, "no run %q", api.Short(id))
 }
