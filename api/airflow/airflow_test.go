@@ -173,6 +173,20 @@ func TestRefusals(t *testing.T) {
 		{404, "GET", training + "/tasks/nope", "", "nope", "NotFound"},
 		{404, "GET", "/api/v1/nope", "", "nope", "NotFound"},
 		{405, "PUT", training, "", "PUT", ""},
+		{400, "PATCH", training, `{"description": "x"}`, "Property is read-only - 'description'", "BadRequest"},
+		{400, "PATCH", training, `{"is_paused": "x"}`, "is_paused", "BadRequest"},
+		{404, "PATCH", "/api/v1/dags/nope", `{"is_paused": true}`, "nope", "NotFound"},
+		{400, "PATCH", dagRuns + "/mine", `{"state": "nope"}`, "'nope' is not one of ['success', 'failed', 'queued'] - 'state'", "BadRequest"},
+		{400, "PATCH", dagRuns + "/mine", `{"state": "queued"}`, "clear it", "BadRequest"},
+		{404, "PATCH", dagRuns + "/nope", `{"state": "failed"}`, "nope", "NotFound"},
+		{404, "PATCH", dagRuns + "/nope/setNote", `{"note": "x"}`, "nope", "NotFound"},
+		{404, "PATCH", dagRuns + "/mine/taskInstances/nope/setNote", `{"note": "x"}`, "nope", "NotFound"},
+		{400, "PATCH", dagRuns + "/mine/taskInstances/train_movie_model", `{"dry_run": false, "new_state": "nope"}`, "'nope' is not one of ['success', 'failed', 'skipped'] - 'new_state'", "BadRequest"},
+		{404, "POST", dagRuns + "/nope/clear", `{"dry_run": false}`, "nope", "NotFound"},
+		{400, "POST", training + "/clearTaskInstances", `{"dry_run": false}`, "dag_run_id", "BadRequest"},
+		{400, "POST", training + "/clearTaskInstances", `{"dry_run": false, "dag_run_id": "mine", "include_past": true}`, "other runs", "BadRequest"},
+		{404, "POST", training + "/clearTaskInstances", `{"dry_run": false, "dag_run_id": "mine", "task_ids": ["nope"]}`, "nope", "NotFound"},
+		{400, "POST", training + "/updateTaskInstancesState", `{"dry_run": false, "dag_run_id": "mine", "new_state": "success"}`, "task_id", "BadRequest"},
 	} {
 		code, text, v := w.ask(c.method, c.path, c.body)
 		if code != c.status || !strings.Contains(text, c.says) || v["status"] != float64(c.status) || v["title"] == "" || !strings.HasSuffix(v["type"].(string), c.section) {
@@ -194,5 +208,84 @@ func TestRefusals(t *testing.T) {
 	}
 	if after := w.Head(); after != before {
 		t.Errorf("%d commits were made by what was refused", after-before)
+	}
+}
+
+// TestSteer pauses, marks, clears and notes as Airflow's clients do; a dry run changes nothing.
+func TestSteer(t *testing.T) {
+	w := newFixture(t)
+	if v := w.want(200, "PATCH", training+"?update_mask=is_paused", `{"is_paused": true}`); v["is_paused"] != true {
+		t.Errorf("%v", v)
+	}
+	if v := w.want(200, "GET", "/api/v1/dags?paused=True", ""); v["total_entries"] != 1. {
+		t.Errorf("%v", v)
+	}
+	if v := w.want(200, "PATCH", training, `{"is_paused": false}`); v["is_paused"] != false {
+		t.Errorf("%v", v)
+	}
+	const prepare, train = "prepare_training_data", "train_movie_model"
+	w.want(200, "POST", dagRuns, `{"dag_run_id": "r1"}`)
+	w.Do(&commands.StartTask{RunID: "r1", Task: prepare, Holder: "h", LeaseMillis: 60_000})
+	w.Do(&commands.FailTask{RunID: "r1", Task: prepare, Try: 1, Holder: "h", Error: "full"})
+	w.Do(&commands.EndWorkflowRun{RunID: "r1", State: "failed"})
+	at := dagRuns + "/r1"
+	states := func() (all string) {
+		for _, i := range w.want(200, "GET", at+"/taskInstances", "")["task_instances"].([]any) {
+			state, _ := i.(map[string]any)["state"].(string)
+			all += state + " "
+		}
+		return all + w.want(200, "GET", at, "")["state"].(string)
+	}
+	if got := states(); got != "failed upstream_failed upstream_failed upstream_failed upstream_failed failed" {
+		t.Error(got)
+	}
+	before := w.Head()
+	tasks := func(v map[string]any) (all []string) {
+		for _, i := range v["task_instances"].([]any) {
+			all = append(all, i.(map[string]any)["task_id"].(string))
+		}
+		return all
+	}
+	if got := tasks(w.want(200, "POST", at+"/clear", `{}`)); len(got) != 5 {
+		t.Errorf("%v", got)
+	}
+	if got := tasks(w.want(200, "POST", training+"/clearTaskInstances", `{"dag_run_id": "r1", "task_ids": ["train_movie_model"], "include_downstream": true, "only_failed": false}`)); len(got) != 4 || got[0] != train {
+		t.Errorf("%v", got)
+	}
+	w.want(200, "PATCH", at+"/taskInstances/"+prepare, `{"new_state": "success"}`)
+	if w.Head() != before {
+		t.Error("a dry run changed something")
+	}
+	w.want(200, "PATCH", at+"/taskInstances/"+prepare, `{"dry_run": false, "new_state": "success"}`)
+	if got := states(); got != "success queued    running" {
+		t.Error(got)
+	}
+	got := tasks(w.want(200, "POST", training+"/updateTaskInstancesState", `{"dry_run": false, "dag_run_id": "r1", "task_id": "train_movie_model", "new_state": "failed", "include_upstream": false}`))
+	if len(got) != 1 || got[0] != train || states() != "success failed upstream_failed upstream_failed upstream_failed running" {
+		t.Error(got, states())
+	}
+	if got := tasks(w.want(200, "POST", training+"/clearTaskInstances", `{"dry_run": false, "dag_run_id": "r1"}`)); len(got) != 4 || states() != "success queued    running" {
+		t.Error(got, states())
+	}
+	if v := w.want(200, "PATCH", at+"/setNote", `{"note": "seen"}`); v["note"] != "seen" {
+		t.Errorf("%v", v)
+	}
+	if v := w.want(200, "PATCH", at+"/taskInstances/"+train+"/setNote", `{"note": "slow"}`); v["note"] != "slow" || v["task_id"] != train {
+		t.Errorf("%v", v)
+	}
+	if v := w.want(200, "POST", at+"/clear", `{"dry_run": false}`); v["dag_run_id"] != "r1" || states() != "queued     running" {
+		t.Errorf("%v %s", v, states())
+	}
+	w.want(200, "PATCH", at, `{"state": "success"}`)
+	if got := states(); got != "success success success success success running" { // nobody ends runs here
+		t.Error(got)
+	}
+	w.want(200, "POST", dagRuns, `{"dag_run_id": "r2"}`)
+	if v := w.want(200, "PATCH", dagRuns+"/r2", `{"state": "failed"}`); v["state"] != "failed" {
+		t.Errorf("%v", v)
+	}
+	w.Do(&commands.DefineWorkflow{Workflow: "later", Source: "name: later\ntasks: [{name: a, operator: of_tomorrow}]", Hash: strings.Repeat("a", 64)})
+	if v := w.want(200, "GET", "/api/v1/importErrors", ""); v["total_entries"] != 1. || !strings.Contains(v["import_errors"].([]any)[0].(map[string]any)["stack_trace"].(string), "of_tomorrow") {
+		t.Errorf("%v", v)
 	}
 }

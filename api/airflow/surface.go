@@ -41,6 +41,7 @@ func (s *Surface) Routes(r *api.Routes) {
 	s.dagRoutes(r)
 	s.runRoutes(r)
 	s.taskRoutes(r)
+	s.steerRoutes(r)
 	s.pageRoutes(r)
 }
 
