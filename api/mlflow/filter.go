@@ -201,6 +201,36 @@ func unquoted(word string) (string, bool) {
 	return word, false
 }
 
+// unescaped is the text between the quotes of an item of a list, which MLflow's store reads as Python reads a literal: escapes
+// stand for what they do there. false for what is none.
+func unescaped(s string) (string, bool) {
+	if !strings.ContainsAny(s, "\\\n\r") {
+		return s, true
+	}
+	const escapes, meant = `\'"abfnrtv`, "\\'\"\a\b\f\n\r\t\v"
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\n' || s[i] == '\r':
+			return "", false
+		case s[i] != '\\':
+			b.WriteByte(s[i])
+		case i+1 == len(s): // it is the quote that it escapes
+			return "", false
+		default:
+			i++
+			if at := strings.IndexByte(escapes, s[i]); at >= 0 {
+				b.WriteByte(meant[at])
+			} else if strings.IndexByte("xuUN01234567", s[i]) >= 0 {
+				return "", false // a character by its number: nobody writes it here
+			} else {
+				b.WriteString(s[i-1 : i+1])
+			}
+		}
+	}
+	return b.String(), true
+}
+
 const filterBytesMax = 16 << 10 // of a request's filter
 
 // read reads a search's filter and its order_by.
@@ -300,6 +330,9 @@ func (c *clause) in(operand string) error {
 	for s := (scanner{inner}); ok && closed; {
 		word := s.word()
 		v, is := unquoted(word)
+		if is {
+			v, is = unescaped(v)
+		}
 		if ok = is; !ok {
 			break
 		}

@@ -140,7 +140,7 @@ func TestRunData(t *testing.T) {
 			"dataset": map[string]any{"name": "films", "digest": "d0", "source_type": "local", "source": "{}", "profile": "{}"}})
 		equal(t, "models", []any{column(at(run, "inputs"), "model_inputs", "model_id"), at(run, "outputs", "model_outputs", 0, "step")}, []any{[]any{"m-" + strings.Repeat("a", 32)}, 3.})
 	}
-	for filter, want := range map[string]string{"dataset.name = 'films'": "[run-0]", "datasets.name = 'both'": "[run-1 run-0]", "dataset.digest IN ('d1', 'zz')": "[run-1]", "dataset.context LIKE 'train-p%'": "[run-1]",
+	for filter, want := range map[string]string{"dataset.name = 'films'": "[run-0]", "datasets.name = 'both'": "[run-1 run-0]", "dataset.digest IN ('d1', 'zz')": "[run-1]", `dataset.digest IN ('d\\1')`: "[]", `dataset.digest IN ('\d1', "d1")`: "[run-1]", "dataset.context LIKE 'train-p%'": "[run-1]",
 		"dataset.name = 'films' AND dataset.digest = 'x'": "[run-0]", "dataset.name = 'none'": "[]", "dataset.context != 'train-films'": "[run-1]"} {
 		equal(t, filter, column(w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0"], "filter": %q}`, filter)), "runs", "info", "run_name"), want)
 	}
@@ -560,6 +560,7 @@ func TestRefusals(t *testing.T) {
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.x < 'a'"}`, invalid, "Invalid comparator '<'"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.x = 'a' OR params.y = 'b'"}`, invalid, "Invalid clause(s)"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_id IN ('a', b)"}`, invalid, "list of quoted strings"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_id IN ('a', \"\\\")"}`, invalid, "list of quoted strings"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "run_name NOT IN ('a')"}`, invalid, "Invalid comparator 'NOT IN'"},
 		{400, "POST", "experiments/search", `{"max_results": 1, "filter": "name like 'a'"}`, invalid, "Invalid comparator 'LIKE'"},
 		{400, "POST", "experiments/search", `{"max_results": 1, "filter": "creation_time > 1.5"}`, invalid, "Invalid value for numeric attribute"},

@@ -241,14 +241,14 @@ def runs():
 
 def models():
     f = both(f"name LIKE '{MARK}%'", tag(), prompt(), text("name"), *([malformed()] if R.random() < 0.2 else []))
-    if MARK not in f:
+    if f"name LIKE '{MARK}%'" not in f:  # each server has models of its own
         f += f" AND name LIKE '{MARK}%'"
     compare("models", "GET", "registered-models/search", {"filter": f, "order_by": R.choice([[], ["name"], ["name DESC"], ["name asc", "timestamp"], ["name", "name"]]), "max_results": R.choice([1, 3, 100])}, "registered_models", lambda m: m["name"])
 
 
 def versions():
     f = both(f"name LIKE '{MARK}%'", tag(), prompt(), text("name", True), text("source_path"), number("version_number"), run("run_id"), *([malformed()] if R.random() < 0.2 else []))
-    if MARK not in f:
+    if f"name LIKE '{MARK}%'" not in f:  # each server has models of its own
         f += f" AND name LIKE '{MARK}%'"
     compare("versions", "GET", "model-versions/search", {"filter": f, "order_by": R.choice([["name", "version_number"], ["name DESC"], ["version_number DESC", "name"], ["version_number"]]), "max_results": R.choice([2, 5, 1000])}, "model_versions", lambda v: v["name"] + "/" + v["version"])
 
