@@ -131,10 +131,8 @@ func TestStartFrom_StartsAnyway(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	gone := httptest.NewServer(nil)
-	gone.Close()
 	for name, c := range map[string]struct{ from, says string }{
-		"nobody there":     {gone.URL, "refused"},
+		"nobody there":     {"http://127.0.0.1:1", "refused"},
 		"another program":  {serve([]byte("<html>"+strings.Repeat("hello", 1000)), 5006), "no snapshot"},
 		"cut off":          {serve(whole, len(whole)/2), "cut off"},
 		"cut off at once":  {serve(whole, 0), ""},
