@@ -2,6 +2,7 @@ package projections
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/workflow"
@@ -101,7 +102,7 @@ func (v *Workflows) DefinitionAt(name string, offset int64) (found events.Workfl
 
 // States are those of all tasks of a run under its definition.
 func (r *WorkflowRun) States(d *workflow.Definition) map[string]workflow.State {
-	states := d.States(&workflow.Run{Conf: d.Defaults(r.Conf), Told: map[string]string{"id": r.RunID, "workflow": r.Workflow, "type": r.RunType, "note": r.Note},
+	states := d.States(&workflow.Run{Conf: d.Defaults(r.Conf), Told: workflow.Told(r.RunID, r.Workflow, r.RunType, time.UnixMilli(r.LogicalMillis), time.UnixMilli(r.IntervalEndMillis)),
 		Outcome: func(name string) workflow.Outcome {
 			for i := range r.Tasks {
 				if t := &r.Tasks[i]; t.Task == name {

@@ -276,7 +276,9 @@ func TestSteer(t *testing.T) {
 	if v := w.want(200, "POST", at+"/clear", `{"dry_run": false}`); v["dag_run_id"] != "r1" || states() != "queued     running" {
 		t.Errorf("%v %s", v, states())
 	}
-	w.want(200, "PATCH", at, `{"state": "success"}`)
+	if code, text, _ := w.ask("PATCH", at, `{"state": "success"}`, func(r *http.Request) { r.Header.Set("Idempotency-Key", "k") }); code != 200 {
+		t.Errorf("%d %s", code, text)
+	}
 	if got := states(); got != "success success success success success running" { // nobody ends runs here
 		t.Error(got)
 	}

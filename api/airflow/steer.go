@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
@@ -33,7 +34,11 @@ func (s *Surface) say(r *http.Request, all ...commands.Command) error {
 		return err
 	}
 	var positions []streams.Position
-	for _, c := range all {
+	key := m.IdempotencyKey
+	for i, c := range all {
+		if key != "" && i > 0 { // a key stands for one command
+			m.IdempotencyKey = key + "/" + strconv.Itoa(i)
+		}
 		res, err := s.Dispatcher.Dispatch(r.Context(), c, m)
 		if err != nil {
 			return err

@@ -42,7 +42,6 @@ type Config struct {
 	CheckpointEvery time.Duration // default 5 s, negative for every chance: what a crash costs
 	Poll            time.Duration // default 2 s: how often a task that somebody else has is looked at
 	CrashesMax      int           // default 20, workers gone in a row without a new checkpoint
-	RetryFinish     time.Duration // default 1 s: how long a run's end that could not be said is left alone
 
 	// Prepare sees to it that the workflows are defined that the program comes with, before runs are looked at; nil: nothing
 	// is to be done.
@@ -86,7 +85,6 @@ func (c *Config) setDefaults() error {
 	orDuration(&c.Heartbeat, c.Lease/heartbeatsPerLease)
 	orDuration(&c.CheckpointEvery, checkpointDefault)
 	orDuration(&c.Poll, pollDefault)
-	orDuration(&c.RetryFinish, finishAgainDefault)
 	orDuration(&c.HandlerBackoff, handlerBackoffDefault)
 	orDuration(&c.CloseTimeout, closeDefault)
 	orInt(&c.CrashesMax, crashesDefault)

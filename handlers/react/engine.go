@@ -1,8 +1,10 @@
 package react
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,9 +86,7 @@ func (e *engine) run(ctx context.Context) {
 		case t := <-e.finished:
 			e.returned(ctx, t)
 		case <-look.C: // a place may have come here, or the time of a run be over
-			for _, r := range e.live {
-				e.advance(ctx, r)
-			}
+			e.lookAround(ctx)
 		case <-ctx.Done():
 		}
 	}
@@ -141,10 +141,39 @@ func (e *engine) begin(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for _, r := range e.live {
-		e.advance(ctx, r)
-	}
+	e.lookAround(ctx)
 	return nil
+}
+
+// lookAround looks at all runs.
+func (e *engine) lookAround(ctx context.Context) {
+	waiting := map[string]bool{}
+	for _, r := range e.live {
+		if r.started {
+			e.advance(ctx, r)
+		} else {
+			waiting[r.workflow] = true
+		}
+	}
+	for name := range waiting {
+		e.admit(ctx, name)
+	}
+}
+
+// admit looks at the runs of a workflow that have not started, in their order, until one must wait.
+func (e *engine) admit(ctx context.Context, name string) {
+	var waiting []*liveRun
+	for _, r := range e.live {
+		if r.workflow == name && !r.started {
+			waiting = append(waiting, r)
+		}
+	}
+	slices.SortFunc(waiting, func(a, b *liveRun) int { return cmp.Compare(a.requested, b.requested) })
+	for _, r := range waiting {
+		if e.advance(ctx, r); len(r.tasks) == 0 && r.definition != nil && r.over == 0 {
+			return // those after it wait too
+		}
+	}
 }
 
 // follow hands on the ledger's commits from an offset on.
@@ -204,7 +233,7 @@ func (e *engine) take(ctx context.Context, c *streams.Committed) {
 				d.evolve(&c.Events[i], c.Position.Offset, e.cfg.Operators)
 			}
 			d.seen = c.Position.Offset
-			e.advanceOf(ctx, id)
+			e.admit(ctx, id)
 		}
 	case "workflow-run":
 		e.takeRun(ctx, id, c)
@@ -243,7 +272,7 @@ func (e *engine) takeRun(ctx context.Context, id string, c *streams.Committed) {
 	}
 	r.cancel(errLost)
 	delete(e.live, id)
-	e.advanceOf(ctx, r.workflow) // another may have waited for its place
+	e.admit(ctx, r.workflow) // another may have waited for its place
 }
 
 // voided are the tasks of which an event says that what is done at them now is for nothing.
@@ -257,21 +286,13 @@ func voided(d events.Data) []string {
 	return nil
 }
 
-func (e *engine) advanceOf(ctx context.Context, name string) {
-	for _, r := range e.live {
-		if r.workflow == name {
-			e.advance(ctx, r)
-		}
-	}
-}
-
 // returned looks again at a run of which a work has returned.
 func (e *engine) returned(ctx context.Context, t *task) {
 	e.working--
 	if t.run.tasks[t.name] == t {
 		delete(t.run.tasks, t.name)
 	}
-	if t.err != nil && ctx.Err() == nil && !errors.Is(t.err, errLost) && t.run.ctx.Err() == nil {
+	if t.err != nil && ctx.Err() == nil {
 		e.log.Error("the work at a task of a workflow did not come to an end; it is looked at again", "workflow_run", t.run.id, "task", t.name, "error", t.err)
 		return // until the next look
 	}
@@ -378,6 +399,9 @@ func (e *engine) start(r *liveRun, t *workflow.Task, role *Role) {
 	cause := r.cause(t)
 	go func() {
 		work.err = e.perform(ctx, role, t, r.definition, r.id, cause)
+		if errors.Is(context.Cause(ctx), errLost) { // what it did was for nothing
+			work.err = nil
+		}
 		work.cancel(nil)
 		e.finished <- work
 	}()
@@ -385,7 +409,7 @@ func (e *engine) start(r *liveRun, t *workflow.Task, role *Role) {
 
 // finish ends a run that is over. The roles whose tasks have failed are told before.
 func (e *engine) finish(ctx context.Context, r *liveRun, state workflow.State, reason string, states map[string]workflow.State) {
-	if !e.ends(r) || r.over == r.reopened+1 || e.cfg.Clock().Sub(r.failing) < e.cfg.RetryFinish {
+	if !e.ends(r) || r.over == r.reopened+1 || e.cfg.Clock().Sub(r.failing) < finishAgain {
 		return
 	}
 	for i := range r.definition.Tasks {
@@ -443,9 +467,7 @@ func (f *runFold) asRun() *workflow.Run {
 	if asked, ok := f.request.Data.(*events.WorkflowRunRequested); ok && asked.IntervalEndMillis != 0 {
 		start, end = time.UnixMilli(asked.LogicalMillis), time.UnixMilli(asked.IntervalEndMillis)
 	}
-	told := map[string]string{"id": f.id, "workflow": f.workflow, "type": f.runType, "note": f.note,
-		"logical_date": events.FormatTime(start), "interval_start": events.FormatTime(start), "interval_end": events.FormatTime(end)}
-	return &workflow.Run{Told: told, Conf: f.conf, Outcome: func(name string) workflow.Outcome {
+	return &workflow.Run{Told: workflow.Told(f.id, f.workflow, f.runType, start, end), Conf: f.conf, Outcome: func(name string) workflow.Outcome {
 		t := f.tasks[name]
 		if t == nil {
 			return workflow.Outcome{}

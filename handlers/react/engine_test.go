@@ -188,7 +188,11 @@ func TestClear(t *testing.T) {
 		}
 		k.mu.Unlock()
 		b.dispatch(&commands.ClearTasks{RunID: "r1", Tasks: []string{"pour"}})
+		cleared := time.Now()
 		run := b.ended("r1")
+		if took := time.Since(cleared); took > time.Second {
+			t.Errorf("a task cleared while it was worked on began again after %v", took)
+		}
 		if run.State != "success" || run.TaskOf("pour").Try != 3 || len(stopped) != 1 {
 			t.Errorf("%+v", run)
 		}

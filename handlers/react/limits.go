@@ -14,8 +14,8 @@ const (
 
 	// retryDelayMax bounds the wait before another try.
 	retryDelayMax = 24 * time.Hour
-	// finishAgainDefault is how long it is waited before the end of a run is said again that could not be said.
-	finishAgainDefault = time.Second
+	// finishAgain is how long it is waited before the end of a run is said again that could not be said.
+	finishAgain = time.Second
 	// slotsDefault is how many tasks of a role are worked on at once.
 	slotsDefault = 1
 

@@ -45,16 +45,16 @@ type taskFold struct {
 
 // runFold is a workflow run as its stream has it.
 type runFold struct {
-	exists        bool
-	id            string
-	workflow      string
-	runType, note string
-	conf          map[string]string
-	ended         bool
-	started       bool      // a task of it was
-	startedAt     time.Time // then, or when it was told to go on
-	reopened      int       // how often
-	tasks         map[string]*taskFold
+	exists    bool
+	id        string
+	workflow  string
+	runType   string
+	conf      map[string]string
+	ended     bool
+	started   bool      // a task of it was
+	startedAt time.Time // then, or when it was told to go on
+	reopened  int       // how often
+	tasks     map[string]*taskFold
 
 	request         *events.Event
 	requested, seen int64 // offsets of the request, and of the last commit
@@ -73,7 +73,7 @@ func (f *runFold) evolve(ev *events.Event, offset int64) {
 	length := func(untilMillis int64) time.Duration { return time.UnixMilli(untilMillis).Sub(ev.Time) }
 	switch e := ev.Data.(type) {
 	case *events.WorkflowRunRequested:
-		f.exists, f.workflow, f.runType, f.note, f.conf = true, e.Workflow, e.RunType, e.Note, e.Conf
+		f.exists, f.workflow, f.runType, f.conf = true, e.Workflow, e.RunType, e.Conf
 		f.request, f.requested = ev, offset
 	case *events.TaskStarted:
 		t := f.task(e.Task)

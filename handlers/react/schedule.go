@@ -55,43 +55,36 @@ func (d *definitions) newest() *workflow.Definition {
 	return d.all[len(d.all)-1].Definition
 }
 
-// slots asks for the runs of a workflow's slots up to now.
+// slots asks for the runs of a workflow's slots up to now: with catchup for all of them, but no more than some at a time, and
+// else for the last one.
 func (e *engine) slots(ctx context.Context, name string, d *definitions, w *workflow.Definition, now time.Time) error {
-	most := 1
 	if w.Catchup {
-		most = catchUpAtOnce
-	}
-	for {
-		slots, n := w.Schedule.Missed(d.from, now, most)
-		if w.Catchup && n > len(slots) { // the oldest first
-			slots, n = firstSlots(w.Schedule, d.from, most), len(slots)
-		}
-		if len(slots) == 0 {
-			return nil
-		}
-		for _, slot := range slots {
-			note := ""
-			if missed := n - len(slots); missed > 0 && slot.Equal(slots[0]) {
-				note = fmt.Sprintf("nobody was there for %d slots before this one, from %s on: they are left out", missed, w.Schedule.Next(d.from).Format(time.RFC3339))
-				e.log.Warn("slots of a schedule were missed; the last one runs", "workflow", name, "missed", missed)
+		for range catchUpAtOnce {
+			slot := w.Schedule.Next(d.from)
+			if slot.IsZero() || slot.After(now) {
+				return nil
 			}
-			if err := e.ask(ctx, name, w, slot, note); err != nil {
+			if err := e.ask(ctx, name, w, slot, ""); err != nil {
 				return err
 			}
 			d.from = slot
 		}
-		if !w.Catchup {
-			return nil
-		}
+		return nil
 	}
-}
-
-func firstSlots(s *workflow.Schedule, after time.Time, most int) (slots []time.Time) {
-	for len(slots) < most {
-		after = s.Next(after)
-		slots = append(slots, after)
+	slots, n := w.Schedule.Missed(d.from, now, 1)
+	if n == 0 {
+		return nil
 	}
-	return slots
+	note := ""
+	if n > 1 {
+		note = fmt.Sprintf("nobody was there for %d slots before this one, from %s on: they are left out", n-1, w.Schedule.Next(d.from).Format(time.RFC3339))
+		e.log.Warn("slots of a schedule were missed; the last one runs", "workflow", name, "missed", n-1)
+	}
+	if err := e.ask(ctx, name, w, slots[0], note); err != nil {
+		return err
+	}
+	d.from = slots[0]
+	return nil
 }
 
 func (e *engine) ask(ctx context.Context, name string, w *workflow.Definition, slot time.Time, note string) error {

@@ -79,22 +79,16 @@ func (s *runs) perform(ctx context.Context, role *Role, task *workflow.Task, d *
 			return context.Cause(ctx)
 		}
 		err = w.start(ctx, t.try+1)
-		if err == nil {
+		first := err == nil
+		if first {
 			err = w.attempt(ctx, role.Tasks[task.Operator])
-			<-s.slots[role.Name]
-			if err != nil {
-				return err
-			}
-			continue
 		}
 		<-s.slots[role.Name]
+		if !first && fault.Is(err, fault.Conflict) { // somebody else was first
+			err = s.await(ctx, head, s.cfg.Poll)
+		}
 		if err != nil {
-			if !fault.Is(err, fault.Conflict) {
-				return err
-			}
-			if err := s.await(ctx, head, s.cfg.Poll); err != nil { // somebody was first
-				return err
-			}
+			return err
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Reference names a value of a run: "params.NAME", "tasks.TASK.OUTPUT" or "run.NAME", one of [RunNames].
@@ -13,9 +14,16 @@ type Reference struct {
 	Root, Task, Name string
 }
 
-// RunNames are what a run is told by: its id, workflow, type and note; the moment it is for, and the interval that ends
-// then, as of a schedule, in RFC 3339.
-var RunNames = []string{"id", "workflow", "type", "note", "logical_date", "interval_start", "interval_end"}
+// RunNames are what a run is told by: its id, workflow and type; and the interval it is for, as of a schedule, whose beginning
+// is its logical date, in RFC 3339.
+var RunNames = []string{"id", "workflow", "type", "logical_date", "interval_start", "interval_end"}
+
+// Told is what a run is told by, by [RunNames].
+func Told(id, workflow, kind string, start, end time.Time) map[string]string {
+	const form = "2006-01-02T15:04:05.000Z07:00"
+	from, to := start.UTC().Format(form), end.UTC().Format(form)
+	return map[string]string{"id": id, "workflow": workflow, "type": kind, "logical_date": from, "interval_start": from, "interval_end": to}
+}
 
 func (r Reference) String() string {
 	if r.Root == "tasks" {

@@ -110,7 +110,7 @@ func (a *App) defineWorkflow(ctx context.Context, d *workflow.Definition, origin
 	}
 	wait, cancel := context.WithTimeout(ctx, definedWait)
 	defer cancel()
-	if err := a.Views.Wait(wait, res.Position, "workflows"); err != nil {
+	if err := a.Views.Wait(wait, res.Position, "workflows"); err != nil && ctx.Err() == nil {
 		a.opts.Logger.Warn("a workflow is defined, and not to be read yet", "workflow", d.Name, "error", err)
 	}
 	return ctx.Err()
