@@ -93,7 +93,7 @@ func (h *history) step() {
 	case 3:
 		h.try(&commands.FailTask{RunID: id, Task: task, Try: 1 + h.rng.IntN(2), Holder: "h", Error: "x", RetryAtMillis: int64(h.rng.IntN(2))})
 	case 4:
-		if h.rng.IntN(4) == 0 {
+		if h.rng.IntN(6) == 0 {
 			h.try(&commands.DeleteWorkflowRun{RunID: id})
 			h.runs = slices.Delete(h.runs, i, i+1)
 		}
@@ -140,7 +140,7 @@ func (h *history) query(states []string, of ...string) (query string, keeps func
 		some = append(some, filter{"&state=" + wanted[0] + "&state=" + wanted[1], func(v map[string]any) bool { return slices.Contains(wanted, cmp.Or(text(v["state"]), "none")) }})
 	}
 	for _, field := range of {
-		if h.rng.IntN(3) != 0 {
+		if h.rng.IntN(5) != 0 {
 			continue
 		}
 		bound := time.UnixMilli(h.at.Load() - int64(h.rng.IntN(5000))*1000).UTC().Format("2006-01-02T15:04:05.000000+00:00")
@@ -185,7 +185,7 @@ func TestListsAreFilters(t *testing.T) {
 				}
 			}
 		}
-		for range 60 {
+		for range 200 {
 			h.compareRuns(runs)
 			h.compareTasks(tasks)
 		}
@@ -242,15 +242,15 @@ func (h *history) compareTasks(tasks []map[string]any) {
 	path, name := h.scope()
 	query, keeps := h.query([]string{"none", "queued", "running", "success", "failed", "skipped", "upstream_failed", "up_for_retry"}, "execution_date", "start_date", "end_date")
 	run := "~"
-	if h.rng.IntN(4) == 0 {
+	if h.rng.IntN(6) == 0 {
 		run = h.runs[h.rng.IntN(len(h.runs))]
 	}
-	if h.rng.IntN(4) == 0 {
+	if h.rng.IntN(6) == 0 {
 		query += "&pool=small"
 		before := keeps
 		keeps = func(v map[string]any) bool { return v["pool"] == "small" && before(v) }
 	}
-	if h.rng.IntN(4) == 0 {
+	if h.rng.IntN(6) == 0 {
 		most := float64(h.rng.IntN(6))
 		query += fmt.Sprint("&duration_lte=", most)
 		before := keeps
