@@ -71,8 +71,8 @@ func (c *Core) Settle(ctx context.Context, positions []streams.Position, views .
 	return true
 }
 
-// promisedMax is how many commits the views may be behind what was promised: some tenths of a second of folding.
-const promisedMax = 512
+// promisedMax is how many commits the views may be behind what was promised: some tenths of a second of folding where each is a thousand values.
+const promisedMax = 64
 
 // Promise notes that a commit of the ledger is acknowledged before the views have it: whoever reads them next waits for
 // it ([Core.Redeem]). So a client that writes many small things is not held up by each being folded. It waits itself

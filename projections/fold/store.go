@@ -58,7 +58,7 @@ type viewMeta struct {
 // StoreOptions tune a Store; the zero value is right.
 type StoreOptions struct {
 	FS         vfs.FS // default: the disk
-	CacheBytes int64  // of blocks, and of what is not in files yet; default 64 MiB
+	CacheBytes int64  // of blocks, and of what is not in files yet; default 36 MiB
 }
 
 // quiet drops Pebble's own chatter: errors come back from the calls that met them.
@@ -74,14 +74,14 @@ func (quiet) Fatalf(format string, args ...any) {
 // refused; a damaged one too, with the hint that deleting it loses nothing: [Open] does that.
 func OpenStore(dir string, o StoreOptions) (*Store, error) {
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 36 << 20
 	}
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	opts := &pebble.Options{
 		Cache:                       cache,
 		FS:                          o.FS,
-		MemTableSize:                uint64(min(16<<20, o.CacheBytes/4)), // Pebble takes it out of the cache: blocks have to stay there beside some
+		MemTableSize:                uint64(min(8<<20, o.CacheBytes/4)), // Pebble takes it out of the cache: blocks have to stay there beside some
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8, // replays are write bound; reads of a cold view can bear a few more files
 		L0StopWritesThreshold:       64,
