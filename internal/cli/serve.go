@@ -54,7 +54,8 @@ func (p *program) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "serve", Short: "Serve the data folder; fill it first where there is nothing in it", Args: cobra.NoArgs,
 		Long: `Serve the data folder over HTTP.
 
-An empty folder is filled from --data, or else from a simulated world of invented films and people.
+An empty folder is filled from --data, or else from a simulated world of invented films and people;
+with --simulate off it stays empty, as a tracking server that trains nothing of its own.
 A model is trained on what is there, and recommendations are served once one is deployed. With --data
 on a folder that has data, what is new is added; the same data set twice adds nothing.
 
@@ -66,7 +67,7 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
 		RunE: p.running(func(ctx context.Context, _ []string) error { return s.run(ctx) })}
 	s.listenFlags(cmd)
 	cmd.Flags().StringVar(&s.data, "data", "", "MovieLens or MovieTweetings data set to import: a folder or a .zip")
-	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1")
+	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1, or off")
 	cmd.Flags().StringVar(&s.files, "files", "", "folder for the files made for people, in data/ and models/: TMDB's answers, the watch log,\nweights of models; default $"+envFiles+" or the data folder")
 	cmd.Flags().StringVar(&s.blobs, "blobs", "", "bucket that has files of runs and weights of models too, so that they outlive this node, such as\ns3://films/blobs?endpoint=http://10.0.0.9:9000, with the credentials in AWS_ACCESS_KEY_ID and\nAWS_SECRET_ACCESS_KEY (default $"+envBlobs+", or the data folder alone)")
 	cmd.Flags().StringVar(&s.mlflowUI, "mlflow-ui", "", "folder of MLflow's own web pages, server/js/build of an installed mlflow, for --listen-tracking, or off;\ndefault $"+envPages+", or that of the mlflow that the python3 on the PATH has")
@@ -92,7 +93,10 @@ func (s *serving) run(ctx context.Context) (err error) {
 		return usage("--data and --simulate are two ways to fill the folder: give one of them")
 	}
 	s.start, s.bar = time.Now(), s.p.bar("")
-	given, err := parseWorld(s.simulate)
+	var given worldParams
+	if s.simulate != off {
+		given, err = parseWorld(s.simulate)
+	}
 	if err != nil {
 		return exitCode{exitUsage, err}
 	}
@@ -123,6 +127,9 @@ func (s *serving) run(ctx context.Context) (err error) {
 	s.step("opened %s", s.p.dir)
 	if origin := s.app.Origin(); origin != "" {
 		s.step("%s", origin)
+	}
+	if err := s.app.Begin(ctx); err != nil {
+		return refused(err)
 	}
 
 	// From here on the server answers, with what the views have; what fails now is no refusal to start, except
@@ -293,6 +300,9 @@ func (s *serving) source(ctx context.Context, given worldParams) (*ingest.Source
 		src.Merge = s.merge
 		return &src, nil
 	}
+	if s.simulate == off {
+		return nil, nil
+	}
 	w, err := s.world(ctx, given)
 	if w == nil || err != nil {
 		return nil, err
@@ -365,8 +375,14 @@ func (s *serving) fill(ctx context.Context, given worldParams, base string) erro
 		if src, err = s.source(ctx, given); err != nil {
 			return err
 		}
-	} else if s.data != "" || s.simulate != "" {
+	} else if s.data != "" || s.simulate != "" && s.simulate != off {
 		s.step("NOT IMPORTED: %s, while views have halted", cmp.Or(s.data, s.simulate))
+	}
+	if s.simulate == off && whole {
+		if empty, err := s.empty(ctx, 0); empty || err != nil {
+			s.step("nothing is imported: there are no films to recommend until there is an import")
+			return err
+		}
 	}
 	run := ""
 	if src != nil {
