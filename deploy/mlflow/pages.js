@@ -84,7 +84,7 @@ const pages = [
   ['run-traces', `/#/experiments/${E}/runs/${R}/traces`, []],
   ['run-artifacts', `/#/experiments/${E}/runs/${R}/artifacts`, ['conf.json', 'notes', 'table.json']],
   ['compare', runsOf([R, S, ids.child], [E]), ['Comparing 3 Runs from 1 Experiment', 'parent', 'second']],
-  ['logged-model', `/#/experiments/${E}/models/${M}`, ['clf', 'Ready']],
+  ['logged-model', `/#/experiments/${E}/models/${M}`, ['clf', 'Ready', 'f1']],
   ['logged-model-artifacts', `/#/experiments/${E}/models/${M}/artifacts`, ['MLmodel', 'requirements.txt']],
   ['logged-model-traces', `/#/experiments/${E}/models/${M}/traces`, []],
   ['models', '/#/models', [N, 'als', 'movie_predictor']],
