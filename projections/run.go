@@ -179,7 +179,7 @@ func merged(into, from map[string]string) map[string]string {
 }
 
 func (*Runs) Spec() fold.Spec {
-	return fold.Spec{Name: "runs", Format: 6, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "runs", Format: 7, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Runs) Open(r fold.Reader) error { v.r = r; return nil }
