@@ -26,7 +26,7 @@ test: ## every test that needs nothing but Go
 	go test -timeout 8m ./...
 
 torture: ## kill -9 the program N times under load, then check every acknowledged event (N=100)
-	TORTURE_KILLS=$(N) go test ./internal/app -run '^TestTorture$$' -count=1 -timeout 0 -v
+	TORTURE_KILLS=$(N) go test ./internal/app -run '^TestTorture' -count=1 -timeout 0 -v
 
 damage: ## damage files of logs N times at random, and see that none is opened with less (N=100)
 	DAMAGE_N=$(N) go test ./streams/local -run '^TestDamage$$' -count=1 -timeout 0 -v

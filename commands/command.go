@@ -52,10 +52,11 @@ const (
 	TraceBytesMax    = 64 << 10          // errors with their causes
 	DocumentBytesMax = 1 << 20           // a definitions file
 	KeyBytesMax      = 250               // keys of metrics, params and tags
-	ParamBytesMax    = 6000
-	TagBytesMax      = 8000
-	BatchMax         = 1000 // metrics in one command
-	PairsMax         = 100  // params or tags in one command
+	ParamBytesMax    = 4 * 6000          // of as many letters, of the widest
+	TagBytesMax      = 4 * 8000          // likewise
+	ModelTagBytesMax = 4 * 100_000       // of registered models and their versions: the text of a prompt is one
+	BatchMax         = 1000              // metrics in one command
+	PairsMax         = 100               // params or tags in one command
 )
 
 // faults collects what is wrong with a request.

@@ -15,12 +15,15 @@ type CreateExperiment struct {
 func (*CreateExperiment) CommandType() string { return "experiment.create" }
 func (c *CreateExperiment) Stream() string    { return experimentStream(events.ExperimentID(c.Name, 1)) }
 
+// experimentNameMax is bytes of 500 letters, MLflow's limit, of the widest.
+const experimentNameMax = 4 * 500
+
 // DefaultExperiment is the experiment of runs that name none.
 const DefaultExperiment = events.DefaultExperiment
 
 func (c *CreateExperiment) Validate() error {
 	var f faults
-	f.required("name", c.Name, NameBytesMax)
+	f.required("name", c.Name, experimentNameMax)
 	f.text("description", c.Description, TextBytesMax)
 	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
 	f.line("artifact_location", c.ArtifactLocation, TextBytesMax)
@@ -44,7 +47,7 @@ func (c *RenameExperiment) NameStream() string {
 func (c *RenameExperiment) Validate() error {
 	var f faults
 	f.id("experiment_id", c.ExperimentID)
-	f.required("name", c.Name, NameBytesMax)
+	f.required("name", c.Name, experimentNameMax)
 	return f.err()
 }
 

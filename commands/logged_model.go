@@ -25,8 +25,8 @@ func (c *CreateLoggedModel) Validate() error {
 	f.id("experiment_id", c.ExperimentID)
 	f.required("name", c.Name, NameBytesMax)
 	f.line("model_type", c.ModelType, NameBytesMax)
-	if c.SourceRunID != "" {
-		f.hex("source_run_id", c.SourceRunID, 32, "a run's id")
+	if c.SourceRunID != "" { // of any server
+		f.id("source_run_id", c.SourceRunID)
 	}
 	f.pairs("params", c.Params, PairsMax, ParamBytesMax)
 	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
@@ -78,6 +78,24 @@ func (c *SetLoggedModelTags) Validate() error {
 	var f faults
 	f.loggedModelID("model_id", c.ModelID)
 	f.somePairs("tags", c.Tags, PairsMax, TagBytesMax)
+	return f.err()
+}
+
+// NoteModelVersion notes on a logged model that it became a version of a registered model.
+type NoteModelVersion struct {
+	ModelID string `json:"model_id"`
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+}
+
+func (*NoteModelVersion) CommandType() string { return "logged_model.note_version" }
+func (c *NoteModelVersion) Stream() string    { return loggedModelStream(c.ModelID) }
+
+func (c *NoteModelVersion) Validate() error {
+	var f faults
+	f.loggedModelID("model_id", c.ModelID)
+	f.modelName("name", c.Name)
+	f.atLeast("version", int64(c.Version), 1)
 	return f.err()
 }
 

@@ -18,7 +18,7 @@ func (c *RegisterModel) Validate() error {
 	var f faults
 	f.modelName("name", c.Name)
 	f.text("description", c.Description, TextBytesMax)
-	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
+	f.pairs("tags", c.Tags, PairsMax, ModelTagBytesMax)
 	return f.err()
 }
 
@@ -103,7 +103,7 @@ func (c *AddModelVersion) Validate() error {
 	f.line("run_link", c.RunLink, TextBytesMax)
 	f.line("location", c.Location, TextBytesMax)
 	f.text("description", c.Description, TextBytesMax)
-	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
+	f.pairs("tags", c.Tags, PairsMax, ModelTagBytesMax)
 	return f.err()
 }
 
@@ -139,7 +139,7 @@ func (c *SetModelTags) Validate() error {
 	var f faults
 	f.modelName("name", c.Name)
 	f.atLeast("version", int64(c.Version), 0)
-	f.somePairs("tags", c.Tags, PairsMax, TagBytesMax)
+	f.somePairs("tags", c.Tags, PairsMax, ModelTagBytesMax)
 	return f.err()
 }
 

@@ -16,6 +16,7 @@ type StartRun struct {
 	Tags         map[string]string `json:"tags,omitempty"`
 	DatasetID    string            `json:"dataset_id,omitempty"`
 	WorkflowRun  string            `json:"workflow_run,omitempty"`
+	User         string            `json:"user,omitempty"` // whom a client says it is of
 }
 
 func (*StartRun) CommandType() string { return "run.start" }
@@ -30,6 +31,7 @@ func (c *StartRun) Validate() error {
 	f.pairs("tags", c.Tags, PairsMax, TagBytesMax)
 	f.line("dataset_id", c.DatasetID, IDBytesMax)
 	f.line("workflow_run", c.WorkflowRun, IDBytesMax)
+	f.line("user", c.User, NameBytesMax)
 	return f.err()
 }
 

@@ -58,7 +58,7 @@ var goldens = []struct {
 	{"experiment/0", &events.ExperimentRestored{"0"}},
 	{"experiment/0", &events.ExperimentTagsSet{"0", map[string]string{"team": "c"}}},
 	{"experiment/0", &events.ExperimentTagRemoved{"0", "team"}},
-	{"run/" + goldenRun, &events.RunStarted{goldenRun, "0", "als-64", map[string]string{"rank": "64", "alpha": "40"}, map[string]string{"mlflow.user": "anna"}, "d1", "w1"}},
+	{"run/" + goldenRun, &events.RunStarted{goldenRun, "0", "als-64", map[string]string{"rank": "64", "alpha": "40"}, map[string]string{"mlflow.user": "anna"}, "d1", "w1", "anna"}},
 	{"run/" + goldenRun, &events.RunMetricsLogged{goldenRun, []events.Metric{{"ndcg@10", 0.3125, 3, 1705314600000, "m-" + goldenRun, "ratings", "abc123"}, {"loss", -1.5e-9, 4, 1705314600001, "m-1", "ratings", "abc124"}, {"loss", events.Number(math.Inf(-1)), 5, 1705314600002, "m-2", "others", "abc125"}}}},
 	{"run/" + goldenRun, &events.RunParamsLogged{goldenRun, map[string]string{"reg": "0.01"}}},
 	{"run/" + goldenRun, &events.RunTagsSet{goldenRun, map[string]string{"mlflow.note.content": "first\nsecond"}}},

@@ -54,7 +54,7 @@ func init() {
 	register[ExperimentTagsSet]()
 	register[ExperimentTagRemoved]()
 	register[ExperimentPurged]()
-	register[RunStarted]()
+	register[RunStarted](withoutUser)
 	register[RunMetricsLogged](onlyNumbers, ofRunAlone)
 	register[RunParamsLogged]()
 	register[RunTagsSet]()

@@ -17,7 +17,11 @@ type RunStarted struct {
 	Tags         map[string]string `json:"tags,omitempty"`
 	DatasetID    string            `json:"dataset_id,omitempty"`
 	WorkflowRun  string            `json:"workflow_run,omitempty"`
+	User         string            `json:"user,omitempty"` // of MLflow's clients, whom they say it is of
 }
+
+// withoutUser makes schema 2 of schema 1, in which that user was a tag.
+func withoutUser(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 func (*RunStarted) EventType() string { return "run.started" }
 

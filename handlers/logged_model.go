@@ -1,7 +1,11 @@
 package handlers
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
@@ -82,6 +86,12 @@ func (s *loggedModel) decide(c commands.Command, _ time.Time) ([]events.Data, er
 			return nil, nil
 		}
 		return one(&events.LoggedModelTagsSet{ModelID: c.ModelID, Tags: fresh})
+	case *commands.NoteModelVersion:
+		noted, err := noted(s.tags[versionsTag], c)
+		if err != nil || noted == s.tags[versionsTag] {
+			return nil, err
+		}
+		return one(&events.LoggedModelTagsSet{ModelID: c.ModelID, Tags: map[string]string{versionsTag: noted}})
 	case *commands.RemoveLoggedModelTag:
 		if _, set := s.tags[c.Key]; !set {
 			return refuse(fault.NotFound, "key", "logged model %s has no tag %q", c.ModelID, c.Key)
@@ -97,4 +107,35 @@ func (s *loggedModel) decide(c commands.Command, _ time.Time) ([]events.Data, er
 		return one(&events.LoggedModelDeleted{ModelID: c.ModelID})
 	}
 	return nil, noRule(c)
+}
+
+// versionsTag lists the versions that a logged model became, in MLflow's own form.
+const versionsTag = "mlflow.modelVersions"
+
+// noted is that list with one more version, written as Python writes JSON. What is no such list is replaced.
+func noted(list string, c *commands.NoteModelVersion) (string, error) {
+	type version struct {
+		Name    string `json:"name"`
+		Version int    `json:"version"`
+	}
+	var all []version
+	if json.Unmarshal([]byte(list), &all) != nil {
+		all = nil
+	}
+	this := version{c.Name, c.Version}
+	if slices.Contains(all, this) {
+		return list, nil
+	}
+	var b strings.Builder
+	for _, v := range append(all, this) {
+		name, err := json.Marshal(v.Name)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, `, {"name": %s, "version": %d}`, name, v.Version)
+	}
+	if b.Len() > commands.TagBytesMax {
+		return list, nil // it says of the first of them
+	}
+	return "[" + b.String()[2:] + "]", nil
 }

@@ -37,7 +37,7 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.RemoveExperimentTag{}, &commands.LogBatch{}, &commands.UpdateRun{}, &commands.RemoveTag{}, &commands.DeleteRun{}, &commands.RestoreRun{},
 		&commands.AddModelVersion{}, &commands.DescribeModel{}, &commands.SetModelTags{}, &commands.RemoveModelTag{},
 		&commands.DeleteModelVersion{}, &commands.DeleteModel{}, &commands.LogInputs{}, &commands.LogOutputs{},
-		&commands.CreateLoggedModel{}, &commands.FinalizeLoggedModel{}, &commands.LogLoggedModelParams{}, &commands.SetLoggedModelTags{},
+		&commands.CreateLoggedModel{}, &commands.FinalizeLoggedModel{}, &commands.LogLoggedModelParams{}, &commands.SetLoggedModelTags{}, &commands.NoteModelVersion{},
 		&commands.RemoveLoggedModelTag{}, &commands.LogLoggedModelArtifact{}, &commands.DeleteLoggedModel{},
 		&commands.RenameExperiment{}, &commands.RenameModel{},
 		&commands.DeleteArtifact{}, &commands.PurgeRun{}, &commands.DeleteLoggedModelArtifact{}, &commands.PurgeLoggedModel{}, &commands.PurgeExperiment{},

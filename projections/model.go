@@ -33,6 +33,9 @@ type Model struct {
 	Aliases     map[string]int    `json:"aliases,omitempty"` // to a version
 	Tags        map[string]string `json:"tags,omitempty"`
 	Deleted     bool              `json:"deleted,omitempty"` // it is only known that it was there
+	// ChangedMillis is the event time of its last change as MLflow counts them: name, description, its versions, their
+	// stages; no tags, no aliases.
+	ChangedMillis int64 `json:"changed_millis,omitempty"`
 	fold.Stamp
 }
 
@@ -48,7 +51,7 @@ type ModelVersion struct {
 	Stage         string            `json:"stage"` // None, Staging, Production or Archived
 	StageReason   string            `json:"stage_reason,omitempty"`
 	StagedMillis  int64             `json:"staged_millis,omitempty"`  // event time of the last change of stage
-	UpdatedMillis int64             `json:"updated_millis,omitempty"` // event time of the last change of stage, description or tags
+	UpdatedMillis int64             `json:"updated_millis,omitempty"` // event time of the last change of stage, description or name
 	fold.Origin
 }
 
@@ -137,6 +140,9 @@ var modelDocs = fold.Documents[Model]{
 		if m.Versions == nil {
 			m.Versions = []ModelVersion{}
 		}
+		if changesModel(in.Event.Data) {
+			m.ChangedMillis = in.Event.Time.UnixMilli()
+		}
 	},
 	Index: func(m *Model) []fold.Key {
 		keys := make([]fold.Key, 0, 2+2*len(m.Versions))
@@ -161,6 +167,17 @@ var modelDocs = fold.Documents[Model]{
 		return keys
 	},
 	Stamp: func(m *Model) *fold.Stamp { return &m.Stamp },
+}
+
+// changesModel says whether an event changes a model itself.
+func changesModel(d events.Data) bool {
+	switch x := d.(type) {
+	case *events.ModelDescribed:
+		return x.Version == 0
+	case *events.ModelRegistered, *events.ModelRenamed, *events.ModelVersionRegistered, *events.ModelVersionAdded, *events.ModelVersionStaged, *events.ModelVersionDeleted:
+		return true
+	}
+	return false
 }
 
 // rename gives the model and its versions another name.
@@ -194,7 +211,9 @@ func (m *Model) about(version int, in *fold.Input) said {
 		return said{&m.Description, &m.Tags}
 	}
 	v := m.version(version)
-	v.Name, v.UpdatedMillis = m.Name, in.Event.Time.UnixMilli()
+	if v.Name = m.Name; in.Event.Data.EventType() == (*events.ModelDescribed)(nil).EventType() {
+		v.UpdatedMillis = in.Event.Time.UnixMilli()
+	}
 	return said{&v.Description, &v.Tags}
 }
 
@@ -227,7 +246,7 @@ func (m *Model) Latest() map[string]ModelVersion {
 }
 
 func (*Registry) Spec() fold.Spec {
-	return fold.Spec{Name: "registry", Format: 5, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "registry", Format: 6, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Registry) Open(r fold.Reader) error                 { v.r = r; return nil }

@@ -111,7 +111,11 @@ func TestModelVersionAdded(t *testing.T) {
 	added := m.Version(4)
 	equal(t, "version 4", []any{added.Stage, added.Source, added.RunID, added.RunLink, added.Description, added.Tags["a"], added.EventMillis, added.UpdatedMillis},
 		[]any{"None", "s3://b/als", "r9", "https://x", "theirs", "b", foldtest.Day(7), foldtest.Day(7)})
-	equal(t, "version 1", []any{m.Version(1).Tags["old"], m.Version(1).UpdatedMillis, m.Version(1).Stage}, []any{"yes", foldtest.Day(8), "Archived"})
+	equal(t, "version 1", []any{m.Version(1).Tags["old"], m.Version(1).UpdatedMillis, m.Version(1).Stage}, []any{"yes", foldtest.Day(3), "Archived"})
+	equal(t, "the model", m.ChangedMillis, foldtest.Day(8))
+	s.Commit("model/als", 9, 9, &events.ModelDescribed{Name: "als", Version: 1, Description: "first"}, &events.ModelTagsSet{Name: "als", Tags: map[string]string{"t": "3"}})
+	m = found[projections.Model](t)(foldtest.Opened(t, projections.NewRegistry(), s.In).Model("als"))
+	equal(t, "what is said of a version is no change of the model", []int64{m.ChangedMillis, m.Version(1).UpdatedMillis}, []int64{foldtest.Day(8), foldtest.Day(9)})
 	equal(t, "by run", must[[]projections.ModelVersion](t)(v.ByRun("r9"))[0].Version, 4)
 }
 

@@ -36,6 +36,7 @@ type Run struct {
 	Purged       bool                     `json:"purged,omitempty"`         // it is only known that it was there
 	Reason       string                   `json:"reason,omitempty"`
 	Actor        string                   `json:"actor,omitempty"` // who started it
+	User         string                   `json:"user,omitempty"`  // whom a client said it is of
 	StartMillis  int64                    `json:"start_millis,omitempty"`
 	EndMillis    int64                    `json:"end_millis,omitempty"`
 	Params       map[string]string        `json:"params,omitempty"`
@@ -106,7 +107,7 @@ func (r *Run) fold(in *fold.Input) {
 	switch x := in.Event.Data.(type) {
 	case *events.RunStarted:
 		r.RunID, r.ExperimentID, r.Name = x.RunID, x.ExperimentID, x.Name
-		r.DatasetID, r.WorkflowRun, r.Actor = x.DatasetID, x.WorkflowRun, in.Event.Actor
+		r.DatasetID, r.WorkflowRun, r.Actor, r.User = x.DatasetID, x.WorkflowRun, in.Event.Actor, x.User
 		r.Status, r.StartMillis = RunRunning, millis
 		r.Params, r.Tags = merged(r.Params, x.Params), merged(r.Tags, x.Tags)
 	case *events.RunMetricsLogged:
@@ -178,7 +179,7 @@ func merged(into, from map[string]string) map[string]string {
 }
 
 func (*Runs) Spec() fold.Spec {
-	return fold.Spec{Name: "runs", Format: 6, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "runs", Format: 7, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Runs) Open(r fold.Reader) error { v.r = r; return nil }

@@ -31,15 +31,15 @@ func TagColumn(key string) Column { return Column("t" + key) }
 
 // RunHead is what a run is searched by that is neither metric, param nor tag.
 type RunHead struct {
-	Name, Status, Actor string
-	EndMillis           int64
+	Name, Status, Actor, User string
+	EndMillis                 int64
 }
 
-func headOf(r *Run) RunHead { return RunHead{r.Name, r.Status, r.Actor, r.EndMillis} }
+func headOf(r *Run) RunHead { return RunHead{r.Name, r.Status, r.Actor, r.User, r.EndMillis} }
 
 func (h RunHead) cell() []byte {
 	b := binary.AppendVarint(nil, h.EndMillis)
-	for _, s := range []string{h.Name, h.Status, h.Actor} {
+	for _, s := range []string{h.Name, h.Status, h.Actor, h.User} {
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 	}
 	return b
@@ -52,7 +52,7 @@ func CellHead(cell []byte) (h RunHead, err error) {
 		return h, fold.ErrKey
 	}
 	h.EndMillis, cell = end, cell[n:]
-	for _, s := range []*string{&h.Name, &h.Status, &h.Actor} {
+	for _, s := range []*string{&h.Name, &h.Status, &h.Actor, &h.User} {
 		size, n := binary.Uvarint(cell)
 		if n <= 0 || size > uint64(len(cell)-n) {
 			return h, fold.ErrKey

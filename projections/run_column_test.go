@@ -110,6 +110,6 @@ func lineOf(r *projections.Run, needed []bool) (string, bool) {
 	if has2 {
 		gv = g
 	}
-	head := projections.RunHead{Name: r.Name, Status: r.Status, Actor: r.Actor, EndMillis: r.EndMillis}
+	head := projections.RunHead{Name: r.Name, Status: r.Status, Actor: r.Actor, User: r.User, EndMillis: r.EndMillis}
 	return fmt.Sprint(r.RunID, r.StartMillis, n, pv, gv, head), (has0 || !needed[0]) && (has1 || !needed[1]) && (has2 || !needed[2])
 }

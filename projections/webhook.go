@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -423,10 +424,28 @@ func FoldWebhook(commits iter.Seq2[*streams.Committed, error], at fold.At) (Webh
 // Body is what a webhook is sent of it: the same at every attempt.
 func (d *Due) Body() ([]byte, error) {
 	entity, action, _ := strings.Cut(d.Event, ".")
+	fields := slices.SortedFunc(maps.Keys(d.Data), func(a, b string) int {
+		return cmp.Compare(slices.Index(webhookFields, a), slices.Index(webhookFields, b))
+	})
+	data := []byte("{")
+	for i, field := range fields {
+		raw, err := json.Marshal(d.Data[field])
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = append(append(strconv.AppendQuote(data, field), ':'), raw...)
+	}
+	data = append(data, '}')
 	return json.Marshal(struct {
-		Entity    string         `json:"entity"`
-		Action    string         `json:"action"`
-		Timestamp string         `json:"timestamp"`
-		Data      map[string]any `json:"data"`
-	}{entity, action, events.FormatTime(time.UnixMilli(d.EventMillis)), d.Data})
+		Entity    string          `json:"entity"`
+		Action    string          `json:"action"`
+		Timestamp string          `json:"timestamp"`
+		Data      json.RawMessage `json:"data"`
+	}{entity, action, events.FormatTime(time.UnixMilli(d.EventMillis)), data})
 }
+
+// webhookFields is the order in which MLflow says what a webhook is told.
+var webhookFields = []string{"name", "version", "source", "run_id", "template", "alias", "key", "value", "tags", "description"}

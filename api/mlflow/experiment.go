@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -147,15 +148,21 @@ func done(w http.ResponseWriter, err error) error {
 	return api.WriteJSON(w, http.StatusOK, struct{}{})
 }
 
+const experimentNameLettersMax = 500
+
 func (s *Surface) createExperiment(w http.ResponseWriter, r *http.Request) error {
 	q, err := read(w, r)
 	if err != nil {
 		return err
 	}
 	c := &commands.CreateExperiment{Name: q.required("name"), ArtifactLocation: q.text("artifact_location")}
-	c.Tags, _ = q.pairs("tags", commands.TagBytesMax)
+	c.Tags = q.boundedTags(experimentTagLettersMax)
+	q.short("name", c.Name, experimentNameLettersMax)
 	if q.err != nil {
 		return q.err
+	}
+	if c.ArtifactLocation, err = absolute(c.ArtifactLocation); err != nil {
+		return err
 	}
 	res, err := s.acted(r, c, 0, "runs")
 	if err != nil {
@@ -170,6 +177,14 @@ func (s *Surface) createExperiment(w http.ResponseWriter, r *http.Request) error
 	return api.WriteJSON(w, http.StatusOK, map[string]string{"experiment_id": id})
 }
 
+// absolute is a place of files; a path that is relative is from where this program runs, as MLflow's server has it.
+func absolute(location string) (string, error) {
+	if location == "" || filepath.IsAbs(location) || strings.Contains(location, ":") {
+		return location, nil
+	}
+	return filepath.Abs(location)
+}
+
 // renameExperiment gives an experiment another name. One that another has is refused as the SQL store refuses it.
 func (s *Surface) renameExperiment(w http.ResponseWriter, r *http.Request) error {
 	q, err := read(w, r)
@@ -177,6 +192,7 @@ func (s *Surface) renameExperiment(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	c := &commands.RenameExperiment{ExperimentID: q.required("experiment_id"), Name: q.required("new_name")}
+	q.short("name", c.Name, experimentNameLettersMax)
 	if q.err != nil {
 		return q.err
 	}
@@ -262,9 +278,12 @@ func (s *Surface) setExperimentTag(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	id, key := q.required("experiment_id"), q.required("key")
-	value := cut(q.text("value"), commands.TagBytesMax)
-	if q.key(key); q.err != nil {
+	value := q.bounded("value", experimentTagLettersMax)
+	if q.key("key", key); q.err != nil {
 		return q.err
+	}
+	if err := s.openExperiment(r.Context(), id); err != nil {
+		return err
 	}
 	_, err = s.act(r, &commands.SetExperimentTags{ExperimentID: id, Tags: map[string]string{key: value}}, 0, "runs")
 	return done(w, inWords(err, map[fault.Code]error{fault.NotFound: noExperiment(id)}))

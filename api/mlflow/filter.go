@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/projectionist/projectionist/api"
 )
@@ -231,6 +232,8 @@ func unescaped(s string) (string, bool) {
 	return b.String(), true
 }
 
+const badClause = "Invalid clause(s) in filter string:"
+
 const filterBytesMax = 16 << 10 // of a request's filter
 
 // read reads a search's filter and its order_by.
@@ -279,7 +282,7 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 	operand := in.word()
 	if name == "" || op == "" || operand == "" || !slices.Contains([]string{"=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN"}, op) {
 		words := slices.DeleteFunc([]string{name, op, operand}, func(w string) bool { return w == "" })
-		return c, invalid("Invalid clause(s) in filter string: %s", api.Short(strings.Join(words, ", ")))
+		return c, invalid(badClause+" %s", api.Short(strings.Join(words, ", ")))
 	}
 	c.op = op
 	if c.kind, c.key, c.numeric, err = g.name(name); err != nil {
@@ -307,6 +310,9 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 	default:
 		v, ok := unquoted(operand)
 		if !ok {
+			if first, _ := utf8.DecodeRuneInString(operand); unicode.IsLetter(first) || first == '_' {
+				return c, invalid("Parameter value is either not quoted or unidentified quote types used for string value %s. Use either single or double quotes.", api.Short(operand))
+			}
 			return c, invalid("Expected a quoted string value for %s (e.g. 'my-value'). Got value %s", c.kind, api.Short(operand))
 		}
 		c.value = text(v)
@@ -317,8 +323,14 @@ func (g *grammar) clause(name string, in *scanner) (c clause, err error) {
 // null is a comparison with nothing: of tags and params, not of metrics and attributes.
 func (g *grammar) null(name, op string) (clause, error) {
 	kind, key, _, err := g.name(name)
-	if err == nil && (g.noNull || kind != ofTag && kind != ofParam) {
+	switch {
+	case err != nil:
+	case g.noNull:
 		err = invalid("Invalid comparator '%s' for %s '%s'", op, kind, api.Short(key))
+	case kind != ofTag && kind != ofParam && g.kinds["param"] == "":
+		err = invalid("IS NULL / IS NOT NULL is only supported for tags, not for %s '%s'", kind, api.Short(key))
+	case kind != ofTag && kind != ofParam:
+		err = invalid("IS NULL / IS NOT NULL is only supported for tags and params, not for '%s' '%s'", kind, api.Short(key))
 	}
 	return clause{kind: kind, key: key, op: op}, err
 }
@@ -340,7 +352,9 @@ func (c *clause) in(operand string) error {
 		if word = s.word(); word == "" {
 			return nil
 		}
-		ok = word == ","
+		if ok = word == ","; ok && len(c.list) == 1 && strings.TrimSpace(s.rest) == "" { // as Python writes a list of one
+			return nil
+		}
 	}
 	return invalid("Expected a list of quoted strings for %s, such as ('a', 'b'). Got value %s", c.kind, api.Short(operand))
 }

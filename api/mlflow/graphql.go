@@ -64,18 +64,27 @@ func (s *Surface) graphql(w http.ResponseWriter, r *http.Request) error {
 	}
 	x, errs := newExecution(r, &q)
 	if errs != nil {
-		return api.WriteJSON(w, http.StatusOK, map[string]any{"data": nil, "errors": errs})
+		return api.WriteJSON(w, http.StatusOK, graphAnswer{Errors: words(errs)})
 	}
 	x.s = s
 	var data bytes.Buffer
 	if err := x.object(&data, x.root, x.op.SelectionSet, nil, nil); err != nil {
 		return err
 	}
-	answer := struct {
-		Data   json.RawMessage `json:"data"`
-		Errors gqlerror.List   `json:"errors,omitempty"`
-	}{data.Bytes(), x.errors}
-	return api.WriteJSON(w, http.StatusOK, answer)
+	return api.WriteJSON(w, http.StatusOK, graphAnswer{data.Bytes(), words(x.errors)})
+}
+
+// graphAnswer is what MLflow's server answers: of errors it says the words alone.
+type graphAnswer struct {
+	Data   json.RawMessage `json:"data"`
+	Errors []string        `json:"errors"`
+}
+
+func words(errs gqlerror.List) (all []string) {
+	for _, err := range errs {
+		all = append(all, err.Message)
+	}
+	return all
 }
 
 // newExecution reads a query, holds it to the bounds and to the schema, and chooses the operation.
@@ -119,9 +128,11 @@ func asGraphError(err error) *gqlerror.Error {
 func bounded(doc *ast.QueryDocument) error {
 	b := &bounds{doc: doc}
 	for _, op := range doc.Operations {
-		if roots, err := b.level(op.SelectionSet, 1); err != nil {
+		roots, err := b.level(op.SelectionSet, 1)
+		switch {
+		case err != nil:
 			return err
-		} else if roots > graphRootsMax {
+		case roots > graphRootsMax:
 			return gqlerror.Errorf("GraphQL queries should have at most %d root fields, got %d root fields.", graphRootsMax, roots)
 		}
 	}
@@ -130,12 +141,16 @@ func bounded(doc *ast.QueryDocument) error {
 			return err
 		}
 	}
+	if b.aliases > graphAliasesMax {
+		return gqlerror.Errorf("GraphQL queries should have at most %d aliases, got %d aliases.", graphAliasesMax, b.aliases)
+	}
 	return nil
 }
 
 type bounds struct {
 	doc        *ast.QueryDocument
 	selections int
+	aliases    int // the most of one object
 }
 
 // level counts the fields of one object, and bounds what is below them.
@@ -158,9 +173,7 @@ func (b *bounds) level(set ast.SelectionSet, depth int) (fields int, err error) 
 			}
 		}
 	}
-	if aliases > graphAliasesMax {
-		return 0, gqlerror.Errorf("GraphQL queries should have at most %d aliases, got %d aliases.", graphAliasesMax, aliases)
-	}
+	b.aliases = max(b.aliases, aliases)
 	return len(here), nil
 }
 

@@ -51,17 +51,17 @@ func TestGraphQL(t *testing.T) {
 		`"experiment":{"name":"graphs","workspace":"default"},"modelVersions":[{"name":"als","version":"1","status":"READY","tags":[]}],`+
 		`"data":{"metrics":[{"key":"acc","value":0.5,"step":"0","timestamp":"1700000000001"},{"key":"loss","value":null,"step":"9007199254740993","timestamp":"1700000000001"}],`+
 		`"params":[{"key":"lr","value":"0.1"}],"tags":[{"key":"mlflow.runName","value":"first"}]},`+
-		`"inputs":{"datasetInputs":[{"dataset":{"name":"films","digest":"d1"},"tags":[{"key":"mlflow.data.context","value":"training"}]}],"modelInputs":[]},"__typename":"MlflowRunExtension"}}}}`, id)
+		`"inputs":{"datasetInputs":[{"dataset":{"name":"films","digest":"d1"},"tags":[{"key":"mlflow.data.context","value":"training"}]}],"modelInputs":[]},"__typename":"MlflowRunExtension"}}},"errors":null}`, id)
 	equal(t, "a run", strings.TrimSpace(a.Text), want)
 
 	a = w.graphql(`mutation { mlflowSearchDatasets(input: {experimentIds: ["`+x+`"]}) { datasetSummaries { name context } } }`, nil)
-	equal(t, "data sets", strings.TrimSpace(a.Text), `{"data":{"mlflowSearchDatasets":{"datasetSummaries":[{"name":"films","context":"training"}]}}}`)
+	equal(t, "data sets", strings.TrimSpace(a.Text), `{"data":{"mlflowSearchDatasets":{"datasetSummaries":[{"name":"films","context":"training"}]}},"errors":null}`)
 	a = w.graphql(`query($in: MlflowSearchRunsInput) { runs: mlflowSearchRuns(input: $in) { runs { info { runName } } nextPageToken } }`,
 		map[string]any{"in": map[string]any{"experimentIds": []string{x}, "filter": "params.lr = '0.1'", "maxResults": 5}})
-	equal(t, "a search", strings.TrimSpace(a.Text), `{"data":{"runs":{"runs":[{"info":{"runName":"first"}}],"nextPageToken":""}}}`)
+	equal(t, "a search", strings.TrimSpace(a.Text), `{"data":{"runs":{"runs":[{"info":{"runName":"first"}}],"nextPageToken":""}},"errors":null}`)
 	a = w.graphql(`{ mlflowGetMetricHistoryBulkInterval(input: {runIds: ["`+id+`"], metricKey: "acc", maxResults: 10}) { metrics { value runId } }
 		mlflowListArtifacts(input: {runId: "`+id+`"}) { files { path } } mlflowGetExperiment(input: {experimentId: "`+x+`"}) { experiment { creationTime @skip(if: true) name } } }`, nil)
-	equal(t, "several", strings.TrimSpace(a.Text), `{"data":{"mlflowGetMetricHistoryBulkInterval":{"metrics":[{"value":0.5,"runId":"`+id+`"}]},"mlflowListArtifacts":{"files":[]},"mlflowGetExperiment":{"experiment":{"name":"graphs"}}}}`)
+	equal(t, "several", strings.TrimSpace(a.Text), `{"data":{"mlflowGetMetricHistoryBulkInterval":{"metrics":[{"value":0.5,"runId":"`+id+`"}]},"mlflowListArtifacts":{"files":[]},"mlflowGetExperiment":{"experiment":{"name":"graphs"}}},"errors":null}`)
 }
 
 // What is refused of a query is among its errors, and what was not asked wrongly is answered.
@@ -69,11 +69,10 @@ func TestGraphQLErrors(t *testing.T) {
 	w := newFixture(t)
 	a := w.graphql(`{ a: mlflowGetRun(input: {runId: "x"}) { run { __typename } } b: mlflowGetExperiment(input: {experimentId: "0"}) { experiment { name } } }`, nil)
 	equal(t, "half", at(a.Object, "data"), map[string]any{"a": nil, "b": map[string]any{"experiment": map[string]any{"name": "Default"}}})
-	equal(t, "its error", at(a.Object, "errors", 0), map[string]any{"message": "Run with id=x not found", "path": []any{"a"}, "locations": []any{map[string]any{"line": 1.0, "column": 3.0}},
-		"extensions": map[string]any{"code": "RESOURCE_DOES_NOT_EXIST"}})
+	equal(t, "its error", at(a.Object, "errors", 0), "Run with id=x not found")
 
 	deep := strings.Repeat(`... on Query { `, 3) + `mlflowGetRun(input: {runId: "x"}) { run { info { runId } } }` + strings.Repeat(` }`, 3)
-	equal(t, "fragments are no depth", at(w.graphql(`{ `+deep+` }`, nil).Object, "errors", 0, "extensions", "code"), "RESOURCE_DOES_NOT_EXIST")
+	equal(t, "fragments are no depth", at(w.graphql(`{ `+deep+` }`, nil).Object, "errors", 0), "Run with id=x not found")
 	var fragments strings.Builder
 	for i := range 30 { // each names the next twice: 2^30 fields
 		fmt.Fprintf(&fragments, "fragment f%d on Query { ...f%d ...f%d } ", i, i+1, i+1)
@@ -92,6 +91,7 @@ func TestGraphQLErrors(t *testing.T) {
 		"a fragment in itself":                     {`{ ...f } fragment f on Query { ...f }`, "total selections"},
 		"too deep":                                 {`{ a ` + strings.Repeat(`{ a `, 11) + strings.Repeat(`}`, 12), "depth of 10"},
 		"too many roots":                           {`{ ` + many(11, `... on Query @include(if: true) { mlflowGetRun(input: {runId: "%d"}) { apiError { code } } } `) + `}`, "10 root fields"},
+		"too many roots, each named":               {`{ ` + many(12, `k%d: mlflowGetRun { apiError { code } } `) + `}`, "10 root fields, got 12"},
 		"too many names":                           {`{ mlflowGetRun { ` + many(11, `a%d: apiError { code } `) + `} }`, "10 aliases"},
 		"too many tokens":                          {`{ ` + strings.Repeat("a ", 9000) + `}`, "token"},
 		"two operations":                           {`query A { mlflowGetRun { apiError { code } } } query B { mlflowGetRun { apiError { code } } }`, "operation name"},
@@ -100,7 +100,7 @@ func TestGraphQLErrors(t *testing.T) {
 		"no variable":                              {`query($data: MlflowGetRunInput!) { mlflowGetRun(input: $data) { apiError { code } } }`, "must be defined"},
 	} {
 		errs, _ := at(w.graphql(c.query, nil).Object, "errors").([]any)
-		if len(errs) == 0 || !strings.Contains(fmt.Sprint(at(errs[0], "message")), c.says) {
+		if len(errs) == 0 || !strings.Contains(fmt.Sprint(errs[0]), c.says) {
 			t.Errorf("%s: %v", name, errs)
 		}
 	}

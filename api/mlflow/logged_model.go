@@ -156,8 +156,8 @@ func (s *Surface) createLoggedModel(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	c := &commands.CreateLoggedModel{ExperimentID: q.required("experiment_id"), Name: q.text("name"), ModelType: q.text("model_type"), SourceRunID: q.text("source_run_id")}
-	c.Params, _ = q.pairs("params", commands.ParamBytesMax)
-	c.Tags, _ = q.pairs("tags", commands.TagBytesMax)
+	c.Params, _ = q.pairs("params", paramLettersMax)
+	c.Tags, _ = q.pairs("tags", tagLettersMax)
 	if strings.ContainsAny(c.Name, "/:.%\"'") {
 		q.fault(invalid("Invalid model name ('%s') provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%%', '\"', \"'\")", api.Short(c.Name)))
 	}
@@ -256,7 +256,7 @@ func (s *Surface) logLoggedModelParams(w http.ResponseWriter, r *http.Request) e
 		return err
 	}
 	c := &commands.LogLoggedModelParams{ModelID: r.PathValue("id")}
-	if c.Params, _ = q.pairs("params", commands.ParamBytesMax); q.err != nil {
+	if c.Params, _ = q.pairs("params", paramLettersMax); q.err != nil {
 		return q.err
 	}
 	if len(c.Params) == 0 {
@@ -271,7 +271,7 @@ func (s *Surface) setLoggedModelTags(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	c := &commands.SetLoggedModelTags{ModelID: r.PathValue("id")}
-	if c.Tags, _ = q.pairs("tags", commands.TagBytesMax); q.err != nil {
+	if c.Tags, _ = q.pairs("tags", tagLettersMax); q.err != nil {
 		return q.err
 	}
 	if len(c.Tags) == 0 {

@@ -3,6 +3,7 @@ package mlflow
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -175,7 +176,11 @@ func (s *Surface) searchLoggedModels(w http.ResponseWriter, r *http.Request) err
 	if q.err != nil {
 		return q.err
 	}
-	if search.filter, search.order, err = loggedModelGrammar.read(wanted, by); err != nil {
+	search.filter, search.order, err = loggedModelGrammar.read(wanted, by)
+	if own := (*refusal)(nil); errors.As(err, &own) && strings.HasPrefix(own.Message, badClause) {
+		return invalid("Invalid filter string: '%s'. Expected a list of comparisons separated by 'AND' (e.g. 'metrics.loss > 0.1 AND params.lr = 0.01').", api.Short(wanted))
+	}
+	if err != nil {
 		return err
 	}
 	pages, err := newPager[string](asked, search.order)

@@ -2,6 +2,7 @@ package mlflow
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
@@ -42,7 +44,7 @@ func (s *Surface) logMetric(w http.ResponseWriter, r *http.Request) error {
 	if raw := q.raw("value"); m.Value.UnmarshalJSON(raw) != nil {
 		q.wrong("value", raw)
 	}
-	c := &commands.LogBatch{RunID: id, Metrics: []events.Metric{q.event(m)}}
+	c := &commands.LogBatch{RunID: id, Metrics: []events.Metric{q.event("", m)}}
 	if q.err != nil {
 		return q.err
 	}
@@ -58,8 +60,8 @@ func (s *Surface) logParam(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id, key := q.runID(), q.required("key")
-	value := cut(q.text("value"), commands.ParamBytesMax)
-	if q.key(key); q.err != nil {
+	value := cut(q.text("value"), paramLettersMax)
+	if q.key("key", key); q.err != nil {
 		return q.err
 	}
 	return done(w, s.change(r, id, &commands.LogBatch{RunID: id, Params: map[string]string{key: value}}, 0))
@@ -73,8 +75,8 @@ func (s *Surface) logBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	c := &commands.LogBatch{RunID: q.runID(), Metrics: q.metrics("metrics")}
 	var params, tags int
-	c.Params, params = q.pairs("params", commands.ParamBytesMax)
-	c.Tags, tags = q.pairs("tags", commands.TagBytesMax)
+	c.Params, params = q.pairs("params", paramLettersMax)
+	c.Tags, tags = q.pairs("tags", tagLettersMax)
 	for _, l := range []struct {
 		what    string
 		n, most int
@@ -148,6 +150,9 @@ func (s *Surface) metricHistory(w http.ResponseWriter, r *http.Request) error {
 		Next    string        `json:"next_page_token,omitempty"`
 	}{}
 	v.Next, err = s.timeline(id, key, token, min(size, historyMax), func(m historyLine) error { v.Metrics = append(v.Metrics, m); return nil })
+	if own := (*fault.Error)(nil); errors.As(err, &own) && own.Field == "cursor" {
+		return invalid("Invalid page token: it is not one that this server gave out")
+	}
 	if err != nil {
 		return err
 	}

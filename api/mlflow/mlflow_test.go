@@ -62,8 +62,8 @@ func TestRun(t *testing.T) {
 	equal(t, "metrics", at(v, "run", "data", "metrics"), []any{map[string]any{"key": "late", "value": 3., "timestamp": 7., "step": 0.},
 		map[string]any{"key": "loss", "value": 1.7976931348623157e308, "timestamp": 1002., "step": 2.}, map[string]any{"key": "rmse", "value": .9, "timestamp": 5., "step": 0.}})
 	equal(t, "params", column(at(v, "run", "data"), "params", "key"), "[dim lr]")
-	equal(t, "a long value is cut between letters", at(v, "run", "data", "params", 0, "value"), strings.Repeat("한", 2000))
-	equal(t, "tags", column(at(v, "run", "data"), "tags", "key"), "[late mlflow.runName mlflow.user 한]")
+	equal(t, "letters are no bytes", at(v, "run", "data", "params", 0, "value"), strings.Repeat("한", 3000))
+	equal(t, "tags", column(at(v, "run", "data"), "tags", "key"), "[late mlflow.runName 한]")
 
 	first := w.want("GET", "metrics/get-history?metric_key=loss&max_results=2&run_id="+id, "")
 	equal(t, "history", column(first, "metrics", "value"), "[1 0.5]")
@@ -78,7 +78,7 @@ func TestRun(t *testing.T) {
 	w.want("POST", "runs/restore", `{"run_id": "`+id+`"}`)
 	equal(t, "without a name", at(w.want("POST", "runs/create", `{}`), "run", "info", "experiment_id"), "0")
 	stored, ok, err := projections.FoldRun(w.Log.Ledger().ReadStream(t.Context(), "run/"+id, 0), fold.At{EventMillis: 1705312800000})
-	if err != nil || !ok || stored.Status != "RUNNING" || stored.Tags["mlflow.user"] != "anna" {
+	if err != nil || !ok || stored.Status != "RUNNING" || stored.User != "anna" {
 		t.Errorf("the run began when it says: %v %+v", err, stored)
 	}
 }
@@ -96,7 +96,7 @@ func TestRegistryDeletes(t *testing.T) {
 	w.want("POST", "model-versions/transition-stage", `{"name": "m", "version": "1", "stage": "Production"}`)
 	for _, source := range []string{"m/1", "m@best", "m/production"} {
 		v := w.want("POST", "model-versions/create", `{"name": "copies", "source": "models:/`+source+`"}`)
-		equal(t, "copied", at(v, "model_version", "source"), "models:/"+source)
+		equal(t, "copied", at(v, "model_version", "source"), "models:/m/1")
 	}
 	w.want("DELETE", "model-versions/delete", `{"name": "m", "version": "1"}`)
 	equal(t, "left", column(w.want("GET", "model-versions/search?filter="+url.QueryEscape("name = 'm'"), ""), "model_versions", "version"), "[2]")
@@ -470,7 +470,7 @@ func TestRegistry(t *testing.T) {
 		return column(w.want("GET", "registered-models/search?"+query, ""), "registered_models", "name")
 	}
 	equal(t, "models", models("max_results=9&filter="+url.QueryEscape("name ILIKE '%' AND tag.`mlflow.prompt.is_prompt` != 'true'")), "[m]")
-	equal(t, "models back", models("order_by="+url.QueryEscape("name DESC")), "[prompt m]")
+	equal(t, "models back", models("order_by="+url.QueryEscape("name DESC")), "[m]")
 	none := w.want("GET", "registered-models/search?max_results=0", "")
 	equal(t, "no models at once", []any{none["registered_models"], none["next_page_token"] != ""}, "[<nil> true]")
 	versions := func(query string) any {
@@ -571,7 +571,7 @@ func TestRefusals(t *testing.T) {
 		{400, "POST", "runs/log-metric", of(run, `"key": "a?", "value": 1, "timestamp": 1`), invalid, "Names may only contain"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "none", "timestamp": 1`), invalid, "value"},
 		{400, "GET", "metrics/get-history?metric_key=a&max_results=0&run_id=" + run, "", invalid, "positive"},
-		{400, "GET", "metrics/get-history?metric_key=a&page_token=zz&run_id=" + run, "", invalid, "cursor"},
+		{400, "GET", "metrics/get-history?metric_key=a&page_token=zz&run_id=" + run, "", invalid, "Invalid page token"},
 		{400, "GET", "metrics/get-history-bulk?metric_key=a", "", invalid, "at least one run_id"},
 		{400, "GET", "metrics/get-history-bulk?run_id=" + run, "", invalid, "must specify a metric_key"},
 		{400, "GET", "metrics/get-history-bulk?metric_key=a" + strings.Repeat("&run_id="+run, 101), "", invalid, "more than 100 run_ids. Received 101"},
@@ -580,7 +580,7 @@ func TestRefusals(t *testing.T) {
 		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&max_results=2501&run_ids=" + run, "", invalid, "between 1 and 2500"},
 		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&start_step=2&run_ids=" + run, "", invalid, "both must be specified"},
 		{400, "GET", "metrics/get-history-bulk-interval?metric_key=a&start_step=2&end_step=1&run_ids=" + run, "", invalid, "end_step must be greater"},
-		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.a IS NULL"}`, invalid, "Invalid comparator"},
+		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.a IS NULL"}`, invalid, "only supported for tags and params"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "params.a IS 'x'"}`, invalid, "Invalid clause(s)"},
 		{400, "POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.a > nan"}`, invalid, "Expected numeric value"},
 		{400, "POST", "runs/log-metric", of(run, `"key": "a", "value": "x", "timestamp": 1`), invalid, "parameter 'value'"},

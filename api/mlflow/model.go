@@ -49,7 +49,7 @@ type alias struct {
 }
 
 func modelOf(m *projections.Model) model {
-	v := model{Name: m.Name, Created: m.CreatedMillis, Updated: m.UpdatedMillis, Description: m.Description, Tags: pairsOf(m.Tags)}
+	v := model{Name: m.Name, Created: m.CreatedMillis, Updated: m.ChangedMillis, Description: m.Description, Tags: pairsOf(m.Tags)}
 	for _, latest := range latestOf(m) {
 		v.Latest = append(v.Latest, versionOf(m, latest))
 	}
@@ -107,14 +107,29 @@ func (s *Surface) createModel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := &commands.RegisterModel{Name: q.required("name"), Description: q.text("description")}
-	c.Tags, _ = q.pairs("tags", commands.TagBytesMax)
+	c.Tags = q.boundedTags(modelTagLettersMax)
 	if q.err != nil {
 		return q.err
 	}
 	if _, err := s.act(r, c, 0, "registry"); err != nil {
-		return inWords(err, map[fault.Code]error{fault.Conflict: exists("Registered Model (name=%s) already exists.", api.Short(c.Name))})
+		return inWords(err, map[fault.Code]error{fault.Conflict: s.taken(r.Context(), c)})
 	}
 	return s.answerModel(w, r, c.Name)
+}
+
+// taken says that a model has the name, or a prompt, whichever was to be made.
+func (s *Surface) taken(ctx context.Context, c *commands.RegisterModel) error {
+	kinds := map[bool]string{true: "Prompt", false: "Registered Model"}
+	asked := kinds[strings.EqualFold(c.Tags[promptTag], "true")]
+	m, err := s.modelAt(ctx, c.Name)
+	if err != nil { // it went meanwhile
+		return exists("%s (name=%s) already exists.", asked, api.Short(c.Name))
+	}
+	if has := kinds[strings.EqualFold(m.Tags[promptTag], "true")]; has != asked {
+		return exists("Tried to create a %s with name '%s', but the name is already taken by a %s. MLflow does not allow creating a model and a prompt with the same name.",
+			strings.ToLower(asked), api.Short(c.Name), strings.ToLower(has))
+	}
+	return exists("%s (name=%s) already exists.", asked, api.Short(c.Name))
 }
 
 func (s *Surface) answerModel(w http.ResponseWriter, r *http.Request, name string) error {
@@ -219,8 +234,8 @@ func (s *Surface) setModelTag(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name, key := q.required("name"), q.required("key")
-	value := cut(q.text("value"), commands.TagBytesMax)
-	if q.key(key); q.err != nil {
+	value := q.bounded("value", modelTagLettersMax)
+	if q.key("key", key); q.err != nil {
 		return q.err
 	}
 	return done(w, s.decide(r, name, 0, &commands.SetModelTags{Name: name, Tags: map[string]string{key: value}}))
@@ -309,7 +324,7 @@ func modelHas(m *projections.Model) having {
 		case "creation_timestamp":
 			return number(float64(m.CreatedMillis))
 		}
-		return number(float64(m.UpdatedMillis))
+		return number(float64(m.ChangedMillis))
 	}
 }
 
@@ -355,11 +370,15 @@ func (s *Surface) searchModels(w http.ResponseWriter, r *http.Request) error {
 	return api.WriteJSON(w, http.StatusOK, v)
 }
 
-// promptTag marks a model that is a prompt. One without it is none: clients leave prompts out so.
+// promptTag marks a model that is a prompt. One without it is none.
 const promptTag = "mlflow.prompt.is_prompt"
 
-// fits says whether a model or a version fits.
+// fits says whether a model or a version fits. Prompts do only where a filter asks about that.
 func fits(f filter, has having) bool {
+	asked := slices.ContainsFunc(f, func(c clause) bool { return c.kind == ofTag && c.key == promptTag })
+	if !asked && strings.EqualFold(has(ofTag, promptTag).text, "true") {
+		return false
+	}
 	return f.holds(func(kind, key string) value {
 		v := has(kind, key)
 		if kind == ofTag && key == promptTag && !v.is {

@@ -79,7 +79,7 @@ func (q *request) wrong(name string, raw json.RawMessage) {
 // needs refuses a request without a field.
 func (q *request) needs(name string) {
 	if raw := q.raw(name); raw == nil || string(raw) == `""` {
-		q.fault(invalid("Missing value for required parameter '%s'. See the API docs for more information about request parameters.", name))
+		q.lacks(name)
 	}
 }
 
@@ -142,16 +142,16 @@ type pair struct {
 
 // pairs is a field that is a list of tags or params, by key; of those of one key the last. A value that is longer than
 // bytesMax is cut, as MLflow does.
-func (q *request) pairs(name string, bytesMax int) (all map[string]string, n int) {
+func (q *request) pairs(name string, lettersMax int) (all map[string]string, n int) {
 	var list []pair
 	if raw := q.raw(name); raw != nil && json.Unmarshal(raw, &list) != nil {
 		q.wrong(name, raw)
 		return nil, 0
 	}
 	all = map[string]string{}
-	for _, p := range list {
-		q.key(p.Key)
-		all[p.Key] = cut(p.Value, bytesMax)
+	for i, p := range list {
+		q.key(name+"["+strconv.Itoa(i)+"].key", p.Key)
+		all[p.Key] = cut(p.Value, lettersMax)
 	}
 	return all, len(list)
 }
@@ -186,17 +186,24 @@ func (v *integer) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// event is the metric as it is recorded.
-func (q *request) event(m metric) events.Metric {
+func (q *request) lacks(path string) {
+	q.fault(invalid("Missing value for required parameter '%s'. See the API docs for more information about request parameters.", path))
+}
+
+// event is the metric as it is recorded. at is where it stands in the request, with a point behind, "" for the request itself.
+func (q *request) event(at string, m metric) events.Metric {
 	switch {
+	case m.Key == "":
+		q.lacks(at + "key")
+		return events.Metric{}
 	case m.Value == nil:
-		q.fault(invalid("Missing value for required parameter 'value'. See the API docs for more information about request parameters."))
+		q.lacks(at + "value")
 		return events.Metric{}
 	case m.Timestamp == nil:
-		q.fault(invalid("Missing value for required parameter 'timestamp'. See the API docs for more information about request parameters."))
+		q.lacks(at + "timestamp")
 		return events.Metric{}
 	}
-	q.key(m.Key)
+	q.key(at+"name", m.Key)
 	return events.Metric{Key: m.Key, Value: events.Number(*m.Value), Step: int64(m.Step), TimestampMillis: int64(*m.Timestamp),
 		ModelID: m.ModelID, DatasetName: m.Dataset, DatasetDigest: m.Digest}
 }
@@ -209,32 +216,69 @@ func (q *request) metrics(name string) []events.Metric {
 		return nil
 	}
 	all := make([]events.Metric, 0, len(list))
-	for _, m := range list {
-		all = append(all, q.event(m))
+	for i, m := range list {
+		all = append(all, q.event(name+"["+strconv.Itoa(i)+"].", m))
 	}
 	return all
 }
 
-// key refuses what cannot be the key of a metric, param or tag: it may stand for a file's name.
-func (q *request) key(key string) {
+// key refuses what cannot be the key of a metric, param or tag: it may stand for a file's name. at is where it stands in
+// the request, as MLflow calls it.
+func (q *request) key(at, key string) {
 	switch {
 	case key == "":
-		q.fault(invalid("Missing value for required parameter 'key'. See the API docs for more information about request parameters."))
-	case len(key) > commands.KeyBytesMax:
-		q.fault(invalid("'name' exceeds the maximum length of %d characters", commands.KeyBytesMax))
+		q.lacks(at)
 	case strings.ContainsFunc(key, notInKeys):
-		q.fault(invalid("Invalid value \"%s\" for parameter 'name' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).", api.Short(key)))
+		q.fault(invalid("Invalid value \"%s\" for parameter '%s' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).", api.Short(key), at))
 	case !ownPath(key):
-		q.fault(invalid("Invalid value \"%s\" for parameter 'name' supplied: Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '%s'", api.Short(key), api.Short(resolved(key))))
+		q.fault(invalid("Invalid value \"%s\" for parameter '%s' supplied: Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '%s'", api.Short(key), at, api.Short(resolved(key))))
+	case len(key) > commands.KeyBytesMax:
+		q.fault(invalid("'%s' exceeds the maximum length of %d characters", at, commands.KeyBytesMax))
 	}
 }
 
-// cut is a text of at most bytesMax bytes, without half a letter at its end.
-func cut(v string, bytesMax int) string {
-	if len(v) <= bytesMax {
+// Limits of values, in letters, as MLflow counts them. Longer ones of runs and logged models are cut, others refused.
+const (
+	paramLettersMax         = 6000
+	tagLettersMax           = 8000
+	experimentTagLettersMax = 5000
+	modelTagLettersMax      = 100_000
+)
+
+// cut is the first letters of a text.
+func cut(v string, lettersMax int) string {
+	if len(v) <= lettersMax {
 		return v
 	}
-	return strings.ToValidUTF8(v[:bytesMax], "")
+	n := 0
+	for at := range v {
+		if n++; n > lettersMax {
+			return v[:at]
+		}
+	}
+	return v
+}
+
+// bounded is a field of text that has at most so many letters.
+func (q *request) bounded(name string, lettersMax int) string {
+	v := q.text(name)
+	q.short(name, v, lettersMax)
+	return v
+}
+
+func (q *request) short(name, v string, lettersMax int) {
+	if len(v) > lettersMax && utf8.RuneCountInString(v) > lettersMax {
+		q.fault(invalid("'%s' exceeds the maximum length of %d characters", name, lettersMax))
+	}
+}
+
+// boundedTags is the field "tags" of what refuses values that are too long.
+func (q *request) boundedTags(lettersMax int) map[string]string {
+	tags, _ := q.pairs("tags", lettersMax+1)
+	for _, v := range tags {
+		q.short("value", v, lettersMax)
+	}
+	return tags
 }
 
 // by says who wants a change: X-Actor, or who has sent credentials, or else the client that this API is for.

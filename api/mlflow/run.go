@@ -2,6 +2,7 @@ package mlflow
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -158,10 +159,7 @@ func withName(r *projections.Run) map[string]string {
 }
 
 func userOf(r *projections.Run) string {
-	if user := r.Tags[userTag]; user != "" {
-		return user
-	}
-	return r.Actor
+	return cmp.Or(r.User, r.Tags[userTag], r.Actor)
 }
 
 // runAt is a run by its id with its experiment, from their streams where the view has them not yet.
@@ -212,8 +210,9 @@ func (s *Surface) createRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := &commands.StartRun{ExperimentID: q.text("experiment_id"), Name: q.text("run_name")}
-	start, user := q.whole("start_time", 0), q.text("user_id")
-	c.Tags, _ = q.pairs("tags", commands.TagBytesMax)
+	start := q.whole("start_time", 0)
+	c.User = cut(q.text("user_id"), commands.NameBytesMax)
+	c.Tags, _ = q.pairs("tags", tagLettersMax)
 	if c.ExperimentID == "" {
 		c.ExperimentID = "0"
 	}
@@ -233,9 +232,6 @@ func (s *Surface) createRun(w http.ResponseWriter, r *http.Request) error {
 	m, err := by(r, start)
 	if err != nil {
 		return err
-	}
-	if user != "" && c.Tags[userTag] == "" {
-		c.Tags[userTag] = cut(user, commands.TagBytesMax)
 	}
 	c.RunID = api.Keyed(m, "run")
 	if c.Name == "" {
@@ -377,8 +373,8 @@ func (s *Surface) setTag(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id, key := q.runID(), q.required("key")
-	value := cut(q.text("value"), commands.TagBytesMax)
-	if q.key(key); q.err != nil {
+	value := cut(q.text("value"), tagLettersMax)
+	if q.key("key", key); q.err != nil {
 		return q.err
 	}
 	return done(w, s.tag(r, &commands.LogBatch{RunID: id, Tags: map[string]string{key: value}}))
@@ -418,7 +414,7 @@ func (s *Surface) deleteTag(w http.ResponseWriter, r *http.Request) error {
 
 var runGrammar = grammar{
 	kinds: merged(everyTag, map[string]string{"metric": ofMetric, "metrics": ofMetric, "param": ofParam, "params": ofParam, "parameter": ofParam, "parameters": ofParam, "run": ofAttribute, "dataset": ofDataset, "datasets": ofDataset}),
-	attrs: map[string]bool{"run_id": false, "run_name": false, "status": false, "user_id": false, "artifact_uri": false, "experiment_id": false, "start_time": true, "end_time": true},
+	attrs: map[string]bool{"run_id": false, "run_name": false, "status": false, "user_id": false, "artifact_uri": false, "start_time": true, "end_time": true},
 	lists: []string{"run_id"},
 	alias: map[string]string{"run name": "run_name", "Run name": "run_name", "Run Name": "run_name", "created": "start_time", "Created": "start_time"},
 	ties:  order{{ofAttribute, "start_time", true, true}, {ofAttribute, "run_id", false, false}}, // newest first, of one moment by id

@@ -100,8 +100,8 @@ func (s *Surface) logInputs(w http.ResponseWriter, r *http.Request) error {
 	for _, d := range given.Datasets {
 		tags := map[string]string{}
 		for _, t := range d.Tags {
-			q.key(t.Key)
-			tags[t.Key] = cut(t.Value, commands.TextBytesMax)
+			q.key("key", t.Key)
+			tags[t.Key] = cut(t.Value, commands.TextBytesMax/4)
 		}
 		c.Datasets = append(c.Datasets, events.Dataset{Name: d.Dataset.Name, Digest: d.Dataset.Digest, SourceType: d.Dataset.SourceType, Source: d.Dataset.Source,
 			Schema: d.Dataset.Schema, Profile: d.Dataset.Profile, Tags: tags})

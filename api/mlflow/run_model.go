@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
@@ -68,8 +69,8 @@ func (s *Surface) addModel(r *http.Request, run *projections.Run, model json.Raw
 		return err
 	}
 	value := string(bytes.TrimSpace(b))
-	if len(value) > commands.TagBytesMax {
-		return invalid("The list of models in the tag %s of run %s exceeds the maximum length of %d characters.", historyTag, id, commands.TagBytesMax)
+	if utf8.RuneCountInString(value) > tagLettersMax {
+		return invalid("The list of models in the tag %s of run %s exceeds the maximum length of %d characters.", historyTag, id, tagLettersMax)
 	}
 	m, err := by(r, 0)
 	if err != nil {

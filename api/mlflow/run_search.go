@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -185,10 +186,8 @@ func (r *runAtHand) has(kind, key string) value {
 	case "run_id":
 		return text(r.found.RunID())
 	case "user_id":
-		if user := r.cell(ofTag, userTag); len(user) > 0 {
-			return text(string(user))
-		}
-		return text(r.head(kind, key).Actor)
+		head := r.head(kind, key)
+		return text(cmp.Or(head.User, string(r.cell(ofTag, userTag)), head.Actor))
 	case "artifact_uri":
 		r.run.RunID = r.found.RunID()
 		return text(artifactURI(&r.run, r.experiment))

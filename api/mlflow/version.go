@@ -1,9 +1,7 @@
 package mlflow
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -14,7 +12,6 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
-	"github.com/projectionist/projectionist/streams"
 )
 
 func (s *Surface) versionRoutes(r routes) {
@@ -115,54 +112,38 @@ func (s *Surface) createVersion(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := &commands.AddModelVersion{Name: q.required("name"), Source: q.required("source"), RunID: q.text("run_id"), RunLink: q.text("run_link"), Description: q.text("description")}
-	c.Tags, _ = q.pairs("tags", commands.TagBytesMax)
+	id := q.text("model_id")
+	c.Tags = q.boundedTags(modelTagLettersMax)
 	if q.err != nil {
 		return q.err
 	}
 	if _, err := s.modelAt(r.Context(), c.Name); err != nil {
 		return err
 	}
-	if err := s.checkSource(r.Context(), c.Source, c.RunID); err != nil {
-		return err
-	}
-	if strings.HasPrefix(c.Source, modelScheme) { // what it names may change, or go
-		if err := s.locate(r.Context(), c); err != nil {
-			return err
+	if strings.EqualFold(c.Tags[promptTag], "true") {
+		if !slices.Contains(promptSources, c.Source) {
+			return invalid("Invalid prompt source: '%s'. Prompt sources must use an MLflow placeholder.", api.Short(c.Source))
 		}
+	} else if err := s.resolve(r.Context(), c, id); err != nil {
+		return err
 	}
-	meta, err := by(r, 0)
+	res, err := s.acted(r, c, 0, "registry")
 	if err != nil {
 		return err
 	}
-	res, err := s.Dispatcher.Dispatch(r.Context(), c, meta)
-	if err != nil {
-		return err
-	}
-	s.Settle(r.Context(), []streams.Position{res.Position}, "registry")
 	for i := range res.Events {
-		if added, ok := res.Events[i].Data.(*events.ModelVersionAdded); ok {
-			return s.answerVersion(w, r, c.Name, added.Version)
+		added, ok := res.Events[i].Data.(*events.ModelVersionAdded)
+		if !ok {
+			continue
 		}
-	}
-	return fault.New(fault.Internal, "%s added no version", c.CommandType())
-}
-
-// checkSource refuses files that nobody could read for others: of this machine, and of no run.
-func (s *Surface) checkSource(ctx context.Context, source, runID string) error {
-	scheme, _, remote := strings.Cut(source, ":/")
-	switch {
-	case strings.HasPrefix(source, artifactScheme):
-		run, e, err := s.runAt(ctx, runID)
-		if err == nil {
-			if uri := artifactURI(run, e); source == uri || strings.HasPrefix(source, uri+"/") && within(strings.TrimPrefix(source, uri+"/")) {
-				return nil
+		if id != "" {
+			if _, err := s.act(r, &commands.NoteModelVersion{ModelID: id, Name: c.Name, Version: added.Version}, 0, "logged-models"); err != nil {
+				return err
 			}
 		}
-		return invalid("Invalid model version source: '%s'. To use an mlflow-artifacts URI as a model version source, the run_id request parameter has to be specified and the source has to be contained within the artifact directory of the run specified by the run_id.", api.Short(source))
-	case !remote, scheme == "", strings.EqualFold(scheme, "file"):
-		return invalid("Invalid model version source: '%s'. To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.", api.Short(source))
+		return s.answerVersion(w, r, c.Name, added.Version)
 	}
-	return nil
+	return fault.New(fault.Internal, "%s added no version", c.CommandType())
 }
 
 func (s *Surface) getVersion(w http.ResponseWriter, r *http.Request) error {
@@ -251,107 +232,14 @@ func (s *Surface) stage(r *http.Request, c *commands.StageModelVersion) error {
 	return s.decide(r, c.Name, c.Version, c)
 }
 
-// downloadURI is where a version's files are, in a form that names their store.
-func (s *Surface) downloadURI(w http.ResponseWriter, r *http.Request) error {
-	q, err := read(w, r)
-	if err != nil {
-		return err
-	}
-	name, n := q.required("name"), q.version()
-	if q.err != nil {
-		return q.err
-	}
-	_, v, err := s.versionAt(r.Context(), name, n)
-	if err != nil {
-		return err
-	}
-	uri, err := s.filesOf(r.Context(), v)
-	if err != nil {
-		return err
-	}
-	return api.WriteJSON(w, http.StatusOK, map[string]string{"artifact_uri": uri})
-}
-
-// filesOf is the URI of a version's files, in a form that names their store.
-func (s *Surface) filesOf(ctx context.Context, v *projections.ModelVersion) (string, error) {
-	uri := cmp.Or(v.Location, sourceOf(v))
-	rest, ok := strings.CutPrefix(uri, "runs:/")
-	if !ok {
-		return uri, nil
-	}
-	id, path, _ := strings.Cut(rest, "/")
-	run, e, err := s.runAt(ctx, id)
-	var own *refusal
-	switch {
-	case err == nil:
-		uri = artifactURI(run, e) + "/" + path
-	case errors.As(err, &own): // a run of another server
-		err = nil
-	}
-	return uri, err
-}
-
-const modelScheme = "models:/"
-
-// locate notes where the files of a version are whose source is a logged model or another version, and which run made
-// them.
-func (s *Surface) locate(ctx context.Context, c *commands.AddModelVersion) (err error) {
-	id, logged := strings.CutPrefix(c.Source, modelScheme)
-	if logged = logged && strings.HasPrefix(id, "m-") && !strings.ContainsAny(id, "/@"); !logged {
-		c.Location, err = s.modelFiles(ctx, c.Source)
-		return err
-	}
-	m, e, err := s.loggedModelAt(ctx, id)
-	if err == nil && m.Deleted {
-		err = noLoggedModel(id)
-	}
-	if err != nil {
-		return err
-	}
-	c.Location, c.RunID = loggedModelURI(m, e), cmp.Or(c.RunID, m.SourceRunID)
-	return nil
-}
-
-// modelFiles is the URI of the files that a URI of a version stands for: models:/NAME/VERSION, models:/NAME@ALIAS,
-// models:/NAME/STAGE (the newest there) or models:/NAME/latest.
-func (s *Surface) modelFiles(ctx context.Context, uri string) (string, error) {
-	rest := strings.TrimPrefix(uri, modelScheme)
-	name, which, ok := strings.Cut(rest, "/")
-	at, alias, aliased := strings.Cut(rest, "@")
-	if ok == aliased {
-		return "", invalid("Invalid model version source: '%s'. Want models:/name/version or models:/name@alias.", api.Short(uri))
-	}
-	if aliased {
-		name = at
-	}
-	m, err := s.modelAt(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	var v *projections.ModelVersion
-	if n, err := strconv.Atoi(which); aliased {
-		v = m.Alias(alias)
-	} else if err == nil {
-		v = m.Version(n)
-	} else if strings.EqualFold(which, "latest") && len(m.Versions) > 0 {
-		v = &m.Versions[len(m.Versions)-1]
-	} else if latest, ok := m.Latest()[commands.CanonicalStage(which)]; ok {
-		v = &latest
-	}
-	if v == nil {
-		return "", noVersion(name, cmp.Or(which, "@"+alias))
-	}
-	return s.filesOf(ctx, v)
-}
-
 func (s *Surface) setVersionTag(w http.ResponseWriter, r *http.Request) error {
 	q, err := read(w, r)
 	if err != nil {
 		return err
 	}
 	name, n, key := q.required("name"), q.version(), q.required("key")
-	value := cut(q.text("value"), commands.TagBytesMax)
-	if q.key(key); q.err != nil {
+	value := q.bounded("value", modelTagLettersMax)
+	if q.key("key", key); q.err != nil {
 		return q.err
 	}
 	if _, _, err := s.versionAt(r.Context(), name, n); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -130,6 +131,24 @@ func (s *Surface) sealed(id, secret string) (string, error) {
 
 const webhookSecretMax = 1000
 
+// checkAddress refuses what is no address of a webhook, in MLflow's words. Whether http is one, and where it leads, is
+// for who sends to judge.
+func checkAddress(address string) error {
+	if strings.TrimSpace(address) == "" {
+		return invalid("Webhook URL cannot be empty or just whitespace: '%s'", api.Short(address))
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return invalid("Invalid webhook URL '%s': %v", api.Short(address), err)
+	case u.Scheme != "https" && u.Scheme != "http":
+		return invalid("Invalid webhook URL scheme: '%s'. Allowed schemes are: https.", api.Short(u.Scheme))
+	case u.Hostname() == "":
+		return invalid("Webhook URL must include a hostname: '%s'", api.Short(address))
+	}
+	return nil
+}
+
 func (s *Surface) createWebhook(w http.ResponseWriter, r *http.Request) error {
 	q, err := read(w, r)
 	if err != nil {
@@ -143,6 +162,9 @@ func (s *Surface) createWebhook(w http.ResponseWriter, r *http.Request) error {
 		return cmp.Or(q.err, err)
 	}
 	c.WebhookID, c.Disabled = api.Keyed(m, "webhook"), off != nil && *off
+	if err := checkAddress(c.URL); err != nil {
+		return err
+	}
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -180,6 +202,9 @@ func (s *Surface) listWebhooks(w http.ResponseWriter, r *http.Request) error {
 	q, err := read(w, r)
 	if err != nil {
 		return err
+	}
+	if n := q.whole("max_results", webhooksDefault); n < 0 || n > webhooksMax {
+		return invalid("max_results must be between 1 and %d.", webhooksMax)
 	}
 	asked := q.page(webhooksDefault, webhooksMax, true, "webhooks")
 	if asked.size == 0 { // as clients that say nothing do
@@ -229,6 +254,11 @@ func (s *Surface) updateWebhook(w http.ResponseWriter, r *http.Request) error {
 	}
 	if _, err := s.webhookAt(r.Context(), c.WebhookID); err != nil {
 		return err
+	}
+	if c.URL != nil {
+		if err := checkAddress(*c.URL); err != nil {
+			return err
+		}
 	}
 	if err := c.Validate(); err != nil {
 		return err

@@ -84,7 +84,7 @@ const pages = [
   ['run-traces', `/#/experiments/${E}/runs/${R}/traces`, []],
   ['run-artifacts', `/#/experiments/${E}/runs/${R}/artifacts`, ['conf.json', 'notes', 'table.json']],
   ['compare', runsOf([R, S, ids.child], [E]), ['Comparing 3 Runs from 1 Experiment', 'parent', 'second']],
-  ['logged-model', `/#/experiments/${E}/models/${M}`, ['clf', 'Ready']],
+  ['logged-model', `/#/experiments/${E}/models/${M}`, ['clf', 'Ready', 'f1']],
   ['logged-model-artifacts', `/#/experiments/${E}/models/${M}/artifacts`, ['MLmodel', 'requirements.txt']],
   ['logged-model-traces', `/#/experiments/${E}/models/${M}/traces`, []],
   ['models', '/#/models', [N, 'als', 'movie_predictor']],
@@ -167,6 +167,21 @@ const acts = {
     await answered(page, 'experiments/delete', () => page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click())
     await page.getByRole('row', { name: new RegExp(name) }).waitFor({ state: 'hidden' }).catch(() => fail('the experiment is there after it was deleted'))
   },
+  async 'rename an experiment'(page) {
+    const made = await page.request.post(`${base}/api/2.0/mlflow/experiments/create`, { data: { name: 'named-at-first' } })
+    const id = (await made.json()).experiment_id
+    await page.goto(`${base}/#/experiments/${id}/runs`)
+    await shows(page, 'named-at-first')
+    await page.getByRole('button', { name: 'Open header dropdown menu' }).first().click()
+    await page.getByRole('menuitem', { name: 'Edit experiment' }).click()
+    await page.getByRole('dialog').getByRole('textbox').first().fill('named-by-page')
+    await answered(page, 'experiments/update', () => page.getByRole('dialog').getByRole('button', { name: 'Save' }).click())
+    await shows(page, 'named-by-page')
+    await page.goto(`${base}/#/experiments`)
+    await shows(page, 'named-by-page')
+    if (await page.getByText('named-at-first', { exact: true }).count() > 0) fail('the name of before is there too')
+    await picture(page, 'experiment-renamed')
+  },
   async 'rename, delete and restore a run'(page) {
     await page.goto(`${base}/#/experiments/${E}/runs/${S}`)
     await shows(page, 'About this run')
@@ -239,7 +254,7 @@ const acts = {
 }
 
 // Asked in vain by what a page does, with any server: whether a name is free, and what it has just deleted.
-const askedInVain = { 'create and delete an experiment': ['experiments/get-by-name'], 'register, tag and delete a model': ['registered-models/get'] }
+const askedInVain = { 'rename an experiment': ['experiments/get-by-name'], 'create and delete an experiment': ['experiments/get-by-name'], 'register, tag and delete a model': ['registered-models/get'] }
 
 async function main() {
   if (pictures) fs.mkdirSync(pictures, { recursive: true })

@@ -289,7 +289,7 @@ func (m *Messenger) send(ctx context.Context, h *projections.Webhook, due *proje
 	return s
 }
 
-// Check refuses a URL that leads to addresses that are not public, or nowhere.
+// Check refuses a URL that leads to addresses that are not public. That a name is not known now refuses nothing.
 func (m *Messenger) Check(ctx context.Context, address string) error {
 	m.setup()
 	if err := m.checkURL(address); err != nil || m.Private {
@@ -303,7 +303,7 @@ func (m *Messenger) Check(ctx context.Context, address string) error {
 	defer cancel()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
 	if err != nil {
-		return fault.Field("url", "the host %q is not known: %v", u.Hostname(), err)
+		return nil // names come and go; what it is then, is judged when it is connected to
 	}
 	for _, ip := range found {
 		if !public(ip) {
@@ -372,7 +372,7 @@ func example(event string) map[string]any {
 	case action == "created" && strings.HasSuffix(entity, "_alias"), entity == "prompt_alias":
 		data["alias"] = "example_alias"
 	case action == "created":
-		data["tags"], data["description"] = map[string]string{"example_key": "example_value"}, "An example"
+		data["tags"], data["description"] = map[string]string{"example_key": "example_value"}, "An example "+strings.ReplaceAll(entity, "_", " ")
 	case action == "set":
 		data["key"], data["value"] = "example_key", "example_value"
 	case entity == "model_version_alias":

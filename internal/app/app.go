@@ -240,12 +240,26 @@ func (a *App) caughtUp(ctx context.Context, views ...string) error {
 	return nil
 }
 
+// headStartMax bounds how long a start waits for the views.
+const headStartMax = 3 * time.Second
+
+// headStart lets the views fold what the ledger has, so that the first answers after a crash have all that was
+// acknowledged before it. Views that have much to fold, or have halted, are not waited for: what they have is answered.
+func (a *App) headStart(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, headStartMax)
+	defer cancel()
+	if head, err := a.Log.Ledger().Head(ctx, time.Time{}); err == nil && head > 0 {
+		a.Views.Wait(ctx, streams.Position{TP: streams.TP{Topic: events.LedgerTopic}, Offset: head - 1}) //nolint:errcheck // it was worth the try
+	}
+}
+
 // Serve starts the reactors and answers HTTP until ctx ends, then drains. ready is called with the
 // addresses, the main one first, once requests are answered (which is before recommendations can be served).
 func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 	if err := CheckListen(a.opts); err != nil {
 		return err
 	}
+	a.headStart(ctx)
 	all, err := a.listen()
 	if err != nil {
 		return err

@@ -15,6 +15,19 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
+// Begin gives a new log in the data folder the experiment of runs that name none, so that the first request already
+// finds it.
+func (a *App) Begin(ctx context.Context) error {
+	head, err := a.Log.Ledger().Head(ctx, time.Time{})
+	if a.opts.LogURL != "" || head > 0 || err != nil {
+		return err
+	}
+	if err := a.define(ctx, &commands.CreateExperiment{Name: commands.DefaultExperiment}); err != nil {
+		return err
+	}
+	return a.caughtUp(ctx, "runs")
+}
+
 // Define makes the built-in definitions, of features and of what acts mean, the ones in force where there are none
 // yet, and the experiment of runs that name none. That one is an event like any other's creation: it can be deleted and
 // restored, and a past without it has none.

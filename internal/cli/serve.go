@@ -15,9 +15,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
-	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/dataset"
-	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
@@ -54,7 +52,8 @@ func (p *program) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "serve", Short: "Serve the data folder; fill it first where there is nothing in it", Args: cobra.NoArgs,
 		Long: `Serve the data folder over HTTP.
 
-An empty folder is filled from --data, or else from a simulated world of invented films and people.
+An empty folder is filled from --data, or else from a simulated world of invented films and people;
+with --simulate off it stays empty, as a tracking server that trains nothing of its own.
 A model is trained on what is there, and recommendations are served once one is deployed. With --data
 on a folder that has data, what is new is added; the same data set twice adds nothing.
 
@@ -66,7 +65,7 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
 		RunE: p.running(func(ctx context.Context, _ []string) error { return s.run(ctx) })}
 	s.listenFlags(cmd)
 	cmd.Flags().StringVar(&s.data, "data", "", "MovieLens or MovieTweetings data set to import: a folder or a .zip")
-	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1")
+	cmd.Flags().StringVar(&s.simulate, "simulate", "", "simulated world to import, such as users=600,movies=1000,events=60000,seed=1, or off")
 	cmd.Flags().StringVar(&s.files, "files", "", "folder for the files made for people, in data/ and models/: TMDB's answers, the watch log,\nweights of models; default $"+envFiles+" or the data folder")
 	cmd.Flags().StringVar(&s.blobs, "blobs", "", "bucket that has files of runs and weights of models too, so that they outlive this node, such as\ns3://films/blobs?endpoint=http://10.0.0.9:9000, with the credentials in AWS_ACCESS_KEY_ID and\nAWS_SECRET_ACCESS_KEY (default $"+envBlobs+", or the data folder alone)")
 	cmd.Flags().StringVar(&s.mlflowUI, "mlflow-ui", "", "folder of MLflow's own web pages, server/js/build of an installed mlflow, for --listen-tracking, or off;\ndefault $"+envPages+", or that of the mlflow that the python3 on the PATH has")
@@ -92,7 +91,10 @@ func (s *serving) run(ctx context.Context) (err error) {
 		return usage("--data and --simulate are two ways to fill the folder: give one of them")
 	}
 	s.start, s.bar = time.Now(), s.p.bar("")
-	given, err := parseWorld(s.simulate)
+	var given worldParams
+	if s.simulate != off {
+		given, err = parseWorld(s.simulate)
+	}
 	if err != nil {
 		return exitCode{exitUsage, err}
 	}
@@ -123,6 +125,9 @@ func (s *serving) run(ctx context.Context) (err error) {
 	s.step("opened %s", s.p.dir)
 	if origin := s.app.Origin(); origin != "" {
 		s.step("%s", origin)
+	}
+	if err := s.app.Begin(ctx); err != nil {
+		return refused(err)
 	}
 
 	// From here on the server answers, with what the views have; what fails now is no refusal to start, except
@@ -281,148 +286,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
-}
-
-// source is what there is to import; nil for nothing.
-func (s *serving) source(ctx context.Context, given worldParams) (*ingest.Source, error) {
-	if s.set != nil {
-		src, err := ingest.FromDataset(ctx, s.set, s.data, s.p.now(), func(g ingest.Progress) { s.bar.show(g.Stage, g.Done, g.Total) })
-		if err != nil {
-			return nil, fmt.Errorf("cannot import %s: %w", s.data, err)
-		}
-		src.Merge = s.merge
-		return &src, nil
-	}
-	w, err := s.world(ctx, given)
-	if w == nil || err != nil {
-		return nil, err
-	}
-	src, err := w.source(s.p.now())
-	return &src, err
-}
-
-// world is the simulated world to import. One that was asked for before, or whose import was cut off, is
-// the same again, up to the very moment it ends; an empty log gets the default one.
-func (s *serving) world(ctx context.Context, given worldParams) (*worldParams, error) {
-	view, q := fold.Of[*projections.Imports](s.app.Views), fold.PageQuery{}
-	imports := int64(0)
-	for {
-		list, err := view.List(q)
-		if err != nil {
-			return nil, err
-		}
-		for i := range list.Items {
-			imports++
-			im := &list.Items[i]
-			before, ok := worldOfPath(im.Path)
-			if im.Dataset != datasetSimulated || !ok {
-				continue
-			}
-			if s.simulate == "" && im.State != projections.ImportCompleted || s.simulate != "" && before.same(given) {
-				return &before, nil
-			}
-		}
-		if list.Next == "" {
-			break
-		}
-		q.Cursor = list.Next
-	}
-	if s.simulate == "" {
-		empty, err := s.empty(ctx, imports)
-		if err != nil || !empty {
-			return nil, err
-		}
-	}
-	given.End = s.p.now().UTC().Truncate(time.Hour)
-	return &given, nil
-}
-
-// empty says whether nobody has put anything into the log yet.
-func (s *serving) empty(ctx context.Context, imports int64) (bool, error) {
-	films, err := fold.Of[*projections.Catalogue](s.app.Views).Count()
-	if err != nil || films > 0 || imports > 0 {
-		return false, err
-	}
-	for _, tp := range streams.PartitionsOf(events.UserEventsTopic) {
-		head, err := s.app.Log.Feed().Head(ctx, tp, time.Time{})
-		if err != nil || head > 0 {
-			return false, err
-		}
-	}
-	learned, err := s.app.Learned()
-	return !learned, err
-}
-
-// fill brings the views to the end of the log, imports, waits until recommendations can be served and any training that follows the import is
-// over, and says what is ready.
-func (s *serving) fill(ctx context.Context, given worldParams, base string) error {
-	whole, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	var src *ingest.Source
-	if whole { // else nobody knows what there is already
-		if src, err = s.source(ctx, given); err != nil {
-			return err
-		}
-	} else if s.data != "" || s.simulate != "" {
-		s.step("NOT IMPORTED: %s, while views have halted", cmp.Or(s.data, s.simulate))
-	}
-	run := ""
-	if src != nil {
-		res, err := s.bring(ctx, src)
-		if err != nil {
-			if n, countErr := s.facts(ctx); countErr != nil || n == 0 || ctx.Err() != nil {
-				return err
-			}
-			s.p.say(fmt.Errorf("%w; serving what was there before", err))
-		} else if !res.AlreadyDone {
-			run = roles.TrainingRunOf(res.ImportID)
-		}
-	}
-	c := &client{base: "http://localhost", token: s.opts.Token, users: s.opts.Users, actor: actor(), app: s.app}
-	c.http.Transport = transport{s.app.Handler()}
-	if err := s.untilReady(ctx, c, run); err != nil {
-		return err
-	}
-	return s.announce(ctx, c, base)
-}
-
-func (s *serving) facts(ctx context.Context) (int64, error) {
-	cut, err := fold.HeadCut(ctx, s.app.Log, time.Time{})
-	var n int64
-	for tp, head := range cut {
-		if tp.Topic == events.UserEventsTopic {
-			n += head
-		}
-	}
-	return n, err
-}
-
-func (s *serving) bring(ctx context.Context, src *ingest.Source) (ingest.Result, error) {
-	s.step("importing %s", describe(src))
-	res, err := s.app.Importer.Import(ctx, *src, "importer", func(g ingest.Progress) { s.bar.show("importing "+g.Stage, g.Done, g.Total) })
-	s.bar.end()
-	switch {
-	case err != nil:
-		return res, fmt.Errorf("importing %s: %w", src.Dataset, err)
-	case res.AlreadyDone:
-		s.step("%s is in the log already: nothing was added", src.Dataset)
-	default:
-		s.step("imported %s: %s and %s added, %s there already", src.Dataset, count(res.MoviesAdded, "film"),
-			count(res.FactsAdded, "interaction"), thousands(res.FactsDuplicate))
-		if res.UsersDescribed > 0 {
-			s.step("%s described", people(res.UsersDescribed))
-		}
-	}
-	return res, nil
-}
-
-func describe(src *ingest.Source) string {
-	if src.Dataset == datasetSimulated {
-		return "a simulated world: invented films and people (" + strings.TrimPrefix(src.Path, worldPrefix) + ")"
-	}
-	return src.Dataset + " from " + src.Path
 }
 
 // untilReady waits until recommendations can be served and the workflow run, if any, has ended.

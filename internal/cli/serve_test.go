@@ -75,6 +75,27 @@ func TestServeWhatCannotBeFolded(t *testing.T) {
 	}
 }
 
+// With --simulate off an empty log stays empty: no film, no model, no experiment but the default one. One that has data is served with it.
+func TestServeEmpty(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := serve(t, "--dir", dir, "--simulate", "off", "--listen-tracking", "127.0.0.1:0")
+	said := s.until(t, "tracking")
+	tracking := regexp.MustCompile(`tracking +(http://[a-z0-9.:]+)`).FindStringSubmatch(said)[1]
+	if _, body := get(t, tracking+"/api/2.0/mlflow/registered-models/search"); strings.TrimSpace(body) != `{}` {
+		t.Errorf("models: %s", body)
+	}
+	if _, body := get(t, tracking+"/ajax-api/2.0/mlflow/experiments/search?max_results=5"); strings.Count(body, `"experiment_id"`) != 1 || !strings.Contains(body, `"Default"`) {
+		t.Errorf("experiments: %s", body)
+	}
+	s.until(t, "nothing is imported")
+	s.end(t)
+
+	ok(t, "simulate", "--users", "3", "--movies", "2", "--events", "9", "--dir", dir)
+	s = serve(t, "--dir", dir, "--simulate", "off")
+	contains(t, "with data", s.until(t, "ready: 2 films"), "ready: 2 films, 9 interactions")
+	s.end(t)
+}
+
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
 	res, err := http.Get(url)
