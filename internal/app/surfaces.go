@@ -19,7 +19,8 @@ import (
 // surfaces makes the HTTP surfaces and mounts them on their listeners.
 func (a *App) surfaces(scratch string) (err error) {
 	a.API, err = api.New(api.Config{Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Now: a.opts.Now, Logger: a.opts.Logger, Token: a.opts.Token,
-		Users: a.opts.Users, Hosts: a.opts.Hosts, Factories: projections.All(), ScratchDir: filepath.Join(scratch, "past")})
+		Users: a.opts.Users, Hosts: a.opts.Hosts, Factories: projections.All(), ScratchDir: filepath.Join(scratch, "past"),
+		TokenKey: func() ([]byte, error) { return a.seals.Key("tokens") }})
 	if err != nil {
 		return err
 	}
