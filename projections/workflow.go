@@ -14,7 +14,7 @@ import (
 //	d id -> WorkflowRun     c -> number of runs
 //	s requested id -> id    t state requested id -> id    w workflow requested id -> id
 //	a requested id -> id    only while the run has not ended
-//	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> events.WorkflowDefined
+//	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> Version
 type Workflows struct{ r fold.Reader }
 
 // NewWorkflows makes the view "workflows".
@@ -252,7 +252,7 @@ func (r *WorkflowRun) TaskOf(name string) Task {
 }
 
 func (*Workflows) Spec() fold.Spec {
-	return fold.Spec{Name: "workflows", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "workflows", Format: 3, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Workflows) Open(r fold.Reader) error { v.r = r; return nil }
@@ -270,7 +270,7 @@ func (*Workflows) Apply(w fold.Writer, in []fold.Input) error {
 			continue
 		}
 		if x, ok := in[i].Event.Data.(*events.WorkflowDefined); ok {
-			if err := setDefinition(w, x, in[i].Position.Offset); err != nil {
+			if err := setDefinition(w, x, &in[i]); err != nil {
 				return fold.PoisonAt(&in[i], err)
 			}
 		}

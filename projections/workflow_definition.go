@@ -59,12 +59,42 @@ var definedDocs = fold.Documents[Workflow]{
 	Stamp: func(w *Workflow) *fold.Stamp { return &w.Stamp },
 }
 
-func setDefinition(w fold.Writer, x *events.WorkflowDefined, offset int64) error {
-	b, err := json.Marshal(x)
+// Version is one of the definitions that a workflow has had.
+type Version struct {
+	events.WorkflowDefined
+	Number int    `json:"-"` // from 1
+	Offset int64  `json:"-"` // of the ledger
+	Millis int64  `json:"millis"`
+	Actor  string `json:"actor,omitempty"`
+}
+
+func setDefinition(w fold.Writer, x *events.WorkflowDefined, in *fold.Input) error {
+	b, err := json.Marshal(Version{WorkflowDefined: *x, Millis: in.Event.Time.UnixMilli(), Actor: in.Event.Actor})
 	if err != nil {
 		return err
 	}
-	return w.Set(fold.Table('V').Str(x.Workflow).Millis(offset), b)
+	return w.Set(fold.Table('V').Str(x.Workflow).Millis(in.Position.Offset), b)
+}
+
+// Versions are the definitions that a workflow has had, oldest first.
+func (v *Workflows) Versions(name string) (all []Version, err error) {
+	prefix := fold.Table('V').Str(name)
+	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+		if err != nil {
+			return nil, err
+		}
+		p := fold.Parts(kv.Key)
+		p.Str()
+		one := Version{Number: len(all) + 1, Offset: p.Millis()}
+		if err := p.Err(); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(kv.Value, &one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 // Workflow reads one workflow.

@@ -83,10 +83,6 @@ func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	m, err := api.MetaOf(r)
-	if err != nil {
-		return err
-	}
 	if v.Logical != nil || v.Date != nil {
 		return fault.Field("logical_date", "cannot be chosen: a run's logical date is when it is asked for").WithHint("leave it out")
 	}
@@ -94,36 +90,58 @@ func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Workflows.Conf(&wf, conf); err != nil {
-		return inConf(err)
+	run, err := s.ask(r, &wf, asked{id: v.ID, conf: conf, note: v.Note})
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, dagRunOf(&run))
+}
+
+// asked is a run that is asked for by hand. start and end, in Unix milliseconds, are what it is for; 0 both: when it is asked for.
+type asked struct {
+	id, note   string // an id is made where there is none
+	conf       map[string]string
+	start, end int64
+}
+
+// ask asks for a run, and gives it as it is then. Errors: fault.Conflict where there is one of that id.
+func (s *Surface) ask(r *http.Request, wf *projections.KnownWorkflow, v asked) (run projections.WorkflowRun, err error) {
+	m, err := api.MetaOf(r)
+	if err != nil {
+		return run, err
+	}
+	if _, err := s.Workflows.Conf(wf, v.conf); err != nil {
+		return run, inConf(err)
 	}
 	now := s.Now()
-	if v.ID == "" {
-		v.ID = "manual__" + now.UTC().Format("2006-01-02T15:04:05.000000+00:00")
+	if v.id == "" {
+		v.id = "manual__" + now.UTC().Format("2006-01-02T15:04:05.000000+00:00")
 		if m.IdempotencyKey != "" {
-			v.ID = api.Keyed(m, "workflow-run/"+wf.Name)
+			v.id = api.Keyed(m, "workflow-run/"+wf.Name)
 		}
 	}
 	if m.IfMatch == nil && m.IdempotencyKey == "" {
 		none := streams.NoStream
 		m.IfMatch = &none
 	}
-	res, err := s.Dispatcher.Dispatch(r.Context(), &commands.RequestWorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note}, m)
+	res, err := s.Dispatcher.Dispatch(r.Context(), &commands.RequestWorkflowRun{RunID: v.id, Workflow: wf.Name, RunType: "manual", Conf: v.conf, Note: v.note,
+		LogicalMillis: v.start, IntervalEndMillis: v.end}, m)
 	if fault.Is(err, fault.Conflict) {
-		return fault.New(fault.Conflict, "DAGRun with DAG ID: '%s' and DAGRun ID: '%s' already exists", wf.Name, api.Short(v.ID))
+		return run, fault.New(fault.Conflict, "DAGRun with DAG ID: '%s' and DAGRun ID: '%s' already exists", wf.Name, api.Short(v.id))
 	}
 	if err != nil {
-		return err
+		return run, err
 	}
 	s.Settle(r.Context(), []streams.Position{res.Position}, "workflows")
-	run, ok, err := fold.Of[*projections.Workflows](s.Views).Run(v.ID)
-	switch {
-	case err != nil:
-		return err
-	case !ok: // the view is behind, the run is in the log
-		run = projections.WorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note, State: projections.StateQueued, RequestedMillis: now.UnixMilli(), LogicalMillis: now.UnixMilli(), IntervalEndMillis: now.UnixMilli()}
+	run, ok, err := fold.Of[*projections.Workflows](s.Views).Run(v.id)
+	if err == nil && !ok { // the view is behind, the run is in the log
+		run = projections.WorkflowRun{RunID: v.id, Workflow: wf.Name, RunType: "manual", Conf: v.conf, Note: v.note, State: projections.StateQueued, Actor: m.Actor,
+			RequestedMillis: now.UnixMilli(), LogicalMillis: now.UnixMilli(), IntervalEndMillis: now.UnixMilli()}
+		if v.end != 0 {
+			run.LogicalMillis, run.IntervalEndMillis = v.start, v.end
+		}
 	}
-	return api.WriteJSON(w, http.StatusOK, dagRunOf(&run))
+	return run, err
 }
 
 // confOf reads a run's conf: an object of single values.

@@ -75,14 +75,18 @@ func (s *Surface) patchDAG(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var c commands.Command = &commands.UnpauseWorkflow{Workflow: k.Name}
-	if paused {
-		c = &commands.PauseWorkflow{Workflow: k.Name}
-	}
-	if err := s.say(r, c); err != nil {
+	if err := s.say(r, pausing(k.Name, paused)); err != nil {
 		return err
 	}
 	return s.dag(w, r)
+}
+
+// pausing pauses a workflow, or lets it go on.
+func pausing(name string, paused bool) commands.Command {
+	if paused {
+		return &commands.PauseWorkflow{Workflow: name}
+	}
+	return &commands.UnpauseWorkflow{Workflow: name}
 }
 
 // oneOf refuses a state that is none of some, in Airflow's words.
@@ -109,27 +113,34 @@ func (s *Surface) patchRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	switch v.State {
-	case "queued":
-		return fault.Field("state", "a run is not queued by word").WithHint("clear it, or the tasks that are to be done again")
-	case "failed":
-		if run.State != projections.StateFailed {
-			err = s.say(r, &commands.EndWorkflowRun{RunID: run.RunID, State: projections.StateFailed, Reason: "marked as failed"})
-		}
-	default:
-		states := run.States(d)
-		var marks []commands.Command
-		for i := range d.Tasks {
-			if state := states[d.Tasks[i].Name]; state != workflow.Success && state != workflow.Skipped {
-				marks = append(marks, &commands.MarkTask{RunID: run.RunID, Task: d.Tasks[i].Name, State: "success", Note: "its run was marked as success"})
-			}
-		}
+	marks, err := marking(&run, d, v.State)
+	if err == nil {
 		err = s.say(r, marks...)
 	}
 	if err != nil {
 		return err
 	}
 	return s.run(w, r)
+}
+
+// marking gives a run a state.
+func marking(run *projections.WorkflowRun, d *workflow.Definition, state string) (all []commands.Command, err error) {
+	switch state {
+	case "queued":
+		return nil, fault.Field("state", "a run is not queued by word").WithHint("clear it, or the tasks that are to be done again")
+	case "failed":
+		if run.State != projections.StateFailed {
+			all = append(all, &commands.EndWorkflowRun{RunID: run.RunID, State: projections.StateFailed, Reason: "marked as failed"})
+		}
+		return all, nil
+	}
+	states := run.States(d)
+	for i := range d.Tasks {
+		if state := states[d.Tasks[i].Name]; state != workflow.Success && state != workflow.Skipped {
+			all = append(all, &commands.MarkTask{RunID: run.RunID, Task: d.Tasks[i].Name, State: "success", Note: "its run was marked as success"})
+		}
+	}
+	return all, nil
 }
 
 func (s *Surface) noteRun(w http.ResponseWriter, r *http.Request) error {
@@ -255,6 +266,11 @@ func (s *Surface) choose(w http.ResponseWriter, r *http.Request, v *selected) (r
 			return run, nil, noTask(r)
 		}
 	}
+	return run, v.of(&run, d, wanted), nil
+}
+
+// of are the tasks of a run that are asked for, where some are named, or of all.
+func (v *selected) of(run *projections.WorkflowRun, d *workflow.Definition, wanted []string) (tasks []string) {
 	states := run.States(d)
 	for i := range d.Tasks {
 		name := d.Tasks[i].Name
@@ -269,7 +285,7 @@ func (s *Surface) choose(w http.ResponseWriter, r *http.Request, v *selected) (r
 			tasks = append(tasks, name)
 		}
 	}
-	return run, tasks, nil
+	return tasks
 }
 
 func (s *Surface) clearTasks(w http.ResponseWriter, r *http.Request) error {

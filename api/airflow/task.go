@@ -210,14 +210,7 @@ func (s *Surface) output(w http.ResponseWriter, r *http.Request) error {
 	v := outputOf(&run, &t, key)
 	v["value"] = t.Output[key]
 	if key == returnValue {
-		var b strings.Builder
-		for i, name := range sortedKeys(t.Output) {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(python(name) + ": " + python(t.Output[name]))
-		}
-		v["value"] = "{" + b.String() + "}"
+		v["value"] = pythonMap(t.Output)
 	}
 	return api.WriteJSON(w, http.StatusOK, v)
 }
@@ -229,6 +222,15 @@ func sortedKeys(m map[string]string) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// pythonMap spells texts by their names as Python's repr does.
+func pythonMap(m map[string]string) string {
+	parts := make([]string, 0, len(m))
+	for _, name := range sortedKeys(m) {
+		parts = append(parts, python(name)+": "+python(m[name]))
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 // python spells text as Python's repr does, which is how Airflow's clients are given values.

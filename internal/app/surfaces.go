@@ -56,11 +56,12 @@ func (a *App) surfaces(scratch string) (err error) {
 			sent := a.messenger.Test(ctx, h, event)
 			return sent.Status, sent.Body, sent.Err
 		}}})
+	dags := airflow.New(a.API, airflow.Config{Workflows: workflows, Version: Version})
 	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
 		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
-		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, Version: Version})),
+		"workflows":  a.API.Serve(dags, airflow.NewV2(dags)),
 		"features":   a.API.Serve(features),
 		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),

@@ -1,0 +1,317 @@
+package airflow
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/fastapi"
+)
+
+// Bounds of lists of /api/v2: Airflow's [api] fallback_page_limit and maximum_page_limit. More is cut to the latter, without a word.
+const (
+	v2LimitDefault = 50
+	v2LimitMax     = 100
+	orderByMax     = 10
+	// totalLimit is beyond which Airflow does not count where a cursor is used. Here all are counted, and what is more is said as this.
+	totalLimit = 50_000
+)
+
+// sortKey is what one attribute of an item is ordered by. Without a value it comes last, and first where the order is turned.
+type sortKey struct {
+	Null   bool    `json:"z,omitempty"`
+	Number float64 `json:"n,omitempty"`
+	Text   string  `json:"t,omitempty"`
+}
+
+func textKey(v string) sortKey { return sortKey{Text: v} }
+
+func millisKey(v int64) sortKey { return sortKey{Null: v == 0, Number: float64(v)} }
+
+func secondsKey(v *float64) sortKey {
+	if v == nil {
+		return sortKey{Null: true}
+	}
+	return sortKey{Number: *v}
+}
+
+func (a sortKey) compare(b sortKey) int {
+	if a.Null != b.Null {
+		if a.Null {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Text, b.Text))
+}
+
+// attributes are those that items of a list can be ordered by.
+type attributes[T any] struct {
+	by     map[string]func(*T) sortKey
+	unique []func(*T) sortKey // which order what is equal else
+}
+
+// listing is which piece of a list is asked for, and in which order.
+type listing struct {
+	limit, offset int64
+	orderBy       []string
+	cursor        *string // keyset pagination: "" for the first page
+}
+
+// readListing reads limit, offset and order_by of a query, and its cursor where the list has pages by one.
+func readListing(q *fastapi.Values, cursors bool) *listing {
+	l := &listing{limit: min(q.Integer("limit", v2LimitDefault, 0, math.MaxInt64), v2LimitMax), offset: q.Integer("offset", 0, 0, math.MaxInt64), orderBy: q.Texts("order_by")}
+	if cursors {
+		if v, given := q.Text("cursor", 0); given {
+			l.cursor = &v
+		}
+	}
+	return l
+}
+
+// readBatchListing reads page_limit, page_offset and order_by of a body.
+func readBatchListing(b *fastapi.Values) *listing {
+	l := &listing{limit: min(b.Integer("page_limit", v2LimitMax, 0, math.MaxInt64), v2LimitMax), offset: b.Integer("page_offset", 0, 0, math.MaxInt64)}
+	if v, given := b.Text("order_by", 0); given && v != "" {
+		l.orderBy = []string{v}
+	}
+	return l
+}
+
+// place is where an item stands in an order: the position of a cursor.
+type place struct {
+	Keys []sortKey `json:"k"`
+	Back bool      `json:"b,omitempty"` // what is before it is asked for
+}
+
+func (p place) token() *string {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return nil
+	}
+	v := base64.RawURLEncoding.EncodeToString(b)
+	return &v
+}
+
+// piece is the part of a list that was asked for.
+type piece[T any] struct {
+	items      []T
+	total      int
+	next, back *string // cursors of the pages after and before
+}
+
+// counted are the totals and cursors of the answer of a list that can have pages by a cursor.
+func (p *piece[T]) counted(l *listing, name string, list any) map[string]any {
+	v := map[string]any{name: list, "total_entries": p.total, "total_entries_limit": nil, "next_cursor": p.next, "previous_cursor": p.back}
+	if l.cursor != nil {
+		v["total_entries"], v["total_entries_limit"] = min(p.total, totalLimit), totalLimit
+	}
+	return v
+}
+
+// list orders items and takes the piece that is asked for.
+func list[T any](l *listing, items []T, by attributes[T]) (*piece[T], error) {
+	keysOf, less, err := orderOf(l.orderBy, by)
+	if err != nil {
+		return nil, err
+	}
+	type entry struct {
+		item int
+		keys []sortKey
+	}
+	entries := make([]entry, len(items))
+	for i := range items {
+		entries[i] = entry{i, keysOf(&items[i])}
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return less(a.keys, b.keys) })
+	p := &piece[T]{total: len(items)}
+	from := min(l.offset, int64(len(entries)))
+	to := min(from+l.limit, int64(len(entries)))
+	if l.cursor != nil {
+		at, err := parsePlace(*l.cursor, entries, func(e entry) int { return len(e.keys) })
+		if err != nil {
+			return nil, err
+		}
+		from, to = 0, min(l.limit, int64(len(entries)))
+		switch {
+		case at == nil:
+		case at.Back:
+			n := slices.IndexFunc(entries, func(e entry) bool { return less(e.keys, at.Keys) >= 0 })
+			if to = int64(n); n < 0 {
+				to = int64(len(entries))
+			}
+			from = max(to-l.limit, 0)
+		default:
+			n := slices.IndexFunc(entries, func(e entry) bool { return less(e.keys, at.Keys) > 0 })
+			if from = int64(n); n < 0 {
+				from = int64(len(entries))
+			}
+			to = min(from+l.limit, int64(len(entries)))
+		}
+		if to < int64(len(entries)) && to > from {
+			p.next = place{Keys: entries[to-1].keys}.token()
+		}
+		if from > 0 && to > from {
+			p.back = place{Keys: entries[from].keys, Back: true}.token()
+		}
+	}
+	p.items = make([]T, 0, to-from)
+	for _, e := range entries[from:to] {
+		p.items = append(p.items, items[e.item])
+	}
+	return p, nil
+}
+
+func parsePlace[E any](cursor string, entries []E, keys func(E) int) (*place, error) {
+	if cursor == "" {
+		return nil, nil
+	}
+	at := &place{}
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err == nil {
+		err = json.Unmarshal(b, at)
+	}
+	if err != nil || len(at.Keys) == 0 || len(entries) > 0 && len(at.Keys) != keys(entries[0]) {
+		return nil, fastapi.Refuse(http.StatusBadRequest, "Invalid cursor token")
+	}
+	return at, nil
+}
+
+// orderOf is how items are compared, by their keys.
+func orderOf[T any](orderBy []string, by attributes[T]) (keysOf func(*T) []sortKey, less func(a, b []sortKey) int, err error) {
+	if len(orderBy) > orderByMax {
+		return nil, nil, fastapi.Refuse(http.StatusBadRequest, "Ordering with more than %d parameters is not allowed", orderByMax)
+	}
+	var parts []func(*T) sortKey
+	var turned []bool
+	for _, name := range orderBy {
+		attribute := strings.TrimLeft(name, "-")
+		key, ok := by.by[attribute]
+		if !ok {
+			return nil, nil, fastapi.Refuse(http.StatusBadRequest, "Ordering with '%s' is disallowed or the attribute does not exist on the model", api.Short(attribute))
+		}
+		parts, turned = append(parts, key), append(turned, strings.HasPrefix(name, "-"))
+	}
+	for _, key := range by.unique {
+		parts, turned = append(parts, key), append(turned, len(orderBy) > 0 && turned[0])
+	}
+	keysOf = func(item *T) []sortKey {
+		all := make([]sortKey, len(parts))
+		for i, part := range parts {
+			all[i] = part(item)
+		}
+		return all
+	}
+	return keysOf, func(a, b []sortKey) int {
+		for i := range a {
+			if c := a[i].compare(b[i]); c != 0 {
+				if turned[i] {
+					return -c
+				}
+				return c
+			}
+		}
+		return 0
+	}, nil
+}
+
+// bounds are those of a time or a number, NAME_gte, _gt, _lte and _lt; nothing is within them that has no value.
+type bounds struct {
+	gte, gt, lte, lt float64
+	any              bool
+}
+
+func noBounds() bounds {
+	return bounds{gte: math.Inf(-1), gt: math.Inf(-1), lte: math.Inf(1), lt: math.Inf(1)}
+}
+
+// timeBounds are in milliseconds.
+func timeBounds(q *fastapi.Values, name string, aware bool) bounds {
+	b := noBounds()
+	for suffix, into := range map[string]*float64{"_gte": &b.gte, "_gt": &b.gt, "_lte": &b.lte, "_lt": &b.lt} {
+		if t := q.Time(name+suffix, aware); !t.IsZero() {
+			*into, b.any = float64(t.Sub(time.UnixMilli(0)))/float64(time.Millisecond), true
+			if t.Year() < 1700 || t.Year() > 2250 { // beyond a Duration
+				*into = float64(t.UnixMilli())
+			}
+		}
+	}
+	return b
+}
+
+func numberBounds(q *fastapi.Values, name string) bounds {
+	b := noBounds()
+	for suffix, into := range map[string]*float64{"_gte": &b.gte, "_gt": &b.gt, "_lte": &b.lte, "_lt": &b.lt} {
+		if v, given := q.Number(name + suffix); given {
+			*into, b.any = v, true
+		}
+	}
+	return b
+}
+
+func (b *bounds) has(v float64, known bool) bool {
+	return !b.any || known && v >= b.gte && v > b.gt && v <= b.lte && v < b.lt
+}
+
+func (b *bounds) hasMillis(v int64) bool { return b.has(float64(v), v != 0) }
+
+func (b *bounds) hasSeconds(v *float64) bool {
+	if v == nil {
+		return !b.any
+	}
+	return b.has(*v, true)
+}
+
+// patterns are NAME_pattern, of which one of several between bars stands anywhere in a text, with SQL's signs and without regard to
+// case, and NAME_prefix_pattern, of which one begins it.
+type patterns struct {
+	within, before []string
+}
+
+func readPatterns(q *fastapi.Values, name string) (p patterns) {
+	terms := func(field string) []string {
+		v, given := q.Text(field, 0)
+		if !given || v == "" {
+			return nil
+		}
+		if v == "~" {
+			v = "%"
+		}
+		var all []string
+		for _, term := range strings.Split(v, "|") {
+			if term = strings.TrimSpace(term); term != "" {
+				all = append(all, term)
+			}
+		}
+		return all
+	}
+	return patterns{terms(name + "_pattern"), terms(name + "_prefix_pattern")}
+}
+
+func (p *patterns) match(text string) bool {
+	return (p.within == nil || slices.ContainsFunc(p.within, func(t string) bool { return matches(t, text) })) &&
+		(p.before == nil || slices.ContainsFunc(p.before, func(t string) bool { return t == "%" || strings.HasPrefix(text, t) }))
+}
+
+// given says whether a text is asked for that nothing has here, such as the version of a bundle.
+func (p *patterns) given() bool { return p.within != nil || p.before != nil }
+
+// anyOf says whether a value is one of those that are asked for, or none are.
+func anyOf(wanted []string, v string) bool { return len(wanted) == 0 || slices.Contains(wanted, v) }
+
+// statesOf reads a list of states of a query; what is none is refused in Airflow's words.
+func statesOf(q *fastapi.Values, name, what string, all ...string) ([]string, error) {
+	wanted := q.Texts(name)
+	for _, v := range wanted {
+		if !slices.Contains(all, v) && v != "none" {
+			return nil, fastapi.Refuse(http.StatusUnprocessableEntity, "Invalid value for %s. Valid values are %s", what, strings.Join(all, ", "))
+		}
+	}
+	return wanted, nil
+}
