@@ -2,6 +2,7 @@ package projections
 
 import (
 	"encoding/json"
+	"iter"
 	"time"
 
 	"github.com/projectionist/projectionist/events"
@@ -36,6 +37,8 @@ var definedDocs = fold.Documents[Workflow]{
 			return x.Workflow, true
 		case *events.WorkflowUnpaused:
 			return x.Workflow, true
+		case *events.WorkflowDeleted:
+			return x.Workflow, true
 		case *events.WorkflowRunRequested:
 			return x.Workflow, x.RunType == "scheduled" && x.IntervalEndMillis != 0
 		}
@@ -51,50 +54,37 @@ var definedDocs = fold.Documents[Workflow]{
 			w.Name, w.Paused = x.Workflow, true
 		case *events.WorkflowUnpaused:
 			w.Name, w.Paused = x.Workflow, false
+		case *events.WorkflowDeleted:
+			w.Name, w.Hash, w.Paused = x.Workflow, "", false
 		case *events.WorkflowRunRequested:
 			w.Name, w.LastSlotMillis = x.Workflow, max(w.LastSlotMillis, x.IntervalEndMillis)
 		}
 	},
-	Index: func(w *Workflow) []fold.Key { return []fold.Key{fold.Table('L').Str(w.Name)} },
-	Stamp: func(w *Workflow) *fold.Stamp { return &w.Stamp },
+	Index: func(w *Workflow) []fold.Key {
+		if w.Hash == "" { // it was deleted, or never defined
+			return nil
+		}
+		return []fold.Key{fold.Table('L').Str(w.Name)}
+	},
+	Beside: func(w fold.Writer, _, after *Workflow, in *fold.Input) error { return logWorkflow(w, after, in) },
+	Stamp:  func(w *Workflow) *fold.Stamp { return &w.Stamp },
 }
 
-// Version is one of the definitions that a workflow has had.
-type Version struct {
+// DefinedAt is one of the definitions that a workflow has had.
+type DefinedAt struct {
 	events.WorkflowDefined
 	Number int    `json:"-"` // from 1
-	Offset int64  `json:"-"` // of the ledger
+	Offset int64  `json:"-"` // of the ledger, which put it in force
 	Millis int64  `json:"millis"`
 	Actor  string `json:"actor,omitempty"`
 }
 
 func setDefinition(w fold.Writer, x *events.WorkflowDefined, in *fold.Input) error {
-	b, err := json.Marshal(Version{WorkflowDefined: *x, Millis: in.Event.Time.UnixMilli(), Actor: in.Event.Actor})
+	b, err := json.Marshal(DefinedAt{WorkflowDefined: *x, Millis: in.Event.Time.UnixMilli(), Actor: in.Event.Actor})
 	if err != nil {
 		return err
 	}
 	return w.Set(fold.Table('V').Str(x.Workflow).Millis(in.Position.Offset), b)
-}
-
-// Versions are the definitions that a workflow has had, oldest first.
-func (v *Workflows) Versions(name string) (all []Version, err error) {
-	prefix := fold.Table('V').Str(name)
-	for kv, err := range v.r.Scan(prefix, prefix.End()) {
-		if err != nil {
-			return nil, err
-		}
-		p := fold.Parts(kv.Key)
-		p.Str()
-		one := Version{Number: len(all) + 1, Offset: p.Millis()}
-		if err := p.Err(); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(kv.Value, &one); err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, nil
 }
 
 // Workflow reads one workflow.
@@ -105,27 +95,40 @@ func (v *Workflows) Workflows(q fold.PageQuery) (fold.Page[Workflow], error) {
 	return definedDocs.Paginate(v.r, fold.Table('L'), false, q, nil)
 }
 
+// Definitions are those that a workflow has had, oldest first.
+func (v *Workflows) Definitions(name string) iter.Seq2[*DefinedAt, error] {
+	return func(yield func(*DefinedAt, error) bool) {
+		prefix, n := fold.Table('V').Str(name), 0
+		for kv, err := range v.r.Scan(prefix, prefix.End()) {
+			n++
+			d := &DefinedAt{Number: n}
+			if err == nil {
+				p := fold.Parts(kv.Key)
+				p.Str()
+				d.Offset = p.Millis()
+				err = p.Err()
+			}
+			if err == nil {
+				err = json.Unmarshal(kv.Value, d)
+			}
+			if !yield(d, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // DefinitionAt is the definition of a workflow that was in force at an offset of the ledger; of a run from before there
 // were any, the first. false without any.
 func (v *Workflows) DefinitionAt(name string, offset int64) (found events.WorkflowDefined, ok bool, err error) {
-	prefix := fold.Table('V').Str(name)
-	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+	for d, err := range v.Definitions(name) {
 		if err != nil {
 			return found, false, err
 		}
-		p := fold.Parts(kv.Key)
-		p.Str()
-		at := p.Millis()
-		if err := p.Err(); err != nil {
-			return found, false, err
-		}
-		if ok && at >= offset {
+		if ok && d.Offset >= offset {
 			break
 		}
-		if err := json.Unmarshal(kv.Value, &found); err != nil {
-			return found, false, err
-		}
-		ok = true
+		found, ok = d.WorkflowDefined, true
 	}
 	return found, ok, nil
 }
@@ -146,12 +149,7 @@ func (r *WorkflowRun) States(d *workflow.Definition) map[string]workflow.State {
 		}})
 	if r.Ended() {
 		for name, s := range states {
-			if !s.Over() { // it was cancelled, or took too long
-				states[name] = workflow.UpstreamFailed
-				if s == workflow.Running || s == workflow.UpForRetry {
-					states[name] = workflow.Failed
-				}
-			}
+			states[name] = overWith(s)
 		}
 	}
 	return states

@@ -134,12 +134,3 @@ func stamp(millis int64) *string {
 	v := time.UnixMilli(millis).UTC().Format(form)
 	return &v
 }
-
-// seconds is how long something took; nil where it has not ended.
-func seconds(startMillis, endMillis int64) *float64 {
-	if startMillis == 0 || endMillis == 0 {
-		return nil
-	}
-	v := float64(endMillis-startMillis) / 1000
-	return &v
-}

@@ -1,7 +1,6 @@
 package airflow
 
 import (
-	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -223,41 +222,11 @@ func (s *V2) dag(w http.ResponseWriter, r *http.Request) error {
 
 // v2Param is a param of a workflow, with the schema that its values must have.
 func v2Param(p *workflow.Param) map[string]any {
-	schema := map[string]any{"type": map[workflow.Type]string{workflow.Text: "string", workflow.Whole: "integer", workflow.Number: "number", workflow.Boolean: "boolean"}[p.Type]}
-	if p.Least != nil {
-		schema["minimum"] = *p.Least
-	}
-	if p.Most != nil {
-		schema["maximum"] = *p.Most
-	}
-	if len(p.OneOf) > 0 {
-		schema["enum"] = p.OneOf
-	}
-	v := map[string]any{"value": nil, "schema": schema, "description": nil, "source": "dag"}
-	if p.Default != nil {
-		v["value"] = v2Value(p.Type, *p.Default)
-	}
+	v := map[string]any{"value": paramValue(p), "schema": schemaOf(p), "description": nil, "source": "dag"}
 	if p.Description != "" {
 		v["description"] = p.Description
 	}
 	return v
-}
-
-// v2Value is the text of a param as a value of its type.
-func v2Value(t workflow.Type, text string) any {
-	switch t {
-	case workflow.Whole:
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-			return n
-		}
-	case workflow.Number:
-		if x, err := strconv.ParseFloat(text, 64); err == nil && !math.IsInf(x, 0) && !math.IsNaN(x) {
-			return x
-		}
-	case workflow.Boolean:
-		return text == "true"
-	}
-	return text
 }
 
 func v2Params(d *workflow.Definition) map[string]any {
@@ -334,43 +303,37 @@ type v2Version struct {
 	BundleURL     *string   `json:"bundle_url"`
 }
 
-// namedVersion is one with what is not shown of it in lists.
-type namedVersion struct {
-	v2Version
-	offset int64
-	source string
-}
-
 // idOf is a UUID that derives from names.
 func idOf(names ...string) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("projectionist:"+strings.Join(names, "\x00")))
 }
 
-func (s *V2) versionsOf(name string) ([]namedVersion, error) {
-	known, err := fold.Of[*projections.Workflows](s.Views).Versions(name)
-	all := make([]namedVersion, len(known))
-	for i := range known {
-		k := &known[i]
-		all[i] = namedVersion{v2Version{ID: idOf("version", name, strconv.FormatInt(k.Offset, 10)), Number: k.Number, DAG: name, Bundle: bundle, Created: stamp(k.Millis), DisplayName: name}, k.Offset, k.Source}
-	}
-	return all, err
+func v2VersionOf(name string, d *projections.DefinedAt) v2Version {
+	return v2Version{ID: idOf("version", name, strconv.FormatInt(d.Offset, 10)), Number: d.Number, DAG: name, Bundle: bundle, Created: stamp(d.Millis), DisplayName: name}
 }
 
-// versionAt is the one that was in force at an offset of the ledger, or else the first; nil without any.
-func versionAt(all []namedVersion, offset int64) *v2Version {
-	if len(all) == 0 {
-		return nil
+// namedVersion is a definition of a workflow that is named with it.
+type namedVersion struct {
+	v2Version
+	*projections.DefinedAt
+}
+
+func (s *V2) versionsOf(name string) (all []namedVersion, err error) {
+	for d, err := range fold.Of[*projections.Workflows](s.Views).Definitions(name) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, namedVersion{v2VersionOf(name, d), d})
 	}
-	n, _ := slices.BinarySearchFunc(all, offset, func(v namedVersion, o int64) int { return int(min(max(v.offset-o, -1), 1)) })
-	return &all[max(n-1, 0)].v2Version
+	return all, nil
 }
 
 var versionAttributes = attributes[namedVersion]{by: map[string]func(*namedVersion) sortKey{
-	"id":             func(v *namedVersion) sortKey { return millisKey(v.offset + 1) },
-	"version_number": func(v *namedVersion) sortKey { return sortKey{Number: float64(v.Number)} },
+	"id":             func(v *namedVersion) sortKey { return millisKey(v.Offset + 1) },
+	"version_number": func(v *namedVersion) sortKey { return sortKey{Number: float64(v.v2Version.Number)} },
 	"bundle_name":    func(v *namedVersion) sortKey { return textKey(bundle) },
 	"bundle_version": func(v *namedVersion) sortKey { return sortKey{Null: true} },
-}, unique: []func(*namedVersion) sortKey{func(v *namedVersion) sortKey { return millisKey(v.offset + 1) }}}
+}, unique: []func(*namedVersion) sortKey{func(v *namedVersion) sortKey { return millisKey(v.Offset + 1) }}}
 
 func (s *V2) dagVersions(w http.ResponseWriter, r *http.Request) error {
 	q, err := fastapi.Query(r, "order_by")
@@ -405,7 +368,7 @@ func (s *V2) dagVersions(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		for _, v := range versions {
-			if !nothing && (!byNumber || int64(v.Number) == number) && (!byBundle || from == bundle) {
+			if !nothing && (!byNumber || int64(v.v2Version.Number) == number) && (!byBundle || from == bundle) {
 				all = append(all, v)
 			}
 		}
@@ -423,7 +386,7 @@ func (s *V2) dagVersion(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for i := range all {
-		if int64(all[i].Number) == number {
+		if int64(all[i].v2Version.Number) == number {
 			return api.WriteJSON(w, http.StatusOK, all[i].v2Version)
 		}
 	}
@@ -481,7 +444,7 @@ func (s *V2) dagSource(w http.ResponseWriter, r *http.Request) error {
 	if !byNumber {
 		number = int64(len(all))
 	}
-	i := slices.IndexFunc(all, func(v namedVersion) bool { return int64(v.Number) == number })
+	i := slices.IndexFunc(all, func(v namedVersion) bool { return int64(v.v2Version.Number) == number })
 	if i < 0 {
 		asked := "None"
 		if byNumber {
@@ -490,9 +453,9 @@ func (s *V2) dagSource(w http.ResponseWriter, r *http.Request) error {
 		return fastapi.Refuse(http.StatusNotFound, "The source code of the Dag %s, version_number %s was not found", api.Short(name), asked)
 	}
 	if kind == "text/plain" {
-		return api.WriteText(w, kind, []byte(all[i].source))
+		return api.WriteText(w, kind, []byte(all[i].Source))
 	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"content": all[i].source, "dag_id": name, "version_number": all[i].Number, "dag_display_name": name})
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"content": all[i].Source, "dag_id": name, "version_number": all[i].v2Version.Number, "dag_display_name": name})
 }
 
 // dagTags are the tags that workflows have.
@@ -534,28 +497,31 @@ func (s *V2) dagStats(w http.ResponseWriter, r *http.Request) error {
 	if err := q.Done(); err != nil {
 		return err
 	}
-	counts := map[string]map[string]int{}
-	_, err = fold.Of[*projections.Workflows](s.Views).Select("", func(run *projections.WorkflowRun) bool {
-		if anyOf(wanted, run.Workflow) {
-			if counts[run.Workflow] == nil {
-				counts[run.Workflow] = map[string]int{}
-			}
-			counts[run.Workflow][v2State(run.State)]++
-		}
-		return false
-	})
+	type count struct {
+		State string `json:"state"`
+		Count int64  `json:"count"`
+	}
+	known, err := s.Workflows.All()
 	if err != nil {
 		return err
 	}
-	type count struct {
-		State string `json:"state"`
-		Count int    `json:"count"`
-	}
 	all := []any{}
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
+	for i := range known {
+		name := known[i].Name
+		counts, err := fold.Of[*projections.Workflows](s.Views).StateCounts(name)
+		if err != nil {
+			return err
+		}
+		if len(counts) == 0 || !anyOf(wanted, name) {
+			continue
+		}
 		var stats []count
 		for _, state := range states {
-			stats = append(stats, count{state, counts[name][state]})
+			n := counts[state]
+			if state == projections.StateFailed {
+				n += counts[projections.StateCancelled]
+			}
+			stats = append(stats, count{state, n})
 		}
 		all = append(all, map[string]any{"dag_id": name, "dag_display_name": name, "stats": stats})
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/fastapi"
@@ -31,38 +32,38 @@ type taskFilter struct {
 	nothing          bool // what no task has is asked for
 }
 
-func (f *taskFilter) keepRun(run *projections.WorkflowRun) bool {
-	return !f.nothing && anyOf(f.runIDs, run.RunID) && f.runs.keep(run)
+func (f *taskFilter) keepRun(run *projections.RunDigest) bool { return !f.nothing && f.runs.keep(run) }
+
+// listedTask is a task of a run as far as lists look at it.
+type listedTask struct {
+	run   *projections.RunDigest
+	of    *workflow.Task
+	at    int
+	state workflow.State
+	last  projections.TaskDigest // zero before the first try
 }
 
-func (f *taskFilter) keep(t *runTask) bool {
-	v := t.shown()
-	state := "none"
-	if t.state != workflow.None {
-		state = string(t.state)
-	}
-	version := 0
-	if t.version != nil {
-		version = t.version.Number
-	}
-	return anyOf(f.tasks, v.Task) && anyOf(f.states, state) && anyOf(f.pools, v.Pool) && anyOf(f.queues, v.Queue) && anyOf(f.operators, v.Operator) &&
-		anyOf(f.tries, strconv.Itoa(v.Try)) && anyOf(f.versions, strconv.Itoa(version)) && f.name.match(v.Task) && f.pool.match(v.Pool) && f.queue.match(v.Queue) && f.operator.match(v.Operator) &&
-		f.start.hasMillis(t.last().StartedMillis) && f.end.hasMillis(t.endMillis()) && f.durations.hasSeconds(v.Duration)
+func (t *listedTask) seconds() *float64 { return seconds(t.last.StartedMillis, t.last.EndedMillis) }
+
+func (f *taskFilter) keep(t *listedTask) bool {
+	return anyOf(f.pools, t.of.Pool) && anyOf(f.queues, queueName) && anyOf(f.operators, t.of.Operator) && anyOf(f.tries, strconv.Itoa(t.last.Try)) &&
+		f.name.match(t.of.Name) && f.pool.match(t.of.Pool) && f.queue.match(queueName) && f.operator.match(t.of.Operator) &&
+		f.start.hasMillis(t.last.StartedMillis) && f.end.hasMillis(t.last.EndedMillis) && f.durations.hasSeconds(t.seconds())
 }
 
-var instanceAttributes = attributes[runTask]{by: map[string]func(*runTask) sortKey{
-	"id": taskRequestedKey, "state": func(t *runTask) sortKey { return sortKey{Null: t.state == workflow.None, Text: string(t.state)} },
-	"duration": func(t *runTask) sortKey { return secondsKey(t.seconds()) }, "start_date": func(t *runTask) sortKey { return millisKey(t.last().StartedMillis) },
-	"end_date": func(t *runTask) sortKey { return millisKey(t.endMillis()) }, "map_index": func(*runTask) sortKey { return sortKey{Number: -1} },
-	"try_number": func(t *runTask) sortKey { return sortKey{Number: float64(t.task().Try)} }, "logical_date": func(t *runTask) sortKey { return millisKey(dateMillis(t.run)) },
-	"run_after": func(t *runTask) sortKey { return millisKey(afterMillis(t.run)) }, "data_interval_start": func(t *runTask) sortKey { return millisKey(dateMillis(t.run)) },
-	"data_interval_end": func(t *runTask) sortKey {
+var instanceAttributes = attributes[listedTask]{by: map[string]func(*listedTask) sortKey{
+	"id": taskRequestedKey, "state": func(t *listedTask) sortKey { return sortKey{Null: t.state == workflow.None, Text: string(t.state)} },
+	"duration": func(t *listedTask) sortKey { return secondsKey(t.seconds()) }, "start_date": func(t *listedTask) sortKey { return millisKey(t.last.StartedMillis) },
+	"end_date": func(t *listedTask) sortKey { return millisKey(t.last.EndedMillis) }, "map_index": func(*listedTask) sortKey { return sortKey{} },
+	"try_number": func(t *listedTask) sortKey { return sortKey{Number: float64(t.last.Try)} }, "logical_date": func(t *listedTask) sortKey { return millisKey(dateMillis(t.run)) },
+	"run_after": func(t *listedTask) sortKey { return millisKey(afterMillis(t.run)) }, "data_interval_start": func(t *listedTask) sortKey { return millisKey(dateMillis(t.run)) },
+	"data_interval_end": func(t *listedTask) sortKey {
 		return sortKey{Null: dateMillis(t.run) == 0, Number: float64(t.run.IntervalEndMillis)}
 	},
-	"rendered_map_index": func(*runTask) sortKey { return sortKey{Null: true} }, "operator": func(t *runTask) sortKey { return textKey(t.d.Tasks[t.at].Operator) },
-}, unique: []func(*runTask) sortKey{taskRequestedKey, func(t *runTask) sortKey { return textKey(t.run.RunID) }, func(t *runTask) sortKey { return sortKey{Number: float64(t.at)} }}}
+	"rendered_map_index": func(*listedTask) sortKey { return sortKey{Null: true} }, "operator": func(t *listedTask) sortKey { return textKey(t.of.Operator) },
+}, unique: []func(*listedTask) sortKey{func(t *listedTask) sortKey { return textKey(t.run.Workflow) }, taskRequestedKey, func(t *listedTask) sortKey { return sortKey{Number: float64(t.at)} }}}
 
-func taskRequestedKey(t *runTask) sortKey { return millisKey(t.run.RequestedMillis) }
+func taskRequestedKey(t *listedTask) sortKey { return requestedKey(t.run) }
 
 func (s *V2) instances(w http.ResponseWriter, r *http.Request) error {
 	q, err := fastapi.Query(r, "order_by", "state", "pool", "queue", "executor", "version_number", "try_number", "operator", "map_index")
@@ -84,6 +85,11 @@ func (s *V2) instances(w http.ResponseWriter, r *http.Request) error {
 	if f.states, err = statesOf(q, "state", "state", v2TaskStates...); err != nil {
 		return err
 	}
+	for i, state := range f.states {
+		if state == "none" {
+			f.states[i] = ""
+		}
+	}
 	if err := q.Done(); err != nil {
 		return err
 	}
@@ -99,14 +105,13 @@ func (s *V2) instances(w http.ResponseWriter, r *http.Request) error {
 		if !ok || run.Workflow != dag {
 			return fastapi.Refuse(http.StatusNotFound, "DagRun with dag_id: `%s` and run_id: `%s` was not found", api.Short(dag), api.Short(id))
 		}
-		return s.writeInstances(w, l, []projections.WorkflowRun{run}, f)
+		f.runIDs = []string{id}
 	case dag != "~":
 		if _, err := s.known(r); err != nil {
 			return err
 		}
-		return s.selectInstances(w, l, dag, f)
 	}
-	return s.selectInstances(w, l, "", f)
+	return s.writeInstances(w, l, oneOrAll(dag), f)
 }
 
 func (s *V2) instanceBatch(w http.ResponseWriter, r *http.Request) error {
@@ -118,53 +123,77 @@ func (s *V2) instanceBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	l, f := readBatchListing(b), &taskFilter{}
-	f.runs.dags, f.runIDs, f.tasks = b.Texts("dag_ids"), b.Texts("dag_run_ids"), b.Texts("task_ids")
-	for _, state := range b.Each("state", v2TaskStates...) {
-		if state == "" {
-			state = "none"
-		}
-		f.states = append(f.states, state)
-	}
+	dags := b.Texts("dag_ids")
+	f.runIDs, f.tasks = b.Texts("dag_run_ids"), b.Texts("task_ids")
+	f.states = b.Each("state", v2TaskStates...) // null is "", of those that wait
 	f.runs.after, f.runs.logical = timeBounds(b, "run_after", true), timeBounds(b, "logical_date", true)
 	f.start, f.end, f.durations = timeBounds(b, "start_date", true), timeBounds(b, "end_date", true), numberBounds(b, "duration")
 	f.pools, f.queues, f.nothing = b.Texts("pool"), b.Texts("queue"), len(b.Texts("executor")) > 0
 	if err := b.Done(); err != nil {
 		return err
 	}
-	return s.selectInstances(w, l, "", f)
+	return s.writeInstances(w, l, some(dags), f)
 }
 
-// selectInstances answers with tasks of the runs of a workflow, or of all, "".
-func (s *V2) selectInstances(w http.ResponseWriter, l *listing, name string, f *taskFilter) error {
-	runs, err := fold.Of[*projections.Workflows](s.Views).Select(name, f.keepRun)
-	if err != nil {
-		return err
-	}
-	return s.writeInstances(w, l, runs, f)
-}
-
-func (s *V2) writeInstances(w http.ResponseWriter, l *listing, runs []projections.WorkflowRun, f *taskFilter) error {
-	known := map[string][]namedVersion{}
-	var all []runTask
-	for i := range runs {
-		if !f.keepRun(&runs[i]) {
-			continue
+// writeInstances answers with tasks of the runs of some workflows, nil for all, that a filter keeps.
+func (s *V2) writeInstances(w http.ResponseWriter, l *listing, names []string, f *taskFilter) error {
+	ask := &projections.TaskQuery{Workflows: names, Runs: some(f.runIDs), Tasks: some(f.tasks), States: some(f.states), KeepRun: f.keepRun}
+	byState := slices.ContainsFunc(l.orderBy, func(o string) bool { return strings.HasSuffix(o, "state") })
+	all, run := []listedTask{}, &projections.RunDigest{}
+	err := s.Workflows.EachTask(ask, func(p *projections.TaskPlace) error {
+		if run.RunID != p.Run.RunID { // what is given is not ours to keep
+			kept := *p.Run
+			kept.Tasks = nil
+			run = &kept
 		}
-		tasks, err := s.tasksOfRun(&runs[i], known)
-		if err != nil {
-			return err
+		t := listedTask{run: run, of: p.Task, at: p.At}
+		if p.Of != nil {
+			t.last = *p.Of
 		}
-		for _, t := range tasks {
-			if f.keep(&t) {
-				all = append(all, t)
+		if !f.keep(&t) {
+			return nil
+		}
+		if len(f.versions) > 0 {
+			v, err := s.versionOf(run.Workflow, run.RequestedOffset)
+			if err != nil || v == nil || !slices.Contains(f.versions, strconv.Itoa(v.Number)) {
+				return err
 			}
 		}
+		if byState {
+			var err error
+			if t.state, err = p.State(); err != nil {
+				return err
+			}
+		}
+		all = append(all, t)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	p, err := list(l, all, instanceAttributes)
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, p.counted(l, "task_instances", shownTasks(p.items)))
+	places := make([]projections.PlaceOf, len(p.items))
+	for i := range p.items {
+		places[i] = projections.PlaceOf{Run: p.items[i].run.RunID, At: p.items[i].at}
+	}
+	found, err := s.Workflows.ReadTasks(places)
+	if err != nil {
+		return err
+	}
+	shown := make([]v2Instance, len(found))
+	for i := range found {
+		f := &found[i]
+		version, err := s.versionOf(f.Run.Workflow, f.Run.RequestedOffset)
+		if err != nil {
+			return err
+		}
+		t := runTask{f.Run, f.Definition, f.At, f.State, version}
+		shown[i] = t.shown()
+	}
+	return api.WriteJSON(w, http.StatusOK, p.counted(l, "task_instances", shown))
 }
 
 func shownTasks(tasks []runTask) []v2Instance {
@@ -188,23 +217,25 @@ type v2Output struct {
 	DisplayName string  `json:"task_display_name"`
 	After       *string `json:"run_after"`
 
-	run    *projections.WorkflowRun
 	millis int64
 }
 
-func v2OutputOf(run *projections.WorkflowRun, t *projections.Task, key string) v2Output {
-	return v2Output{Key: key, Time: stamp(t.EndedMillis), Logical: stamp(dateMillis(run)), MapIndex: -1, Task: t.Task, DAG: run.Workflow, Run: run.RunID, DAGName: run.Workflow,
-		DisplayName: t.Task, After: stamp(afterMillis(run)), run: run, millis: t.EndedMillis}
+func v2OutputOf(run *projections.RunDigest, task, key string, millis int64) v2Output {
+	return v2Output{Key: key, Time: stamp(millis), Logical: stamp(dateMillis(run)), MapIndex: -1, Task: task, DAG: run.Workflow, Run: run.RunID, DAGName: run.Workflow,
+		DisplayName: task, After: stamp(afterMillis(run)), millis: millis}
 }
 
-var outputAttributes = attributes[v2Output]{by: map[string]func(*v2Output) sortKey{
-	"key": outputKey, "dag_id": func(o *v2Output) sortKey { return textKey(o.DAG) }, "run_id": func(o *v2Output) sortKey { return textKey(o.Run) },
-	"task_id": func(o *v2Output) sortKey { return textKey(o.Task) }, "map_index": func(*v2Output) sortKey { return sortKey{Number: -1} },
-	"timestamp": func(o *v2Output) sortKey { return millisKey(o.millis) }, "run_after": func(o *v2Output) sortKey { return millisKey(afterMillis(o.run)) },
-}, unique: []func(*v2Output) sortKey{func(o *v2Output) sortKey { return textKey(o.DAG) }, func(o *v2Output) sortKey { return textKey(o.Task) },
-	func(o *v2Output) sortKey { return textKey(o.Run) }, outputKey}}
+var outputAttributes = attributes[projections.Output]{by: map[string]func(*projections.Output) sortKey{
+	"key": outputKey, "dag_id": func(o *projections.Output) sortKey { return textKey(o.Workflow) }, "run_id": func(o *projections.Output) sortKey { return textKey(o.Run) },
+	"task_id": func(o *projections.Output) sortKey { return textKey(o.Task) }, "map_index": func(*projections.Output) sortKey { return sortKey{} },
+	"timestamp": func(o *projections.Output) sortKey { return millisKey(o.EventMillis) },
+}, unique: []func(*projections.Output) sortKey{func(o *projections.Output) sortKey { return textKey(o.Workflow) }, func(o *projections.Output) sortKey { return textKey(o.Task) },
+	func(o *projections.Output) sortKey { return textKey(o.Run) }, outputKey}}
 
-func outputKey(o *v2Output) sortKey { return textKey(o.Key) }
+func outputKey(o *projections.Output) sortKey { return textKey(o.Key) }
+
+// outputsMax bounds the outputs that one request looks through.
+const outputsMax = 1_000_000
 
 // outputs lists what tasks have handed on: each output by its name, and all of a task's together as return_value.
 func (s *V2) outputs(w http.ResponseWriter, r *http.Request) error {
@@ -212,53 +243,59 @@ func (s *V2) outputs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l, f := readListing(q, false), &runFilter{}
-	key, byKey := q.Text("xcom_key", 0)
-	keys, names, tasks := readPatterns(q, "xcom_key"), readPatterns(q, "dag_display_name"), readPatterns(q, "task_id")
-	f.id, f.logical, f.after = readPatterns(q, "run_id"), timeBounds(q, "logical_date", false), timeBounds(q, "run_after", false)
+	l, ask := readListing(q, false), projections.OutputQuery{Extra: returnValue, Page: projections.Page{Limit: outputsMax}}
+	ask.Key, _ = q.Text("xcom_key", 0)
+	keys, names, runs, tasks := readPatterns(q, "xcom_key"), readPatterns(q, "dag_display_name"), readPatterns(q, "run_id"), readPatterns(q, "task_id")
+	of := runFilter{logical: timeBounds(q, "logical_date", false), after: timeBounds(q, "run_after", false)}
 	nothing := q.Integer("map_index", -1, -1, 1<<63-1) != -1
 	nothing = q.Integer("map_index_filter", -1, -1<<63, 1<<63-1) != -1 || nothing
 	if err := q.Done(); err != nil {
 		return err
 	}
-	dag, id, task := r.PathValue("dag"), r.PathValue("run"), r.PathValue("task")
-	keep := func(run *projections.WorkflowRun) bool {
-		return !nothing && (dag == "~" || run.Workflow == dag) && names.match(run.Workflow) && f.keep(run)
+	for name, to := range map[string]*string{"dag": &ask.Workflow, "task": &ask.Task, "run": &ask.Run} {
+		if v := r.PathValue(name); v != "~" {
+			*to = v
+		}
 	}
-	var runs []projections.WorkflowRun
+	var found []projections.Output
 	view := fold.Of[*projections.Workflows](s.Views)
-	if id != "~" {
-		run, ok, err := view.Run(id)
+	if !nothing {
+		if found, _, err = view.Outputs(&ask); err != nil {
+			return err
+		}
+	}
+	all := found[:0]
+	for _, o := range found {
+		if !keys.match(o.Key) || !names.match(o.Workflow) || !runs.match(o.Run) || !tasks.match(o.Task) {
+			continue
+		}
+		if of.logical.any || of.after.any {
+			run, ok, err := view.Run(o.Run)
+			if err != nil {
+				return err
+			}
+			if d := projections.DigestOf(&run); !ok || !of.logical.hasMillis(dateMillis(&d)) || !of.after.hasMillis(afterMillis(&d)) {
+				continue
+			}
+		}
+		all = append(all, o)
+	}
+	p, err := list(l, all, outputAttributes)
+	if err != nil {
+		return err
+	}
+	shown := make([]v2Output, 0, len(p.items))
+	for i := range p.items {
+		o := &p.items[i]
+		run, ok, err := view.Run(o.Run)
 		if err != nil {
 			return err
 		}
-		if ok && keep(&run) {
-			runs = append(runs, run)
-		}
-	} else {
-		name := dag
-		if dag == "~" {
-			name = ""
-		}
-		if runs, err = view.Select(name, keep); err != nil {
-			return err
+		if d := projections.DigestOf(&run); ok {
+			shown = append(shown, v2OutputOf(&d, o.Task, o.Key, o.EventMillis))
 		}
 	}
-	all := []v2Output{}
-	for i := range runs {
-		for k := range runs[i].Tasks {
-			t := &runs[i].Tasks[k]
-			if task != "~" && t.Task != task || !tasks.match(t.Task) {
-				continue
-			}
-			for _, name := range outputKeys(t) {
-				if (!byKey || name == key) && keys.match(name) {
-					all = append(all, v2OutputOf(&runs[i], t, name))
-				}
-			}
-		}
-	}
-	return writeList(w, l, all, outputAttributes, "xcom_entries", func(o *v2Output) any { return o })
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"xcom_entries": shown, "total_entries": p.total})
 }
 
 // output is what a task has handed on under a key: a text, or all texts by their names. With stringify it is what Python makes of
@@ -281,17 +318,19 @@ func (s *V2) output(w http.ResponseWriter, r *http.Request) error {
 	}
 	key := r.PathValue("key")
 	t := run.TaskOf(r.PathValue("task"))
-	if err != nil || index != -1 || !slices.Contains(outputKeys(&t), key) {
+	value, ok := t.Output[key]
+	if err != nil || index != -1 || !ok && (key != returnValue || len(t.Output) == 0) {
 		return fastapi.Refuse(http.StatusNotFound, "XCom entry with key: `%s` not found", api.Short(key))
 	}
+	d := projections.DigestOf(&run)
 	v := struct {
 		v2Output
 		Value any `json:"value"`
-	}{v2OutputOf(&run, &t, key), t.Output[key]}
+	}{v2OutputOf(&d, t.Task, key, t.EndedMillis), value}
 	switch {
-	case key == returnValue && asText:
-		v.Value = pythonMap(t.Output)
-	case key == returnValue:
+	case !ok && asText:
+		v.Value = pythonDict(t.Output)
+	case !ok:
 		v.Value = t.Output
 	}
 	return api.WriteJSON(w, http.StatusOK, v)

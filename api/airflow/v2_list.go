@@ -99,6 +99,66 @@ func (p place) token() *string {
 	return &v
 }
 
+// ordering compares items by some of their attributes.
+type ordering[T any] struct {
+	parts []func(*T) sortKey
+	back  []bool // by part
+}
+
+func orderingOf[T any](orderBy []string, by attributes[T]) (*ordering[T], error) {
+	if len(orderBy) > orderByMax {
+		return nil, fastapi.Refuse(http.StatusBadRequest, "Ordering with more than %d parameters is not allowed", orderByMax)
+	}
+	o := &ordering[T]{}
+	for _, name := range orderBy {
+		attribute := strings.TrimLeft(name, "-")
+		key, ok := by.by[attribute]
+		if !ok {
+			return nil, fastapi.Refuse(http.StatusBadRequest, "Ordering with '%s' is disallowed or the attribute does not exist on the model", api.Short(attribute))
+		}
+		o.parts, o.back = append(o.parts, key), append(o.back, strings.HasPrefix(name, "-"))
+	}
+	for _, key := range by.unique {
+		o.parts, o.back = append(o.parts, key), append(o.back, len(orderBy) > 0 && o.back[0])
+	}
+	return o, nil
+}
+
+func (o *ordering[T]) turn(i, c int) int {
+	if o.back[i] {
+		return -c
+	}
+	return c
+}
+
+func (o *ordering[T]) compare(a, b *T) int {
+	for i, part := range o.parts {
+		if c := part(a).compare(part(b)); c != 0 {
+			return o.turn(i, c)
+		}
+	}
+	return 0
+}
+
+// to compares an item with a place.
+func (o *ordering[T]) to(a *T, keys []sortKey) int {
+	for i, part := range o.parts {
+		if c := part(a).compare(keys[i]); c != 0 {
+			return o.turn(i, c)
+		}
+	}
+	return 0
+}
+
+// at is the place of an item.
+func (o *ordering[T]) at(a *T, back bool) place {
+	p := place{Back: back}
+	for _, part := range o.parts {
+		p.Keys = append(p.Keys, part(a))
+	}
+	return p
+}
+
 // piece is the part of a list that was asked for.
 type piece[T any] struct {
 	items      []T
@@ -115,110 +175,62 @@ func (p *piece[T]) counted(l *listing, name string, list any) map[string]any {
 	return v
 }
 
-// list orders items and takes the piece that is asked for.
+// list orders items, in their place, and takes the piece that is asked for.
 func list[T any](l *listing, items []T, by attributes[T]) (*piece[T], error) {
-	keysOf, less, err := orderOf(l.orderBy, by)
+	o, err := orderingOf(l.orderBy, by)
 	if err != nil {
 		return nil, err
 	}
-	type entry struct {
-		item int
-		keys []sortKey
+	compare := func(a, b T) int { return o.compare(&a, &b) }
+	if !slices.IsSortedFunc(items, compare) {
+		slices.SortFunc(items, compare)
 	}
-	entries := make([]entry, len(items))
-	for i := range items {
-		entries[i] = entry{i, keysOf(&items[i])}
-	}
-	slices.SortStableFunc(entries, func(a, b entry) int { return less(a.keys, b.keys) })
-	p := &piece[T]{total: len(items)}
-	from := min(l.offset, int64(len(entries)))
-	to := min(from+l.limit, int64(len(entries)))
+	p, n := &piece[T]{total: len(items)}, int64(len(items))
+	from := min(l.offset, n)
+	to := min(from+l.limit, n)
 	if l.cursor != nil {
-		at, err := parsePlace(*l.cursor, entries, func(e entry) int { return len(e.keys) })
-		if err != nil {
+		if from, to, err = o.page(l, items); err != nil {
 			return nil, err
 		}
-		from, to = 0, min(l.limit, int64(len(entries)))
-		switch {
-		case at == nil:
-		case at.Back:
-			n := slices.IndexFunc(entries, func(e entry) bool { return less(e.keys, at.Keys) >= 0 })
-			if to = int64(n); n < 0 {
-				to = int64(len(entries))
-			}
-			from = max(to-l.limit, 0)
-		default:
-			n := slices.IndexFunc(entries, func(e entry) bool { return less(e.keys, at.Keys) > 0 })
-			if from = int64(n); n < 0 {
-				from = int64(len(entries))
-			}
-			to = min(from+l.limit, int64(len(entries)))
-		}
-		if to < int64(len(entries)) && to > from {
-			p.next = place{Keys: entries[to-1].keys}.token()
+		if to < n && to > from {
+			p.next = o.at(&items[to-1], false).token()
 		}
 		if from > 0 && to > from {
-			p.back = place{Keys: entries[from].keys, Back: true}.token()
+			p.back = o.at(&items[from], true).token()
 		}
 	}
-	p.items = make([]T, 0, to-from)
-	for _, e := range entries[from:to] {
-		p.items = append(p.items, items[e.item])
-	}
+	p.items = items[from:to]
 	return p, nil
 }
 
-func parsePlace[E any](cursor string, entries []E, keys func(E) int) (*place, error) {
-	if cursor == "" {
-		return nil, nil
+// page is where in a list the page of a cursor begins and ends.
+func (o *ordering[T]) page(l *listing, items []T) (from, to int64, err error) {
+	n := int64(len(items))
+	if *l.cursor == "" {
+		return 0, min(l.limit, n), nil
 	}
 	at := &place{}
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	b, err := base64.RawURLEncoding.DecodeString(*l.cursor)
 	if err == nil {
 		err = json.Unmarshal(b, at)
 	}
-	if err != nil || len(at.Keys) == 0 || len(entries) > 0 && len(at.Keys) != keys(entries[0]) {
-		return nil, fastapi.Refuse(http.StatusBadRequest, "Invalid cursor token")
+	if err != nil || len(at.Keys) != len(o.parts) {
+		return 0, 0, fastapi.Refuse(http.StatusBadRequest, "Invalid cursor token")
 	}
-	return at, nil
-}
-
-// orderOf is how items are compared, by their keys.
-func orderOf[T any](orderBy []string, by attributes[T]) (keysOf func(*T) []sortKey, less func(a, b []sortKey) int, err error) {
-	if len(orderBy) > orderByMax {
-		return nil, nil, fastapi.Refuse(http.StatusBadRequest, "Ordering with more than %d parameters is not allowed", orderByMax)
+	least := 1 // behind the place
+	if at.Back {
+		least = 0 // at it, or behind
 	}
-	var parts []func(*T) sortKey
-	var turned []bool
-	for _, name := range orderBy {
-		attribute := strings.TrimLeft(name, "-")
-		key, ok := by.by[attribute]
-		if !ok {
-			return nil, nil, fastapi.Refuse(http.StatusBadRequest, "Ordering with '%s' is disallowed or the attribute does not exist on the model", api.Short(attribute))
+	i, _ := slices.BinarySearchFunc(items, at.Keys, func(item T, keys []sortKey) int {
+		if o.to(&item, keys) >= least {
+			return 1
 		}
-		parts, turned = append(parts, key), append(turned, strings.HasPrefix(name, "-"))
+		return -1
+	})
+	if at.Back {
+		return max(int64(i)-l.limit, 0), int64(i), nil
 	}
-	for _, key := range by.unique {
-		parts, turned = append(parts, key), append(turned, len(orderBy) > 0 && turned[0])
-	}
-	keysOf = func(item *T) []sortKey {
-		all := make([]sortKey, len(parts))
-		for i, part := range parts {
-			all[i] = part(item)
-		}
-		return all
-	}
-	return keysOf, func(a, b []sortKey) int {
-		for i := range a {
-			if c := a[i].compare(b[i]); c != 0 {
-				if turned[i] {
-					return -c
-				}
-				return c
-			}
-		}
-		return 0
-	}, nil
+	return int64(i), min(int64(i)+l.limit, n), nil
 }
 
 // bounds are those of a time or a number, NAME_gte, _gt, _lte and _lt; nothing is within them that has no value.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/fastapi"
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -65,15 +66,15 @@ func v2State(state string) string {
 	return state
 }
 
-func v2RunType(run *projections.WorkflowRun) string {
-	if word, ok := v2RunTypes[run.RunType]; ok {
+func v2RunType(kind string) string {
+	if word, ok := v2RunTypes[kind]; ok {
 		return word
 	}
-	return run.RunType
+	return kind
 }
 
 // dateMillis is what a run is for; 0 of one that was asked for without a date.
-func dateMillis(run *projections.WorkflowRun) int64 {
+func dateMillis(run *projections.RunDigest) int64 {
 	if run.LogicalMillis == run.RequestedMillis {
 		return 0
 	}
@@ -81,19 +82,19 @@ func dateMillis(run *projections.WorkflowRun) int64 {
 }
 
 // afterMillis is from when on a run could begin: its slot, or when it was asked for.
-func afterMillis(run *projections.WorkflowRun) int64 {
-	if run.RunType == "scheduled" {
+func afterMillis(run *projections.RunDigest) int64 {
+	if run.RunType == "scheduled" || run.RunType == "backfill" {
 		return run.IntervalEndMillis
 	}
 	return run.RequestedMillis
 }
 
 func v2RunOf(run *projections.WorkflowRun, version *v2Version) v2Run {
-	v1 := dagRunOf(run)
+	v1, d := dagRunOf(run), projections.DigestOf(run)
 	v := v2Run{ID: run.RunID, DAG: run.Workflow, Queued: stamp(run.RequestedMillis), Start: stamp(run.StartedMillis), End: stamp(run.EndedMillis),
-		Duration: seconds(run.StartedMillis, run.EndedMillis), After: stamp(afterMillis(run)), Decided: stamp(run.UpdatedMillis), Type: v2RunType(run), State: v1.State,
+		Duration: seconds(run.StartedMillis, run.EndedMillis), After: stamp(afterMillis(&d)), Decided: stamp(run.UpdatedMillis), Type: v2RunType(run.RunType), State: v1.State,
 		Conf: v1.Conf, Note: v1.Note, Versions: []*v2Version{}, DisplayName: run.Workflow}
-	if at := dateMillis(run); at != 0 {
+	if at := dateMillis(&d); at != 0 {
 		v.Logical, v.IntervalStart, v.IntervalEnd = stamp(at), stamp(at), stamp(run.IntervalEndMillis)
 	}
 	if word, ok := v2TriggeredBy[run.RunType]; ok {
@@ -108,21 +109,18 @@ func v2RunOf(run *projections.WorkflowRun, version *v2Version) v2Run {
 	return v
 }
 
-// versionOf is the definition that a run goes by, with those of a workflow at hand that were looked for before.
-func (s *V2) versionOf(run *projections.WorkflowRun, known map[string][]namedVersion) (*v2Version, error) {
-	all, ok := known[run.Workflow]
-	if !ok {
-		var err error
-		if all, err = s.versionsOf(run.Workflow); err != nil {
-			return nil, err
-		}
-		known[run.Workflow] = all
+// versionOf is the definition that a run goes by; nil where there is none.
+func (s *V2) versionOf(workflow string, requestedOffset int64) (*v2Version, error) {
+	d, ok, err := s.Workflows.VersionAt(workflow, requestedOffset)
+	if err != nil || !ok {
+		return nil, err
 	}
-	return versionAt(all, run.RequestedOffset), nil
+	v := v2VersionOf(workflow, &d)
+	return &v, nil
 }
 
 func (s *V2) writeRun(w http.ResponseWriter, run *projections.WorkflowRun) error {
-	version, err := s.versionOf(run, map[string][]namedVersion{})
+	version, err := s.versionOf(run.Workflow, run.RequestedOffset)
 	if err != nil {
 		return err
 	}
@@ -167,9 +165,9 @@ func (s *V2) trigger(w http.ResponseWriter, r *http.Request) error {
 	}
 	b.Need("logical_date")
 	logical, from, to, after := b.Time("logical_date", true), b.Time("data_interval_start", true), b.Time("data_interval_end", true), b.Time("run_after", false)
-	asked := asked{}
-	asked.id, _ = b.Text("dag_run_id", 0)
-	asked.note, _ = b.Text("note", 0)
+	asked := &commands.RequestWorkflowRun{}
+	asked.RunID, _ = b.Text("dag_run_id", 0)
+	asked.Note, _ = b.Text("note", 0)
 	raw, ok := b.Take("conf")
 	if _, is := raw.(map[string]any); ok && raw != nil && !is {
 		b.Flaw("dict_type", "Input should be a valid dictionary", raw, nil, "conf")
@@ -188,9 +186,9 @@ func (s *V2) trigger(w http.ResponseWriter, r *http.Request) error {
 		return fastapi.Refuse(http.StatusBadRequest, "run_after: a run begins when it is asked for; give the Dag a schedule, or ask then")
 	}
 	if !logical.IsZero() {
-		asked.start, asked.end = logical.UnixMilli(), logical.UnixMilli()
+		asked.LogicalMillis, asked.IntervalEndMillis = logical.UnixMilli(), logical.UnixMilli()
 		if !from.IsZero() {
-			if asked.end = to.UnixMilli(); !from.Equal(logical) {
+			if asked.IntervalEndMillis = to.UnixMilli(); !from.Equal(logical) {
 				return fastapi.Refuse(http.StatusBadRequest, "data_interval_start: is another than logical_date; a run's interval begins at its date")
 			}
 		}
@@ -199,7 +197,7 @@ func (s *V2) trigger(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "conf")
 	}
-	if asked.conf, err = confOf(text); err != nil {
+	if asked.Conf, err = confOf(text); err != nil {
 		return err
 	}
 	run, err := s.v1.ask(r, &k, asked)
@@ -215,11 +213,10 @@ func (s *V2) trigger(w http.ResponseWriter, r *http.Request) error {
 
 // runFilter is which runs a query or a body asks for.
 type runFilter struct {
-	dags, states, types                            []string
+	dags, states, types, versions                  []string
 	dag, id, user                                  patterns
 	after, logical, start, end, updated, durations bounds
 	conf                                           string
-	versions                                       []string
 	nothing                                        bool // what no run has is asked for
 }
 
@@ -229,37 +226,37 @@ func (f *runFilter) readBounds(q *fastapi.Values, aware bool) {
 	f.conf, _ = q.Text("conf_contains", 0)
 }
 
-func (f *runFilter) keep(run *projections.WorkflowRun) bool {
-	return !f.nothing && anyOf(f.dags, run.Workflow) && anyOf(f.states, v2State(run.State)) && anyOf(f.types, v2RunType(run)) && f.dag.match(run.Workflow) && f.id.match(run.RunID) &&
-		f.user.match(run.Actor) && f.after.hasMillis(afterMillis(run)) && f.logical.hasMillis(dateMillis(run)) && f.start.hasMillis(run.StartedMillis) &&
-		f.end.hasMillis(run.EndedMillis) && f.updated.hasMillis(run.UpdatedMillis) && f.durations.hasSeconds(seconds(run.StartedMillis, run.EndedMillis)) && f.keepConf(run)
+func (f *runFilter) keep(run *projections.RunDigest) bool {
+	return !f.nothing && anyOf(f.dags, run.Workflow) && anyOf(f.states, v2State(run.State)) && anyOf(f.types, v2RunType(run.RunType)) && f.dag.match(run.Workflow) && f.id.match(run.RunID) &&
+		f.after.hasMillis(afterMillis(run)) && f.logical.hasMillis(dateMillis(run)) && f.start.hasMillis(run.StartedMillis) &&
+		f.end.hasMillis(run.EndedMillis) && f.updated.hasMillis(run.UpdatedMillis) && f.durations.hasSeconds(seconds(run.StartedMillis, run.EndedMillis))
 }
 
-// keepConf looks for a text in the conf as JSON, as Airflow looks for one in its column.
-func (f *runFilter) keepConf(run *projections.WorkflowRun) bool {
-	if f.conf == "" {
-		return true
+// deep says whether keepWhole is to be asked too, which looks at a run's document.
+func (f *runFilter) deep() bool { return f.conf != "" || f.user.given() }
+
+// keepWhole looks for a text in the conf as JSON, as Airflow looks for one in its column, and at who asked for the run.
+func (f *runFilter) keepWhole(run *projections.WorkflowRun) bool {
+	if !f.user.match(run.Actor) {
+		return false
 	}
 	text, err := json.Marshal(run.Conf)
 	return err == nil && strings.Contains(strings.ToLower(string(text)), strings.ToLower(f.conf))
 }
 
-func confKey(run *projections.WorkflowRun) sortKey {
-	text, _ := json.Marshal(run.Conf) //nolint:errcheck // a map of texts has a JSON form
-	return textKey(string(text))
+var runAttributes = attributes[projections.RunDigest]{by: map[string]func(*projections.RunDigest) sortKey{
+	"id": requestedKey, "state": func(r *projections.RunDigest) sortKey { return textKey(v2State(r.State)) }, "dag_id": func(r *projections.RunDigest) sortKey { return textKey(r.Workflow) },
+	"run_id": runIDKey, "dag_run_id": runIDKey, "logical_date": func(r *projections.RunDigest) sortKey { return millisKey(dateMillis(r)) },
+	"run_after": func(r *projections.RunDigest) sortKey { return millisKey(afterMillis(r)) }, "start_date": func(r *projections.RunDigest) sortKey { return millisKey(r.StartedMillis) },
+	"end_date": func(r *projections.RunDigest) sortKey { return millisKey(r.EndedMillis) }, "updated_at": func(r *projections.RunDigest) sortKey { return millisKey(r.UpdatedMillis) },
+	"duration":       func(r *projections.RunDigest) sortKey { return secondsKey(seconds(r.StartedMillis, r.EndedMillis)) },
+	"partition_date": func(*projections.RunDigest) sortKey { return sortKey{Null: true} }, "conf": requestedKey, // which are bytes in Airflow: nobody can mean their order
+}, unique: []func(*projections.RunDigest) sortKey{requestedKey}}
+
+func requestedKey(r *projections.RunDigest) sortKey {
+	return sortKey{Number: float64(r.RequestedOffset)}
 }
-
-var runAttributes = attributes[projections.WorkflowRun]{by: map[string]func(*projections.WorkflowRun) sortKey{
-	"id": requestedKey, "state": func(r *projections.WorkflowRun) sortKey { return textKey(v2State(r.State)) }, "dag_id": func(r *projections.WorkflowRun) sortKey { return textKey(r.Workflow) },
-	"run_id": runIDKey, "dag_run_id": runIDKey, "logical_date": func(r *projections.WorkflowRun) sortKey { return millisKey(dateMillis(r)) },
-	"run_after": func(r *projections.WorkflowRun) sortKey { return millisKey(afterMillis(r)) }, "start_date": func(r *projections.WorkflowRun) sortKey { return millisKey(r.StartedMillis) },
-	"end_date": func(r *projections.WorkflowRun) sortKey { return millisKey(r.EndedMillis) }, "updated_at": func(r *projections.WorkflowRun) sortKey { return millisKey(r.UpdatedMillis) },
-	"duration":       func(r *projections.WorkflowRun) sortKey { return secondsKey(seconds(r.StartedMillis, r.EndedMillis)) },
-	"partition_date": func(*projections.WorkflowRun) sortKey { return sortKey{Null: true} }, "conf": confKey,
-}, unique: []func(*projections.WorkflowRun) sortKey{requestedKey, runIDKey}}
-
-func requestedKey(r *projections.WorkflowRun) sortKey { return millisKey(r.RequestedMillis) }
-func runIDKey(r *projections.WorkflowRun) sortKey     { return textKey(r.RunID) }
+func runIDKey(r *projections.RunDigest) sortKey { return textKey(r.RunID) }
 
 // v2AllRunTypes are those of Airflow 3.
 var v2AllRunTypes = []string{"backfill", "scheduled", "manual", "operator_triggered", "asset_triggered", "asset_materialization"}
@@ -302,20 +299,21 @@ func (s *V2) runs(w http.ResponseWriter, r *http.Request) error {
 
 // writeRuns answers with runs of a workflow, or of all, "", that a filter keeps.
 func (s *V2) writeRuns(w http.ResponseWriter, l *listing, name string, f *runFilter) error {
-	versions := map[string][]namedVersion{}
+	view := fold.Of[*projections.Workflows](s.Views)
 	var failed error
-	all, err := fold.Of[*projections.Workflows](s.Views).Select(name, func(run *projections.WorkflowRun) bool {
-		if !f.keep(run) {
-			return false
+	all, err := view.Digests(oneOrAll(name), func(d *projections.RunDigest) bool {
+		ok := f.keep(d)
+		if ok && f.deep() {
+			run, there, err := view.Run(d.RunID)
+			failed = errors.Join(failed, err)
+			ok = there && f.keepWhole(&run)
 		}
-		if len(f.versions) == 0 {
-			return true
+		if ok && len(f.versions) > 0 {
+			v, err := s.versionOf(d.Workflow, d.RequestedOffset)
+			failed = errors.Join(failed, err)
+			ok = v != nil && slices.Contains(f.versions, strconv.Itoa(v.Number))
 		}
-		v, err := s.versionOf(run, versions)
-		if err != nil {
-			failed = err
-		}
-		return v != nil && slices.Contains(f.versions, strconv.Itoa(v.Number))
+		return ok && failed == nil
 	})
 	if err := errors.Join(err, failed); err != nil {
 		return err
@@ -324,15 +322,30 @@ func (s *V2) writeRuns(w http.ResponseWriter, l *listing, name string, f *runFil
 	if err != nil {
 		return err
 	}
-	shown := make([]v2Run, len(p.items))
+	shown := make([]v2Run, 0, len(p.items))
 	for i := range p.items {
-		version, err := s.versionOf(&p.items[i], versions)
+		run, ok, err := view.Run(p.items[i].RunID)
 		if err != nil {
 			return err
 		}
-		shown[i] = v2RunOf(&p.items[i], version)
+		if !ok { // it was deleted since
+			continue
+		}
+		version, err := s.versionOf(run.Workflow, run.RequestedOffset)
+		if err != nil {
+			return err
+		}
+		shown = append(shown, v2RunOf(&run, version))
 	}
 	return api.WriteJSON(w, http.StatusOK, p.counted(l, "dag_runs", shown))
+}
+
+// oneOrAll are the names of a search: nil for all.
+func oneOrAll(name string) []string {
+	if name == "" || name == "~" {
+		return nil
+	}
+	return []string{name}
 }
 
 // every refuses a list over all things below one of them, as Airflow does: each path value, by its name in the path and that in the

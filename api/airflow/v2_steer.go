@@ -28,12 +28,6 @@ func (s *V2) steerRoutes(r v2Routes) {
 	r.on("POST", "/dags/{dag}/clearTaskInstances", s.clearTasks)
 }
 
-const (
-	noteMax = 1000 // characters, as Airflow has it
-	// clearRunsMax bounds the runs of which tasks are cleared at once, where none is named.
-	clearRunsMax = 100
-)
-
 // mask reads update_mask= of a query: nil for every field.
 func mask(r *http.Request) ([]string, error) {
 	q, err := fastapi.Query(r, "update_mask")
@@ -74,7 +68,7 @@ func (s *V2) patchDAG(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.v1.say(r, pausing(k.Name, paused)); err != nil {
+	if err := s.v1.say(r, pauseOf(k.Name, paused)); err != nil {
 		return err
 	}
 	return s.dag(w, r)
@@ -103,7 +97,7 @@ func (s *V2) patchDAGs(w http.ResponseWriter, r *http.Request) error {
 	var pauses []commands.Command
 	for i := range known {
 		if d := v2DAGOf(&known[i], s.Now()); named && keep(&d) {
-			names, pauses = append(names, d.ID), append(pauses, pausing(d.ID, paused))
+			names, pauses = append(names, d.ID), append(pauses, pauseOf(d.ID, paused))
 		}
 	}
 	if err := s.v1.say(r, pauses...); err != nil {
@@ -188,16 +182,16 @@ func (s *V2) clearRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.tasksOfRun(&run, map[string][]namedVersion{})
+	all, err := s.tasksOfRun(&run)
 	if err != nil {
 		return err
 	}
 	var names []string
 	if len(all) > 0 && !added { // a run has no tasks beside those of its definition
-		names = v.of(&run, all[0].d, nil)
+		names = v.among(all[0].d, run.States(all[0].d), nil)
 	}
 	if dry {
-		picked := named(all, names)
+		picked := namedTasks(all, names)
 		return api.WriteJSON(w, http.StatusOK, map[string]any{"task_instances": shownTasks(picked), "total_entries": len(picked)})
 	}
 	var what []commands.Command
@@ -213,8 +207,8 @@ func (s *V2) clearRun(w http.ResponseWriter, r *http.Request) error {
 	return s.run(w, r)
 }
 
-// named are those of some tasks of a run that have one of some names.
-func named(all []runTask, names []string) []runTask {
+// namedTasks are those of some tasks of a run that have one of some names.
+func namedTasks(all []runTask, names []string) []runTask {
 	var picked []runTask
 	for _, t := range all {
 		if slices.Contains(names, t.name()) {
@@ -282,7 +276,7 @@ func (s *V2) patched(w http.ResponseWriter, r *http.Request) (p *patch, t runTas
 	}
 	if p.hasMark {
 		states := t.run.States(t.d)
-		for _, name := range p.of(t.run, t.d, []string{t.name()}) {
+		for _, name := range p.among(t.d, states, []string{t.name()}) {
 			if string(states[name]) != p.State {
 				marks = append(marks, name)
 			}
@@ -292,11 +286,11 @@ func (s *V2) patched(w http.ResponseWriter, r *http.Request) (p *patch, t runTas
 }
 
 func (s *V2) writeTasks(w http.ResponseWriter, run *projections.WorkflowRun, names []string) error {
-	all, err := s.tasksOfRun(run, map[string][]namedVersion{})
+	all, err := s.tasksOfRun(run)
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, tasksShown(named(all, names)))
+	return api.WriteJSON(w, http.StatusOK, tasksShown(namedTasks(all, names)))
 }
 
 func tasksShown(tasks []runTask) map[string]any {
@@ -416,7 +410,8 @@ func (s *V2) runsToClear(c *clearing, name string) ([]projections.WorkflowRun, e
 		if err == nil && (!ok || run.Workflow != name) {
 			err = fastapi.Refuse(http.StatusNotFound, "Dag Run id %s not found in dag %s", api.Short(c.run), name)
 		}
-		at := dateMillis(&run)
+		d := projections.DigestOf(&run)
+		at := dateMillis(&d)
 		switch {
 		case err != nil:
 			return nil, err
@@ -432,11 +427,24 @@ func (s *V2) runsToClear(c *clearing, name string) ([]projections.WorkflowRun, e
 			c.dates.lte = float64(at)
 		}
 	}
-	all, err := view.Select(name, func(run *projections.WorkflowRun) bool { return c.dates.hasMillis(dateMillis(run)) })
-	if err == nil && len(all) > clearRunsMax {
-		err = fastapi.Refuse(http.StatusBadRequest, "tasks of %d runs are asked for, of at most %d at once; name a run with dag_run_id, or a shorter time with start_date and end_date", len(all), clearRunsMax)
+	found, err := view.Digests([]string{name}, func(run *projections.RunDigest) bool { return c.dates.hasMillis(dateMillis(run)) })
+	if err != nil {
+		return nil, err
 	}
-	return all, err
+	if len(found) > selectMax {
+		return nil, fastapi.Refuse(http.StatusBadRequest, "tasks of %d runs are asked for, of at most %d at once; name a run with dag_run_id, or a shorter time with start_date and end_date", len(found), selectMax)
+	}
+	var all []projections.WorkflowRun
+	for i := range found {
+		run, ok, err := view.Run(found[i].RunID)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			all = append(all, run)
+		}
+	}
+	return all, nil
 }
 
 // clearTasks has tasks of a run, or of several, done again; unless it is told that this is no dry run, it only says which.
@@ -453,11 +461,10 @@ func (s *V2) clearTasks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	known := map[string][]namedVersion{}
 	picked := []runTask{}
 	var what []commands.Command
 	for i := range runs {
-		all, err := s.tasksOfRun(&runs[i], known)
+		all, err := s.tasksOfRun(&runs[i])
 		if err != nil {
 			return err
 		}
@@ -468,8 +475,8 @@ func (s *V2) clearTasks(w http.ResponseWriter, r *http.Request) error {
 		if c.named && len(wanted) == 0 {
 			continue
 		}
-		names := c.of(&runs[i], all[0].d, wanted)
-		of := named(all, names)
+		names := c.among(all[0].d, runs[i].States(all[0].d), wanted)
+		of := namedTasks(all, names)
 		if picked = append(picked, of...); len(of) == 0 {
 			continue
 		}
@@ -496,7 +503,7 @@ func (s *V2) clearTasks(w http.ResponseWriter, r *http.Request) error {
 
 // reread are tasks of runs as they are now.
 func (s *V2) reread(tasks []runTask) ([]runTask, error) {
-	known, fresh := map[string][]namedVersion{}, []runTask{}
+	fresh := []runTask{}
 	for i := 0; i < len(tasks); {
 		id := tasks[i].run.RunID
 		var names []string
@@ -507,11 +514,11 @@ func (s *V2) reread(tasks []runTask) ([]runTask, error) {
 		if err != nil || !ok {
 			return nil, err
 		}
-		all, err := s.tasksOfRun(&run, known)
+		all, err := s.tasksOfRun(&run)
 		if err != nil {
 			return nil, err
 		}
-		fresh = append(fresh, named(all, names)...)
+		fresh = append(fresh, namedTasks(all, names)...)
 	}
 	return fresh, nil
 }

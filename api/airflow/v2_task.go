@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -52,8 +51,8 @@ type v2Task struct {
 	Queue       string         `json:"queue"`
 	Pool        string         `json:"pool"`
 	PoolSlots   float64        `json:"pool_slots"`
-	Timeout     timeDelta      `json:"execution_timeout"`
-	RetryDelay  timeDelta      `json:"retry_delay"`
+	Timeout     delta          `json:"execution_timeout"`
+	RetryDelay  delta          `json:"retry_delay"`
 	RetryFactor float64        `json:"retry_exponential_backoff"`
 	Priority    float64        `json:"priority_weight"`
 	WeightRule  string         `json:"weight_rule"`
@@ -67,19 +66,6 @@ type v2Task struct {
 	Class       map[string]any `json:"class_ref"`
 	Mapped      bool           `json:"is_mapped"`
 	Links       []string       `json:"extra_links"`
-}
-
-// timeDelta is a duration.
-type timeDelta struct {
-	Type         string `json:"__type"`
-	Days         int64  `json:"days"`
-	Seconds      int64  `json:"seconds"`
-	Microseconds int64  `json:"microseconds"`
-}
-
-func deltaOf(d time.Duration) timeDelta {
-	const day = 24 * time.Hour
-	return timeDelta{"TimeDelta", int64(d / day), int64(d % day / time.Second), int64(d % time.Second / time.Microsecond)}
 }
 
 func v2TasksOf(d *workflow.Definition) []v2Task {
@@ -189,28 +175,16 @@ type runTask struct {
 	version *v2Version
 }
 
-// last is the newest try; the zero value before the first.
-func (t *runTask) last() projections.Try {
-	if all := t.task().Tries; len(all) > 0 {
-		return all[len(all)-1]
-	}
-	return projections.Try{}
-}
-
 func (t *runTask) task() projections.Task { return t.run.TaskOf(t.name()) }
 func (t *runTask) name() string           { return t.d.Tasks[t.at].Name }
 
-// endMillis is when the task was over, or its last try.
-func (t *runTask) endMillis() int64 { return t.task().EndedMillis }
-
-func (t *runTask) seconds() *float64 { return seconds(t.last().StartedMillis, t.endMillis()) }
-
 func (t *runTask) shown() v2Instance {
-	v1, last := instanceOf(t.run, t.d, t.at, t.state), t.last()
-	return v2Instance{v2Try: v2Try{Task: v1.Task, DAG: v1.DAG, Run: v1.Run, MapIndex: -1, Start: stamp(last.StartedMillis), End: stamp(t.endMillis()), Duration: t.seconds(), State: v1.State,
+	v1, task, d := instanceOf(t.run, t.d, t.at, t.state), t.task(), projections.DigestOf(t.run)
+	start := task.LastStartedMillis()
+	return v2Instance{v2Try: v2Try{Task: v1.Task, DAG: v1.DAG, Run: v1.Run, MapIndex: -1, Start: stamp(start), End: stamp(task.EndedMillis), Duration: seconds(start, task.EndedMillis), State: v1.State,
 		Try: v1.Try, MaxTries: max(v1.Try-1, t.d.Tasks[t.at].Retries), DisplayName: v1.DisplayName, DAGName: v1.DAG, Hostname: v1.Hostname, User: v1.User, Pool: v1.Pool, PoolSlots: v1.PoolSlots,
-		Queue: v1.Queue, Priority: v1.Priority, Operator: v1.Operator, OperatorToo: v1.Operator, Queued: stamp(last.StartedMillis), Config: v1.Config, Version: t.version},
-		ID: idOf("task", v1.Run, v1.Task, strconv.Itoa(v1.Try)), Logical: stamp(dateMillis(t.run)), After: stamp(afterMillis(t.run)), Note: v1.Note, Rendered: map[string]any{}}
+		Queue: v1.Queue, Priority: v1.Priority, Operator: v1.Operator, OperatorToo: v1.Operator, Queued: stamp(start), Config: v1.Config, Version: t.version},
+		ID: idOf("task", v1.Run, v1.Task, strconv.Itoa(v1.Try)), Logical: stamp(dateMillis(&d)), After: stamp(afterMillis(&d)), Note: v1.Note, Rendered: map[string]any{}}
 }
 
 // of is a try of the task that is shown: as it ended, and by whom.
@@ -222,7 +196,7 @@ func (v v2Try) of(y *projections.Try) v2Try {
 }
 
 // tasksOfRun are all tasks of a run, in the order of its definition; none where this program cannot use it.
-func (s *V2) tasksOfRun(run *projections.WorkflowRun, known map[string][]namedVersion) ([]runTask, error) {
+func (s *V2) tasksOfRun(run *projections.WorkflowRun) ([]runTask, error) {
 	d, err := s.Workflows.Under(run)
 	switch {
 	case fault.Is(err, fault.Invalid), fault.Is(err, fault.NotFound):
@@ -230,7 +204,7 @@ func (s *V2) tasksOfRun(run *projections.WorkflowRun, known map[string][]namedVe
 	case err != nil:
 		return nil, err
 	}
-	version, err := s.versionOf(run, known)
+	version, err := s.versionOf(run.Workflow, run.RequestedOffset)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +230,7 @@ func (s *V2) taskOf(r *http.Request) (t runTask, err error) {
 		return t, err
 	}
 	if ok && run.Workflow == r.PathValue("dag") && index == -1 {
-		all, err := s.tasksOfRun(&run, map[string][]namedVersion{})
+		all, err := s.tasksOfRun(&run)
 		if err != nil {
 			return t, err
 		}
@@ -357,12 +331,6 @@ func (s *V2) try(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return api.WriteJSON(w, http.StatusOK, t.shown().of(y))
-}
-
-// dependency is why a task has not started.
-type dependency struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason"`
 }
 
 func (s *V2) dependencies(w http.ResponseWriter, r *http.Request) error {

@@ -56,7 +56,7 @@ func (a *App) surfaces(scratch string) (err error) {
 			sent := a.messenger.Test(ctx, h, event)
 			return sent.Status, sent.Body, sent.Err
 		}}})
-	dags := airflow.New(a.API, airflow.Config{Workflows: workflows, Version: Version})
+	dags := a.airflow(workflows)
 	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
