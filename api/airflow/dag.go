@@ -168,7 +168,6 @@ type task struct {
 	TextColour  string         `json:"ui_fgcolor"`
 	Start       *string        `json:"start_date"`
 	End         *string        `json:"end_date"`
-	SubDAG      *dag           `json:"sub_dag"`
 }
 
 func tasksOf(d *workflow.Definition) []task {

@@ -141,8 +141,11 @@ func (s *Surface) log(w http.ResponseWriter, r *http.Request) error {
 	if !strings.Contains(r.Header.Get("Accept"), "application/json") {
 		return api.WriteText(w, "text/plain", []byte(text))
 	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"content": fmt.Sprintf("[(%s, %s)]", python(t.Tries[i].Holder), python(text)), "continuation_token": nil})
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"content": fmt.Sprintf("[(%s, %s)]", python(t.Tries[i].Holder), python(text)), "continuation_token": endOfLog})
 }
+
+// endOfLog is the token of a log that is whole: clients want a text.
+const endOfLog = "end_of_log"
 
 func logOf(t *projections.Task, y *projections.Try) string {
 	var b strings.Builder

@@ -156,3 +156,14 @@ func (a *App) lastScheduled(_ context.Context, name string) (time.Time, error) {
 	}
 	return time.UnixMilli(millis), err
 }
+
+// variable is the value of a variable as all that the log has by now leaves it.
+func (a *App) variable(key string) (string, bool, error) {
+	ctx, cancel := context.WithTimeout(a.work, definedWait)
+	defer cancel()
+	if err := a.caughtUp(ctx, "variables"); err != nil {
+		return "", false, fault.Wrap(fault.Unavailable, err, "the view of variables is behind the log")
+	}
+	v, ok, err := fold.Of[*projections.Variables](a.Views).Variable(key)
+	return v.Value, ok, err
+}
