@@ -17,7 +17,7 @@ import (
 // /auth/token, where its clients get the bearer token that it wants. It answers from what [Surface] reads, in files v2_….go.
 //
 // Bodies, statuses and errors are as Airflow 3.3.2 answers. A value that it would derive from what a workflow has not (bundles of
-// files, assets, mapped tasks) is null or an empty list; what would change what has happened (deleting runs, writing XCom) has no route.
+// files, assets, mapped tasks) is null or an empty list; what would change what has happened (writing XCom) has no route.
 type V2 struct {
 	*api.Core
 	Config
@@ -38,6 +38,8 @@ func (s *V2) Routes(r *api.Routes) {
 	s.runRoutes(v2Routes{r})
 	s.taskRoutes(v2Routes{r})
 	s.steerRoutes(v2Routes{r})
+	s.actRoutes(v2Routes{r})
+	s.variableRoutes(v2Routes{r})
 	s.aboutRoutes(v2Routes{r})
 }
 

@@ -19,7 +19,9 @@ func (s *V2) steerRoutes(r v2Routes) {
 	const of = "/dags/{dag}/dagRuns/{run}"
 	r.on("PATCH", "/dags", s.patchDAGs)
 	r.on("PATCH", "/dags/{dag}", s.patchDAG)
+	r.on("DELETE", "/dags/{dag}", s.deleteDAG)
 	r.on("PATCH", of, s.patchRun)
+	r.on("DELETE", of, s.deleteRun)
 	r.on("POST", of+"/clear", s.clearRun)
 	r.on("PATCH", of+"/taskInstances/{task}", s.patchTask)
 	r.on("PATCH", of+"/taskInstances/{task}/{index}", s.patchTask)
@@ -153,6 +155,44 @@ func (s *V2) patchRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.run(w, r)
+}
+
+// deleteRun takes a run out of what is shown, which does not go on. The log keeps it.
+func (s *V2) deleteRun(w http.ResponseWriter, r *http.Request) error {
+	run, err := s.runOf(r)
+	if err != nil {
+		return err
+	}
+	if run.State == projections.StateRunning {
+		return fastapi.Refuse(http.StatusConflict, "The DagRun with dag_id: `%s` and run_id: `%s` cannot be deleted in running state", run.Workflow, run.RunID)
+	}
+	if err := s.v1.say(r, &commands.DeleteWorkflowRun{RunID: run.RunID}); err != nil {
+		return err
+	}
+	return gone(w)
+}
+
+// deleteDAG takes a workflow out of force. Its runs, and the log, keep what was.
+func (s *V2) deleteDAG(w http.ResponseWriter, r *http.Request) error {
+	k, err := s.known(r)
+	var refused *fastapi.Refusal
+	if errors.As(err, &refused) {
+		return fastapi.Refuse(http.StatusNotFound, "Dag with id: %s was not found", api.Short(r.PathValue("dag")))
+	}
+	if err != nil {
+		return err
+	}
+	counts, err := fold.Of[*projections.Workflows](s.Views).StateCounts(k.Name)
+	if err != nil {
+		return err
+	}
+	if counts[projections.StateQueued]+counts[projections.StateRunning] > 0 {
+		return fastapi.Refuse(http.StatusConflict, "Task instances of dag with id: '%s' are still running", k.Name)
+	}
+	if err := s.v1.say(r, &commands.DeleteWorkflow{Workflow: k.Name}); err != nil {
+		return err
+	}
+	return gone(w)
 }
 
 // latest refuses that a run goes by another definition than its own.

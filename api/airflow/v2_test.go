@@ -326,7 +326,20 @@ func TestV2Refusals(t *testing.T) {
 		{404, "GET", "/api/v2/dagSources/nope", ``, `{"detail":"The source code of the Dag nope, version_number None was not found"}`},
 		{404, "GET", "/api/v2/nope", ``, `"error":"API route not found"`},
 		{405, "PUT", trainingV2, ``, `{"detail":"Method Not Allowed"}`},
-		{405, "DELETE", runsV2 + "/mine", ``, `{"detail":"Method Not Allowed"}`},
+		{404, "DELETE", runsV2 + "/nope", ``, "run_id: `nope` was not found"},
+		{404, "DELETE", "/api/v2/dags/nope", ``, `{"detail":"Dag with id: nope was not found"}`},
+		{409, "DELETE", trainingV2, ``, `{"detail":"Task instances of dag with id: 'movie_training_pipeline' are still running"}`},
+		{405, "POST", runsV2 + "/mine/taskInstances/train_movie_model/xcomEntries", `{}`, `{"detail":"Method Not Allowed"}`},
+		{404, "GET", "/api/v2/eventLogs/999999", ``, "{\"detail\":\"The Event Log with id: `999999` not found\"}"},
+		{400, "GET", "/api/v2/eventLogs/x", ``, `{"detail":"'event_log_id' must be an integer"}`},
+		{422, "GET", "/api/v2/eventLogs?after=x", ``, `"loc":["query","after"]`},
+		{400, "GET", "/api/v2/eventLogs?order_by=nope", ``, `Ordering with 'nope'`},
+		{404, "GET", "/api/v2/variables/nope", ``, "{\"detail\":\"The Variable with key: `nope` was not found\"}"},
+		{404, "DELETE", "/api/v2/variables/nope", ``, "The Variable with key: `nope` was not found"},
+		{422, "POST", "/api/v2/variables", `{"key": "k"}`, `"loc":["body","value"],"msg":"Field required"`},
+		{422, "POST", "/api/v2/variables", `{"key": "` + strings.Repeat("k", 251) + `", "value": ""}`, `"string_too_long"`},
+		{400, "PATCH", "/api/v2/variables/a", `{"key": "b", "value": ""}`, `Invalid body, key from request body doesn't match uri parameter`},
+		{404, "GET", "/api/v2/connections/nope", ``, "The Connection with connection_id: `nope` was not found"},
 	} {
 		code, text, _ := w.ask(c.method, c.path, c.body)
 		if code != c.status || !strings.Contains(text, c.says) {
@@ -503,6 +516,57 @@ func TestV2Steer(t *testing.T) {
 	}
 	if byUser < 10 {
 		t.Errorf("%d events are the user's", byUser)
+	}
+}
+
+// TestV2Log: what was asked for is in the event log by who did it, deleted runs are no more, and variables are what they were set to.
+func TestV2Log(t *testing.T) {
+	w := newV2(t)
+	w.want(200, "POST", runsV2, `{"logical_date": null, "dag_run_id": "r1"}`)
+	w.want(200, "POST", runsV2, `{"logical_date": null, "dag_run_id": "r2"}`)
+	w.Do(&commands.StartTask{RunID: "r2", Task: "prepare_training_data", Holder: "h", LeaseMillis: 60_000})
+	w.want(409, "DELETE", runsV2+"/r2", "")
+	w.want(204, "DELETE", runsV2+"/r1", "")
+	w.want(404, "GET", runsV2+"/r1", "")
+	w.want(200, "PATCH", trainingV2, `{"is_paused": true}`)
+	if v := w.want(201, "POST", "/api/v2/variables", `{"key": "genres", "value": {"a": [1]}, "description": "d"}`); v["value"] != "{\n  \"a\": [\n    1\n  ]\n}" || v["is_encrypted"] != false {
+		t.Errorf("%v", v)
+	}
+	w.want(409, "POST", "/api/v2/variables", `{"key": "genres", "value": ""}`)
+	if v := w.want(200, "PATCH", "/api/v2/variables/genres?update_mask=value", `{"key": "genres", "value": "x", "description": "other"}`); v["value"] != "x" || v["description"] != "d" {
+		t.Errorf("%v", v)
+	}
+	if v := w.want(200, "GET", "/api/v2/variables?variable_key_pattern=GEN", ""); v["total_entries"] != 1. {
+		t.Errorf("%v", v)
+	}
+	w.want(204, "DELETE", "/api/v2/variables/genres", "")
+	events := func(query string) string {
+		var all []string
+		for _, e := range w.want(200, "GET", "/api/v2/eventLogs?"+query, "")["event_logs"].([]any) {
+			all = append(all, fmt.Sprint(of(e, "owner"), "/", of(e, "event")))
+		}
+		return strings.Join(all, " ")
+	}
+	for query, want := range map[string]string{
+		"owner=admin": "admin/trigger_dag_run admin/trigger_dag_run admin/patch_dag_run admin/delete_dag_run admin/patch_dag admin/post_variable admin/post_variable admin/delete_variable",
+		"owner_pattern=ADM&order_by=-event_log_id&limit=2": "admin/delete_variable admin/post_variable",
+		"run_id=r2": "admin/trigger_dag_run test/running",
+		"dag_id=movie_training_pipeline&event=trigger_dag_run":                               "admin/trigger_dag_run admin/trigger_dag_run",
+		"included_events=running&included_events=patch_dag":                                  "test/running admin/patch_dag",
+		"included_events=running&excluded_events=running":                                    "",
+		"owner=admin&event_prefix_pattern=p&order_by=event&order_by=-id":                     "admin/patch_dag admin/patch_dag_run admin/post_variable admin/post_variable",
+		"after=2999-01-01T00:00:00Z":                                                         "",
+		"before=2000-01-01":                                                                  "",
+		"order_by=-when&limit=1&task_id=prepare_training_data&after=2020-01-01&try_number=1": "test/running",
+	} {
+		if got := events(query); got != want {
+			t.Errorf("%s: %s; want %s", query, got, want)
+		}
+	}
+	first := w.want(200, "GET", "/api/v2/eventLogs?limit=1&run_id=r2", "")
+	id := of(first, "event_logs.0.event_log_id").(float64)
+	if v := w.want(200, "GET", fmt.Sprintf("/api/v2/eventLogs/%d", int64(id)), ""); v["run_id"] != "r2" || v["event"] != "trigger_dag_run" {
+		t.Errorf("%v", v)
 	}
 }
 

@@ -110,7 +110,7 @@ def until(what, seconds=60):
     end = time.time() + seconds
     while not what():
         assert time.time() < end, "it did not come to that in time"
-        time.sleep(0.2)
+        time.sleep(0.02)
 
 
 def ended(dag_id, run_id):
@@ -199,7 +199,7 @@ def _():
     assert names == sorted(names, reverse=True) and {QUICK, BROKEN, TRAINING} <= set(names), names
     assert [d.dag_id for d in dag.get_dags(dag_id_pattern="QUI").dags] == [QUICK]
     assert [d.dag_id for d in dag.get_dags(dag_id_prefix_pattern="quick").dags] == [QUICK]
-    assert [d.dag_id for d in dag.get_dags(tags=["clients"], tags_match_mode="all").dags] == [QUICK]
+    assert [d.dag_id for d in dag.get_dags(tags=["clients"], tags_match_mode="all").dags] == ["passing", QUICK]
     page = dag.get_dags(limit=1, offset=1)
     assert len(page.dags) == 1 and page.total_entries == len(names)
     assert dag.get_dags(paused=True).total_entries == 0
@@ -480,20 +480,80 @@ def _():
     assert len(said) == 10 and all("success" in s for s in said), said
 
 
+@check
+def _():
+    """get_event_logs, get_event_log: what was done is there, by whom"""
+    got = logs.get_event_logs(dag_id=QUICK, event="trigger_dag_run", owner=USER, order_by=["-event_log_id"])
+    assert got.total_entries >= 3 and {e.event for e in got.event_logs} == {"trigger_dag_run"} and got.event_logs[0].when >= got.event_logs[-1].when, got
+    assert logs.get_event_log(got.event_logs[0].event_log_id).run_id == got.event_logs[0].run_id
+    assert logs.get_event_logs(run_id=f"f-{TAG}", included_events=["patch_task_instance"]).event_logs[0].owner == USER
+    assert logs.get_event_logs(after=datetime.now(timezone.utc) + timedelta(days=1)).total_entries == 0
+    with refused(404, "not found"):
+        logs.get_event_log(99999999)
+
+
+@check
+def _():
+    """delete_dag_run, delete_dag: they are shown no more; what goes on is not deleted"""
+    run.trigger_dag_run(TRAINING, body(dag_run_id=f"d-{TAG}"))
+    until(lambda: run.get_dag_run(TRAINING, f"d-{TAG}").state == "running")
+    with refused(409, "cannot be deleted in running state"):
+        run.delete_dag_run(TRAINING, f"d-{TAG}")
+    run.patch_dag_run(TRAINING, f"d-{TAG}", airflow.DAGRunPatchBody(state="failed"))
+    run.delete_dag_run(TRAINING, f"d-{TAG}")
+    with refused(404, "was not found"):
+        run.get_dag_run(TRAINING, f"d-{TAG}")
+    with refused(404, "was not found"):
+        run.delete_dag_run(TRAINING, f"d-{TAG}")
+    dag.delete_dag("passing")
+    with refused(404, "The Dag with ID: `passing` was not found"):
+        dag.get_dag("passing")
+    with refused(404, "Dag with id: passing was not found"):
+        dag.delete_dag("passing")
+
+
+@check
+def _():
+    """post_variable, get_variable, get_variables, patch_variable, delete_variable"""
+    key = f"genres-{TAG}"
+    made = variables.post_variable(airflow.VariableBody(key=key, value=["drama"], description="of films"))
+    assert json.loads(made.value) == ["drama"] and made.description == "of films", made
+    with refused(409, "already exists"):
+        variables.post_variable(airflow.VariableBody(key=key, value="x"))
+    assert variables.patch_variable(key, airflow.VariableBody(key=key, value="x"), update_mask=["value"]).value == "x"
+    got = variables.get_variable(key)
+    assert got.value == "x" and got.description == "of films"
+    assert [v.key for v in variables.get_variables(variable_key_pattern=TAG).variables] == [key]
+    variables.delete_variable(key)
+    for ask in (variables.get_variable, variables.delete_variable):
+        with refused(404, "was not found"):
+            ask(key)
+
+
+@check
+def _():
+    """get_connections, get_connection: what the program was configured with"""
+    got = connections.get_connections()
+    for c in got.connections:
+        assert connections.get_connection(c.connection_id).password is None
+    with refused(404, "was not found"):
+        connections.get_connection("nope")
+    done.add("get_connection")
+
+
 # What of it there is not
 
 NOT_HERE = {
-    "what has happened is not deleted, nor are its outputs written by others": "delete_dag delete_dag_run delete_task_instance create_xcom_entry update_xcom_entry delete_xcom_entry",
+    "what a task has done and handed on is its own to say": "delete_task_instance create_xcom_entry update_xcom_entry delete_xcom_entry",
     "assets, which there are none of": "create_asset_event materialize_asset get_asset_queued_events delete_asset_queued_events get_dag_asset_queued_event get_dag_asset_queued_events"
     " delete_dag_asset_queued_event delete_dag_asset_queued_events clear_asset_state_store delete_asset_state_store get_asset_state_store list_asset_state_store set_asset_state_store",
     "stores of tasks, groups of tasks, people in the loop, partitions": "clear_task_state_store delete_task_state_store get_task_state_store list_task_state_store patch_task_state_store"
     " set_task_state_store patch_task_group_instances patch_task_group_instances_dry_run get_hitl_detail get_hitl_detail_try_detail get_hitl_details update_hitl_detail clear_dag_run_partitions",
     "pages for people of Airflow's": "favorite_dag unfavorite_dag login logout reparse_dag_file",
     "several things changed by one request": "bulk_dag_runs bulk_task_instances bulk_pools bulk_connections bulk_variables clear_dag_runs",
-    "pools, variables, connections, backfills": "get_pool get_pools post_pool patch_pool delete_pool get_variable get_variables post_variable patch_variable delete_variable"
-    " get_connection get_connections post_connection patch_connection delete_connection test_connection create_default_connections enqueue_connection_test get_connection_test"
+    "connections come from the configuration": "post_connection patch_connection delete_connection test_connection create_default_connections enqueue_connection_test get_connection_test",
+    "pools, backfills": "get_pool get_pools post_pool patch_pool delete_pool"
     " create_backfill create_backfill_dry_run get_backfill list_backfills pause_backfill unpause_backfill cancel_backfill",
-    "the audit has them": "get_event_log get_event_logs",
 }
 not_here = {n for names in NOT_HERE.values() for n in names.split()}
 for name in sorted(every - done - not_here):
