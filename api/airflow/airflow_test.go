@@ -21,7 +21,7 @@ type fixture struct {
 	server *api.Server
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	b := apitest.New(t, nil)
 	for _, d := range roles.Definitions() {
 		b.Do(&commands.DefineWorkflow{Workflow: d.Name, Source: d.Source(), Hash: d.Hash(), Origin: "program"})

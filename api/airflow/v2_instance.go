@@ -43,17 +43,15 @@ type listedTask struct {
 	last  projections.TaskDigest // zero before the first try
 }
 
-func (t *listedTask) seconds() *float64 { return seconds(t.last.StartedMillis, t.last.EndedMillis) }
-
 func (f *taskFilter) keep(t *listedTask) bool {
-	return anyOf(f.pools, t.of.Pool) && anyOf(f.queues, queueName) && anyOf(f.operators, t.of.Operator) && anyOf(f.tries, strconv.Itoa(t.last.Try)) &&
+	return anyOf(f.pools, t.of.Pool) && anyOf(f.queues, queueName) && anyOf(f.operators, t.of.Operator) && (len(f.tries) == 0 || slices.Contains(f.tries, strconv.Itoa(t.last.Try))) &&
 		f.name.match(t.of.Name) && f.pool.match(t.of.Pool) && f.queue.match(queueName) && f.operator.match(t.of.Operator) &&
-		f.start.hasMillis(t.last.StartedMillis) && f.end.hasMillis(t.last.EndedMillis) && f.durations.hasSeconds(t.seconds())
+		f.start.hasMillis(t.last.StartedMillis) && f.end.hasMillis(t.last.EndedMillis) && f.durations.hasSpan(t.last.StartedMillis, t.last.EndedMillis)
 }
 
 var instanceAttributes = attributes[listedTask]{by: map[string]func(*listedTask) sortKey{
 	"id": taskRequestedKey, "state": func(t *listedTask) sortKey { return sortKey{Null: t.state == workflow.None, Text: string(t.state)} },
-	"duration": func(t *listedTask) sortKey { return secondsKey(t.seconds()) }, "start_date": func(t *listedTask) sortKey { return millisKey(t.last.StartedMillis) },
+	"duration": func(t *listedTask) sortKey { return spanKey(t.last.StartedMillis, t.last.EndedMillis) }, "start_date": func(t *listedTask) sortKey { return millisKey(t.last.StartedMillis) },
 	"end_date": func(t *listedTask) sortKey { return millisKey(t.last.EndedMillis) }, "map_index": func(*listedTask) sortKey { return sortKey{} },
 	"try_number": func(t *listedTask) sortKey { return sortKey{Number: float64(t.last.Try)} }, "logical_date": func(t *listedTask) sortKey { return millisKey(dateMillis(t.run)) },
 	"run_after": func(t *listedTask) sortKey { return millisKey(afterMillis(t.run)) }, "data_interval_start": func(t *listedTask) sortKey { return millisKey(dateMillis(t.run)) },
@@ -139,7 +137,7 @@ func (s *V2) instanceBatch(w http.ResponseWriter, r *http.Request) error {
 func (s *V2) writeInstances(w http.ResponseWriter, l *listing, names []string, f *taskFilter) error {
 	ask := &projections.TaskQuery{Workflows: names, Runs: some(f.runIDs), Tasks: some(f.tasks), States: some(f.states), KeepRun: f.keepRun}
 	byState := slices.ContainsFunc(l.orderBy, func(o string) bool { return strings.HasSuffix(o, "state") })
-	all, run := []listedTask{}, &projections.RunDigest{}
+	all, run, total, asFound := []listedTask{}, &projections.RunDigest{}, int64(0), len(l.orderBy) == 0 && l.cursor == nil
 	err := s.Workflows.EachTask(ask, func(p *projections.TaskPlace) error {
 		if run.RunID != p.Run.RunID { // what is given is not ours to keep
 			kept := *p.Run
@@ -159,6 +157,9 @@ func (s *V2) writeInstances(w http.ResponseWriter, l *listing, names []string, f
 				return err
 			}
 		}
+		if total++; asFound && (total <= l.offset || total > l.offset+l.limit) { // it is in order, and not of the page
+			return nil
+		}
 		if byState {
 			var err error
 			if t.state, err = p.State(); err != nil {
@@ -171,9 +172,11 @@ func (s *V2) writeInstances(w http.ResponseWriter, l *listing, names []string, f
 	if err != nil {
 		return err
 	}
-	p, err := list(l, all, instanceAttributes)
-	if err != nil {
-		return err
+	p := &piece[listedTask]{items: all, total: int(total)}
+	if !asFound {
+		if p, err = list(l, all, instanceAttributes); err != nil {
+			return err
+		}
 	}
 	places := make([]projections.PlaceOf, len(p.items))
 	for i := range p.items {
@@ -258,9 +261,15 @@ func (s *V2) outputs(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	var found []projections.Output
+	var total int64
 	view := fold.Of[*projections.Workflows](s.Views)
+	filtered := keys.given() || names.given() || runs.given() || tasks.given() || of.logical.any || of.after.any
+	if !filtered && len(l.orderBy) == 0 { // as they come
+		ask.Page = projections.Page{Offset: l.offset, Limit: l.limit}
+		l = &listing{limit: l.limit}
+	}
 	if !nothing {
-		if found, _, err = view.Outputs(&ask); err != nil {
+		if found, total, err = view.Outputs(&ask); err != nil {
 			return err
 		}
 	}
@@ -280,6 +289,9 @@ func (s *V2) outputs(w http.ResponseWriter, r *http.Request) error {
 		}
 		all = append(all, o)
 	}
+	if filtered {
+		total = int64(len(all))
+	}
 	p, err := list(l, all, outputAttributes)
 	if err != nil {
 		return err
@@ -295,7 +307,7 @@ func (s *V2) outputs(w http.ResponseWriter, r *http.Request) error {
 			shown = append(shown, v2OutputOf(&d, o.Task, o.Key, o.EventMillis))
 		}
 	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"xcom_entries": shown, "total_entries": p.total})
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"xcom_entries": shown, "total_entries": total})
 }
 
 // output is what a task has handed on under a key: a text, or all texts by their names. With stringify it is what Python makes of

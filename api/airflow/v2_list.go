@@ -34,11 +34,12 @@ func textKey(v string) sortKey { return sortKey{Text: v} }
 
 func millisKey(v int64) sortKey { return sortKey{Null: v == 0, Number: float64(v)} }
 
-func secondsKey(v *float64) sortKey {
-	if v == nil {
+// spanKey orders by how long something took.
+func spanKey(startMillis, endMillis int64) sortKey {
+	if startMillis == 0 || endMillis == 0 {
 		return sortKey{Null: true}
 	}
-	return sortKey{Number: *v}
+	return sortKey{Number: float64(endMillis - startMillis)}
 }
 
 func (a sortKey) compare(b sortKey) int {
@@ -175,62 +176,92 @@ func (p *piece[T]) counted(l *listing, name string, list any) map[string]any {
 	return v
 }
 
-// list orders items, in their place, and takes the piece that is asked for.
+// list orders items, as far as it must, and takes the piece that is asked for. They are its own afterwards.
 func list[T any](l *listing, items []T, by attributes[T]) (*piece[T], error) {
 	o, err := orderingOf(l.orderBy, by)
 	if err != nil {
 		return nil, err
 	}
-	compare := func(a, b T) int { return o.compare(&a, &b) }
-	if !slices.IsSortedFunc(items, compare) {
-		slices.SortFunc(items, compare)
+	p := &piece[T]{total: len(items)}
+	if l.cursor == nil {
+		first := o.first(items, int(min(l.offset, int64(len(items)))+l.limit))
+		p.items = first[min(l.offset, int64(len(first))):]
+		return p, nil
 	}
-	p, n := &piece[T]{total: len(items)}, int64(len(items))
-	from := min(l.offset, n)
-	to := min(from+l.limit, n)
-	if l.cursor != nil {
-		if from, to, err = o.page(l, items); err != nil {
-			return nil, err
-		}
-		if to < n && to > from {
-			p.next = o.at(&items[to-1], false).token()
-		}
-		if from > 0 && to > from {
-			p.back = o.at(&items[from], true).token()
-		}
+	at, err := o.parse(*l.cursor)
+	if err != nil {
+		return nil, err
 	}
-	p.items = items[from:to]
+	left := items[:0] // on the side of the place that is asked for
+	for i := range items {
+		if c := 1; at != nil {
+			if c = o.to(&items[i], at.Keys); at.Back && c >= 0 || !at.Back && c <= 0 {
+				continue
+			}
+		}
+		left = append(left, items[i])
+	}
+	beyond, behind := len(left) > int(l.limit), len(left) < p.total
+	if at != nil && at.Back {
+		o.turnRound()
+		p.items = o.first(left, int(l.limit))
+		o.turnRound()
+		slices.Reverse(p.items)
+		beyond, behind = behind, beyond
+	} else {
+		p.items = o.first(left, int(l.limit))
+	}
+	if n := len(p.items); n > 0 && beyond {
+		p.next = o.at(&p.items[n-1], false).token()
+	}
+	if len(p.items) > 0 && behind {
+		p.back = o.at(&p.items[0], true).token()
+	}
 	return p, nil
 }
 
-// page is where in a list the page of a cursor begins and ends.
-func (o *ordering[T]) page(l *listing, items []T) (from, to int64, err error) {
-	n := int64(len(items))
-	if *l.cursor == "" {
-		return 0, min(l.limit, n), nil
+// first are the first few of items in their order.
+func (o *ordering[T]) first(items []T, n int) []T {
+	compare := func(a, b T) int { return o.compare(&a, &b) }
+	if n >= len(items)/8 {
+		if !slices.IsSortedFunc(items, compare) {
+			slices.SortFunc(items, compare)
+		}
+		return items[:min(n, len(items))]
+	}
+	top := make([]T, 0, n+1)
+	for i := range items {
+		if len(top) == n && (n == 0 || o.compare(&items[i], &top[n-1]) >= 0) {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(top, items[i], compare)
+		if top = slices.Insert(top, at, items[i]); len(top) > n {
+			top = top[:n]
+		}
+	}
+	return top
+}
+
+func (o *ordering[T]) turnRound() {
+	for i := range o.back {
+		o.back[i] = !o.back[i]
+	}
+}
+
+// parse reads a cursor; nil for the first page.
+func (o *ordering[T]) parse(cursor string) (*place, error) {
+	if cursor == "" {
+		return nil, nil
 	}
 	at := &place{}
-	b, err := base64.RawURLEncoding.DecodeString(*l.cursor)
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err == nil {
 		err = json.Unmarshal(b, at)
 	}
 	if err != nil || len(at.Keys) != len(o.parts) {
-		return 0, 0, fastapi.Refuse(http.StatusBadRequest, "Invalid cursor token")
+		return nil, fastapi.Refuse(http.StatusBadRequest, "Invalid cursor token")
 	}
-	least := 1 // behind the place
-	if at.Back {
-		least = 0 // at it, or behind
-	}
-	i, _ := slices.BinarySearchFunc(items, at.Keys, func(item T, keys []sortKey) int {
-		if o.to(&item, keys) >= least {
-			return 1
-		}
-		return -1
-	})
-	if at.Back {
-		return max(int64(i)-l.limit, 0), int64(i), nil
-	}
-	return int64(i), min(int64(i)+l.limit, n), nil
+	return at, nil
 }
 
 // bounds are those of a time or a number, NAME_gte, _gt, _lte and _lt; nothing is within them that has no value.
@@ -273,11 +304,9 @@ func (b *bounds) has(v float64, known bool) bool {
 
 func (b *bounds) hasMillis(v int64) bool { return b.has(float64(v), v != 0) }
 
-func (b *bounds) hasSeconds(v *float64) bool {
-	if v == nil {
-		return !b.any
-	}
-	return b.has(*v, true)
+// hasSpan says it of how long something took, in seconds.
+func (b *bounds) hasSpan(startMillis, endMillis int64) bool {
+	return b.has(float64(endMillis-startMillis)/1000, startMillis != 0 && endMillis != 0)
 }
 
 // patterns are NAME_pattern, of which one of several between bars stands anywhere in a text, with SQL's signs and without regard to

@@ -19,8 +19,8 @@ type v2Message struct {
 	Logger    string  `json:"logger,omitempty"` // who had the try
 }
 
-// logLine is a line as v1 has it: [time] {holder} LEVEL - text.
-var logLine = regexp.MustCompile(`^\[([^\]]+)\] \{([^}]*)\} ([A-Z]+) - (.*)$`)
+// logLine is a line as v1 has it: [time] {holder} LEVEL - text, or time LEVEL text.
+var logLine = regexp.MustCompile(`^(?:\[([^\]]+)\] \{([^}]*)\} ([A-Z]+) - |(\d{4}-\d\d-\d\dT\S+Z) ([A-Z]+) +)(.*)$`)
 
 // messagesOf reads the lines of a log; what has another form is a message without a time.
 func messagesOf(text string) []v2Message {
@@ -28,8 +28,9 @@ func messagesOf(text string) []v2Message {
 	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		m := v2Message{Event: line}
 		if part := logLine.FindStringSubmatch(line); part != nil {
-			if at, err := time.Parse("2006-01-02T15:04:05.000-0700", part[1]); err == nil {
-				m = v2Message{stamp(at.UnixMilli()), part[4], strings.ToLower(part[3]), part[2]}
+			at, err := time.Parse("2006-01-02T15:04:05.000Z0700", part[1]+part[4])
+			if err == nil {
+				m = v2Message{stamp(at.UnixMilli()), part[6], strings.ToLower(part[3] + part[5]), part[2]}
 			}
 		}
 		all = append(all, m)

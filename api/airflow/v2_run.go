@@ -229,7 +229,7 @@ func (f *runFilter) readBounds(q *fastapi.Values, aware bool) {
 func (f *runFilter) keep(run *projections.RunDigest) bool {
 	return !f.nothing && anyOf(f.dags, run.Workflow) && anyOf(f.states, v2State(run.State)) && anyOf(f.types, v2RunType(run.RunType)) && f.dag.match(run.Workflow) && f.id.match(run.RunID) &&
 		f.after.hasMillis(afterMillis(run)) && f.logical.hasMillis(dateMillis(run)) && f.start.hasMillis(run.StartedMillis) &&
-		f.end.hasMillis(run.EndedMillis) && f.updated.hasMillis(run.UpdatedMillis) && f.durations.hasSeconds(seconds(run.StartedMillis, run.EndedMillis))
+		f.end.hasMillis(run.EndedMillis) && f.updated.hasMillis(run.UpdatedMillis) && f.durations.hasSpan(run.StartedMillis, run.EndedMillis)
 }
 
 // deep says whether keepWhole is to be asked too, which looks at a run's document.
@@ -249,7 +249,7 @@ var runAttributes = attributes[projections.RunDigest]{by: map[string]func(*proje
 	"run_id": runIDKey, "dag_run_id": runIDKey, "logical_date": func(r *projections.RunDigest) sortKey { return millisKey(dateMillis(r)) },
 	"run_after": func(r *projections.RunDigest) sortKey { return millisKey(afterMillis(r)) }, "start_date": func(r *projections.RunDigest) sortKey { return millisKey(r.StartedMillis) },
 	"end_date": func(r *projections.RunDigest) sortKey { return millisKey(r.EndedMillis) }, "updated_at": func(r *projections.RunDigest) sortKey { return millisKey(r.UpdatedMillis) },
-	"duration":       func(r *projections.RunDigest) sortKey { return secondsKey(seconds(r.StartedMillis, r.EndedMillis)) },
+	"duration":       func(r *projections.RunDigest) sortKey { return spanKey(r.StartedMillis, r.EndedMillis) },
 	"partition_date": func(*projections.RunDigest) sortKey { return sortKey{Null: true} }, "conf": requestedKey, // which are bytes in Airflow: nobody can mean their order
 }, unique: []func(*projections.RunDigest) sortKey{requestedKey}}
 

@@ -22,7 +22,7 @@ type v2 struct {
 	token string
 }
 
-func newV2(t *testing.T) *v2 {
+func newV2(t testing.TB) *v2 {
 	b := apitest.New(t, nil)
 	for _, d := range roles.Definitions() {
 		b.Do(&commands.DefineWorkflow{Workflow: d.Name, Source: d.Source(), Hash: d.Hash(), Origin: "program"})
