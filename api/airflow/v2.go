@@ -38,6 +38,7 @@ func (s *V2) Routes(r *api.Routes) {
 	s.runRoutes(v2Routes{r})
 	s.taskRoutes(v2Routes{r})
 	s.steerRoutes(v2Routes{r})
+	s.bulkRoutes(v2Routes{r})
 	s.actRoutes(v2Routes{r})
 	s.variableRoutes(v2Routes{r})
 	s.aboutRoutes(v2Routes{r})

@@ -136,20 +136,9 @@ func (s *V2) patchRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var all []commands.Command
-	if hasNote && anyOf(m, "note") {
-		all = append(all, &commands.NoteWorkflow{RunID: run.RunID, Note: note})
-	}
-	if hasState && anyOf(m, "state") {
-		d, err := s.Workflows.Under(&run)
-		if err != nil {
-			return err
-		}
-		marks, err := marking(&run, d, state)
-		if err != nil {
-			return err
-		}
-		all = append(all, marks...)
+	all, err := s.patching(&run, &namedRun{state: state, note: note, hasState: hasState && anyOf(m, "state"), hasNote: hasNote && anyOf(m, "note")})
+	if err != nil {
+		return err
 	}
 	if err := s.v1.say(r, all...); err != nil {
 		return err

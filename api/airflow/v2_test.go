@@ -519,6 +519,42 @@ func TestV2Steer(t *testing.T) {
 	}
 }
 
+// TestV2Bulk: several runs are cleared, noted, ended and deleted by one request; what cannot be is said, and the rest is done.
+func TestV2Bulk(t *testing.T) {
+	w := newV2(t)
+	for _, id := range []string{"r1", "r2", "r3"} {
+		w.want(200, "POST", runsV2, `{"logical_date": null, "dag_run_id": "`+id+`"}`)
+	}
+	w.Do(&commands.StartTask{RunID: "r3", Task: "prepare_training_data", Holder: "h", LeaseMillis: 60_000})
+	w.Do(&commands.EndWorkflowRun{RunID: "r1", State: "failed"})
+	if v := w.want(200, "POST", trainingV2+"/clearDagRuns", `{"dag_runs": [{"dag_run_id": "r1"}, {"dag_run_id": "r2"}], "only_failed": true}`); v["total_entries"] != 5. {
+		t.Errorf("%v", v)
+	}
+	if v := w.want(200, "POST", "/api/v2/dags/~/clearDagRuns", `{"dag_runs": [{"dag_run_id": "r1", "dag_id": "movie_training_pipeline"}], "dry_run": false, "note": "again"}`); of(v, "dag_runs.0.state") != "queued" || of(v, "dag_runs.0.note") != "again" {
+		t.Errorf("%v", v)
+	}
+	for body, status := range map[string]int{
+		`{}`: 422, `{"dag_runs": [{}]}`: 422, `{"dag_runs": [{"dag_run_id": "nope"}]}`: 404, `{"dag_runs": [{"dag_run_id": "r1", "dag_id": "other"}]}`: 400, `{"dag_runs": [{"dag_run_id": "r1", "x": 1}]}`: 422,
+	} {
+		w.want(status, "POST", trainingV2+"/clearDagRuns", body)
+	}
+	v := w.want(200, "PATCH", runsV2, `{"actions": [{"action": "update", "entities": [{"dag_run_id": "r1", "note": "b"}, {"dag_run_id": "nope", "note": "b"}]}, {"action": "create", "entities": []}]}`)
+	if of(v, "update.errors.0.error") != "The DagRuns with these identifiers: [('movie_training_pipeline', 'nope')] were not found" || of(v, "update.success.0") != nil || of(v, "create.errors.0.status_code") != 405. || v["delete"] != nil {
+		t.Errorf("%v", v)
+	}
+	code, text, v := w.ask("PATCH", runsV2, `{"actions": [{"action": "update", "action_on_non_existence": "skip", "entities": [{"dag_run_id": "r1", "note": "b", "state": "failed"}, {"dag_run_id": "nope"}, {"dag_run_id": "r2", "state": "failed"}]},
+		{"action": "delete", "entities": ["r2", "r3"]}]}`, func(r *http.Request) { r.Header.Set("Idempotency-Key", "k") })
+	if code != 200 || fmt.Sprint(of(v, "update.success")) != "[movie_training_pipeline.r1 movie_training_pipeline.r2]" || fmt.Sprint(of(v, "delete.success")) != "[movie_training_pipeline.r2]" || of(v, "delete.errors.0.status_code") != 409. {
+		t.Errorf("%d %s", code, text)
+	}
+	if v := w.want(200, "GET", runsV2, ""); v["total_entries"] != 2. || of(v, "dag_runs.0.state") != "failed" || of(v, "dag_runs.0.note") != "b" {
+		t.Errorf("%v", v)
+	}
+	for _, body := range []string{`{}`, `{"actions": [{}]}`, `{"actions": [{"action": "nope", "entities": []}]}`, `{"actions": [{"action": "update", "entities": ["r1"]}]}`, `{"actions": 1}`} {
+		w.want(422, "PATCH", runsV2, body)
+	}
+}
+
 // TestV2Log: what was asked for is in the event log by who did it, deleted runs are no more, and variables are what they were set to.
 func TestV2Log(t *testing.T) {
 	w := newV2(t)

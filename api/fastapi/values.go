@@ -21,7 +21,7 @@ import (
 
 // Values are the named values of a request's body or query, read one by one; what is wrong with them is collected.
 type Values struct {
-	place  string // where clients are told that a value stands: "body" or "query"
+	place  []any // where clients are told that a value stands: "body" or "query", and the way from there
 	fields map[string]any
 	taken  map[string]bool
 	flaws  []Flaw
@@ -36,7 +36,7 @@ func Body(w http.ResponseWriter, r *http.Request) (*Values, error) {
 	if !utf8.Valid(raw) {
 		return nil, &Refusal{http.StatusBadRequest, "There was an error parsing the body"}
 	}
-	b := &Values{place: "body", taken: map[string]bool{}}
+	b := &Values{place: []any{"body"}, taken: map[string]bool{}}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		b.Flaw("missing", "Field required", nil, nil)
 		return nil, b.Err()
@@ -66,7 +66,7 @@ func Body(w http.ResponseWriter, r *http.Request) (*Values, error) {
 
 // Query reads a request's parameters. Those that are lists may be given several times; of others the last counts.
 func Query(r *http.Request, lists ...string) (*Values, error) {
-	q := &Values{place: "query", taken: map[string]bool{}, fields: map[string]any{}}
+	q := &Values{place: []any{"query"}, taken: map[string]bool{}, fields: map[string]any{}}
 	given, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, &Refusal{http.StatusBadRequest, "the query cannot be read: " + err.Error()}
@@ -122,12 +122,23 @@ func wordsOf(err error) string {
 
 // Flaw notes what is wrong with a value, or with all together where no place is given.
 func (b *Values) Flaw(kind, msg string, input any, ctx map[string]any, loc ...any) {
-	b.flaws = append(b.flaws, Flaw{kind, append([]any{b.place}, loc...), msg, input, ctx})
+	b.flaws = append(b.flaws, Flaw{kind, append(slices.Clone(b.place), loc...), msg, input, ctx})
 }
 
 // Wrong notes that a value is not what a rule wants which the client is told in words.
 func (b *Values) Wrong(input any, msg string, loc ...any) {
 	b.Flaw("value_error", "Value error, "+msg, input, map[string]any{"error": struct{}{}}, loc...)
+}
+
+// Within are the values of an object among them; what is wrong with it is added by Add.
+func (b *Values) Within(fields map[string]any, loc ...any) *Values {
+	return &Values{place: append(slices.Clone(b.place), loc...), fields: fields, taken: map[string]bool{}}
+}
+
+// Add takes in what is wrong with values within, of which all are read.
+func (b *Values) Add(of *Values) {
+	of.Done() //nolint:errcheck // it is told with the others
+	b.flaws = append(b.flaws, of.flaws...)
 }
 
 // Whole is all of it, for what is wrong with values together.

@@ -482,6 +482,28 @@ def _():
 
 @check
 def _():
+    """clear_dag_runs, bulk_dag_runs: several at once; what cannot be is said, and the rest is done"""
+    for i in range(3):
+        run.trigger_dag_run(QUICK, body(dag_run_id=f"m{i}-{TAG}"))
+        assert ended(QUICK, f"m{i}-{TAG}") == "success"
+    got = run.clear_dag_runs(QUICK, airflow.BulkDAGRunClearBody(dag_runs=[airflow.BulkDAGRunBody(dag_run_id=f"m{i}-{TAG}") for i in range(2)], dry_run=False)).actual_instance
+    assert [r.dag_run_id for r in got.dag_runs] == [f"m0-{TAG}", f"m1-{TAG}"], got
+    assert ended(QUICK, f"m0-{TAG}") == ended(QUICK, f"m1-{TAG}") == "success"
+    actions = {
+        "actions": [
+            {"action": "update", "entities": [{"dag_run_id": f"m0-{TAG}", "note": "bulk"}, {"dag_run_id": "nope"}], "action_on_non_existence": "skip"},
+            {"action": "delete", "entities": [f"m1-{TAG}", f"m2-{TAG}"]},
+        ]
+    }
+    got = run.bulk_dag_runs(QUICK, airflow.BulkBodyBulkDAGRunBody.from_dict(actions))
+    assert got.update.success == [f"{QUICK}.m0-{TAG}"] and got.delete.success == [f"{QUICK}.m{i}-{TAG}" for i in (1, 2)], got
+    assert run.get_dag_run(QUICK, f"m0-{TAG}").note == "bulk"
+    with refused(404):
+        run.get_dag_run(QUICK, f"m2-{TAG}")
+
+
+@check
+def _():
     """get_event_logs, get_event_log: what was done is there, by whom"""
     got = logs.get_event_logs(dag_id=QUICK, event="trigger_dag_run", owner=USER, order_by=["-event_log_id"])
     assert got.total_entries >= 3 and {e.event for e in got.event_logs} == {"trigger_dag_run"} and got.event_logs[0].when >= got.event_logs[-1].when, got
@@ -550,7 +572,7 @@ NOT_HERE = {
     "stores of tasks, groups of tasks, people in the loop, partitions": "clear_task_state_store delete_task_state_store get_task_state_store list_task_state_store patch_task_state_store"
     " set_task_state_store patch_task_group_instances patch_task_group_instances_dry_run get_hitl_detail get_hitl_detail_try_detail get_hitl_details update_hitl_detail clear_dag_run_partitions",
     "pages for people of Airflow's": "favorite_dag unfavorite_dag login logout reparse_dag_file",
-    "several things changed by one request": "bulk_dag_runs bulk_task_instances bulk_pools bulk_connections bulk_variables clear_dag_runs",
+    "several things but runs changed by one request": "bulk_task_instances bulk_pools bulk_connections bulk_variables",
     "connections come from the configuration": "post_connection patch_connection delete_connection test_connection create_default_connections enqueue_connection_test get_connection_test",
     "pools, backfills": "get_pool get_pools post_pool patch_pool delete_pool"
     " create_backfill create_backfill_dry_run get_backfill list_backfills pause_backfill unpause_backfill cancel_backfill",
