@@ -49,21 +49,31 @@ func oneOf(all []string, v string) bool { return all == nil || slices.Contains(a
 // SearchRuns gives a page of the runs that are asked for, and how many there are in all.
 func (v *Workflows) SearchRuns(q *RunQuery) (items []WorkflowRun, total int64, err error) {
 	order := RunOrders[q.Order]
-	t := newTop(q.Page, func(a, b *RunDigest) int {
-		if order != nil {
-			if c := order(a, b); c != 0 || !q.Back {
-				return cmp.Or(c, cmp.Compare(a.RequestedOffset, b.RequestedOffset))
-			}
-			return cmp.Compare(b.RequestedOffset, a.RequestedOffset) // which Back turns round again
+	compare := func(a, b *RunDigest) int {
+		place := cmp.Compare(a.RequestedOffset, b.RequestedOffset)
+		switch {
+		case order == nil && q.Back:
+			return -place
+		case order == nil:
+			return place
+		case q.Back:
+			return cmp.Or(-order(a, b), place)
 		}
-		return cmp.Compare(a.RequestedOffset, b.RequestedOffset)
-	}, q.Back)
+		return cmp.Or(order(a, b), place)
+	}
+	t := newTop(q.Page, compare)
+	byID := q.Order == "run_id"
 	err = v.digests(q.Workflows, func(r *digestReader, d *RunDigest) error {
-		if q.keeps(d) {
-			total++
-			kept := *d
+		if !q.keeps(d) {
+			return nil
+		}
+		if byID {
+			r.named()
+		}
+		if total++; t.takes(d) {
+			kept := *r.named()
 			kept.Tasks = nil
-			t.add(kept)
+			t.add(&kept)
 		}
 		return nil
 	})
@@ -86,8 +96,8 @@ func (v *Workflows) SearchRuns(q *RunQuery) (items []WorkflowRun, total int64, e
 // Digests are those of all runs, or of those of some workflows, that are kept, without their tasks: by workflow and then as they
 // were requested.
 func (v *Workflows) Digests(names []string, keep func(*RunDigest) bool) (all []RunDigest, err error) {
-	err = v.digests(names, func(_ *digestReader, d *RunDigest) error {
-		if keep(d) {
+	err = v.digests(names, func(r *digestReader, _ *RunDigest) error {
+		if d := r.named(); keep(d) {
 			kept := *d
 			kept.Tasks = nil
 			all = append(all, kept)
@@ -143,19 +153,24 @@ type FoundTask struct {
 
 // TaskPlace is a task of a run as far as lists look at it, by its place in the definition.
 type TaskPlace struct {
-	Run   *RunDigest
+	Run   *RunDigest // its id and tasks only where all is read
+	ID    func() string
 	Task  *workflow.Task
 	At    int
-	Of    *TaskDigest // nil while nothing is known of it
 	State func() (workflow.State, error)
 }
 
+// Of is what is known of the task; nil for nothing.
+func (p *TaskPlace) Of() *TaskDigest { return p.Run.task(p.Task.Name) }
+
 // EachTask gives the tasks that are asked for, whatever the page: by workflow, the order that their runs were requested in, and that of the
-// definition. Runs whose definition this program cannot read have none. What is given is valid until the next one.
-func (w *DefinedWorkflows) EachTask(q *TaskQuery, each func(*TaskPlace) error) error {
+// definition. Runs whose definition this program cannot read have none. What is given is valid until the next one. all has all of a run's
+// digest read.
+func (w *DefinedWorkflows) EachTask(q *TaskQuery, all bool, each func(*TaskPlace) error) error {
 	view := fold.Of[*Workflows](w.Views)
+	asksTasks := all || q.States != nil || q.timed()
 	force := map[string][]inForce{} // definitions are in the view before the runs that go by them
-	one := func(d *RunDigest, states func(*workflow.Definition) ([]workflow.State, error)) error {
+	one := func(d *RunDigest, id func() string, states func(*workflow.Definition) ([]workflow.State, error)) error {
 		if !q.Logical.holds(d.LogicalMillis) || q.KeepRun != nil && !q.KeepRun(d) {
 			return nil
 		}
@@ -171,33 +186,30 @@ func (w *DefinedWorkflows) EachTask(q *TaskQuery, each func(*TaskPlace) error) e
 		if found == nil || found.err != nil {
 			return nil
 		}
-		def := found.Definition
-		var all []workflow.State
-		at := TaskPlace{Run: d}
-		at.State = func() (workflow.State, error) {
-			if all == nil {
+		var are []workflow.State
+		p := TaskPlace{Run: d, ID: id}
+		p.State = func() (workflow.State, error) {
+			if are == nil {
 				var err error
-				if all, err = states(def); err != nil {
+				if are, err = states(found.Definition); err != nil {
 					return workflow.None, err
 				}
 			}
-			return all[at.At], nil
+			return are[p.At], nil
 		}
-		for i := range def.Tasks {
-			at.At, at.Task, at.Of = i, &def.Tasks[i], d.task(def.Tasks[i].Name)
-			if !q.keeps(d, at.Task) {
+		for i := range found.Definition.Tasks {
+			if p.At, p.Task = i, &found.Definition.Tasks[i]; !q.keeps(d, p.Task) {
 				continue
 			}
 			if q.States != nil {
-				state, err := at.State()
-				if err != nil {
-					return err
-				}
-				if !slices.Contains(q.States, string(state)) {
+				if state, err := p.State(); err != nil || !slices.Contains(q.States, string(state)) {
+					if err != nil {
+						return err
+					}
 					continue
 				}
 			}
-			if err := each(&at); err != nil {
+			if err := each(&p); err != nil {
 				return err
 			}
 		}
@@ -208,15 +220,20 @@ func (w *DefinedWorkflows) EachTask(q *TaskQuery, each func(*TaskPlace) error) e
 	}
 	var states []workflow.State
 	return view.digests(q.Workflows, func(r *digestReader, d *RunDigest) error {
-		if err := r.readTasks(); err != nil {
-			return err
+		if asksTasks {
+			if err := r.readTasks(); err != nil {
+				return err
+			}
 		}
-		return one(d, func(def *workflow.Definition) ([]workflow.State, error) {
+		if all || q.KeepRun != nil {
+			r.named()
+		}
+		return one(d, func() string { return string(r.id) }, func(def *workflow.Definition) ([]workflow.State, error) {
 			ok := false
 			if states, ok = d.states(def, states); ok {
 				return states, nil
 			}
-			run, ok, err := view.Run(d.RunID)
+			run, ok, err := view.Run(string(r.id))
 			if err != nil || !ok {
 				return make([]workflow.State, len(def.Tasks)), err
 			}
@@ -233,10 +250,11 @@ type PlaceOf struct {
 
 // SearchTasks gives a page of the tasks that are asked for, and how many there are in all, as [DefinedWorkflows.EachTask] orders them.
 func (w *DefinedWorkflows) SearchTasks(q *TaskQuery) (items []FoundTask, total int64, err error) {
-	t := newTop[PlaceOf](q.Page, nil, false)
-	err = w.EachTask(q, func(p *TaskPlace) error {
-		total++
-		t.add(PlaceOf{p.Run.RunID, p.At})
+	t := newTop[PlaceOf](q.Page, nil)
+	err = w.EachTask(q, false, func(p *TaskPlace) error {
+		if total++; !t.full() {
+			t.add(&PlaceOf{p.ID(), p.At})
+		}
 		return nil
 	})
 	if err != nil {
@@ -279,7 +297,7 @@ func (w *DefinedWorkflows) ReadTasks(places []PlaceOf) ([]FoundTask, error) {
 }
 
 // ofRuns looks at runs by their ids.
-func (w *DefinedWorkflows) ofRuns(view *Workflows, q *TaskQuery, one func(*RunDigest, func(*workflow.Definition) ([]workflow.State, error)) error) error {
+func (w *DefinedWorkflows) ofRuns(view *Workflows, q *TaskQuery, one func(*RunDigest, func() string, func(*workflow.Definition) ([]workflow.State, error)) error) error {
 	var found []WorkflowRun
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(q.Runs))) {
 		run, ok, err := view.Run(id)
@@ -295,7 +313,7 @@ func (w *DefinedWorkflows) ofRuns(view *Workflows, q *TaskQuery, one func(*RunDi
 	})
 	for i := range found {
 		d := DigestOf(&found[i])
-		if err := one(&d, func(def *workflow.Definition) ([]workflow.State, error) { return inOrder(&found[i], def), nil }); err != nil {
+		if err := one(&d, func() string { return d.RunID }, func(def *workflow.Definition) ([]workflow.State, error) { return inOrder(&found[i], def), nil }); err != nil {
 			return err
 		}
 	}
@@ -311,11 +329,16 @@ func inOrder(run *WorkflowRun, def *workflow.Definition) []workflow.State {
 	return all
 }
 
+// timed says whether it matters when a task began, ended or how long it took.
+func (q *TaskQuery) timed() bool {
+	return q.Started != (Between{}) || q.Ended != (Between{}) || q.Updated != (Between{}) || q.LeastMillis != nil || q.MostMillis != nil
+}
+
 func (q *TaskQuery) keeps(d *RunDigest, def *workflow.Task) bool {
 	if !oneOf(q.Tasks, def.Name) || !oneOf(q.Pools, def.Pool) {
 		return false
 	}
-	if q.Started == (Between{}) && q.Ended == (Between{}) && q.Updated == (Between{}) && q.LeastMillis == nil && q.MostMillis == nil {
+	if !q.timed() {
 		return true
 	}
 	t := d.task(def.Name)
@@ -354,34 +377,47 @@ func (v *Workflows) Outputs(q *OutputQuery) (items []Output, total int64, err er
 			}
 		}
 	}
-	t := newTop[Output](q.Page, nil, false)
+	t, r := newTop[Output](q.Page, nil), &digestReader{}
 	for kv, err := range v.r.Scan(prefix, prefix.End()) {
 		if err != nil {
 			return nil, 0, err
 		}
-		p := fold.Parts(kv.Key)
-		o := Output{Workflow: p.Str(), Task: p.Str(), Run: p.Str()}
-		if p.Err() != nil {
-			return nil, 0, p.Err()
-		}
-		if q.Task != "" && o.Task != q.Task || q.Run != "" && o.Run != q.Run {
-			continue
-		}
-		var handed handedOn
-		if err := fold.DecodeJSON(kv.Value, &handed); err != nil {
-			return nil, 0, err
-		}
-		keys := handed.Keys
-		if q.Extra != "" && !slices.Contains(keys, q.Extra) {
-			keys = append(keys, q.Extra)
-			slices.Sort(keys)
-		}
-		for _, key := range keys {
-			if q.Key == "" || q.Key == key {
-				total++
-				o.Key, o.EventMillis, o.LogicalMillis = key, handed.EventMillis, handed.LogicalMilli
-				t.add(o)
+		r.b, r.bad = kv.Value, false
+		o := Output{EventMillis: r.number(), LogicalMillis: r.number()}
+		if q.Task != "" || q.Run != "" || !t.full() {
+			p := fold.Parts(kv.Key)
+			if o.Workflow, o.Task, o.Run = p.Str(), p.Str(), p.Str(); p.Err() != nil {
+				return nil, 0, p.Err()
 			}
+			if q.Task != "" && o.Task != q.Task || q.Run != "" && o.Run != q.Run {
+				continue
+			}
+		}
+		extra := q.Extra
+		one := func(key string) {
+			if q.Key != "" && q.Key != key {
+				return
+			}
+			if total++; !t.full() {
+				o.Key = key
+				t.add(&o)
+			}
+		}
+		for len(r.b) > 0 && !r.bad {
+			key := r.name()
+			if extra != "" && key >= extra {
+				if key > extra {
+					one(extra)
+				}
+				extra = ""
+			}
+			one(key)
+		}
+		if extra != "" {
+			one(extra)
+		}
+		if r.bad {
+			return nil, 0, fold.ErrKey
 		}
 	}
 	return t.page(), total, nil

@@ -138,15 +138,15 @@ func (s *V2) writeInstances(w http.ResponseWriter, l *listing, names []string, f
 	ask := &projections.TaskQuery{Workflows: names, Runs: some(f.runIDs), Tasks: some(f.tasks), States: some(f.states), KeepRun: f.keepRun}
 	byState := slices.ContainsFunc(l.orderBy, func(o string) bool { return strings.HasSuffix(o, "state") })
 	all, run, total, asFound := []listedTask{}, &projections.RunDigest{}, int64(0), len(l.orderBy) == 0 && l.cursor == nil
-	err := s.Workflows.EachTask(ask, func(p *projections.TaskPlace) error {
+	err := s.Workflows.EachTask(ask, true, func(p *projections.TaskPlace) error {
 		if run.RunID != p.Run.RunID { // what is given is not ours to keep
 			kept := *p.Run
 			kept.Tasks = nil
 			run = &kept
 		}
 		t := listedTask{run: run, of: p.Task, at: p.At}
-		if p.Of != nil {
-			t.last = *p.Of
+		if of := p.Of(); of != nil {
+			t.last = *of
 		}
 		if !f.keep(&t) {
 			return nil
