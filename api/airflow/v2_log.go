@@ -69,7 +69,11 @@ func (s *V2) log(w http.ResponseWriter, r *http.Request) error {
 		return fastapi.Refuse(http.StatusBadRequest, "Bad Signature. Please use only the tokens provided by the API.")
 	}
 	task := t.task()
-	messages := messagesOf(logOf(&task, y))
+	text, err := s.v1.logText(r.Context(), t.run, &task, y)
+	if err != nil {
+		return err
+	}
+	messages := messagesOf(text)
 	if kind == "application/json" {
 		return api.WriteJSON(w, http.StatusOK, map[string]any{"content": messages, "continuation_token": nil})
 	}
