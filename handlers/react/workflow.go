@@ -37,14 +37,13 @@ func byOperator(operators workflow.Operators, roles []Role) (map[string]*Role, e
 
 // definitions are those of one workflow, oldest first, and whether its runs are held back.
 type definitions struct {
-	all     []definition
-	paused  bool
-	deleted bool      // nothing runs by its schedule
-	from    time.Time // slots of its schedule after this are still to be asked for
-	seen    int64     // offset of the last commit that was taken in; -1 for none
+	all    []definition
+	paused bool
+	from   time.Time // slots of its schedule after this are still to be asked for
+	seen   int64     // offset of the last commit that was taken in; -1 for none
 }
 
-// definition is one, with the offset of the commit that put it in force.
+// definition is one, with the offset of the commit that put it in force; nil where the workflow was deleted.
 type definition struct {
 	since int64
 	*workflow.Definition
@@ -69,15 +68,16 @@ func (d *definitions) evolve(ev *events.Event, offset int64, operators workflow.
 	switch e := ev.Data.(type) {
 	case *events.WorkflowDefined:
 		parsed, err := workflow.Parse([]byte(e.Source), operators)
-		d.all, d.deleted = append(d.all, definition{offset, parsed, err}), false
+		d.all = append(d.all, definition{offset, parsed, err})
 		d.later(ev.Time)
 	case *events.WorkflowPaused:
 		d.paused = true
 	case *events.WorkflowUnpaused:
 		d.paused = false
 		d.later(ev.Time)
-	case *events.WorkflowDeleted:
-		d.paused, d.deleted = false, true
+	case *events.WorkflowDeleted: // what is asked for from here on has none
+		d.paused = false
+		d.all = append(d.all, definition{since: offset})
 	}
 }
 
