@@ -25,7 +25,8 @@ var logLine = regexp.MustCompile(`^(?:\[([^\]]+)\] \{([^}]*)\} ([A-Z]+) - |(\d{4
 // messagesOf reads the lines of a log; what has another form is a message without a time.
 func messagesOf(text string) []v2Message {
 	all := []v2Message{}
-	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
 		m := v2Message{Event: line}
 		if part := logLine.FindStringSubmatch(line); part != nil {
 			at, err := time.Parse("2006-01-02T15:04:05.000Z0700", part[1]+part[4])

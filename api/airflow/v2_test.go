@@ -2,7 +2,9 @@ package airflow_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -631,5 +633,30 @@ func TestV2Wait(t *testing.T) {
 	code, text, _ := w.ask("GET", at+"/wait?interval=9", "")
 	if code != 200 || text != "{\"state\":\"failed\"}\n" {
 		t.Errorf("of one that has ended: %d %q", code, text)
+	}
+}
+
+// TestV2WaitEnds: where the server ends before the run does, the answer is broken off, and not to be taken for whole.
+func TestV2WaitEnds(t *testing.T) {
+	w := newV2(t)
+	w.want(200, "POST", runsV2, `{"logical_date": null, "dag_run_id": "r1"}`)
+	server := httptest.NewServer(w.server)
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+runsV2+"/r1/wait?interval=3600", nil)
+	w.Must(err)
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	answer, err := http.DefaultClient.Do(r)
+	w.Must(err)
+	defer answer.Body.Close() //nolint:errcheck // read only
+	if kind := answer.Header["Content-Type"]; kind != nil {
+		t.Errorf("it has a type, %v: Airflow's client would not take it", kind)
+	}
+	first := make([]byte, len("{\"state\":\"queued\"}\n"))
+	if _, err := io.ReadFull(answer.Body, first); err != nil || string(first) != "{\"state\":\"queued\"}\n" {
+		t.Fatalf("%q, %v", first, err)
+	}
+	w.Core.Drain()
+	if rest, err := io.ReadAll(answer.Body); err == nil || len(rest) > 0 {
+		t.Errorf("%q, %v", rest, err)
 	}
 }

@@ -2,7 +2,6 @@ package airflow
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
@@ -19,8 +18,6 @@ const (
 	waitMax         = 24 * time.Hour // then the answer ends with the state that the run is in
 	waitsMax        = 256            // at once
 )
-
-var errWaitEnds = errors.New("the server ends while a run is waited for")
 
 // wait tells the state of a run, a line of JSON each interval, until the run has ended; with its end come the outputs of the tasks that
 // result= names. Where the server ends before, so does the answer, broken off.
@@ -65,7 +62,7 @@ func (s *V2) wait(w http.ResponseWriter, r *http.Request) error {
 		case <-r.Context().Done():
 			return nil
 		case <-s.Follow().Done():
-			api.Abort(r, errWaitEnds)
+			api.Abort(r, nil) // broken off, so that nobody takes it for the run's end; it is no fault
 		case <-look.C:
 		}
 		if run, err = s.runOf(r); err != nil {
