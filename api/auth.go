@@ -43,28 +43,48 @@ func newCredentials(token string, users map[string]string) credentials {
 // TokenUser is the user whose password is the token, for clients that know of users only.
 const TokenUser = "projectionist"
 
-// admit says whether a request has the credentials that are wanted. What it has must be right, also where nothing
-// is wanted. Whether the program lives may be asked by everybody.
-func (c *credentials) admit(r *http.Request) bool {
+// admit says whether a request has the credentials that are wanted, and the user whose they are, if any. What it has must
+// be right, also where nothing is wanted. Whether the program lives may be asked by everybody.
+func (c *credentials) admit(r *http.Request) (user string, ok bool) {
 	if r.Method == http.MethodGet && (r.URL.Path == "/healthz" || r.URL.Path == "/health") {
-		return true
+		return "", true
 	}
-	given := r.Header.Get("Authorization")
-	if given == "" {
-		return !c.needed
+	if r.Header.Get("Authorization") == "" {
+		return "", !c.needed
 	}
 	if user, password, ok := r.BasicAuth(); ok {
-		want, known := c.users[user]
-		sum := sha256.Sum256([]byte(password))
-		return subtle.ConstantTimeCompare(sum[:], want[:]) == 1 && known
+		return user, c.right(user, password)
 	}
-	scheme, token, _ := strings.Cut(given, " ")
-	if !strings.EqualFold(scheme, "Bearer") || c.token == nil {
-		return false
-	}
-	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	return subtle.ConstantTimeCompare(sum[:], c.token[:]) == 1
+	token, ok := Bearer(r)
+	return "", ok && c.isToken(token)
 }
+
+// right says whether a password is the user's.
+func (c *credentials) right(user, password string) bool {
+	want, known := c.users[user]
+	sum := sha256.Sum256([]byte(password))
+	return subtle.ConstantTimeCompare(sum[:], want[:]) == 1 && known
+}
+
+func (c *credentials) isToken(token string) bool {
+	sum := sha256.Sum256([]byte(token))
+	return c.token != nil && subtle.ConstantTimeCompare(sum[:], c.token[:]) == 1
+}
+
+// Bearer is the bearer token of a request, if it has one.
+func Bearer(r *http.Request) (token string, ok bool) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
+}
+
+// Open says whether requests need no credentials.
+func (c *Core) Open() bool { return !c.credentials.needed }
+
+// Right says whether a password is a user's.
+func (c *Core) Right(user, password string) bool { return c.credentials.right(user, password) }
+
+// IsToken says whether a bearer token is the program's own.
+func (c *Core) IsToken(token string) bool { return c.credentials.isToken(token) }
 
 // own says whether the request is meant for this program by the name it was asked under. Without
 // credentials only this machine can reach it, but so can a page in this machine's browser whose name was

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
@@ -27,6 +28,8 @@ type Config struct {
 	// bearer token, and passwords by user. Without any of them none are wanted, and [UserDefault] is right.
 	Token string
 	Users map[string]string
+	// TokenKey is what tokens of users are signed with ([Core.Sign]); default one that ends with the process.
+	TokenKey func() ([]byte, error)
 	// Hosts are the names, in lower case, under which the program may be asked without credentials, beside
 	// localhost and the addresses of this machine itself.
 	Hosts []string
@@ -83,6 +86,11 @@ func New(c Config) (*Core, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.TokenKey == nil {
+		key := make([]byte, 32)
+		rand.Read(key) // never fails
+		c.TokenKey = func() ([]byte, error) { return key, nil }
 	}
 	core := &Core{Config: c, common: &common{metrics: newMetrics(), credentials: newCredentials(c.Token, c.Users), operations: make(chan struct{}, operationsMax)}}
 	if len(c.Factories) > 0 && c.ScratchDir != "" {

@@ -15,9 +15,12 @@ import (
 )
 
 // MetaOf reads what a request says beside its command: Idempotency-Key, If-Match (a revision as in
-// ETag), If-None-Match: * (it must not exist yet) and X-Actor (who wants it).
+// ETag), If-None-Match: * (it must not exist yet) and X-Actor (who wants it; without it the user whose credentials it has).
 func MetaOf(r *http.Request) (handlers.Meta, error) {
 	m := handlers.Meta{Actor: "api", Correlation: RequestID(r), IdempotencyKey: r.Header.Get("Idempotency-Key")}
+	if user := requestOf(r).user; plain(user, actorBytesMax) {
+		m.Actor = user
+	}
 	if actor := r.Header.Get("X-Actor"); actor != "" {
 		if !plain(actor, actorBytesMax) {
 			return m, fault.Field("X-Actor", "must be 1 to %d printable ASCII characters", actorBytesMax)

@@ -19,6 +19,7 @@ type Server struct {
 	core      *Core
 	mux       *http.ServeMux
 	first     Surface         // says what no surface is asked for
+	gated     []Gated         // have paths to themselves
 	patterns  map[string]bool // of the surfaces: whether each is a read
 	crossSite *http.CrossOriginProtection
 }
@@ -28,16 +29,46 @@ var _ http.Handler = (*Server)(nil)
 // Serve makes the handler of a listener. What no surface has is answered as by the first.
 func (c *Core) Serve(first Surface, others ...Surface) *Server {
 	s := &Server{core: c, mux: http.NewServeMux(), first: first, patterns: map[string]bool{}, crossSite: http.NewCrossOriginProtection()}
-	s.handle("/", first, s.unmatched)
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.unmatched(w, r); err != nil {
+			fail(w, r, s.surfaceOf(r), err)
+		}
+	})
 	hasPast := false
 	for _, surface := range append([]Surface{first}, others...) {
 		surface.Routes(&Routes{server: s, surface: surface})
+		if a, ok := surface.(Gated); ok {
+			s.gated = append(s.gated, a)
+		}
 		if _, ok := surface.(Historical); ok && !hasPast && c.past != nil {
 			hasPast = true
 			s.atRoutes(surface)
 		}
 	}
 	return s
+}
+
+// surfaceOf is the one that has a request's path to itself, else the first.
+func (s *Server) surfaceOf(r *http.Request) Surface {
+	for _, a := range s.gated {
+		if a.Owns(r.URL.Path) {
+			return a
+		}
+	}
+	return s.first
+}
+
+// admit says who sends a request, or why it may not.
+func (s *Server) admit(r *http.Request, surface Surface) (user string, refused *Problem) {
+	if a, ok := surface.(Gated); ok {
+		return a.Admit(r)
+	}
+	user, ok := s.core.credentials.admit(r)
+	if ok {
+		return user, nil
+	}
+	return "", &Problem{Type: "urn:projectionist:unauthorized", Title: "Credentials are needed", Status: http.StatusUnauthorized, Detail: "the request has no valid credentials",
+		Hint: "send the header Authorization: Bearer TOKEN, or a user and a password; on this machine without PROJECTIONIST_TOKEN and PROJECTIONIST_USERS none are needed"}
 }
 
 // Patterns are the endpoints of the surfaces, and whether each is a read ([Routes.Handle]).
@@ -105,6 +136,7 @@ type requestKey struct{}
 type request struct {
 	id     string
 	own    bool // the id is the client's
+	user   string
 	failed error
 }
 
@@ -153,7 +185,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if p != nil && p != http.ErrAbortHandler {
 			q.failed = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 			if rw.status == 0 {
-				Refuse(rw, r, s.first, ProblemOf(fault.New(fault.Internal, "the request met a defect of the program; its log has it under the request's id"), q.id))
+				Refuse(rw, r, s.surfaceOf(r), ProblemOf(fault.New(fault.Internal, "the request met a defect of the program; its log has it under the request's id"), q.id))
 				p = nil
 			}
 		}
@@ -166,21 +198,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // the answer had begun: the client must not take it for whole
 		}
 	}()
+	surface := s.surfaceOf(r)
 	if !s.core.own(r) {
-		fail(rw, r, s.first, fault.New(fault.Forbidden, "the request is for the host %q, which is none of this program's", Short(r.Host)).
+		fail(rw, r, surface, fault.New(fault.Forbidden, "the request is for the host %q, which is none of this program's", Short(r.Host)).
 			WithHint("ask localhost; if this program is meant to be asked under that name, set PROJECTIONIST_HOSTS to it"))
 		return
 	}
 	if err := s.crossSite.Check(r); err != nil {
-		fail(rw, r, s.first, fault.Wrap(fault.Forbidden, err, "a page of another site may not write here"))
+		fail(rw, r, surface, fault.Wrap(fault.Forbidden, err, "a page of another site may not write here"))
 		return
 	}
-	if !s.core.credentials.admit(r) {
-		rw.Header()["Www-Authenticate"] = []string{`Basic realm="projectionist", charset="UTF-8"`, `Bearer realm="projectionist"`}
-		Refuse(rw, r, s.first, &Problem{Type: "urn:projectionist:unauthorized", Title: "Credentials are needed", Status: http.StatusUnauthorized,
-			Detail: "the request has no valid credentials", Hint: "send the header Authorization: Bearer TOKEN, or a user and a password; on this machine without PROJECTIONIST_TOKEN and PROJECTIONIST_USERS none are needed", RequestID: q.id})
+	user, refused := s.admit(r, surface)
+	if refused != nil {
+		if surface == s.first {
+			rw.Header()["Www-Authenticate"] = []string{`Basic realm="projectionist", charset="UTF-8"`, `Bearer realm="projectionist"`}
+		}
+		refused.RequestID = q.id
+		Refuse(rw, r, surface, refused)
 		return
 	}
+	q.user = user
 	s.mux.ServeHTTP(rw, r)
 }
 
@@ -212,7 +249,7 @@ func (s *Server) unmatched(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.NotFound, "there is nothing at %s", Short(r.URL.Path))
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	Refuse(w, r, s.first, &Problem{Type: "urn:projectionist:method_not_allowed", Title: "The method is not for this address",
+	Refuse(w, r, s.surfaceOf(r), &Problem{Type: "urn:projectionist:method_not_allowed", Title: "The method is not for this address",
 		Status: http.StatusMethodNotAllowed, Detail: fmt.Sprintf("%s takes %s, not %s", Short(r.URL.Path), strings.Join(allowed, " and "), Short(r.Method)),
 		RequestID: requestOf(r).id})
 	return nil

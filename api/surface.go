@@ -26,6 +26,16 @@ type Historical interface {
 	At(*Core) Surface
 }
 
+// Gated is a surface that has paths of a listener to itself. What goes wrong there before a route is met is said as by it,
+// and it says itself who may come.
+type Gated interface {
+	Surface
+	// Owns says whether a path is its own.
+	Owns(path string) bool
+	// Admit says which user sends a request to such a path, "" for nobody in particular, or why it may not.
+	Admit(r *http.Request) (user string, refused *Problem)
+}
+
 // Routes takes the endpoints of one surface.
 type Routes struct {
 	server  *Server

@@ -16,7 +16,7 @@ import (
 //	a requested id -> id    only while the run has not ended
 //	R workflow offset -> RunDigest, of its request      n workflow state -> number of runs      x workflow task run -> outputs
 //	E offset index -> WorkflowAct      F workflow offset index -> WorkflowAct without its extra      G workflow -> number of those
-//	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> events.WorkflowDefined
+//	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> DefinedAt
 type Workflows struct{ r fold.Reader }
 
 // NewWorkflows makes the view "workflows".
@@ -288,7 +288,7 @@ func (*Workflows) Apply(w fold.Writer, in []fold.Input) error {
 		var err error
 		switch x := in[i].Event.Data.(type) {
 		case *events.WorkflowDefined:
-			err = setDefinition(w, x, in[i].Position.Offset)
+			err = setDefinition(w, x, &in[i])
 		case *events.VariableSet, *events.VariableDeleted:
 			err = setExtra(w, actOf(&in[i], x), x)
 		}

@@ -22,7 +22,8 @@ type DefinedWorkflows struct {
 
 // inForce is a definition with the offset that puts it in force.
 type inForce struct {
-	offset int64
+	offset, millis int64
+	number         int
 	readDefinition
 }
 
@@ -131,6 +132,16 @@ func (w *DefinedWorkflows) inForceAt(name string, offset int64) (*inForce, error
 	return forceAt(known, offset), err
 }
 
+// VersionAt is the definition that was in force at an offset of the ledger, without its source; of a run from before there were any, the
+// first. false without any.
+func (w *DefinedWorkflows) VersionAt(name string, offset int64) (DefinedAt, bool, error) {
+	found, err := w.inForceAt(name, offset)
+	if err != nil || found == nil {
+		return DefinedAt{}, false, err
+	}
+	return DefinedAt{Number: found.number, Offset: found.offset, Millis: found.millis}, true, nil
+}
+
 func forceAt(known []inForce, offset int64) *inForce {
 	if len(known) == 0 {
 		return nil
@@ -168,7 +179,7 @@ func (w *DefinedWorkflows) readForce(name string) (all []inForce, err error) {
 		if err != nil {
 			return nil, err
 		}
-		one := inForce{offset: d.Offset}
+		one := inForce{offset: d.Offset, millis: d.Millis, number: d.Number}
 		one.Definition, one.err = w.parse(d.Source, d.Hash)
 		all = append(all, one)
 	}

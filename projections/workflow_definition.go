@@ -70,12 +70,21 @@ var definedDocs = fold.Documents[Workflow]{
 	Stamp:  func(w *Workflow) *fold.Stamp { return &w.Stamp },
 }
 
-func setDefinition(w fold.Writer, x *events.WorkflowDefined, offset int64) error {
-	b, err := json.Marshal(x)
+// DefinedAt is one of the definitions that a workflow has had.
+type DefinedAt struct {
+	events.WorkflowDefined
+	Number int    `json:"-"` // from 1
+	Offset int64  `json:"-"` // of the ledger, which put it in force
+	Millis int64  `json:"millis"`
+	Actor  string `json:"actor,omitempty"`
+}
+
+func setDefinition(w fold.Writer, x *events.WorkflowDefined, in *fold.Input) error {
+	b, err := json.Marshal(DefinedAt{WorkflowDefined: *x, Millis: in.Event.Time.UnixMilli(), Actor: in.Event.Actor})
 	if err != nil {
 		return err
 	}
-	return w.Set(fold.Table('V').Str(x.Workflow).Millis(offset), b)
+	return w.Set(fold.Table('V').Str(x.Workflow).Millis(in.Position.Offset), b)
 }
 
 // Workflow reads one workflow.
@@ -86,18 +95,13 @@ func (v *Workflows) Workflows(q fold.PageQuery) (fold.Page[Workflow], error) {
 	return definedDocs.Paginate(v.r, fold.Table('L'), false, q, nil)
 }
 
-// DefinedAt is a definition with the offset of the ledger that put it in force.
-type DefinedAt struct {
-	events.WorkflowDefined
-	Offset int64
-}
-
 // Definitions are those that a workflow has had, oldest first.
 func (v *Workflows) Definitions(name string) iter.Seq2[*DefinedAt, error] {
 	return func(yield func(*DefinedAt, error) bool) {
-		prefix := fold.Table('V').Str(name)
+		prefix, n := fold.Table('V').Str(name), 0
 		for kv, err := range v.r.Scan(prefix, prefix.End()) {
-			d := &DefinedAt{}
+			n++
+			d := &DefinedAt{Number: n}
 			if err == nil {
 				p := fold.Parts(kv.Key)
 				p.Str()
@@ -105,7 +109,7 @@ func (v *Workflows) Definitions(name string) iter.Seq2[*DefinedAt, error] {
 				err = p.Err()
 			}
 			if err == nil {
-				err = json.Unmarshal(kv.Value, &d.WorkflowDefined)
+				err = json.Unmarshal(kv.Value, d)
 			}
 			if !yield(d, err) || err != nil {
 				return

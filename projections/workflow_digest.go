@@ -19,6 +19,7 @@ type RunDigest struct {
 	RunID, Workflow, State, RunType string
 	RequestedOffset                 int64
 	RequestedMillis, LogicalMillis  int64
+	IntervalEndMillis               int64
 	StartedMillis, EndedMillis      int64 // 0 is not yet
 	UpdatedMillis                   int64
 	Tasks                           []TaskDigest // that anything is known of
@@ -31,9 +32,10 @@ type TaskDigest struct {
 	StartedMillis, EndedMillis int64 // of the last try; 0 is not yet
 }
 
-func digestOf(r *WorkflowRun) RunDigest {
+// DigestOf is what of a run lists can ask for.
+func DigestOf(r *WorkflowRun) RunDigest {
 	d := RunDigest{RunID: r.RunID, Workflow: r.Workflow, State: r.State, RunType: r.RunType, RequestedOffset: r.RequestedOffset, RequestedMillis: r.RequestedMillis,
-		LogicalMillis: r.LogicalMillis, StartedMillis: r.StartedMillis, EndedMillis: r.EndedMillis, UpdatedMillis: r.UpdatedMillis, Tasks: make([]TaskDigest, len(r.Tasks))}
+		LogicalMillis: r.LogicalMillis, IntervalEndMillis: r.IntervalEndMillis, StartedMillis: r.StartedMillis, EndedMillis: r.EndedMillis, UpdatedMillis: r.UpdatedMillis, Tasks: make([]TaskDigest, len(r.Tasks))}
 	for i := range r.Tasks {
 		t := &r.Tasks[i]
 		d.Tasks[i] = TaskDigest{t.Task, t.State, t.Try, t.LastStartedMillis(), t.EndedMillis}
@@ -60,7 +62,7 @@ func (d *RunDigest) encode() []byte {
 	text(d.RunID)
 	text(d.State)
 	text(d.RunType)
-	for _, n := range []int64{d.RequestedMillis, d.LogicalMillis, d.StartedMillis, d.EndedMillis, d.UpdatedMillis, int64(len(d.Tasks))} {
+	for _, n := range []int64{d.RequestedMillis, d.LogicalMillis, d.IntervalEndMillis, d.StartedMillis, d.EndedMillis, d.UpdatedMillis, int64(len(d.Tasks))} {
 		b = binary.AppendVarint(b, n)
 	}
 	for i := range d.Tasks {
@@ -139,7 +141,7 @@ func (r *digestReader) read(kv fold.KV) (*RunDigest, error) {
 	r.b, r.bad = kv.Value, false
 	r.id = r.bytes()
 	d.State, d.RunType = r.name(), r.name()
-	d.RequestedMillis, d.LogicalMillis, d.StartedMillis, d.EndedMillis, d.UpdatedMillis = r.number(), r.number(), r.number(), r.number(), r.number()
+	d.RequestedMillis, d.LogicalMillis, d.IntervalEndMillis, d.StartedMillis, d.EndedMillis, d.UpdatedMillis = r.number(), r.number(), r.number(), r.number(), r.number(), r.number()
 	if r.tasks = int(r.number()); r.bad {
 		return nil, fold.ErrKey
 	}
@@ -203,7 +205,7 @@ func besideRun(w fold.Writer, before, after *WorkflowRun, in *fold.Input) error 
 		}
 	}
 	if after.Workflow != "" {
-		d := digestOf(after)
+		d := DigestOf(after)
 		if err := w.Set(digestKey(after), d.encode()); err != nil {
 			return err
 		}

@@ -93,6 +93,20 @@ func (v *Workflows) SearchRuns(q *RunQuery) (items []WorkflowRun, total int64, e
 	return items, total, nil
 }
 
+// Digests are those of all runs, or of those of some workflows, that are kept, without their tasks: by workflow and then as they
+// were requested.
+func (v *Workflows) Digests(names []string, keep func(*RunDigest) bool) (all []RunDigest, err error) {
+	err = v.digests(names, func(r *digestReader, _ *RunDigest) error {
+		if d := r.named(); keep(d) {
+			kept := *d
+			kept.Tasks = nil
+			all = append(all, kept)
+		}
+		return nil
+	})
+	return all, err
+}
+
 // digests reads the digests of all runs, or of those of some workflows: by workflow and then as they were requested.
 func (v *Workflows) digests(names []string, each func(*digestReader, *RunDigest) error) error {
 	prefixes := []fold.Key{fold.Table('R')}
@@ -125,6 +139,7 @@ type TaskQuery struct {
 	Workflows, Runs, Tasks, States, Pools []string
 	Logical, Started, Ended, Updated      Between
 	LeastMillis, MostMillis               *int64 // that the last try has taken
+	KeepRun                               func(*RunDigest) bool
 	Page
 }
 
@@ -136,19 +151,27 @@ type FoundTask struct {
 	State      workflow.State
 }
 
-// SearchTasks gives a page of the tasks that are asked for, and how many there are in all: by workflow, the order that their runs
-// were requested in, and that of the definition. Runs whose definition this program cannot read have none.
-func (w *DefinedWorkflows) SearchTasks(q *TaskQuery) (items []FoundTask, total int64, err error) {
+// TaskPlace is a task of a run as far as lists look at it, by its place in the definition.
+type TaskPlace struct {
+	Run   *RunDigest // its id and tasks only where all is read
+	ID    func() string
+	Task  *workflow.Task
+	At    int
+	State func() (workflow.State, error)
+}
+
+// Of is what is known of the task; nil for nothing.
+func (p *TaskPlace) Of() *TaskDigest { return p.Run.task(p.Task.Name) }
+
+// EachTask gives the tasks that are asked for, whatever the page: by workflow, the order that their runs were requested in, and that of the
+// definition. Runs whose definition this program cannot read have none. What is given is valid until the next one. all has all of a run's
+// digest read.
+func (w *DefinedWorkflows) EachTask(q *TaskQuery, all bool, each func(*TaskPlace) error) error {
 	view := fold.Of[*Workflows](w.Views)
-	type place struct {
-		run string
-		at  int
-	}
-	t := newTop[place](q.Page, nil)
-	asksTasks := q.States != nil || q.timed()
+	asksTasks := all || q.States != nil || q.timed()
 	force := map[string][]inForce{} // definitions are in the view before the runs that go by them
 	one := func(d *RunDigest, id func() string, states func(*workflow.Definition) ([]workflow.State, error)) error {
-		if !q.Logical.holds(d.LogicalMillis) {
+		if !q.Logical.holds(d.LogicalMillis) || q.KeepRun != nil && !q.KeepRun(d) {
 			return nil
 		}
 		known, ok := force[d.Workflow]
@@ -163,57 +186,94 @@ func (w *DefinedWorkflows) SearchTasks(q *TaskQuery) (items []FoundTask, total i
 		if found == nil || found.err != nil {
 			return nil
 		}
-		def := found.Definition
-		var all []workflow.State
-		if q.States != nil {
-			var err error
-			if all, err = states(def); err != nil {
-				return err
-			}
-		}
-		for i := range def.Tasks {
-			if q.keeps(d, &def.Tasks[i]) && (all == nil || slices.Contains(q.States, string(all[i]))) {
-				if total++; !t.full() {
-					t.add(&place{id(), i})
+		var are []workflow.State
+		p := TaskPlace{Run: d, ID: id}
+		p.State = func() (workflow.State, error) {
+			if are == nil {
+				var err error
+				if are, err = states(found.Definition); err != nil {
+					return workflow.None, err
 				}
+			}
+			return are[p.At], nil
+		}
+		for i := range found.Definition.Tasks {
+			if p.At, p.Task = i, &found.Definition.Tasks[i]; !q.keeps(d, p.Task) {
+				continue
+			}
+			if q.States != nil {
+				if state, err := p.State(); err != nil || !slices.Contains(q.States, string(state)) {
+					if err != nil {
+						return err
+					}
+					continue
+				}
+			}
+			if err := each(&p); err != nil {
+				return err
 			}
 		}
 		return nil
 	}
 	if q.Runs != nil {
-		err = w.ofRuns(view, q, one)
-	} else {
-		var states []workflow.State
-		err = view.digests(q.Workflows, func(r *digestReader, d *RunDigest) error {
-			if asksTasks {
-				if err := r.readTasks(); err != nil {
-					return err
-				}
-			}
-			return one(d, func() string { return string(r.id) }, func(def *workflow.Definition) ([]workflow.State, error) {
-				ok := false
-				if states, ok = d.states(def, states); ok {
-					return states, nil
-				}
-				run, ok, err := view.Run(string(r.id))
-				if err != nil || !ok {
-					return make([]workflow.State, len(def.Tasks)), err
-				}
-				return inOrder(&run, def), nil
-			})
-		})
+		return w.ofRuns(view, q, one)
 	}
+	var states []workflow.State
+	return view.digests(q.Workflows, func(r *digestReader, d *RunDigest) error {
+		if asksTasks {
+			if err := r.readTasks(); err != nil {
+				return err
+			}
+		}
+		if all || q.KeepRun != nil {
+			r.named()
+		}
+		return one(d, func() string { return string(r.id) }, func(def *workflow.Definition) ([]workflow.State, error) {
+			ok := false
+			if states, ok = d.states(def, states); ok {
+				return states, nil
+			}
+			run, ok, err := view.Run(string(r.id))
+			if err != nil || !ok {
+				return make([]workflow.State, len(def.Tasks)), err
+			}
+			return inOrder(&run, def), nil
+		})
+	})
+}
+
+// PlaceOf names a task of a run.
+type PlaceOf struct {
+	Run string
+	At  int // in the definition
+}
+
+// SearchTasks gives a page of the tasks that are asked for, and how many there are in all, as [DefinedWorkflows.EachTask] orders them.
+func (w *DefinedWorkflows) SearchTasks(q *TaskQuery) (items []FoundTask, total int64, err error) {
+	t := newTop[PlaceOf](q.Page, nil)
+	err = w.EachTask(q, false, func(p *TaskPlace) error {
+		if total++; !t.full() {
+			t.add(&PlaceOf{p.ID(), p.At})
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, 0, err
 	}
-	items = []FoundTask{}
+	items, err = w.ReadTasks(t.page())
+	return items, total, err
+}
+
+// ReadTasks reads tasks of runs; those of a run that stand together at once. What is not there any more is left out.
+func (w *DefinedWorkflows) ReadTasks(places []PlaceOf) ([]FoundTask, error) {
+	items := []FoundTask{}
 	var run *WorkflowRun
 	var states []workflow.State
-	for _, p := range t.page() {
-		if run == nil || run.RunID != p.run {
-			read, ok, err := view.Run(p.run)
+	for _, p := range places {
+		if run == nil || run.RunID != p.Run {
+			read, ok, err := fold.Of[*Workflows](w.Views).Run(p.Run)
 			if err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 			if !ok {
 				continue
@@ -223,17 +283,17 @@ func (w *DefinedWorkflows) SearchTasks(q *TaskQuery) (items []FoundTask, total i
 		}
 		def, err := w.Under(run)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if states == nil {
 			states = inOrder(run, def)
 		}
-		if p.at >= len(def.Tasks) { // it is another run by now
+		if p.At >= len(def.Tasks) { // it is another run by now
 			continue
 		}
-		items = append(items, FoundTask{run, def, p.at, states[p.at]})
+		items = append(items, FoundTask{run, def, p.At, states[p.At]})
 	}
-	return items, total, nil
+	return items, nil
 }
 
 // ofRuns looks at runs by their ids.
@@ -252,7 +312,7 @@ func (w *DefinedWorkflows) ofRuns(view *Workflows, q *TaskQuery, one func(*RunDi
 		return cmp.Or(strings.Compare(a.Workflow, b.Workflow), cmp.Compare(a.RequestedOffset, b.RequestedOffset))
 	})
 	for i := range found {
-		d := digestOf(&found[i])
+		d := DigestOf(&found[i])
 		if err := one(&d, func() string { return d.RunID }, func(def *workflow.Definition) ([]workflow.State, error) { return inOrder(&found[i], def), nil }); err != nil {
 			return err
 		}

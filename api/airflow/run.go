@@ -9,7 +9,6 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
-	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -142,55 +141,54 @@ func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m, err := metaOf(r)
-	if err != nil {
-		return err
-	}
 	logical, end, err := v.times()
 	if err != nil {
 		return err
 	}
-	if _, err := s.Workflows.Conf(&wf, conf); err != nil {
-		return inConf(err)
-	}
-	now := s.Now()
-	switch {
-	case v.ID == "" && logical != 0:
-		v.ID = "manual__" + iso(logical)
-	case v.ID == "" && m.IdempotencyKey != "":
-		v.ID = api.Keyed(m, "workflow-run/"+wf.Name)
-	case v.ID == "":
-		v.ID = "manual__" + now.UTC().Format("2006-01-02T15:04:05.000000+00:00")
-	}
-	res, err := s.Dispatcher.Dispatch(r.Context(), &commands.RequestWorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note,
-		LogicalMillis: logical, IntervalEndMillis: end}, m)
-	if fault.Is(err, fault.Conflict) {
-		return fault.New(fault.Conflict, "DAGRun with DAG ID: '%s' and DAGRun ID: '%s' already exists", wf.Name, api.Short(v.ID))
-	}
+	run, err := s.ask(r, &wf, &commands.RequestWorkflowRun{RunID: v.ID, Conf: conf, Note: v.Note, LogicalMillis: logical, IntervalEndMillis: end})
 	if err != nil {
 		return err
-	}
-	s.Settle(r.Context(), []streams.Position{res.Position}, "workflows")
-	run, ok, err := fold.Of[*projections.Workflows](s.Views).Run(v.ID)
-	switch {
-	case err != nil:
-		return err
-	case !ok: // the view is behind, the run is in the log
-		if logical == 0 {
-			logical, end = now.UnixMilli(), now.UnixMilli()
-		}
-		run = projections.WorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note, State: projections.StateQueued, RequestedMillis: now.UnixMilli(), LogicalMillis: logical, IntervalEndMillis: end}
 	}
 	return api.WriteJSON(w, http.StatusOK, dagRunOf(&run))
 }
 
-// metaOf is api.MetaOf, where who wants it is the user who asks.
-func metaOf(r *http.Request) (handlers.Meta, error) {
+// ask asks for a run by hand, with an id of its own if it has none, and gives it as it is then. Errors: fault.Conflict where there is
+// one of that id.
+func (s *Surface) ask(r *http.Request, wf *projections.KnownWorkflow, c *commands.RequestWorkflowRun) (run projections.WorkflowRun, err error) {
 	m, err := api.MetaOf(r)
-	if user, _, ok := r.BasicAuth(); ok && err == nil && r.Header.Get("X-Actor") == "" { // the password was right
-		m.Actor = user
+	if err != nil {
+		return run, err
 	}
-	return m, err
+	if _, err := s.Workflows.Conf(wf, c.Conf); err != nil {
+		return run, inConf(err)
+	}
+	now := s.Now()
+	c.Workflow, c.RunType = wf.Name, "manual"
+	switch {
+	case c.RunID == "" && c.LogicalMillis != 0:
+		c.RunID = "manual__" + iso(c.LogicalMillis)
+	case c.RunID == "" && m.IdempotencyKey != "":
+		c.RunID = api.Keyed(m, "workflow-run/"+wf.Name)
+	case c.RunID == "":
+		c.RunID = "manual__" + now.UTC().Format("2006-01-02T15:04:05.000000+00:00")
+	}
+	res, err := s.Dispatcher.Dispatch(r.Context(), c, m)
+	if fault.Is(err, fault.Conflict) {
+		return run, fault.New(fault.Conflict, "DAGRun with DAG ID: '%s' and DAGRun ID: '%s' already exists", wf.Name, api.Short(c.RunID))
+	}
+	if err != nil {
+		return run, err
+	}
+	s.Settle(r.Context(), []streams.Position{res.Position}, "workflows")
+	run, ok, err := fold.Of[*projections.Workflows](s.Views).Run(c.RunID)
+	if err == nil && !ok { // the view is behind, the run is in the log
+		run = projections.WorkflowRun{RunID: c.RunID, Workflow: wf.Name, RunType: c.RunType, Conf: c.Conf, Note: c.Note, Actor: m.Actor, State: projections.StateQueued,
+			RequestedMillis: now.UnixMilli(), LogicalMillis: c.LogicalMillis, IntervalEndMillis: c.IntervalEndMillis}
+		if c.LogicalMillis == 0 {
+			run.LogicalMillis, run.IntervalEndMillis = now.UnixMilli(), now.UnixMilli()
+		}
+	}
+	return run, err
 }
 
 // confOf reads a run's conf: an object of single values.

@@ -33,7 +33,7 @@ func (s *Surface) steerRoutes(r *api.Routes) {
 
 // say dispatches commands, and waits until the view has what came of them.
 func (s *Surface) say(r *http.Request, all ...commands.Command) error {
-	m, err := metaOf(r)
+	m, err := api.MetaOf(r)
 	if err != nil {
 		return err
 	}
@@ -183,27 +183,34 @@ func (s *Surface) patchRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	switch v.State {
-	case "queued":
-		return fault.Field("state", "a run is not queued by word").WithHint("clear it, or the tasks that are to be done again")
-	case "failed":
-		if run.State != projections.StateFailed {
-			err = s.say(r, &commands.EndWorkflowRun{RunID: run.RunID, State: projections.StateFailed, Reason: "marked as failed"})
-		}
-	default:
-		states := run.States(d)
-		var marks []commands.Command
-		for i := range d.Tasks {
-			if state := states[d.Tasks[i].Name]; state != workflow.Success && state != workflow.Skipped {
-				marks = append(marks, &commands.MarkTask{RunID: run.RunID, Task: d.Tasks[i].Name, State: "success", Note: "its run was marked as success"})
-			}
-		}
+	marks, err := marking(&run, d, v.State)
+	if err == nil {
 		err = s.say(r, marks...)
 	}
 	if err != nil {
 		return err
 	}
 	return s.run(w, r)
+}
+
+// marking gives a run a state.
+func marking(run *projections.WorkflowRun, d *workflow.Definition, state string) (all []commands.Command, err error) {
+	switch state {
+	case "queued":
+		return nil, fault.Field("state", "a run is not queued by word").WithHint("clear it, or the tasks that are to be done again")
+	case "failed":
+		if run.State != projections.StateFailed {
+			all = append(all, &commands.EndWorkflowRun{RunID: run.RunID, State: projections.StateFailed, Reason: "marked as failed"})
+		}
+		return all, nil
+	}
+	states := run.States(d)
+	for i := range d.Tasks {
+		if state := states[d.Tasks[i].Name]; state != workflow.Success && state != workflow.Skipped {
+			all = append(all, &commands.MarkTask{RunID: run.RunID, Task: d.Tasks[i].Name, State: "success", Note: "its run was marked as success"})
+		}
+	}
+	return all, nil
 }
 
 // noteMax is how long a note may be, in characters.

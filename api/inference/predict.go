@@ -31,11 +31,11 @@ func (s *Surface) predict(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	b, err := readBody(w, r)
-	if err != nil || b == nil {
+	if err != nil {
 		return err
 	}
 	user, movies := b.user(), b.movies("movie_ids", moviesMax)
-	if wrong, err := b.done(w); wrong || err != nil {
+	if err := b.Done(); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -55,12 +55,12 @@ func (s *Surface) recommend(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	b, err := readBody(w, r)
-	if err != nil || b == nil {
+	if err != nil {
 		return err
 	}
-	req := recommend.Request{UserID: b.user(), K: int(b.integer("k", kDefault, 1, recommend.KMax)), Again: !b.flag("exclude_seen", true), Current: true}
-	record := b.flag("record", true)
-	if wrong, err := b.done(w); wrong || err != nil {
+	req := recommend.Request{UserID: b.user(), K: int(b.Integer("k", kDefault, 1, recommend.KMax)), Again: !b.Flag("exclude_seen", true), Current: true}
+	record := b.Flag("record", true)
+	if err := b.Done(); err != nil {
 		return err
 	}
 	start, now := time.Now(), s.Now()
@@ -102,15 +102,15 @@ func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	b, err := readBody(w, r)
-	if err != nil || b == nil {
+	if err != nil {
 		return err
 	}
 	var movie string
-	if v, ok := b.need("movie_id"); ok {
+	if v, ok := b.Need("movie_id"); ok {
 		movie = b.id(v, "movie_id")
 	}
-	k := int(b.integer("k", kDefault, 1, recommend.KMax))
-	if wrong, err := b.done(w); wrong || err != nil {
+	k := int(b.Integer("k", kDefault, 1, recommend.KMax))
+	if err := b.Done(); err != nil {
 		return err
 	}
 	items, err := s.Recommend.Near(movie, k)

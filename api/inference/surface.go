@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/fastapi"
 	"github.com/projectionist/projectionist/projections/recommend"
 )
 
@@ -35,9 +36,9 @@ func (s *Surface) Name() string { return "inference" }
 var views = []string{"registry", "deployments", "catalogue", "online"}
 
 func (s *Surface) Routes(r *api.Routes) {
-	r.Handle("POST /predict", s.predict, views...)
-	r.Handle("POST /recommend", s.recommend, views...)
-	r.Handle("POST /similar", s.similar, views...)
+	r.Handle("POST /predict", fastapi.Handler(s.predict), views...)
+	r.Handle("POST /recommend", fastapi.Handler(s.recommend), views...)
+	r.Handle("POST /similar", fastapi.Handler(s.similar), views...)
 	r.Handle("GET /models", s.models, views...)
 	r.Handle("GET /health", s.health)
 	r.Handle("GET /healthz", s.health)
@@ -57,19 +58,15 @@ func (s *Surface) Render(w http.ResponseWriter, _ *http.Request, p *api.Problem)
 		if len(errs) == 0 {
 			errs = []api.FieldProblem{{Field: p.Field, Message: p.Detail, Hint: p.Hint}}
 		}
-		var list []flaw
+		var list []fastapi.Flaw
 		for _, e := range errs {
-			list = append(list, flaw{Type: "value_error", Loc: []any{"query", e.Field}, Msg: "Value error, " + withHint(e.Message, e.Hint)})
+			list = append(list, fastapi.Flaw{Type: "value_error", Loc: []any{"query", e.Field}, Msg: "Value error, " + withHint(e.Message, e.Hint)})
 		}
 		detail = list
 	default:
 		detail = withHint(strings.TrimPrefix(p.Field+": "+p.Detail, ": "), p.Hint)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(p.Status)
-	api.WriteBody(w, struct {
-		Detail any `json:"detail"`
-	}{detail})
+	fastapi.Write(w, p.Status, detail)
 }
 
 func withHint(message, hint string) string {

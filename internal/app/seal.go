@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// SealVariable names the key that seals the secrets of webhooks, any text. Nodes of one log need the same. Without it the data folder
+	// SealVariable names the key that seals the secrets of webhooks and signs tokens of users, any text. Nodes of one log need the same. Without it the data folder
 	// has a key of its own, in sealFile.
 	SealVariable = "PROJECTIONIST_SEAL_KEY"
 	sealFile     = "seal.key"
@@ -66,6 +66,17 @@ func (s *seals) file() (string, error) {
 		err = fault.New(fault.Corrupt, "%s holds no key", path).WithHint("put it back from a backup, or remove it and give webhooks their secrets again")
 	}
 	return strings.TrimSpace(string(b)), err
+}
+
+// Key is a key for one purpose, which tells nothing of the one that seals.
+func (s *seals) Key(purpose string) ([]byte, error) {
+	key, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("key for " + purpose))
+	return mac.Sum(nil), nil
 }
 
 // Seal makes of a secret what the log may hold. The same secret of the same thing is sealed the same.

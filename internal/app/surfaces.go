@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/airflow"
 	"github.com/projectionist/projectionist/api/feast"
 	"github.com/projectionist/projectionist/api/inference"
 	"github.com/projectionist/projectionist/api/mlflow"
@@ -18,7 +19,8 @@ import (
 // surfaces makes the HTTP surfaces and mounts them on their listeners.
 func (a *App) surfaces(scratch string) (err error) {
 	a.API, err = api.New(api.Config{Log: a.Log, Dispatcher: a.Dispatcher, Views: a.Views, Now: a.opts.Now, Logger: a.opts.Logger, Token: a.opts.Token,
-		Users: a.opts.Users, Hosts: a.opts.Hosts, Factories: projections.All(), ScratchDir: filepath.Join(scratch, "past")})
+		Users: a.opts.Users, Hosts: a.opts.Hosts, Factories: projections.All(), ScratchDir: filepath.Join(scratch, "past"),
+		TokenKey: func() ([]byte, error) { return a.seals.Key("tokens") }})
 	if err != nil {
 		return err
 	}
@@ -55,11 +57,12 @@ func (a *App) surfaces(scratch string) (err error) {
 			sent := a.messenger.Test(ctx, h, event)
 			return sent.Status, sent.Body, sent.Err
 		}}})
+	dags := a.airflow(workflows)
 	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
 		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
-		"workflows":  a.API.Serve(a.airflow(workflows)),
+		"workflows":  a.API.Serve(dags, airflow.NewV2(dags)),
 		"features":   a.API.Serve(features),
 		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
