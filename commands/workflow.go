@@ -65,12 +65,14 @@ func workflowStream(name string) string { return "workflow/" + name }
 type RequestWorkflowRun struct {
 	RunID    string            `json:"run_id"`
 	Workflow string            `json:"workflow"`
-	RunType  string            `json:"run_type"` // manual, scheduled or triggered
+	RunType  string            `json:"run_type"` // manual, scheduled, triggered or backfill
 	Conf     map[string]string `json:"conf,omitempty"`
 	Note     string            `json:"note,omitempty"`
 
 	LogicalMillis     int64 `json:"logical_millis,omitempty"` // see [events.WorkflowRunRequested]; 0 both: now
 	IntervalEndMillis int64 `json:"interval_end_millis,omitempty"`
+
+	Triggered *events.Triggered `json:"triggered,omitempty"` // of a triggered run that a trigger of its definition asks for
 }
 
 func (*RequestWorkflowRun) CommandType() string { return "workflow.request_run" }
@@ -80,7 +82,7 @@ func (c *RequestWorkflowRun) Validate() error {
 	var f faults
 	f.id("run_id", c.RunID)
 	f.required("workflow", c.Workflow, NameBytesMax)
-	f.oneOf("run_type", c.RunType, "manual", "scheduled", "triggered")
+	f.oneOf("run_type", c.RunType, "manual", "scheduled", "triggered", "backfill")
 	f.pairs("conf", c.Conf, PairsMax, ParamBytesMax)
 	f.text("note", c.Note, TextBytesMax)
 	for field, millis := range map[string]int64{"logical_millis": c.LogicalMillis, "interval_end_millis": c.IntervalEndMillis} {
@@ -90,6 +92,15 @@ func (c *RequestWorkflowRun) Validate() error {
 	}
 	if c.IntervalEndMillis < c.LogicalMillis {
 		f.add("interval_end_millis", "%d is before logical_millis, %d", c.IntervalEndMillis, c.LogicalMillis)
+	}
+	if t := c.Triggered; t != nil {
+		f.oneOf("run_type", c.RunType, "triggered")
+		f.required("triggered.trigger", t.Trigger, NameBytesMax)
+		f.line("triggered.event_id", t.EventID, TextBytesMax)
+		f.required("triggered.type", t.Type, NameBytesMax)
+		f.required("triggered.position", t.Position, NameBytesMax)
+		f.atLeast("triggered.counted", t.Counted, 1)
+		f.required("triggered.cut", t.Cut, TextBytesMax)
 	}
 	return f.err()
 }

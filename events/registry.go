@@ -106,7 +106,7 @@ func init() {
 	register[WorkflowDefined]()
 	register[WorkflowPaused]()
 	register[WorkflowUnpaused]()
-	register[WorkflowRunRequested](withoutSlot)
+	register[WorkflowRunRequested](withoutSlot, withoutTrigger)
 	register[TaskStarted]()
 	register[TaskLeaseRenewed]()
 	register[TaskSucceeded]()
@@ -133,6 +133,15 @@ func Types() []string {
 	}
 	sort.Strings(names)
 	return names
+}
+
+// Blank is an empty payload of a type; false for an unknown type.
+func Blank(eventType string) (Data, bool) {
+	k, ok := kinds[eventType]
+	if !ok {
+		return nil, false
+	}
+	return k.make(), true
 }
 
 // TypeNamed is the wire name that the bytes spell, as a string: of a registered type, without an allocation.

@@ -31,17 +31,32 @@ func (*WorkflowUnpaused) EventType() string { return "workflow.unpaused" }
 type WorkflowRunRequested struct {
 	RunID    string            `json:"run_id"`
 	Workflow string            `json:"workflow"` // "movie_training_pipeline", "movie_data_collection"
-	RunType  string            `json:"run_type"` // manual, scheduled, triggered
+	RunType  string            `json:"run_type"` // manual, scheduled, triggered, backfill
 	Conf     map[string]string `json:"conf,omitempty"`
 	Note     string            `json:"note,omitempty"`
 	// LogicalMillis is the moment that the run is for, and IntervalEndMillis the end of the time that it looks at, which begins
 	// then: of a schedule, its slot. 0: both are when it was requested. Since schema 2.
 	LogicalMillis     int64 `json:"logical_millis,omitempty"`
 	IntervalEndMillis int64 `json:"interval_end_millis,omitempty"`
+	// Triggered is what asked for the run, where that was a trigger of its definition. Since schema 3.
+	Triggered *Triggered `json:"triggered,omitempty"`
+}
+
+// Triggered says which trigger asked for a run, and by which event.
+type Triggered struct {
+	Trigger  string `json:"trigger"`  // name in the definition
+	EventID  string `json:"event_id"` // that made it fire
+	Type     string `json:"type"`     // of that event
+	Position string `json:"position"` // of it, "topic/partition@offset"
+	Counted  int64  `json:"counted"`  // events since the run before, all of which this one is for
+	Cut      string `json:"cut"`      // behind the last of them; the next run is for what comes from there on
 }
 
 // withoutSlot makes schema 2 of schema 1, in which runs were for the moment of their request.
 func withoutSlot(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
+
+// withoutTrigger makes schema 3 of schema 2, in which definitions had no triggers.
+func withoutTrigger(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 func (*WorkflowRunRequested) EventType() string { return "workflow.run_requested" }
 

@@ -39,7 +39,8 @@ type WorkflowRun struct {
 	RunType           string            `json:"run_type"`
 	Conf              map[string]string `json:"conf,omitempty"`
 	Note              string            `json:"note,omitempty"`
-	Actor             string            `json:"actor,omitempty"` // who asked for it
+	Actor             string            `json:"actor,omitempty"`     // who asked for it
+	Triggered         *events.Triggered `json:"triggered,omitempty"` // by which trigger, and which event
 	State             string            `json:"state"`
 	Reason            string            `json:"reason,omitempty"`
 	RequestedMillis   int64             `json:"requested_millis"`
@@ -111,7 +112,7 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 		}
 		switch x := in.Event.Data.(type) {
 		case *events.WorkflowRunRequested:
-			r.RunID, r.Workflow, r.RunType, r.Conf, r.Note = x.RunID, x.Workflow, x.RunType, x.Conf, x.Note
+			r.RunID, r.Workflow, r.RunType, r.Conf, r.Note, r.Triggered = x.RunID, x.Workflow, x.RunType, x.Conf, x.Note, x.Triggered
 			r.Actor, r.RequestedMillis, r.RequestedOffset = in.Event.Actor, millis, in.Position.Offset
 			if r.LogicalMillis, r.IntervalEndMillis = x.LogicalMillis, x.IntervalEndMillis; x.IntervalEndMillis == 0 {
 				r.LogicalMillis, r.IntervalEndMillis = millis, millis
@@ -252,7 +253,7 @@ func (r *WorkflowRun) TaskOf(name string) Task {
 }
 
 func (*Workflows) Spec() fold.Spec {
-	return fold.Spec{Name: "workflows", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "workflows", Format: 3, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Workflows) Open(r fold.Reader) error { v.r = r; return nil }

@@ -12,6 +12,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -52,6 +53,10 @@ type Config struct {
 	// time without any; nil with Active alone.
 	Defined       func(context.Context) (names []string, err error)
 	LastScheduled func(ctx context.Context, name string) (time.Time, error)
+	// Triggered is what the triggers of a workflow have asked for so far; nil with Active alone.
+	Triggered func(ctx context.Context, name string) (map[string]projections.TriggeredRuns, error)
+	// Feed has the facts that triggers look at; nil: none are looked at.
+	Feed streams.Feed
 
 	// Subscribe makes this process one of many that share a reactor's place in the ledger: the member of
 	// the reactor's consumer group that is given a record reacts to it, and another goes on when it is

@@ -21,7 +21,8 @@ import (
 // that a role is on works on that role's tasks; the one that the role of a run's first task is on ends the run.
 type engine struct {
 	*runs
-	leads func(role string) bool // whether this process has the role's place
+	leads    func(role string) bool // whether this process has the role's place
+	triggers *triggers
 
 	next        int64 // offset of the first commit that was not taken in
 	live        map[string]*liveRun
@@ -74,23 +75,35 @@ func (e *engine) run(ctx context.Context) {
 	defer look.Stop()
 	slot := time.NewTimer(0)
 	defer slot.Stop()
+	e.watch(ctx)
+	due := time.NewTimer(0)
+	defer due.Stop()
 	for ctx.Err() == nil {
 		select {
 		case c := <-commits:
 			e.take(ctx, c)
 			if strings.HasPrefix(c.Stream, "workflow/") {
 				slot.Reset(0)
+				e.watch(ctx)
 			}
+			due.Reset(0)
 		case <-slot.C:
 			slot.Reset(e.schedule(ctx))
+		case <-e.triggers.woken:
+			due.Reset(0)
+		case <-due.C:
+			due.Reset(e.trigger(ctx))
 		case t := <-e.finished:
 			e.returned(ctx, t)
 		case <-look.C: // a place may have come here, or the time of a run be over
 			e.lookAround(ctx)
+			e.watch(ctx)
+			e.triggers.save()
 		case <-ctx.Done():
 		}
 	}
 	stop()
+	e.triggers.end()
 	<-followed
 	for e.working > 0 {
 		<-e.finished
@@ -230,7 +243,7 @@ func (e *engine) take(ctx context.Context, c *streams.Committed) {
 			e.definitions[id] = d
 		} else if d.seen < c.Position.Offset {
 			for i := range c.Events {
-				d.evolve(&c.Events[i], c.Position.Offset, e.cfg.Operators)
+				d.evolve(&c.Events[i], c, e.cfg.Operators)
 			}
 			d.seen = c.Position.Offset
 			e.admit(ctx, id)
@@ -244,6 +257,7 @@ func (e *engine) takeRun(ctx context.Context, id string, c *streams.Committed) {
 	for i := range c.Events {
 		if asked, ok := c.Events[i].Data.(*events.WorkflowRunRequested); ok && e.definitions[asked.Workflow] != nil {
 			e.definitions[asked.Workflow].later(slotOf(asked))
+			e.triggered(ctx, &c.Events[i], asked)
 		}
 	}
 	r := e.live[id]
@@ -328,7 +342,7 @@ func (e *engine) advance(ctx context.Context, r *liveRun) {
 	if !r.started && (e.definitions[r.workflow].paused || e.active(r) >= d.MaxActiveRuns) {
 		return
 	}
-	if e.overdue(ctx, r) {
+	if e.overdue(ctx, r) || e.unfit(ctx, r) {
 		return
 	}
 	for i := range d.Tasks {

@@ -22,8 +22,9 @@ type Definition struct {
 	Timeout       time.Duration `json:"timeout"`         // of a run
 	Tasks         []Task        `json:"tasks"`           // each after those it needs, else as they are written
 
-	Schedule *Schedule `json:"-"`       // when it runs by itself; nil: only when it is asked to
-	Catchup  bool      `json:"catchup"` // slots that were missed are made up for, all of them; else the last one alone
+	Schedule *Schedule `json:"-"`                  // when it runs by itself; nil: only when it is asked to
+	Triggers []Trigger `json:"triggers,omitempty"` // events that it runs at
+	Catchup  bool      `json:"catchup"`            // slots that were missed are made up for, all of them; else the last one alone
 
 	source, hash string
 	after        map[string][]string // tasks that need one

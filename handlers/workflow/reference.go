@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Reference names a value of a run: "params.NAME", "tasks.TASK.OUTPUT" or "run.NAME", one of [RunNames].
+// Reference names a value of a run: "params.NAME", "tasks.TASK.OUTPUT" or "run.NAME", one of [RunNames]; or, in a trigger, of the event:
+// "event.NAME".
 type Reference struct {
 	Root, Task, Name string
 }
@@ -37,7 +38,7 @@ func parseReference(text string) (Reference, bool) {
 	root, rest, _ := strings.Cut(text, ".")
 	r := Reference{Root: root, Name: rest}
 	switch root {
-	case "params", "run":
+	case "params", "run", "event":
 	case "tasks":
 		r.Task, r.Name, _ = strings.Cut(rest, ".")
 		if !namePattern.MatchString(r.Task) {

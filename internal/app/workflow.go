@@ -156,3 +156,8 @@ func (a *App) lastScheduled(_ context.Context, name string) (time.Time, error) {
 	}
 	return time.UnixMilli(millis), err
 }
+
+// triggered is what the triggers of a workflow have asked for.
+func (a *App) triggered(_ context.Context, name string) (map[string]projections.TriggeredRuns, error) {
+	return fold.Of[*projections.Workflows](a.Views).TriggeredOf(name)
+}
