@@ -20,6 +20,7 @@ const (
 	opPromote  = "promote"
 	opFetch    = "fetch"
 	opWatchLog = "watch_log"
+	opNotify   = "notify"
 )
 
 //go:embed workflows
@@ -76,6 +77,10 @@ func Operators() workflow.Operators {
 			OpenOutputs: true,
 		}, {
 			Name: opWatchLog, Description: "Writes data/processed/watch_log.csv from the log", Outputs: []string{"path", "rows"}, OpenOutputs: true,
+		}, {
+			Name: opNotify, Description: "Tells those who run the program: a warning in its log",
+			Args:    []workflow.Param{{Name: argMessage, Type: workflow.Text, Description: "what is said"}},
+			Outputs: []string{argMessage},
 		},
 	} {
 		all[o.Name] = &o
