@@ -13,7 +13,8 @@ import (
 // Audit is every event of the ledger: what happened, to what, who wanted it and what led to it.
 //
 //	p offset index -> AuditEntry
-//	a actor, c correlation, s stream, t type; then offset index -> (nothing)
+//	a actor, c correlation, s stream, t type, k cause; then offset index -> (nothing)
+//	e event id -> offset index
 type Audit struct{ r fold.Reader }
 
 // NewAudit makes the view "audit".
@@ -26,6 +27,7 @@ type AuditEntry struct {
 	Revision streams.Revision `json:"revision"`
 	Index    int              `json:"index"` // in its commit
 	Summary  string           `json:"summary"`
+	Cause    string           `json:"cause,omitempty"` // where the fact stands that led to it, "topic/partition@offset"
 	fold.Origin
 }
 
@@ -42,7 +44,7 @@ type AuditFilter struct {
 }
 
 func (*Audit) Spec() fold.Spec {
-	return fold.Spec{Name: "audit", Format: 1, Topics: fold.LedgerTopics}
+	return fold.Spec{Name: "audit", Format: 2, Topics: fold.LedgerTopics}
 }
 
 func (v *Audit) Open(r fold.Reader) error { v.r = r; return nil }
@@ -62,7 +64,7 @@ func (*Audit) Apply(w fold.Writer, in []fold.Input) error {
 
 func applyAudit(w fold.Writer, in *fold.Input) error {
 	ev := in.Event
-	e := AuditEntry{ev.Type(), ev.Subject, in.Revision, in.Index, summary(ev.Data), fold.OriginOf(in)}
+	e := AuditEntry{ev.Type(), ev.Subject, in.Revision, in.Index, summary(ev.Data), causeOf(ev.Data), fold.OriginOf(in)}
 	if err := fold.SetJSON(w, fold.Table('p').Entry(in), &e); err != nil {
 		return err
 	}
@@ -76,7 +78,12 @@ func applyAudit(w fold.Writer, in *fold.Input) error {
 			}
 		}
 	}
-	return nil
+	if ev.Causation != "" {
+		if err := w.Set(fold.Table('k').ID(ev.Causation).Entry(in), nil); err != nil {
+			return err
+		}
+	}
+	return w.Set(fold.Table('e').ID(ev.ID), fold.Key(nil).Entry(in))
 }
 
 // Entries pages through the entries that fit, newest first.

@@ -272,6 +272,9 @@ const (
 // first, as many as the budget; running is the last one while it goes on, else "".
 func (t *Trigger) Decide(w *Watch, requests []time.Time, running string, paused bool, now time.Time) Hold {
 	if w.Due(t) == nil {
+		if t.Hysteresis && len(w.Holding) > 0 {
+			return Hold{State: HoldWaiting, Reason: "it has fired, and the condition goes on"}
+		}
 		if t.Hysteresis {
 			return Hold{State: HoldWaiting, Reason: "the condition has not begun to hold"}
 		}

@@ -161,7 +161,7 @@ func (p *program) root() *cobra.Command {
 		p.recommendCommand(), p.similarCommand(), p.historyCommand(), p.shownCommand(), p.feedbackCommand(),
 		p.featuresCommand(), p.featureViewsCommand(), p.entitiesCommand(), p.featureServicesCommand(), p.feastCommand(), p.signalsCommand(),
 		p.trainCommand(), p.modelsCommand(), p.deploymentsCommand(), p.experimentsCommand(), p.runsCommand(), p.workflowsCommand(),
-		p.lineageCommand(), p.auditCommand(), p.quarantineCommand(), p.deadLettersCommand(), p.logCommand(), p.produceCommand(), p.consumeCommand(),
+		p.lineageCommand(), p.auditCommand(), p.whyCommand(), p.quarantineCommand(), p.deadLettersCommand(), p.logCommand(), p.produceCommand(), p.consumeCommand(),
 	)
 	return root
 }
