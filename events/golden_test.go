@@ -122,6 +122,8 @@ var goldens = []struct {
 	{"workflow-run/w1", &events.TaskMarked{"w1", "train", "success", "done by hand"}},
 	{"workflow-run/w1", &events.WorkflowNoted{"w1", "train", "slow today"}},
 	{"workflow-run/w1", &events.WorkflowRunEnded{"w1", "failed", "train failed"}},
+	{"pool/gpu", &events.PoolDefined{"gpu", 2, "cards", true}},
+	{"pool/gpu", &events.PoolRemoved{"gpu"}},
 	{"view/features", &events.ViewEventSkipped{"features", "user-events/0@17", "not a fact"}},
 	{"dead-letter/x1", &events.DeadLettered{"x1", "retrain", "mlops-events/0@5", "ev-1", "timeout", 5}},
 	{"dead-letter/x1", &events.DeadLetterResolved{"x1", "retried", "disk was full"}},

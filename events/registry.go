@@ -115,6 +115,8 @@ func init() {
 	register[TaskMarked]()
 	register[WorkflowNoted]()
 	register[WorkflowRunEnded]()
+	register[PoolDefined]()
+	register[PoolRemoved]()
 	register[ViewEventSkipped]()
 	register[DeadLettered]()
 	register[DeadLetterResolved]()

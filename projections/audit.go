@@ -286,6 +286,10 @@ func summary(data events.Data) string {
 		return short("noted: " + x.Note)
 	case *events.WorkflowRunEnded:
 		return short(because("workflow run ended: "+x.State, x.Reason))
+	case *events.PoolDefined:
+		return short(fmt.Sprintf("pool %s has %d slots", x.Pool, x.Slots))
+	case *events.PoolRemoved:
+		return short("pool " + x.Pool + " removed")
 	case *events.ViewEventSkipped:
 		who := "view " + x.View + " passes"
 		if x.View == events.AllViews {

@@ -2,7 +2,7 @@
 // (https://airflow.apache.org/docs/apache-airflow/2.10.5/stable-rest-api-ref.html). A DAG is a workflow, a DAG run a
 // run of it, a task instance its task in that run; run, tasks and logs are read from the run's own events.
 //
-// What of that API there is, the routes say. What a workflow has not (pools, queues, operators) is answered as Airflow
+// What of that API there is, the routes say. What a workflow has not (queues, deferred tasks) is answered as Airflow
 // does for a DAG that does without.
 package airflow
 
@@ -42,6 +42,7 @@ func (s *Surface) Routes(r *api.Routes) {
 	s.runRoutes(r)
 	s.taskRoutes(r)
 	s.steerRoutes(r)
+	s.poolRoutes(r)
 	s.pageRoutes(r)
 }
 

@@ -55,6 +55,8 @@ type Config struct {
 	LastScheduled func(ctx context.Context, name string) (time.Time, error)
 	// Triggered is what the triggers of a workflow have asked for so far; nil with Active alone.
 	Triggered func(ctx context.Context, name string) (map[string]projections.TriggeredRuns, error)
+	// Pools are those that are defined, with their slots; nil with Active alone.
+	Pools func(context.Context) (map[string]int, error)
 	// Feed has the facts that triggers look at; nil: none are looked at.
 	Feed streams.Feed
 

@@ -67,6 +67,9 @@ func (e *engine) run(ctx context.Context) {
 			return
 		}
 	}
+	for id := range e.live {
+		e.occupied(ctx, id, e.next-1)
+	}
 	commits := make(chan *streams.Committed)
 	fctx, stop := context.WithCancel(ctx)
 	followed := make(chan struct{})
@@ -149,6 +152,15 @@ func (e *engine) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if e.cfg.Pools != nil {
+		pools, err := e.cfg.Pools(ctx)
+		if err != nil {
+			return err
+		}
+		for name, slots := range pools {
+			e.gate.define(name, slots)
+		}
+	}
 	for _, name := range names {
 		if e.definitions[name], err = e.readDefinitions(ctx, name); err != nil {
 			return err
@@ -202,7 +214,7 @@ func (e *engine) follow(ctx context.Context, next int64, to chan<- *streams.Comm
 				break
 			}
 			next, pause = c.Position.Offset+1, backoffMin
-			if strings.HasPrefix(c.Stream, "workflow") {
+			if strings.HasPrefix(c.Stream, "workflow") || strings.HasPrefix(c.Stream, "pool/") {
 				select {
 				case to <- c:
 				case <-ctx.Done():
@@ -250,6 +262,16 @@ func (e *engine) take(ctx context.Context, c *streams.Committed) {
 		}
 	case "workflow-run":
 		e.takeRun(ctx, id, c)
+		e.occupied(ctx, id, c.Position.Offset)
+	case "pool":
+		for i := range c.Events {
+			switch ev := c.Events[i].Data.(type) {
+			case *events.PoolDefined:
+				e.gate.define(ev.Pool, ev.Slots)
+			case *events.PoolRemoved:
+				e.gate.remove(ev.Pool)
+			}
+		}
 	}
 }
 

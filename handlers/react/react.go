@@ -43,14 +43,14 @@ func New(cfg Config, roles ...Role) (*Reactors, error) {
 		return nil, err
 	}
 	r := &Reactors{cfg: cfg, log: cfg.Logger, counters: map[string]*counters{}}
-	r.runs = &runs{cfg: &r.cfg, log: r.log, roles: by, slots: map[string]chan struct{}{}, tasks: map[*Work]*Task{}}
+	r.runs = &runs{cfg: &r.cfg, log: r.log, roles: by, gate: newGate(cfg.Subscribe != nil), tasks: map[*Work]*Task{}}
 	for _, role := range roles {
 		r.reactors = append(r.reactors, r.of(role))
 		slots := role.Slots
 		if slots == 0 {
 			slots = slotsDefault
 		}
-		r.runs.slots[role.Name] = make(chan struct{}, slots)
+		r.runs.gate.roles[role.Name] = slots
 	}
 	if err := r.route(); err != nil {
 		return nil, err

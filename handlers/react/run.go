@@ -30,6 +30,7 @@ type taskFold struct {
 	state             taskState
 	try               int
 	holder            string
+	startedAt         int64 // offset of the try's beginning
 	leaseUntilMillis  int64
 	retryAtMillis     int64         // of a failed try; 0 if no other follows
 	length            time.Duration // of the lease or the wait, on the clock of who wrote it
@@ -81,7 +82,7 @@ func (f *runFold) evolve(ev *events.Event, offset int64) {
 			t.crashes++
 		}
 		t.state, t.try, t.holder, t.leaseUntilMillis = taskRunning, e.Try, e.Holder, e.LeaseUntilMillis
-		t.length = length(e.LeaseUntilMillis)
+		t.length, t.startedAt = length(e.LeaseUntilMillis), offset
 		if !f.started {
 			f.started, f.startedAt = true, ev.Time
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -58,7 +59,7 @@ const (
 	RetriesDefault       = 2
 	RetryDelayDefault    = 2 * time.Second
 	RetryBackoffDefault  = 4
-	PoolDefault          = "default_pool"
+	PoolDefault          = events.PoolDefault
 )
 
 // Source is the text of the definition as it was written.
@@ -78,6 +79,11 @@ func (d *Definition) Task(name string) *Task {
 		return &d.Tasks[i]
 	}
 	return nil
+}
+
+// Index is the place of a task among those of the definition; -1 for none.
+func (d *Definition) Index(task string) int {
+	return slices.IndexFunc(d.Tasks, func(t Task) bool { return t.Name == task })
 }
 
 // After are the tasks that need a task, in the order of the definition.

@@ -161,3 +161,13 @@ func (a *App) lastScheduled(_ context.Context, name string) (time.Time, error) {
 func (a *App) triggered(_ context.Context, name string) (map[string]projections.TriggeredRuns, error) {
 	return fold.Of[*projections.Workflows](a.Views).TriggeredOf(name)
 }
+
+// pools are those that are defined, with their slots.
+func (a *App) pools(context.Context) (map[string]int, error) {
+	all, err := fold.Of[*projections.Workflows](a.Views).Pools()
+	slots := map[string]int{}
+	for i := range all {
+		slots[all[i].Name] = all[i].Slots
+	}
+	return slots, err
+}
