@@ -243,6 +243,43 @@ func (c *MarkTask) Validate() error {
 	return f.err()
 }
 
+// HastenTask has a task that waits for its next try begin it at once.
+type HastenTask struct {
+	RunID string `json:"run_id"`
+	Task  string `json:"task"`
+}
+
+func (*HastenTask) CommandType() string { return "workflow.hasten_retry" }
+func (c *HastenTask) Stream() string    { return workflowRunStream(c.RunID) }
+
+func (c *HastenTask) Validate() error {
+	var f faults
+	f.task(c.RunID, c.Task)
+	return f.err()
+}
+
+// MissSLA says that a run, or a task of it, is not over in time. Of each the first word counts.
+type MissSLA struct {
+	RunID     string `json:"run_id"`
+	Workflow  string `json:"workflow"`
+	Task      string `json:"task,omitempty"`
+	SLAMillis int64  `json:"sla_millis"`
+	DueMillis int64  `json:"due_millis"`
+}
+
+func (*MissSLA) CommandType() string { return "workflow.miss_sla" }
+func (c *MissSLA) Stream() string    { return workflowRunStream(c.RunID) }
+
+func (c *MissSLA) Validate() error {
+	var f faults
+	f.id("run_id", c.RunID)
+	f.required("workflow", c.Workflow, NameBytesMax)
+	f.line("task", c.Task, NameBytesMax)
+	f.atLeast("sla_millis", c.SLAMillis, 1)
+	f.atLeast("due_millis", c.DueMillis, 1)
+	return f.err()
+}
+
 // NoteWorkflow sets the word on a run, or on a task of it.
 type NoteWorkflow struct {
 	RunID string `json:"run_id"`

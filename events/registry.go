@@ -113,6 +113,8 @@ func init() {
 	register[TaskFailed]()
 	register[TasksCleared]()
 	register[TaskMarked]()
+	register[TaskHastened]()
+	register[WorkflowSLAMissed]()
 	register[WorkflowNoted]()
 	register[WorkflowRunEnded]()
 	register[PoolDefined]()

@@ -123,6 +123,27 @@ type TaskMarked struct {
 
 func (*TaskMarked) EventType() string { return "workflow.task_marked" }
 
+// TaskHastened has a task that waits for its next try begin it at once.
+type TaskHastened struct {
+	RunID    string `json:"run_id"`
+	Task     string `json:"task"`
+	Try      int    `json:"try"`       // that had failed
+	AtMillis int64  `json:"at_millis"` // from when on the next may begin
+}
+
+func (*TaskHastened) EventType() string { return "workflow.retry_hastened" }
+
+// WorkflowSLAMissed says that a run, or a task of it, was not over in the time that its definition gives it. Once of each.
+type WorkflowSLAMissed struct {
+	RunID     string `json:"run_id"`
+	Workflow  string `json:"workflow"`
+	Task      string `json:"task,omitempty"` // "" for the run
+	SLAMillis int64  `json:"sla_millis"`     // the time that it has
+	DueMillis int64  `json:"due_millis"`     // when it was to be over: that long after the run's slot, or its request
+}
+
+func (*WorkflowSLAMissed) EventType() string { return "workflow.sla_missed" }
+
 // WorkflowNoted is a word of a person on a run, or a task of it. The last one counts.
 type WorkflowNoted struct {
 	RunID string `json:"run_id"`

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -282,6 +283,10 @@ func summary(data events.Data) string {
 		return short(because("to be done again: "+strings.Join(x.Tasks, ", "), x.Note))
 	case *events.TaskMarked:
 		return short(because(fmt.Sprintf("task %s marked as %s", x.Task, x.State), x.Note))
+	case *events.TaskHastened:
+		return short(fmt.Sprintf("task %s is tried again at once after try %d", x.Task, x.Try))
+	case *events.WorkflowSLAMissed:
+		return short(fmt.Sprintf("%s of %s is not over in %v", cmp.Or(x.Task, "the run"), x.Workflow, time.Duration(x.SLAMillis)*time.Millisecond))
 	case *events.WorkflowNoted:
 		return short("noted: " + x.Note)
 	case *events.WorkflowRunEnded:

@@ -50,7 +50,9 @@ type WorkflowRun struct {
 	RequestedOffset   int64             `json:"requested_offset"`         // of the ledger: the definition in force there is the run's
 	StartedMillis     int64             `json:"started_millis,omitempty"` // of the first task
 	EndedMillis       int64             `json:"ended_millis,omitempty"`
-	Tasks             []Task            `json:"tasks"` // that anything is known of, in that order
+	Late              bool              `json:"late,omitempty"`              // it, or a task of it, was not over in time
+	SLAMissedMillis   int64             `json:"sla_missed_millis,omitempty"` // when the run was to be over, and was not
+	Tasks             []Task            `json:"tasks"`                       // that anything is known of, in that order
 	fold.Stamp
 }
 
@@ -68,6 +70,7 @@ type Task struct {
 	StartedMillis    int64             `json:"started_millis,omitempty"`
 	EndedMillis      int64             `json:"ended_millis,omitempty"`
 	Note             string            `json:"note,omitempty"`
+	SLAMissedMillis  int64             `json:"sla_missed_millis,omitempty"` // when it was to be over, and was not
 	Tries            []Try             `json:"tries,omitempty"`
 }
 
@@ -94,6 +97,10 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 		case *events.TaskSucceeded:
 			return x.RunID, true
 		case *events.TaskFailed:
+			return x.RunID, true
+		case *events.TaskHastened:
+			return x.RunID, true
+		case *events.WorkflowSLAMissed:
 			return x.RunID, true
 		case *events.TasksCleared:
 			return x.RunID, true
@@ -145,12 +152,22 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 			} else if len(t.Tries) == 0 {
 				t.State = StateUpstreamFailed
 			}
+		case *events.TaskHastened:
+			r.RunID = x.RunID
+			r.task(x.Task).RetryAtMillis = x.AtMillis
+		case *events.WorkflowSLAMissed:
+			if r.RunID = x.RunID; x.Task == "" {
+				r.SLAMissedMillis = x.DueMillis
+			} else {
+				r.task(x.Task).SLAMissedMillis = x.DueMillis
+			}
+			r.Late = true
 		case *events.TasksCleared:
 			r.RunID = x.RunID
 			for _, name := range x.Tasks {
 				t := r.task(name)
 				t.void("cleared", millis)
-				*t = Task{Task: name, State: StateQueued, Try: t.Try, Tries: t.Tries, Note: t.Note}
+				*t = Task{Task: name, State: StateQueued, Try: t.Try, Tries: t.Tries, Note: t.Note, SLAMissedMillis: t.SLAMissedMillis}
 			}
 			r.reopen()
 		case *events.TaskMarked:

@@ -23,6 +23,8 @@ type Workflow struct {
 	Paused        bool   `json:"paused"`
 	// LastSlotMillis is the newest slot that its schedule has asked a run for, in Unix milliseconds; 0 without any.
 	LastSlotMillis int64 `json:"last_slot_millis,omitempty"`
+	// SLAMissed is how often a run of it, or a task of one, was not over in time.
+	SLAMissed int64 `json:"sla_missed,omitempty"`
 	// Triggered is what its triggers have asked for, by trigger.
 	Triggered map[string]TriggeredRuns `json:"triggered,omitempty"`
 	fold.Stamp
@@ -60,6 +62,8 @@ var definedDocs = fold.Documents[Workflow]{
 			return x.Workflow, true
 		case *events.WorkflowUnpaused:
 			return x.Workflow, true
+		case *events.WorkflowSLAMissed:
+			return x.Workflow, true
 		case *events.WorkflowRunRequested:
 			return x.Workflow, x.RunType == "scheduled" && x.IntervalEndMillis != 0 || x.Triggered != nil
 		}
@@ -75,6 +79,9 @@ var definedDocs = fold.Documents[Workflow]{
 			w.Name, w.Paused = x.Workflow, true
 		case *events.WorkflowUnpaused:
 			w.Name, w.Paused = x.Workflow, false
+		case *events.WorkflowSLAMissed:
+			w.Name = x.Workflow
+			w.SLAMissed++
 		case *events.WorkflowRunRequested:
 			if w.Name = x.Workflow; x.Triggered != nil {
 				w.triggered(x, in.Event.Time.UnixMilli())

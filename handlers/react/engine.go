@@ -176,8 +176,11 @@ func (e *engine) lookAround(ctx context.Context) {
 	for _, r := range e.live {
 		if r.started {
 			e.advance(ctx, r)
-		} else {
-			waiting[r.workflow] = true
+			continue
+		}
+		waiting[r.workflow] = true
+		if d := r.definition; d != nil && d.Timed() {
+			e.late(ctx, r, d.States(r.asRun()))
 		}
 	}
 	for name := range waiting {
@@ -355,6 +358,7 @@ func (e *engine) advance(ctx context.Context, r *liveRun) {
 		return
 	}
 	states := d.States(r.asRun())
+	e.late(ctx, r, states)
 	if state, reason := d.Ended(states); state != workflow.None {
 		if len(r.tasks) == 0 {
 			e.finish(ctx, r, state, reason, states)

@@ -52,9 +52,10 @@ type runFold struct {
 	runType   string
 	conf      map[string]string
 	ended     bool
-	started   bool      // a task of it was
-	startedAt time.Time // then, or when it was told to go on
-	reopened  int       // how often
+	started   bool            // a task of it was
+	startedAt time.Time       // then, or when it was told to go on
+	reopened  int             // how often
+	missed    map[string]bool // of which it was said that they are not over in time; "" is the run
 	tasks     map[string]*taskFold
 
 	request         *events.Event
@@ -106,6 +107,11 @@ func (f *runFold) evolve(ev *events.Event, offset int64) {
 		case !strings.HasPrefix(e.Error, stopped):
 			t.failures++
 		}
+	case *events.TaskHastened:
+		t := f.task(e.Task)
+		t.retryAtMillis, t.length = e.AtMillis, 0
+	case *events.WorkflowSLAMissed:
+		f.missed[e.Task] = true
 	case *events.TasksCleared:
 		for _, name := range e.Tasks {
 			f.tasks[name] = &taskFold{try: f.task(name).try, cleared: f.task(name).cleared + 1}
@@ -131,7 +137,7 @@ func (f *runFold) reopen(ev *events.Event) {
 
 // fold reads a run from its stream.
 func (s *runs) fold(ctx context.Context, id string) (*runFold, error) {
-	f := &runFold{id: id, tasks: map[string]*taskFold{}}
+	f := &runFold{id: id, tasks: map[string]*taskFold{}, missed: map[string]bool{}}
 	for c, err := range s.cfg.Ledger.ReadStream(ctx, "workflow-run/"+id, 0) {
 		if err != nil {
 			return nil, err

@@ -38,13 +38,14 @@ func Parse(source []byte, operators Operators) (*Definition, error) {
 	}
 	c := &checker{operators: operators, lines: map[string]*document.Node{}}
 	d := &Definition{source: string(source), hash: hashOf(string(source)), after: map[string][]string{}}
-	if c.Mapping("", root, "name", "description", "tags", "params", "max_active_runs", "timeout", "schedule", "timezone", "catchup", "triggers", "tasks") {
+	if c.Mapping("", root, "name", "description", "tags", "params", "max_active_runs", "timeout", "schedule", "timezone", "catchup", "triggers", "sla", "tasks") {
 		d.Name = c.name("name", root, root.Field("name"))
 		d.Description = c.Text("description", root.Field("description"))
 		d.Tags = c.Texts("tags", root.Field("tags"))
 		d.Params = c.params(root.Field("params"))
 		d.MaxActiveRuns = c.whole("max_active_runs", root.Field("max_active_runs"), MaxActiveRunsDefault, 1, activeRunsMax)
 		d.Timeout = c.duration("timeout", root.Field("timeout"), RunTimeoutDefault, timeoutMax)
+		d.SLA = c.duration("sla", root.Field("sla"), 0, timeoutMax)
 		c.schedule(d, root)
 		c.tasks(d, root)
 		c.takesAny = slices.ContainsFunc(d.Tasks, func(t Task) bool { o := operators[t.Operator]; return o != nil && o.Conf != nil })
@@ -234,7 +235,7 @@ func (c *checker) tasks(d *Definition, root *document.Node) {
 
 func (c *checker) task(path string, n *document.Node) (t Task) {
 	if !c.Mapping(path, n, "name", "operator", "description", "needs", "trigger_rule", "when", "with", "retries", "retry_delay",
-		"retry_backoff", "timeout", "pool", "pool_slots", "priority") {
+		"retry_backoff", "timeout", "sla", "pool", "pool_slots", "priority") {
 		return t
 	}
 	at := func(name string) (string, *document.Node) { return document.Join(path, name), n.Field(name) }
@@ -267,6 +268,7 @@ func (c *checker) task(path string, n *document.Node) (t Task) {
 	t.Retries, t.PoolSlots = whole("retries", RetriesDefault, 0, retriesMax), whole("pool_slots", 1, 1, slotsMax)
 	t.Priority = whole("priority", 0, -priorityMax, priorityMax)
 	t.RetryDelay, t.Timeout = duration("retry_delay", RetryDelayDefault, delayMax), duration("timeout", TaskTimeoutDefault, timeoutMax)
+	t.SLA = duration("sla", 0, timeoutMax)
 	t.RetryBackoff = RetryBackoffDefault
 	if p, v := at("retry_backoff"); v != nil {
 		t.RetryBackoff = c.Number(p, v, 1, backoffMax)

@@ -23,7 +23,7 @@ func (p *program) workflowsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.list(raw, "items", "RUN run_id, WORKFLOW workflow, STATE state, TYPE run_type, REQUESTED requested_millis, ENDED ended_millis, ACTOR actor, REASON reason", "no workflow has run yet")
+			return p.list(raw, "items", "RUN run_id, WORKFLOW workflow, STATE state, LATE late, TYPE run_type, REQUESTED requested_millis, ENDED ended_millis, ACTOR actor, REASON reason", "no workflow has run yet")
 		})}
 	list.Flags().StringVar(&workflow, "workflow", "", "only the runs of one workflow")
 	list.Flags().StringVar(&state, "state", "", "only queued, running, success, failed or cancelled ones")
@@ -78,7 +78,7 @@ func (p *program) workflowsCommand() *cobra.Command {
 				fmt.Fprintf(p.out, "trigger %s: %s at %s (projectionist why %s)\n", cell(t["trigger"]), cell(t["type"]), cell(t["position"]), cell(t["event_id"]))
 			}
 			fmt.Fprintln(p.out)
-			if err := p.list(raw, "tasks", "TASK task, STATE state, TRY try, STARTED started_millis, ENDED ended_millis, ERROR error, OUTPUT output", "no task has started yet"); err != nil {
+			if err := p.list(raw, "tasks", "TASK task, STATE state, TRY try, STARTED started_millis, ENDED ended_millis, LATE sla_missed_millis, ERROR error, OUTPUT output", "no task has started yet"); err != nil {
 				return err
 			}
 			p.reasons(run)
