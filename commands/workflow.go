@@ -59,6 +59,31 @@ func (c *UnpauseWorkflow) Validate() error {
 	return f.err()
 }
 
+// MissSlots says which slots of a workflow's schedule have no run. Slots up to one of which that was said before are no event.
+type MissSlots struct {
+	Workflow      string  `json:"workflow"`
+	Count         int     `json:"count"`
+	FromMillis    int64   `json:"from_millis"`
+	ThroughMillis int64   `json:"through_millis"`
+	SlotsMillis   []int64 `json:"slots_millis"`
+}
+
+func (*MissSlots) CommandType() string { return "workflow.miss_slots" }
+func (c *MissSlots) Stream() string    { return workflowStream(c.Workflow) }
+
+func (c *MissSlots) Validate() error {
+	var f faults
+	f.id("workflow", c.Workflow)
+	f.atLeast("count", int64(c.Count), 1)
+	if c.ThroughMillis < c.FromMillis {
+		f.add("through_millis", "%d is before from_millis, %d", c.ThroughMillis, c.FromMillis)
+	}
+	if n := len(c.SlotsMillis); n == 0 || n > events.SlotsMissedMax || n > c.Count {
+		f.add("slots_millis", "has %d slots of %d; want 1 to %d", n, c.Count, events.SlotsMissedMax)
+	}
+	return f.err()
+}
+
 func workflowStream(name string) string { return "workflow/" + name }
 
 // RequestWorkflowRun opens a run of a workflow.

@@ -106,6 +106,7 @@ func init() {
 	register[WorkflowDefined]()
 	register[WorkflowPaused]()
 	register[WorkflowUnpaused]()
+	register[SlotsMissed]()
 	register[WorkflowRunRequested](withoutSlot, withoutTrigger)
 	register[TaskStarted]()
 	register[TaskLeaseRenewed]()

@@ -27,6 +27,20 @@ type WorkflowUnpaused struct {
 
 func (*WorkflowUnpaused) EventType() string { return "workflow.unpaused" }
 
+// SlotsMissed says which slots of a workflow's schedule have no run, since nobody was there when they came.
+type SlotsMissed struct {
+	Workflow      string  `json:"workflow"`
+	Count         int     `json:"count"`
+	FromMillis    int64   `json:"from_millis"`    // the first
+	ThroughMillis int64   `json:"through_millis"` // the last
+	SlotsMillis   []int64 `json:"slots_millis"`   // the last of them, at most [SlotsMissedMax], oldest first
+}
+
+// SlotsMissedMax bounds the slots that are listed.
+const SlotsMissedMax = 100
+
+func (*SlotsMissed) EventType() string { return "workflow.slots_missed" }
+
 // WorkflowRunRequested opens a run of a workflow. Stream "workflow-run/ID".
 type WorkflowRunRequested struct {
 	RunID    string            `json:"run_id"`

@@ -14,6 +14,7 @@ import (
 type definedWorkflow struct {
 	hash   string
 	paused bool
+	missed int64 // the last slot, in Unix milliseconds, that was said to have no run
 }
 
 func (s *definedWorkflow) evolve(d events.Data) {
@@ -24,6 +25,8 @@ func (s *definedWorkflow) evolve(d events.Data) {
 		s.paused = true
 	case *events.WorkflowUnpaused:
 		s.paused = false
+	case *events.SlotsMissed:
+		s.missed = e.ThroughMillis
 	}
 }
 
@@ -44,6 +47,12 @@ func (s *definedWorkflow) decide(c commands.Command, _ time.Time) ([]events.Data
 			return nil, nil
 		}
 		return one(&events.WorkflowPaused{Workflow: c.Workflow})
+	case *commands.MissSlots:
+		if c.ThroughMillis <= s.missed {
+			return nil, nil
+		}
+		e := events.SlotsMissed(*c)
+		return one(&e)
 	case *commands.UnpauseWorkflow:
 		if !s.paused {
 			return nil, nil

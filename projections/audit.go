@@ -279,6 +279,8 @@ func summary(data events.Data) string {
 		return short("workflow " + x.Workflow + " paused")
 	case *events.WorkflowUnpaused:
 		return short("workflow " + x.Workflow + " goes on")
+	case *events.SlotsMissed:
+		return short(fmt.Sprintf("nobody was there for %d slots of %s, from %s to %s", x.Count, x.Workflow, events.FormatTime(time.UnixMilli(x.FromMillis)), events.FormatTime(time.UnixMilli(x.ThroughMillis))))
 	case *events.TasksCleared:
 		return short(because("to be done again: "+strings.Join(x.Tasks, ", "), x.Note))
 	case *events.TaskMarked:

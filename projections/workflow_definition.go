@@ -21,8 +21,10 @@ type Workflow struct {
 	DefinedOffset int64  `json:"defined_offset"` // of the ledger
 	Definitions   int    `json:"definitions"`    // that there have been
 	Paused        bool   `json:"paused"`
-	// LastSlotMillis is the newest slot that its schedule has asked a run for, in Unix milliseconds; 0 without any.
+	// LastSlotMillis is the newest slot that its schedule has asked a run for, or said to have none, in Unix milliseconds; 0 without any.
 	LastSlotMillis int64 `json:"last_slot_millis,omitempty"`
+	// Missed are the slots that nobody was there for, when that was last so.
+	Missed *events.SlotsMissed `json:"slots_missed,omitempty"`
 	// SLAMissed is how often a run of it, or a task of one, was not over in time.
 	SLAMissed int64 `json:"sla_missed,omitempty"`
 	// Triggered is what its triggers have asked for, by trigger.
@@ -62,6 +64,8 @@ var definedDocs = fold.Documents[Workflow]{
 			return x.Workflow, true
 		case *events.WorkflowUnpaused:
 			return x.Workflow, true
+		case *events.SlotsMissed:
+			return x.Workflow, true
 		case *events.WorkflowSLAMissed:
 			return x.Workflow, true
 		case *events.WorkflowRunRequested:
@@ -79,6 +83,8 @@ var definedDocs = fold.Documents[Workflow]{
 			w.Name, w.Paused = x.Workflow, true
 		case *events.WorkflowUnpaused:
 			w.Name, w.Paused = x.Workflow, false
+		case *events.SlotsMissed:
+			w.Name, w.Missed, w.LastSlotMillis = x.Workflow, x, max(w.LastSlotMillis, x.ThroughMillis)
 		case *events.WorkflowSLAMissed:
 			w.Name = x.Workflow
 			w.SLAMissed++

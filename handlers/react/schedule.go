@@ -3,6 +3,7 @@ package react
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
@@ -71,20 +72,54 @@ func (e *engine) slots(ctx context.Context, name string, d *definitions, w *work
 		}
 		return nil
 	}
-	slots, n := w.Schedule.Missed(d.from, now, 1)
+	slots, n := w.Schedule.Missed(d.from, now, events.SlotsMissedMax+1)
 	if n == 0 {
 		return nil
 	}
-	note := ""
+	note, last := "", slots[len(slots)-1]
 	if n > 1 {
-		note = fmt.Sprintf("nobody was there for %d slots before this one, from %s on: they are left out", n-1, w.Schedule.Next(d.from).Format(time.RFC3339))
-		e.log.Warn("slots of a schedule were missed; the last one runs", "workflow", name, "missed", n-1)
+		if asked, err := e.askedSince(ctx, name, slots); err != nil {
+			return err
+		} else if asked.After(d.from) { // by another node: the ledger is ahead of what was taken in here
+			d.from = asked
+			return e.slots(ctx, name, d, w, now)
+		}
+		first := w.Schedule.Next(d.from)
+		if err := e.missed(ctx, name, first, slots[:len(slots)-1], n-1); err != nil {
+			return err
+		}
+		note = fmt.Sprintf("nobody was there for %d slots before this one, from %s on: they are left out", n-1, first.Format(time.RFC3339))
 	}
-	if err := e.ask(ctx, name, w, slots[0], note); err != nil {
+	if err := e.ask(ctx, name, w, last, note); err != nil {
 		return err
 	}
-	d.from = slots[0]
+	d.from = last
 	return nil
+}
+
+// askedSince is the last of some slots that has a run; the zero time for none.
+func (e *engine) askedSince(ctx context.Context, name string, slots []time.Time) (time.Time, error) {
+	for _, slot := range slices.Backward(slots) {
+		f, err := e.fold(ctx, ScheduledRunID(name, slot))
+		if err != nil {
+			return time.Time{}, err
+		}
+		if f.exists {
+			return slot, nil
+		}
+	}
+	return time.Time{}, nil
+}
+
+// missed says which slots have no run: the first, the last ones, and how many in all.
+func (e *engine) missed(ctx context.Context, name string, first time.Time, slots []time.Time, n int) error {
+	c := &commands.MissSlots{Workflow: name, Count: n, FromMillis: first.UnixMilli(), ThroughMillis: slots[len(slots)-1].UnixMilli()}
+	for _, slot := range slots[max(0, len(slots)-events.SlotsMissedMax):] {
+		c.SlotsMillis = append(c.SlotsMillis, slot.UnixMilli())
+	}
+	e.log.Warn("slots of a schedule were missed; the last one runs", "workflow", name, "missed", n)
+	_, err := e.cfg.Dispatcher.Dispatch(ctx, c, handlers.Meta{Actor: "reactor:" + engineName})
+	return err
 }
 
 func (e *engine) ask(ctx context.Context, name string, w *workflow.Definition, slot time.Time, note string) error {

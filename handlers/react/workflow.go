@@ -116,6 +116,8 @@ func (d *definitions) evolve(ev *events.Event, c *streams.Committed, operators w
 		parsed, err := workflow.Parse([]byte(e.Source), operators)
 		d.all = append(d.all, definition{c.Position.Offset, c.Recorded, parsed, err})
 		d.later(ev.Time)
+	case *events.SlotsMissed:
+		d.later(time.UnixMilli(e.ThroughMillis))
 	case *events.WorkflowPaused:
 		d.paused = true
 	case *events.WorkflowUnpaused:
