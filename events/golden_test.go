@@ -125,6 +125,8 @@ var goldens = []struct {
 	{"workflow-run/w1", &events.WorkflowNoted{"w1", "train", "slow today"}},
 	{"workflow-run/w1", &events.WorkflowRunEnded{"w1", "failed", "train failed"}},
 	{"workflow/nightly", &events.SlotsMissed{"nightly", 3, 1705276800000, 1705449600000, []int64{1705276800000, 1705363200000, 1705449600000}}},
+	{"backfill/b1", &events.BackfillRequested{"b1", "nightly", 1705276800000, 1705449600000, 2, true}},
+	{"backfill/b1", &events.BackfillEnded{"b1", "cancelled", "enough"}},
 	{"pool/gpu", &events.PoolDefined{"gpu", 2, "cards", true}},
 	{"pool/gpu", &events.PoolRemoved{"gpu"}},
 	{"view/features", &events.ViewEventSkipped{"features", "user-events/0@17", "not a fact"}},

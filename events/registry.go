@@ -118,6 +118,8 @@ func init() {
 	register[WorkflowSLAMissed]()
 	register[WorkflowNoted]()
 	register[WorkflowRunEnded]()
+	register[BackfillRequested]()
+	register[BackfillEnded]()
 	register[PoolDefined]()
 	register[PoolRemoved]()
 	register[ViewEventSkipped]()

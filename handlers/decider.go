@@ -51,6 +51,8 @@ func newDecider(stream string) decider {
 		return &definedWorkflow{}
 	case "workflow-run":
 		return &workflowRun{tasks: map[string]task{}, missed: map[string]bool{}}
+	case "backfill":
+		return &backfill{}
 	case "pool":
 		return &pool{}
 	case "view":

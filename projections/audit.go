@@ -293,6 +293,10 @@ func summary(data events.Data) string {
 		return short("noted: " + x.Note)
 	case *events.WorkflowRunEnded:
 		return short(because("workflow run ended: "+x.State, x.Reason))
+	case *events.BackfillRequested:
+		return short(fmt.Sprintf("backfill of %s from %s to %s, %d at once", x.Workflow, events.FormatTime(time.UnixMilli(x.FromMillis)), events.FormatTime(time.UnixMilli(x.ToMillis)), x.MaxActive))
+	case *events.BackfillEnded:
+		return short(because("backfill "+x.State, x.Reason))
 	case *events.PoolDefined:
 		return short(fmt.Sprintf("pool %s has %d slots", x.Pool, x.Slots))
 	case *events.PoolRemoved:

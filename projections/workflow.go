@@ -15,7 +15,7 @@ import (
 //	s requested id -> id    t state requested id -> id    w workflow requested id -> id
 //	a requested id -> id    only while the run has not ended
 //	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> events.WorkflowDefined
-//	P name -> Pool
+//	P name -> Pool    B id -> Backfill    b requested id -> id
 type Workflows struct{ r fold.Reader }
 
 // NewWorkflows makes the view "workflows".
@@ -286,6 +286,9 @@ func (*Workflows) Apply(w fold.Writer, in []fold.Input) error {
 			return err
 		}
 		if err := poolDocs.Apply(w, in[i:i+1]); err != nil {
+			return err
+		}
+		if err := backfillDocs.Apply(w, in[i:i+1]); err != nil {
 			return err
 		}
 		if in[i].Event == nil {

@@ -57,6 +57,8 @@ type Config struct {
 	Triggered func(ctx context.Context, name string) (map[string]projections.TriggeredRuns, error)
 	// Pools are those that are defined, with their slots; nil with Active alone.
 	Pools func(context.Context) (map[string]int, error)
+	// Backfills are those that go on; nil with Active alone.
+	Backfills func(context.Context) (ids []string, err error)
 	// Feed has the facts that triggers look at; nil: none are looked at.
 	Feed streams.Feed
 

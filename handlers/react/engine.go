@@ -28,6 +28,7 @@ type engine struct {
 	live        map[string]*liveRun
 	definitions map[string]*definitions // by workflow, of those that runs were seen of
 	finished    chan *task              // works that have returned
+	backfills   map[string]*backfill    // that go on
 	working     int
 }
 
@@ -54,6 +55,7 @@ type task struct {
 // run follows the ledger until ctx ends, and returns when all work under way has stopped.
 func (e *engine) run(ctx context.Context) {
 	e.live, e.definitions, e.finished = map[string]*liveRun{}, map[string]*definitions{}, make(chan *task)
+	e.backfills = map[string]*backfill{}
 	for pause := backoffMin; ; pause = min(2*pause, backoffMax) {
 		err := e.begin(ctx)
 		if err == nil {
@@ -95,7 +97,7 @@ func (e *engine) run(ctx context.Context) {
 		case <-e.triggers.woken:
 			due.Reset(0)
 		case <-due.C:
-			due.Reset(e.trigger(ctx))
+			due.Reset(min(e.trigger(ctx), e.fill(ctx)))
 		case t := <-e.finished:
 			e.returned(ctx, t)
 		case <-look.C: // a place may have come here, or the time of a run be over
@@ -151,6 +153,11 @@ func (e *engine) begin(ctx context.Context) (err error) {
 	names, err := e.cfg.Defined(ctx)
 	if err != nil {
 		return err
+	}
+	if e.cfg.Backfills != nil {
+		if err := e.openBackfills(ctx); err != nil {
+			return err
+		}
 	}
 	if e.cfg.Pools != nil {
 		pools, err := e.cfg.Pools(ctx)
@@ -217,7 +224,7 @@ func (e *engine) follow(ctx context.Context, next int64, to chan<- *streams.Comm
 				break
 			}
 			next, pause = c.Position.Offset+1, backoffMin
-			if strings.HasPrefix(c.Stream, "workflow") || strings.HasPrefix(c.Stream, "pool/") {
+			if strings.HasPrefix(c.Stream, "workflow") || strings.HasPrefix(c.Stream, "pool/") || strings.HasPrefix(c.Stream, "backfill/") {
 				select {
 				case to <- c:
 				case <-ctx.Done():
@@ -266,6 +273,8 @@ func (e *engine) take(ctx context.Context, c *streams.Committed) {
 	case "workflow-run":
 		e.takeRun(ctx, id, c)
 		e.occupied(ctx, id, c.Position.Offset)
+	case "backfill":
+		e.takeBackfill(c)
 	case "pool":
 		for i := range c.Events {
 			switch ev := c.Events[i].Data.(type) {

@@ -52,6 +52,7 @@ type runFold struct {
 	runType   string
 	conf      map[string]string
 	ended     bool
+	endState  string          // then
 	started   bool            // a task of it was
 	startedAt time.Time       // then, or when it was told to go on
 	reopened  int             // how often
@@ -123,7 +124,7 @@ func (f *runFold) evolve(ev *events.Event, offset int64) {
 		f.tasks[e.Task] = &taskFold{state: marks[e.State], try: t.try, output: t.output, err: "marked as failed: " + e.Note, cleared: t.cleared, end: ev, endedAt: offset}
 		f.reopen(ev)
 	case *events.WorkflowRunEnded:
-		f.ended = true
+		f.ended, f.endState = true, e.State
 	}
 }
 

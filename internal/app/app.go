@@ -411,7 +411,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 	c := react.Config{
 		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(),
 		Prepare: a.DefineWorkflows, Active: a.activeRuns, Defined: a.definedWorkflows, LastScheduled: a.lastScheduled,
-		Triggered: a.triggered, Pools: a.pools, Feed: a.Log.Feed(),
+		Triggered: a.triggered, Pools: a.pools, Backfills: a.backfills, Feed: a.Log.Feed(),
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}
 	if l, ok := a.opened.(*kafka.Log); ok {

@@ -171,3 +171,8 @@ func (a *App) pools(context.Context) (map[string]int, error) {
 	}
 	return slots, err
 }
+
+// backfills are the ids of those that go on.
+func (a *App) backfills(context.Context) ([]string, error) {
+	return fold.Of[*projections.Workflows](a.Views).OpenBackfills()
+}

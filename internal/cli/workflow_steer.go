@@ -52,5 +52,5 @@ func (p *program) workflowSteering() []*cobra.Command {
 			raw, err := c.post(ctx, ofRun("retry")(args), map[string]any{"task": args[1]})
 			return p.commanded(raw, err)
 		})}
-	return []*cobra.Command{retry, pause, unpause, cancel, again, marked}
+	return []*cobra.Command{p.backfillCommand(), p.backfillsCommand(), retry, pause, unpause, cancel, again, marked}
 }
