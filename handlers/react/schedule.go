@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
@@ -19,6 +20,9 @@ import (
 // catchUpAtOnce is how many missed slots are asked for before the engine looks at other things.
 const catchUpAtOnce = 100
 
+// asksAtOnce is how many workflows' slots are asked for at the same time.
+const asksAtOnce = 32
+
 // idlest is how long the engine waits at most before it looks for slots again: a machine may have slept.
 const idlest = time.Minute
 
@@ -31,20 +35,32 @@ func ScheduledRunID(name string, slot time.Time) string {
 // schedule asks for the runs whose slots have come, and gives how long it is to the next one.
 func (e *engine) schedule(ctx context.Context) time.Duration {
 	now, wait := e.cfg.Clock(), idlest
+	var mu sync.Mutex // of wait
+	var asking sync.WaitGroup
+	room := make(chan struct{}, asksAtOnce)
 	for name, d := range e.definitions {
 		newest := d.newest()
 		if newest == nil || newest.Schedule == nil || d.paused || !e.leads(e.roles[newest.Tasks[0].Operator].Name) {
 			continue
 		}
-		if err := e.slots(ctx, name, d, newest, now); err != nil && ctx.Err() == nil {
-			e.log.Error("the run of a schedule could not be asked for; it is tried again", "workflow", name, "error", err)
-			wait = min(wait, e.cfg.Poll)
-			continue
-		}
-		if next := newest.Schedule.Next(d.from); !next.IsZero() {
-			wait = min(wait, max(next.Sub(now), 0))
-		}
+		room <- struct{}{}
+		asking.Go(func() { // many have the same slots: their commits are synced together
+			defer func() { <-room }()
+			again := idlest
+			if err := e.slots(ctx, name, d, newest, now); err != nil {
+				again = e.cfg.Poll
+				if ctx.Err() == nil {
+					e.log.Error("the run of a schedule could not be asked for; it is tried again", "workflow", name, "error", err)
+				}
+			} else if next := newest.Schedule.Next(d.from); !next.IsZero() {
+				again = max(next.Sub(now), 0)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			wait = min(wait, again)
+		})
 	}
+	asking.Wait()
 	return wait
 }
 
