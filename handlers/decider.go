@@ -55,6 +55,8 @@ func newDecider(stream string) decider {
 		return &backfill{}
 	case "pool":
 		return &pool{}
+	case "variable":
+		return &variable{}
 	case "view":
 		return &view{skipped: map[string]bool{}}
 	case "dead-letter":

@@ -83,7 +83,7 @@ func (s *Surface) pools(w http.ResponseWriter, r *http.Request) error {
 	return api.WriteJSON(w, http.StatusOK, struct {
 		Pools []pool `json:"pools"`
 		Total int    `json:"total_entries"`
-	}{page(all, offset, limit), len(all)})
+	}{page(all, projections.Page{Offset: offset, Limit: limit}), len(all)})
 }
 
 func (s *Surface) poolOf(name string) (pool, error) {

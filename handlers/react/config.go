@@ -62,6 +62,9 @@ type Config struct {
 	// Feed has the facts that triggers look at; nil: none are looked at.
 	Feed streams.Feed
 
+	// Variable reads a variable that a task's arguments name, as it is now; nil: there are none.
+	Variable func(key string) (value string, ok bool, err error)
+
 	// Subscribe makes this process one of many that share a reactor's place in the ledger: the member of
 	// the reactor's consumer group that is given a record reacts to it, and another goes on when it is
 	// gone. nil: this process reads the ledger alone, with cursors in Dir.

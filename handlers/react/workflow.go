@@ -39,10 +39,11 @@ func byOperator(operators workflow.Operators, roles []Role) (map[string]*Role, e
 
 // definitions are those of one workflow, oldest first, and whether its runs are held back.
 type definitions struct {
-	all    []definition
-	paused bool
-	from   time.Time // slots of its schedule after this are still to be asked for
-	seen   int64     // offset of the last commit that was taken in; -1 for none
+	all     []definition
+	paused  bool
+	deleted bool      // nothing runs by its schedule, or at events
+	from    time.Time // slots of its schedule after this are still to be asked for
+	seen    int64     // offset of the last commit that was taken in; -1 for none
 
 	triggered map[string]*asked // by trigger
 }
@@ -114,7 +115,7 @@ func (d *definitions) evolve(ev *events.Event, c *streams.Committed, operators w
 	switch e := ev.Data.(type) {
 	case *events.WorkflowDefined:
 		parsed, err := workflow.Parse([]byte(e.Source), operators)
-		d.all = append(d.all, definition{c.Position.Offset, c.Recorded, parsed, err})
+		d.all, d.deleted = append(d.all, definition{c.Position.Offset, c.Recorded, parsed, err}), false
 		d.later(ev.Time)
 	case *events.SlotsMissed:
 		d.later(time.UnixMilli(e.ThroughMillis))
@@ -123,6 +124,8 @@ func (d *definitions) evolve(ev *events.Event, c *streams.Committed, operators w
 	case *events.WorkflowUnpaused:
 		d.paused = false
 		d.later(ev.Time)
+	case *events.WorkflowDeleted:
+		d.paused, d.deleted = false, true
 	}
 }
 

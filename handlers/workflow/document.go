@@ -301,7 +301,7 @@ func (c *checker) with(path string, n *document.Node, o *Operator) map[string]Te
 		}
 		t, wrong := parseTemplate(c.scalar(p, f.Value))
 		if wrong != "" {
-			c.fail(p, f.Value, "a reference is params.NAME, tasks.TASK.OUTPUT or run.NAME", "%s", wrong)
+			c.fail(p, f.Value, "a reference is params.NAME, tasks.TASK.OUTPUT, run.NAME or var.value.KEY", "%s", wrong)
 		}
 		if arg != nil && len(t.references) == 0 && wrong == "" {
 			if err := arg.check(p, t.text); err != nil {
@@ -431,6 +431,10 @@ func (c *checker) references(d *Definition, t *Task, path string) {
 			if !slices.Contains(RunNames, r.Name) {
 				wrong, hint = "is not known of a run", "known are "+strings.Join(RunNames, ", ")
 			}
+		case variableRoot:
+			if where == "when" {
+				wrong, hint = "may change while the run goes on", "use it in an argument; what decides whether a task runs is a param, or an output"
+			}
 		default:
 			from := d.Task(r.Task)
 			switch {
@@ -454,6 +458,19 @@ func (c *checker) references(d *Definition, t *Task, path string) {
 			look("with."+name, r)
 		}
 	}
+}
+
+// Variables are the keys of the variables that the arguments of a task name.
+func (t *Task) Variables() (keys []string) {
+	for _, given := range t.With {
+		for _, r := range given.references {
+			if key := r.Variable(); key != "" && !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // Args are the arguments of a task in a run: what it says, with the values in place, and the defaults of its operator.

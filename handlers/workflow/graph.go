@@ -53,9 +53,11 @@ type Outcome struct {
 
 // Run is what a run is, as far as its tasks depend on it.
 type Run struct {
-	Told    map[string]string // by [RunNames]
-	Conf    map[string]string
-	Outcome func(task string) Outcome
+	Told map[string]string // by [RunNames]
+	Conf map[string]string
+	// Variables are those that the arguments of a task name, by key; needed by [Task.Args] alone.
+	Variables map[string]string
+	Outcome   func(task string) Outcome
 }
 
 // Value is what a reference stands for in the run.
@@ -65,6 +67,8 @@ func (r *Run) Value(ref Reference) string {
 		return r.Conf[ref.Name]
 	case "run":
 		return r.Told[ref.Name]
+	case variableRoot:
+		return r.Variables[ref.Variable()]
 	}
 	return r.Outcome(ref.Task).Output[ref.Name]
 }

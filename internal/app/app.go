@@ -410,7 +410,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 	}
 	c := react.Config{
 		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(),
-		Prepare: a.DefineWorkflows, Active: a.activeRuns, Defined: a.definedWorkflows, LastScheduled: a.lastScheduled,
+		Prepare: a.DefineWorkflows, Active: a.activeRuns, Defined: a.definedWorkflows, LastScheduled: a.lastScheduled, Variable: a.variable,
 		Triggered: a.triggered, Pools: a.pools, Backfills: a.backfills, Feed: a.Log.Feed(),
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}

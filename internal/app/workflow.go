@@ -176,3 +176,14 @@ func (a *App) pools(context.Context) (map[string]int, error) {
 func (a *App) backfills(context.Context) ([]string, error) {
 	return fold.Of[*projections.Workflows](a.Views).OpenBackfills()
 }
+
+// variable is the value of a variable as all that the log has by now leaves it.
+func (a *App) variable(key string) (string, bool, error) {
+	ctx, cancel := context.WithTimeout(a.work, definedWait)
+	defer cancel()
+	if err := a.caughtUp(ctx, "variables"); err != nil {
+		return "", false, fault.Wrap(fault.Unavailable, err, "the view of variables is behind the log")
+	}
+	v, ok, err := fold.Of[*projections.Variables](a.Views).Variable(key)
+	return v.Value, ok, err
+}
