@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/projectionist/projectionist/events"
@@ -90,11 +91,17 @@ func (v *Variables) Search(order string, back bool, p Page) (items []Variable, t
 	scan := v.r.Scan
 	switch {
 	case order == "value":
-		compare = func(a, b *Variable) int { return strings.Compare(a.Value, b.Value) }
+		compare = func(a, b *Variable) int {
+			c := strings.Compare(a.Value, b.Value)
+			if back {
+				c = -c
+			}
+			return cmp.Or(c, cmp.Compare(a.MadeOffset, b.MadeOffset))
+		}
 	case back:
 		scan = v.r.ScanBack
 	}
-	t := newTop(p, compare, back)
+	t := newTop(p, compare)
 	for kv, err := range scan(prefix, prefix.End()) {
 		if err != nil {
 			return nil, 0, err
@@ -109,7 +116,7 @@ func (v *Variables) Search(order string, back bool, p Page) (items []Variable, t
 		if ok && compare == nil {
 			items = append(items, one)
 		} else if ok {
-			t.add(one)
+			t.add(&one)
 		}
 	}
 	if compare != nil {

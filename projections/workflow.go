@@ -15,7 +15,7 @@ import (
 //	s requested id -> id    t state requested id -> id    w workflow requested id -> id
 //	a requested id -> id    only while the run has not ended
 //	R workflow offset -> RunDigest, of its request      n workflow state -> number of runs      x workflow task run -> outputs
-//	E offset index -> WorkflowAct      F workflow offset index -> WorkflowAct without its extra      M -> number of those in E
+//	E offset index -> WorkflowAct      F workflow offset index -> WorkflowAct without its extra      G workflow -> number of those
 //	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> events.WorkflowDefined
 //	P name -> Pool    B id -> Backfill    b requested id -> id
 type Workflows struct{ r fold.Reader }
@@ -287,7 +287,7 @@ func (r *WorkflowRun) TaskOf(name string) Task {
 }
 
 func (*Workflows) Spec() fold.Spec {
-	return fold.Spec{Name: "workflows", Format: 3, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "workflows", Format: 4, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Workflows) Open(r fold.Reader) error { v.r = r; return nil }

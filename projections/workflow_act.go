@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"slices"
@@ -104,7 +105,7 @@ func setAct(w fold.Writer, a *WorkflowAct) error {
 			return err
 		}
 	}
-	return addTo(w, fold.Table('M'), 1)
+	return addTo(w, fold.Table('G').Str(a.Workflow), 1)
 }
 
 // encode is an act without its place and extra.
@@ -119,7 +120,7 @@ func (a *WorkflowAct) encode() []byte {
 	return b
 }
 
-// readAct reads an act that is stored; its strings are names' where that has them.
+// readAct reads an act that is stored, without its extra.
 func readAct(r *digestReader, kv fold.KV) (a WorkflowAct, err error) {
 	if len(kv.Key) < 12 {
 		return a, fold.ErrKey
@@ -132,7 +133,6 @@ func readAct(r *digestReader, kv fold.KV) (a WorkflowAct, err error) {
 	if r.bad {
 		return a, fold.ErrKey
 	}
-	a.Extra = string(r.b)
 	return a, nil
 }
 
@@ -143,14 +143,18 @@ func (v *Workflows) Act(offset int64, index int) (WorkflowAct, bool, error) {
 	if err != nil || !ok {
 		return WorkflowAct{}, false, err
 	}
-	a, err := readAct(&digestReader{}, fold.KV{Key: key, Value: raw})
+	r := &digestReader{}
+	a, err := readAct(r, fold.KV{Key: key, Value: raw})
+	a.Extra = string(r.b)
 	return a, err == nil, err
 }
 
-// ActQuery asks for acts. Keep nil lets all through, of Workflow where that is not "". Without Order they come as in the log.
+// ActQuery asks for acts. Keep nil lets all through, of Workflow where that is not "". Without Order, and where they are alike in it, they
+// come as in the log.
 type ActQuery struct {
 	Workflow string
-	Keep     func(*WorkflowAct) bool // it may look at all but Extra, and keep nothing
+	Types    []string                // of events; nil is all
+	Keep     func(*WorkflowAct) bool // neither may look at Extra
 	Order    func(a, b *WorkflowAct) int
 	Back     bool
 	Page
@@ -162,34 +166,92 @@ func (v *Workflows) Acts(q *ActQuery) (items []WorkflowAct, total int64, err err
 	if q.Workflow != "" {
 		prefix = fold.Table('F').Str(q.Workflow)
 	}
-	known := q.Keep == nil && q.Workflow == "" // how many there are
-	if known {
-		if _, err := fold.GetJSON(v.r, fold.Table('M'), &total); err != nil {
+	if q.Keep == nil && q.Types == nil && q.Order == nil {
+		if total, err = v.countActs(q.Workflow); err != nil {
 			return nil, 0, err
 		}
+		items, err = v.actsOf(prefix, q)
+	} else {
+		items, total, err = v.searchActs(prefix, q)
 	}
-	scan := v.r.Scan
-	if q.Back && q.Order == nil {
-		scan = v.r.ScanBack
-	}
-	top := newTop[WorkflowAct](q.Page, q.Order, q.Back)
-	r, seen := &digestReader{}, int64(0)
-	for kv, err := range scan(prefix, prefix.End()) {
+	for i := range items { // what was read of them has no extra
+		whole, ok, err := v.Act(items[i].Offset, items[i].Index)
 		if err != nil {
 			return nil, 0, err
 		}
-		if q.Keep == nil && q.Order == nil { // what is passed over need not be read
-			if seen++; seen <= q.Offset || seen > q.Offset+q.Limit {
-				if known && seen > q.Offset+q.Limit {
-					break
-				}
-				continue
-			}
-			a, err := readAct(r, kv)
-			if err != nil {
-				return nil, 0, err
-			}
-			items = append(items, a)
+		if ok {
+			items[i] = whole
+		}
+	}
+	return items, total, err
+}
+
+// countActs is how many acts there are of a workflow, or of all and of variables.
+func (v *Workflows) countActs(workflow string) (total int64, err error) {
+	prefix := fold.Table('G')
+	if workflow != "" {
+		prefix = prefix.Str(workflow)
+	}
+	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+		var n int64
+		if err == nil {
+			err = fold.DecodeJSON(kv.Value, &n)
+		}
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// actsOf are those of a page under a prefix, as in the log.
+func (v *Workflows) actsOf(prefix fold.Key, q *ActQuery) (items []WorkflowAct, err error) {
+	scan := v.r.Scan
+	if q.Back {
+		scan = v.r.ScanBack
+	}
+	r, seen := &digestReader{}, int64(0)
+	for kv, err := range scan(prefix, prefix.End()) {
+		if err != nil {
+			return nil, err
+		}
+		if seen++; seen <= q.Offset {
+			continue
+		}
+		if seen > q.Offset+q.Limit {
+			break
+		}
+		a, err := readAct(r, kv)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, a)
+	}
+	return items, nil
+}
+
+func (v *Workflows) searchActs(prefix fold.Key, q *ActQuery) (items []WorkflowAct, total int64, err error) {
+	t := newTop(q.Page, func(a, b *WorkflowAct) int {
+		c := 0
+		if q.Order != nil {
+			c = q.Order(a, b)
+		}
+		if q.Back && (c != 0 || q.Order == nil) {
+			c = -c
+		}
+		place := cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Index, b.Index))
+		if q.Back && q.Order == nil {
+			place = -place
+		}
+		return cmp.Or(c, place)
+	})
+	r := &digestReader{}
+	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+		if err != nil {
+			return nil, 0, err
+		}
+		if r.b, r.bad = kv.Value, false; q.Types != nil && !slices.Contains(q.Types, r.name()) {
 			continue
 		}
 		a, err := readAct(r, kv)
@@ -197,74 +259,9 @@ func (v *Workflows) Acts(q *ActQuery) (items []WorkflowAct, total int64, err err
 			return nil, 0, err
 		}
 		if q.Keep == nil || q.Keep(&a) {
-			seen++
-			top.add(a)
+			total++
+			t.add(&a)
 		}
 	}
-	if q.Keep != nil || q.Order != nil {
-		items = top.page()
-	}
-	if q.Workflow != "" { // their rows have no extra
-		for i := range items {
-			whole, ok, err := v.Act(items[i].Offset, items[i].Index)
-			if err != nil {
-				return nil, 0, err
-			}
-			if ok {
-				items[i] = whole
-			}
-		}
-	}
-	if !known {
-		total = seen
-	}
-	return items, total, nil
-}
-
-// Page is a piece of a list: Limit items, after Offset of them.
-type Page struct{ Offset, Limit int64 }
-
-// top keeps of what it is given, in its order, as much as a page needs.
-type top[T any] struct {
-	Page
-	order func(a, b *T) int // nil: that of coming
-	back  bool
-	all   []T
-}
-
-func newTop[T any](p Page, order func(a, b *T) int, back bool) *top[T] {
-	return &top[T]{Page: p, order: order, back: back}
-}
-
-// topSlack is how many more are kept than are needed before they are sorted.
-const topSlack = 4096
-
-func (t *top[T]) add(v T) {
-	needed := t.Offset + t.Limit
-	if t.order == nil && int64(len(t.all)) >= needed {
-		return
-	}
-	if t.all = append(t.all, v); int64(len(t.all)) >= 2*needed+topSlack {
-		t.sort()
-		t.all = t.all[:needed]
-	}
-}
-
-// sort is stable: what is alike stays as it came.
-func (t *top[T]) sort() {
-	if t.order == nil {
-		return
-	}
-	slices.SortStableFunc(t.all, func(a, b T) int {
-		if t.back {
-			return t.order(&b, &a)
-		}
-		return t.order(&a, &b)
-	})
-}
-
-func (t *top[T]) page() []T {
-	t.sort()
-	from := min(t.Offset, int64(len(t.all)))
-	return t.all[from:min(from+t.Limit, int64(len(t.all)))]
+	return t.page(), total, nil
 }

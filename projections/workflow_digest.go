@@ -3,6 +3,7 @@ package projections
 import (
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
@@ -79,7 +80,14 @@ type digestReader struct {
 	b     []byte
 	bad   bool
 	run   RunDigest
-	tasks int // of the run, still to be read
+	id    []byte // of the run, which RunID is not set to until it is wanted
+	tasks int    // of the run, still to be read
+}
+
+// named is the run that was read last, with its id.
+func (r *digestReader) named() *RunDigest {
+	r.run.RunID = string(r.id)
+	return &r.run
 }
 
 func (r *digestReader) number() int64 {
@@ -104,7 +112,10 @@ func (r *digestReader) bytes() []byte {
 }
 
 func (r *digestReader) name() string {
-	v := r.bytes()
+	return r.interned(r.bytes())
+}
+
+func (r *digestReader) interned(v []byte) string {
 	if s, ok := r.names[string(v)]; ok {
 		return s
 	}
@@ -116,16 +127,17 @@ func (r *digestReader) name() string {
 	return s
 }
 
-// read reads a run's digest without its tasks. It is valid until the next one is read.
+// read reads a run's digest without its id and tasks. It is valid until the next one is read.
 func (r *digestReader) read(kv fold.KV) (*RunDigest, error) {
-	p := fold.Parts(kv.Key)
-	d := &r.run
-	*d = RunDigest{Workflow: p.Str(), RequestedOffset: p.Millis(), Tasks: d.Tasks[:0]}
-	if p.Err() != nil {
-		return nil, p.Err()
+	const number = 8 // bytes of the offset, behind the workflow's name and a zero byte
+	if len(kv.Key) < 2+number {
+		return nil, fold.ErrKey
 	}
+	at := fold.PartsOf(kv.Key[len(kv.Key)-number:])
+	d := &r.run
+	*d = RunDigest{Workflow: r.interned(kv.Key[1 : len(kv.Key)-1-number]), RequestedOffset: at.Millis(), Tasks: d.Tasks[:0]}
 	r.b, r.bad = kv.Value, false
-	d.RunID = string(r.bytes())
+	r.id = r.bytes()
 	d.State, d.RunType = r.name(), r.name()
 	d.RequestedMillis, d.LogicalMillis, d.StartedMillis, d.EndedMillis, d.UpdatedMillis = r.number(), r.number(), r.number(), r.number(), r.number()
 	if r.tasks = int(r.number()); r.bad {
@@ -162,12 +174,7 @@ func addTo(w fold.Writer, key fold.Key, by int64) error {
 	return fold.SetJSON(w, key, n)
 }
 
-// handedOn is which outputs a task has, of which the key names workflow, task and run.
-type handedOn struct {
-	Keys         []string `json:"keys"`
-	EventMillis  int64    `json:"event_millis"`
-	LogicalMilli int64    `json:"logical_millis"`
-}
+// Which outputs a task has is a row under workflow, task and run: two times as varints, and the names, sorted, each behind its length.
 
 func outputsKey(workflow, task, run string) fold.Key {
 	return fold.Table('x').Str(workflow).Str(task).Str(run)
@@ -210,12 +217,11 @@ func besideOutputs(w fold.Writer, before, after *WorkflowRun, in *fold.Input) er
 		if len(x.Output) == 0 {
 			return w.Delete(outputsKey(after.Workflow, x.Task, x.RunID))
 		}
-		o := handedOn{EventMillis: in.Event.Time.UnixMilli(), LogicalMilli: after.LogicalMillis}
-		for key := range x.Output {
-			o.Keys = append(o.Keys, key)
+		b := binary.AppendVarint(binary.AppendVarint(nil, in.Event.Time.UnixMilli()), after.LogicalMillis)
+		for _, name := range slices.Sorted(maps.Keys(x.Output)) {
+			b = append(binary.AppendUvarint(b, uint64(len(name))), name...)
 		}
-		slices.Sort(o.Keys)
-		return fold.SetJSON(w, outputsKey(after.Workflow, x.Task, x.RunID), &o)
+		return w.Set(outputsKey(after.Workflow, x.Task, x.RunID), b)
 	case *events.TasksCleared:
 		for _, name := range x.Tasks {
 			if err := w.Delete(outputsKey(after.Workflow, name, x.RunID)); err != nil {

@@ -49,21 +49,31 @@ func oneOf(all []string, v string) bool { return all == nil || slices.Contains(a
 // SearchRuns gives a page of the runs that are asked for, and how many there are in all.
 func (v *Workflows) SearchRuns(q *RunQuery) (items []WorkflowRun, total int64, err error) {
 	order := RunOrders[q.Order]
-	t := newTop(q.Page, func(a, b *RunDigest) int {
-		if order != nil {
-			if c := order(a, b); c != 0 || !q.Back {
-				return cmp.Or(c, cmp.Compare(a.RequestedOffset, b.RequestedOffset))
-			}
-			return cmp.Compare(b.RequestedOffset, a.RequestedOffset) // which Back turns round again
+	compare := func(a, b *RunDigest) int {
+		place := cmp.Compare(a.RequestedOffset, b.RequestedOffset)
+		switch {
+		case order == nil && q.Back:
+			return -place
+		case order == nil:
+			return place
+		case q.Back:
+			return cmp.Or(-order(a, b), place)
 		}
-		return cmp.Compare(a.RequestedOffset, b.RequestedOffset)
-	}, q.Back)
+		return cmp.Or(order(a, b), place)
+	}
+	t := newTop(q.Page, compare)
+	byID := q.Order == "run_id"
 	err = v.digests(q.Workflows, func(r *digestReader, d *RunDigest) error {
-		if q.keeps(d) {
-			total++
-			kept := *d
+		if !q.keeps(d) {
+			return nil
+		}
+		if byID {
+			r.named()
+		}
+		if total++; t.takes(d) {
+			kept := *r.named()
 			kept.Tasks = nil
-			t.add(kept)
+			t.add(&kept)
 		}
 		return nil
 	})
@@ -134,9 +144,10 @@ func (w *DefinedWorkflows) SearchTasks(q *TaskQuery) (items []FoundTask, total i
 		run string
 		at  int
 	}
-	t := newTop[place](q.Page, nil, false)
+	t := newTop[place](q.Page, nil)
+	asksTasks := q.States != nil || q.timed()
 	force := map[string][]inForce{} // definitions are in the view before the runs that go by them
-	one := func(d *RunDigest, states func(*workflow.Definition) ([]workflow.State, error)) error {
+	one := func(d *RunDigest, id func() string, states func(*workflow.Definition) ([]workflow.State, error)) error {
 		if !q.Logical.holds(d.LogicalMillis) {
 			return nil
 		}
@@ -162,8 +173,9 @@ func (w *DefinedWorkflows) SearchTasks(q *TaskQuery) (items []FoundTask, total i
 		}
 		for i := range def.Tasks {
 			if q.keeps(d, &def.Tasks[i]) && (all == nil || slices.Contains(q.States, string(all[i]))) {
-				total++
-				t.add(place{d.RunID, i})
+				if total++; !t.full() {
+					t.add(&place{id(), i})
+				}
 			}
 		}
 		return nil
@@ -173,15 +185,17 @@ func (w *DefinedWorkflows) SearchTasks(q *TaskQuery) (items []FoundTask, total i
 	} else {
 		var states []workflow.State
 		err = view.digests(q.Workflows, func(r *digestReader, d *RunDigest) error {
-			if err := r.readTasks(); err != nil {
-				return err
+			if asksTasks {
+				if err := r.readTasks(); err != nil {
+					return err
+				}
 			}
-			return one(d, func(def *workflow.Definition) ([]workflow.State, error) {
+			return one(d, func() string { return string(r.id) }, func(def *workflow.Definition) ([]workflow.State, error) {
 				ok := false
 				if states, ok = d.states(def, states); ok {
 					return states, nil
 				}
-				run, ok, err := view.Run(d.RunID)
+				run, ok, err := view.Run(string(r.id))
 				if err != nil || !ok {
 					return make([]workflow.State, len(def.Tasks)), err
 				}
@@ -223,7 +237,7 @@ func (w *DefinedWorkflows) SearchTasks(q *TaskQuery) (items []FoundTask, total i
 }
 
 // ofRuns looks at runs by their ids.
-func (w *DefinedWorkflows) ofRuns(view *Workflows, q *TaskQuery, one func(*RunDigest, func(*workflow.Definition) ([]workflow.State, error)) error) error {
+func (w *DefinedWorkflows) ofRuns(view *Workflows, q *TaskQuery, one func(*RunDigest, func() string, func(*workflow.Definition) ([]workflow.State, error)) error) error {
 	var found []WorkflowRun
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(q.Runs))) {
 		run, ok, err := view.Run(id)
@@ -239,7 +253,7 @@ func (w *DefinedWorkflows) ofRuns(view *Workflows, q *TaskQuery, one func(*RunDi
 	})
 	for i := range found {
 		d := digestOf(&found[i])
-		if err := one(&d, func(def *workflow.Definition) ([]workflow.State, error) { return inOrder(&found[i], def), nil }); err != nil {
+		if err := one(&d, func() string { return d.RunID }, func(def *workflow.Definition) ([]workflow.State, error) { return inOrder(&found[i], def), nil }); err != nil {
 			return err
 		}
 	}
@@ -255,11 +269,16 @@ func inOrder(run *WorkflowRun, def *workflow.Definition) []workflow.State {
 	return all
 }
 
+// timed says whether it matters when a task began, ended or how long it took.
+func (q *TaskQuery) timed() bool {
+	return q.Started != (Between{}) || q.Ended != (Between{}) || q.Updated != (Between{}) || q.LeastMillis != nil || q.MostMillis != nil
+}
+
 func (q *TaskQuery) keeps(d *RunDigest, def *workflow.Task) bool {
 	if !oneOf(q.Tasks, def.Name) || !oneOf(q.Pools, def.Pool) {
 		return false
 	}
-	if q.Started == (Between{}) && q.Ended == (Between{}) && q.Updated == (Between{}) && q.LeastMillis == nil && q.MostMillis == nil {
+	if !q.timed() {
 		return true
 	}
 	t := d.task(def.Name)
@@ -298,34 +317,47 @@ func (v *Workflows) Outputs(q *OutputQuery) (items []Output, total int64, err er
 			}
 		}
 	}
-	t := newTop[Output](q.Page, nil, false)
+	t, r := newTop[Output](q.Page, nil), &digestReader{}
 	for kv, err := range v.r.Scan(prefix, prefix.End()) {
 		if err != nil {
 			return nil, 0, err
 		}
-		p := fold.Parts(kv.Key)
-		o := Output{Workflow: p.Str(), Task: p.Str(), Run: p.Str()}
-		if p.Err() != nil {
-			return nil, 0, p.Err()
-		}
-		if q.Task != "" && o.Task != q.Task || q.Run != "" && o.Run != q.Run {
-			continue
-		}
-		var handed handedOn
-		if err := fold.DecodeJSON(kv.Value, &handed); err != nil {
-			return nil, 0, err
-		}
-		keys := handed.Keys
-		if q.Extra != "" && !slices.Contains(keys, q.Extra) {
-			keys = append(keys, q.Extra)
-			slices.Sort(keys)
-		}
-		for _, key := range keys {
-			if q.Key == "" || q.Key == key {
-				total++
-				o.Key, o.EventMillis, o.LogicalMillis = key, handed.EventMillis, handed.LogicalMilli
-				t.add(o)
+		r.b, r.bad = kv.Value, false
+		o := Output{EventMillis: r.number(), LogicalMillis: r.number()}
+		if q.Task != "" || q.Run != "" || !t.full() {
+			p := fold.Parts(kv.Key)
+			if o.Workflow, o.Task, o.Run = p.Str(), p.Str(), p.Str(); p.Err() != nil {
+				return nil, 0, p.Err()
 			}
+			if q.Task != "" && o.Task != q.Task || q.Run != "" && o.Run != q.Run {
+				continue
+			}
+		}
+		extra := q.Extra
+		one := func(key string) {
+			if q.Key != "" && q.Key != key {
+				return
+			}
+			if total++; !t.full() {
+				o.Key = key
+				t.add(&o)
+			}
+		}
+		for len(r.b) > 0 && !r.bad {
+			key := r.name()
+			if extra != "" && key >= extra {
+				if key > extra {
+					one(extra)
+				}
+				extra = ""
+			}
+			one(key)
+		}
+		if extra != "" {
+			one(extra)
+		}
+		if r.bad {
+			return nil, 0, fold.ErrKey
 		}
 	}
 	return t.page(), total, nil

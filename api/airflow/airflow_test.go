@@ -21,8 +21,10 @@ type fixture struct {
 	server *api.Server
 }
 
-func newFixture(t *testing.T) *fixture {
-	b := apitest.New(t, nil)
+func newFixture(t testing.TB) *fixture { return newFixtureAt(t, nil) }
+
+func newFixtureAt(t testing.TB, now func() time.Time) *fixture {
+	b := apitest.New(t, now)
 	for _, d := range roles.Definitions() {
 		b.Do(&commands.DefineWorkflow{Workflow: d.Name, Source: d.Source(), Hash: d.Hash(), Origin: "program"})
 	}

@@ -84,8 +84,8 @@ func dagOf(k *projections.KnownWorkflow, now time.Time) dag {
 }
 
 // chosen are the workflows that a request asks for, by its filters, in their order.
-func (s *Surface) chosen(q *api.Query) ([]dag, error) {
-	pattern, tags, paused := q.Str("dag_id_pattern"), several(q, "tags"), q.Str("paused")
+func (s *Surface) chosen(q *api.Query, pattern string) ([]dag, error) {
+	tags, paused := several(q, "tags"), q.Str("paused")
 	wantPaused := q.Flag("paused")
 	q.Flag("only_active") // all are
 	_, back := order(q, map[string]string{"dag_id": "dag_id"})
@@ -112,7 +112,7 @@ func (s *Surface) chosen(q *api.Query) ([]dag, error) {
 func (s *Surface) dags(w http.ResponseWriter, r *http.Request) error {
 	q := api.QueryOf(r, "limit", "offset", "order_by", "tags*", "only_active", "paused", "dag_id_pattern", "fields*")
 	piece := asked(q)
-	all, err := s.chosen(q)
+	all, err := s.chosen(q, q.Str("dag_id_pattern"))
 	if err != nil {
 		return err
 	}

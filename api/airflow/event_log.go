@@ -1,6 +1,7 @@
 package airflow
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -78,16 +79,37 @@ func actName(a *projections.WorkflowAct) string {
 	return a.Type
 }
 
+// actTypes are the types of the events that go by some of Airflow's words.
+func actTypes(names []string) []string {
+	types := slices.Clone(names)
+	for _, name := range names {
+		switch name {
+		case "api.set_dag_run_note", "api.set_task_instance_note":
+			types = append(types, "workflow.noted")
+		case "api.post_dag_run":
+			types = append(types, "workflow.run_requested")
+		case "api.update_dag_run_state":
+			types = append(types, "workflow.run_ended")
+		}
+		for of, is := range actNames {
+			if is == name {
+				types = append(types, of)
+			}
+		}
+	}
+	return types
+}
+
 // actOrders are what entries can be ordered by; nil is as in the log.
 var actOrders = map[string]func(a, b *projections.WorkflowAct) int{
-	"when":           func(a, b *projections.WorkflowAct) int { return int(min(max(a.EventMillis-b.EventMillis, -1), 1)) },
+	"when":           func(a, b *projections.WorkflowAct) int { return cmp.Compare(a.EventMillis, b.EventMillis) },
 	"dag_id":         func(a, b *projections.WorkflowAct) int { return strings.Compare(a.Workflow, b.Workflow) },
 	"task_id":        func(a, b *projections.WorkflowAct) int { return strings.Compare(a.Task, b.Task) },
 	"run_id":         func(a, b *projections.WorkflowAct) int { return strings.Compare(a.Run, b.Run) },
 	"event":          func(a, b *projections.WorkflowAct) int { return strings.Compare(actName(a), actName(b)) },
-	"execution_date": func(a, b *projections.WorkflowAct) int { return int(min(max(a.LogicalMillis-b.LogicalMillis, -1), 1)) },
+	"execution_date": func(a, b *projections.WorkflowAct) int { return cmp.Compare(a.LogicalMillis, b.LogicalMillis) },
 	"owner":          func(a, b *projections.WorkflowAct) int { return strings.Compare(a.Actor, b.Actor) },
-	"extra":          func(a, b *projections.WorkflowAct) int { return strings.Compare(a.Extra, b.Extra) },
+	"extra":          nil, // which is the payload of the event: as in the log
 }
 
 // acts lists what was done to workflows, their runs, tasks and variables, and what they did.
@@ -105,6 +127,12 @@ func (s *Surface) acts(w http.ResponseWriter, r *http.Request) error {
 	in, out := several(q, "included_events"), several(q, "excluded_events")
 	if err := q.Err(); err != nil {
 		return err
+	}
+	switch {
+	case event != "":
+		ask.Types = actTypes([]string{event})
+	case in != nil:
+		ask.Types = actTypes(in)
 	}
 	if index > 0 {
 		return answerList(w, "event_logs", []act{}, 0)

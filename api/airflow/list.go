@@ -131,7 +131,7 @@ func (f *faults) err() error {
 // momentOf reads a time that must have a zone.
 func momentOf(text string) (int64, error) {
 	if _, err := time.Parse("2006-01-02T15:04:05.999999999", strings.Replace(text, " ", "T", 1)); err == nil {
-		return 0, errors.New("Naive datetime is disallowed: write its zone, such as +00:00") //nolint:staticcheck // Airflow's words
+		return 0, fault.New(fault.Invalid, "Naive datetime is disallowed: write its zone, such as +00:00")
 	}
 	return api.ParseTime(text)
 }

@@ -108,14 +108,18 @@ func (s *Surface) patchDAG(w http.ResponseWriter, r *http.Request) error {
 func (s *Surface) patchDAGs(w http.ResponseWriter, r *http.Request) error {
 	q := api.QueryOf(r, "limit", "offset", "tags*", "update_mask*", "only_active", "dag_id_pattern")
 	piece := asked(q)
-	if q.Str("dag_id_pattern") == "" {
+	pattern := q.Str("dag_id_pattern")
+	if pattern == "" {
 		q.Add(fault.New(fault.Invalid, "Missing query parameter 'dag_id_pattern'").WithHint("~ is all of them"))
 	}
 	paused, err := readPaused(w, r, q)
 	if err != nil {
 		return err
 	}
-	all, err := s.chosen(q)
+	if pattern == "~" {
+		pattern = "%"
+	}
+	all, err := s.chosen(q, pattern)
 	if err != nil {
 		return err
 	}

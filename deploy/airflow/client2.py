@@ -1,6 +1,8 @@
 """Does every operation of Airflow's stable REST API v1 with Airflow's own client of version 2, and checks what each says.
 
-  client2.py http://HOST:PORT/api/v1 USER PASSWORD
+  client2.py http://HOST:PORT/api/v1 USER PASSWORD [after]
+
+With after it only looks whether what was set and deleted before is so still.
 
 The server has the workflow client2.yaml. Each operation that the client has must be tried, and print its line; what is refused here is
 refused as it should be. Exit status 1 where one is not as expected.
@@ -326,13 +328,26 @@ def deleting(s, dated):
     assert s.do("post_dag_run", D, DAGRun(dag_run_id="c1")).state.value in ("queued", "running")
     until("a run under an id of before ends", lambda: s.do("get_dag_run", D, "c1").state.value == "failed")
     s.do("delete_dag", D)
+    until("runs of films end", lambda: s.do("get_dag_runs", "movie_data_collection", state=["queued", "running"]).total_entries == 0)
+    s.do("delete_dag", "movie_data_collection")
     s.refused(404, "DAG not found", "get_dag", D)
     s.refused(404, "Dag with id: 'client2' not found", "delete_dag", D)
     s.refused(404, "DAG not found", "post_dag_run", D, DAGRun())
 
 
-def main(host, user, password):
+def after(s):
+    assert {"client2", "movie_data_collection"}.isdisjoint(ids(s.do("get_dags").dags, "dag_id"))
+    assert s.do("get_variable", "client2_pages").value == "2"
+    assert ids(s.do("get_dag_runs", D).dag_runs, "dag_run_id") == ["c1"]
+    logs = ids(s.do("get_event_logs", dag_id=D, limit=1000).event_logs, "event")
+    assert logs.count("api.delete_dag_run") == 3 and logs.count("api.delete_dag") == 1, logs
+    print("what was set and deleted is so still")
+
+
+def main(host, user, password, again=None):
     s = Session(host, user, password)
+    if again:
+        return after(s)
     failures = []
     dated = None
 
@@ -366,6 +381,6 @@ def main(host, user, password):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4 or not re.match(r"https?://", sys.argv[1]):
+    if len(sys.argv) not in (4, 5) or sys.argv[4:] not in ([], ["after"]) or not re.match(r"https?://", sys.argv[1]):
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

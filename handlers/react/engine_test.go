@@ -371,6 +371,12 @@ func TestDeleted(t *testing.T) {
 				t.Errorf("a slot of what was deleted: %+v", asked)
 			}
 		}
+		b.dispatch(&commands.RequestWorkflowRun{RunID: "r2", Workflow: "w", RunType: "triggered"})
+		time.Sleep(time.Minute)
+		if run := b.workflowRun("r2"); run.State != "failed" || !strings.Contains(run.Reason, "there is no workflow w") {
+			t.Errorf("a run of what was deleted: %+v", run)
+		}
+		b.define("name: w\ntasks: [{name: first, operator: stir}, {name: second, operator: stir, needs: [first]}]\n")
 		b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: "w", RunType: "manual"})
 		time.Sleep(time.Minute)
 		if run := b.workflowRun("r1"); run.State != "success" || run.TaskOf("first").Try != 1 || run.TaskOf("second").Try != 1 {

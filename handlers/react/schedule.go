@@ -66,7 +66,7 @@ func (e *engine) schedule(ctx context.Context) time.Duration {
 
 // newest is the definition in force; nil without one that can be used.
 func (d *definitions) newest() *workflow.Definition {
-	if len(d.all) == 0 || d.deleted {
+	if len(d.all) == 0 {
 		return nil
 	}
 	return d.all[len(d.all)-1].Definition

@@ -39,11 +39,10 @@ func byOperator(operators workflow.Operators, roles []Role) (map[string]*Role, e
 
 // definitions are those of one workflow, oldest first, and whether its runs are held back.
 type definitions struct {
-	all     []definition
-	paused  bool
-	deleted bool      // nothing runs by its schedule, or at events
-	from    time.Time // slots of its schedule after this are still to be asked for
-	seen    int64     // offset of the last commit that was taken in; -1 for none
+	all    []definition
+	paused bool
+	from   time.Time // slots of its schedule after this are still to be asked for
+	seen   int64     // offset of the last commit that was taken in; -1 for none
 
 	triggered map[string]*asked // by trigger
 }
@@ -89,7 +88,7 @@ func (d *definitions) since(t *workflow.Trigger) (first definition) {
 	return first
 }
 
-// definition is one, with the offset of the commit that put it in force.
+// definition is one, with the offset of the commit that put it in force; nil where the workflow was deleted.
 type definition struct {
 	since    int64
 	recorded time.Time // when the log took it
@@ -115,7 +114,7 @@ func (d *definitions) evolve(ev *events.Event, c *streams.Committed, operators w
 	switch e := ev.Data.(type) {
 	case *events.WorkflowDefined:
 		parsed, err := workflow.Parse([]byte(e.Source), operators)
-		d.all, d.deleted = append(d.all, definition{c.Position.Offset, c.Recorded, parsed, err}), false
+		d.all = append(d.all, definition{c.Position.Offset, c.Recorded, parsed, err})
 		d.later(ev.Time)
 	case *events.SlotsMissed:
 		d.later(time.UnixMilli(e.ThroughMillis))
@@ -124,8 +123,9 @@ func (d *definitions) evolve(ev *events.Event, c *streams.Committed, operators w
 	case *events.WorkflowUnpaused:
 		d.paused = false
 		d.later(ev.Time)
-	case *events.WorkflowDeleted:
-		d.paused, d.deleted = false, true
+	case *events.WorkflowDeleted: // what is asked for from here on has none
+		d.paused = false
+		d.all = append(d.all, definition{since: c.Position.Offset, recorded: c.Recorded})
 	}
 }
 
