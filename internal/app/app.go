@@ -20,6 +20,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/mlflow"
+	v1 "github.com/projectionist/projectionist/api/v1"
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
@@ -102,6 +104,7 @@ type App struct {
 	Reactors   *react.Reactors
 	messenger  *roles.Messenger
 	seals      *seals
+	main       *v1.Surface
 	API        *api.Core
 	Servers    map[string]*api.Server // by listener
 
@@ -403,8 +406,15 @@ func (a *App) reactors() (*react.Reactors, error) {
 	a.sets = &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
 		a.opts.Logger.Warn("the facts that were read for training are not kept: the next training reads the log again", "error", err)
 	}}
-	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets,
-		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}})
+	own := roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets, Import: a.Importer.Import,
+		Served: func(ctx context.Context, model string, version int) (commands.Served, error) {
+			return a.main.Served(ctx, model, version)
+		},
+		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}}
+	if a.embedded != nil {
+		own.Backup = a.backupForWorkflow
+	}
+	all, err := roles.New(own)
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
+	a.main = main
 	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served, Pages: a.mlflowPages, Webhooks: mlflow.Webhooks{Check: a.messenger.Check, Seal: a.seals.Seal,
 		Test: func(ctx context.Context, h *projections.Webhook, event string) (int, string, error) {
 			sent := a.messenger.Test(ctx, h, event)
