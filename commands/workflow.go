@@ -59,6 +59,31 @@ func (c *UnpauseWorkflow) Validate() error {
 	return f.err()
 }
 
+// MissSlots says which slots of a workflow's schedule have no run. Slots up to one of which that was said before are no event.
+type MissSlots struct {
+	Workflow      string  `json:"workflow"`
+	Count         int     `json:"count"`
+	FromMillis    int64   `json:"from_millis"`
+	ThroughMillis int64   `json:"through_millis"`
+	SlotsMillis   []int64 `json:"slots_millis"`
+}
+
+func (*MissSlots) CommandType() string { return "workflow.miss_slots" }
+func (c *MissSlots) Stream() string    { return workflowStream(c.Workflow) }
+
+func (c *MissSlots) Validate() error {
+	var f faults
+	f.id("workflow", c.Workflow)
+	f.atLeast("count", int64(c.Count), 1)
+	if c.ThroughMillis < c.FromMillis {
+		f.add("through_millis", "%d is before from_millis, %d", c.ThroughMillis, c.FromMillis)
+	}
+	if n := len(c.SlotsMillis); n == 0 || n > events.SlotsMissedMax || n > c.Count {
+		f.add("slots_millis", "has %d slots of %d; want 1 to %d", n, c.Count, events.SlotsMissedMax)
+	}
+	return f.err()
+}
+
 // DeleteWorkflow takes a workflow out of force. One that is not in force is not found.
 type DeleteWorkflow struct {
 	Workflow string `json:"workflow"`
@@ -79,12 +104,14 @@ func workflowStream(name string) string { return "workflow/" + name }
 type RequestWorkflowRun struct {
 	RunID    string            `json:"run_id"`
 	Workflow string            `json:"workflow"`
-	RunType  string            `json:"run_type"` // manual, scheduled or triggered
+	RunType  string            `json:"run_type"` // manual, scheduled, triggered or backfill
 	Conf     map[string]string `json:"conf,omitempty"`
 	Note     string            `json:"note,omitempty"`
 
 	LogicalMillis     int64 `json:"logical_millis,omitempty"` // see [events.WorkflowRunRequested]; 0 both: now
 	IntervalEndMillis int64 `json:"interval_end_millis,omitempty"`
+
+	Triggered *events.Triggered `json:"triggered,omitempty"` // of a triggered run that a trigger of its definition asks for
 }
 
 func (*RequestWorkflowRun) CommandType() string { return "workflow.request_run" }
@@ -94,7 +121,7 @@ func (c *RequestWorkflowRun) Validate() error {
 	var f faults
 	f.id("run_id", c.RunID)
 	f.required("workflow", c.Workflow, NameBytesMax)
-	f.oneOf("run_type", c.RunType, "manual", "scheduled", "triggered")
+	f.oneOf("run_type", c.RunType, "manual", "scheduled", "triggered", "backfill")
 	f.pairs("conf", c.Conf, PairsMax, ParamBytesMax)
 	f.text("note", c.Note, TextBytesMax)
 	for field, millis := range map[string]int64{"logical_millis": c.LogicalMillis, "interval_end_millis": c.IntervalEndMillis} {
@@ -104,6 +131,15 @@ func (c *RequestWorkflowRun) Validate() error {
 	}
 	if c.IntervalEndMillis < c.LogicalMillis {
 		f.add("interval_end_millis", "%d is before logical_millis, %d", c.IntervalEndMillis, c.LogicalMillis)
+	}
+	if t := c.Triggered; t != nil {
+		f.oneOf("run_type", c.RunType, "triggered")
+		f.required("triggered.trigger", t.Trigger, NameBytesMax)
+		f.line("triggered.event_id", t.EventID, TextBytesMax)
+		f.required("triggered.type", t.Type, NameBytesMax)
+		f.required("triggered.position", t.Position, NameBytesMax)
+		f.atLeast("triggered.counted", t.Counted, 1)
+		f.required("triggered.cut", t.Cut, TextBytesMax)
 	}
 	return f.err()
 }
@@ -243,6 +279,43 @@ func (c *MarkTask) Validate() error {
 	f.task(c.RunID, c.Task)
 	f.oneOf("state", c.State, "success", "failed", "skipped")
 	f.text("note", c.Note, TextBytesMax)
+	return f.err()
+}
+
+// HastenTask has a task that waits for its next try begin it at once.
+type HastenTask struct {
+	RunID string `json:"run_id"`
+	Task  string `json:"task"`
+}
+
+func (*HastenTask) CommandType() string { return "workflow.hasten_retry" }
+func (c *HastenTask) Stream() string    { return workflowRunStream(c.RunID) }
+
+func (c *HastenTask) Validate() error {
+	var f faults
+	f.task(c.RunID, c.Task)
+	return f.err()
+}
+
+// MissSLA says that a run, or a task of it, is not over in time. Of each the first word counts.
+type MissSLA struct {
+	RunID     string `json:"run_id"`
+	Workflow  string `json:"workflow"`
+	Task      string `json:"task,omitempty"`
+	SLAMillis int64  `json:"sla_millis"`
+	DueMillis int64  `json:"due_millis"`
+}
+
+func (*MissSLA) CommandType() string { return "workflow.miss_sla" }
+func (c *MissSLA) Stream() string    { return workflowRunStream(c.RunID) }
+
+func (c *MissSLA) Validate() error {
+	var f faults
+	f.id("run_id", c.RunID)
+	f.required("workflow", c.Workflow, NameBytesMax)
+	f.line("task", c.Task, NameBytesMax)
+	f.atLeast("sla_millis", c.SLAMillis, 1)
+	f.atLeast("due_millis", c.DueMillis, 1)
 	return f.err()
 }
 

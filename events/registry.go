@@ -107,15 +107,22 @@ func init() {
 	register[WorkflowPaused]()
 	register[WorkflowUnpaused]()
 	register[WorkflowDeleted]()
-	register[WorkflowRunRequested](withoutSlot)
+	register[SlotsMissed]()
+	register[WorkflowRunRequested](withoutSlot, withoutTrigger)
 	register[TaskStarted]()
 	register[TaskLeaseRenewed]()
 	register[TaskSucceeded]()
 	register[TaskFailed]()
 	register[TasksCleared]()
 	register[TaskMarked]()
+	register[TaskHastened]()
+	register[WorkflowSLAMissed]()
 	register[WorkflowNoted]()
 	register[WorkflowRunEnded]()
+	register[BackfillRequested]()
+	register[BackfillEnded]()
+	register[PoolDefined]()
+	register[PoolRemoved]()
 	register[WorkflowRunDeleted]()
 	register[VariableSet]()
 	register[VariableDeleted]()
@@ -137,6 +144,15 @@ func Types() []string {
 	}
 	sort.Strings(names)
 	return names
+}
+
+// Blank is an empty payload of a type; false for an unknown type.
+func Blank(eventType string) (Data, bool) {
+	k, ok := kinds[eventType]
+	if !ok {
+		return nil, false
+	}
+	return k.make(), true
 }
 
 // TypeNamed is the wire name that the bytes spell, as a string: of a registered type, without an allocation.

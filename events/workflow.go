@@ -27,6 +27,20 @@ type WorkflowUnpaused struct {
 
 func (*WorkflowUnpaused) EventType() string { return "workflow.unpaused" }
 
+// SlotsMissed says which slots of a workflow's schedule have no run, since nobody was there when they came.
+type SlotsMissed struct {
+	Workflow      string  `json:"workflow"`
+	Count         int     `json:"count"`
+	FromMillis    int64   `json:"from_millis"`    // the first
+	ThroughMillis int64   `json:"through_millis"` // the last
+	SlotsMillis   []int64 `json:"slots_millis"`   // the last of them, at most [SlotsMissedMax], oldest first
+}
+
+// SlotsMissedMax bounds the slots that are listed.
+const SlotsMissedMax = 100
+
+func (*SlotsMissed) EventType() string { return "workflow.slots_missed" }
+
 // WorkflowDeleted takes a workflow out of force: nothing runs it any more, until it is defined anew. Its runs remain.
 type WorkflowDeleted struct {
 	Workflow string `json:"workflow"`
@@ -38,17 +52,32 @@ func (*WorkflowDeleted) EventType() string { return "workflow.deleted" }
 type WorkflowRunRequested struct {
 	RunID    string            `json:"run_id"`
 	Workflow string            `json:"workflow"` // "movie_training_pipeline", "movie_data_collection"
-	RunType  string            `json:"run_type"` // manual, scheduled, triggered
+	RunType  string            `json:"run_type"` // manual, scheduled, triggered, backfill
 	Conf     map[string]string `json:"conf,omitempty"`
 	Note     string            `json:"note,omitempty"`
 	// LogicalMillis is the moment that the run is for, and IntervalEndMillis the end of the time that it looks at, which begins
 	// then: of a schedule, its slot. 0: both are when it was requested. Since schema 2.
 	LogicalMillis     int64 `json:"logical_millis,omitempty"`
 	IntervalEndMillis int64 `json:"interval_end_millis,omitempty"`
+	// Triggered is what asked for the run, where that was a trigger of its definition. Since schema 3.
+	Triggered *Triggered `json:"triggered,omitempty"`
+}
+
+// Triggered says which trigger asked for a run, and by which event.
+type Triggered struct {
+	Trigger  string `json:"trigger"`  // name in the definition
+	EventID  string `json:"event_id"` // that made it fire
+	Type     string `json:"type"`     // of that event
+	Position string `json:"position"` // of it, "topic/partition@offset"
+	Counted  int64  `json:"counted"`  // events since the run before, all of which this one is for
+	Cut      string `json:"cut"`      // behind the last of them; the next run is for what comes from there on
 }
 
 // withoutSlot makes schema 2 of schema 1, in which runs were for the moment of their request.
 func withoutSlot(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
+
+// withoutTrigger makes schema 3 of schema 2, in which definitions had no triggers.
+func withoutTrigger(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 func (*WorkflowRunRequested) EventType() string { return "workflow.run_requested" }
 
@@ -114,6 +143,27 @@ type TaskMarked struct {
 }
 
 func (*TaskMarked) EventType() string { return "workflow.task_marked" }
+
+// TaskHastened has a task that waits for its next try begin it at once.
+type TaskHastened struct {
+	RunID    string `json:"run_id"`
+	Task     string `json:"task"`
+	Try      int    `json:"try"`       // that had failed
+	AtMillis int64  `json:"at_millis"` // from when on the next may begin
+}
+
+func (*TaskHastened) EventType() string { return "workflow.retry_hastened" }
+
+// WorkflowSLAMissed says that a run, or a task of it, was not over in the time that its definition gives it. Once of each.
+type WorkflowSLAMissed struct {
+	RunID     string `json:"run_id"`
+	Workflow  string `json:"workflow"`
+	Task      string `json:"task,omitempty"` // "" for the run
+	SLAMillis int64  `json:"sla_millis"`     // the time that it has
+	DueMillis int64  `json:"due_millis"`     // when it was to be over: that long after the run's slot, or its request
+}
+
+func (*WorkflowSLAMissed) EventType() string { return "workflow.sla_missed" }
 
 // WorkflowNoted is a word of a person on a run, or a task of it. The last one counts.
 type WorkflowNoted struct {

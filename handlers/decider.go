@@ -50,7 +50,11 @@ func newDecider(stream string) decider {
 	case "workflow":
 		return &definedWorkflow{}
 	case "workflow-run":
-		return &workflowRun{tasks: map[string]task{}}
+		return &workflowRun{tasks: map[string]task{}, missed: map[string]bool{}}
+	case "backfill":
+		return &backfill{}
+	case "pool":
+		return &pool{}
 	case "variable":
 		return &variable{}
 	case "view":

@@ -14,6 +14,7 @@ import (
 type definedWorkflow struct {
 	hash   string
 	paused bool
+	missed int64 // the last slot, in Unix milliseconds, that was said to have no run
 }
 
 func (s *definedWorkflow) evolve(d events.Data) {
@@ -24,6 +25,8 @@ func (s *definedWorkflow) evolve(d events.Data) {
 		s.paused = true
 	case *events.WorkflowUnpaused:
 		s.paused = false
+	case *events.SlotsMissed:
+		s.missed = e.ThroughMillis
 	case *events.WorkflowDeleted:
 		*s = definedWorkflow{}
 	}
@@ -46,6 +49,12 @@ func (s *definedWorkflow) decide(c commands.Command, _ time.Time) ([]events.Data
 			return nil, nil
 		}
 		return one(&events.WorkflowPaused{Workflow: c.Workflow})
+	case *commands.MissSlots:
+		if c.ThroughMillis <= s.missed {
+			return nil, nil
+		}
+		e := events.SlotsMissed(*c)
+		return one(&e)
 	case *commands.UnpauseWorkflow:
 		if !s.paused {
 			return nil, nil
@@ -63,6 +72,7 @@ type workflowRun struct {
 	ended     string            // success, failed, cancelled or ""
 	notes     map[string]string // by task, "" the run's
 	tasks     map[string]task
+	missed    map[string]bool // of which it was said that they are not over in time; "" is the run
 }
 
 type taskState int
@@ -106,6 +116,12 @@ func (s *workflowRun) evolve(d events.Data) {
 		t := s.tasks[e.Task]
 		t.state, t.retryAtMillis = taskFailed, e.RetryAtMillis
 		s.tasks[e.Task] = t
+	case *events.TaskHastened:
+		t := s.tasks[e.Task]
+		t.retryAtMillis = e.AtMillis
+		s.tasks[e.Task] = t
+	case *events.WorkflowSLAMissed:
+		s.missed[e.Task] = true
 	case *events.TasksCleared:
 		s.ended = ""
 		for _, name := range e.Tasks {
@@ -171,6 +187,21 @@ func (s *workflowRun) decide(c commands.Command, now time.Time) ([]events.Data, 
 	switch c := c.(type) {
 	case *commands.StartTask:
 		return s.start(c, now.UnixMilli())
+	case *commands.HastenTask:
+		t := s.tasks[c.Task]
+		if t.state != taskFailed || t.retryAtMillis == 0 {
+			return refuse(fault.Conflict, "task", "task %s of workflow run %s does not wait for another try", c.Task, c.RunID)
+		}
+		if t.retryAtMillis <= now.UnixMilli() {
+			return nil, nil
+		}
+		return one(&events.TaskHastened{RunID: c.RunID, Task: c.Task, Try: t.try, AtMillis: now.UnixMilli()})
+	case *commands.MissSLA:
+		if s.missed[c.Task] {
+			return nil, nil
+		}
+		e := events.WorkflowSLAMissed(*c)
+		return one(&e)
 	case *commands.RenewTaskLease:
 		if err := s.tasks[c.Task].heldBy(c.Task, c.Try, c.Holder); err != nil {
 			return nil, err

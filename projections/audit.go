@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -13,7 +14,8 @@ import (
 // Audit is every event of the ledger: what happened, to what, who wanted it and what led to it.
 //
 //	p offset index -> AuditEntry
-//	a actor, c correlation, s stream, t type; then offset index -> (nothing)
+//	a actor, c correlation, s stream, t type, k cause; then offset index -> (nothing)
+//	e event id -> offset index
 type Audit struct{ r fold.Reader }
 
 // NewAudit makes the view "audit".
@@ -26,6 +28,7 @@ type AuditEntry struct {
 	Revision streams.Revision `json:"revision"`
 	Index    int              `json:"index"` // in its commit
 	Summary  string           `json:"summary"`
+	Cause    string           `json:"cause,omitempty"` // where the fact stands that led to it, "topic/partition@offset"
 	fold.Origin
 }
 
@@ -42,7 +45,7 @@ type AuditFilter struct {
 }
 
 func (*Audit) Spec() fold.Spec {
-	return fold.Spec{Name: "audit", Format: 1, Topics: fold.LedgerTopics}
+	return fold.Spec{Name: "audit", Format: 2, Topics: fold.LedgerTopics}
 }
 
 func (v *Audit) Open(r fold.Reader) error { v.r = r; return nil }
@@ -62,7 +65,7 @@ func (*Audit) Apply(w fold.Writer, in []fold.Input) error {
 
 func applyAudit(w fold.Writer, in *fold.Input) error {
 	ev := in.Event
-	e := AuditEntry{ev.Type(), ev.Subject, in.Revision, in.Index, summary(ev.Data), fold.OriginOf(in)}
+	e := AuditEntry{ev.Type(), ev.Subject, in.Revision, in.Index, summary(ev.Data), causeOf(ev.Data), fold.OriginOf(in)}
 	if err := fold.SetJSON(w, fold.Table('p').Entry(in), &e); err != nil {
 		return err
 	}
@@ -76,7 +79,12 @@ func applyAudit(w fold.Writer, in *fold.Input) error {
 			}
 		}
 	}
-	return nil
+	if ev.Causation != "" {
+		if err := w.Set(fold.Table('k').ID(ev.Causation).Entry(in), nil); err != nil {
+			return err
+		}
+	}
+	return w.Set(fold.Table('e').ID(ev.ID), fold.Key(nil).Entry(in))
 }
 
 // Entries pages through the entries that fit, newest first.
@@ -271,6 +279,8 @@ func summary(data events.Data) string {
 		return short("workflow " + x.Workflow + " paused")
 	case *events.WorkflowUnpaused:
 		return short("workflow " + x.Workflow + " goes on")
+	case *events.SlotsMissed:
+		return short(fmt.Sprintf("nobody was there for %d slots of %s, from %s to %s", x.Count, x.Workflow, events.FormatTime(time.UnixMilli(x.FromMillis)), events.FormatTime(time.UnixMilli(x.ThroughMillis))))
 	case *events.WorkflowDeleted:
 		return short("workflow " + x.Workflow + " deleted")
 	case *events.WorkflowRunDeleted:
@@ -283,10 +293,22 @@ func summary(data events.Data) string {
 		return short(because("to be done again: "+strings.Join(x.Tasks, ", "), x.Note))
 	case *events.TaskMarked:
 		return short(because(fmt.Sprintf("task %s marked as %s", x.Task, x.State), x.Note))
+	case *events.TaskHastened:
+		return short(fmt.Sprintf("task %s is tried again at once after try %d", x.Task, x.Try))
+	case *events.WorkflowSLAMissed:
+		return short(fmt.Sprintf("%s of %s is not over in %v", cmp.Or(x.Task, "the run"), x.Workflow, time.Duration(x.SLAMillis)*time.Millisecond))
 	case *events.WorkflowNoted:
 		return short("noted: " + x.Note)
 	case *events.WorkflowRunEnded:
 		return short(because("workflow run ended: "+x.State, x.Reason))
+	case *events.BackfillRequested:
+		return short(fmt.Sprintf("backfill of %s from %s to %s, %d at once", x.Workflow, events.FormatTime(time.UnixMilli(x.FromMillis)), events.FormatTime(time.UnixMilli(x.ToMillis)), x.MaxActive))
+	case *events.BackfillEnded:
+		return short(because("backfill "+x.State, x.Reason))
+	case *events.PoolDefined:
+		return short(fmt.Sprintf("pool %s has %d slots", x.Pool, x.Slots))
+	case *events.PoolRemoved:
+		return short("pool " + x.Pool + " removed")
 	case *events.ViewEventSkipped:
 		who := "view " + x.View + " passes"
 		if x.View == events.AllViews {

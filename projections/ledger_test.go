@@ -125,7 +125,7 @@ func TestAudit(t *testing.T) {
 	equal(t, "event time", positions(projections.AuditFilter{FromMillis: foldtest.Day(4), ToMillis: foldtest.Day(6)}), []string{"6.0", "5.0"})
 	equal(t, "recorded time", positions(projections.AuditFilter{FromMillis: foldtest.Day(4), At: fold.At{RecordedMillis: foldtest.Day(9)}}), []string{"6.0", "5.0"})
 	e := must[fold.Page[projections.AuditEntry]](t)(v.Entries(projections.AuditFilter{Type: "model.deployed"}, fold.PageQuery{})).Items[0]
-	equal(t, "entry", e, projections.AuditEntry{"model.deployed", "deployment/production", 0, 0, "als version 3 serves production",
+	equal(t, "entry", e, projections.AuditEntry{"model.deployed", "deployment/production", 0, 0, "als version 3 serves production", "",
 		fold.Origin{Position: "mlops-events/0@6", EventID: "e6.0", EventMillis: foldtest.Day(5), RecordedMillis: foldtest.Day(9), Source: "/test", Actor: "user:anna", Correlation: "c1", Causation: "cause"}})
 }
 

@@ -17,6 +17,7 @@ import (
 //	R workflow offset -> RunDigest, of its request      n workflow state -> number of runs      x workflow task run -> outputs
 //	E offset index -> WorkflowAct      F workflow offset index -> WorkflowAct without its extra      G workflow -> number of those
 //	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> DefinedAt
+//	P name -> Pool    B id -> Backfill    b requested id -> id
 type Workflows struct{ r fold.Reader }
 
 // NewWorkflows makes the view "workflows".
@@ -41,7 +42,8 @@ type WorkflowRun struct {
 	RunType           string            `json:"run_type"`
 	Conf              map[string]string `json:"conf,omitempty"`
 	Note              string            `json:"note,omitempty"`
-	Actor             string            `json:"actor,omitempty"` // who asked for it
+	Actor             string            `json:"actor,omitempty"`     // who asked for it
+	Triggered         *events.Triggered `json:"triggered,omitempty"` // by which trigger, and which event
 	State             string            `json:"state"`
 	Reason            string            `json:"reason,omitempty"`
 	RequestedMillis   int64             `json:"requested_millis"`
@@ -50,7 +52,9 @@ type WorkflowRun struct {
 	RequestedOffset   int64             `json:"requested_offset"`         // of the ledger: the definition in force there is the run's
 	StartedMillis     int64             `json:"started_millis,omitempty"` // of the first task
 	EndedMillis       int64             `json:"ended_millis,omitempty"`
-	Tasks             []Task            `json:"tasks"` // that anything is known of, in that order
+	Late              bool              `json:"late,omitempty"`              // it, or a task of it, was not over in time
+	SLAMissedMillis   int64             `json:"sla_missed_millis,omitempty"` // when the run was to be over, and was not
+	Tasks             []Task            `json:"tasks"`                       // that anything is known of, in that order
 	Deleted           bool              `json:"deleted,omitempty"`
 	fold.Stamp
 }
@@ -69,6 +73,7 @@ type Task struct {
 	StartedMillis    int64             `json:"started_millis,omitempty"`
 	EndedMillis      int64             `json:"ended_millis,omitempty"`
 	Note             string            `json:"note,omitempty"`
+	SLAMissedMillis  int64             `json:"sla_missed_millis,omitempty"` // when it was to be over, and was not
 	Tries            []Try             `json:"tries,omitempty"`
 }
 
@@ -96,6 +101,10 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 			return x.RunID, true
 		case *events.TaskFailed:
 			return x.RunID, true
+		case *events.TaskHastened:
+			return x.RunID, true
+		case *events.WorkflowSLAMissed:
+			return x.RunID, true
 		case *events.TasksCleared:
 			return x.RunID, true
 		case *events.TaskMarked:
@@ -116,7 +125,7 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 		}
 		switch x := in.Event.Data.(type) {
 		case *events.WorkflowRunRequested:
-			r.RunID, r.Workflow, r.RunType, r.Conf, r.Note, r.Deleted = x.RunID, x.Workflow, x.RunType, x.Conf, x.Note, false
+			r.RunID, r.Workflow, r.RunType, r.Conf, r.Note, r.Triggered, r.Deleted = x.RunID, x.Workflow, x.RunType, x.Conf, x.Note, x.Triggered, false
 			r.Actor, r.RequestedMillis, r.RequestedOffset = in.Event.Actor, millis, in.Position.Offset
 			if r.LogicalMillis, r.IntervalEndMillis = x.LogicalMillis, x.IntervalEndMillis; x.IntervalEndMillis == 0 {
 				r.LogicalMillis, r.IntervalEndMillis = millis, millis
@@ -148,12 +157,22 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 			} else if len(t.Tries) == 0 {
 				t.State = StateUpstreamFailed
 			}
+		case *events.TaskHastened:
+			r.RunID = x.RunID
+			r.task(x.Task).RetryAtMillis = x.AtMillis
+		case *events.WorkflowSLAMissed:
+			if r.RunID = x.RunID; x.Task == "" {
+				r.SLAMissedMillis = x.DueMillis
+			} else {
+				r.task(x.Task).SLAMissedMillis = x.DueMillis
+			}
+			r.Late = true
 		case *events.TasksCleared:
 			r.RunID = x.RunID
 			for _, name := range x.Tasks {
 				t := r.task(name)
 				t.void("cleared", millis)
-				*t = Task{Task: name, State: StateQueued, Try: t.Try, Tries: t.Tries, Note: t.Note}
+				*t = Task{Task: name, State: StateQueued, Try: t.Try, Tries: t.Tries, Note: t.Note, SLAMissedMillis: t.SLAMissedMillis}
 			}
 			r.reopen()
 		case *events.TaskMarked:
@@ -280,6 +299,12 @@ func (*Workflows) Apply(w fold.Writer, in []fold.Input) error {
 			return err
 		}
 		if err := definedDocs.Apply(w, in[i:i+1]); err != nil {
+			return err
+		}
+		if err := poolDocs.Apply(w, in[i:i+1]); err != nil {
+			return err
+		}
+		if err := backfillDocs.Apply(w, in[i:i+1]); err != nil {
 			return err
 		}
 		if in[i].Event == nil {

@@ -113,6 +113,12 @@ func (w *DefinedWorkflows) Of(name string) (KnownWorkflow, error) {
 	return w.known(view, doc)
 }
 
+// At is a workflow with the definition that was in force at an offset of the ledger.
+func (w *DefinedWorkflows) At(name string, offset int64) (KnownWorkflow, error) {
+	d, err := w.Under(&WorkflowRun{Workflow: name, RequestedOffset: offset})
+	return KnownWorkflow{Workflow: Workflow{Name: name}, Definition: d, Err: err}, err
+}
+
 // Under is the definition that a run goes by. The error is fault.NotFound where its workflow was never defined, and
 // fault.Invalid where this program cannot use it.
 func (w *DefinedWorkflows) Under(run *WorkflowRun) (*workflow.Definition, error) {

@@ -22,9 +22,37 @@ type Workflow struct {
 	DefinedOffset int64  `json:"defined_offset"` // of the ledger
 	Definitions   int    `json:"definitions"`    // that there have been
 	Paused        bool   `json:"paused"`
-	// LastSlotMillis is the newest slot that its schedule has asked a run for, in Unix milliseconds; 0 without any.
+	// LastSlotMillis is the newest slot that its schedule has asked a run for, or said to have none, in Unix milliseconds; 0 without any.
 	LastSlotMillis int64 `json:"last_slot_millis,omitempty"`
+	// Missed are the slots that nobody was there for, when that was last so.
+	Missed *events.SlotsMissed `json:"slots_missed,omitempty"`
+	// SLAMissed is how often a run of it, or a task of one, was not over in time.
+	SLAMissed int64 `json:"sla_missed,omitempty"`
+	// Triggered is what its triggers have asked for, by trigger.
+	Triggered map[string]TriggeredRuns `json:"triggered,omitempty"`
 	fold.Stamp
+}
+
+// TriggeredRuns is what a trigger of a workflow has asked for.
+type TriggeredRuns struct {
+	RunID  string  `json:"run_id"` // the last
+	Cut    string  `json:"cut"`    // up to which it is for events
+	Runs   int64   `json:"runs"`   // that it has asked for
+	Millis []int64 `json:"millis"` // when the last [TriggeredKept] were asked for, oldest first
+}
+
+// TriggeredKept is how many times of requests are kept of a trigger: as many as a budget may have.
+const TriggeredKept = 100
+
+// triggered takes in a run that a trigger has asked for.
+func (w *Workflow) triggered(x *events.WorkflowRunRequested, millis int64) {
+	if w.Triggered == nil {
+		w.Triggered = map[string]TriggeredRuns{}
+	}
+	t := w.Triggered[x.Triggered.Trigger]
+	t.RunID, t.Cut, t.Runs, t.Millis = x.RunID, x.Triggered.Cut, t.Runs+1, append(t.Millis, millis)
+	t.Millis = t.Millis[max(0, len(t.Millis)-TriggeredKept):]
+	w.Triggered[x.Triggered.Trigger] = t
 }
 
 var definedDocs = fold.Documents[Workflow]{
@@ -37,10 +65,14 @@ var definedDocs = fold.Documents[Workflow]{
 			return x.Workflow, true
 		case *events.WorkflowUnpaused:
 			return x.Workflow, true
+		case *events.SlotsMissed:
+			return x.Workflow, true
+		case *events.WorkflowSLAMissed:
+			return x.Workflow, true
 		case *events.WorkflowDeleted:
 			return x.Workflow, true
 		case *events.WorkflowRunRequested:
-			return x.Workflow, x.RunType == "scheduled" && x.IntervalEndMillis != 0
+			return x.Workflow, x.RunType == "scheduled" && x.IntervalEndMillis != 0 || x.Triggered != nil
 		}
 		return "", false
 	},
@@ -54,10 +86,19 @@ var definedDocs = fold.Documents[Workflow]{
 			w.Name, w.Paused = x.Workflow, true
 		case *events.WorkflowUnpaused:
 			w.Name, w.Paused = x.Workflow, false
+		case *events.SlotsMissed:
+			w.Name, w.Missed, w.LastSlotMillis = x.Workflow, x, max(w.LastSlotMillis, x.ThroughMillis)
+		case *events.WorkflowSLAMissed:
+			w.Name = x.Workflow
+			w.SLAMissed++
 		case *events.WorkflowDeleted:
 			w.Name, w.Hash, w.Paused = x.Workflow, "", false
 		case *events.WorkflowRunRequested:
-			w.Name, w.LastSlotMillis = x.Workflow, max(w.LastSlotMillis, x.IntervalEndMillis)
+			if w.Name = x.Workflow; x.Triggered != nil {
+				w.triggered(x, in.Event.Time.UnixMilli())
+			} else {
+				w.LastSlotMillis = max(w.LastSlotMillis, x.IntervalEndMillis)
+			}
 		}
 	},
 	Index: func(w *Workflow) []fold.Key {
@@ -89,6 +130,12 @@ func setDefinition(w fold.Writer, x *events.WorkflowDefined, in *fold.Input) err
 
 // Workflow reads one workflow.
 func (v *Workflows) Workflow(name string) (Workflow, bool, error) { return definedDocs.Get(v.r, name) }
+
+// TriggeredOf is what the triggers of a workflow have asked for, by trigger.
+func (v *Workflows) TriggeredOf(workflow string) (map[string]TriggeredRuns, error) {
+	d, _, err := definedDocs.Get(v.r, workflow)
+	return d.Triggered, err
+}
 
 // Workflows pages through all workflows, by name.
 func (v *Workflows) Workflows(q fold.PageQuery) (fold.Page[Workflow], error) {

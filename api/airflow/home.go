@@ -26,6 +26,7 @@ func (s *Surface) home(w http.ResponseWriter, r *http.Request) error {
 	type shownRun struct {
 		dagRun
 		Actor, Reason string
+		Late          bool
 		Tasks         []instance
 	}
 	type shown struct {
@@ -51,7 +52,7 @@ func (s *Surface) home(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		for _, run := range p.Items {
-			one := shownRun{dagRun: dagRunOf(&run), Actor: run.Actor, Reason: run.Reason}
+			one := shownRun{dagRun: dagRunOf(&run), Actor: run.Actor, Reason: run.Reason, Late: run.Late}
 			d, err := s.Workflows.Under(&run)
 			if err == nil {
 				one.Tasks = instancesOf(&run, d)

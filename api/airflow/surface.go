@@ -47,6 +47,7 @@ func (s *Surface) Routes(r *api.Routes) {
 	s.runRoutes(r)
 	s.taskRoutes(r)
 	s.steerRoutes(r)
+	s.poolRoutes(r)
 	s.tryRoutes(r)
 	s.outputRoutes(r)
 	s.actRoutes(r)

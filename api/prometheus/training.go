@@ -10,6 +10,7 @@ import (
 var (
 	descTaskSeconds = desc("workflow_task_last_duration_seconds", "How long a task took, from its first try on, the last time that it succeeded.", "workflow", "task")
 	descDecisions   = desc("model_gate_decisions", "Versions that the gate has promoted or kept out in the newest 20 runs of the workflow.", "workflow", "decision")
+	descSLA         = desc("workflow_sla_missed_total", "Runs of the workflow, and tasks of them, that were not over in the time that its definition gives them.", "workflow")
 	descDrift       = desc("model_drift_alerts_total", "Alerts of drift in the log, by whether the score had reached its threshold.", "reached")
 )
 
@@ -26,6 +27,9 @@ func (c *businessCollector) training(out chan<- prometheus.Metric) error {
 		return err
 	}
 	for _, w := range all[:min(len(all), workflowsTold)] {
+		if w.SLAMissed > 0 || w.Definition != nil && w.Definition.Timed() {
+			told(out, descSLA, prometheus.CounterValue, float64(w.SLAMissed), w.Name)
+		}
 		if w.Definition == nil {
 			continue
 		}

@@ -29,6 +29,7 @@ type Reactors interface {
 	Retry(ctx context.Context, deadLetterID, actor string) error
 	Drop(ctx context.Context, deadLetterID, actor, reason string) error
 	Progress() []react.Task
+	Triggers() []react.TriggerStat
 	Stats(context.Context) []react.Stat
 }
 
@@ -125,7 +126,7 @@ func (s *Surface) Routes(r *api.Routes) {
 		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes,
 		s.engagementRoutes, s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.logRoutes, s.modelRoutes,
 		s.movieRoutes, s.operationRoutes, s.produceRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.signalRoutes, s.snapshotRoutes, s.userRoutes, s.viewRoutes, s.webhookRoutes,
-		s.workflowRoutes, s.variableRoutes,
+		s.workflowRoutes, s.variableRoutes, s.triggerRoutes, s.poolRoutes, s.backfillRoutes, s.causationRoutes,
 	} {
 		add(r)
 	}

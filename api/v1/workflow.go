@@ -29,6 +29,7 @@ func (s *Surface) workflowRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/workflows/runs/{run}/cancel", s.cancelWorkflowRun)
 	r.Handle("POST /api/v1/workflows/runs/{run}/clear", s.clearWorkflowRun, "workflows")
 	r.Handle("POST /api/v1/workflows/runs/{run}/mark", s.markTask, "workflows")
+	r.Handle("POST /api/v1/workflows/runs/{run}/retry", s.retryTask, "workflows")
 	r.Handle("POST /api/v1/workflows/runs/{run}/note", s.noteWorkflow)
 }
 
@@ -38,6 +39,7 @@ type shownWorkflow struct {
 	projections.Workflow
 	*workflow.Definition
 	TimeoutMillis int64  `json:"timeout_millis"`
+	SLAMillis     int64  `json:"sla_millis,omitempty"`
 	Schedule      string `json:"schedule,omitempty"`
 	Timezone      string `json:"timezone,omitempty"`
 	NextMillis    int64  `json:"next_millis,omitempty"` // its next slot
@@ -50,7 +52,7 @@ func workflowOf(k *projections.KnownWorkflow, now time.Time) shownWorkflow {
 	if k.Err != nil {
 		v.Error = k.Err.Error()
 	} else if k.Definition != nil {
-		v.TimeoutMillis = k.Definition.Timeout.Milliseconds()
+		v.TimeoutMillis, v.SLAMillis = k.Definition.Timeout.Milliseconds(), k.Definition.SLA.Milliseconds()
 		if s := k.Definition.Schedule; s != nil {
 			v.Schedule, v.Timezone = s.String(), s.Zone()
 			if next := s.Next(now); !next.IsZero() && !k.Paused {
@@ -307,6 +309,24 @@ func (s *Surface) markTask(w http.ResponseWriter, r *http.Request) error {
 		return fault.Field("task", "%q is no task of workflow %s", api.Short(v.Task), run.Workflow)
 	}
 	return s.dispatch(w, r, &commands.MarkTask{RunID: run.RunID, Task: v.Task, State: v.State, Note: v.Note}, http.StatusOK, "workflows")
+}
+
+// retryTask has a task that waits for its next try begin it at once.
+func (s *Surface) retryTask(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		Task string `json:"task"`
+	}
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	run, d, err := s.runUnder(r)
+	if err != nil {
+		return err
+	}
+	if d.Task(v.Task) == nil {
+		return fault.Field("task", "%q is no task of workflow %s", api.Short(v.Task), run.Workflow)
+	}
+	return s.dispatch(w, r, &commands.HastenTask{RunID: run.RunID, Task: v.Task}, http.StatusOK, "workflows")
 }
 
 func (s *Surface) noteWorkflow(w http.ResponseWriter, r *http.Request) error {

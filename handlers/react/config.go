@@ -12,6 +12,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -52,6 +53,14 @@ type Config struct {
 	// time without any; nil with Active alone.
 	Defined       func(context.Context) (names []string, err error)
 	LastScheduled func(ctx context.Context, name string) (time.Time, error)
+	// Triggered is what the triggers of a workflow have asked for so far; nil with Active alone.
+	Triggered func(ctx context.Context, name string) (map[string]projections.TriggeredRuns, error)
+	// Pools are those that are defined, with their slots; nil with Active alone.
+	Pools func(context.Context) (map[string]int, error)
+	// Backfills are those that go on; nil with Active alone.
+	Backfills func(context.Context) (ids []string, err error)
+	// Feed has the facts that triggers look at; nil: none are looked at.
+	Feed streams.Feed
 
 	// Variable reads a variable that a task's arguments name, as it is now; nil: there are none.
 	Variable func(key string) (value string, ok bool, err error)

@@ -21,12 +21,14 @@ import (
 // that a role is on works on that role's tasks; the one that the role of a run's first task is on ends the run.
 type engine struct {
 	*runs
-	leads func(role string) bool // whether this process has the role's place
+	leads    func(role string) bool // whether this process has the role's place
+	triggers *triggers
 
 	next        int64 // offset of the first commit that was not taken in
 	live        map[string]*liveRun
 	definitions map[string]*definitions // by workflow, of those that runs were seen of
 	finished    chan *task              // works that have returned
+	backfills   map[string]*backfill    // that go on
 	working     int
 }
 
@@ -53,6 +55,7 @@ type task struct {
 // run follows the ledger until ctx ends, and returns when all work under way has stopped.
 func (e *engine) run(ctx context.Context) {
 	e.live, e.definitions, e.finished = map[string]*liveRun{}, map[string]*definitions{}, make(chan *task)
+	e.backfills = map[string]*backfill{}
 	for pause := backoffMin; ; pause = min(2*pause, backoffMax) {
 		err := e.begin(ctx)
 		if err == nil {
@@ -66,6 +69,9 @@ func (e *engine) run(ctx context.Context) {
 			return
 		}
 	}
+	for id := range e.live {
+		e.occupied(ctx, id, e.next-1)
+	}
 	commits := make(chan *streams.Committed)
 	fctx, stop := context.WithCancel(ctx)
 	followed := make(chan struct{})
@@ -74,23 +80,35 @@ func (e *engine) run(ctx context.Context) {
 	defer look.Stop()
 	slot := time.NewTimer(0)
 	defer slot.Stop()
+	e.watch(ctx)
+	due := time.NewTimer(0)
+	defer due.Stop()
 	for ctx.Err() == nil {
 		select {
 		case c := <-commits:
 			e.take(ctx, c)
 			if strings.HasPrefix(c.Stream, "workflow/") {
 				slot.Reset(0)
+				e.watch(ctx)
 			}
+			due.Reset(0)
 		case <-slot.C:
 			slot.Reset(e.schedule(ctx))
+		case <-e.triggers.woken:
+			due.Reset(0)
+		case <-due.C:
+			due.Reset(min(e.trigger(ctx), e.fill(ctx)))
 		case t := <-e.finished:
 			e.returned(ctx, t)
 		case <-look.C: // a place may have come here, or the time of a run be over
 			e.lookAround(ctx)
+			e.watch(ctx)
+			e.triggers.save()
 		case <-ctx.Done():
 		}
 	}
 	stop()
+	e.triggers.end()
 	<-followed
 	for e.working > 0 {
 		<-e.finished
@@ -136,6 +154,20 @@ func (e *engine) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if e.cfg.Backfills != nil {
+		if err := e.openBackfills(ctx); err != nil {
+			return err
+		}
+	}
+	if e.cfg.Pools != nil {
+		pools, err := e.cfg.Pools(ctx)
+		if err != nil {
+			return err
+		}
+		for name, slots := range pools {
+			e.gate.define(name, slots)
+		}
+	}
 	for _, name := range names {
 		if e.definitions[name], err = e.readDefinitions(ctx, name); err != nil {
 			return err
@@ -151,8 +183,11 @@ func (e *engine) lookAround(ctx context.Context) {
 	for _, r := range e.live {
 		if r.started {
 			e.advance(ctx, r)
-		} else {
-			waiting[r.workflow] = true
+			continue
+		}
+		waiting[r.workflow] = true
+		if d := r.definition; d != nil && d.Timed() {
+			e.late(ctx, r, d.States(r.asRun()))
 		}
 	}
 	for name := range waiting {
@@ -189,7 +224,7 @@ func (e *engine) follow(ctx context.Context, next int64, to chan<- *streams.Comm
 				break
 			}
 			next, pause = c.Position.Offset+1, backoffMin
-			if strings.HasPrefix(c.Stream, "workflow") {
+			if strings.HasPrefix(c.Stream, "workflow") || strings.HasPrefix(c.Stream, "pool/") || strings.HasPrefix(c.Stream, "backfill/") {
 				select {
 				case to <- c:
 				case <-ctx.Done():
@@ -230,13 +265,25 @@ func (e *engine) take(ctx context.Context, c *streams.Committed) {
 			e.definitions[id] = d
 		} else if d.seen < c.Position.Offset {
 			for i := range c.Events {
-				d.evolve(&c.Events[i], c.Position.Offset, e.cfg.Operators)
+				d.evolve(&c.Events[i], c, e.cfg.Operators)
 			}
 			d.seen = c.Position.Offset
 			e.admit(ctx, id)
 		}
 	case "workflow-run":
 		e.takeRun(ctx, id, c)
+		e.occupied(ctx, id, c.Position.Offset)
+	case "backfill":
+		e.takeBackfill(c)
+	case "pool":
+		for i := range c.Events {
+			switch ev := c.Events[i].Data.(type) {
+			case *events.PoolDefined:
+				e.gate.define(ev.Pool, ev.Slots)
+			case *events.PoolRemoved:
+				e.gate.remove(ev.Pool)
+			}
+		}
 	}
 }
 
@@ -244,6 +291,7 @@ func (e *engine) takeRun(ctx context.Context, id string, c *streams.Committed) {
 	for i := range c.Events {
 		if asked, ok := c.Events[i].Data.(*events.WorkflowRunRequested); ok && e.definitions[asked.Workflow] != nil {
 			e.definitions[asked.Workflow].later(slotOf(asked))
+			e.triggered(ctx, &c.Events[i], asked)
 		}
 	}
 	r := e.live[id]
@@ -319,6 +367,7 @@ func (e *engine) advance(ctx context.Context, r *liveRun) {
 		return
 	}
 	states := d.States(r.asRun())
+	e.late(ctx, r, states)
 	if state, reason := d.Ended(states); state != workflow.None {
 		if len(r.tasks) == 0 {
 			e.finish(ctx, r, state, reason, states)
@@ -328,7 +377,7 @@ func (e *engine) advance(ctx context.Context, r *liveRun) {
 	if !r.started && (e.definitions[r.workflow].paused || e.active(r) >= d.MaxActiveRuns) {
 		return
 	}
-	if e.overdue(ctx, r) {
+	if e.overdue(ctx, r) || e.unfit(ctx, r) {
 		return
 	}
 	for i := range d.Tasks {

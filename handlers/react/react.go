@@ -32,6 +32,7 @@ type Reactors struct {
 	router   *message.Router
 	ran      atomic.Bool
 	runs     *runs
+	triggers *triggers
 }
 
 // New makes a reactor of each role; [Reactors.Run] starts them. Errors: fault.Invalid for the configuration
@@ -42,16 +43,20 @@ func New(cfg Config, roles ...Role) (*Reactors, error) {
 		return nil, err
 	}
 	r := &Reactors{cfg: cfg, log: cfg.Logger, counters: map[string]*counters{}}
-	r.runs = &runs{cfg: &r.cfg, log: r.log, roles: by, slots: map[string]chan struct{}{}, tasks: map[*Work]*Task{}}
+	r.runs = &runs{cfg: &r.cfg, log: r.log, roles: by, gate: newGate(cfg.Subscribe != nil), tasks: map[*Work]*Task{}}
 	for _, role := range roles {
 		r.reactors = append(r.reactors, r.of(role))
 		slots := role.Slots
 		if slots == 0 {
 			slots = slotsDefault
 		}
-		r.runs.slots[role.Name] = make(chan struct{}, slots)
+		r.runs.gate.roles[role.Name] = slots
 	}
-	return r, r.route()
+	if err := r.route(); err != nil {
+		return nil, err
+	}
+	r.triggers = newTriggers(r.runs)
+	return r, nil
 }
 
 // of puts a role to work on the events it wants.
@@ -98,7 +103,7 @@ func (r *Reactors) Run(ctx context.Context) error {
 	worked := make(chan struct{})
 	go func() {
 		defer close(worked)
-		(&engine{runs: r.runs, leads: r.leads}).run(ctx)
+		(&engine{runs: r.runs, leads: r.leads, triggers: r.triggers}).run(ctx)
 	}()
 	err := r.router.Run(ctx)
 	stop()

@@ -30,6 +30,7 @@ type taskFold struct {
 	state             taskState
 	try               int
 	holder            string
+	startedAt         int64 // offset of the try's beginning
 	leaseUntilMillis  int64
 	retryAtMillis     int64         // of a failed try; 0 if no other follows
 	length            time.Duration // of the lease or the wait, on the clock of who wrote it
@@ -51,9 +52,11 @@ type runFold struct {
 	runType   string
 	conf      map[string]string
 	ended     bool
-	started   bool      // a task of it was
-	startedAt time.Time // then, or when it was told to go on
-	reopened  int       // how often
+	endState  string          // then
+	started   bool            // a task of it was
+	startedAt time.Time       // then, or when it was told to go on
+	reopened  int             // how often
+	missed    map[string]bool // of which it was said that they are not over in time; "" is the run
 	tasks     map[string]*taskFold
 
 	request         *events.Event
@@ -82,7 +85,7 @@ func (f *runFold) evolve(ev *events.Event, offset int64) {
 			t.crashes++
 		}
 		t.state, t.try, t.holder, t.leaseUntilMillis = taskRunning, e.Try, e.Holder, e.LeaseUntilMillis
-		t.length = length(e.LeaseUntilMillis)
+		t.length, t.startedAt = length(e.LeaseUntilMillis), offset
 		if !f.started {
 			f.started, f.startedAt = true, ev.Time
 		}
@@ -106,6 +109,11 @@ func (f *runFold) evolve(ev *events.Event, offset int64) {
 		case !strings.HasPrefix(e.Error, stopped):
 			t.failures++
 		}
+	case *events.TaskHastened:
+		t := f.task(e.Task)
+		t.retryAtMillis, t.length = e.AtMillis, 0
+	case *events.WorkflowSLAMissed:
+		f.missed[e.Task] = true
 	case *events.TasksCleared:
 		for _, name := range e.Tasks {
 			f.tasks[name] = &taskFold{try: f.task(name).try, cleared: f.task(name).cleared + 1}
@@ -117,9 +125,9 @@ func (f *runFold) evolve(ev *events.Event, offset int64) {
 		f.tasks[e.Task] = &taskFold{state: marks[e.State], try: t.try, output: t.output, err: "marked as failed: " + e.Note, cleared: t.cleared, end: ev, endedAt: offset}
 		f.reopen(ev)
 	case *events.WorkflowRunEnded:
-		f.ended = true
+		f.ended, f.endState = true, e.State
 	case *events.WorkflowRunDeleted:
-		*f = runFold{id: f.id, workflow: f.workflow, ended: true, tasks: map[string]*taskFold{}, seen: f.seen}
+		*f = runFold{id: f.id, workflow: f.workflow, ended: true, tasks: map[string]*taskFold{}, missed: map[string]bool{}, seen: f.seen}
 	}
 }
 
@@ -133,7 +141,7 @@ func (f *runFold) reopen(ev *events.Event) {
 
 // fold reads a run from its stream.
 func (s *runs) fold(ctx context.Context, id string) (*runFold, error) {
-	f := &runFold{id: id, tasks: map[string]*taskFold{}}
+	f := &runFold{id: id, tasks: map[string]*taskFold{}, missed: map[string]bool{}}
 	for c, err := range s.cfg.Ledger.ReadStream(ctx, "workflow-run/"+id, 0) {
 		if err != nil {
 			return nil, err

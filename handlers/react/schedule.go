@@ -3,6 +3,8 @@ package react
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
@@ -18,6 +20,9 @@ import (
 // catchUpAtOnce is how many missed slots are asked for before the engine looks at other things.
 const catchUpAtOnce = 100
 
+// asksAtOnce is how many workflows' slots are asked for at the same time.
+const asksAtOnce = 32
+
 // idlest is how long the engine waits at most before it looks for slots again: a machine may have slept.
 const idlest = time.Minute
 
@@ -30,20 +35,32 @@ func ScheduledRunID(name string, slot time.Time) string {
 // schedule asks for the runs whose slots have come, and gives how long it is to the next one.
 func (e *engine) schedule(ctx context.Context) time.Duration {
 	now, wait := e.cfg.Clock(), idlest
+	var mu sync.Mutex // of wait
+	var asking sync.WaitGroup
+	room := make(chan struct{}, asksAtOnce)
 	for name, d := range e.definitions {
 		newest := d.newest()
 		if newest == nil || newest.Schedule == nil || d.paused || !e.leads(e.roles[newest.Tasks[0].Operator].Name) {
 			continue
 		}
-		if err := e.slots(ctx, name, d, newest, now); err != nil && ctx.Err() == nil {
-			e.log.Error("the run of a schedule could not be asked for; it is tried again", "workflow", name, "error", err)
-			wait = min(wait, e.cfg.Poll)
-			continue
-		}
-		if next := newest.Schedule.Next(d.from); !next.IsZero() {
-			wait = min(wait, max(next.Sub(now), 0))
-		}
+		room <- struct{}{}
+		asking.Go(func() { // many have the same slots: their commits are synced together
+			defer func() { <-room }()
+			again := idlest
+			if err := e.slots(ctx, name, d, newest, now); err != nil {
+				again = e.cfg.Poll
+				if ctx.Err() == nil {
+					e.log.Error("the run of a schedule could not be asked for; it is tried again", "workflow", name, "error", err)
+				}
+			} else if next := newest.Schedule.Next(d.from); !next.IsZero() {
+				again = max(next.Sub(now), 0)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			wait = min(wait, again)
+		})
 	}
+	asking.Wait()
 	return wait
 }
 
@@ -71,20 +88,54 @@ func (e *engine) slots(ctx context.Context, name string, d *definitions, w *work
 		}
 		return nil
 	}
-	slots, n := w.Schedule.Missed(d.from, now, 1)
+	slots, n := w.Schedule.Missed(d.from, now, events.SlotsMissedMax+1)
 	if n == 0 {
 		return nil
 	}
-	note := ""
+	note, last := "", slots[len(slots)-1]
 	if n > 1 {
-		note = fmt.Sprintf("nobody was there for %d slots before this one, from %s on: they are left out", n-1, w.Schedule.Next(d.from).Format(time.RFC3339))
-		e.log.Warn("slots of a schedule were missed; the last one runs", "workflow", name, "missed", n-1)
+		if asked, err := e.askedSince(ctx, name, slots); err != nil {
+			return err
+		} else if asked.After(d.from) { // by another node: the ledger is ahead of what was taken in here
+			d.from = asked
+			return e.slots(ctx, name, d, w, now)
+		}
+		first := w.Schedule.Next(d.from)
+		if err := e.missed(ctx, name, first, slots[:len(slots)-1], n-1); err != nil {
+			return err
+		}
+		note = fmt.Sprintf("nobody was there for %d slots before this one, from %s on: they are left out", n-1, first.Format(time.RFC3339))
 	}
-	if err := e.ask(ctx, name, w, slots[0], note); err != nil {
+	if err := e.ask(ctx, name, w, last, note); err != nil {
 		return err
 	}
-	d.from = slots[0]
+	d.from = last
 	return nil
+}
+
+// askedSince is the last of some slots that has a run; the zero time for none.
+func (e *engine) askedSince(ctx context.Context, name string, slots []time.Time) (time.Time, error) {
+	for _, slot := range slices.Backward(slots) {
+		f, err := e.fold(ctx, ScheduledRunID(name, slot))
+		if err != nil {
+			return time.Time{}, err
+		}
+		if f.exists {
+			return slot, nil
+		}
+	}
+	return time.Time{}, nil
+}
+
+// missed says which slots have no run: the first, the last ones, and how many in all.
+func (e *engine) missed(ctx context.Context, name string, first time.Time, slots []time.Time, n int) error {
+	c := &commands.MissSlots{Workflow: name, Count: n, FromMillis: first.UnixMilli(), ThroughMillis: slots[len(slots)-1].UnixMilli()}
+	for _, slot := range slots[max(0, len(slots)-events.SlotsMissedMax):] {
+		c.SlotsMillis = append(c.SlotsMillis, slot.UnixMilli())
+	}
+	e.log.Warn("slots of a schedule were missed; the last one runs", "workflow", name, "missed", n)
+	_, err := e.cfg.Dispatcher.Dispatch(ctx, c, handlers.Meta{Actor: "reactor:" + engineName})
+	return err
 }
 
 func (e *engine) ask(ctx context.Context, name string, w *workflow.Definition, slot time.Time, note string) error {

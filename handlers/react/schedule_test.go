@@ -2,14 +2,19 @@ package react_test
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/workflow"
 )
 
 // scheduled are the slots that runs were asked for, and their notes.
@@ -56,6 +61,10 @@ func TestSchedule(t *testing.T) {
 				if got := strings.Join(notes, "; "); !strings.Contains(got, test.note) || test.note == "" && got != "" {
 					t.Errorf("notes: %s", got)
 				}
+				if missed := all[events.SlotsMissed](b); (test.note != "") != (len(missed) == 1) || len(missed) == 1 && (missed[0].Count != 12 || len(missed[0].SlotsMillis) != 12 ||
+					time.UnixMilli(missed[0].SlotsMillis[11]).UTC().Format("15:04") != "02:30") {
+					t.Errorf("missed: %+v", missed)
+				}
 				for _, e := range all[events.WorkflowRunRequested](b) {
 					if run := b.ended(e.RunID); run.State != "success" {
 						t.Errorf("%+v", run)
@@ -63,6 +72,108 @@ func TestSchedule(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestScheduleHolds has clocks jump ahead and back, processes start, end, die and be alone or two, over a change of the zone's clock: each slot has a
+// run, or, without catchup, one word that it was missed; and none has two.
+func TestScheduleHolds(t *testing.T) {
+	for seed, zone := range []string{"America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns"} {
+		for _, text := range []string{"30 * * * *", "*/20 1-3 * * *", "15 2 * * *"} {
+			for _, catchup := range []bool{false, true} {
+				t.Run(fmt.Sprint(seed, zone, text, catchup), func(t *testing.T) {
+					bubble(t, func(b *bench) { holds(b, rand.New(rand.NewPCG(uint64(seed), 7)), zone, text, catchup) })
+				})
+			}
+		}
+	}
+}
+
+func holds(b *bench, rnd *rand.Rand, zone, text string, catchup bool) {
+	s, err := workflow.ParseSchedule(text, zone)
+	b.must(err)
+	location, err := time.LoadLocation(zone)
+	b.must(err)
+	_, change := time.Now().In(location).ZoneBounds()
+	if rnd.IntN(2) == 0 {
+		_, change = change.In(location).ZoneBounds()
+	}
+	var ahead atomic.Int64 // the clock, of the bubble's
+	ahead.Store(int64(time.Until(change) - time.Duration(rnd.IntN(24*60))*time.Minute))
+	clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	source := fmt.Sprintf("name: often\nschedule: '%s'\ntimezone: %s\ncatchup: %v\nmax_active_runs: 1000\ntasks: [{name: stir, operator: stir}]\n", text, zone, catchup)
+	b.outer = b.dispatcher(clock)
+	defined := clock()
+	b.define(source)
+	last := defined // that any process has seen
+	type process struct {
+		stop func()
+		dead *mortal
+	}
+	up := map[int]process{}
+	start := func(i int) {
+		dead := &mortal{Dispatcher: b.dispatcher(clock)}
+		c := b.config(b.TempDir(), dead)
+		c.Clock, c.Poll = clock, 30*time.Minute // which spares the test looks at what does not change
+		_, stop := b.run(c, roles(well, well, nil))
+		up[i] = process{stop, dead}
+	}
+	see := func() {
+		synctest.Wait()
+		if len(up) > 0 && clock().After(last) {
+			last = clock()
+		}
+	}
+	for range 20 {
+		switch i := rnd.IntN(2); {
+		case rnd.IntN(2) == 0:
+			see()
+			ahead.Add(int64(time.Duration(rnd.IntN(540)-120) * time.Minute))
+		case up[i].stop == nil:
+			start(i)
+		default:
+			see()
+			up[i].dead.dead.Store(rnd.IntN(2) == 0)
+			up[i].stop()
+			delete(up, i)
+		}
+		time.Sleep(time.Duration(rnd.IntN(40)) * time.Minute)
+		see()
+	}
+	for i := range 2 {
+		if up[i].stop == nil {
+			start(i)
+		}
+	}
+	time.Sleep(time.Hour)
+	see()
+	had, slots, n := map[int64]string{}, 0, 0
+	for _, e := range all[events.WorkflowRunRequested](b) {
+		if had[e.IntervalEndMillis] != "" {
+			b.Errorf("%s is asked for twice", e.RunID)
+		}
+		had[e.IntervalEndMillis], n = "ran", n+1
+	}
+	for _, e := range all[events.SlotsMissed](b) {
+		for _, slot := range e.SlotsMillis {
+			if had[slot] != "" {
+				b.Errorf("%v was missed, and %s", time.UnixMilli(slot).UTC(), had[slot])
+			}
+			had[slot] = "missed"
+		}
+		n += e.Count
+		if catchup || len(e.SlotsMillis) != min(e.Count, events.SlotsMissedMax) {
+			b.Errorf("%+v", e)
+		}
+	}
+	for at := s.Next(defined); !at.After(last); at = s.Next(at) {
+		if slots++; had[at.UnixMilli()] == "" && n == len(had) {
+			b.Errorf("%v was left out; defined %v", at, defined)
+		}
+		delete(had, at.UnixMilli())
+	}
+	if n != slots || len(had) > 0 {
+		b.Errorf("%d slots, of which %d are known; and %v", slots, n, had)
 	}
 }
 

@@ -18,9 +18,9 @@ import (
 type runs struct {
 	cfg   *Config
 	log   *slog.Logger
-	roles map[string]*Role         // by operator
-	slots map[string]chan struct{} // by role: a token for each task that may be worked on at once
-	node  string                   // begins the names of all holders from this folder
+	roles map[string]*Role // by operator
+	gate  *gate
+	node  string // begins the names of all holders from this folder
 
 	mu    sync.Mutex
 	tasks map[*Work]*Task
@@ -73,17 +73,15 @@ func (s *runs) perform(ctx context.Context, role *Role, task *workflow.Task, d *
 			continue
 		}
 		w.checkpoint, w.failures, w.watched = t.checkpoint, t.failures, seen.untilMillis
-		select {
-		case s.slots[role.Name] <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		place := &claim{role: role.Name, pool: task.Pool, slots: task.PoolSlots, priority: task.Priority, run: run.requested, task: d.Index(task.Name)}
+		if !s.gate.has(task.Pool) {
+			s.log.Warn("there is no pool of this name: the task waits until one is defined", "pool", task.Pool, "workflow_run", runID, "task", task.Name)
 		}
-		err = w.start(ctx, t.try+1)
-		first := err == nil
-		if first {
-			err = w.attempt(ctx, role.Tasks[task.Operator])
+		if err := s.gate.enter(ctx, place); err != nil {
+			return err
 		}
-		<-s.slots[role.Name]
+		first, err := w.take(ctx, t.try+1, role.Tasks[task.Operator])
+		s.gate.leave(place)
 		if !first && fault.Is(err, fault.Conflict) { // somebody else was first
 			err = s.await(ctx, head, s.cfg.Poll)
 		}
@@ -97,6 +95,22 @@ func (s *runs) perform(ctx context.Context, role *Role, task *workflow.Task, d *
 func (s *runs) work(role *Role, task *workflow.Task, d *workflow.Definition, run *runFold, cause *events.Event) *Work {
 	return &Work{Reaction: Reaction{dispatcher: s.cfg.Dispatcher, role: role.Name, cause: cause, correlation: run.id},
 		runs: s, task: task, definition: d, run: run, holder: s.holder(role.Name)}
+}
+
+// take takes the task, and works on it; first is false where it could not be taken, or another node has the slots of its pool.
+func (w *Work) take(ctx context.Context, try int, do TaskFunc) (first bool, err error) {
+	if err := w.start(ctx, try); err != nil {
+		return false, err
+	}
+	full, err := w.runs.gate.beyond(ctx, w.started, w.task)
+	switch {
+	case err != nil:
+		return true, err
+	case full:
+		err := w.fail(ctx, stopped+"the pool "+w.task.Pool+" is full: another node was first", w.runs.cfg.Clock().UnixMilli())
+		return true, orThere(err)
+	}
+	return true, w.attempt(ctx, do)
 }
 
 func givenUp(crashes int) string {

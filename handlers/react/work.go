@@ -27,6 +27,7 @@ type Work struct {
 	checkpoint string // of an earlier try, "" without one
 	failures   int    // of earlier tries
 	watched    int64  // see commands.StartTask
+	started    int64  // offset of the try's beginning
 
 	cancel context.CancelCauseFunc
 
@@ -181,6 +182,7 @@ func (w *Work) start(ctx context.Context, try int) error {
 	if !ok {
 		return fault.New(fault.Internal, "StartTask was answered with a %s", res.Events[0].Type())
 	}
+	w.started = res.Position.Offset
 	w.try, w.leaseUntil = started.Try, time.UnixMilli(started.LeaseUntilMillis)
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // byOperator are the roles that do what operators are, each one of them.
@@ -41,11 +43,55 @@ type definitions struct {
 	paused bool
 	from   time.Time // slots of its schedule after this are still to be asked for
 	seen   int64     // offset of the last commit that was taken in; -1 for none
+
+	triggered map[string]*asked // by trigger
+}
+
+// asked is what a trigger has asked for so far.
+type asked struct {
+	run      string      // the last
+	cut      string      // up to which it is for events
+	requests []time.Time // of the last runs, oldest first
+}
+
+// askedFor takes in a run that a trigger has asked for.
+func (d *definitions) askedFor(t *events.Triggered, run string, at time.Time) {
+	if d.triggered == nil {
+		d.triggered = map[string]*asked{}
+	}
+	a := d.triggered[t.Trigger]
+	if a == nil {
+		a = &asked{}
+		d.triggered[t.Trigger] = a
+	}
+	if a.run == run {
+		return
+	}
+	a.run, a.cut = run, t.Cut
+	if a.requests = append(a.requests, at); len(a.requests) > projections.TriggeredKept {
+		a.requests = a.requests[1:]
+	}
+}
+
+// since is the place of the trigger of a definition in force: of the commit that first had it, without a break, with the same event.
+func (d *definitions) since(t *workflow.Trigger) (first definition) {
+	for i := len(d.all) - 1; i >= 0; i-- {
+		one := d.all[i]
+		if one.Definition == nil {
+			break
+		}
+		if was := one.Trigger(t.Name); was == nil || was.Event != t.Event {
+			break
+		}
+		first = one
+	}
+	return first
 }
 
 // definition is one, with the offset of the commit that put it in force; nil where the workflow was deleted.
 type definition struct {
-	since int64
+	since    int64
+	recorded time.Time // when the log took it
 	*workflow.Definition
 	err error // why it cannot be read by this program, which may lack an operator
 }
@@ -64,12 +110,14 @@ func (d *definitions) at(offset int64) (*workflow.Definition, error) {
 	return at.Definition, at.err
 }
 
-func (d *definitions) evolve(ev *events.Event, offset int64, operators workflow.Operators) {
+func (d *definitions) evolve(ev *events.Event, c *streams.Committed, operators workflow.Operators) {
 	switch e := ev.Data.(type) {
 	case *events.WorkflowDefined:
 		parsed, err := workflow.Parse([]byte(e.Source), operators)
-		d.all = append(d.all, definition{offset, parsed, err})
+		d.all = append(d.all, definition{c.Position.Offset, c.Recorded, parsed, err})
 		d.later(ev.Time)
+	case *events.SlotsMissed:
+		d.later(time.UnixMilli(e.ThroughMillis))
 	case *events.WorkflowPaused:
 		d.paused = true
 	case *events.WorkflowUnpaused:
@@ -77,7 +125,7 @@ func (d *definitions) evolve(ev *events.Event, offset int64, operators workflow.
 		d.later(ev.Time)
 	case *events.WorkflowDeleted: // what is asked for from here on has none
 		d.paused = false
-		d.all = append(d.all, definition{since: offset})
+		d.all = append(d.all, definition{since: c.Position.Offset, recorded: c.Recorded})
 	}
 }
 
@@ -96,7 +144,7 @@ func (s *runs) readDefinitions(ctx context.Context, name string) (*definitions, 
 			return nil, err
 		}
 		for i := range c.Events {
-			d.evolve(&c.Events[i], c.Position.Offset, s.cfg.Operators)
+			d.evolve(&c.Events[i], c, s.cfg.Operators)
 		}
 		d.seen = c.Position.Offset
 	}
@@ -106,6 +154,22 @@ func (s *runs) readDefinitions(ctx context.Context, name string) (*definitions, 
 			return nil, err
 		}
 		d.later(slot)
+	}
+	if s.cfg.Triggered != nil {
+		runs, err := s.cfg.Triggered(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		for trigger, r := range runs {
+			a := &asked{run: r.RunID, cut: r.Cut}
+			for _, millis := range r.Millis {
+				a.requests = append(a.requests, time.UnixMilli(millis))
+			}
+			if d.triggered == nil {
+				d.triggered = map[string]*asked{}
+			}
+			d.triggered[trigger] = a
+		}
 	}
 	return d, nil
 }

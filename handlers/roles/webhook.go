@@ -69,7 +69,7 @@ const (
 
 // messenger is a role without events of its own: where nodes share a log it is one node's, and that one tells.
 func (c *Config) messenger() react.Role {
-	return react.Role{Name: nameMessenger, Wants: func(*events.Event) bool { return false }, Handle: func(context.Context, *react.Reaction) error { return nil }}
+	return react.Role{Name: nameMessenger, Tasks: map[string]react.TaskFunc{opNotify: c.task(notify)}, Slots: notifySlots, Wants: func(*events.Event) bool { return false }, Handle: func(context.Context, *react.Reaction) error { return nil }}
 }
 
 // MessengerHere says whether the role is this node's.

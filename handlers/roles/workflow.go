@@ -22,6 +22,7 @@ const (
 	opPromote  = "promote"
 	opFetch    = "fetch"
 	opWatchLog = "watch_log"
+	opNotify   = "notify"
 	opImport   = "import"
 	opDeploy   = "deploy"
 	opBackup   = "backup"
@@ -109,6 +110,10 @@ func Operators() workflow.Operators {
 			Outputs: []string{"folder", "records", "blobs", "bytes"}, OpenOutputs: true,
 		}, {
 			Name: opWatchLog, Description: "Writes data/processed/watch_log.csv from the log", Outputs: []string{"path", "rows"}, OpenOutputs: true,
+		}, {
+			Name: opNotify, Description: "Tells those who run the program: a warning in its log",
+			Args:    []workflow.Param{{Name: argMessage, Type: workflow.Text, Description: "what is said"}},
+			Outputs: []string{argMessage},
 		},
 	} {
 		all[o.Name] = &o

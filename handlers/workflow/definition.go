@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -20,10 +21,12 @@ type Definition struct {
 	Params        []Param       `json:"params"`
 	MaxActiveRuns int           `json:"max_active_runs"` // at once: others wait, in their order
 	Timeout       time.Duration `json:"timeout"`         // of a run
+	SLA           time.Duration `json:"-"`               // in which a run is to be over, from its slot or request on; 0: any
 	Tasks         []Task        `json:"tasks"`           // each after those it needs, else as they are written
 
-	Schedule *Schedule `json:"-"`       // when it runs by itself; nil: only when it is asked to
-	Catchup  bool      `json:"catchup"` // slots that were missed are made up for, all of them; else the last one alone
+	Schedule *Schedule `json:"-"`                  // when it runs by itself; nil: only when it is asked to
+	Triggers []Trigger `json:"triggers,omitempty"` // events that it runs at
+	Catchup  bool      `json:"catchup"`            // slots that were missed are made up for, all of them; else the last one alone
 
 	source, hash string
 	after        map[string][]string // tasks that need one
@@ -44,6 +47,7 @@ type Task struct {
 	RetryDelay   time.Duration `json:"retry_delay"`
 	RetryBackoff float64       `json:"retry_backoff"` // the delay's factor from try to try
 	Timeout      time.Duration `json:"timeout"`       // of a try
+	SLA          time.Duration `json:"-"`             // in which it is to be over, from the run's slot or request on; 0: any
 	Pool         string        `json:"pool"`
 	PoolSlots    int           `json:"pool_slots"`
 	Priority     int           `json:"priority"` // the greater first, of those that wait for a slot
@@ -57,7 +61,7 @@ const (
 	RetriesDefault       = 2
 	RetryDelayDefault    = 2 * time.Second
 	RetryBackoffDefault  = 4
-	PoolDefault          = "default_pool"
+	PoolDefault          = events.PoolDefault
 )
 
 // Source is the text of the definition as it was written.
@@ -77,6 +81,16 @@ func (d *Definition) Task(name string) *Task {
 		return &d.Tasks[i]
 	}
 	return nil
+}
+
+// Timed says whether anything of a run is to be over in some time.
+func (d *Definition) Timed() bool {
+	return d.SLA > 0 || slices.ContainsFunc(d.Tasks, func(t Task) bool { return t.SLA > 0 })
+}
+
+// Index is the place of a task among those of the definition; -1 for none.
+func (d *Definition) Index(task string) int {
+	return slices.IndexFunc(d.Tasks, func(t Task) bool { return t.Name == task })
 }
 
 // After are the tasks that need a task, in the order of the definition.

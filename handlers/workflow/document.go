@@ -38,15 +38,18 @@ func Parse(source []byte, operators Operators) (*Definition, error) {
 	}
 	c := &checker{operators: operators, lines: map[string]*document.Node{}}
 	d := &Definition{source: string(source), hash: hashOf(string(source)), after: map[string][]string{}}
-	if c.Mapping("", root, "name", "description", "tags", "params", "max_active_runs", "timeout", "schedule", "timezone", "catchup", "tasks") {
+	if c.Mapping("", root, "name", "description", "tags", "params", "max_active_runs", "timeout", "schedule", "timezone", "catchup", "triggers", "sla", "tasks") {
 		d.Name = c.name("name", root, root.Field("name"))
 		d.Description = c.Text("description", root.Field("description"))
 		d.Tags = c.Texts("tags", root.Field("tags"))
 		d.Params = c.params(root.Field("params"))
 		d.MaxActiveRuns = c.whole("max_active_runs", root.Field("max_active_runs"), MaxActiveRunsDefault, 1, activeRunsMax)
 		d.Timeout = c.duration("timeout", root.Field("timeout"), RunTimeoutDefault, timeoutMax)
+		d.SLA = c.duration("sla", root.Field("sla"), 0, timeoutMax)
 		c.schedule(d, root)
 		c.tasks(d, root)
+		c.takesAny = slices.ContainsFunc(d.Tasks, func(t Task) bool { o := operators[t.Operator]; return o != nil && o.Conf != nil })
+		c.triggers(d, root.Field("triggers"))
 	}
 	if len(c.Errs) > 0 {
 		return nil, errors.Join(c.Errs...)
@@ -54,11 +57,19 @@ func Parse(source []byte, operators Operators) (*Definition, error) {
 	return d, nil
 }
 
+func messageOf(err error) string {
+	if f, ok := err.(*fault.Error); ok {
+		return f.Message
+	}
+	return err.Error()
+}
+
 // checker collects the faults of a definition.
 type checker struct {
 	document.Checker
 	operators Operators
 	lines     map[string]*document.Node // of tasks, by name
+	takesAny  bool                      // an operator among the tasks takes entries of a conf that are not declared
 }
 
 func (c *checker) fail(path string, n *document.Node, hint, format string, args ...any) {
@@ -136,7 +147,7 @@ func (c *checker) params(list *document.Node) (all []Param) {
 			value := c.scalar(document.Join(path, "default"), v)
 			p.Default = &value
 			if err := p.check(document.Join(path, "default"), value); err != nil {
-				c.fail(document.Join(path, "default"), v, "give a default that a run may have", "%s", err.(*fault.Error).Message)
+				c.fail(document.Join(path, "default"), v, "give a default that a run may have", "%s", messageOf(err))
 			}
 		}
 		all = append(all, p)
@@ -224,7 +235,7 @@ func (c *checker) tasks(d *Definition, root *document.Node) {
 
 func (c *checker) task(path string, n *document.Node) (t Task) {
 	if !c.Mapping(path, n, "name", "operator", "description", "needs", "trigger_rule", "when", "with", "retries", "retry_delay",
-		"retry_backoff", "timeout", "pool", "pool_slots", "priority") {
+		"retry_backoff", "timeout", "sla", "pool", "pool_slots", "priority") {
 		return t
 	}
 	at := func(name string) (string, *document.Node) { return document.Join(path, name), n.Field(name) }
@@ -257,6 +268,7 @@ func (c *checker) task(path string, n *document.Node) (t Task) {
 	t.Retries, t.PoolSlots = whole("retries", RetriesDefault, 0, retriesMax), whole("pool_slots", 1, 1, slotsMax)
 	t.Priority = whole("priority", 0, -priorityMax, priorityMax)
 	t.RetryDelay, t.Timeout = duration("retry_delay", RetryDelayDefault, delayMax), duration("timeout", TaskTimeoutDefault, timeoutMax)
+	t.SLA = duration("sla", 0, timeoutMax)
 	t.RetryBackoff = RetryBackoffDefault
 	if p, v := at("retry_backoff"); v != nil {
 		t.RetryBackoff = c.Number(p, v, 1, backoffMax)
@@ -293,7 +305,7 @@ func (c *checker) with(path string, n *document.Node, o *Operator) map[string]Te
 		}
 		if arg != nil && len(t.references) == 0 && wrong == "" {
 			if err := arg.check(p, t.text); err != nil {
-				c.fail(p, f.Value, "give a value that it may have", "%s", err.(*fault.Error).Message)
+				c.fail(p, f.Value, "give a value that it may have", "%s", messageOf(err))
 			}
 		}
 		all[f.Name] = t
@@ -413,6 +425,8 @@ func (c *checker) references(d *Definition, t *Task, path string) {
 			if paramOf(d.Params, r.Name) == nil {
 				wrong, hint = "is no param of this workflow", "declare it under params"
 			}
+		case "event":
+			wrong, hint = "is of a trigger alone", "hand it on as a param: triggers[0].conf"
 		case "run":
 			if !slices.Contains(RunNames, r.Name) {
 				wrong, hint = "is not known of a run", "known are "+strings.Join(RunNames, ", ")

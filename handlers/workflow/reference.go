@@ -10,7 +10,7 @@ import (
 )
 
 // Reference names a value of a run: "params.NAME", "tasks.TASK.OUTPUT" or "run.NAME", one of [RunNames]; or "var.value.KEY", a
-// variable, which people set and change.
+// variable, which people set and change; or, in a trigger, of the event: "event.NAME".
 type Reference struct {
 	Root, Task, Name string
 }
@@ -52,7 +52,7 @@ func parseReference(text string) (Reference, bool) {
 	root, rest, _ := strings.Cut(text, ".")
 	r := Reference{Root: root, Name: rest}
 	switch root {
-	case "params", "run":
+	case "params", "run", "event":
 	case variableRoot:
 		return r, strings.HasPrefix(rest, variableValue) && valueName.MatchString(rest[len(variableValue):])
 	case "tasks":

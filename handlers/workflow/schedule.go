@@ -163,6 +163,22 @@ func (s *Schedule) Missed(after, now time.Time, most int) (slots []time.Time, n 
 	return slots, n
 }
 
+// Beginning are the slots, up to now, whose intervals begin in a time, both ends in it: the first of them, at most so many, oldest first. more says that there are others.
+func (s *Schedule) Beginning(from, to, now time.Time, most int) (slots []time.Time, more bool) {
+	for begin := s.Next(from.Add(-time.Second)); !begin.IsZero() && !begin.After(to); {
+		slot := s.Next(begin)
+		if slot.IsZero() || slot.After(now) {
+			break
+		}
+		if len(slots) == most {
+			return slots, true
+		}
+		slots = append(slots, slot)
+		begin = slot
+	}
+	return slots, false
+}
+
 // changeMax is more than any clock was ever changed by, in seconds: the Pacific's moved by a day across the date line.
 const changeMax = 2 * secondsADay
 

@@ -307,7 +307,6 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 	if a.Blobs.Remote != nil {
 		beside.Go(func() { a.mirror(work) })
 	}
-	beside.Go(func() { a.retrainer().Run(work) })
 	beside.Go(func() { a.messenger.Run(work) })
 	if a.opts.MLflowUI == "" && a.opts.Also["tracking"] != "" {
 		beside.Go(func() { a.findMLflowPages(work) })
@@ -416,11 +415,6 @@ const groupPrefix = "projectionist-"
 // WebhooksPrivateVariable allows, with true, webhooks at http and at addresses that are not public, for development.
 const WebhooksPrivateVariable = "PROJECTIONIST_WEBHOOKS_PRIVATE"
 
-// retrainer is this node's.
-func (a *App) retrainer() *roles.Retrainer {
-	return &roles.Retrainer{Feed: a.Log.Feed(), Ledger: a.Log.Ledger(), Views: a.Views, Dispatcher: a.Dispatcher, Dir: a.opts.Dir, Logger: a.opts.Logger}
-}
-
 // reactors are this node's. Where the nodes of one log share it, each reactor runs on one of them.
 func (a *App) reactors() (*react.Reactors, error) {
 	a.sets = &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
@@ -441,6 +435,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 	c := react.Config{
 		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(),
 		Prepare: a.DefineWorkflows, Active: a.activeRuns, Defined: a.definedWorkflows, LastScheduled: a.lastScheduled, Variable: a.variable,
+		Triggered: a.triggered, Pools: a.pools, Backfills: a.backfills, Feed: a.Log.Feed(),
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}
 	if l, ok := a.opened.(*kafka.Log); ok {

@@ -160,6 +160,26 @@ func (a *App) lastScheduled(_ context.Context, name string) (time.Time, error) {
 	return time.UnixMilli(millis), err
 }
 
+// triggered is what the triggers of a workflow have asked for.
+func (a *App) triggered(_ context.Context, name string) (map[string]projections.TriggeredRuns, error) {
+	return fold.Of[*projections.Workflows](a.Views).TriggeredOf(name)
+}
+
+// pools are those that are defined, with their slots.
+func (a *App) pools(context.Context) (map[string]int, error) {
+	all, err := fold.Of[*projections.Workflows](a.Views).Pools()
+	slots := map[string]int{}
+	for i := range all {
+		slots[all[i].Name] = all[i].Slots
+	}
+	return slots, err
+}
+
+// backfills are the ids of those that go on.
+func (a *App) backfills(context.Context) ([]string, error) {
+	return fold.Of[*projections.Workflows](a.Views).OpenBackfills()
+}
+
 // variable is the value of a variable as all that the log has by now leaves it.
 func (a *App) variable(key string) (string, bool, error) {
 	ctx, cancel := context.WithTimeout(a.work, definedWait)

@@ -82,6 +82,7 @@ var groups = []struct {
 	{"start", "start with ten million events", (*bench).startUp},
 	{"ten", "ten million ratings by popularity alone, from a file to lists", (*bench).ten},
 	{"tracking", "MLflow's API beside an MLflow server", (*bench).tracking},
+	{"workflows", "1,000 workflows scheduled each minute on a running server", (*bench).workflows},
 	{"kafka", "the log on Apache Kafka beside bare sarama and franz-go", (*bench).onKafka},
 	{"goka", "a fold from Kafka beside goka", (*bench).fold},
 	{"door", "the embedded log's Kafka door beside Apache Kafka", (*bench).door},

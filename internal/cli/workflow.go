@@ -23,7 +23,7 @@ func (p *program) workflowsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.list(raw, "items", "RUN run_id, WORKFLOW workflow, STATE state, TYPE run_type, REQUESTED requested_millis, ENDED ended_millis, ACTOR actor, REASON reason", "no workflow has run yet")
+			return p.list(raw, "items", "RUN run_id, WORKFLOW workflow, STATE state, LATE late, TYPE run_type, REQUESTED requested_millis, ENDED ended_millis, ACTOR actor, REASON reason", "no workflow has run yet")
 		})}
 	list.Flags().StringVar(&workflow, "workflow", "", "only the runs of one workflow")
 	list.Flags().StringVar(&state, "state", "", "only queued, running, success, failed or cancelled ones")
@@ -73,8 +73,12 @@ func (p *program) workflowsCommand() *cobra.Command {
 			if r := run["reason"]; r != nil {
 				fmt.Fprintf(p.out, ": %s", cell(r))
 			}
-			fmt.Fprintf(p.out, "\nrequested %s by %s\n\n", cell(lookUp(run, "requested_millis")), cell(run["actor"]))
-			if err := p.list(raw, "tasks", "TASK task, STATE state, TRY try, STARTED started_millis, ENDED ended_millis, ERROR error, OUTPUT output", "no task has started yet"); err != nil {
+			fmt.Fprintf(p.out, "\nrequested %s by %s\n", cell(lookUp(run, "requested_millis")), cell(run["actor"]))
+			if t, ok := run["triggered"].(map[string]any); ok {
+				fmt.Fprintf(p.out, "trigger %s: %s at %s (projectionist why %s)\n", cell(t["trigger"]), cell(t["type"]), cell(t["position"]), cell(t["event_id"]))
+			}
+			fmt.Fprintln(p.out)
+			if err := p.list(raw, "tasks", "TASK task, STATE state, TRY try, STARTED started_millis, ENDED ended_millis, LATE sla_missed_millis, ERROR error, OUTPUT output", "no task has started yet"); err != nil {
 				return err
 			}
 			p.reasons(run)
@@ -104,7 +108,7 @@ func (p *program) workflowsCommand() *cobra.Command {
 	run.Flags().StringVar(&id, "run-id", "", "the run's id (default: one of its own)")
 	run.Flags().StringVar(&note, "note", "", "a word on the run")
 	run.Flags().BoolVarP(&follow, "follow", "f", false, "stay until it has ended; exit code 1 if it failed")
-	all := append([]*cobra.Command{list, kinds, show, run}, p.workflowSteering()...)
+	all := append([]*cobra.Command{list, kinds, show, run, p.workflowTriggers()}, p.workflowSteering()...)
 	return group("workflows", "Workflows: training, fetching films", append(all, p.workflowDefinitions()...)...)
 }
 

@@ -47,5 +47,10 @@ func (p *program) workflowSteering() []*cobra.Command {
 	marked.Flags().StringVar(&mark.Task, "task", "", "the task")
 	marked.Flags().StringVar(&mark.State, "state", "", "success, failed or skipped")
 	marked.Flags().StringVar(&mark.Note, "note", "", "why, for the log")
-	return []*cobra.Command{pause, unpause, cancel, again, marked}
+	retry := &cobra.Command{Use: "retry RUN TASK", Short: "Begin the next try of a task at once, which waits for it", Args: cobra.ExactArgs(2), Example: "  projectionist workflows retry 4f2c… fetch_movies",
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			raw, err := c.post(ctx, ofRun("retry")(args), map[string]any{"task": args[1]})
+			return p.commanded(raw, err)
+		})}
+	return []*cobra.Command{p.backfillCommand(), p.backfillsCommand(), retry, pause, unpause, cancel, again, marked}
 }

@@ -1,0 +1,120 @@
+package v1
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+func (s *Surface) causationRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/audit/chain", s.chain, "audit", "deployments")
+}
+
+// chain is what led to an event and what came of it: of an id, a position, the first event of a stream, or, for deployment/SLOT, what put
+// there what it serves.
+func (s *Surface) chain(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "of", "all")
+	of, all := q.Str("of"), q.Str("all")
+	if of == "" {
+		q.Add(fault.Field("of", "is needed").WithHint("an event's id, a position such as model-drift-alerts/0@4, a stream such as workflow-run/ID, or deployment/production"))
+	}
+	if all != "" && all != "true" && all != "false" {
+		q.Fault("all", "is %q; want true or false", api.Short(all))
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	id, err := s.eventOf(r.Context(), of)
+	if err != nil {
+		return err
+	}
+	c, err := fold.Of[*projections.Audit](s.Views).Chain(id, all == "true")
+	if err != nil {
+		return err
+	}
+	if c.Root.Type == "" { // a fact
+		if err := s.tellFact(r.Context(), c.Root); err != nil {
+			return err
+		}
+	}
+	return api.WriteJSON(w, http.StatusOK, c)
+}
+
+// eventOf is the id of the event that people mean.
+func (s *Surface) eventOf(ctx context.Context, of string) (string, error) {
+	view := fold.Of[*projections.Audit](s.Views)
+	if pos, err := streams.ParsePosition(of); err == nil {
+		return s.eventAt(ctx, pos)
+	}
+	if slot, ok := strings.CutPrefix(of, "deployment/"); ok {
+		d, found, err := fold.Of[*projections.Deployments](s.Views).Slot(slot)
+		if err == nil && !found {
+			err = fault.New(fault.NotFound, "nothing was ever deployed to %q", api.Short(slot))
+		}
+		return d.Current.EventID, err
+	}
+	if !strings.Contains(of, "/") {
+		return of, nil
+	}
+	e, found, err := view.First(of)
+	if err == nil && !found {
+		err = fault.New(fault.NotFound, "the ledger has no stream %q", api.Short(of))
+	}
+	return e.EventID, err
+}
+
+// eventAt is the id of the event at a position: of a commit, the first.
+func (s *Surface) eventAt(ctx context.Context, pos streams.Position) (string, error) {
+	if pos.Topic == events.LedgerTopic {
+		for c, err := range s.Log.Ledger().Read(ctx, pos.Offset) {
+			if err != nil || c.Position.Offset != pos.Offset {
+				break
+			}
+			return c.Events[0].ID, nil
+		}
+		return "", fault.New(fault.NotFound, "there is no commit at %s", pos)
+	}
+	ev, err := s.factAt(ctx, pos)
+	if err != nil {
+		return "", err
+	}
+	return ev.ID, nil
+}
+
+func (s *Surface) factAt(ctx context.Context, pos streams.Position) (events.Event, error) {
+	for rec, err := range s.Log.Feed().Read(ctx, pos.TP, pos.Offset) {
+		switch {
+		case err != nil:
+			return events.Event{}, err
+		case rec.Offset != pos.Offset:
+			return events.Event{}, fault.New(fault.NotFound, "there is no fact at %s", pos)
+		}
+		return streams.ReadFact(rec)
+	}
+	return events.Event{}, fault.New(fault.NotFound, "there is no fact at %s", pos)
+}
+
+// tellFact says of a fact what its record says.
+func (s *Surface) tellFact(ctx context.Context, l *projections.Link) error {
+	pos, err := streams.ParsePosition(l.Position)
+	if err != nil { // nothing says where it is
+		return nil
+	}
+	ev, err := s.factAt(ctx, pos)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
+		return nil
+	}
+	if err != nil || ev.ID != l.EventID {
+		return err
+	}
+	l.Type, l.Stream, l.EventMillis, l.Source, l.Actor = ev.Type(), ev.Subject, ev.Time.UnixMilli(), ev.Source, ev.Actor
+	l.Summary = projections.FactSummary(ev.Data)
+	return nil
+}
