@@ -64,7 +64,7 @@ func TestRefusalsOfMLflow(t *testing.T) {
 		{"POST", "runs/search", `{"experiment_ids": ["0"], "filter": "metrics.a IS NOT NULL"}`, "IS NULL / IS NOT NULL is only supported for tags and params"},
 		{"POST", "runs/search", `{"experiment_ids": ["0"], "filter": "attribute.experiment_id = '0'"}`, "Invalid attribute key 'experiment_id' specified"},
 		{"POST", "logged-models/search", `{"experiment_ids": ["0"], "filter": "Foo"}`, "Invalid filter string"},
-		{"GET", "metrics/get-history?run_id=" + run + "&metric_key=a&page_token=bad", "", "Invalid page token"},
+		{"GET", "metrics/get-history?run_id=" + run + "&metric_key=a&page_token=no.token", "", "Invalid page token"},
 	} {
 		if a := ask(w.tracking, c.method, rest+strings.ReplaceAll(c.path, " ", "%20"), c.body); a.Code != 400 || !strings.Contains(a.Text, c.says) {
 			t.Errorf("%s %s %.120s: %d %s; want %q", c.method, c.path, c.body, a.Code, a.Text, c.says)
