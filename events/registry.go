@@ -113,6 +113,7 @@ func init() {
 	register[TaskFailed]()
 	register[TasksCleared]()
 	register[TaskMarked]()
+	register[TaskLogKept]()
 	register[WorkflowNoted]()
 	register[WorkflowRunEnded]()
 	register[ViewEventSkipped]()

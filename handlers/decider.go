@@ -50,7 +50,7 @@ func newDecider(stream string) decider {
 	case "workflow":
 		return &definedWorkflow{}
 	case "workflow-run":
-		return &workflowRun{tasks: map[string]task{}}
+		return &workflowRun{tasks: map[string]task{}, logs: map[triedTask]bool{}}
 	case "view":
 		return &view{skipped: map[string]bool{}}
 	case "dead-letter":

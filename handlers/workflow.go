@@ -59,6 +59,7 @@ type workflowRun struct {
 	ended     string            // success, failed, cancelled or ""
 	notes     map[string]string // by task, "" the run's
 	tasks     map[string]task
+	logs      map[triedTask]bool // that are kept
 }
 
 type taskState int
@@ -72,6 +73,12 @@ const (
 
 // marks are the states that people give tasks.
 var marks = map[string]taskState{"success": taskSucceeded, "failed": taskFailed, "skipped": taskSkipped}
+
+// triedTask is a try of a task.
+type triedTask struct {
+	task string
+	try  int
+}
 
 // task is the current try of a task.
 type task struct {
@@ -110,6 +117,8 @@ func (s *workflowRun) evolve(d events.Data) {
 	case *events.TaskMarked:
 		s.ended = ""
 		s.tasks[e.Task] = task{try: s.tasks[e.Task].try, state: marks[e.State], by: "marked"}
+	case *events.TaskLogKept:
+		s.logs[triedTask{e.Task, e.Try}] = true
 	case *events.WorkflowNoted:
 		s.notes[e.Task] = e.Note
 	case *events.WorkflowRunEnded:
@@ -139,6 +148,15 @@ func (s *workflowRun) decide(c commands.Command, now time.Time) ([]events.Data, 
 			return nil, nil
 		}
 		e := events.TaskMarked(*c)
+		return one(&e)
+	case *commands.KeepTaskLog:
+		if t := s.tasks[c.Task]; t.try < c.Try {
+			return refuse(fault.NotFound, "try", "task %s has had no try %d", c.Task, c.Try)
+		}
+		if s.logs[triedTask{c.Task, c.Try}] {
+			return nil, nil
+		}
+		e := events.TaskLogKept(*c)
 		return one(&e)
 	case *commands.NoteWorkflow:
 		if s.notes[c.Task] == c.Note {

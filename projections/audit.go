@@ -275,6 +275,8 @@ func summary(data events.Data) string {
 		return short(because("to be done again: "+strings.Join(x.Tasks, ", "), x.Note))
 	case *events.TaskMarked:
 		return short(because(fmt.Sprintf("task %s marked as %s", x.Task, x.State), x.Note))
+	case *events.TaskLogKept:
+		return short(fmt.Sprintf("log of task %s, try %d, kept, %d bytes", x.Task, x.Try, x.Bytes))
 	case *events.WorkflowNoted:
 		return short("noted: " + x.Note)
 	case *events.WorkflowRunEnded:

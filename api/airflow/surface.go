@@ -7,18 +7,23 @@
 package airflow
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/tasklog"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // Config is what a [Surface] answers from.
 type Config struct {
 	Workflows *projections.DefinedWorkflows
+	// TaskLog gives the lines of the log of a task's try, and a line without bytes when what was given may be shown.
+	TaskLog   func(ctx context.Context, views *fold.Runner, q tasklog.Query, to func(line []byte) error) error
 	Heartbeat func() bool // whether tasks are worked on by this process
 	Version   string
 }

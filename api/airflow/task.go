@@ -144,7 +144,10 @@ func (s *Surface) log(w http.ResponseWriter, r *http.Request) error {
 	if i < 0 {
 		return fault.New(fault.NotFound, "there was no try %d of the task %s", number, t.Task)
 	}
-	text := logOf(&t, &t.Tries[i])
+	text, err := s.logText(r.Context(), &run, &t, &t.Tries[i])
+	if err != nil {
+		return err
+	}
 	if !strings.Contains(r.Header.Get("Accept"), "application/json") {
 		return api.WriteText(w, "text/plain", []byte(text))
 	}

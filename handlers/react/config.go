@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/tasklog"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -29,6 +31,7 @@ type Config struct {
 	Blobs      *blob.Store
 	Dir        string             // the program's data folder: cursors in reactors/
 	Operators  workflow.Operators // all there are: each is done by one of the roles
+	TaskLogs   *tasklog.Folder    // logs of tries that are worked on; default tasklogs/ in Dir
 
 	Clock  func() time.Time // default time.Now; that of the dispatcher
 	Holder string           // names this process in leases, never used before; default random
@@ -100,6 +103,11 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.TaskLogs == nil && c.Dir != "" {
+		var err error
+		c.TaskLogs, err = tasklog.Open(filepath.Join(c.Dir, "tasklogs"))
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

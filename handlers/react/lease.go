@@ -61,7 +61,7 @@ func (w *Work) bury(ctx context.Context, t *taskFold) error {
 func (w *Work) heartbeat(ctx context.Context) {
 	for sleep(ctx, w.runs.cfg.Heartbeat) {
 		if err := w.renew(ctx, ""); err != nil && ctx.Err() == nil {
-			w.runs.log.Warn("lease not renewed", "workflow_run", w.run.id, "task", w.task.Name, "error", err)
+			w.Log().Warn("lease not renewed", "error", err)
 		}
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob"
+	"github.com/projectionist/projectionist/internal/tasklog"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -89,6 +90,7 @@ type App struct {
 	fetching   fetches
 	refused    *refusals
 	named      names // blobs
+	taskLogs   *tasklog.Folder
 	origin     string
 
 	Log        streams.Log // what all were told to pass over is passed over
@@ -161,6 +163,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.Blobs.Elsewhere = a.elsewhere
+	if err := a.openTaskLogs(); err != nil {
+		return nil, err
+	}
 	recall, err := a.recaller(ctx)
 	if err != nil {
 		return nil, err
@@ -415,7 +420,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 		return nil, err
 	}
 	c := react.Config{
-		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(),
+		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(), TaskLogs: a.taskLogs,
 		Prepare: a.DefineWorkflows, Active: a.activeRuns, Defined: a.definedWorkflows, LastScheduled: a.lastScheduled,
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}

@@ -26,7 +26,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: roles.Operators()}
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
 		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
-		Train: a.train, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}
+		TaskLog: a.TaskLog, Train: a.train, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}
 	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided}
 	if a.embedded != nil {
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
@@ -59,7 +59,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
 		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
-		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, Version: Version})),
+		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, TaskLog: a.TaskLog, Version: Version})),
 		"features":   a.API.Serve(features),
 		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
