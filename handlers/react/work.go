@@ -59,9 +59,18 @@ func (w *Work) Try() int { return w.try }
 func (w *Work) Task() string { return w.task.Name }
 
 // Args are the arguments of the task, with the values of its run in place. Errors: fault.Invalid for one that the operator
-// does not take.
+// does not take, and for a secret that there is not.
 func (w *Work) Args() (map[string]string, error) {
-	return w.task.Args(w.runs.cfg.Operators[w.task.Operator], w.run.asRun())
+	run := w.run.asRun()
+	run.Secrets = map[string]string{}
+	for _, name := range w.task.Secrets() {
+		value, err := w.runs.cfg.Secrets.Get(name)
+		if err != nil {
+			return nil, err
+		}
+		run.Secrets[name] = value
+	}
+	return w.task.Args(w.runs.cfg.Operators[w.task.Operator], run)
 }
 
 // ArgsOf are the arguments of another task of the run.

@@ -22,6 +22,8 @@ type Config struct {
 	Files string          // where files for people are, in data/ and models/; default Dir
 	Sets  *trainset.Cache // what loads training sets; default one that keeps nothing
 
+	HTTPPrivate bool // the operator http may ask at http, and at addresses that are not public
+
 	TMDB tmdb.Config // without a key, fetching films fails and says so
 
 	Params map[string]map[string]string // of training, by recipe, unless a run's conf says other; default those of the recipe
@@ -62,6 +64,7 @@ func New(c Config) ([]react.Role, error) {
 		c.registrar(),
 		c.promoter(),
 		c.messenger(),
+		c.caller(),
 	}, nil
 }
 

@@ -56,6 +56,8 @@ type Run struct {
 	Told    map[string]string // by [RunNames]
 	Conf    map[string]string
 	Outcome func(task string) Outcome
+	// Secrets are those that the arguments of a task name; needed by [Task.Args] alone.
+	Secrets map[string]string
 }
 
 // Value is what a reference stands for in the run.
@@ -65,6 +67,8 @@ func (r *Run) Value(ref Reference) string {
 		return r.Conf[ref.Name]
 	case "run":
 		return r.Told[ref.Name]
+	case secretRoot:
+		return r.Secrets[ref.Name]
 	}
 	return r.Outcome(ref.Task).Output[ref.Name]
 }

@@ -38,6 +38,8 @@ const (
 	Whole   Type = "whole"   // a whole number
 	Number  Type = "number"  // a finite number
 	Boolean Type = "boolean" // true or false
+	// Mapping is of an operator's arguments alone: names with a text each. That of a name in one is called "ARGUMENT.NAME".
+	Mapping Type = "mapping"
 )
 
 var types = []Type{Text, Whole, Number, Boolean}
@@ -51,6 +53,10 @@ type Param struct {
 	Least       *float64 `json:"minimum,omitempty"` // of numbers
 	Most        *float64 `json:"maximum,omitempty"`
 	OneOf       []string `json:"enum,omitempty"`
+	// Of an operator's arguments: Secret ones may name secrets, and Literal ones name nothing: they are code, and what a run is
+	// told is not.
+	Secret  bool `json:"secret,omitempty"`
+	Literal bool `json:"literal,omitempty"`
 }
 
 // check says what is wrong with a value, under a field's name.

@@ -27,6 +27,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob"
+	"github.com/projectionist/projectionist/internal/secret"
 	"github.com/projectionist/projectionist/internal/tasklog"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
@@ -68,6 +69,9 @@ type Options struct {
 	// MLflowUI is the folder of MLflow's own pages, [MLflowUIOff] for none, or "" for that of the mlflow that the python3
 	// on the PATH has, if any.
 	MLflowUI string
+
+	// Secrets are those of TMDB, of seals and of definitions; default those of the environment.
+	Secrets *secret.Store
 
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -122,6 +126,12 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Secrets == nil {
+		if o.Secrets, err = secret.Open("", nil); err != nil {
+			return nil, err
+		}
+	}
+	o.hide()
 	if err := checkFrom(o); err != nil {
 		return nil, err
 	}
@@ -177,7 +187,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err
 	}
-	a.seals = &seals{dir: o.Dir}
+	a.seals = &seals{dir: o.Dir, secrets: o.Secrets}
 	private, _ := strconv.ParseBool(os.Getenv(WebhooksPrivateVariable)) // anything else is no
 	a.messenger = &roles.Messenger{Ledger: a.Log.Ledger(), Views: a.Views, Dispatcher: a.Dispatcher, Unseal: a.seals.Unseal, Private: private, Now: o.Now, Logger: o.Logger,
 		Here: func() bool { return roles.MessengerHere(a.Reactors.Stats(a.work)) }}
@@ -414,13 +424,18 @@ func (a *App) reactors() (*react.Reactors, error) {
 	a.sets = &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
 		a.opts.Logger.Warn("the facts that were read for training are not kept: the next training reads the log again", "error", err)
 	}}
-	all, err := roles.New(roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets,
-		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}})
+	tmdbKey, err := a.opts.Secrets.Setting(tmdb.KeyVariable)
+	if err != nil {
+		return nil, err
+	}
+	private, _ := strconv.ParseBool(os.Getenv(roles.HTTPPrivateVariable)) // anything else is no
+	all, err := roles.New(roles.Config{HTTPPrivate: private, Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets,
+		TMDB: tmdb.Config{Key: tmdbKey, BaseURL: os.Getenv(tmdb.URLVariable)}})
 	if err != nil {
 		return nil, err
 	}
 	c := react.Config{
-		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(), TaskLogs: a.taskLogs,
+		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(), Secrets: a.opts.Secrets, TaskLogs: a.taskLogs,
 		Prepare: a.DefineWorkflows, Active: a.activeRuns, Defined: a.definedWorkflows, LastScheduled: a.lastScheduled,
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}

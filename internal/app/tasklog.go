@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,8 +28,22 @@ const (
 )
 
 func (a *App) openTaskLogs() (err error) {
-	a.taskLogs, err = tasklog.Open(filepath.Join(a.opts.Dir, taskLogsFolder))
+	if a.taskLogs, err = tasklog.Open(filepath.Join(a.opts.Dir, taskLogsFolder)); err == nil {
+		a.taskLogs.Mask = a.opts.Secrets.Mask
+	}
 	return err
+}
+
+// passwordBytesMin is the shortest password that is masked: a shorter one is a word that people say.
+const passwordBytesMin = 8
+
+// hide has the credentials of the program itself masked in logs of tasks.
+func (o *Options) hide() {
+	for _, v := range append(slices.Collect(maps.Values(o.Users)), o.Token, os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")) {
+		if len(v) >= passwordBytesMin {
+			o.Secrets.Hide(v)
+		}
+	}
 }
 
 // TaskLog gives the lines of the log of a try: from its file while it is worked on here, from its blob when it is over. Where
