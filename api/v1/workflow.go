@@ -139,7 +139,11 @@ func (s *Surface) readDefinition(w http.ResponseWriter, r *http.Request) (*workf
 	if err != nil {
 		return nil, err
 	}
-	return workflow.Parse(body, s.Workflows.Operators)
+	d, err := workflow.Parse(body, s.Workflows.Operators)
+	if err != nil {
+		return nil, err
+	}
+	return d, s.Workflows.Operators.Allow(d)
 }
 
 func (s *Surface) validateWorkflow(w http.ResponseWriter, r *http.Request) error {

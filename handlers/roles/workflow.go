@@ -77,7 +77,7 @@ func Operators() workflow.Operators {
 		}, {
 			Name: opWatchLog, Description: "Writes data/processed/watch_log.csv from the log", Outputs: []string{"path", "rows"}, OpenOutputs: true,
 		},
-		httpOperator,
+		httpOperator, commandOperator,
 	} {
 		all[o.Name] = &o
 	}

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -19,12 +20,26 @@ type Operator struct {
 	Inputs      []string `json:"inputs"`  // operators whose outputs it reads: each of a task before it
 	Outputs     []string `json:"outputs"` // names of what it puts out; with OpenOutputs there may be others
 	OpenOutputs bool     `json:"open_outputs,omitempty"`
+	// Off is why this server does not do it, as people are told when they apply a definition; "" where it does.
+	Off string `json:"off,omitempty"`
 	// Conf checks those entries of a run's conf that its workflow does not declare; nil where it takes none.
 	Conf func(conf map[string]string) error `json:"-"`
 }
 
 // Operators are all there are, by name.
 type Operators map[string]*Operator
+
+// Allow says which tasks of a definition are made of operators that are off here. The definition is good all the same, where
+// they are on.
+func (o Operators) Allow(d *Definition) error {
+	var errs []error
+	for i := range d.Tasks {
+		if op := o[d.Tasks[i].Operator]; op != nil && op.Off != "" {
+			errs = append(errs, fault.Field("task "+d.Tasks[i].Name, "is of operator %s: %s", op.Name, op.Off))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // Names are in alphabetical order.
 func (o Operators) Names() []string { return slices.Sorted(maps.Keys(o)) }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -70,6 +71,9 @@ type Options struct {
 	// on the PATH has, if any.
 	MLflowUI string
 
+	// Commands has tasks of workflows run commands of people's, as this process's user.
+	Commands bool
+
 	// Secrets are those of TMDB, of seals and of definitions; default those of the environment.
 	Secrets *secret.Store
 
@@ -95,6 +99,7 @@ type App struct {
 	refused    *refusals
 	named      names // blobs
 	taskLogs   *tasklog.Folder
+	at         atomic.Pointer[[]Answered] // while it is served
 	origin     string
 
 	Log        streams.Log // what all were told to pass over is passed over
@@ -279,6 +284,7 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 		return err
 	}
 	at := answered(all)
+	a.at.Store(&at)
 	here := Serving{Dir: abs, Address: at[0].Address, Also: at[1:], PID: os.Getpid(), Started: a.opts.Now().UTC()}
 	if kafka != nil {
 		here.Kafka = kafka.Addr().String()
@@ -428,8 +434,11 @@ func (a *App) reactors() (*react.Reactors, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := roles.EndCommands(a.opts.Dir); err != nil {
+		return nil, err
+	}
 	private, _ := strconv.ParseBool(os.Getenv(roles.HTTPPrivateVariable)) // anything else is no
-	all, err := roles.New(roles.Config{HTTPPrivate: private, Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets,
+	all, err := roles.New(roles.Config{HTTPPrivate: private, Commands: a.opts.Commands, Tracking: a.tracking, Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets,
 		TMDB: tmdb.Config{Key: tmdbKey, BaseURL: os.Getenv(tmdb.URLVariable)}})
 	if err != nil {
 		return nil, err

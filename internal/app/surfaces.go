@@ -23,7 +23,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
-	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: roles.Operators()}
+	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: a.operators()}
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
 		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
 		TaskLog: a.TaskLog, Train: a.train, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}

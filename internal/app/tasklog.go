@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/tasklog"
 	"github.com/projectionist/projectionist/projections"
@@ -179,4 +181,30 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-time.After(d):
 		return true
 	}
+}
+
+// tracking is where a command of a task finds MLflow's surface of this process, by credentials of its own if any are needed.
+func (a *App) tracking() (t roles.Tracking) {
+	at := a.at.Load()
+	if at == nil {
+		return t
+	}
+	for _, l := range *at {
+		if l.Name == "tracking" {
+			t = roles.Tracking{URI: "http://" + dialable(l.Address), Token: a.opts.Token}
+		}
+	}
+	if users := slices.Sorted(maps.Keys(a.opts.Users)); len(users) > 0 && t.Token == "" {
+		t.User, t.Password = users[0], a.opts.Users[users[0]]
+	}
+	return t
+}
+
+// dialable is an address that this machine's own processes can connect to.
+func dialable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
 }

@@ -73,7 +73,7 @@ func (p *program) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := app.Open(ctx, app.Options{Secrets: secrets, Dir: p.dir, Files: os.Getenv(envFiles), Blobs: os.Getenv(envBlobs), LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), Logger: p.logger(slog.LevelWarn)})
+	a, err := app.Open(ctx, app.Options{Secrets: secrets, Commands: os.Getenv(envCommands) == "true", Dir: p.dir, Files: os.Getenv(envFiles), Blobs: os.Getenv(envBlobs), LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), Logger: p.logger(slog.LevelWarn)})
 	if err != nil {
 		if fault.Is(err, fault.Unavailable) {
 			err = hinted(err, "a server that starts or ends holds it too: wait a moment, or name the server with --server")

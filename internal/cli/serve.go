@@ -42,6 +42,7 @@ type serving struct {
 	merge                  bool
 	from, kafka, cert, key string
 	secrets                string
+	commands               bool
 	advertise              string // to Kafka's clients
 
 	set   *dataset.Set // of data
@@ -73,6 +74,7 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
 	cmd.Flags().StringVar(&s.blobs, "blobs", "", "bucket that has files of runs and weights of models too, so that they outlive this node, such as\ns3://films/blobs?endpoint=http://10.0.0.9:9000, with the credentials in AWS_ACCESS_KEY_ID and\nAWS_SECRET_ACCESS_KEY (default $"+envBlobs+", or the data folder alone)")
 	cmd.Flags().StringVar(&s.mlflowUI, "mlflow-ui", "", "folder of MLflow's own web pages, server/js/build of an installed mlflow, for --listen-tracking, or off;\ndefault $"+envPages+", or that of the mlflow that the python3 on the PATH has")
 	cmd.Flags().StringVar(&s.secrets, "secrets", "", "file of NAME=value lines, or directory with a file for each, of secrets: those that definitions of workflows\nname, $TMDB_API_KEY and $"+app.SealVariable+"; those of the environment come first (default $"+envSecrets+")")
+	cmd.Flags().BoolVar(&s.commands, "allow-commands", false, "let tasks of workflows run commands, as this server's user: whoever may apply a definition can then do\nall that this user can (default $"+envCommands+")")
 	mergeFlag(cmd, &s.merge)
 	cmd.Flags().StringVar(&s.from, "from", "", "another node of a log on Kafka, such as http://10.0.0.2:8000: a folder without views takes\nthat node's and folds what follows; else all is folded from the log (default $"+envFrom+")")
 	s.kafkaFlags(cmd)
@@ -104,6 +106,8 @@ func (s *serving) run(ctx context.Context) (err error) {
 	if err := s.addresses(&o); err != nil {
 		return refused(err)
 	}
+	allowed, _ := strconv.ParseBool(os.Getenv(envCommands)) // anything else is no
+	o.Commands = s.commands || allowed
 	if o.Secrets, err = secret.Open(cmp.Or(s.secrets, os.Getenv(envSecrets)), readEnv); err != nil {
 		return refused(err)
 	}
