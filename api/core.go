@@ -55,6 +55,8 @@ type common struct {
 		cut streams.Cut // behind the last rankings that were recorded
 	}
 
+	promised atomic.Int64 // behind the last commit that was acknowledged before the views had it
+
 	draining atomic.Bool
 	follow   context.Context // of streams without an end: until Drain
 	drain    context.CancelFunc

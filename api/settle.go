@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/streams"
 )
 
-// awaitQuery waits for what after= names.
+// awaitQuery waits for what was promised, and for what after= names.
 func (c *Core) awaitQuery(r *http.Request, views []string) error {
+	c.Redeem(r.Context(), views...)
 	if !strings.Contains(r.URL.RawQuery, "after=") {
 		return nil
 	}
@@ -67,6 +69,39 @@ func (c *Core) Settle(ctx context.Context, positions []streams.Position, views .
 		c.Views.Settle(others, p) //nolint:errcheck // it was worth the try
 	}
 	return true
+}
+
+// promisedMax is how many commits the views may be behind what was promised: some tenths of a second of folding where each is a thousand values.
+const promisedMax = 64
+
+// Promise notes that a commit of the ledger is acknowledged before the views have it: whoever reads them next waits for
+// it ([Core.Redeem]). So a client that writes many small things is not held up by each being folded. It waits itself
+// where the views are promisedMax commits behind.
+func (c *Core) Promise(ctx context.Context, p streams.Position, views ...string) {
+	for next := p.Offset + 1; ; {
+		was := c.promised.Load()
+		if was >= next || c.promised.CompareAndSwap(was, next) {
+			break
+		}
+	}
+	if p.Offset -= promisedMax; p.Offset < 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, WaitMax)
+	defer cancel()
+	c.Views.Settle(ctx, p, views...) //nolint:errcheck // the log has it
+}
+
+// Redeem waits until the views have what was promised of them before, unless they have halted or stalled. Routes that
+// name views do it by themselves.
+func (c *Core) Redeem(ctx context.Context, views ...string) {
+	next := c.promised.Load()
+	if next == 0 || c.then != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, WaitMax)
+	defer cancel()
+	c.Views.Settle(ctx, streams.Position{TP: streams.TP{Topic: events.LedgerTopic}, Offset: next - 1}, views...) //nolint:errcheck // the log has it
 }
 
 // Known says whether the log has the partition.

@@ -149,9 +149,12 @@ func (d *Dispatcher) Dispatch(ctx context.Context, c commands.Command, m Meta) (
 	if err := m.validate(); err != nil {
 		return Result{}, err
 	}
-	digest, err := digestOf(c)
-	if err != nil {
-		return Result{}, err
+	digest := "" // of a command that cannot be told from its repeat it is not needed: the commit has an id of its own
+	if m.IdempotencyKey != "" {
+		var err error
+		if digest, err = digestOf(c); err != nil {
+			return Result{}, err
+		}
 	}
 	if r, ok := c.(renaming); ok && m.IdempotencyKey != "" {
 		if res, was, err := d.renamedBefore(ctx, r, m, digest); was || err != nil {
@@ -170,9 +173,14 @@ func (d *Dispatcher) decideAt(ctx context.Context, stream string, c commands.Com
 	}
 	defer e.release()
 
+	// What is known of the stream is decided on first, where anything is: the log refuses the commit if there is more. Any
+	// other answer than a commit is given on the whole stream alone.
+	known := e.value.state != nil
 	for range conflictsMax {
-		if err := d.load(ctx, stream, e.value); err != nil {
-			return Result{}, nil, err
+		if !known {
+			if err := d.load(ctx, stream, e.value); err != nil {
+				return Result{}, nil, err
+			}
 		}
 		commitID := d.commitID(c, m)
 		if k, ok := e.value.keyed[commitID]; ok {
@@ -181,6 +189,11 @@ func (d *Dispatcher) decideAt(ctx context.Context, stream string, c commands.Com
 		}
 		now := d.now().UTC()
 		data, err := e.value.state.decide(c, now)
+		if known && (err != nil || len(data) == 0 || m.IfMatch != nil) {
+			known = false
+			continue
+		}
+		known = false
 		if _, away := err.(*elsewhere); m.IfMatch != nil && *m.IfMatch != e.value.revision && !away {
 			return Result{}, nil, notMatching(stream, *m.IfMatch, e.value.revision)
 		}
@@ -196,6 +209,7 @@ func (d *Dispatcher) decideAt(ctx context.Context, stream string, c commands.Com
 		case err == nil && receipt.Duplicate && m.IdempotencyKey != "":
 			continue // somebody appended it since it was loaded: now it will be found
 		case err == nil:
+			e.value.take(&streams.Committed{Commit: commit, Position: receipt.Position, Revision: commit.Expected + 1})
 			return Result{Position: receipt.Position, Revision: receipt.Revision, Events: commit.Events}, claimIn(commit.Events), nil
 		case fault.Is(err, fault.Conflict):
 			continue // with an If-Match, what is loaded next will not match
@@ -232,16 +246,21 @@ func (d *Dispatcher) load(ctx context.Context, stream string, f *folded) error {
 			return fault.New(fault.Corrupt, "%s goes on with revision %d after %d", stream, c.Revision, f.revision).
 				WithHint("verify the log")
 		}
-		for i := range c.Events {
-			f.state.evolve(c.Events[i].Data)
-		}
-		f.revision = c.Last()
-		f.position = c.Position
-		if events.Derived(c.ID) {
-			f.keyed[c.ID] = keyedCommit{first: c.Revision, position: c.Position, eventID: c.Events[0].ID}
-		}
+		f.take(c)
 	}
 	return nil
+}
+
+// take folds the stream's next commit.
+func (f *folded) take(c *streams.Committed) {
+	for i := range c.Events {
+		f.state.evolve(c.Events[i].Data)
+	}
+	f.revision = c.Last()
+	f.position = c.Position
+	if events.Derived(c.ID) {
+		f.keyed[c.ID] = keyedCommit{first: c.Revision, position: c.Position, eventID: c.Events[0].ID}
+	}
 }
 
 // repeated answers a command whose commit is in the log already.

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"sync"
@@ -117,15 +118,44 @@ func TestDispatchReadsTailOnly(t *testing.T) {
 	l := newTestLog(t)
 	d, other := newTestDispatcher(l, "a"), newTestDispatcher(l, "b")
 	mustDispatch(t, d, &commands.RegisterModel{Name: "als"}, Meta{})
-	mustDispatch(t, other, testVersion("als"), Meta{})
 	kept := d.streams.get("model/als").value
-	if kept.revision != streams.NoStream {
-		t.Fatalf("own events are folded only when they are read: revision %d", kept.revision)
+	if kept.revision != 0 || l.reads.Load() != 1 {
+		t.Fatalf("own events are folded without a read: revision %d, %d reads", kept.revision, l.reads.Load())
 	}
+	mustDispatch(t, other, testVersion("als"), Meta{})
 	// The other dispatcher's version is seen although this one holds the stream in memory.
 	r := mustDispatch(t, d, &commands.SetModelAlias{Name: "als", Alias: "champion", Version: 1}, Meta{})
-	if r.Revision != 2 || kept.revision != 1 {
+	if r.Revision != 2 || kept.revision != 2 {
 		t.Errorf("revision %d, folded to %d", r.Revision, kept.revision)
+	}
+}
+
+// TestDispatchOnStaleStream: whatever a dispatcher has in memory, its answers are those of one that reads the stream.
+func TestDispatchOnStaleStream(t *testing.T) {
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		l, fresh := newTestLog(t), newTestLog(t)
+		all := []*Dispatcher{newTestDispatcher(l, "a"), newTestDispatcher(l, "b"), newTestDispatcher(l, "c")}
+		for i := range 40 {
+			alias, version := fmt.Sprint("a", r.IntN(2)), 1+r.IntN(3)
+			c := []commands.Command{
+				&commands.RegisterModel{Name: "als"}, testVersion("als"), &commands.SetModelAlias{Name: "als", Alias: alias, Version: version},
+				&commands.RemoveModelAlias{Name: "als", Alias: alias}, &commands.SetModelTags{Name: "als", Tags: map[string]string{alias: fmt.Sprint(version)}},
+			}[r.IntN(5)]
+			m := Meta{}
+			if r.IntN(3) == 0 {
+				m.IdempotencyKey = fmt.Sprint("k", r.IntN(8))
+			}
+			if r.IntN(4) == 0 {
+				match := streams.Revision(r.IntN(6))
+				m.IfMatch = &match
+			}
+			wantRes, wantErr := newTestDispatcher(fresh, fmt.Sprint("fresh", i)).Dispatch(context.Background(), c, m)
+			res, err := all[r.IntN(len(all))].Dispatch(context.Background(), c, m)
+			if fmt.Sprint(err) != fmt.Sprint(wantErr) || res.Revision != wantRes.Revision || res.Position != wantRes.Position || res.Duplicate != wantRes.Duplicate || len(res.Events) != len(wantRes.Events) {
+				t.Fatalf("seed %d, step %d, %#v %+v: %+v %v; want %+v %v", seed, i, c, m, res, err, wantRes, wantErr)
+			}
+		}
 	}
 }
 
@@ -396,7 +426,7 @@ func TestCorruptStream(t *testing.T) {
 	d := newTestDispatcher(l, "id")
 	mustDispatch(t, d, &commands.RegisterModel{Name: "als"}, Meta{})
 	l.onRead = func(c *streams.Committed) { c.Revision = 3 }
-	_, err := d.Dispatch(context.Background(), testVersion("als"), Meta{})
+	_, err := newTestDispatcher(l, "other").Dispatch(context.Background(), testVersion("als"), Meta{})
 	wantFault(t, err, fault.Corrupt, "goes on with revision 3 after -1")
 }
 

@@ -59,7 +59,8 @@ var commandTypes = func() map[string]func() commands.Command {
 // The answer of when is the events, "nothing" or the refusal. -update rewrites the answers.
 type scenario struct {
 	stream   string
-	state    decider
+	state    decider // folded from what the log gives back
+	told     decider // folded from what was decided, as a dispatcher does with its own commits
 	now      time.Time
 	served   commands.Served
 	decided  map[string]bool // event types
@@ -135,7 +136,7 @@ func (s *scenario) step(t *testing.T, line string) string {
 	directive, rest, _ := strings.Cut(line, " ")
 	switch directive {
 	case "stream":
-		if s.stream, s.state = rest, newDecider(rest); s.state == nil {
+		if s.stream, s.state, s.told = rest, newDecider(rest), newDecider(rest); s.state == nil {
 			t.Fatalf("no rules for stream %q", rest)
 		}
 		s.now = time.Date(2024, 1, 15, 10, 0, 0, 0, time.UTC)
@@ -147,6 +148,7 @@ func (s *scenario) step(t *testing.T, line string) string {
 			t.Fatalf("%s: %v", line, err)
 		}
 		s.state.evolve(data)
+		s.told.evolve(data)
 		return ""
 	case "served":
 		s.served = nil
@@ -197,6 +199,9 @@ func (s *scenario) when(t *testing.T, name, raw string) string {
 	if !reflect.DeepEqual(data, again) || fmt.Sprint(err) != fmt.Sprint(errAgain) {
 		t.Errorf("%s decided twice on one state gives %v %v, then %v %v", name, data, err, again, errAgain)
 	}
+	if told, errTold := s.told.decide(c, s.now); !reflect.DeepEqual(data, told) || fmt.Sprint(err) != fmt.Sprint(errTold) {
+		t.Errorf("%s decided on the log gives %v %v, on what was decided %v %v", name, data, err, told, errTold)
+	}
 	if after, _ := json.Marshal(c); !bytes.Equal(before, after) {
 		t.Errorf("deciding %s changed it to %s", before, after)
 	}
@@ -214,12 +219,12 @@ func (s *scenario) when(t *testing.T, name, raw string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The state is folded from what the log gives back.
 		read, err := events.Decode(d.EventType(), events.SchemaOf(d.EventType()), raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.state.evolve(read)
+		s.told.evolve(d)
 		s.decided[d.EventType()] = true
 		fmt.Fprintf(&b, "%s %s\n", d.EventType(), raw)
 	}

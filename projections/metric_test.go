@@ -3,6 +3,8 @@ package projections_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
@@ -39,6 +41,59 @@ func TestMetricOrder(t *testing.T) {
 	timeline := foldtest.Pages(t, 2, func(q fold.PageQuery) (fold.Page[events.Metric], error) { return v.MetricTimeline("r1", "loss", q) })
 	equal(t, "by time", values(timeline), []string{"2/4=+Inf", "1/5=-Inf", "1/5=0", "1/5=NaN", "1/5=5e-324", "-1/9=1"})
 	equal(t, "the latest", found[projections.Run](t)(v.Run("r1")).Metrics["loss"].Value, inf)
+}
+
+// TestMetricTimeline: in whatever order values come, all are listed once, in the order of time.
+func TestMetricTimeline(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		disorder, n := r.IntN(4), 1+r.IntN(60) // from none to much
+		var all []events.Metric
+		known := map[events.Metric]bool{}
+		s := foldtest.NewScript()
+		s.Commit("run/r1", 0, 0, &events.RunStarted{RunID: "r1", ExperimentID: "x1"})
+		log := func(i int) {
+			m := events.Metric{Key: "loss", Step: int64(i), TimestampMillis: int64(i / 3), Value: events.Number(r.IntN(3))}
+			if disorder > 0 && r.IntN(6) < disorder {
+				m.Step, m.TimestampMillis = int64(r.IntN(n)), int64(r.IntN(n))
+			}
+			if len(all) > 0 && r.IntN(5) == 0 {
+				m = all[r.IntN(len(all))]
+			}
+			if m.Value == 2 {
+				m.Value = events.Number(math.NaN())
+			}
+			s.Commit("run/r1", 0, i+1, &events.RunMetricsLogged{RunID: "r1", Metrics: []events.Metric{m}})
+			if math.IsNaN(float64(m.Value)) {
+				m.Value = 2 // a NaN is no key of a map; none is 2
+			}
+			if !known[m] {
+				known[m] = true
+				all = append(all, m)
+			}
+		}
+		for i := range n {
+			log(i)
+		}
+		v := foldtest.Opened(t, projections.NewRuns(), s.In)
+		place := func(m events.Metric) []int64 {
+			value := int64(m.Value) * 2
+			if m.Value == 2 {
+				value = 1 // right behind 0
+			}
+			return []int64{m.TimestampMillis, m.Step, value}
+		}
+		slices.SortFunc(all, func(a, b events.Metric) int { return slices.Compare(place(a), place(b)) })
+		for i := range all {
+			if all[i].Value == 2 {
+				all[i].Value = events.Number(math.NaN())
+			}
+		}
+		for _, limit := range []int{1, 3, 1000} {
+			got := foldtest.Pages(t, limit, func(q fold.PageQuery) (fold.Page[events.Metric], error) { return v.MetricTimeline("r1", "loss", q) })
+			equal(t, fmt.Sprint("seed ", seed, ", pages of ", limit), values(got), values(all))
+		}
+	}
 }
 
 // TestLatestMetric: of one step and moment the greatest value is the latest, NaN counting as 0.

@@ -13,8 +13,8 @@ import (
 //
 //	e id -> Experiment     N -> number of experiments     E name id -> id     a created id -> id     p id -> id: purged
 //	r id -> Run            n -> number of runs            s start id -> id    x experiment start id -> id
-//	h run, metric, step, timestamp, value -> (nothing): every value ever logged; one logged twice is one
-//	t run, metric, timestamp, step, value -> (nothing)
+//	h run, metric, step, timestamp, value -> a mark if it is a stray: every value ever logged; one logged twice is one
+//	t run, metric, timestamp, step, value -> (nothing): of the strays, see metric.go
 //	r id 'l' -> latest values of its metrics   r id 'i' name, digest -> events.Dataset
 //	r id 'm' logged model -> (nothing)         r id 'o' logged model, step -> (nothing)
 //	c experiment, stage, column, start, run -> cell: what runs are searched by, see [Column]
@@ -178,7 +178,7 @@ func merged(into, from map[string]string) map[string]string {
 }
 
 func (*Runs) Spec() fold.Spec {
-	return fold.Spec{Name: "runs", Format: 5, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "runs", Format: 6, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Runs) Open(r fold.Reader) error { v.r = r; return nil }
@@ -230,7 +230,7 @@ func loadRun(r fold.Reader, id string) (Run, bool, error) {
 	}
 	latest, err := latestOf(r, id)
 	for i := range latest {
-		run.setMetric(latest[i])
+		run.setMetric(latest[i].Metric)
 	}
 	return run, true, err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -184,9 +185,13 @@ type Cells struct {
 // it returns.
 type FoundRun struct {
 	StartMillis int64
-	RunID       string
 	Cells       [][]byte
+
+	run []byte
 }
+
+// RunID is the run's id.
+func (f *FoundRun) RunID() string { return string(f.run) }
 
 // Search gives the runs that were asked for to take, newest first and of one moment by id, until it says that it has
 // enough. What it holds at a time is bounded, however many runs there are.
@@ -205,9 +210,9 @@ func (v *Runs) Search(ctx context.Context, q Cells, take func(*FoundRun) (more b
 	}
 	prefix := columnKey(q.Experiment, q.Deleted, drive)
 	lo, hi := []byte(prefix), prefix.End()
+	b := &block{}
 	for {
-		b, err := v.readBlock(ctx, lo, hi, len(prefix))
-		if err != nil || len(b.rows) == 0 {
+		if err := v.readBlock(ctx, b, lo, hi, len(prefix)); err != nil || len(b.rows) == 0 {
 			return err
 		}
 		for _, i := range columns {
@@ -224,7 +229,7 @@ func (v *Runs) Search(ctx context.Context, q Cells, take func(*FoundRun) (more b
 	}
 }
 
-// block is some runs in order, with their cells: pieces of one buffer.
+// block is some runs in order, with their cells: pieces of one buffer. One block after the other is in the same memory.
 type block struct {
 	bytes []byte
 	rows  []blockRow
@@ -251,14 +256,15 @@ func (b *block) keep(v []byte) piece {
 // blockBytesMax bounds what a search holds at once where params and tags are of kilobytes each.
 const blockBytesMax = 8 << 20
 
-func (v *Runs) readBlock(ctx context.Context, lo, hi []byte, prefix int) (*block, error) {
-	b := &block{}
+// readBlock reads the runs from lo on.
+func (v *Runs) readBlock(ctx context.Context, b *block, lo, hi []byte, prefix int) error {
+	*b = block{bytes: b.bytes[:0], rows: b.rows[:0], cells: b.cells[:0]}
 	for kv, err := range v.r.Scan(lo, hi) {
 		if err == nil && len(b.rows)&1023 == 0 {
 			err = ctx.Err()
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.rows = append(b.rows, blockRow{place: b.keep(kv.Key[prefix:]), cell: b.keep(kv.Value)})
 		if len(b.rows) == cellsAtOnce || len(b.bytes) > blockBytesMax {
@@ -266,13 +272,13 @@ func (v *Runs) readBlock(ctx context.Context, lo, hi []byte, prefix int) (*block
 			break
 		}
 	}
-	return b, nil
+	return nil
 }
 
 // join gives the rows of a block their cells of a column, the i-th of n.
 func (v *Runs) join(b *block, prefix fold.Key, i, n int, needed bool) error {
-	if b.cells == nil {
-		b.cells = make([]piece, n*len(b.rows))
+	if len(b.cells) == 0 {
+		b.cells = slices.Grow(b.cells, n*len(b.rows))[:n*len(b.rows)]
 		for k := range b.cells {
 			b.cells[k] = piece{-1, -1}
 		}
@@ -312,11 +318,13 @@ func (b *block) give(q Cells, driven int, take func(*FoundRun) (bool, error)) (b
 		if r.out {
 			continue
 		}
-		p := fold.PartsOf(b.at(r.place))
-		found.StartMillis, found.RunID = ^p.Millis(), p.Str()
-		if p.Err() != nil {
-			return false, p.Err()
+		place := b.at(r.place)
+		p := fold.PartsOf(place)
+		found.StartMillis = ^p.Millis()
+		if p.Err() != nil || place[len(place)-1] != 0 {
+			return false, fold.ErrKey
 		}
+		found.run = place[8 : len(place)-1]
 		for i := range n {
 			found.Cells[i] = nil
 			if i == driven {

@@ -73,7 +73,7 @@ func TestColumns(t *testing.T) {
 							n = must[float64](t)(projections.CellNumber(f.Cells[0]))
 						}
 						h := must[projections.RunHead](t)(projections.CellHead(f.Cells[3]))
-						got = append(got, fmt.Sprint(f.RunID, f.StartMillis, n, textOf(f.Cells[1]), textOf(f.Cells[2]), h))
+						got = append(got, fmt.Sprint(f.RunID(), f.StartMillis, n, textOf(f.Cells[1]), textOf(f.Cells[2]), h))
 						return true, nil
 					})
 					if err != nil {

@@ -60,7 +60,10 @@ func (r *WholeRun) take(rest, value []byte) error {
 	switch rest[0] {
 	case 'l':
 		latest, err := readLatest(value)
-		r.Latest = latest
+		r.Latest = make([]events.Metric, len(latest))
+		for i := range latest {
+			r.Latest[i] = latest[i].Metric
+		}
 		return err
 	case 'i':
 		var d events.Dataset

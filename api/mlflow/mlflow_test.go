@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/projectionist/projectionist/commands"
@@ -265,6 +266,44 @@ func TestBulkHistory(t *testing.T) {
 	equal(t, "of no metric", ask(w.tracking, "GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk?metric_key=x&run_id="+ids[0], "").Text, "{\"metrics\":[]}\n")
 	equal(t, "no sample", ask(w.tracking, "GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk-interval?metric_key=x&run_ids="+ids[0], "").Text, "{}\n")
 	equal(t, "in time's order", column(w.want("GET", "metrics/get-history?metric_key=loss&max_results=3&run_id="+ids[0], ""), "metrics", "step"), "[9 8 7]")
+}
+
+// TestReadsWhatWasLogged: an answer to a batch does not wait for the views, but whoever reads after it finds it, in
+// every way there is to read, also while others log.
+func TestReadsWhatWasLogged(t *testing.T) {
+	w := newFixture(t)
+	stop, others := make(chan struct{}), sync.WaitGroup{}
+	for k := range 3 {
+		id := w.run("0", fmt.Sprint("other", k), 1)
+		others.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					ask(w.tracking, "POST", rest+"runs/log-batch", fmt.Sprintf(`{"run_id": %q, "metrics": [{"key": "a", "value": %d, "timestamp": 1, "step": %d}, {"key": "b", "value": 1, "timestamp": 1, "step": %d}]}`, id, i, i, i))
+				}
+			}
+		})
+	}
+	defer others.Wait()
+	defer close(stop)
+	id := w.run("0", "mine", 2)
+	for i := range 60 {
+		w.want("POST", "runs/log-metric", fmt.Sprintf(`{"run_id": %q, "key": "loss", "value": %d, "timestamp": 5, "step": %d}`, id, i, i))
+		w.want("POST", "runs/set-tag", fmt.Sprintf(`{"run_id": %q, "key": "i", "value": "%d"}`, id, i))
+		switch i % 4 {
+		case 0:
+			equal(t, "of a run", at(w.want("GET", "runs/get?run_id="+id, ""), "run", "data", "metrics", 0, "value"), i)
+		case 1:
+			equal(t, "found", at(w.want("POST", "runs/search", fmt.Sprintf(`{"experiment_ids": ["0"], "filter": "metrics.loss = %d and tags.i = '%d'"}`, i, i)), "runs", 0, "info", "run_id"), id)
+		case 2:
+			equal(t, "of a history", len(column(w.want("GET", "metrics/get-history?metric_key=loss&run_id="+id, ""), "metrics", "step")), i+1)
+		case 3:
+			equal(t, "of an update", at(w.want("POST", "runs/update", fmt.Sprintf(`{"run_id": %q, "status": "RUNNING"}`, id)), "run_info", "status"), "RUNNING")
+			equal(t, "and then", at(w.want("GET", "runs/get?run_id="+id, ""), "run", "data", "metrics", 0, "value"), i)
+		}
+	}
 }
 
 // TestExperiments: what is deleted is marked, with its runs, and comes back.

@@ -126,8 +126,16 @@ func (p *pager[T]) Pop() any {
 // offer takes a thing in if it is on the page so far, or the first behind it. item is called only then. It says whether
 // the thing, and with it all that come later in the order, is beyond that.
 func (p *pager[T]) offer(has having, item func() T) (beyond bool) {
+	open := len(p.kept) > p.size // whether it is still to be seen that the thing is not beyond
 	for i := range p.order {
 		p.by[i] = has(p.order[i].kind, p.order[i].key)
+		if open {
+			c := p.order[i:i+1].compare(p.by[i:i+1], p.kept[0].by[i:i+1])
+			if c > 0 {
+				return true
+			}
+			open = c == 0
+		}
 	}
 	return p.take(item)
 }

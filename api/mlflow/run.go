@@ -172,6 +172,7 @@ func (s *Surface) runAt(ctx context.Context, id string) (*projections.Run, *proj
 	if !isRunID(id) {
 		return nil, nil, noRun(id)
 	}
+	s.Redeem(ctx, "runs")
 	r, ok, err := s.runsView().Run(id)
 	if err == nil && !ok {
 		r, ok, err = projections.FoldRun(s.Log.Ledger().ReadStream(ctx, "run/"+id, 0), fold.At{})
@@ -318,13 +319,31 @@ func (s *Surface) change(r *http.Request, id string, c commands.Command, at int6
 	if !isRunID(id) {
 		return noRun(id)
 	}
-	_, err := s.act(r, c, at, "runs")
+	var err error
+	if batch, ok := c.(*commands.LogBatch); ok {
+		err = s.log(r, batch)
+	} else {
+		_, err = s.act(r, c, at, "runs")
+	}
 	var own *fault.Error
 	if errors.As(err, &own) && strings.HasPrefix(own.Field, "params.") && own.Code == fault.Invalid {
 		return s.paramSet(r, id, strings.TrimPrefix(own.Field, "params."), c, err)
 	}
 	return inWords(err, map[fault.Code]error{fault.NotFound: noRun(id),
 		fault.Conflict: invalid("The run %s must be in the 'active' state. Current state is deleted.", id)})
+}
+
+// log dispatches a batch, and promises it: a training loop does not wait until each of its points is folded.
+func (s *Surface) log(r *http.Request, c *commands.LogBatch) error {
+	m, err := by(r, 0)
+	if err != nil {
+		return err
+	}
+	res, err := s.Dispatcher.Dispatch(r.Context(), c, m)
+	if err == nil {
+		s.Promise(r.Context(), res.Position, "runs")
+	}
+	return err
 }
 
 // paramSet says that a param has another value already.

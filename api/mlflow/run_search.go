@@ -121,18 +121,18 @@ func (s *Surface) find(ctx context.Context, q *runSearch, experiment, view strin
 		at := &runAtHand{search: q, experiment: e}
 		at.run.ExperimentID = experiment
 		at.datasets = func() (all []events.Dataset) {
-			all, at.err = s.runsView().Datasets(at.run.RunID)
+			all, at.err = s.runsView().Datasets(at.found.RunID())
 			return all
 		}
 		has := having(at.has)
 		cells := projections.Cells{Experiment: experiment, Deleted: deleted, Columns: q.columns, Needed: q.needed}
 		err := s.runsView().Search(ctx, cells, func(found *projections.FoundRun) (more bool, err error) {
-			at.found, at.run.RunID = found, found.RunID
+			at.found = found
 			fits := q.filter.holds(has)
 			if at.err != nil || !fits {
 				return true, at.err
 			}
-			beyond := q.pages.offer(has, func() string { return found.RunID })
+			beyond := q.pages.offer(has, found.RunID)
 			return !beyond || !q.listed, at.err
 		})
 		if err != nil {
@@ -147,7 +147,7 @@ type runAtHand struct {
 	search     *runSearch
 	found      *projections.FoundRun
 	experiment *projections.Experiment // nil where it is not known
-	run        projections.Run         // its ids
+	run        projections.Run         // the experiment's id, and where it is asked for its own
 	datasets   func() []events.Dataset
 	err        error
 }
@@ -183,13 +183,14 @@ func (r *runAtHand) has(kind, key string) value {
 	}
 	switch key {
 	case "run_id":
-		return text(r.found.RunID)
+		return text(r.found.RunID())
 	case "user_id":
 		if user := r.cell(ofTag, userTag); len(user) > 0 {
 			return text(string(user))
 		}
 		return text(r.head(kind, key).Actor)
 	case "artifact_uri":
+		r.run.RunID = r.found.RunID()
 		return text(artifactURI(&r.run, r.experiment))
 	case "experiment_id":
 		return text(r.run.ExperimentID)

@@ -44,12 +44,16 @@ func (r *Runner) Wait(ctx context.Context, p streams.Position, views ...string) 
 }
 
 // Settle blocks until every view that folds the partition, and is awaited ([Spec.Unawaited]), has folded the record at p, has halted or stalled, or is busy
-// with something else, or ctx ends: until there is nothing at hand that will have it in a moment.
-func (r *Runner) Settle(ctx context.Context, p streams.Position) error {
+// with something else, or ctx ends: until there is nothing at hand that will have it in a moment. With views only these
+// are waited for, whatever they are busy with.
+func (r *Runner) Settle(ctx context.Context, p streams.Position, views ...string) error {
 	return r.wait(ctx, p, func() (*slot, error) {
 		for _, s := range r.slots {
-			busy := s.taken != nil && (s.taken.tp != p.TP || p.Offset >= s.taken.next)
-			if s.folds(p.TP) && !s.spec.Unawaited && !s.cursor.Covers(p) && s.halted == nil && !busy && r.stalled(s) == nil {
+			awaited := !s.spec.Unawaited && !(s.taken != nil && (s.taken.tp != p.TP || p.Offset >= s.taken.next))
+			if len(views) > 0 {
+				awaited = slices.Contains(views, s.spec.Name)
+			}
+			if s.folds(p.TP) && awaited && !s.cursor.Covers(p) && s.halted == nil && r.stalled(s) == nil {
 				return s, nil
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,7 @@ type viewMeta struct {
 // StoreOptions tune a Store; the zero value is right.
 type StoreOptions struct {
 	FS         vfs.FS // default: the disk
-	CacheBytes int64  // block cache; default 64 MiB
+	CacheBytes int64  // of blocks, and of what is not in files yet; default 36 MiB
 }
 
 // quiet drops Pebble's own chatter: errors come back from the calls that met them.
@@ -73,14 +74,14 @@ func (quiet) Fatalf(format string, args ...any) {
 // refused; a damaged one too, with the hint that deleting it loses nothing: [Open] does that.
 func OpenStore(dir string, o StoreOptions) (*Store, error) {
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 36 << 20
 	}
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	opts := &pebble.Options{
 		Cache:                       cache,
 		FS:                          o.FS,
-		MemTableSize:                32 << 20, // bulk replays write in large batches
+		MemTableSize:                uint64(min(8<<20, o.CacheBytes/4)), // Pebble takes it out of the cache: blocks have to stay there beside some
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8, // replays are write bound; reads of a cold view can bear a few more files
 		L0StopWritesThreshold:       64,
@@ -379,10 +380,52 @@ func (s *Store) commit(b *batch, cursor streams.Cut) error {
 	if err := b.b.Set(cursorKey(b.gen), []byte(cursor.String()), nil); err != nil {
 		return err
 	}
-	if err := s.db.Apply(b.b, pebble.NoSync); err != nil {
+	last, err := s.lastOf(b.b)
+	if err != nil {
+		return err
+	}
+	if err := s.db.Apply(last, pebble.NoSync); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "cannot write the views")
 	}
-	return b.b.Close()
+	return errors.Join(last.Close(), b.b.Close())
+}
+
+// lastOf is a batch of the last word of another on each key, in the order of keys: what a store takes most quickly, and
+// has no more of than it needs. A chunk of events writes many rows over and over.
+func (s *Store) lastOf(b *pebble.Batch) (*pebble.Batch, error) {
+	type word struct {
+		key, value []byte
+		set        bool
+	}
+	words := make([]word, 0, b.Count())
+	for r := b.Reader(); ; {
+		kind, key, value, ok, err := r.Next()
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			break
+		}
+		words = append(words, word{key, value, kind == pebble.InternalKeyKindSet})
+	}
+	slices.SortStableFunc(words, func(a, b word) int { return bytes.Compare(a.key, b.key) })
+	last := s.db.NewBatchWithSize(b.Len())
+	for i := range words {
+		w := &words[i]
+		if i+1 < len(words) && bytes.Equal(w.key, words[i+1].key) {
+			continue
+		}
+		var err error
+		if w.set {
+			err = last.Set(w.key, w.value, nil)
+		} else {
+			err = last.Delete(w.key, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return last, nil
 }
 
 // StoreDir is where a data folder keeps its views.

@@ -45,7 +45,7 @@ const (
 
 	// headsMax bounds the cache of streams' heads; when it is full it starts anew.
 	headsMax           = 100_000
-	indexCacheBytes    = 16 << 20
+	indexCacheBytes    = 32 << 20 // out of which Pebble takes the memtables
 	indexMemTableBytes = 8 << 20
 
 	// holeMax bounds the records that one hole is filled with: half a second, and 30 MB for ever. Holes

@@ -44,10 +44,11 @@ const (
 
 	// memTableBytes: larger ones make fewer, larger tables and so less compaction during an import, but
 	// are replayed from the WAL at start (about .1 s each) and held in memory, at most memTables of them.
-	memTableBytes = 32 << 20
+	memTableBytes = 8 << 20
 	memTables     = 4
 
-	cacheBytesDefault   = 32 << 20
+	// Pebble takes the memtables out of the cache: with no more than them, no block would stay in it.
+	cacheBytesDefault   = 24 << 20
 	closeTimeoutDefault = 10 * time.Second
 
 	// The default reserve of disk space is a tenth of the disk, within these. It holds what Pebble may still

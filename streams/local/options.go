@@ -39,8 +39,8 @@ type Options struct {
 	// ReserveBytes is the free disk space below which appends are refused, until there is more again;
 	// default a tenth of the disk, 64 to 512 MiB; negative for no guard.
 	ReserveBytes int64
-	// CacheBytes bounds the cache of blocks; default 32 MiB: catch-up reads are sequential and need
-	// little, commit-id look-ups need the filters.
+	// CacheBytes bounds the cache of blocks and the memtables together; default 24 MiB: catch-up reads are
+	// sequential and need little, commit-id look-ups need the filters.
 	CacheBytes int64
 	// CloseTimeout bounds how long Close waits for readers to notice; default 10 s.
 	CloseTimeout time.Duration

@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"iter"
@@ -18,16 +19,22 @@ func Put(w pebble.Writer, id string, e Entry) error {
 	)
 }
 
-// Find looks a commit up by its id.
+// Find looks a commit up by its id. That of a new commit is found nowhere: an iterator asks the filters of the lowest
+// level for it too, which hold nearly all there is, where Get would read a block of it.
 func Find(r pebble.Reader, id string) (e Entry, ok bool, err error) {
-	v, closer, err := r.Get(CommitKey(id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return Entry{}, false, nil
-	}
+	key := CommitKey(id)
+	iter, err := r.NewIter(&pebble.IterOptions{LowerBound: key, UpperBound: append(bytes.Clone(key), 0), UseL6Filters: true})
 	if err != nil {
 		return Entry{}, false, err
 	}
-	defer closer.Close()
+	defer func() { err = errors.Join(err, iter.Close()) }()
+	if !iter.SeekPrefixGE(key) {
+		return Entry{}, false, iter.Error()
+	}
+	v, err := iter.ValueAndErr()
+	if err != nil {
+		return Entry{}, false, err
+	}
 	e, err = parseEntry(v)
 	return e, err == nil, err
 }
