@@ -20,7 +20,6 @@ import (
 	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/secret"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
@@ -73,8 +72,7 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
 	cmd.Flags().StringVar(&s.files, "files", "", "folder for the files made for people, in data/ and models/: TMDB's answers, the watch log,\nweights of models; default $"+envFiles+" or the data folder")
 	cmd.Flags().StringVar(&s.blobs, "blobs", "", "bucket that has files of runs and weights of models too, so that they outlive this node, such as\ns3://films/blobs?endpoint=http://10.0.0.9:9000, with the credentials in AWS_ACCESS_KEY_ID and\nAWS_SECRET_ACCESS_KEY (default $"+envBlobs+", or the data folder alone)")
 	cmd.Flags().StringVar(&s.mlflowUI, "mlflow-ui", "", "folder of MLflow's own web pages, server/js/build of an installed mlflow, for --listen-tracking, or off;\ndefault $"+envPages+", or that of the mlflow that the python3 on the PATH has")
-	cmd.Flags().StringVar(&s.secrets, "secrets", "", "file of NAME=value lines, or directory with a file for each, of secrets: those that definitions of workflows\nname, $TMDB_API_KEY and $"+app.SealVariable+"; those of the environment come first (default $"+envSecrets+")")
-	cmd.Flags().BoolVar(&s.commands, "allow-commands", false, "let tasks of workflows run commands, as this server's user: whoever may apply a definition can then do\nall that this user can (default $"+envCommands+")")
+	s.workflowFlags(cmd)
 	mergeFlag(cmd, &s.merge)
 	cmd.Flags().StringVar(&s.from, "from", "", "another node of a log on Kafka, such as http://10.0.0.2:8000: a folder without views takes\nthat node's and folds what follows; else all is folded from the log (default $"+envFrom+")")
 	s.kafkaFlags(cmd)
@@ -106,9 +104,7 @@ func (s *serving) run(ctx context.Context) (err error) {
 	if err := s.addresses(&o); err != nil {
 		return refused(err)
 	}
-	allowed, _ := strconv.ParseBool(os.Getenv(envCommands)) // anything else is no
-	o.Commands = s.commands || allowed
-	if o.Secrets, err = secret.Open(cmp.Or(s.secrets, os.Getenv(envSecrets)), readEnv); err != nil {
+	if err := s.workflows(&o); err != nil {
 		return refused(err)
 	}
 	if s.data != "" { // before a folder is made for what is not there
