@@ -44,6 +44,8 @@ const (
 	commandGrace = 3 * time.Second
 	// drainWait bounds how long it is waited for what a command has printed, when it is gone.
 	drainWait = 5 * time.Second
+	// findWait bounds the wait for the views that tell which runs a command has logged.
+	findWait = 30 * time.Second
 	// outputFileBytesMax bounds the file of outputs, which are [commands.PairsMax] at most.
 	outputFileBytesMax = commands.PairsMax * commands.ParamBytesMax
 )
@@ -125,8 +127,14 @@ func runCommand(ctx context.Context, w *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	out["exit_status"] = "0"
-	return out, c.findRuns(ctx, out)
+	out["exit_status"], out["mlflow_runs"] = "0", ""
+	if c.cfg.Tracking == nil {
+		return out, nil
+	}
+	if err := c.findRuns(ctx, out); err != nil { // it is done all the same, and not to be done again for this
+		w.Log().Warn("the runs that the command has logged cannot be found", "error", err)
+	}
+	return out, nil
 }
 
 // commandMark is what marks the processes of a task's command: the data folder first.
@@ -390,10 +398,8 @@ var outputName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.@-]{0,99}$`)
 
 // findRuns puts out which runs MLflow's client in the command has logged.
 func (c *command) findRuns(ctx context.Context, out map[string]string) error {
-	out["mlflow_runs"] = ""
-	if c.cfg.Tracking == nil {
-		return nil
-	}
+	ctx, cancel := context.WithTimeout(ctx, findWait)
+	defer cancel()
 	for _, v := range []fold.View{projections.NewLineage(), projections.NewRuns()} {
 		if err := c.ledgerReaches(ctx, v); err != nil {
 			return err
