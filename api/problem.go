@@ -46,6 +46,7 @@ type Problem struct {
 	Errors    []FieldProblem `json:"errors,omitempty"` // all of them, where there are several
 	Hint      string         `json:"hint,omitempty"`   // the remedy
 	RequestID string         `json:"request_id,omitempty"`
+	Err       error          `json:"-"` // that it tells of, for a surface whose errors say more to it
 }
 
 // FieldProblem is one of several faults of a request.
@@ -65,7 +66,7 @@ func ProblemOf(err error, requestID string) *Problem {
 	}
 	parts := Flatten(err)
 	code := fault.CodeOf(parts[0])
-	p := &Problem{Type: "urn:projectionist:" + string(code), Title: titles[code], Status: status[code], RequestID: requestID}
+	p := &Problem{Type: "urn:projectionist:" + string(code), Title: titles[code], Status: status[code], RequestID: requestID, Err: err}
 	first := FieldProblemOf(parts[0])
 	p.Detail, p.Field, p.Hint = first.Message, first.Field, first.Hint
 	if len(parts) > 1 {

@@ -23,7 +23,7 @@ type Query struct {
 }
 
 // QueryOf refuses parameters that are not known here: a misspelt one would silently change the answer.
-// after= is known everywhere.
+// after= is known everywhere. One whose name stands here with * behind it may be given several times.
 func QueryOf(r *http.Request, known ...string) *Query {
 	q := &Query{}
 	var err error
@@ -32,10 +32,11 @@ func QueryOf(r *http.Request, known ...string) *Query {
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		switch {
+		case slices.Contains(known, name+"*"):
 		case name != "after" && !slices.Contains(known, name):
 			f := fault.Field(Short(name), "is not a parameter of this request")
 			if len(known) > 0 {
-				f.WithHint("it takes %s", strings.Join(known, ", "))
+				f.WithHint("it takes %s", strings.ReplaceAll(strings.Join(known, ", "), "*", ""))
 			}
 			q.errs = append(q.errs, f)
 		case len(q.values[name]) > 1:
@@ -70,6 +71,9 @@ func (q *Query) Err() error {
 
 // Str is a parameter as it came, "" when absent.
 func (q *Query) Str(name string) string { return q.values.Get(name) }
+
+// All are the values of a parameter that may be given several times, nil when absent.
+func (q *Query) All(name string) []string { return q.values[name] }
 
 // Number reads a whole number of [min, max], or what it is when absent.
 func (q *Query) Number(name string, absent, min, max int64) int64 {

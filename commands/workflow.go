@@ -59,6 +59,20 @@ func (c *UnpauseWorkflow) Validate() error {
 	return f.err()
 }
 
+// DeleteWorkflow takes a workflow out of force. One that is not in force is not found.
+type DeleteWorkflow struct {
+	Workflow string `json:"workflow"`
+}
+
+func (*DeleteWorkflow) CommandType() string { return "workflow.delete" }
+func (c *DeleteWorkflow) Stream() string    { return workflowStream(c.Workflow) }
+
+func (c *DeleteWorkflow) Validate() error {
+	var f faults
+	f.id("workflow", c.Workflow)
+	return f.err()
+}
+
 func workflowStream(name string) string { return "workflow/" + name }
 
 // RequestWorkflowRun opens a run of a workflow.
@@ -287,6 +301,20 @@ func (c *EndWorkflowRun) Validate() error {
 	f.id("run_id", c.RunID)
 	f.oneOf("state", c.State, "success", "failed", "cancelled")
 	f.text("reason", c.Reason, TraceBytesMax)
+	return f.err()
+}
+
+// DeleteWorkflowRun takes a run out of what people are shown; one that goes on is cancelled before.
+type DeleteWorkflowRun struct {
+	RunID string `json:"run_id"`
+}
+
+func (*DeleteWorkflowRun) CommandType() string { return "workflow.delete_run" }
+func (c *DeleteWorkflowRun) Stream() string    { return workflowRunStream(c.RunID) }
+
+func (c *DeleteWorkflowRun) Validate() error {
+	var f faults
+	f.id("run_id", c.RunID)
 	return f.err()
 }
 

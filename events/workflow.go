@@ -27,6 +27,13 @@ type WorkflowUnpaused struct {
 
 func (*WorkflowUnpaused) EventType() string { return "workflow.unpaused" }
 
+// WorkflowDeleted takes a workflow out of force: nothing runs it any more, until it is defined anew. Its runs remain.
+type WorkflowDeleted struct {
+	Workflow string `json:"workflow"`
+}
+
+func (*WorkflowDeleted) EventType() string { return "workflow.deleted" }
+
 // WorkflowRunRequested opens a run of a workflow. Stream "workflow-run/ID".
 type WorkflowRunRequested struct {
 	RunID    string            `json:"run_id"`
@@ -136,3 +143,10 @@ type WorkflowRunEnded struct {
 }
 
 func (*WorkflowRunEnded) EventType() string { return "workflow.run_ended" }
+
+// WorkflowRunDeleted takes a run that has ended out of what people are shown. Its id may be taken again.
+type WorkflowRunDeleted struct {
+	RunID string `json:"run_id"`
+}
+
+func (*WorkflowRunDeleted) EventType() string { return "workflow.run_deleted" }

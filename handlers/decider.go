@@ -51,6 +51,8 @@ func newDecider(stream string) decider {
 		return &definedWorkflow{}
 	case "workflow-run":
 		return &workflowRun{tasks: map[string]task{}, logs: map[triedTask]bool{}}
+	case "variable":
+		return &variable{}
 	case "view":
 		return &view{skipped: map[string]bool{}}
 	case "dead-letter":

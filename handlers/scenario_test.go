@@ -30,7 +30,8 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.LogParams{}, &commands.SetTags{}, &commands.LogArtifact{}, &commands.EndRun{}, &commands.RegisterModel{},
 		&commands.RegisterModelVersion{}, &commands.StageModelVersion{}, &commands.SetModelAlias{}, &commands.RemoveModelAlias{},
 		&commands.DeployModel{}, &commands.RequestWorkflowRun{}, &commands.StartTask{}, &commands.RenewTaskLease{}, &commands.SucceedTask{},
-		&commands.FailTask{}, &commands.EndWorkflowRun{}, &commands.DefineWorkflow{}, &commands.PauseWorkflow{}, &commands.UnpauseWorkflow{},
+		&commands.FailTask{}, &commands.EndWorkflowRun{}, &commands.DefineWorkflow{}, &commands.PauseWorkflow{}, &commands.UnpauseWorkflow{}, &commands.DeleteWorkflow{}, &commands.DeleteWorkflowRun{},
+		&commands.SetVariable{}, &commands.DeleteVariable{},
 		&commands.ClearTasks{}, &commands.MarkTask{}, &commands.NoteWorkflow{}, &commands.KeepTaskLog{}, &commands.SkipViewEvent{}, &commands.WriteDeadLetter{}, &commands.ResolveDeadLetter{},
 		&commands.RefuseFact{}, &commands.RefuseRow{}, &commands.DeleteExperiment{}, &commands.RestoreExperiment{}, &commands.SetExperimentTags{},
 		&commands.RemoveExperimentTag{}, &commands.LogBatch{}, &commands.UpdateRun{}, &commands.RemoveTag{}, &commands.DeleteRun{}, &commands.RestoreRun{},
@@ -251,7 +252,7 @@ func firstDifference(want, got string) string {
 
 // Every command of one stream kind is refused, not lost or a panic, by the rules of another.
 func TestForeignCommand(t *testing.T) {
-	streams := []string{"movie/1", "user/1", "import/1", "features/definitions", "signals/definitions", "dataset/1", "experiment/1", "run/1", "logged-model/1", "model/1", "workflow-run/1", "view/1", "dead-letter/1"}
+	streams := []string{"movie/1", "user/1", "import/1", "features/definitions", "signals/definitions", "dataset/1", "experiment/1", "run/1", "logged-model/1", "model/1", "workflow-run/1", "variable/1", "view/1", "dead-letter/1"}
 	for _, stream := range streams {
 		for _, name := range slices.Sorted(maps.Keys(commandTypes)) {
 			c := commandTypes[name]()

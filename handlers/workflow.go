@@ -24,6 +24,8 @@ func (s *definedWorkflow) evolve(d events.Data) {
 		s.paused = true
 	case *events.WorkflowUnpaused:
 		s.paused = false
+	case *events.WorkflowDeleted:
+		*s = definedWorkflow{}
 	}
 }
 
@@ -49,6 +51,8 @@ func (s *definedWorkflow) decide(c commands.Command, _ time.Time) ([]events.Data
 			return nil, nil
 		}
 		return one(&events.WorkflowUnpaused{Workflow: c.Workflow})
+	case *commands.DeleteWorkflow:
+		return one(&events.WorkflowDeleted{Workflow: c.Workflow})
 	}
 	return nil, noRule(c)
 }
@@ -123,6 +127,8 @@ func (s *workflowRun) evolve(d events.Data) {
 		s.notes[e.Task] = e.Note
 	case *events.WorkflowRunEnded:
 		s.ended = e.State
+	case *events.WorkflowRunDeleted:
+		*s = workflowRun{tasks: map[string]task{}, logs: map[triedTask]bool{}}
 	}
 }
 
@@ -141,6 +147,12 @@ func (s *workflowRun) decide(c commands.Command, now time.Time) ([]events.Data, 
 	switch c := c.(type) {
 	case *commands.EndWorkflowRun:
 		return s.end(c)
+	case *commands.DeleteWorkflowRun:
+		deleted := &events.WorkflowRunDeleted{RunID: c.RunID}
+		if s.ended == "" {
+			return []events.Data{&events.WorkflowRunEnded{RunID: c.RunID, State: "cancelled", Reason: "deleted"}, deleted}, nil
+		}
+		return one(deleted)
 	case *commands.ClearTasks:
 		return one(&events.TasksCleared{RunID: c.RunID, Tasks: slices.Clone(c.Tasks), Note: c.Note})
 	case *commands.MarkTask:

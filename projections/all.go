@@ -16,6 +16,7 @@ func All() []fold.Factory {
 		func() fold.View { return NewDeployments() },
 		func() fold.View { return NewWebhooks() },
 		func() fold.View { return NewWorkflows() },
+		func() fold.View { return NewVariables() },
 		func() fold.View { return NewDatasets() },
 		func() fold.View { return NewImports() },
 		func() fold.View { return NewLineage() },

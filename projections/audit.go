@@ -271,6 +271,14 @@ func summary(data events.Data) string {
 		return short("workflow " + x.Workflow + " paused")
 	case *events.WorkflowUnpaused:
 		return short("workflow " + x.Workflow + " goes on")
+	case *events.WorkflowDeleted:
+		return short("workflow " + x.Workflow + " deleted")
+	case *events.WorkflowRunDeleted:
+		return "workflow run deleted"
+	case *events.VariableSet:
+		return short("variable " + x.Key + " set")
+	case *events.VariableDeleted:
+		return short("variable " + x.Key + " deleted")
 	case *events.TasksCleared:
 		return short(because("to be done again: "+strings.Join(x.Tasks, ", "), x.Note))
 	case *events.TaskMarked:

@@ -223,7 +223,7 @@ func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Da
 func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	n := rng.IntN(4)
 	id := fmt.Sprint("id", n)
-	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view")
+	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view")
 	if stream != "" {
 		for i := range stream {
 			if stream[i] == '/' {
@@ -281,7 +281,15 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 			&events.TaskLeaseRenewed{RunID: id, Task: task, Try: version, Holder: "h", LeaseUntilMillis: 10, Checkpoint: blob},
 			&events.TaskSucceeded{RunID: id, Task: task, Try: version, Output: map[string]string{"o": "1"}},
 			&events.TaskFailed{RunID: id, Task: task, Try: version, Error: "no", RetryAtMillis: int64(rng.IntN(2))},
+			&events.TasksCleared{RunID: id, Tasks: []string{task}},
+			&events.TaskMarked{RunID: id, Task: task, State: pick(rng, "success", "skipped")},
+			&events.WorkflowNoted{RunID: id, Task: pick(rng, "", task), Note: blob},
+			&events.WorkflowRunDeleted{RunID: id},
 			&events.WorkflowRunEnded{RunID: id, State: pick(rng, "success", "failed")})
+	case "workflow":
+		d = pick[events.Data](rng, &events.WorkflowDefined{Workflow: id, Source: "name: " + id, Hash: blob}, &events.WorkflowPaused{Workflow: id}, &events.WorkflowUnpaused{Workflow: id}, &events.WorkflowDeleted{Workflow: id})
+	case "variable":
+		d = pick[events.Data](rng, &events.VariableSet{Key: id, Value: blob}, &events.VariableDeleted{Key: id})
 	case "import":
 		d = pick[events.Data](rng, &events.ImportStarted{ImportID: id, Dataset: "ml", Digest: blob},
 			&events.ImportCompleted{ImportID: id, FactsAdded: 5}, &events.ImportFailed{ImportID: id, Reason: "disk"})

@@ -14,6 +14,8 @@ import (
 //	d id -> WorkflowRun     c -> number of runs
 //	s requested id -> id    t state requested id -> id    w workflow requested id -> id
 //	a requested id -> id    only while the run has not ended
+//	R workflow offset -> RunDigest, of its request      n workflow state -> number of runs      x workflow task run -> outputs
+//	E offset index -> WorkflowAct      F workflow offset index -> WorkflowAct without its extra      G workflow -> number of those
 //	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> events.WorkflowDefined
 type Workflows struct{ r fold.Reader }
 
@@ -49,6 +51,7 @@ type WorkflowRun struct {
 	StartedMillis     int64             `json:"started_millis,omitempty"` // of the first task
 	EndedMillis       int64             `json:"ended_millis,omitempty"`
 	Tasks             []Task            `json:"tasks"` // that anything is known of, in that order
+	Deleted           bool              `json:"deleted,omitempty"`
 	fold.Stamp
 }
 
@@ -105,6 +108,8 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 			return x.RunID, true
 		case *events.WorkflowRunEnded:
 			return x.RunID, true
+		case *events.WorkflowRunDeleted:
+			return x.RunID, true
 		}
 		return "", false
 	},
@@ -115,7 +120,7 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 		}
 		switch x := in.Event.Data.(type) {
 		case *events.WorkflowRunRequested:
-			r.RunID, r.Workflow, r.RunType, r.Conf, r.Note = x.RunID, x.Workflow, x.RunType, x.Conf, x.Note
+			r.RunID, r.Workflow, r.RunType, r.Conf, r.Note, r.Deleted = x.RunID, x.Workflow, x.RunType, x.Conf, x.Note, false
 			r.Actor, r.RequestedMillis, r.RequestedOffset = in.Event.Actor, millis, in.Position.Offset
 			if r.LogicalMillis, r.IntervalEndMillis = x.LogicalMillis, x.IntervalEndMillis; x.IntervalEndMillis == 0 {
 				r.LogicalMillis, r.IntervalEndMillis = millis, millis
@@ -177,9 +182,20 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 			}
 		case *events.WorkflowRunEnded:
 			r.RunID, r.State, r.Reason, r.EndedMillis = x.RunID, x.State, x.Reason, millis
+		case *events.WorkflowRunDeleted: // the id may be taken again
+			*r = WorkflowRun{RunID: x.RunID, Deleted: true, Stamp: r.Stamp}
 		}
 	},
+	Beside: func(w fold.Writer, before, after *WorkflowRun, in *fold.Input) error {
+		if err := besideRun(w, before, after, in); err != nil {
+			return err
+		}
+		return logRun(w, before, after, in)
+	},
 	Index: func(r *WorkflowRun) []fold.Key {
+		if r.Deleted {
+			return nil
+		}
 		keys := []fold.Key{
 			fold.Table('s').Millis(r.RequestedMillis).Str(r.RunID),
 			fold.Table('t').Str(r.State).Millis(r.RequestedMillis).Str(r.RunID),
@@ -277,7 +293,7 @@ func (r *WorkflowRun) TaskOf(name string) Task {
 }
 
 func (*Workflows) Spec() fold.Spec {
-	return fold.Spec{Name: "workflows", Format: 3, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "workflows", Format: 5, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Workflows) Open(r fold.Reader) error { v.r = r; return nil }
@@ -294,17 +310,25 @@ func (*Workflows) Apply(w fold.Writer, in []fold.Input) error {
 		if in[i].Event == nil {
 			continue
 		}
-		if x, ok := in[i].Event.Data.(*events.WorkflowDefined); ok {
-			if err := setDefinition(w, x, in[i].Position.Offset); err != nil {
-				return fold.PoisonAt(&in[i], err)
-			}
+		var err error
+		switch x := in[i].Event.Data.(type) {
+		case *events.WorkflowDefined:
+			err = setDefinition(w, x, in[i].Position.Offset)
+		case *events.VariableSet, *events.VariableDeleted:
+			err = setExtra(w, actOf(&in[i], x), x)
+		}
+		if err != nil {
+			return fold.PoisonAt(&in[i], err)
 		}
 	}
 	return nil
 }
 
 // Run reads one run.
-func (v *Workflows) Run(id string) (WorkflowRun, bool, error) { return workflowDocs.Get(v.r, id) }
+func (v *Workflows) Run(id string) (WorkflowRun, bool, error) {
+	run, ok, err := workflowDocs.Get(v.r, id)
+	return run, ok && !run.Deleted, err
+}
 
 // LastScheduled is the slot, in Unix milliseconds, of the newest run that a workflow's schedule has asked for; 0 without any.
 func (v *Workflows) LastScheduled(workflow string) (millis int64, err error) {
@@ -327,33 +351,6 @@ func (v *Workflows) Runs(workflow, state string, q fold.PageQuery) (fold.Page[Wo
 		return workflowDocs.Paginate(v.r, fold.Table('t').Str(state), true, q, nil)
 	}
 	return workflowDocs.Paginate(v.r, fold.Table('s'), true, q, nil)
-}
-
-// selectMax bounds what Select gives.
-const selectMax = 100_000
-
-// Select gives the runs of a workflow ("": of all) that keep lets through, oldest first, at most 100,000.
-func (v *Workflows) Select(workflow string, keep func(*WorkflowRun) bool) ([]WorkflowRun, error) {
-	prefix := fold.Table('s')
-	if workflow != "" {
-		prefix = fold.Table('w').Str(workflow)
-	}
-	var runs []WorkflowRun
-	for kv, err := range v.r.Scan(prefix, prefix.End()) {
-		if err != nil {
-			return nil, err
-		}
-		run, ok, err := workflowDocs.Load(v.r, kv)
-		if err != nil {
-			return nil, err
-		}
-		if ok && keep(&run) {
-			if runs = append(runs, run); len(runs) == selectMax {
-				break
-			}
-		}
-	}
-	return runs, nil
 }
 
 // Active are the runs that have not ended, oldest first.

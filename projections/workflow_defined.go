@@ -15,8 +15,15 @@ type DefinedWorkflows struct {
 	Views     *fold.Runner // with the view workflows
 	Operators workflow.Operators
 
-	mu   sync.Mutex
-	read map[string]readDefinition // by hash
+	mu    sync.Mutex
+	read  map[string]readDefinition // by hash
+	force map[string][]inForce      // by workflow, oldest first, as far as they were read
+}
+
+// inForce is a definition with the offset that puts it in force.
+type inForce struct {
+	offset int64
+	readDefinition
 }
 
 type readDefinition struct {
@@ -108,14 +115,70 @@ func (w *DefinedWorkflows) Of(name string) (KnownWorkflow, error) {
 // Under is the definition that a run goes by. The error is fault.NotFound where its workflow was never defined, and
 // fault.Invalid where this program cannot use it.
 func (w *DefinedWorkflows) Under(run *WorkflowRun) (*workflow.Definition, error) {
-	d, ok, err := fold.Of[*Workflows](w.Views).DefinitionAt(run.Workflow, run.RequestedOffset)
-	if err == nil && !ok {
+	found, err := w.inForceAt(run.Workflow, run.RequestedOffset)
+	if err == nil && found == nil {
 		err = fault.New(fault.NotFound, "the workflow %s of this run is not defined", run.Workflow)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return w.parse(d.Source, d.Hash)
+	return found.Definition, found.err
+}
+
+// inForceAt is the definition that was in force at an offset; of a run from before there were any, the first; nil without any.
+func (w *DefinedWorkflows) inForceAt(name string, offset int64) (*inForce, error) {
+	known, err := w.upTo(name, offset)
+	return forceAt(known, offset), err
+}
+
+func forceAt(known []inForce, offset int64) *inForce {
+	if len(known) == 0 {
+		return nil
+	}
+	at := &known[0]
+	for i := range known {
+		if known[i].offset < offset {
+			at = &known[i]
+		}
+	}
+	return at
+}
+
+// upTo are the definitions of a workflow, those before an offset at least. None is ever taken back: only newer ones are looked
+// for, and these only for what comes after them.
+func (w *DefinedWorkflows) upTo(name string, offset int64) ([]inForce, error) {
+	w.mu.Lock()
+	known := w.force[name]
+	w.mu.Unlock()
+	if len(known) > 0 && known[len(known)-1].offset >= offset {
+		return known, nil
+	}
+	doc, ok, err := fold.Of[*Workflows](w.Views).Workflow(name)
+	if err != nil || !ok {
+		return nil, err
+	}
+	if len(known) == 0 || known[len(known)-1].offset < doc.DefinedOffset {
+		return w.readForce(name)
+	}
+	return known, nil
+}
+
+func (w *DefinedWorkflows) readForce(name string) (all []inForce, err error) {
+	for d, err := range fold.Of[*Workflows](w.Views).Definitions(name) {
+		if err != nil {
+			return nil, err
+		}
+		one := inForce{offset: d.Offset}
+		one.Definition, one.err = w.parse(d.Source, d.Hash)
+		all = append(all, one)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.force == nil || len(w.force) >= readMax {
+		w.force = map[string][]inForce{}
+	}
+	w.force[name] = all
+	return all, nil
 }
 
 // Conf is what a run of a workflow would go by, checked. Errors: those of [workflow.Definition.Conf].

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"encoding/json"
+	"iter"
 	"time"
 
 	"github.com/projectionist/projectionist/events"
@@ -36,6 +37,8 @@ var definedDocs = fold.Documents[Workflow]{
 			return x.Workflow, true
 		case *events.WorkflowUnpaused:
 			return x.Workflow, true
+		case *events.WorkflowDeleted:
+			return x.Workflow, true
 		case *events.WorkflowRunRequested:
 			return x.Workflow, x.RunType == "scheduled" && x.IntervalEndMillis != 0
 		}
@@ -51,12 +54,20 @@ var definedDocs = fold.Documents[Workflow]{
 			w.Name, w.Paused = x.Workflow, true
 		case *events.WorkflowUnpaused:
 			w.Name, w.Paused = x.Workflow, false
+		case *events.WorkflowDeleted:
+			w.Name, w.Hash, w.Paused = x.Workflow, "", false
 		case *events.WorkflowRunRequested:
 			w.Name, w.LastSlotMillis = x.Workflow, max(w.LastSlotMillis, x.IntervalEndMillis)
 		}
 	},
-	Index: func(w *Workflow) []fold.Key { return []fold.Key{fold.Table('L').Str(w.Name)} },
-	Stamp: func(w *Workflow) *fold.Stamp { return &w.Stamp },
+	Index: func(w *Workflow) []fold.Key {
+		if w.Hash == "" { // it was deleted, or never defined
+			return nil
+		}
+		return []fold.Key{fold.Table('L').Str(w.Name)}
+	},
+	Beside: func(w fold.Writer, _, after *Workflow, in *fold.Input) error { return logWorkflow(w, after, in) },
+	Stamp:  func(w *Workflow) *fold.Stamp { return &w.Stamp },
 }
 
 func setDefinition(w fold.Writer, x *events.WorkflowDefined, offset int64) error {
@@ -75,27 +86,45 @@ func (v *Workflows) Workflows(q fold.PageQuery) (fold.Page[Workflow], error) {
 	return definedDocs.Paginate(v.r, fold.Table('L'), false, q, nil)
 }
 
+// DefinedAt is a definition with the offset of the ledger that put it in force.
+type DefinedAt struct {
+	events.WorkflowDefined
+	Offset int64
+}
+
+// Definitions are those that a workflow has had, oldest first.
+func (v *Workflows) Definitions(name string) iter.Seq2[*DefinedAt, error] {
+	return func(yield func(*DefinedAt, error) bool) {
+		prefix := fold.Table('V').Str(name)
+		for kv, err := range v.r.Scan(prefix, prefix.End()) {
+			d := &DefinedAt{}
+			if err == nil {
+				p := fold.Parts(kv.Key)
+				p.Str()
+				d.Offset = p.Millis()
+				err = p.Err()
+			}
+			if err == nil {
+				err = json.Unmarshal(kv.Value, &d.WorkflowDefined)
+			}
+			if !yield(d, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // DefinitionAt is the definition of a workflow that was in force at an offset of the ledger; of a run from before there
 // were any, the first. false without any.
 func (v *Workflows) DefinitionAt(name string, offset int64) (found events.WorkflowDefined, ok bool, err error) {
-	prefix := fold.Table('V').Str(name)
-	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+	for d, err := range v.Definitions(name) {
 		if err != nil {
 			return found, false, err
 		}
-		p := fold.Parts(kv.Key)
-		p.Str()
-		at := p.Millis()
-		if err := p.Err(); err != nil {
-			return found, false, err
-		}
-		if ok && at >= offset {
+		if ok && d.Offset >= offset {
 			break
 		}
-		if err := json.Unmarshal(kv.Value, &found); err != nil {
-			return found, false, err
-		}
-		ok = true
+		found, ok = d.WorkflowDefined, true
 	}
 	return found, ok, nil
 }
@@ -116,12 +145,7 @@ func (r *WorkflowRun) States(d *workflow.Definition) map[string]workflow.State {
 		}})
 	if r.Ended() {
 		for name, s := range states {
-			if !s.Over() { // it was cancelled, or took too long
-				states[name] = workflow.UpstreamFailed
-				if s == workflow.Running || s == workflow.UpForRetry {
-					states[name] = workflow.Failed
-				}
-			}
+			states[name] = overWith(s)
 		}
 	}
 	return states

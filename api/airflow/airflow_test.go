@@ -21,8 +21,10 @@ type fixture struct {
 	server *api.Server
 }
 
-func newFixture(t *testing.T) *fixture {
-	b := apitest.New(t, nil)
+func newFixture(t testing.TB) *fixture { return newFixtureAt(t, nil) }
+
+func newFixtureAt(t testing.TB, now func() time.Time) *fixture {
+	b := apitest.New(t, now)
 	for _, d := range roles.Definitions() {
 		b.Do(&commands.DefineWorkflow{Workflow: d.Name, Source: d.Source(), Hash: d.Hash(), Origin: "program"})
 	}
@@ -130,7 +132,7 @@ func TestDAGs(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 	tasks := w.want(200, "GET", training+"/tasks", "")["tasks"].([]any)
-	if first := tasks[0].(map[string]any); len(tasks) != 5 || first["task_id"] != "prepare_training_data" || first["downstream_task_ids"].([]any)[0] != "train_movie_model" {
+	if first := tasks[1].(map[string]any); len(tasks) != 5 || first["task_id"] != "prepare_training_data" || first["downstream_task_ids"].([]any)[0] != "train_movie_model" {
 		t.Errorf("%v", tasks)
 	}
 	if v := w.want(200, "GET", "/health", ""); v["metadatabase"].(map[string]any)["status"] != "healthy" || v["scheduler"].(map[string]any)["status"] != "healthy" {
@@ -156,7 +158,11 @@ func TestRefusals(t *testing.T) {
 		{400, "POST", dagRuns, `{"conf": {"nope": 1}}`, "conf.nope", "BadRequest"},
 		{400, "POST", dagRuns, `{"conf": {"als.dim": -1}}`, "als.dim", "BadRequest"},
 		{400, "POST", dagRuns, `{"more": 1}`, "more", "BadRequest"},
-		{400, "POST", dagRuns, `{"logical_date": "2024-01-01T00:00:00Z"}`, "logical_date", "BadRequest"},
+		{400, "POST", dagRuns, `{"logical_date": "2024-01-01T00:00:00"}`, "Naive datetime", "BadRequest"},
+		{400, "POST", dagRuns, `{"logical_date": "2024-01-01T00:00:00Z", "execution_date": "2024-01-02T00:00:00Z"}`, "!=", "BadRequest"},
+		{400, "POST", dagRuns, `{"data_interval_start": "2024-01-01T00:00:00Z"}`, "must be specified together", "BadRequest"},
+		{400, "POST", dagRuns, `{"data_interval_start": "2024-01-02T00:00:00Z", "data_interval_end": "2024-01-01T00:00:00Z"}`, "before", "BadRequest"},
+		{400, "POST", dagRuns, `{"logical_date": "nope"}`, "logical_date", "BadRequest"},
 		{400, "POST", dagRuns, `{"dag_run_id": "a/b"}`, "run_id", "BadRequest"},
 		{400, "POST", dagRuns, `[`, "", "BadRequest"},
 		{400, "POST", dagRuns, `{"conf": {"als.seed": "` + strings.Repeat("9", 1<<20) + `"}}`, "", "BadRequest"},
@@ -183,8 +189,9 @@ func TestRefusals(t *testing.T) {
 		{404, "PATCH", dagRuns + "/mine/taskInstances/nope/setNote", `{"note": "x"}`, "nope", "NotFound"},
 		{400, "PATCH", dagRuns + "/mine/taskInstances/train_movie_model", `{"dry_run": false, "new_state": "nope"}`, "'nope' is not one of ['success', 'failed', 'skipped'] - 'new_state'", "BadRequest"},
 		{404, "POST", dagRuns + "/nope/clear", `{"dry_run": false}`, "nope", "NotFound"},
-		{400, "POST", training + "/clearTaskInstances", `{"dry_run": false}`, "dag_run_id", "BadRequest"},
-		{400, "POST", training + "/clearTaskInstances", `{"dry_run": false, "dag_run_id": "mine", "include_past": true}`, "other runs", "BadRequest"},
+		{400, "POST", training + "/clearTaskInstances", `{"dry_run": false, "only_running": true}`, "only_failed and only_running", "BadRequest"},
+		{400, "POST", training + "/clearTaskInstances", `{"dry_run": false, "dag_run_id": "mine", "start_date": "2024-01-01T00:00:00Z"}`, "Exactly one of", "BadRequest"},
+		{400, "POST", training + "/clearTaskInstances", `{"dry_run": false, "start_date": "2024-01-02T00:00:00Z", "end_date": "2024-01-01T00:00:00Z"}`, "sooner", "BadRequest"},
 		{404, "POST", training + "/clearTaskInstances", `{"dry_run": false, "dag_run_id": "mine", "task_ids": ["nope"]}`, "nope", "NotFound"},
 		{400, "POST", training + "/updateTaskInstancesState", `{"dry_run": false, "dag_run_id": "mine", "new_state": "success"}`, "task_id", "BadRequest"},
 	} {

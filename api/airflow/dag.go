@@ -1,21 +1,21 @@
 package airflow
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/handlers/workflow"
-	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 )
 
 func (s *Surface) dagRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/dags", s.dags, "workflows")
 	r.Handle("GET /api/v1/dags/{dag}", s.dag, "workflows")
-	r.Handle("GET /api/v1/dags/{dag}/details", s.dag, "workflows")
+	r.Handle("GET /api/v1/dags/{dag}/details", s.dagDetails, "workflows")
 	r.Handle("GET /api/v1/dags/{dag}/tasks", s.dagTasks, "workflows")
 	r.Handle("GET /api/v1/dags/{dag}/tasks/{task}", s.dagTask, "workflows")
 }
@@ -42,6 +42,14 @@ type dag struct {
 	Tags            []tag     `json:"tags"`
 	NextRun         *string   `json:"next_dagrun"`
 	NextCreateAfter *string   `json:"next_dagrun_create_after"`
+	NextStart       *string   `json:"next_dagrun_data_interval_start"`
+	NextEnd         *string   `json:"next_dagrun_data_interval_end"`
+	Parsed          string    `json:"last_parsed_time"`
+	MaxFailedRuns   int       `json:"max_consecutive_failed_dag_runs"` // 0 is no bound
+	Pickled         *string   `json:"last_pickled"`
+	Expired         *string   `json:"last_expired"`
+	Locked          *bool     `json:"scheduler_lock"`
+	PickleID        *string   `json:"pickle_id"`
 }
 
 // interval is a schedule.
@@ -56,15 +64,16 @@ type tag struct {
 
 func dagOf(k *projections.KnownWorkflow, now time.Time) dag {
 	v := dag{ID: k.Name, DisplayName: k.Name, DefaultView: "grid", FileLocation: k.Name + ".yaml", FileToken: k.Name, Active: true, Paused: k.Paused,
-		ImportErrors: k.Err != nil, Owners: []string{k.Actor}, ScheduleText: "Never, external triggers only", Tags: []tag{}}
+		ImportErrors: k.Err != nil, Owners: []string{k.Actor}, ScheduleText: "Never, external triggers only", Tags: []tag{}, Parsed: iso(k.DefinedMillis)}
 	if d := k.Definition; d != nil {
 		v.Description, v.MaxActiveRuns, v.MaxActiveTasks = d.Description, d.MaxActiveRuns, len(d.Tasks)
 		if d.Schedule != nil {
 			v.Schedule = &interval{"CronExpression", d.Schedule.String()}
 			v.ScheduleText = d.Schedule.String() + " " + d.Schedule.Zone()
 			if next := d.Schedule.Next(now); !next.IsZero() && !k.Paused {
-				start, _ := d.Schedule.Interval(next)
+				start, end := d.Schedule.Interval(next)
 				v.NextRun, v.NextCreateAfter = optional(start.UnixMilli()), optional(next.UnixMilli())
+				v.NextStart, v.NextEnd = v.NextRun, optional(end.UnixMilli())
 			}
 		}
 		for _, t := range d.Tags {
@@ -74,40 +83,60 @@ func dagOf(k *projections.KnownWorkflow, now time.Time) dag {
 	return v
 }
 
-// dags lists the workflows.
-func (s *Surface) dags(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "limit", "offset", "order_by", "tags", "only_active", "paused", "dag_id_pattern", "fields")
-	limit, offset := q.Number("limit", limitDefault, 1, limitMax), q.Number("offset", 0, 0, offsetMax)
-	pattern, order := q.Str("dag_id_pattern"), q.Str("order_by")
-	if order != "" && order != "dag_id" && order != "-dag_id" {
-		q.Fault("order_by", "Ordering with '%s' is disallowed or the attribute does not exist on the model", api.Short(order))
-	}
+// chosen are the workflows that a request asks for, by its filters, in their order.
+func (s *Surface) chosen(q *api.Query, pattern string) ([]dag, error) {
+	tags, paused := several(q, "tags"), q.Str("paused")
+	wantPaused := q.Flag("paused")
+	q.Flag("only_active") // all are
+	_, back := order(q, map[string]string{"dag_id": "dag_id"})
 	if err := q.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	known, err := s.Workflows.All()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	all := []dag{}
-	paused, tags := truth(q.Str("paused")), r.URL.Query()["tags"]
 	for i := range known {
 		d := dagOf(&known[i], s.Now())
 		tagged := len(tags) == 0 || slices.ContainsFunc(d.Tags, func(t tag) bool { return slices.Contains(tags, t.Name) })
-		if matches(pattern, d.ID) && tagged && (paused == "" || (paused == "true") == d.Paused) {
+		if matches(pattern, d.ID) && tagged && (paused == "" || wantPaused == d.Paused) {
 			all = append(all, d)
 		}
 	}
-	sortBy(all, func(d dag) string { return d.ID }, strings.HasPrefix(order, "-"))
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"dags": page(all, offset, limit), "total_entries": len(all)})
+	sortBy(all, func(d dag) string { return d.ID }, back)
+	return all, nil
 }
 
-func (s *Surface) dag(w http.ResponseWriter, r *http.Request) error {
-	wf, err := s.workflow(r)
+// dags lists the workflows.
+func (s *Surface) dags(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "limit", "offset", "order_by", "tags*", "only_active", "paused", "dag_id_pattern", "fields*")
+	piece := asked(q)
+	all, err := s.chosen(q, q.Str("dag_id_pattern"))
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, dagOf(&wf, s.Now()))
+	list, err := eachOnly(page(all, piece), several(q, "fields"), "DAGSchema")
+	if err != nil {
+		return err
+	}
+	return answerList(w, "dags", list, int64(len(all)))
+}
+
+func (s *Surface) dag(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "fields*", "update_mask*")
+	if err := q.Err(); err != nil {
+		return err
+	}
+	wf, err := s.known(r)
+	if err != nil {
+		return err
+	}
+	v, err := only(dagOf(&wf, s.Now()), several(q, "fields"), "DAGSchema")
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, v)
 }
 
 // task is a task of a workflow.
@@ -128,6 +157,17 @@ type task struct {
 	Links       []string       `json:"extra_links"`
 	Params      map[string]any `json:"params"`
 	Retries     float64        `json:"retries"`
+	RetryDelay  delta          `json:"retry_delay"`
+	Backoff     bool           `json:"retry_exponential_backoff"`
+	Timeout     delta          `json:"execution_timeout"`
+	Priority    float64        `json:"priority_weight"`
+	WeightRule  string         `json:"weight_rule"`
+	Waits       bool           `json:"wait_for_downstream"`
+	Templates   []string       `json:"template_fields"`
+	Colour      string         `json:"ui_color"`
+	TextColour  string         `json:"ui_fgcolor"`
+	Start       *string        `json:"start_date"`
+	End         *string        `json:"end_date"`
 }
 
 func tasksOf(d *workflow.Definition) []task {
@@ -136,7 +176,11 @@ func tasksOf(d *workflow.Definition) []task {
 		t := &d.Tasks[i]
 		v := task{ID: t.Name, DisplayName: t.Name, Doc: t.Description, Operator: t.Operator, Owner: "projectionist", Downstream: []string{}, Trigger: string(t.Rule),
 			Class: map[string]any{"class_name": t.Operator, "module_path": "projectionist.handlers.roles"}, Retries: float64(t.Retries),
-			Pool: "default_pool", PoolSlots: 1, Queue: "default", Links: []string{}, Params: map[string]any{}}
+			Pool: t.Pool, PoolSlots: float64(t.PoolSlots), Queue: "default", Links: []string{}, Params: map[string]any{}, RetryDelay: deltaOf(t.RetryDelay), Backoff: t.RetryBackoff > 1,
+			Timeout: deltaOf(t.Timeout), Priority: float64(t.Priority), WeightRule: "absolute", Templates: slices.Sorted(maps.Keys(t.With)), Colour: "#fff", TextColour: "#000"}
+		if v.Templates == nil {
+			v.Templates = []string{}
+		}
 		v.Downstream = append(v.Downstream, d.After(t.Name)...)
 		all = append(all, v)
 	}
@@ -148,8 +192,26 @@ func (s *Surface) dagTasks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	q := api.QueryOf(r, "order_by")
+	by, back := order(q, map[string]string{"": "task_id", "task_id": "task_id", "task_display_name": "task_id", "owner": "", "pool": "pool", "queue": "", "trigger_rule": "rule", "priority_weight": "priority"})
+	if err := q.Err(); err != nil {
+		return err
+	}
 	all := tasksOf(wf.Definition)
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"tasks": all, "total_entries": len(all)})
+	sortBy(all, func(t task) string {
+		switch by {
+		case "task_id":
+			return t.ID
+		case "pool":
+			return t.Pool
+		case "rule":
+			return t.Trigger
+		case "priority":
+			return fmt.Sprintf("%012d", int64(t.Priority)+1<<32) // priorities are bounded far below
+		}
+		return ""
+	}, back)
+	return answerList(w, "tasks", all, int64(len(all)))
 }
 
 func (s *Surface) dagTask(w http.ResponseWriter, r *http.Request) error {
@@ -166,5 +228,5 @@ func (s *Surface) dagTask(w http.ResponseWriter, r *http.Request) error {
 }
 
 func noTask(r *http.Request) error {
-	return fault.New(fault.NotFound, "the DAG %s has no task %s", api.Short(r.PathValue("dag")), api.Short(r.PathValue("task")))
+	return missing("Task not found", "the DAG %s has no task %s", api.Short(r.PathValue("dag")), api.Short(r.PathValue("task")))
 }

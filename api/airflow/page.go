@@ -5,9 +5,10 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/projections"
 )
 
-// Bounds of lists, as Airflow has them by default.
+// Bounds of lists. Airflow has the first by default; its most is set where it is installed.
 const (
 	limitDefault = 100
 	limitMax     = 1000
@@ -15,9 +16,9 @@ const (
 )
 
 // page is a piece of a list.
-func page[T any](all []T, offset, limit int64) []T {
-	from := min(offset, int64(len(all)))
-	return all[from:min(from+limit, int64(len(all)))]
+func page[T any](all []T, p projections.Page) []T {
+	from := min(p.Offset, int64(len(all)))
+	return all[from:min(from+p.Limit, int64(len(all)))]
 }
 
 func sortBy[T any](all []T, key func(T) string, back bool) {
@@ -34,6 +35,3 @@ func sortBy[T any](all []T, key func(T) string, back bool) {
 func matches(pattern, s string) bool {
 	return pattern == "" || api.Like(strings.ToLower("%"+pattern+"%"), strings.ToLower(s))
 }
-
-// truth is a truth value as Python and others spell it.
-func truth(v string) string { return strings.ToLower(v) }

@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -20,6 +20,8 @@ func (s *Surface) runRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/dags/{dag}/dagRuns", s.trigger, "workflows")
 	r.Handle("GET /api/v1/dags/{dag}/dagRuns", s.runs, "workflows")
 	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}", s.run, "workflows")
+	r.Handle("DELETE /api/v1/dags/{dag}/dagRuns/{run}", s.deleteRun, "workflows")
+	r.Read("POST /api/v1/dags/~/dagRuns/list", s.runBatch, "workflows")
 }
 
 // dagRun is a run as Airflow has it. Its logical date is when it was asked for, or the beginning of its schedule's interval.
@@ -60,37 +62,91 @@ func dagRunOf(run *projections.WorkflowRun) dagRun {
 	return v
 }
 
-// trigger asks for a run. A run's conf is a flat object of the workflow's parameters.
-func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
-	wf, err := s.workflow(r)
-	if err != nil {
-		return err
+// requested is what a run is asked for with.
+type requested struct {
+	ID      string          `json:"dag_run_id"`
+	Conf    json.RawMessage `json:"conf"`
+	Note    string          `json:"note"`
+	Logical *string         `json:"logical_date"`
+	Date    *string         `json:"execution_date"` // its name of before
+	Start   *string         `json:"data_interval_start"`
+	End     *string         `json:"data_interval_end"`
+	State   *string         `json:"state"` // which is the program's to say
+}
+
+// times are the run's logical date, and the end of its interval: 0 both where none is asked for.
+func (v *requested) times() (logical, end int64, err error) {
+	var errs faults
+	read := func(name string, text *string) (millis int64) {
+		if text == nil {
+			return 0
+		}
+		millis, err := momentOf(*text)
+		if err != nil {
+			errs.add(fault.Field(name, "%v", err))
+		}
+		return millis
 	}
+	logical, date := read("logical_date", v.Logical), read("execution_date", v.Date)
+	start, end := read("data_interval_start", v.Start), read("data_interval_end", v.End)
+	switch {
+	case logical != 0 && date != 0 && logical != date:
+		errs.add(titled{"logical_date conflicts with execution_date", fault.New(fault.Invalid, "'%s' != '%s'", *v.Logical, *v.Date)})
+	case (v.Start == nil) != (v.End == nil):
+		errs.add(fault.New(fault.Invalid, "{'_schema': [\"Both 'data_interval_start' and 'data_interval_end' must be specified together\"]}"))
+	case start > end:
+		errs.add(fault.Field("data_interval_end", "is before data_interval_start"))
+	}
+	if logical == 0 {
+		logical = date
+	}
+	switch {
+	case logical != 0 && start != 0 && logical != start:
+		errs.add(fault.Field("data_interval_start", "is not the logical date: the interval of a run begins there").WithHint("leave one of the two out"))
+	case logical == 0:
+		logical = start
+	}
+	if end == 0 {
+		end = logical
+	}
+	return logical, end, errs.err()
+}
+
+// readRequested reads the body of a request for a run; it may be empty.
+func readRequested(w http.ResponseWriter, r *http.Request) (v requested, conf map[string]string, err error) {
 	body, err := api.ReadBody(w, r, api.BodyBytesMax)
 	if err != nil {
-		return err
-	}
-	var v struct {
-		ID      string          `json:"dag_run_id"`
-		Conf    json.RawMessage `json:"conf"`
-		Note    string          `json:"note"`
-		Logical *string         `json:"logical_date"`
-		Date    *string         `json:"execution_date"`
-		State   *string         `json:"state"`
+		return v, nil, err
 	}
 	if len(strings.TrimSpace(string(body))) > 0 {
 		if err := api.Unmarshal(body, &v); err != nil {
-			return err
+			return v, nil, err
 		}
 	}
-	m, err := api.MetaOf(r)
+	conf, err = confOf(v.Conf)
+	return v, conf, err
+}
+
+// trigger asks for a run. A run's conf is a flat object of the workflow's parameters.
+func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
+	wf, err := s.known(r)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return missing("DAG not found", "DAG with dag_id: '%s' not found", api.Short(r.PathValue("dag")))
+	case err != nil:
+		return err
+	case wf.Err != nil:
+		return titled{"DAG cannot be triggered", fault.New(fault.Invalid, "DAG with dag_id: '%s' has import errors", wf.Name).WithHint("GET /api/v1/importErrors says which")}
+	}
+	v, conf, err := readRequested(w, r)
 	if err != nil {
 		return err
 	}
-	if v.Logical != nil || v.Date != nil {
-		return fault.Field("logical_date", "cannot be chosen: a run's logical date is when it is asked for").WithHint("leave it out")
+	m, err := metaOf(r)
+	if err != nil {
+		return err
 	}
-	conf, err := confOf(v.Conf)
+	logical, end, err := v.times()
 	if err != nil {
 		return err
 	}
@@ -98,17 +154,16 @@ func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
 		return inConf(err)
 	}
 	now := s.Now()
-	if v.ID == "" {
+	switch {
+	case v.ID == "" && logical != 0:
+		v.ID = "manual__" + iso(logical)
+	case v.ID == "" && m.IdempotencyKey != "":
+		v.ID = api.Keyed(m, "workflow-run/"+wf.Name)
+	case v.ID == "":
 		v.ID = "manual__" + now.UTC().Format("2006-01-02T15:04:05.000000+00:00")
-		if m.IdempotencyKey != "" {
-			v.ID = api.Keyed(m, "workflow-run/"+wf.Name)
-		}
 	}
-	if m.IfMatch == nil && m.IdempotencyKey == "" {
-		none := streams.NoStream
-		m.IfMatch = &none
-	}
-	res, err := s.Dispatcher.Dispatch(r.Context(), &commands.RequestWorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note}, m)
+	res, err := s.Dispatcher.Dispatch(r.Context(), &commands.RequestWorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note,
+		LogicalMillis: logical, IntervalEndMillis: end}, m)
 	if fault.Is(err, fault.Conflict) {
 		return fault.New(fault.Conflict, "DAGRun with DAG ID: '%s' and DAGRun ID: '%s' already exists", wf.Name, api.Short(v.ID))
 	}
@@ -121,9 +176,21 @@ func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case !ok: // the view is behind, the run is in the log
-		run = projections.WorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note, State: projections.StateQueued, RequestedMillis: now.UnixMilli(), LogicalMillis: now.UnixMilli(), IntervalEndMillis: now.UnixMilli()}
+		if logical == 0 {
+			logical, end = now.UnixMilli(), now.UnixMilli()
+		}
+		run = projections.WorkflowRun{RunID: v.ID, Workflow: wf.Name, RunType: "manual", Conf: conf, Note: v.Note, State: projections.StateQueued, RequestedMillis: now.UnixMilli(), LogicalMillis: logical, IntervalEndMillis: end}
 	}
 	return api.WriteJSON(w, http.StatusOK, dagRunOf(&run))
+}
+
+// metaOf is api.MetaOf, where who wants it is the user who asks.
+func metaOf(r *http.Request) (handlers.Meta, error) {
+	m, err := api.MetaOf(r)
+	if user, _, ok := r.BasicAuth(); ok && err == nil && r.Header.Get("X-Actor") == "" { // the password was right
+		m.Actor = user
+	}
+	return m, err
 }
 
 // confOf reads a run's conf: an object of single values.
@@ -159,75 +226,35 @@ func inConf(err error) error {
 	return err
 }
 
-var states = []string{projections.StateQueued, projections.StateRunning, projections.StateSuccess, projections.StateFailed}
-
-// runs lists the runs of a workflow, or of all (~), newest first.
-func (s *Surface) runs(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "limit", "offset", "state", "order_by", "execution_date_gte", "execution_date_lte", "start_date_gte", "start_date_lte",
-		"end_date_gte", "end_date_lte", "updated_at_gte", "updated_at_lte", "fields")
-	limit, offset := q.Number("limit", limitDefault, 1, limitMax), q.Number("offset", 0, 0, offsetMax)
-	wanted := r.URL.Query()["state"]
-	for _, state := range wanted {
-		if !slices.Contains(states, state) {
-			q.Fault("state", "'%s' is not one of %s", api.Short(state), strings.Join(states, ", "))
-		}
-	}
-	between := map[string][2]int64{}
-	for _, what := range []string{"execution_date", "start_date", "end_date", "updated_at"} {
-		between[what] = [2]int64{q.Millis(what + "_gte"), q.Millis(what + "_lte")}
-	}
-	order, back := strings.CutPrefix(q.Str("order_by"), "-")
-	millis, ok := orders[order]
-	if !ok {
-		q.Fault("order_by", "Ordering with '%s' is disallowed or the attribute does not exist on the model", api.Short(order))
-	}
-	if err := q.Err(); err != nil {
-		return err
-	}
-	name := r.PathValue("dag")
-	if name == "~" {
-		name = ""
-	}
-	all, err := fold.Of[*projections.Workflows](s.Views).Select(name, func(run *projections.WorkflowRun) bool {
-		return (len(wanted) == 0 || slices.Contains(wanted, run.State)) && within(run.LogicalMillis, between["execution_date"]) &&
-			within(run.StartedMillis, between["start_date"]) && within(run.EndedMillis, between["end_date"]) && within(run.UpdatedMillis, between["updated_at"])
-	})
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(all, func(a, b projections.WorkflowRun) int {
-		x, y := millis(&a), millis(&b)
-		if back {
-			x, y = y, x
-		}
-		return int(min(max(x-y, -1), 1))
-	})
-	list := []dagRun{}
-	for _, run := range page(all, offset, limit) {
-		list = append(list, dagRunOf(&run))
-	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"dag_runs": list, "total_entries": len(all)})
-}
-
-// orders are what runs can be ordered by; Airflow's own order, where nothing is asked, is that of their coming.
-var orders = map[string]func(*projections.WorkflowRun) int64{
-	"": func(r *projections.WorkflowRun) int64 { return r.RequestedMillis }, "id": func(r *projections.WorkflowRun) int64 { return r.RequestedMillis },
-	"execution_date": func(r *projections.WorkflowRun) int64 { return r.LogicalMillis }, "logical_date": func(r *projections.WorkflowRun) int64 { return r.LogicalMillis },
-	"start_date": func(r *projections.WorkflowRun) int64 { return r.StartedMillis }, "end_date": func(r *projections.WorkflowRun) int64 { return r.EndedMillis },
-	"updated_at": func(r *projections.WorkflowRun) int64 { return r.UpdatedMillis },
-}
-
-// within says whether a time, 0 for none, lies between two of which each may be 0 for no bound.
-func within(millis int64, between [2]int64) bool {
-	return (between[0] == 0 || millis >= between[0]) && (between[1] == 0 || millis != 0 && millis <= between[1])
-}
-
 func (s *Surface) run(w http.ResponseWriter, r *http.Request) error {
 	run, err := s.runOf(r)
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, dagRunOf(&run))
+	q := api.QueryOf(r, "fields*")
+	if err := q.Err(); err != nil {
+		return err
+	}
+	v, err := only(dagRunOf(&run), several(q, "fields"), "DAGRunSchema")
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, http.StatusOK, v)
+}
+
+// deleteRun takes a run out of what is shown. The log keeps it.
+func (s *Surface) deleteRun(w http.ResponseWriter, r *http.Request) error {
+	run, err := s.runOf(r)
+	if fault.Is(err, fault.NotFound) {
+		return fault.New(fault.NotFound, "DAGRun with DAG ID: '%s' and DagRun ID: '%s' not found", api.Short(r.PathValue("dag")), api.Short(r.PathValue("run")))
+	}
+	if err == nil {
+		err = s.say(r, &commands.DeleteWorkflowRun{RunID: run.RunID})
+	}
+	if err != nil {
+		return err
+	}
+	return gone(w)
 }
 
 // runOf is the run that a request names.
@@ -235,7 +262,7 @@ func (s *Surface) runOf(r *http.Request) (projections.WorkflowRun, error) {
 	name, id := r.PathValue("dag"), r.PathValue("run")
 	run, ok, err := fold.Of[*projections.Workflows](s.Views).Run(id)
 	if err == nil && (!ok || name != "~" && run.Workflow != name) {
-		err = fault.New(fault.NotFound, "DAGRun with DAG ID: '%s' and DagRun ID: '%s' not found", api.Short(name), api.Short(id))
+		err = missing("DAGRun not found", "DAGRun with DAG ID: '%s' and DagRun ID: '%s' not found", api.Short(name), api.Short(id))
 	}
 	return run, err
 }

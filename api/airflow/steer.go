@@ -2,21 +2,26 @@ package airflow
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
 func (s *Surface) steerRoutes(r *api.Routes) {
+	r.Handle("PATCH /api/v1/dags", s.patchDAGs, "workflows")
 	r.Handle("PATCH /api/v1/dags/{dag}", s.patchDAG, "workflows")
+	r.Handle("DELETE /api/v1/dags/{dag}", s.deleteDAG, "workflows")
 	r.Handle("PATCH /api/v1/dags/{dag}/dagRuns/{run}", s.patchRun, "workflows")
 	r.Handle("PATCH /api/v1/dags/{dag}/dagRuns/{run}/setNote", s.noteRun, "workflows")
 	r.Handle("POST /api/v1/dags/{dag}/dagRuns/{run}/clear", s.clearRun, "workflows")
@@ -24,12 +29,11 @@ func (s *Surface) steerRoutes(r *api.Routes) {
 	r.Handle("PATCH /api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/setNote", s.noteTask, "workflows")
 	r.Handle("POST /api/v1/dags/{dag}/clearTaskInstances", s.clearTasks, "workflows")
 	r.Handle("POST /api/v1/dags/{dag}/updateTaskInstancesState", s.markTasks, "workflows")
-	r.Handle("GET /api/v1/importErrors", s.importErrors, "workflows")
 }
 
 // say dispatches commands, and waits until the view has what came of them.
 func (s *Surface) say(r *http.Request, all ...commands.Command) error {
-	m, err := api.MetaOf(r)
+	m, err := metaOf(r)
 	if err != nil {
 		return err
 	}
@@ -45,44 +49,114 @@ func (s *Surface) say(r *http.Request, all ...commands.Command) error {
 		}
 		positions = append(positions, res.Position)
 	}
-	s.Settle(r.Context(), positions, "workflows")
+	s.Settle(r.Context(), positions, "workflows", "variables")
 	return nil
 }
 
-// patchDAG pauses a workflow, or lets it go on. Nothing else of it is changed so.
-func (s *Surface) patchDAG(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "update_mask")
-	if mask := q.Str("update_mask"); mask != "" && mask != "is_paused" {
-		q.Fault("update_mask", "Property is read-only - '%s'", api.Short(mask))
+// readPaused reads whether workflows are to be paused. Nothing else of them is changed so.
+func readPaused(w http.ResponseWriter, r *http.Request, q *api.Query) (paused bool, err error) {
+	for _, mask := range several(q, "update_mask") {
+		if mask != "is_paused" {
+			q.Add(fault.New(fault.Invalid, "Only `is_paused` field can be updated through the REST API"))
+		}
 	}
 	if err := q.Err(); err != nil {
-		return err
+		return false, err
 	}
 	var v map[string]json.RawMessage
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
-		return err
+		return false, err
 	}
 	for name := range v {
 		if name != "is_paused" {
-			return fault.New(fault.Invalid, "Property is read-only - '%s'", api.Short(name))
+			return false, fault.New(fault.Invalid, "Property is read-only - '%s'", api.Short(name))
 		}
 	}
-	var paused bool
-	if raw, ok := v["is_paused"]; !ok || json.Unmarshal(raw, &paused) != nil {
-		return fault.Field("is_paused", "is missing, or neither true nor false")
+	if raw, ok := v["is_paused"]; !ok || json.Unmarshal(raw, &paused) != nil || string(raw) == "null" {
+		return false, fault.Field("is_paused", "is missing, or neither true nor false")
 	}
-	k, err := s.workflow(r)
+	return paused, nil
+}
+
+func pauseOf(name string, paused bool) commands.Command {
+	if paused {
+		return &commands.PauseWorkflow{Workflow: name}
+	}
+	return &commands.UnpauseWorkflow{Workflow: name}
+}
+
+// patchDAG pauses a workflow, or lets it go on.
+func (s *Surface) patchDAG(w http.ResponseWriter, r *http.Request) error {
+	paused, err := readPaused(w, r, api.QueryOf(r, "update_mask*"))
 	if err != nil {
 		return err
 	}
-	var c commands.Command = &commands.UnpauseWorkflow{Workflow: k.Name}
-	if paused {
-		c = &commands.PauseWorkflow{Workflow: k.Name}
+	k, err := s.known(r)
+	if fault.Is(err, fault.NotFound) {
+		return missing(fmt.Sprintf("Dag with id: '%s' not found", api.Short(r.PathValue("dag"))), "there is no workflow of that name")
 	}
-	if err := s.say(r, c); err != nil {
+	if err == nil {
+		err = s.say(r, pauseOf(k.Name, paused))
+	}
+	if err != nil {
 		return err
 	}
 	return s.dag(w, r)
+}
+
+// patchDAGs pauses the workflows of a page, or lets them go on. Airflow wants a pattern; ~ is any.
+func (s *Surface) patchDAGs(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "limit", "offset", "tags*", "update_mask*", "only_active", "dag_id_pattern")
+	piece := asked(q)
+	pattern := q.Str("dag_id_pattern")
+	if pattern == "" {
+		q.Add(fault.New(fault.Invalid, "Missing query parameter 'dag_id_pattern'").WithHint("~ is all of them"))
+	}
+	paused, err := readPaused(w, r, q)
+	if err != nil {
+		return err
+	}
+	if pattern == "~" {
+		pattern = "%"
+	}
+	all, err := s.chosen(q, pattern)
+	if err != nil {
+		return err
+	}
+	var said []commands.Command
+	some := page(all, piece)
+	for i := range some {
+		if some[i].Paused != paused {
+			said = append(said, pauseOf(some[i].ID, paused))
+		}
+		some[i].Paused = paused
+	}
+	if err := s.say(r, said...); err != nil {
+		return err
+	}
+	return answerList(w, "dags", some, int64(len(all)))
+}
+
+// deleteDAG takes a workflow out of force. Its runs, and the log, keep what was.
+func (s *Surface) deleteDAG(w http.ResponseWriter, r *http.Request) error {
+	k, err := s.known(r)
+	if fault.Is(err, fault.NotFound) {
+		return missing(fmt.Sprintf("Dag with id: '%s' not found", api.Short(r.PathValue("dag"))), "there is no workflow of that name")
+	}
+	if err != nil {
+		return err
+	}
+	counts, err := fold.Of[*projections.Workflows](s.Views).StateCounts(k.Name)
+	if err != nil {
+		return err
+	}
+	if counts[projections.StateQueued]+counts[projections.StateRunning] > 0 {
+		return fault.New(fault.Conflict, "Task instances of dag with id: '%s' are still running", k.Name).WithHint("end its runs before")
+	}
+	if err := s.say(r, &commands.DeleteWorkflow{Workflow: k.Name}); err != nil {
+		return err
+	}
+	return gone(w)
 }
 
 // oneOf refuses a state that is none of some, in Airflow's words.
@@ -105,7 +179,7 @@ func (s *Surface) patchRun(w http.ResponseWriter, r *http.Request) error {
 	if err := oneOf("state", v.State, "success", "failed", "queued"); err != nil {
 		return err
 	}
-	run, d, err := s.runAndWorkflow(r)
+	run, d, err := s.steeredUnder(r)
 	if err != nil {
 		return err
 	}
@@ -132,6 +206,28 @@ func (s *Surface) patchRun(w http.ResponseWriter, r *http.Request) error {
 	return s.run(w, r)
 }
 
+// noteMax is how long a note may be, in characters.
+const noteMax = 1000
+
+// steered is the run that a request to change it names.
+func (s *Surface) steered(r *http.Request) (projections.WorkflowRun, error) {
+	run, err := s.runOf(r)
+	if fault.Is(err, fault.NotFound) {
+		err = missing(fmt.Sprintf("Dag Run id %s not found in dag %s", api.Short(r.PathValue("run")), api.Short(r.PathValue("dag"))), "there is no such run")
+	}
+	return run, err
+}
+
+// steeredUnder is that run, and its definition.
+func (s *Surface) steeredUnder(r *http.Request) (projections.WorkflowRun, *workflow.Definition, error) {
+	run, err := s.steered(r)
+	if err != nil {
+		return run, nil, err
+	}
+	d, err := s.Workflows.Under(&run)
+	return run, d, err
+}
+
 func (s *Surface) noteRun(w http.ResponseWriter, r *http.Request) error {
 	return s.note(w, r, func() (string, error) { return "", nil }, s.run)
 }
@@ -153,7 +249,10 @@ func (s *Surface) note(w http.ResponseWriter, r *http.Request, task func() (stri
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
 	}
-	run, err := s.runOf(r)
+	if n := utf8.RuneCountInString(v.Note); n > noteMax {
+		return fault.New(fault.Invalid, "{'note': ['Longer than maximum length %d.']}", noteMax)
+	}
+	run, err := s.steered(r)
 	if err != nil {
 		return err
 	}
@@ -191,7 +290,7 @@ func (s *Surface) clearRun(w http.ResponseWriter, r *http.Request) error {
 	if err := api.ReadJSON(w, r, &v, true); err != nil {
 		return err
 	}
-	run, d, err := s.runAndWorkflow(r)
+	run, d, err := s.steeredUnder(r)
 	if err != nil {
 		return err
 	}
@@ -206,108 +305,6 @@ func (s *Surface) clearRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.run(w, r)
-}
-
-// selected is what is asked for of tasks of a run.
-type selected struct {
-	Dry        bool     `json:"dry_run"`
-	Run        string   `json:"dag_run_id"`
-	Tasks      []string `json:"task_ids"`
-	Task       string   `json:"task_id"`
-	Upstream   bool     `json:"include_upstream"`
-	Downstream bool     `json:"include_downstream"`
-	OnlyFailed bool     `json:"only_failed"`
-	OnlyActive bool     `json:"only_running"`
-	State      string   `json:"new_state"`
-	Future     bool     `json:"include_future"`
-	Past       bool     `json:"include_past"`
-
-	// What clients send and has no meaning here: a run goes on by itself when tasks of it are cleared, and has no other
-	// workflow in it.
-	Reset  bool `json:"reset_dag_runs"`
-	Sub    bool `json:"include_subdags"`
-	Parent bool `json:"include_parentdag"`
-}
-
-// choose reads which tasks of a run are asked for.
-func (s *Surface) choose(w http.ResponseWriter, r *http.Request, v *selected) (run projections.WorkflowRun, tasks []string, err error) {
-	if err := api.ReadJSON(w, r, v, false); err != nil {
-		return run, nil, err
-	}
-	if v.Run == "" {
-		return run, nil, fault.Field("dag_run_id", "is missing").WithHint("name the run; each is dealt with by itself")
-	}
-	if v.Future || v.Past {
-		return run, nil, fault.Field("include_future", "and include_past reach into other runs, which are dealt with by themselves").WithHint("leave them out, and name each run")
-	}
-	r.SetPathValue("run", v.Run)
-	run, d, err := s.runAndWorkflow(r)
-	if err != nil {
-		return run, nil, err
-	}
-	wanted := v.Tasks
-	if v.Task != "" {
-		wanted = append(wanted, v.Task)
-	}
-	for _, name := range wanted {
-		if d.Task(name) == nil {
-			r.SetPathValue("task", name)
-			return run, nil, noTask(r)
-		}
-	}
-	states := run.States(d)
-	for i := range d.Tasks {
-		name := d.Tasks[i].Name
-		in := len(wanted) == 0 || slices.Contains(wanted, name) ||
-			v.Downstream && slices.Contains(d.Downstream(wanted...), name) ||
-			v.Upstream && slices.ContainsFunc(wanted, func(t string) bool { return slices.Contains(d.Downstream(name), t) })
-		state := states[name]
-		if v.OnlyFailed && state != workflow.Failed && state != workflow.UpstreamFailed || v.OnlyActive && state != workflow.Running {
-			in = false
-		}
-		if in {
-			tasks = append(tasks, name)
-		}
-	}
-	return run, tasks, nil
-}
-
-func (s *Surface) clearTasks(w http.ResponseWriter, r *http.Request) error {
-	v := selected{Dry: true, OnlyFailed: true}
-	run, tasks, err := s.choose(w, r, &v)
-	if err != nil {
-		return err
-	}
-	if !v.Dry && len(tasks) > 0 {
-		if err := s.say(r, &commands.ClearTasks{RunID: run.RunID, Tasks: tasks}); err != nil {
-			return err
-		}
-	}
-	return api.WriteJSON(w, http.StatusOK, references(&run, tasks))
-}
-
-func (s *Surface) markTasks(w http.ResponseWriter, r *http.Request) error {
-	v := selected{Dry: true}
-	run, tasks, err := s.choose(w, r, &v)
-	if err != nil {
-		return err
-	}
-	if v.Task == "" {
-		return fault.Field("task_id", "is missing")
-	}
-	if err := oneOf("new_state", v.State, "success", "failed", "skipped"); err != nil {
-		return err
-	}
-	if !v.Dry {
-		var marks []commands.Command
-		for _, name := range tasks {
-			marks = append(marks, &commands.MarkTask{RunID: run.RunID, Task: name, State: v.State})
-		}
-		if err := s.say(r, marks...); err != nil {
-			return err
-		}
-	}
-	return api.WriteJSON(w, http.StatusOK, references(&run, tasks))
 }
 
 func (s *Surface) patchTask(w http.ResponseWriter, r *http.Request) error {
@@ -332,24 +329,4 @@ func (s *Surface) patchTask(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return api.WriteJSON(w, http.StatusOK, reference{run.Workflow, run.RunID, iso(run.LogicalMillis), name})
-}
-
-// importErrors are the workflows whose definition in force this program cannot use.
-func (s *Surface) importErrors(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "limit", "offset", "order_by")
-	limit, offset := q.Number("limit", limitDefault, 1, limitMax), q.Number("offset", 0, 0, offsetMax)
-	if err := q.Err(); err != nil {
-		return err
-	}
-	known, err := s.Workflows.All()
-	if err != nil {
-		return err
-	}
-	all := []map[string]any{}
-	for i := range known {
-		if k := &known[i]; k.Err != nil {
-			all = append(all, map[string]any{"import_error_id": k.DefinedOffset, "timestamp": iso(k.DefinedMillis), "filename": k.Name + ".yaml", "stack_trace": k.Err.Error()})
-		}
-	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"import_errors": page(all, offset, limit), "total_entries": len(all)})
 }

@@ -2,8 +2,8 @@
 // (https://airflow.apache.org/docs/apache-airflow/2.10.5/stable-rest-api-ref.html). A DAG is a workflow, a DAG run a
 // run of it, a task instance its task in that run; run, tasks and logs are read from the run's own events.
 //
-// What of that API there is, the routes say. What a workflow has not (pools, queues, operators) is answered as Airflow
-// does for a DAG that does without.
+// What of that API there is, the routes say: all but what changes users, roles, connections and datasets, which is refused, or not found, with a
+// sentence. What a workflow has not (queues, mapped tasks) is answered as Airflow does for a DAG that does without. list.go has what lists share.
 package airflow
 
 import (
@@ -25,7 +25,11 @@ type Config struct {
 	// TaskLog gives the lines of the log of a task's try, and a line without bytes when what was given may be shown.
 	TaskLog   func(ctx context.Context, views *fold.Runner, q tasklog.Query, to func(line []byte) error) error
 	Heartbeat func() bool // whether tasks are worked on by this process
-	Version   string
+	// Reparse reads the file of a workflow again, if it has one; nil: there are no files.
+	Reparse     func(ctx context.Context, name string) error
+	Connections []Connection // that the program has been configured with
+	Users       []string     // that may ask, by name
+	Version     string
 }
 
 // Surface is Airflow's API.
@@ -47,6 +51,12 @@ func (s *Surface) Routes(r *api.Routes) {
 	s.runRoutes(r)
 	s.taskRoutes(r)
 	s.steerRoutes(r)
+	s.tryRoutes(r)
+	s.outputRoutes(r)
+	s.actRoutes(r)
+	s.variableRoutes(r)
+	s.inventoryRoutes(r)
+	s.accessRoutes(r)
 	s.pageRoutes(r)
 }
 
@@ -82,6 +92,10 @@ func (s *Surface) Render(w http.ResponseWriter, _ *http.Request, p *api.Problem)
 	if v.Title == "" {
 		v.Title = p.Title
 	}
+	var t titled
+	if errors.As(p.Err, &t) {
+		v.Title = t.title
+	}
 	if section, ok := sections[p.Status]; ok {
 		v.Type = document + section
 	}
@@ -90,14 +104,20 @@ func (s *Surface) Render(w http.ResponseWriter, _ *http.Request, p *api.Problem)
 	api.WriteBody(w, v)
 }
 
-// workflow is the one that a request names.
-func (s *Surface) workflow(r *http.Request) (projections.KnownWorkflow, error) {
+// known is the workflow that a request names, which this program may not be able to use.
+func (s *Surface) known(r *http.Request) (projections.KnownWorkflow, error) {
 	k, err := s.Workflows.Of(r.PathValue("dag"))
 	var f *fault.Error
-	switch {
-	case errors.As(err, &f) && f.Code == fault.NotFound:
-		err = fault.New(fault.NotFound, "The DAG with dag_id: %s was not found", api.Short(r.PathValue("dag"))).WithHint("%s", f.Hint)
-	case err == nil:
+	if errors.As(err, &f) && f.Code == fault.NotFound {
+		err = titled{"DAG not found", fault.New(fault.NotFound, "The DAG with dag_id: %s was not found", api.Short(r.PathValue("dag"))).WithHint("%s", f.Hint)}
+	}
+	return k, err
+}
+
+// workflow is the one that a request names.
+func (s *Surface) workflow(r *http.Request) (projections.KnownWorkflow, error) {
+	k, err := s.known(r)
+	if err == nil {
 		err = k.Err
 	}
 	return k, err

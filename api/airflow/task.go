@@ -17,8 +17,7 @@ func (s *Surface) taskRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances", s.instances, "workflows")
 	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}", s.instance, "workflows")
 	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{try}", s.log, "workflows")
-	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries", s.outputs, "workflows")
-	r.Handle("GET /api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}", s.output, "workflows")
+	r.Read("POST /api/v1/dags/~/dagRuns/~/taskInstances/list", s.instanceBatch, "workflows")
 }
 
 // instance is a task of a run.
@@ -44,9 +43,14 @@ type instance struct {
 	Operator    string   `json:"operator"`
 	Queued      *string  `json:"queued_when"`
 	PID         *int     `json:"pid"`
+	Executor    *string  `json:"executor"`
 	Config      string   `json:"executor_config"`
 	Note        *string  `json:"note"`
 	Rendered    struct{} `json:"rendered_fields"`
+	MapShown    *string  `json:"rendered_map_index"`
+	SLAMiss     *string  `json:"sla_miss"`
+	Trigger     *string  `json:"trigger"`
+	Triggerer   *string  `json:"triggerer_job"`
 }
 
 // instancesOf are all tasks of a run, in the order of its definition.
@@ -62,12 +66,9 @@ func instancesOf(run *projections.WorkflowRun, d *workflow.Definition) []instanc
 func instanceOf(run *projections.WorkflowRun, d *workflow.Definition, at int, state workflow.State) instance {
 	t := run.TaskOf(d.Tasks[at].Name)
 	v := instance{DAG: run.Workflow, Run: run.RunID, Task: t.Task, DisplayName: t.Task, Execution: iso(run.LogicalMillis),
-		Start: optional(t.StartedMillis), End: optional(t.EndedMillis), Try: t.Try, MaxTries: max(t.Try, d.Tasks[at].Retries+1), MapIndex: -1, Hostname: t.Holder, User: "projectionist",
-		Pool: "default_pool", PoolSlots: 1, Queue: "default", Priority: len(d.Tasks) - at, Operator: d.Tasks[at].Operator, Config: "{}", Queued: optional(t.StartedMillis)}
-	if t.StartedMillis != 0 && t.EndedMillis != 0 {
-		seconds := float64(t.EndedMillis-t.StartedMillis) / 1000
-		v.Duration = &seconds
-	}
+		Start: optional(t.LastStartedMillis()), End: optional(t.EndedMillis), Try: t.Try, MaxTries: max(t.Try, d.Tasks[at].Retries+1), MapIndex: -1, Hostname: t.Holder, User: "projectionist",
+		Pool: d.Tasks[at].Pool, PoolSlots: d.Tasks[at].PoolSlots, Queue: queueName, Priority: d.Tasks[at].Priority, Operator: d.Tasks[at].Operator, Config: "{}", Queued: optional(t.LastStartedMillis()),
+		Duration: seconds(t.LastStartedMillis(), t.EndedMillis)}
 	if state != workflow.None { // else it waits for tasks before it
 		text := string(state)
 		v.State = &text
@@ -78,24 +79,16 @@ func instanceOf(run *projections.WorkflowRun, d *workflow.Definition, at int, st
 	return v
 }
 
-func (s *Surface) instances(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "limit", "offset", "state", "order_by", "pool", "queue", "fields")
-	limit, offset := q.Number("limit", limitDefault, 1, limitMax), q.Number("offset", 0, 0, offsetMax)
-	if err := q.Err(); err != nil {
-		return err
+// queueName is the queue of every task: there are no others.
+const queueName = "default"
+
+// seconds are what lies between two times; null where one of them is not there.
+func seconds(from, to int64) *float64 {
+	if from == 0 || to == 0 {
+		return nil
 	}
-	run, d, err := s.runAndWorkflow(r)
-	if err != nil {
-		return err
-	}
-	wanted := r.URL.Query()["state"]
-	all := []instance{}
-	for _, v := range instancesOf(&run, d) {
-		if len(wanted) == 0 || v.State != nil && slices.Contains(wanted, *v.State) {
-			all = append(all, v)
-		}
-	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"task_instances": page(all, offset, limit), "total_entries": len(all)})
+	v := float64(to-from) / 1000
+	return &v
 }
 
 // runAndWorkflow are the run that a request names, and its definition.
@@ -115,7 +108,7 @@ func (s *Surface) taskOf(r *http.Request) (run projections.WorkflowRun, d *workf
 	}
 	at = slices.IndexFunc(d.Tasks, func(t workflow.Task) bool { return t.Name == r.PathValue("task") })
 	if at < 0 {
-		err = noTask(r)
+		err = missing("Task instance not found", "the DAG %s has no task %s", api.Short(r.PathValue("dag")), api.Short(r.PathValue("task")))
 	}
 	return run, d, at, err
 }
@@ -151,8 +144,11 @@ func (s *Surface) log(w http.ResponseWriter, r *http.Request) error {
 	if !strings.Contains(r.Header.Get("Accept"), "application/json") {
 		return api.WriteText(w, "text/plain", []byte(text))
 	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"content": fmt.Sprintf("[(%s, %s)]", python(t.Tries[i].Holder), python(text)), "continuation_token": nil})
+	return api.WriteJSON(w, http.StatusOK, map[string]any{"content": fmt.Sprintf("[(%s, %s)]", python(t.Tries[i].Holder), python(text)), "continuation_token": endOfLog})
 }
+
+// endOfLog is the token of a log that is whole: clients want a text.
+const endOfLog = "end_of_log"
 
 func logOf(t *projections.Task, y *projections.Try) string {
 	var b strings.Builder
@@ -172,66 +168,6 @@ func logOf(t *projections.Task, y *projections.Try) string {
 		fmt.Fprintf(&b, "[%s] {%s} INFO - Marking task as SUCCESS\n", timeOf(y.EndedMillis), y.Holder)
 	}
 	return b.String()
-}
-
-// output names are the keys of what a task handed on; all together are return_value.
-func (s *Surface) outputs(w http.ResponseWriter, r *http.Request) error {
-	run, wf, at, err := s.taskOf(r)
-	if err != nil {
-		return err
-	}
-	t := run.TaskOf(wf.Tasks[at].Name)
-	list := []map[string]any{}
-	for _, key := range outputKeys(&t) {
-		list = append(list, outputOf(&run, &t, key))
-	}
-	return api.WriteJSON(w, http.StatusOK, map[string]any{"xcom_entries": list, "total_entries": len(list)})
-}
-
-const returnValue = "return_value"
-
-func outputKeys(t *projections.Task) []string {
-	if len(t.Output) == 0 {
-		return nil
-	}
-	return append([]string{returnValue}, sortedKeys(t.Output)...)
-}
-
-func outputOf(run *projections.WorkflowRun, t *projections.Task, key string) map[string]any {
-	return map[string]any{"key": key, "dag_id": run.Workflow, "task_id": t.Task, "map_index": -1, "execution_date": iso(run.LogicalMillis), "timestamp": iso(t.EndedMillis)}
-}
-
-func (s *Surface) output(w http.ResponseWriter, r *http.Request) error {
-	run, wf, at, err := s.taskOf(r)
-	if err != nil {
-		return err
-	}
-	t, key := run.TaskOf(wf.Tasks[at].Name), r.PathValue("key")
-	if !slices.Contains(outputKeys(&t), key) {
-		return fault.New(fault.NotFound, "XCom entry %s of the task %s not found", api.Short(key), t.Task)
-	}
-	v := outputOf(&run, &t, key)
-	v["value"] = t.Output[key]
-	if key == returnValue {
-		var b strings.Builder
-		for i, name := range sortedKeys(t.Output) {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(python(name) + ": " + python(t.Output[name]))
-		}
-		v["value"] = "{" + b.String() + "}"
-	}
-	return api.WriteJSON(w, http.StatusOK, v)
-}
-
-func sortedKeys(m map[string]string) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // python spells text as Python's repr does, which is how Airflow's clients are given values.

@@ -58,6 +58,9 @@ type Config struct {
 	Defined       func(context.Context) (names []string, err error)
 	LastScheduled func(ctx context.Context, name string) (time.Time, error)
 
+	// Variable reads a variable that a task's arguments name, as it is now; nil: there are none.
+	Variable func(key string) (value string, ok bool, err error)
+
 	// Subscribe makes this process one of many that share a reactor's place in the ledger: the member of
 	// the reactor's consumer group that is given a record reacts to it, and another goes on when it is
 	// gone. nil: this process reads the ledger alone, with cursors in Dir.

@@ -30,11 +30,13 @@ type kitchen struct {
 	stop   func()
 }
 
-func newKitchen(b *bench) *kitchen {
+func newKitchen(b *bench) *kitchen { return newKitchenOf(b, b.config(b.TempDir(), nil)) }
+
+func newKitchenOf(b *bench, c react.Config) *kitchen {
 	k := &kitchen{bench: b, stirs: map[string]func(context.Context, *react.Work) error{}, output: map[string]map[string]string{}}
 	all := roles(well, well, nil)
 	all[3].Tasks[stir] = k.stir
-	_, k.stop = b.run(b.config(b.TempDir(), nil), all)
+	_, k.stop = b.run(c, all)
 	return k
 }
 
@@ -339,4 +341,46 @@ func TestDefinitionInForce(t *testing.T) {
 func (b *bench) runOf(name, id string) {
 	b.Helper()
 	b.dispatch(&commands.RequestWorkflowRun{RunID: id, Workflow: name, RunType: "manual"})
+}
+
+// TestDeleted: a run that is deleted under way stops, and another under its id begins anew; a workflow that is deleted has no slots.
+func TestDeleted(t *testing.T) {
+	bubble(t, func(b *bench) {
+		b.define("name: w\nschedule: every 1h\ntasks: [{name: first, operator: stir}, {name: second, operator: stir, needs: [first]}]\n")
+		k := newKitchen(b)
+		var stopped bool
+		k.stirs["second"] = func(ctx context.Context, _ *react.Work) error {
+			<-ctx.Done()
+			stopped = true
+			return ctx.Err()
+		}
+		b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: "w", RunType: "manual"})
+		time.Sleep(time.Minute)
+		b.dispatch(&commands.DeleteWorkflowRun{RunID: "r1"})
+		time.Sleep(time.Minute)
+		if !stopped {
+			t.Error("its task goes on")
+		}
+		k.mu.Lock()
+		k.stirs["second"] = nil
+		k.mu.Unlock()
+		b.dispatch(&commands.DeleteWorkflow{Workflow: "w"})
+		time.Sleep(3 * time.Hour)
+		for _, asked := range all[events.WorkflowRunRequested](b) {
+			if asked.RunType == "scheduled" {
+				t.Errorf("a slot of what was deleted: %+v", asked)
+			}
+		}
+		b.dispatch(&commands.RequestWorkflowRun{RunID: "r2", Workflow: "w", RunType: "triggered"})
+		time.Sleep(time.Minute)
+		if run := b.workflowRun("r2"); run.State != "failed" || !strings.Contains(run.Reason, "there is no workflow w") {
+			t.Errorf("a run of what was deleted: %+v", run)
+		}
+		b.define("name: w\ntasks: [{name: first, operator: stir}, {name: second, operator: stir, needs: [first]}]\n")
+		b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: "w", RunType: "manual"})
+		time.Sleep(time.Minute)
+		if run := b.workflowRun("r1"); run.State != "success" || run.TaskOf("first").Try != 1 || run.TaskOf("second").Try != 1 {
+			t.Errorf("%+v", run)
+		}
+	})
 }

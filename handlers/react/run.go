@@ -73,6 +73,7 @@ func (f *runFold) evolve(ev *events.Event, offset int64) {
 	length := func(untilMillis int64) time.Duration { return time.UnixMilli(untilMillis).Sub(ev.Time) }
 	switch e := ev.Data.(type) {
 	case *events.WorkflowRunRequested:
+		f.ended = false // its id may have been another's, which was deleted
 		f.exists, f.workflow, f.runType, f.conf = true, e.Workflow, e.RunType, e.Conf
 		f.request, f.requested = ev, offset
 	case *events.TaskStarted:
@@ -117,6 +118,8 @@ func (f *runFold) evolve(ev *events.Event, offset int64) {
 		f.reopen(ev)
 	case *events.WorkflowRunEnded:
 		f.ended = true
+	case *events.WorkflowRunDeleted:
+		*f = runFold{id: f.id, workflow: f.workflow, ended: true, tasks: map[string]*taskFold{}, seen: f.seen}
 	}
 }
 

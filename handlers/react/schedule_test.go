@@ -112,3 +112,31 @@ func TestScheduleValues(t *testing.T) {
 		}
 	})
 }
+
+// TestVariable: an argument has a variable's value of when its task starts; one that is not set fails the task, once.
+func TestVariable(t *testing.T) {
+	bubble(t, func(b *bench) {
+		b.define("name: v\ntasks: [{name: stir, operator: stir, with: {what: 'in {{ var.value.region }}'}}]\n")
+		c := b.config(b.TempDir(), nil)
+		regions := map[string]string{}
+		c.Variable = func(key string) (string, bool, error) { v, ok := regions[key]; return v, ok, nil }
+		told := ""
+		k := newKitchenOf(b, c)
+		k.stirs["stir"] = func(_ context.Context, w *react.Work) error {
+			args, err := w.Args()
+			told = args["what"]
+			return err
+		}
+		b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: "v", RunType: "manual"})
+		run := b.ended("r1")
+		if task := run.TaskOf("stir"); run.State != "failed" || task.Try != 1 || !strings.Contains(task.Error, "the variable region, which task stir names, is not set") {
+			t.Errorf("%+v", run)
+		}
+		regions["region"] = "eu"
+		b.dispatch(&commands.ClearTasks{RunID: "r1", Tasks: []string{"stir"}})
+		time.Sleep(time.Minute)
+		if run := b.workflowRun("r1"); run.State != "success" || told != "in eu" {
+			t.Errorf("%q, %+v", told, run)
+		}
+	})
+}

@@ -59,24 +59,43 @@ func (w *Work) Try() int { return w.try }
 func (w *Work) Task() string { return w.task.Name }
 
 // Args are the arguments of the task, with the values of its run in place. Errors: fault.Invalid for one that the operator
-// does not take, and for a secret that there is not.
-func (w *Work) Args() (map[string]string, error) {
+// does not take, that names a variable which is not set, or a secret that there is not.
+func (w *Work) Args() (map[string]string, error) { return w.argsOf(w.task) }
+
+// ArgsOf are the arguments of another task of the run.
+func (w *Work) ArgsOf(task string) (map[string]string, error) {
+	return w.argsOf(w.definition.Task(task))
+}
+
+func (w *Work) argsOf(t *workflow.Task) (map[string]string, error) {
 	run := w.run.asRun()
-	run.Secrets = map[string]string{}
-	for _, name := range w.task.Secrets() {
+	for _, key := range t.Variables() {
+		value, ok, err := "", false, error(nil)
+		if w.runs.cfg.Variable != nil {
+			value, ok, err = w.runs.cfg.Variable(key)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, fault.New(fault.Invalid, "the variable %s, which task %s names, is not set", key, t.Name).WithHint("projectionist variables set %s VALUE, and clear the task", key)
+		}
+		if run.Variables == nil {
+			run.Variables = map[string]string{}
+		}
+		run.Variables[key] = value
+	}
+	for _, name := range t.Secrets() {
 		value, err := w.runs.cfg.Secrets.Get(name)
 		if err != nil {
 			return nil, err
 		}
+		if run.Secrets == nil {
+			run.Secrets = map[string]string{}
+		}
 		run.Secrets[name] = value
 	}
-	return w.task.Args(w.runs.cfg.Operators[w.task.Operator], run)
-}
-
-// ArgsOf are the arguments of another task of the run.
-func (w *Work) ArgsOf(task string) (map[string]string, error) {
-	t := w.definition.Task(task)
-	return t.Args(w.runs.cfg.Operators[t.Operator], w.run.asRun())
+	return t.Args(w.runs.cfg.Operators[t.Operator], run)
 }
 
 // ConfOf is what of the run's conf is for an operator that takes entries which the workflow does not declare.

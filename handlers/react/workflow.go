@@ -43,7 +43,7 @@ type definitions struct {
 	seen   int64     // offset of the last commit that was taken in; -1 for none
 }
 
-// definition is one, with the offset of the commit that put it in force.
+// definition is one, with the offset of the commit that put it in force; nil where the workflow was deleted.
 type definition struct {
 	since int64
 	*workflow.Definition
@@ -75,6 +75,9 @@ func (d *definitions) evolve(ev *events.Event, offset int64, operators workflow.
 	case *events.WorkflowUnpaused:
 		d.paused = false
 		d.later(ev.Time)
+	case *events.WorkflowDeleted: // what is asked for from here on has none
+		d.paused = false
+		d.all = append(d.all, definition{since: offset})
 	}
 }
 

@@ -18,9 +18,9 @@ import (
 
 const namePromoter = "promoter"
 
-// promoter deploys versions that pass the gate.
+// promoter deploys versions that pass the gate, or are chosen.
 func (c *Config) promoter() react.Role {
-	return react.Role{Name: namePromoter, Tasks: map[string]react.TaskFunc{opPromote: c.task(promoteModel)}, Failed: closeRuns}
+	return react.Role{Name: namePromoter, Tasks: map[string]react.TaskFunc{opPromote: c.task(promoteModel), opDeploy: c.task(deployModel)}, Failed: closeRuns}
 }
 
 // promoteModel deploys the version if it passes the gate; otherwise the slot keeps what it has, and the

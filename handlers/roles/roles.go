@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -31,6 +33,12 @@ type Config struct {
 
 	Params map[string]map[string]string // of training, by recipe, unless a run's conf says other; default those of the recipe
 	MLP    *ml.MLPParams                // of the neural baseline; default ml.DefaultMLPParams
+
+	// What the operators import, deploy and backup do; nil: they say that this process does not. Served is what slots serve, and
+	// whether a version of a model can.
+	Import func(ctx context.Context, src ingest.Source, actor string, progress func(ingest.Progress)) (ingest.Result, error)
+	Served func(ctx context.Context, model string, version int) (commands.Served, error)
+	Backup func(ctx context.Context, dir string, progress func(stage string, done, total int64)) (Backup, error)
 
 	fits *recipe.Fits // of the last training, for its evaluation
 }

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/workflow"
 )
 
@@ -20,6 +22,9 @@ const (
 	opPromote  = "promote"
 	opFetch    = "fetch"
 	opWatchLog = "watch_log"
+	opImport   = "import"
+	opDeploy   = "deploy"
+	opBackup   = "backup"
 )
 
 //go:embed workflows
@@ -45,6 +50,18 @@ func Definitions() []*workflow.Definition {
 	}
 	return all
 }
+
+// Names of arguments.
+const (
+	argPath    = "path"
+	argMerge   = "merge"
+	argBadRows = "bad_rows"
+	argModel   = "model"
+	argVersion = "version"
+	argSlot    = "slot"
+	argReason  = "reason"
+	argTo      = "to"
+)
 
 func text(s string) *string { return &s }
 
@@ -74,6 +91,22 @@ func Operators() workflow.Operators {
 			Name: opFetch, Description: "Fetches popular and top rated films with their details from TMDB",
 			Args:        []workflow.Param{{Name: argPages, Type: workflow.Whole, Default: text("5"), Least: bound(1), Most: bound(pagesMax), Description: "of each list, 20 films a page; 500 is TMDB's own limit"}},
 			OpenOutputs: true,
+		}, {
+			Name: opImport, Description: "Imports a MovieLens or MovieTweetings data set that lies on the server's machine; the same twice adds nothing",
+			Args: []workflow.Param{{Name: argPath, Type: workflow.Text, Description: "folder or .zip, absolute or below the data folder"},
+				{Name: argMerge, Type: workflow.Boolean, Default: text("false"), Description: "ids mean the same people and films as in the data sets that are there already"},
+				{Name: argBadRows, Type: workflow.Whole, Default: text("0"), Least: bound(0), Most: bound(commands.BadRowsMax), Description: "lines that cannot be read and go to the quarantine; at the next it stops"}},
+			Outputs: []string{"import_id", "dataset", "already_imported", "movies_added", "users_described", "interactions_added", "interactions_already_there", "bad_rows"},
+		}, {
+			Name: opDeploy, Description: "Has a version of a model serve a slot, without asking the gate",
+			Args: []workflow.Param{{Name: argModel, Type: workflow.Text, Description: "a registered model"},
+				{Name: argVersion, Type: workflow.Text, Default: text(latestVersion), Description: "its number, an alias, or latest"},
+				{Name: argSlot, Type: workflow.Text, Default: text(events.ProductionSlot)}, {Name: argReason, Type: workflow.Text, Default: text("")}},
+			Outputs: []string{"model", "version", "slot"},
+		}, {
+			Name: opBackup, Description: "Copies the running log and the blobs into a new folder, which can be served",
+			Args:    []workflow.Param{{Name: argTo, Type: workflow.Text, Description: "absolute path of the folder that backups are in, apart from the data folder; each is a folder in it"}},
+			Outputs: []string{"folder", "records", "blobs", "bytes"}, OpenOutputs: true,
 		}, {
 			Name: opWatchLog, Description: "Writes data/processed/watch_log.csv from the log", Outputs: []string{"path", "rows"}, OpenOutputs: true,
 		},

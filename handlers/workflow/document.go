@@ -329,7 +329,7 @@ func (c *checker) argument(path string, n *document.Node, arg *Param) Template {
 	}
 	t, wrong := parseTemplate(text)
 	if wrong != "" {
-		c.fail(path, n, "a reference is params.NAME, tasks.TASK.OUTPUT, run.NAME or, where it is taken, secret.NAME", "%s", wrong)
+		c.fail(path, n, "a reference is params.NAME, tasks.TASK.OUTPUT, run.NAME, var.value.KEY or, where it is taken, secret.NAME", "%s", wrong)
 		return Template{text: text}
 	}
 	for _, r := range t.references {
@@ -473,6 +473,10 @@ func (c *checker) references(d *Definition, t *Task, path string) {
 			if !slices.Contains(RunNames, r.Name) {
 				wrong, hint = "is not known of a run", "known are "+strings.Join(RunNames, ", ")
 			}
+		case variableRoot:
+			if where == "when" {
+				wrong, hint = "may change while the run goes on", "use it in an argument; what decides whether a task runs is a param, or an output"
+			}
 		default:
 			from := d.Task(r.Task)
 			switch {
@@ -496,6 +500,19 @@ func (c *checker) references(d *Definition, t *Task, path string) {
 			look("with."+name, r)
 		}
 	}
+}
+
+// Variables are the keys of the variables that the arguments of a task name.
+func (t *Task) Variables() (keys []string) {
+	for _, given := range t.With {
+		for _, r := range given.references {
+			if key := r.Variable(); key != "" && !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // Args are the arguments of a task in a run: what it says, with the values in place, and the defaults of its operator.

@@ -53,10 +53,12 @@ type Outcome struct {
 
 // Run is what a run is, as far as its tasks depend on it.
 type Run struct {
-	Told    map[string]string // by [RunNames]
-	Conf    map[string]string
-	Outcome func(task string) Outcome
-	// Secrets are those that the arguments of a task name; needed by [Task.Args] alone.
+	Told map[string]string // by [RunNames]
+	Conf map[string]string
+	// Variables are those that the arguments of a task name, by key; needed by [Task.Args] alone.
+	Variables map[string]string
+	Outcome   func(task string) Outcome
+	// Secrets are those that they name, likewise.
 	Secrets map[string]string
 }
 
@@ -69,6 +71,8 @@ func (r *Run) Value(ref Reference) string {
 		return r.Told[ref.Name]
 	case secretRoot:
 		return r.Secrets[ref.Name]
+	case variableRoot:
+		return r.Variables[ref.Variable()]
 	}
 	return r.Outcome(ref.Task).Output[ref.Name]
 }

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Reference names a value of a run: "params.NAME", "tasks.TASK.OUTPUT" or "run.NAME", one of [RunNames].
+// Reference names a value of a run: "params.NAME", "tasks.TASK.OUTPUT" or "run.NAME", one of [RunNames]; or "var.value.KEY", a
+// variable, which people set and change.
 type Reference struct {
 	Root, Task, Name string
 }
@@ -35,12 +36,28 @@ func (r Reference) String() string {
 	return r.Root + "." + r.Name
 }
 
+// How variables are named, as in Airflow.
+const (
+	variableRoot  = "var"
+	variableValue = "value."
+)
+
+// Variable is the key of the variable that the reference names; "" where it names something else.
+func (r Reference) Variable() string {
+	if r.Root != variableRoot {
+		return ""
+	}
+	return r.Name[len(variableValue):]
+}
+
 // parseReference reads one; false for what is none.
 func parseReference(text string) (Reference, bool) {
 	root, rest, _ := strings.Cut(text, ".")
 	r := Reference{Root: root, Name: rest}
 	switch root {
 	case "params", "run", secretRoot:
+	case variableRoot:
+		return r, strings.HasPrefix(rest, variableValue) && valueName.MatchString(rest[len(variableValue):])
 	case "tasks":
 		r.Task, r.Name, _ = strings.Cut(rest, ".")
 		if !namePattern.MatchString(r.Task) {

@@ -88,6 +88,14 @@ tasks:
 	if args, err := d.Task("other").Args(operators()["open"], run); err != nil || args["anything.at_all"] != "4" {
 		t.Errorf("%v, %v", args, err)
 	}
+	v := mustParse(t, "name: v\ntasks: [{name: a, operator: open, with: {x: '{{ var.value.b.c }}-{{ var.value.a }}', y: '{{ var.value.a }}'}}]").Task("a")
+	if keys := v.Variables(); !slices.Equal(keys, []string{"a", "b.c"}) {
+		t.Errorf("it names %v", keys)
+	}
+	run.Variables = map[string]string{"a": "1", "b.c": "{{ 2 }}"}
+	if args, err := v.Args(operators()["open"], run); err != nil || !maps.Equal(args, map[string]string{"x": "{{ 2 }}-1", "y": "1"}) {
+		t.Errorf("%v, %v", args, err)
+	}
 	if got := d.Downstream("set"); !slices.Equal(got, []string{"set", "fit", "last"}) {
 		t.Errorf("behind set: %v", got)
 	}
@@ -119,6 +127,9 @@ func TestParseErrors(t *testing.T) {
 		head + "  - {name: a, operator: plain, with: {x: 1}}":                                                                            "tasks[0].with.x: is not an argument of operator plain",
 		head + "  - {name: a, operator: plain, when: params.x == 1}":                                                                     "tasks[0].when: params.x is no param of this workflow",
 		head + "  - {name: a, operator: plain, when: run.mood == 1}":                                                                     "run.mood is not known of a run",
+		head + "  - {name: a, operator: plain, when: var.value.mood == 1}":                                                               "tasks[0].when: var.value.mood may change while the run goes on",
+		head + "  - {name: a, operator: open, with: {x: '{{ var.mood }}'}}":                                                              "tasks[0].with.x: names nothing by {{ var.mood }}",
+		head + "  - {name: a, operator: open, with: {x: '{{ var.value. }}'}}":                                                            "tasks[0].with.x: names nothing by",
 		head + "  - {name: a, operator: plain, when: mood == 1}":                                                                         `names nothing by "mood"`,
 		head + "  - {name: a, operator: plain, when: \"1 == \"}":                                                                         "ends too early",
 		head + "  - {name: a, operator: plain, when: \"(1 == 1\"}":                                                                       "ends too early",

@@ -21,6 +21,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/mlflow"
+	v1 "github.com/projectionist/projectionist/api/v1"
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
@@ -113,6 +115,7 @@ type App struct {
 	Reactors   *react.Reactors
 	messenger  *roles.Messenger
 	seals      *seals
+	main       *v1.Surface
 	API        *api.Core
 	Servers    map[string]*api.Server // by listener
 
@@ -438,14 +441,21 @@ func (a *App) reactors() (*react.Reactors, error) {
 		return nil, err
 	}
 	private, _ := strconv.ParseBool(os.Getenv(roles.HTTPPrivateVariable)) // anything else is no
-	all, err := roles.New(roles.Config{HTTPPrivate: private, Commands: a.opts.Commands, Tracking: a.tracking, Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets,
-		TMDB: tmdb.Config{Key: tmdbKey, BaseURL: os.Getenv(tmdb.URLVariable)}})
+	own := roles.Config{HTTPPrivate: private, Commands: a.opts.Commands, Tracking: a.tracking, Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets, Import: a.Importer.Import,
+		Served: func(ctx context.Context, model string, version int) (commands.Served, error) {
+			return a.main.Served(ctx, model, version)
+		},
+		TMDB: tmdb.Config{Key: tmdbKey, BaseURL: os.Getenv(tmdb.URLVariable)}}
+	if a.embedded != nil {
+		own.Backup = a.backupForWorkflow
+	}
+	all, err := roles.New(own)
 	if err != nil {
 		return nil, err
 	}
 	c := react.Config{
 		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(), Secrets: a.opts.Secrets, TaskLogs: a.taskLogs,
-		Prepare: a.DefineWorkflows, Active: a.activeRuns, Defined: a.definedWorkflows, LastScheduled: a.lastScheduled,
+		Prepare: a.DefineWorkflows, Active: a.activeRuns, Defined: a.definedWorkflows, LastScheduled: a.lastScheduled, Variable: a.variable,
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,
 	}
 	if l, ok := a.opened.(*kafka.Log); ok {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/transfer"
@@ -57,6 +58,15 @@ func (a *App) Backup(ctx context.Context, dir string, progress func(stage string
 		}
 	}
 	return c, finishBackup(dir, a.embeddedIn())
+}
+
+// backupForWorkflow is Backup for a task of a workflow.
+func (a *App) backupForWorkflow(ctx context.Context, dir string, progress func(stage string, done, total int64)) (roles.Backup, error) {
+	c, err := a.Backup(ctx, dir, progress)
+	if err != nil {
+		return roles.Backup{}, err
+	}
+	return roles.Backup{To: c.To, Records: c.Records, Blobs: int64(c.Blobs), BlobSize: c.BlobBytes, Note: c.Note}, nil
 }
 
 // unfinished says of a backup that failed what is left of it.

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/api/airflow"
 	"github.com/projectionist/projectionist/api/feast"
 	"github.com/projectionist/projectionist/api/inference"
 	"github.com/projectionist/projectionist/api/mlflow"
@@ -50,6 +49,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
+	a.main = main
 	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served, Pages: a.mlflowPages, Webhooks: mlflow.Webhooks{Check: a.messenger.Check, Seal: a.seals.Seal,
 		Test: func(ctx context.Context, h *projections.Webhook, event string) (int, string, error) {
 			sent := a.messenger.Test(ctx, h, event)
@@ -59,7 +59,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
 		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
-		"workflows":  a.API.Serve(airflow.New(a.API, airflow.Config{Workflows: workflows, TaskLog: a.TaskLog, Version: Version})),
+		"workflows":  a.API.Serve(a.airflow(workflows)),
 		"features":   a.API.Serve(features),
 		"tracking":   a.API.Serve(tracking),
 		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),

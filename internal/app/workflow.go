@@ -27,11 +27,11 @@ const originProgram = "program"
 // and those of the data folder's files, each content of a file once. A file that cannot be used is told, and holds up nothing.
 func (a *App) DefineWorkflows(ctx context.Context) error {
 	for _, d := range roles.Definitions() {
-		before, err := a.workflowsDefined(ctx, d.Name)
+		before, deleted, err := a.workflowsDefined(ctx, d.Name)
 		if err != nil {
 			return err
 		}
-		if n := len(before); n > 0 && (before[n-1].Origin != originProgram || before[n-1].Hash == d.Hash()) {
+		if n := len(before); deleted || n > 0 && (before[n-1].Origin != originProgram || before[n-1].Hash == d.Hash()) {
 			continue
 		}
 		if err := a.defineWorkflow(ctx, d, originProgram); err != nil {
@@ -68,7 +68,7 @@ func (a *App) defineWorkflowFile(ctx context.Context, path string) error {
 	if want := d.Name + ".yaml"; filepath.Base(path) != want {
 		return fault.Field("name", "is %q in the file %s", d.Name, filepath.Base(path)).WithHint("call the file %s", want)
 	}
-	before, err := a.workflowsDefined(ctx, d.Name)
+	before, _, err := a.workflowsDefined(ctx, d.Name)
 	if err != nil || slices.ContainsFunc(before, func(e *events.WorkflowDefined) bool { return e.Hash == d.Hash() }) {
 		return err
 	}
@@ -99,19 +99,22 @@ func readBounded(path string, most int64) ([]byte, error) {
 	return b, fault.Wrap(fault.Unavailable, err, "%s cannot be read", path)
 }
 
-// workflowsDefined are the definitions of a workflow that the log has, oldest first.
-func (a *App) workflowsDefined(ctx context.Context, name string) (all []*events.WorkflowDefined, err error) {
+// workflowsDefined are the definitions of a workflow that the log has, oldest first, and whether it was deleted after them.
+func (a *App) workflowsDefined(ctx context.Context, name string) (all []*events.WorkflowDefined, deleted bool, err error) {
 	for c, err := range a.Log.Ledger().ReadStream(ctx, "workflow/"+name, 0) {
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for i := range c.Events {
-			if e, ok := c.Events[i].Data.(*events.WorkflowDefined); ok {
-				all = append(all, e)
+			switch e := c.Events[i].Data.(type) {
+			case *events.WorkflowDefined:
+				all, deleted = append(all, e), false
+			case *events.WorkflowDeleted:
+				deleted = true
 			}
 		}
 	}
-	return all, nil
+	return all, deleted, nil
 }
 
 // defineWorkflow puts a definition in force, and waits a while until it is to be read.
@@ -167,4 +170,15 @@ func (a *App) lastScheduled(_ context.Context, name string) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return time.UnixMilli(millis), err
+}
+
+// variable is the value of a variable as all that the log has by now leaves it.
+func (a *App) variable(key string) (string, bool, error) {
+	ctx, cancel := context.WithTimeout(a.work, definedWait)
+	defer cancel()
+	if err := a.caughtUp(ctx, "variables"); err != nil {
+		return "", false, fault.Wrap(fault.Unavailable, err, "the view of variables is behind the log")
+	}
+	v, ok, err := fold.Of[*projections.Variables](a.Views).Variable(key)
+	return v.Value, ok, err
 }

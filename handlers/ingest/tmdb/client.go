@@ -24,13 +24,16 @@ const (
 	URLVariable = "PROJECTIONIST_TMDB_URL"
 )
 
+// URLDefault is TMDB's own API.
+const URLDefault = "https://api.themoviedb.org/3"
+
 // ErrNoKey is returned by [New] where there is no key.
 var ErrNoKey = errors.New("tmdb: TMDB_API_KEY is not set: put a key from themoviedb.org (settings, API) into the environment or .env")
 
 // Config says how the client behaves. All but Key have defaults.
 type Config struct {
 	Key      string // v3 key, sent as api_key, or v4 read access token (a JWT), sent as bearer token; "Bearer " before it is left out
-	BaseURL  string // default https://api.themoviedb.org/3; a stand-in's for tests, or a mirror's
+	BaseURL  string // default [URLDefault]; a stand-in's for tests, or a mirror's
 	Language string // of titles and overviews, default en-US
 
 	PerSecond float64 // requests a second, default 40: TMDB refuses at about 50
@@ -55,7 +58,7 @@ type Config struct {
 
 func (c *Config) setDefaults() {
 	if c.BaseURL == "" {
-		c.BaseURL = "https://api.themoviedb.org/3"
+		c.BaseURL = URLDefault
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if c.Language == "" {
