@@ -50,6 +50,17 @@ func (a *Answer) send() error {
 	return err
 }
 
+// Flush sends what there is, so that its client has it now.
+func (a *Answer) Flush() error {
+	if a.begun && len(a.held) == 0 {
+		return a.ctx.Err()
+	}
+	if err := a.send(); err != nil {
+		return err
+	}
+	return http.NewResponseController(a.w).Flush()
+}
+
 // End sends what is left. An error of the work is returned, to be answered, while nothing was sent; afterwards it
 // ends the request, so that the client cannot take the body for whole.
 func (a *Answer) End(err error) error {

@@ -319,6 +319,27 @@ func (c *MissSLA) Validate() error {
 	return f.err()
 }
 
+// KeepTaskLog names the log of a try. The first that is named stays; another is no event.
+type KeepTaskLog struct {
+	RunID string `json:"run_id"`
+	Task  string `json:"task"`
+	Try   int    `json:"try"`
+	Log   string `json:"log"` // SHA-256 of a blob
+	Bytes int64  `json:"bytes"`
+}
+
+func (*KeepTaskLog) CommandType() string { return "workflow.keep_task_log" }
+func (c *KeepTaskLog) Stream() string    { return workflowRunStream(c.RunID) }
+
+func (c *KeepTaskLog) Validate() error {
+	var f faults
+	f.task(c.RunID, c.Task)
+	f.atLeast("try", int64(c.Try), 1)
+	f.sha256("log", c.Log)
+	f.atLeast("bytes", c.Bytes, 0)
+	return f.err()
+}
+
 // NoteWorkflow sets the word on a run, or on a task of it.
 type NoteWorkflow struct {
 	RunID string `json:"run_id"`

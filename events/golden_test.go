@@ -119,6 +119,7 @@ var goldens = []struct {
 	{"workflow-run/w1", &events.TaskSucceeded{"w1", "train", 2, map[string]string{"model_version": "3"}}},
 	{"workflow-run/w1", &events.TaskFailed{"w1", "train", 1, "out of memory", 1705314660000}},
 	{"workflow-run/w1", &events.TasksCleared{"w1", []string{"train", "evaluate"}, "the disk was full"}},
+	{"workflow-run/w1", &events.TaskLogKept{"w1", "train", 2, goldenSHA256, 1234}},
 	{"workflow-run/w1", &events.TaskMarked{"w1", "train", "success", "done by hand"}},
 	{"workflow-run/w1", &events.TaskHastened{"w1", "train", 2, 1705276800000}},
 	{"workflow-run/w1", &events.WorkflowSLAMissed{"w1", "nightly", "train", 1800000, 1705276800000}},

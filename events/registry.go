@@ -117,6 +117,7 @@ func init() {
 	register[TaskMarked]()
 	register[TaskHastened]()
 	register[WorkflowSLAMissed]()
+	register[TaskLogKept]()
 	register[WorkflowNoted]()
 	register[WorkflowRunEnded]()
 	register[BackfillRequested]()

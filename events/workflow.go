@@ -165,6 +165,17 @@ type WorkflowSLAMissed struct {
 
 func (*WorkflowSLAMissed) EventType() string { return "workflow.sla_missed" }
 
+// TaskLogKept names what was said of a try while it was worked on, once that is over.
+type TaskLogKept struct {
+	RunID string `json:"run_id"`
+	Task  string `json:"task"`
+	Try   int    `json:"try"`
+	Log   string `json:"log"` // blob: lines of text, each with its time and level
+	Bytes int64  `json:"bytes"`
+}
+
+func (*TaskLogKept) EventType() string { return "workflow.task_log_kept" }
+
 // WorkflowNoted is a word of a person on a run, or a task of it. The last one counts.
 type WorkflowNoted struct {
 	RunID string `json:"run_id"`

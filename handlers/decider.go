@@ -50,7 +50,7 @@ func newDecider(stream string) decider {
 	case "workflow":
 		return &definedWorkflow{}
 	case "workflow-run":
-		return &workflowRun{tasks: map[string]task{}, missed: map[string]bool{}}
+		return &workflowRun{tasks: map[string]task{}, missed: map[string]bool{}, logs: map[triedTask]bool{}}
 	case "backfill":
 		return &backfill{}
 	case "pool":

@@ -72,7 +72,8 @@ type workflowRun struct {
 	ended     string            // success, failed, cancelled or ""
 	notes     map[string]string // by task, "" the run's
 	tasks     map[string]task
-	missed    map[string]bool // of which it was said that they are not over in time; "" is the run
+	missed    map[string]bool    // of which it was said that they are not over in time; "" is the run
+	logs      map[triedTask]bool // that are kept
 }
 
 type taskState int
@@ -86,6 +87,12 @@ const (
 
 // marks are the states that people give tasks.
 var marks = map[string]taskState{"success": taskSucceeded, "failed": taskFailed, "skipped": taskSkipped}
+
+// triedTask is a try of a task.
+type triedTask struct {
+	task string
+	try  int
+}
 
 // task is the current try of a task.
 type task struct {
@@ -130,12 +137,14 @@ func (s *workflowRun) evolve(d events.Data) {
 	case *events.TaskMarked:
 		s.ended = ""
 		s.tasks[e.Task] = task{try: s.tasks[e.Task].try, state: marks[e.State], by: "marked"}
+	case *events.TaskLogKept:
+		s.logs[triedTask{e.Task, e.Try}] = true
 	case *events.WorkflowNoted:
 		s.notes[e.Task] = e.Note
 	case *events.WorkflowRunEnded:
 		s.ended = e.State
 	case *events.WorkflowRunDeleted:
-		*s = workflowRun{tasks: map[string]task{}}
+		*s = workflowRun{tasks: map[string]task{}, logs: map[triedTask]bool{}}
 	}
 }
 
@@ -167,6 +176,15 @@ func (s *workflowRun) decide(c commands.Command, now time.Time) ([]events.Data, 
 			return nil, nil
 		}
 		e := events.TaskMarked(*c)
+		return one(&e)
+	case *commands.KeepTaskLog:
+		if t := s.tasks[c.Task]; t.try < c.Try {
+			return refuse(fault.NotFound, "try", "task %s has had no try %d", c.Task, c.Try)
+		}
+		if s.logs[triedTask{c.Task, c.Try}] {
+			return nil, nil
+		}
+		e := events.TaskLogKept(*c)
 		return one(&e)
 	case *commands.NoteWorkflow:
 		if s.notes[c.Task] == c.Note {

@@ -297,6 +297,8 @@ func summary(data events.Data) string {
 		return short(fmt.Sprintf("task %s is tried again at once after try %d", x.Task, x.Try))
 	case *events.WorkflowSLAMissed:
 		return short(fmt.Sprintf("%s of %s is not over in %v", cmp.Or(x.Task, "the run"), x.Workflow, time.Duration(x.SLAMillis)*time.Millisecond))
+	case *events.TaskLogKept:
+		return short(fmt.Sprintf("log of task %s, try %d, kept, %d bytes", x.Task, x.Try, x.Bytes))
 	case *events.WorkflowNoted:
 		return short("noted: " + x.Note)
 	case *events.WorkflowRunEnded:

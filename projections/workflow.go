@@ -85,6 +85,8 @@ type Try struct {
 	Error         string `json:"error,omitempty"`
 	StartedMillis int64  `json:"started_millis"`
 	EndedMillis   int64  `json:"ended_millis,omitempty"`
+	Log           string `json:"log,omitempty"` // blob of what was said of it; "" until it is kept
+	LogBytes      int64  `json:"log_bytes,omitempty"`
 }
 
 var workflowDocs = fold.Documents[WorkflowRun]{
@@ -108,6 +110,8 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 		case *events.TasksCleared:
 			return x.RunID, true
 		case *events.TaskMarked:
+			return x.RunID, true
+		case *events.TaskLogKept:
 			return x.RunID, true
 		case *events.WorkflowNoted:
 			return x.RunID, true
@@ -184,6 +188,11 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 				t.Error = "marked as failed: " + x.Note
 			}
 			r.reopen()
+		case *events.TaskLogKept:
+			r.RunID = x.RunID
+			if y := r.task(x.Task).try(x.Try); y != nil {
+				y.Log, y.LogBytes = x.Log, x.Bytes
+			}
 		case *events.WorkflowNoted:
 			if r.RunID = x.RunID; x.Task == "" {
 				r.Note = x.Note
@@ -257,6 +266,22 @@ func (t *Task) start(x *events.TaskStarted, millis int64) {
 	t.Tries = append(t.Tries, Try{Try: x.Try, Holder: x.Holder, State: StateRunning, StartedMillis: millis})
 }
 
+// try is a try of the task, nil where there is none.
+func (t *Task) try(number int) *Try {
+	if i := slices.IndexFunc(t.Tries, func(y Try) bool { return y.Try == number }); i >= 0 {
+		return &t.Tries[i]
+	}
+	return nil
+}
+
+// Tried is a try of the task; false where there is none.
+func (t *Task) Tried(number int) (Try, bool) {
+	if y := t.try(number); y != nil {
+		return *y, true
+	}
+	return Try{}, false
+}
+
 // end closes a try, and with it the lease.
 func (t *Task) end(try int, state, message string, millis int64) {
 	t.State, t.Error, t.EndedMillis = state, message, millis
@@ -287,7 +312,7 @@ func (r *WorkflowRun) TaskOf(name string) Task {
 }
 
 func (*Workflows) Spec() fold.Spec {
-	return fold.Spec{Name: "workflows", Format: 4, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "workflows", Format: 6, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Workflows) Open(r fold.Reader) error { v.r = r; return nil }

@@ -14,7 +14,18 @@ import (
 //go:embed home.html
 var homeHTML string
 
-var homePage = api.NewPage(homeHTML, template.FuncMap{"seconds": func(v *float64) string { return fmt.Sprintf("%.1f\u00a0s", *v) }})
+var homePage = api.NewPage(homeHTML, template.FuncMap{"seconds": func(v *float64) string { return fmt.Sprintf("%.1f\u00a0s", *v) }, "before": triesBefore})
+
+// triesShown bounds how many tries of a task have a link on the page, beside the last.
+const triesShown = 10
+
+// triesBefore are the numbers of the tries before one, the latest of them.
+func triesBefore(last int) (numbers []int) {
+	for n := max(1, last-triesShown); n < last; n++ {
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
 
 func (s *Surface) pageRoutes(r *api.Routes) { r.Handle("GET /{$}", s.home, "workflows") }
 

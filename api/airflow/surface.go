@@ -14,12 +14,16 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/tasklog"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // Config is what a [Surface] answers from.
 type Config struct {
 	Workflows *projections.DefinedWorkflows
+	// TaskLog gives the lines of the log of a task's try, and a line without bytes when what was given may be shown.
+	TaskLog   func(ctx context.Context, views *fold.Runner, q tasklog.Query, to func(line []byte) error) error
 	Heartbeat func() bool // whether tasks are worked on by this process
 	// Reparse reads the file of a workflow again, if it has one; nil: there are no files.
 	Reparse     func(ctx context.Context, name string) error

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
@@ -77,6 +78,8 @@ func kept(n events.Number) events.Number { return min(max(n, -math.MaxFloat64), 
 const (
 	nameTag = "mlflow.runName"
 	userTag = "mlflow.user"
+	// workflowTag is the workflow run whose task has started the run, as the program's own trainings have it.
+	workflowTag = "projectionist.workflow_run"
 )
 
 func runOf(r *projections.Run, e *projections.Experiment) *run {
@@ -234,6 +237,9 @@ func (s *Surface) createRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c.RunID = api.Keyed(m, "run")
+	if of := c.Tags[workflowTag]; len(of) <= events.IDBytesMax && !strings.ContainsFunc(of, unicode.IsControl) { // a task's command says which
+		c.WorkflowRun = of
+	}
 	if c.Name == "" {
 		c.Name = madeUp(c.RunID)
 	}

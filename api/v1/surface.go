@@ -16,6 +16,7 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/tasklog"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -43,6 +44,8 @@ type Config struct {
 	Importer  *ingest.Importer
 	Reactors  Reactors
 	Workflows *projections.DefinedWorkflows
+	// TaskLog gives the lines of the log of a task's try, and a line without bytes when what was given may be shown.
+	TaskLog func(ctx context.Context, views *fold.Runner, q tasklog.Query, to func(line []byte) error) error
 
 	Dir        string // the data folder; "" is none
 	ScratchDir string // for replays; made when missing

@@ -26,6 +26,7 @@ func (s *Surface) workflowRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/workflows/{workflow}/runs", s.requestWorkflowRun, "workflows")
 	r.Handle("GET /api/v1/workflows/runs", s.workflowRuns, "workflows")
 	r.Handle("GET /api/v1/workflows/runs/{run}", s.workflowRun, "workflows")
+	r.Handle("GET /api/v1/workflows/runs/{run}/tasks/{task}/logs", s.taskLog, "workflows")
 	r.Handle("POST /api/v1/workflows/runs/{run}/cancel", s.cancelWorkflowRun)
 	r.Handle("POST /api/v1/workflows/runs/{run}/clear", s.clearWorkflowRun, "workflows")
 	r.Handle("POST /api/v1/workflows/runs/{run}/mark", s.markTask, "workflows")
@@ -140,7 +141,11 @@ func (s *Surface) readDefinition(w http.ResponseWriter, r *http.Request) (*workf
 	if err != nil {
 		return nil, err
 	}
-	return workflow.Parse(body, s.Workflows.Operators)
+	d, err := workflow.Parse(body, s.Workflows.Operators)
+	if err != nil {
+		return nil, err
+	}
+	return d, s.Workflows.Operators.Allow(d)
 }
 
 func (s *Surface) validateWorkflow(w http.ResponseWriter, r *http.Request) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +13,8 @@ import (
 	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/blob"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/secret"
+	"github.com/projectionist/projectionist/internal/tasklog"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -30,6 +33,8 @@ type Config struct {
 	Blobs      *blob.Store
 	Dir        string             // the program's data folder: cursors in reactors/
 	Operators  workflow.Operators // all there are: each is done by one of the roles
+	Secrets    *secret.Store      // those that definitions name; default those of the environment
+	TaskLogs   *tasklog.Folder    // logs of tries that are worked on; default tasklogs/ in Dir
 
 	Clock  func() time.Time // default time.Now; that of the dispatcher
 	Holder string           // names this process in leases, never used before; default random
@@ -112,6 +117,16 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Secrets == nil {
+		c.Secrets = &secret.Store{}
+	}
+	if c.TaskLogs == nil && c.Dir != "" {
+		var err error
+		if c.TaskLogs, err = tasklog.Open(filepath.Join(c.Dir, "tasklogs")); err == nil {
+			c.TaskLogs.Mask = c.Secrets.Mask
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

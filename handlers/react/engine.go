@@ -127,6 +127,7 @@ func (e *engine) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	e.keepLeftover(ctx)
 	if e.cfg.Active == nil {
 		for c, err := range e.cfg.Ledger.Read(ctx, e.next) {
 			if err != nil {
@@ -295,6 +296,9 @@ func (e *engine) takeRun(ctx context.Context, id string, c *streams.Committed) {
 		}
 	}
 	r := e.live[id]
+	if r == nil && onlyLog(c) {
+		return
+	}
 	if r == nil {
 		// A run that is new, or has ended and goes on. What its stream has beyond this commit is taken in too.
 		if err := e.add(ctx, id); err != nil {

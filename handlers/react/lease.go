@@ -18,6 +18,9 @@ import (
 // errLost is the cause of a work's end when its lease was lost: somebody else may be at it.
 var errLost = errors.New("the lease on the task was lost")
 
+// Lost says whether a task's work was ended since it is for nothing: somebody else may be at it, or its run has ended.
+func Lost(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errLost) }
+
 // watch is for how long a lease, or the wait for another try, has been seen to stand unchanged. Its end
 // is a time on another node's clock, which may be an hour off; its length is not.
 type watch struct {
@@ -61,7 +64,7 @@ func (w *Work) bury(ctx context.Context, t *taskFold) error {
 func (w *Work) heartbeat(ctx context.Context) {
 	for sleep(ctx, w.runs.cfg.Heartbeat) {
 		if err := w.renew(ctx, ""); err != nil && ctx.Err() == nil {
-			w.runs.log.Warn("lease not renewed", "workflow_run", w.run.id, "task", w.task.Name, "error", err)
+			w.Log().Warn("lease not renewed", "error", err)
 		}
 	}
 }

@@ -82,6 +82,7 @@ func (s *runs) perform(ctx context.Context, role *Role, task *workflow.Task, d *
 		}
 		first, err := w.take(ctx, t.try+1, role.Tasks[task.Operator])
 		s.gate.leave(place)
+		w.keepLog(ctx)
 		if !first && fault.Is(err, fault.Conflict) { // somebody else was first
 			err = s.await(ctx, head, s.cfg.Poll)
 		}
@@ -133,9 +134,9 @@ func (s *runs) await(ctx context.Context, head int64, limit time.Duration) error
 // attempt works on the task while a heartbeat renews the lease, and says how the try ended. nil means
 // look at the task again.
 func (w *Work) attempt(ctx context.Context, do TaskFunc) error {
-	log := w.runs.log.With("workflow_run", w.run.id, "task", w.task.Name, "try", w.try)
-	began := w.runs.cfg.Clock()
-	log.Info("task started", "resume", w.checkpoint != "")
+	w.openLog()
+	log, began := w.Log(), w.runs.cfg.Clock()
+	log.Info("task started", "holder", w.holder, "resume", w.checkpoint != "")
 	w.runs.begin(w)
 	defer w.runs.end(w)
 
@@ -162,6 +163,7 @@ func (w *Work) attempt(ctx context.Context, do TaskFunc) error {
 		log.Warn("task lost: its lease ran out, or somebody else has it; the result is discarded")
 		return ctx.Err()
 	case err == nil:
+		w.sayResult(w.maskedOutput(output), nil, 0)
 		if err = w.succeed(ectx, output); err == nil {
 			log.Info("task succeeded", "seconds", w.runs.cfg.Clock().Sub(began).Seconds())
 		}
@@ -173,7 +175,8 @@ func (w *Work) attempt(ctx context.Context, do TaskFunc) error {
 		}
 	default:
 		retryAt := w.runs.cfg.retryAt(err, w.failures, w.task)
-		log.Error("task failed", "again", retryAt != 0, "error", err)
+		w.runs.log.Error("task failed", "workflow_run", w.run.id, "task", w.task.Name, "try", w.try, "again", retryAt != 0, "error", w.masked(err.Error()))
+		w.sayResult(nil, err, retryAt)
 		err = w.fail(ectx, err.Error(), retryAt)
 	}
 	if fault.Is(err, fault.Conflict) {

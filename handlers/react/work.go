@@ -13,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/tasklog"
 )
 
 // Work is one try of a task by this process: what a [TaskFunc] knows of its run, and says of itself.
@@ -33,7 +34,12 @@ type Work struct {
 
 	lastSaved time.Time
 
-	mu         sync.Mutex // one renewal at a time
+	logger *slog.Logger    // nil before the try
+	out    *tasklog.Writer // nil where there is none
+
+	mu         sync.Mutex // one renewal at a time; and of the stage
+	stage      string
+	staged     time.Time // when it was said last
 	renewals   int
 	leaseUntil time.Time
 }
@@ -54,7 +60,7 @@ func (w *Work) Try() int { return w.try }
 func (w *Work) Task() string { return w.task.Name }
 
 // Args are the arguments of the task, with the values of its run in place. Errors: fault.Invalid for one that the operator
-// does not take, or that names a variable which is not set.
+// does not take, that names a variable which is not set, or a secret that there is not.
 func (w *Work) Args() (map[string]string, error) { return w.argsOf(w.task) }
 
 // ArgsOf are the arguments of another task of the run.
@@ -79,6 +85,16 @@ func (w *Work) argsOf(t *workflow.Task) (map[string]string, error) {
 			run.Variables = map[string]string{}
 		}
 		run.Variables[key] = value
+	}
+	for _, name := range t.Secrets() {
+		value, err := w.runs.cfg.Secrets.Get(name)
+		if err != nil {
+			return nil, err
+		}
+		if run.Secrets == nil {
+			run.Secrets = map[string]string{}
+		}
+		run.Secrets[name] = value
 	}
 	return t.Args(w.runs.cfg.Operators[t.Operator], run)
 }
@@ -118,7 +134,10 @@ func (w *Work) Inputs(operator string, to map[string]*string) error {
 }
 
 // Progress says how far the work is, for people: done of so many, in the stage's own unit; of is 0 while unknown.
-func (w *Work) Progress(stage string, done, of int64) { w.runs.progress(w, stage, done, of) }
+func (w *Work) Progress(stage string, done, of int64) {
+	w.runs.progress(w, stage, done, of)
+	w.sayProgress(stage, done, of)
+}
 
 // Due says whether it is time for another checkpoint.
 func (w *Work) Due() bool { return w.runs.cfg.Clock().Sub(w.lastSaved) >= w.runs.cfg.CheckpointEvery }
@@ -141,7 +160,7 @@ func (w *Work) Resume(ctx context.Context) ([]byte, error) {
 	}
 	b, err := w.Blob(ctx, w.checkpoint)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Corrupt) {
-		w.runs.log.Warn("the checkpoint cannot be used; the task begins anew", "task", w.task.Name, "error", err)
+		w.Log().Warn("the checkpoint cannot be used; the task begins anew", "error", err)
 		return nil, nil
 	}
 	return b, err
@@ -162,9 +181,6 @@ func (w *Work) PutBlob(ctx context.Context, content []byte) (sha256 string, size
 
 // Now is the dispatcher's clock.
 func (w *Work) Now() time.Time { return w.runs.cfg.Clock() }
-
-// Log is for what operators should know of the work.
-func (w *Work) Log() *slog.Logger { return w.runs.log }
 
 // step names a step of this try alone.
 func (w *Work) step(parts ...string) string {
@@ -188,12 +204,12 @@ func (w *Work) start(ctx context.Context, try int) error {
 }
 
 func (w *Work) succeed(ctx context.Context, output map[string]string) error {
-	_, err := w.Dispatch(ctx, w.step("succeed"), &commands.SucceedTask{RunID: w.run.id, Task: w.task.Name, Try: w.try, Holder: w.holder, Output: output})
+	_, err := w.Dispatch(ctx, w.step("succeed"), &commands.SucceedTask{RunID: w.run.id, Task: w.task.Name, Try: w.try, Holder: w.holder, Output: w.maskedOutput(output)})
 	return err
 }
 
 func (w *Work) fail(ctx context.Context, message string, retryAtMillis int64) error {
 	_, err := w.Dispatch(ctx, w.step("fail"), &commands.FailTask{RunID: w.run.id, Task: w.task.Name, Try: w.try, Holder: w.holder,
-		Error: Trace(message), RetryAtMillis: retryAtMillis, WatchedMillis: w.watched})
+		Error: Trace(w.masked(message)), RetryAtMillis: retryAtMillis, WatchedMillis: w.watched})
 	return err
 }

@@ -24,6 +24,11 @@ type Config struct {
 	Files string          // where files for people are, in data/ and models/; default Dir
 	Sets  *trainset.Cache // what loads training sets; default one that keeps nothing
 
+	Commands bool            // the operator command is on
+	Tracking func() Tracking // nil where MLflow's clients are not answered; needs the views runs and lineage
+
+	HTTPPrivate bool // the operator http may ask at http, and at addresses that are not public
+
 	TMDB tmdb.Config // without a key, fetching films fails and says so
 
 	Params map[string]map[string]string // of training, by recipe, unless a run's conf says other; default those of the recipe
@@ -70,6 +75,8 @@ func New(c Config) ([]react.Role, error) {
 		c.registrar(),
 		c.promoter(),
 		c.messenger(),
+		c.caller(),
+		c.runner(),
 	}, nil
 }
 

@@ -54,8 +54,12 @@ func (d *recorder) Dispatch(ctx context.Context, c commands.Command, m handlers.
 		line += fmt.Sprintf(" if-match %d", *m.IfMatch)
 	}
 	line += " of " + hashes.ReplaceAllString(uuids.ReplaceAllString(m.Correlation, "UUID"), "HASH")
+	by := m.Actor
+	if _, is := c.(*commands.KeepTaskLog); is { // beside the task that comes next
+		by += ", logs"
+	}
 	d.mu.Lock()
-	d.steps[m.Actor] = append(d.steps[m.Actor], line)
+	d.steps[by] = append(d.steps[by], line)
 	d.mu.Unlock()
 	return d.b.outer.Dispatch(ctx, c, m)
 }

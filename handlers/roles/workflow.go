@@ -115,6 +115,7 @@ func Operators() workflow.Operators {
 			Args:    []workflow.Param{{Name: argMessage, Type: workflow.Text, Description: "what is said"}},
 			Outputs: []string{argMessage},
 		},
+		httpOperator, commandOperator,
 	} {
 		all[o.Name] = &o
 	}

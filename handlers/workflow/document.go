@@ -299,11 +299,12 @@ func (c *checker) with(path string, n *document.Node, o *Operator) map[string]Te
 			c.fail(p, f.Value, "its arguments are "+argsOf(o), "is not an argument of operator %s", o.Name)
 			continue
 		}
-		t, wrong := parseTemplate(c.scalar(p, f.Value))
-		if wrong != "" {
-			c.fail(p, f.Value, "a reference is params.NAME, tasks.TASK.OUTPUT, run.NAME or var.value.KEY", "%s", wrong)
+		if arg != nil && arg.Type == Mapping {
+			c.mapping(p, f.Value, arg, all)
+			continue
 		}
-		if arg != nil && len(t.references) == 0 && wrong == "" {
+		t := c.argument(p, f.Value, arg)
+		if arg != nil && len(t.references) == 0 {
 			if err := arg.check(p, t.text); err != nil {
 				c.fail(p, f.Value, "give a value that it may have", "%s", messageOf(err))
 			}
@@ -311,6 +312,57 @@ func (c *checker) with(path string, n *document.Node, o *Operator) map[string]Te
 		all[f.Name] = t
 	}
 	return all
+}
+
+// mapping reads an argument of several values into all.
+func (c *checker) mapping(path string, n *document.Node, arg *Param, all map[string]Template) {
+	if n.Kind != "mapping" {
+		c.fail(path, n, "write NAME: value", "is a %s, expected a mapping", n.Kind)
+		return
+	}
+	for _, f := range n.Fields {
+		p := document.Join(path, f.Name)
+		if !valueName.MatchString(f.Name) {
+			c.fail(p, f.Value, "use letters, digits, _ and -", "%q is not a name", f.Name)
+			continue
+		}
+		all[arg.Name+"."+f.Name] = c.argument(p, f.Value, arg)
+	}
+}
+
+// argument reads a value of an argument, which is nil for one that the operator does not declare.
+func (c *checker) argument(path string, n *document.Node, arg *Param) Template {
+	text := c.scalar(path, n)
+	if arg != nil && arg.Literal {
+		if inBraces.MatchString(text) {
+			c.fail(path, n, "put the value into env, and use it from there", "takes no references, since it is code: {{ }}")
+		}
+		return Template{text: text}
+	}
+	t, wrong := parseTemplate(text)
+	if wrong != "" {
+		c.fail(path, n, "a reference is params.NAME, tasks.TASK.OUTPUT, run.NAME, var.value.KEY or, where it is taken, secret.NAME", "%s", wrong)
+		return Template{text: text}
+	}
+	for _, r := range t.references {
+		if r.Root == secretRoot && (arg == nil || !arg.Secret) {
+			c.fail(path, n, "name secrets only where an operator takes them, such as headers of http and env of command", "%s may not stand here", r)
+		}
+	}
+	return t
+}
+
+// Secrets are the names of those that the arguments of the task name, each once.
+func (t *Task) Secrets() (names []string) {
+	for _, given := range t.With {
+		for _, r := range given.references {
+			if r.Root == secretRoot && !slices.Contains(names, r.Name) {
+				names = append(names, r.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func argsOf(o *Operator) string {
@@ -427,6 +479,10 @@ func (c *checker) references(d *Definition, t *Task, path string) {
 			}
 		case "event":
 			wrong, hint = "is of a trigger alone", "hand it on as a param: triggers[0].conf"
+		case secretRoot: // which ones there are the environment of the run says
+			if where == "when" {
+				wrong, hint = "may not stand in a condition", "name secrets only where an operator takes them"
+			}
 		case "run":
 			if !slices.Contains(RunNames, r.Name) {
 				wrong, hint = "is not known of a run", "known are "+strings.Join(RunNames, ", ")

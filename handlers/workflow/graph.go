@@ -58,6 +58,8 @@ type Run struct {
 	// Variables are those that the arguments of a task name, by key; needed by [Task.Args] alone.
 	Variables map[string]string
 	Outcome   func(task string) Outcome
+	// Secrets are those that they name, likewise.
+	Secrets map[string]string
 }
 
 // Value is what a reference stands for in the run.
@@ -67,6 +69,8 @@ func (r *Run) Value(ref Reference) string {
 		return r.Conf[ref.Name]
 	case "run":
 		return r.Told[ref.Name]
+	case secretRoot:
+		return r.Secrets[ref.Name]
 	case variableRoot:
 		return r.Variables[ref.Variable()]
 	}

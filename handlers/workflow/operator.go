@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -19,12 +20,26 @@ type Operator struct {
 	Inputs      []string `json:"inputs"`  // operators whose outputs it reads: each of a task before it
 	Outputs     []string `json:"outputs"` // names of what it puts out; with OpenOutputs there may be others
 	OpenOutputs bool     `json:"open_outputs,omitempty"`
+	// Off is why this server does not do it, as people are told when they apply a definition; "" where it does.
+	Off string `json:"off,omitempty"`
 	// Conf checks those entries of a run's conf that its workflow does not declare; nil where it takes none.
 	Conf func(conf map[string]string) error `json:"-"`
 }
 
 // Operators are all there are, by name.
 type Operators map[string]*Operator
+
+// Allow says which tasks of a definition are made of operators that are off here. The definition is good all the same, where
+// they are on.
+func (o Operators) Allow(d *Definition) error {
+	var errs []error
+	for i := range d.Tasks {
+		if op := o[d.Tasks[i].Operator]; op != nil && op.Off != "" {
+			errs = append(errs, fault.Field("task "+d.Tasks[i].Name, "is of operator %s: %s", op.Name, op.Off))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // Names are in alphabetical order.
 func (o Operators) Names() []string { return slices.Sorted(maps.Keys(o)) }
@@ -38,6 +53,8 @@ const (
 	Whole   Type = "whole"   // a whole number
 	Number  Type = "number"  // a finite number
 	Boolean Type = "boolean" // true or false
+	// Mapping is of an operator's arguments alone: names with a text each. That of a name in one is called "ARGUMENT.NAME".
+	Mapping Type = "mapping"
 )
 
 var types = []Type{Text, Whole, Number, Boolean}
@@ -51,6 +68,10 @@ type Param struct {
 	Least       *float64 `json:"minimum,omitempty"` // of numbers
 	Most        *float64 `json:"maximum,omitempty"`
 	OneOf       []string `json:"enum,omitempty"`
+	// Of an operator's arguments: Secret ones may name secrets, and Literal ones name nothing: they are code, and what a run is
+	// told is not.
+	Secret  bool `json:"secret,omitempty"`
+	Literal bool `json:"literal,omitempty"`
 }
 
 // check says what is wrong with a value, under a field's name.

@@ -15,6 +15,9 @@ type Reference struct {
 	Root, Task, Name string
 }
 
+// secretRoot begins references to secrets, "secret.NAME": only in arguments that take them.
+const secretRoot = "secret"
+
 // RunNames are what a run is told by: its id, workflow and type; and the interval it is for, as of a schedule, whose beginning
 // is its logical date, in RFC 3339.
 var RunNames = []string{"id", "workflow", "type", "logical_date", "interval_start", "interval_end"}
@@ -52,7 +55,7 @@ func parseReference(text string) (Reference, bool) {
 	root, rest, _ := strings.Cut(text, ".")
 	r := Reference{Root: root, Name: rest}
 	switch root {
-	case "params", "run", "event":
+	case "params", "run", "event", secretRoot:
 	case variableRoot:
 		return r, strings.HasPrefix(rest, variableValue) && valueName.MatchString(rest[len(variableValue):])
 	case "tasks":

@@ -19,7 +19,7 @@ import (
 
 // airflow is Airflow's API over this program.
 func (a *App) airflow(workflows *projections.DefinedWorkflows) *airflow.Surface {
-	return airflow.New(a.API, airflow.Config{Workflows: workflows, Version: Version, Reparse: a.reparseWorkflow, Connections: a.connections(), Users: a.users()})
+	return airflow.New(a.API, airflow.Config{Workflows: workflows, TaskLog: a.TaskLog, Version: Version, Reparse: a.reparseWorkflow, Connections: a.connections(), Users: a.users()})
 }
 
 // reparseWorkflow reads the file of a workflow, where there is one, and puts it in force if it is new.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -29,6 +30,8 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob"
+	"github.com/projectionist/projectionist/internal/secret"
+	"github.com/projectionist/projectionist/internal/tasklog"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -70,6 +73,12 @@ type Options struct {
 	// on the PATH has, if any.
 	MLflowUI string
 
+	// Commands has tasks of workflows run commands of people's, as this process's user.
+	Commands bool
+
+	// Secrets are those of TMDB, of seals and of definitions; default those of the environment.
+	Secrets *secret.Store
+
 	Logger *slog.Logger
 	Now    func() time.Time
 	// Progress is told how far a download of views is, in bytes; may be nil.
@@ -91,6 +100,8 @@ type App struct {
 	fetching   fetches
 	refused    *refusals
 	named      names // blobs
+	taskLogs   *tasklog.Folder
+	at         atomic.Pointer[[]Answered] // while it is served
 	origin     string
 
 	Log        streams.Log // what all were told to pass over is passed over
@@ -123,6 +134,12 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Secrets == nil {
+		if o.Secrets, err = secret.Open("", nil); err != nil {
+			return nil, err
+		}
+	}
+	o.hide()
 	if err := checkFrom(o); err != nil {
 		return nil, err
 	}
@@ -164,6 +181,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.Blobs.Elsewhere = a.elsewhere
+	if err := a.openTaskLogs(); err != nil {
+		return nil, err
+	}
 	recall, err := a.recaller(ctx)
 	if err != nil {
 		return nil, err
@@ -175,7 +195,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err
 	}
-	a.seals = &seals{dir: o.Dir}
+	a.seals = &seals{dir: o.Dir, secrets: o.Secrets}
 	private, _ := strconv.ParseBool(os.Getenv(WebhooksPrivateVariable)) // anything else is no
 	a.messenger = &roles.Messenger{Ledger: a.Log.Ledger(), Views: a.Views, Dispatcher: a.Dispatcher, Unseal: a.seals.Unseal, Private: private, Now: o.Now, Logger: o.Logger,
 		Here: func() bool { return roles.MessengerHere(a.Reactors.Stats(a.work)) }}
@@ -281,6 +301,7 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 		return err
 	}
 	at := answered(all)
+	a.at.Store(&at)
 	here := Serving{Dir: abs, Address: at[0].Address, Also: at[1:], PID: os.Getpid(), Started: a.opts.Now().UTC()}
 	if kafka != nil {
 		here.Kafka = kafka.Addr().String()
@@ -420,11 +441,19 @@ func (a *App) reactors() (*react.Reactors, error) {
 	a.sets = &trainset.Cache{Dir: filepath.Join(a.opts.Dir, "facts"), Warn: func(err error) {
 		a.opts.Logger.Warn("the facts that were read for training are not kept: the next training reads the log again", "error", err)
 	}}
-	own := roles.Config{Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets, Import: a.Importer.Import,
+	tmdbKey, err := a.opts.Secrets.Setting(tmdb.KeyVariable)
+	if err != nil {
+		return nil, err
+	}
+	if err := roles.EndCommands(a.opts.Dir); err != nil {
+		return nil, err
+	}
+	private, _ := strconv.ParseBool(os.Getenv(roles.HTTPPrivateVariable)) // anything else is no
+	own := roles.Config{HTTPPrivate: private, Commands: a.opts.Commands, Tracking: a.tracking, Log: a.Log, Views: a.Views, Dir: a.opts.Dir, Files: a.opts.Files, Sets: a.sets, Import: a.Importer.Import,
 		Served: func(ctx context.Context, model string, version int) (commands.Served, error) {
 			return a.main.Served(ctx, model, version)
 		},
-		TMDB: tmdb.Config{Key: os.Getenv(tmdb.KeyVariable), BaseURL: os.Getenv(tmdb.URLVariable)}}
+		TMDB: tmdb.Config{Key: tmdbKey, BaseURL: os.Getenv(tmdb.URLVariable)}}
 	if a.embedded != nil {
 		own.Backup = a.backupForWorkflow
 	}
@@ -433,7 +462,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 		return nil, err
 	}
 	c := react.Config{
-		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(),
+		Dispatcher: a.Dispatcher, Ledger: a.Log.Ledger(), Blobs: a.Blobs, Dir: a.opts.Dir, Operators: roles.Operators(), Secrets: a.opts.Secrets, TaskLogs: a.taskLogs,
 		Prepare: a.DefineWorkflows, Active: a.activeRuns, Defined: a.definedWorkflows, LastScheduled: a.lastScheduled, Variable: a.variable,
 		Triggered: a.triggered, Pools: a.pools, Backfills: a.backfills, Feed: a.Log.Feed(),
 		Clock: a.opts.Now, Exclusive: a.embedded != nil && a.ledger == nil, Logger: a.opts.Logger, Lease: a.opts.Lease,

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/secret"
 )
 
 const (
@@ -27,7 +28,8 @@ const (
 
 // seals seals secrets, so that the log may hold them: AES-256-GCM, bound to what the secret is of.
 type seals struct {
-	dir string
+	dir     string
+	secrets *secret.Store
 
 	mu  sync.Mutex
 	key []byte // nil until it is needed
@@ -40,9 +42,11 @@ func (s *seals) load() ([]byte, error) {
 	if s.key != nil {
 		return s.key, nil
 	}
-	text := os.Getenv(SealVariable)
+	text, err := s.secrets.Setting(SealVariable)
+	if err != nil {
+		return nil, err
+	}
 	if text == "" {
-		var err error
 		if text, err = s.file(); err != nil {
 			return nil, err
 		}

@@ -24,10 +24,10 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
-	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: roles.Operators()}
+	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: a.operators()}
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
 		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
-		Train: a.train, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}
+		TaskLog: a.TaskLog, Train: a.train, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}
 	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided}
 	if a.embedded != nil {
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {

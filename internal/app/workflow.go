@@ -62,6 +62,9 @@ func (a *App) defineWorkflowFile(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.operators().Allow(d); err != nil {
+		return err
+	}
 	if want := d.Name + ".yaml"; filepath.Base(path) != want {
 		return fault.Field("name", "is %q in the file %s", d.Name, filepath.Base(path)).WithHint("call the file %s", want)
 	}
@@ -70,6 +73,15 @@ func (a *App) defineWorkflowFile(ctx context.Context, path string) error {
 		return err
 	}
 	return a.defineWorkflow(ctx, d, "file "+filepath.Base(path))
+}
+
+// operators are those of roles, with those off that are off here.
+func (a *App) operators() workflow.Operators {
+	all := roles.Operators()
+	if !a.opts.Commands {
+		roles.TurnCommandsOff(all)
+	}
+	return all
 }
 
 // readBounded reads a file of at most so many bytes.

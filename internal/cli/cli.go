@@ -28,17 +28,19 @@ const (
 
 // Environment variables, beside TMDB's key. A .env file in the working folder may set them too.
 const (
-	envDir    = "PROJECTIONIST_DIR"
-	envServer = "PROJECTIONIST_SERVER"
-	envBlobs  = "PROJECTIONIST_BLOBS" // s3://BUCKET/PREFIX: a bucket that has all blobs too; as serve --blobs
-	envFiles  = "PROJECTIONIST_FILES" // folder of the files made for people, data/ and models/; as serve --files
-	envToken  = "PROJECTIONIST_TOKEN"
-	envPages  = "PROJECTIONIST_MLFLOW_UI" // folder of MLflow's own pages, or off; as serve --mlflow-ui
-	envLog    = "PROJECTIONIST_LOG"       // kafka://host:9092,…: the log is on that cluster; esdb://host:2113: the ledger is there
-	envFeeds  = "PROJECTIONIST_FEEDS"     // kafka://host:9092,…: the feeds beside a ledger on EventStoreDB (for `log copy` also a data folder)
-	envHosts  = "PROJECTIONIST_HOSTS"     // movies.example.com,…: names the program may be asked under without credentials, beside localhost
-	envPeers  = "PROJECTIONIST_PEERS"     // http://host:8000,…: other nodes of it
-	envFrom   = "PROJECTIONIST_FROM"      // http://host:8000: one whose views a new folder starts from; as --from
+	envDir      = "PROJECTIONIST_DIR"
+	envServer   = "PROJECTIONIST_SERVER"
+	envBlobs    = "PROJECTIONIST_BLOBS"          // s3://BUCKET/PREFIX: a bucket that has all blobs too; as serve --blobs
+	envCommands = "PROJECTIONIST_ALLOW_COMMANDS" // true lets tasks run commands; as serve --allow-commands
+	envSecrets  = "PROJECTIONIST_SECRETS"        // file or directory of secrets; as serve --secrets
+	envFiles    = "PROJECTIONIST_FILES"          // folder of the files made for people, data/ and models/; as serve --files
+	envToken    = "PROJECTIONIST_TOKEN"
+	envPages    = "PROJECTIONIST_MLFLOW_UI" // folder of MLflow's own pages, or off; as serve --mlflow-ui
+	envLog      = "PROJECTIONIST_LOG"       // kafka://host:9092,…: the log is on that cluster; esdb://host:2113: the ledger is there
+	envFeeds    = "PROJECTIONIST_FEEDS"     // kafka://host:9092,…: the feeds beside a ledger on EventStoreDB (for `log copy` also a data folder)
+	envHosts    = "PROJECTIONIST_HOSTS"     // movies.example.com,…: names the program may be asked under without credentials, beside localhost
+	envPeers    = "PROJECTIONIST_PEERS"     // http://host:8000,…: other nodes of it
+	envFrom     = "PROJECTIONIST_FROM"      // http://host:8000: one whose views a new folder starts from; as --from
 
 	envAdvertise = "PROJECTIONIST_KAFKA_ADVERTISE" // host:port under which Kafka's clients reach the log; as --kafka-advertise
 

@@ -22,6 +22,7 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/secret"
 )
 
 // client asks the HTTP surface of one data folder, over the network or in this process.
@@ -68,7 +69,11 @@ func (p *program) connect(ctx context.Context) (*client, error) {
 		return nil, fault.New(fault.NotFound, "there is no data folder %s", p.dir).
 			WithHint("`projectionist serve` makes one; --dir names another, --server a running server")
 	}
-	a, err := app.Open(ctx, app.Options{Dir: p.dir, Files: os.Getenv(envFiles), Blobs: os.Getenv(envBlobs), LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), Logger: p.logger(slog.LevelWarn)})
+	secrets, err := secret.Open(os.Getenv(envSecrets), readEnv)
+	if err != nil {
+		return nil, err
+	}
+	a, err := app.Open(ctx, app.Options{Secrets: secrets, Commands: os.Getenv(envCommands) == "true", Dir: p.dir, Files: os.Getenv(envFiles), Blobs: os.Getenv(envBlobs), LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), Logger: p.logger(slog.LevelWarn)})
 	if err != nil {
 		if fault.Is(err, fault.Unavailable) {
 			err = hinted(err, "a server that starts or ends holds it too: wait a moment, or name the server with --server")

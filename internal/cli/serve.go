@@ -38,6 +38,8 @@ type serving struct {
 	also                   map[string]*string // other addresses by listener, as flags have them
 	merge                  bool
 	from, kafka, cert, key string
+	secrets                string
+	commands               bool
 	advertise              string // to Kafka's clients
 
 	set   *dataset.Set // of data
@@ -69,6 +71,7 @@ Exit codes: 0 ended in good order, 1 failed, 2 wrong arguments, 3 did not start.
 	cmd.Flags().StringVar(&s.files, "files", "", "folder for the files made for people, in data/ and models/: TMDB's answers, the watch log,\nweights of models; default $"+envFiles+" or the data folder")
 	cmd.Flags().StringVar(&s.blobs, "blobs", "", "bucket that has files of runs and weights of models too, so that they outlive this node, such as\ns3://films/blobs?endpoint=http://10.0.0.9:9000, with the credentials in AWS_ACCESS_KEY_ID and\nAWS_SECRET_ACCESS_KEY (default $"+envBlobs+", or the data folder alone)")
 	cmd.Flags().StringVar(&s.mlflowUI, "mlflow-ui", "", "folder of MLflow's own web pages, server/js/build of an installed mlflow, for --listen-tracking, or off;\ndefault $"+envPages+", or that of the mlflow that the python3 on the PATH has")
+	s.workflowFlags(cmd)
 	mergeFlag(cmd, &s.merge)
 	cmd.Flags().StringVar(&s.from, "from", "", "another node of a log on Kafka, such as http://10.0.0.2:8000: a folder without views takes\nthat node's and folds what follows; else all is folded from the log (default $"+envFrom+")")
 	s.kafkaFlags(cmd)
@@ -101,6 +104,9 @@ func (s *serving) run(ctx context.Context) (err error) {
 	o := app.Options{LogURL: os.Getenv(envLog), FeedsURL: os.Getenv(envFeeds), Peers: peers(), From: cmp.Or(s.from, os.Getenv(envFrom)), Files: cmp.Or(s.files, os.Getenv(envFiles)), Blobs: cmp.Or(s.blobs, os.Getenv(envBlobs)), MLflowUI: cmp.Or(s.mlflowUI, os.Getenv(envPages)),
 		Hosts: hosts(os.Getenv(envHosts)), Logger: s.p.logger(slog.LevelWarn), Progress: s.downloading}
 	if err := s.addresses(&o); err != nil {
+		return refused(err)
+	}
+	if err := s.workflows(&o); err != nil {
 		return refused(err)
 	}
 	if s.data != "" { // before a folder is made for what is not there

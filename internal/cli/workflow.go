@@ -108,7 +108,7 @@ func (p *program) workflowsCommand() *cobra.Command {
 	run.Flags().StringVar(&id, "run-id", "", "the run's id (default: one of its own)")
 	run.Flags().StringVar(&note, "note", "", "a word on the run")
 	run.Flags().BoolVarP(&follow, "follow", "f", false, "stay until it has ended; exit code 1 if it failed")
-	all := append([]*cobra.Command{list, kinds, show, run, p.workflowTriggers()}, p.workflowSteering()...)
+	all := append([]*cobra.Command{list, kinds, show, run, p.taskLogs(), p.workflowTriggers()}, p.workflowSteering()...)
 	return group("workflows", "Workflows: training, fetching films", append(all, p.workflowDefinitions()...)...)
 }
 

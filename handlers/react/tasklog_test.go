@@ -1,0 +1,106 @@
+package react_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/tasklog"
+)
+
+// logs are the texts of all that was kept, in the ledger's order.
+func (b *bench) logs() (texts []string) {
+	b.Helper()
+	for _, e := range all[events.TaskLogKept](b) {
+		text, err := b.blobs.Get(e.Log)
+		b.must(err)
+		if int64(len(text)) != e.Bytes {
+			b.Errorf("the log of %s, try %d, has %d bytes, and is said to have %d", e.Task, e.Try, len(text), e.Bytes)
+		}
+		texts = append(texts, string(text))
+	}
+	return texts
+}
+
+// TestTaskLogs has each try's log kept before its run ends, with what the engine and the work said of it, and no secret.
+func TestTaskLogs(t *testing.T) {
+	bubble(t, func(b *bench) {
+		c := b.config(b.TempDir(), nil)
+		var err error
+		c.TaskLogs, err = tasklog.Open(filepath.Join(c.Dir, "tasklogs"))
+		b.must(err)
+		c.TaskLogs.Mask = func(s string) string { return strings.ReplaceAll(s, "hunter2", "***") }
+		tries := 0
+		b.run(c, roles(func(_ context.Context, w *react.Work) (map[string]string, error) {
+			w.Log().Warn("the oven is cold", "key", "hunter2")
+			w.Progress("rise", 1, 2)
+			w.Progress("rise", 2, 2)
+			if tries++; tries == 1 {
+				return nil, errors.New("no yeast for hunter2\nnor salt")
+			}
+			return map[string]string{"loaf": "of hunter2"}, nil
+		}, well, nil))
+		b.request("r1")
+		run := b.ended("r1")
+		logs := b.logs()
+		if run.State != "success" || len(logs) != 3 {
+			t.Fatalf("%d logs; %+v", len(logs), run)
+		}
+		for i, want := range []string{"task started|WARN  the oven is cold key=***|rise: 1 of 2|rise: 2 of 2|ERROR no yeast for ***|ERROR nor salt|tried again at", "task started|loaf = of ***|task succeeded", "task started|task succeeded"} {
+			rest := logs[i]
+			for _, w := range strings.Split(want, "|") {
+				at := strings.Index(rest, w)
+				if at < 0 {
+					t.Errorf("log %d lacks %q:\n%s", i, w, logs[i])
+					break
+				}
+				rest = rest[at:]
+			}
+		}
+		kept := run.TaskOf(knead)
+		if y, ok := kept.Tried(1); !ok || y.Log == "" || strings.Contains(y.Error, "hunter2") || kept.Output["loaf"] != "of ***" {
+			t.Errorf("%+v", kept)
+		}
+		if left, err := c.TaskLogs.Leftover(); len(left) != 0 || err != nil {
+			t.Errorf("%v, %v", left, err)
+		}
+		for _, line := range b.history() {
+			if strings.Contains(line, "hunter2") {
+				t.Errorf("the ledger has %s", line)
+			}
+		}
+	})
+}
+
+// TestTaskLogOfTheDead has the next process keep what one that was killed had written, once.
+func TestTaskLogOfTheDead(t *testing.T) {
+	bubble(t, func(b *bench) {
+		dir, m := b.TempDir(), &mortal{Dispatcher: b.outer}
+		said := make(chan struct{})
+		_, stop := b.run(b.config(dir, m), roles(func(ctx context.Context, w *react.Work) (map[string]string, error) {
+			w.Log().Info("half of it is done")
+			m.dead.Store(true)
+			close(said)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, well, nil))
+		b.request("r1")
+		<-said
+		stop()
+		if n := len(b.logs()); n != 0 {
+			t.Fatalf("%d logs were kept by a process that is dead", n)
+		}
+		b.run(b.config(dir, nil), roles(well, well, nil))
+		if run := b.ended("r1"); run.State != "success" {
+			t.Errorf("%+v", run)
+		}
+		logs := b.logs()
+		if len(logs) != 3 || !strings.Contains(logs[0], "half of it is done") || !strings.Contains(logs[0], "ERROR the process that worked on it is gone") {
+			t.Errorf("%q", logs)
+		}
+	})
+}
