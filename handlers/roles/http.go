@@ -14,7 +14,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/handlers/workflow"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -31,8 +30,8 @@ const (
 	// calledBytesMax bounds the answer that is read.
 	calledBytesMax = 4 << 20
 	redirectsMax   = 5
-	// outputBytesMax bounds one value that is put out.
-	outputBytesMax = commands.ParamBytesMax - 100
+	// outputBytesMax bounds one value that is put out: what is large is a file, or a blob.
+	outputBytesMax = 5900
 	// quotedBytesMax is how much of an answer is shown that was not expected.
 	quotedBytesMax = 500
 )
