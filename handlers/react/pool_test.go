@@ -84,7 +84,7 @@ func TestPool(t *testing.T) {
 }
 
 // greedy is a member of a group that takes itself for the only one, as does every other: the moment in which a group's place moves.
-type greedy struct{ groupMember }
+type greedy struct{}
 
 func (*greedy) Assigned() (int64, bool) { return 0, true }
 func (*greedy) Close() error            { return nil }

@@ -1,9 +1,11 @@
 package react_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,10 +14,17 @@ import (
 	"github.com/projectionist/projectionist/internal/tasklog"
 )
 
-// logs are the texts of all that was kept, in the ledger's order.
+// logs are the texts of all that was kept, by task and try: a task's may be kept when the next one is over.
 func (b *bench) logs() (texts []string) {
 	b.Helper()
-	for _, e := range all[events.TaskLogKept](b) {
+	kept := all[events.TaskLogKept](b)
+	slices.SortStableFunc(kept, func(x, y *events.TaskLogKept) int {
+		if (x.Task == knead) != (y.Task == knead) { // the first task
+			return map[bool]int{true: -1, false: 1}[x.Task == knead]
+		}
+		return cmp.Compare(x.Try, y.Try)
+	})
+	for _, e := range kept {
 		text, err := b.blobs.Get(e.Log)
 		b.must(err)
 		if int64(len(text)) != e.Bytes {

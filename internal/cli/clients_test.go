@@ -133,14 +133,13 @@ func TestClientEffects(t *testing.T) {
 	until("a training run of the alert has succeeded", func() bool {
 		var v struct {
 			Runs []struct {
-				ID    string `json:"dag_run_id"`
 				State string `json:"state"`
 				Note  string `json:"note"`
 			} `json:"dag_runs"`
 		}
 		read(workflows+"/api/v1/dags/movie_training_pipeline/dagRuns", &v)
 		for _, run := range v.Runs {
-			if strings.HasPrefix(run.ID, "after-drift-") && strings.Contains(run.Note, "movie_predictor: 0.85") && run.State == "success" {
+			if strings.HasPrefix(run.Note, "trigger drift: model.drift at model-drift-alerts/0@") && run.State == "success" {
 				return true
 			}
 		}
