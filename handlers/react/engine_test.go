@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -348,17 +349,17 @@ func TestDeleted(t *testing.T) {
 	bubble(t, func(b *bench) {
 		b.define("name: w\nschedule: every 1h\ntasks: [{name: first, operator: stir}, {name: second, operator: stir, needs: [first]}]\n")
 		k := newKitchen(b)
-		var stopped bool
+		var stopped atomic.Bool
 		k.stirs["second"] = func(ctx context.Context, _ *react.Work) error {
 			<-ctx.Done()
-			stopped = true
+			stopped.Store(true)
 			return ctx.Err()
 		}
 		b.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: "w", RunType: "manual"})
 		time.Sleep(time.Minute)
 		b.dispatch(&commands.DeleteWorkflowRun{RunID: "r1"})
 		time.Sleep(time.Minute)
-		if !stopped {
+		if !stopped.Load() {
 			t.Error("its task goes on")
 		}
 		k.mu.Lock()
