@@ -228,6 +228,14 @@ var workflowDocs = fold.Documents[WorkflowRun]{
 	Stamp: func(r *WorkflowRun) *fold.Stamp { return &r.Stamp },
 }
 
+// AsRequested is the run as it was when it was asked for, whatever has come of it since.
+func (r *WorkflowRun) AsRequested() WorkflowRun {
+	was := *r
+	was.State, was.Reason, was.Tasks, was.StartedMillis, was.EndedMillis = StateQueued, "", nil, 0, 0
+	was.Late, was.SLAMissedMillis, was.UpdatedMillis = false, 0, r.RequestedMillis
+	return was
+}
+
 // task is the task's entry, made if it is not there.
 func (r *WorkflowRun) task(name string) *Task {
 	if i := slices.IndexFunc(r.Tasks, func(t Task) bool { return t.Task == name }); i >= 0 {

@@ -3,6 +3,7 @@ package airflow_test
 import (
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,23 @@ func TestRun(t *testing.T) {
 	code, page, _ := w.ask("GET", "/", "")
 	if code != 200 || !strings.Contains(page, "movie_data_collection") || !strings.Contains(page, `class="running"`) || strings.Contains(page, "%!") {
 		t.Errorf("the page: %d %s", code, page)
+	}
+}
+
+// TestAsRequested: who asks for a run is answered what was asked for, though it has begun by then.
+func TestAsRequested(t *testing.T) {
+	w := newFixture(t)
+	keyed := func() map[string]any {
+		code, _, v := w.ask("POST", dagRuns, `{}`, func(r *http.Request) { r.Header.Set("Idempotency-Key", "asked") })
+		if code != 200 {
+			t.Fatalf("%d %v", code, v)
+		}
+		return v
+	}
+	first := keyed()
+	w.Do(&commands.StartTask{RunID: first["dag_run_id"].(string), Task: "prepare_training_data", Holder: "h", LeaseMillis: 60_000})
+	if again := keyed(); !reflect.DeepEqual(again, first) || again["state"] != "queued" || again["start_date"] != nil {
+		t.Errorf("what was asked for is answered as %v, and once its first task has begun as %v", first, again)
 	}
 }
 

@@ -152,8 +152,8 @@ func (s *Surface) trigger(w http.ResponseWriter, r *http.Request) error {
 	return api.WriteJSON(w, http.StatusOK, dagRunOf(&run))
 }
 
-// ask asks for a run by hand, with an id of its own if it has none, and gives it as it is then. Errors: fault.Conflict where there is
-// one of that id.
+// ask asks for a run by hand, with an id of its own if it has none, and gives it as it was asked for: queued, as Airflow answers, though
+// its first task may have begun before the answer is written. Errors: fault.Conflict where there is one of that id.
 func (s *Surface) ask(r *http.Request, wf *projections.KnownWorkflow, c *commands.RequestWorkflowRun) (run projections.WorkflowRun, err error) {
 	m, err := api.MetaOf(r)
 	if err != nil {
@@ -188,7 +188,7 @@ func (s *Surface) ask(r *http.Request, wf *projections.KnownWorkflow, c *command
 			run.LogicalMillis, run.IntervalEndMillis = now.UnixMilli(), now.UnixMilli()
 		}
 	}
-	return run, err
+	return run.AsRequested(), err
 }
 
 // confOf reads a run's conf: an object of single values.

@@ -146,17 +146,22 @@ func (s *Surface) deleteDAG(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	counts, err := fold.Of[*projections.Workflows](s.Views).StateCounts(k.Name)
+	if err := s.outOfForce(r, k.Name); err != nil {
+		return err
+	}
+	return gone(w)
+}
+
+// outOfForce deletes a workflow none of whose runs goes on. Errors: fault.Conflict.
+func (s *Surface) outOfForce(r *http.Request, workflow string) error {
+	counts, err := fold.Of[*projections.Workflows](s.Views).StateCounts(workflow)
 	if err != nil {
 		return err
 	}
 	if counts[projections.StateQueued]+counts[projections.StateRunning] > 0 {
-		return fault.New(fault.Conflict, "Task instances of dag with id: '%s' are still running", k.Name).WithHint("end its runs before")
+		return fault.New(fault.Conflict, "Task instances of dag with id: '%s' are still running", workflow)
 	}
-	if err := s.say(r, &commands.DeleteWorkflow{Workflow: k.Name}); err != nil {
-		return err
-	}
-	return gone(w)
+	return s.say(r, &commands.DeleteWorkflow{Workflow: workflow})
 }
 
 // oneOf refuses a state that is none of some, in Airflow's words.

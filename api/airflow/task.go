@@ -20,37 +20,16 @@ func (s *Surface) taskRoutes(r *api.Routes) {
 	r.Read("POST /api/v1/dags/~/dagRuns/~/taskInstances/list", s.instanceBatch, "workflows")
 }
 
-// instance is a task of a run.
+// instance is a task of a run, as its last try has it.
 type instance struct {
-	DAG         string   `json:"dag_id"`
-	Run         string   `json:"dag_run_id"`
-	Task        string   `json:"task_id"`
-	DisplayName string   `json:"task_display_name"`
-	Execution   string   `json:"execution_date"`
-	Start       *string  `json:"start_date"`
-	End         *string  `json:"end_date"`
-	Duration    *float64 `json:"duration"` // seconds
-	State       *string  `json:"state"`    // null before the task is due
-	Try         int      `json:"try_number"`
-	MaxTries    int      `json:"max_tries"`
-	MapIndex    int      `json:"map_index"`
-	Hostname    string   `json:"hostname"`
-	User        string   `json:"unixname"`
-	Pool        string   `json:"pool"`
-	PoolSlots   int      `json:"pool_slots"`
-	Queue       string   `json:"queue"`
-	Priority    int      `json:"priority_weight"`
-	Operator    string   `json:"operator"`
-	Queued      *string  `json:"queued_when"`
-	PID         *int     `json:"pid"`
-	Executor    *string  `json:"executor"`
-	Config      string   `json:"executor_config"`
-	Note        *string  `json:"note"`
-	Rendered    struct{} `json:"rendered_fields"`
-	MapShown    *string  `json:"rendered_map_index"`
-	SLAMiss     *string  `json:"sla_miss"`
-	Trigger     *string  `json:"trigger"`
-	Triggerer   *string  `json:"triggerer_job"`
+	tried
+	Execution string   `json:"execution_date"`
+	Note      *string  `json:"note"`
+	Rendered  struct{} `json:"rendered_fields"`
+	MapShown  *string  `json:"rendered_map_index"`
+	SLAMiss   *string  `json:"sla_miss"`
+	Trigger   *string  `json:"trigger"`
+	Triggerer *string  `json:"triggerer_job"`
 }
 
 // instancesOf are all tasks of a run, in the order of its definition.
@@ -65,10 +44,10 @@ func instancesOf(run *projections.WorkflowRun, d *workflow.Definition) []instanc
 
 func instanceOf(run *projections.WorkflowRun, d *workflow.Definition, at int, state workflow.State) instance {
 	t := run.TaskOf(d.Tasks[at].Name)
-	v := instance{DAG: run.Workflow, Run: run.RunID, Task: t.Task, DisplayName: t.Task, Execution: iso(run.LogicalMillis),
+	v := instance{Execution: iso(run.LogicalMillis), tried: tried{DAG: run.Workflow, Run: run.RunID, Task: t.Task, DisplayName: t.Task,
 		Start: optional(t.LastStartedMillis()), End: optional(t.EndedMillis), Try: t.Try, MaxTries: max(t.Try, d.Tasks[at].Retries+1), MapIndex: -1, Hostname: t.Holder, User: "projectionist",
 		Pool: d.Tasks[at].Pool, PoolSlots: d.Tasks[at].PoolSlots, Queue: queueName, Priority: d.Tasks[at].Priority, Operator: d.Tasks[at].Operator, Config: "{}", Queued: optional(t.LastStartedMillis()),
-		Duration: seconds(t.LastStartedMillis(), t.EndedMillis)}
+		Duration: seconds(t.LastStartedMillis(), t.EndedMillis)}}
 	if state != workflow.None { // else it waits for tasks before it
 		text := string(state)
 		v.State = &text

@@ -35,7 +35,7 @@ type tried struct {
 	Start       *string  `json:"start_date"`
 	End         *string  `json:"end_date"`
 	Duration    *float64 `json:"duration"` // seconds
-	State       *string  `json:"state"`
+	State       *string  `json:"state"`    // null before the task is due
 	Try         int      `json:"try_number"`
 	MaxTries    int      `json:"max_tries"`
 	Hostname    string   `json:"hostname"`
@@ -53,10 +53,8 @@ type tried struct {
 
 // triesOf are the tries of a task of a run, and the task as it stands where it has none.
 func triesOf(run *projections.WorkflowRun, d *workflow.Definition, at int) []tried {
-	v := instancesOf(run, d)[at]
-	now := tried{v.DAG, v.Run, v.Task, v.DisplayName, v.MapIndex, v.Start, v.End, v.Duration, v.State, v.Try, v.MaxTries, v.Hostname, v.User, v.Pool, v.PoolSlots, v.Queue,
-		v.Priority, v.Operator, v.Queued, v.PID, v.Executor, v.Config}
-	t := run.TaskOf(v.Task)
+	now := instancesOf(run, d)[at].tried
+	t := run.TaskOf(now.Task)
 	all := []tried{}
 	for i := range t.Tries {
 		y := &t.Tries[i]

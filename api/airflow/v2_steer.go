@@ -171,14 +171,7 @@ func (s *V2) deleteDAG(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	counts, err := fold.Of[*projections.Workflows](s.Views).StateCounts(k.Name)
-	if err != nil {
-		return err
-	}
-	if counts[projections.StateQueued]+counts[projections.StateRunning] > 0 {
-		return fastapi.Refuse(http.StatusConflict, "Task instances of dag with id: '%s' are still running", k.Name)
-	}
-	if err := s.v1.say(r, &commands.DeleteWorkflow{Workflow: k.Name}); err != nil {
+	if err := s.v1.outOfForce(r, k.Name); err != nil {
 		return err
 	}
 	return gone(w)

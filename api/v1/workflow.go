@@ -261,6 +261,15 @@ func (s *Surface) runUnder(r *http.Request) (*projections.WorkflowRun, *workflow
 	return &run, d, err
 }
 
+// runWith is a run that a request names, which has a task of that name.
+func (s *Surface) runWith(r *http.Request, task string) (*projections.WorkflowRun, error) {
+	run, d, err := s.runUnder(r)
+	if err == nil && d.Task(task) == nil {
+		err = fault.Field("task", "%q is no task of workflow %s", api.Short(task), run.Workflow)
+	}
+	return run, err
+}
+
 // clearWorkflowRun has tasks done again: those named, or those that failed, and, unless it is said otherwise, all that
 // need them.
 func (s *Surface) clearWorkflowRun(w http.ResponseWriter, r *http.Request) error {
@@ -306,12 +315,9 @@ func (s *Surface) markTask(w http.ResponseWriter, r *http.Request) error {
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
 	}
-	run, d, err := s.runUnder(r)
+	run, err := s.runWith(r, v.Task)
 	if err != nil {
 		return err
-	}
-	if d.Task(v.Task) == nil {
-		return fault.Field("task", "%q is no task of workflow %s", api.Short(v.Task), run.Workflow)
 	}
 	return s.dispatch(w, r, &commands.MarkTask{RunID: run.RunID, Task: v.Task, State: v.State, Note: v.Note}, http.StatusOK, "workflows")
 }
@@ -324,12 +330,9 @@ func (s *Surface) retryTask(w http.ResponseWriter, r *http.Request) error {
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
 	}
-	run, d, err := s.runUnder(r)
+	run, err := s.runWith(r, v.Task)
 	if err != nil {
 		return err
-	}
-	if d.Task(v.Task) == nil {
-		return fault.Field("task", "%q is no task of workflow %s", api.Short(v.Task), run.Workflow)
 	}
 	return s.dispatch(w, r, &commands.HastenTask{RunID: run.RunID, Task: v.Task}, http.StatusOK, "workflows")
 }

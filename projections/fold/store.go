@@ -406,6 +406,9 @@ func (s *Store) lastOf(b *pebble.Batch) (*pebble.Batch, error) {
 		if !ok {
 			break
 		}
+		if kind != pebble.InternalKeyKindSet && kind != pebble.InternalKeyKindDelete {
+			return nil, fault.New(fault.Internal, "a batch of views sets and deletes; it has an operation of kind %s", kind)
+		}
 		words = append(words, word{key, value, kind == pebble.InternalKeyKindSet})
 	}
 	slices.SortStableFunc(words, func(a, b word) int { return bytes.Compare(a.key, b.key) })
