@@ -1,5 +1,7 @@
 // Package tasklog keeps what is said of the tries of tasks while they are worked on: lines in files, so that a process that
-// is killed loses none, and bounded, whatever a task says. What a log comes to is read with [Folder.Tail], and kept elsewhere.
+// is killed loses none but of a try's first second, and bounded, whatever a task says. What a log comes to is read with [Folder.Tail], and kept elsewhere.
+//
+// A log that is young and small is in memory alone, for many tries last a moment, and a file costs more than they do.
 //
 // A log's folder holds pieces, NUMBER-FIRSTLINE, of which the first is headed by a line that says whose log it is. The first
 // piece and the last two stay: where others were between them the number of the next one's first line tells how many lines.
@@ -31,6 +33,10 @@ const (
 	// HeadBytesMax is how much of a log's beginning stays, and TailBytesMax the size of each of the last two pieces.
 	HeadBytesMax = 2 << 20
 	TailBytesMax = 1 << 20
+	// youngest is how long, and youngBytesMax how large, a log is in memory alone, and closedYoungest how long one that is closed.
+	youngest       = time.Second
+	closedYoungest = 5 * time.Second
+	youngBytesMax  = 16 << 10
 )
 
 // TimeForm is how a line begins: UTC, and of one width, so that lines compare as their times do.
@@ -58,8 +64,9 @@ type Folder struct {
 
 	mu      sync.Mutex
 	writing map[string]bool
-	held    map[string]int  // by readers
-	removed map[string]bool // when nobody holds them any more
+	own     map[string]*Writer // of this process, until they are removed
+	held    map[string]int     // by readers
+	removed map[string]bool    // when nobody holds them any more
 }
 
 // Open makes the folder if it is not there.
@@ -67,7 +74,7 @@ func Open(dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the folder of tasks' logs cannot be made")
 	}
-	return &Folder{dir: dir, writing: map[string]bool{}, held: map[string]int{}, removed: map[string]bool{}}, nil
+	return &Folder{dir: dir, writing: map[string]bool{}, own: map[string]*Writer{}, held: map[string]int{}, removed: map[string]bool{}}, nil
 }
 
 // Writing says whether this process writes the log now.
@@ -85,6 +92,9 @@ func (f *Folder) Has(id ID) bool {
 }
 
 func (f *Folder) has(name string) bool {
+	if w := f.own[name]; w != nil && w.content() != nil {
+		return !f.removed[name]
+	}
 	_, err := os.Stat(filepath.Join(f.dir, name))
 	return err == nil && !f.removed[name]
 }
@@ -107,7 +117,7 @@ func (f *Folder) Hold(id ID) (release func(), ok bool) {
 		delete(f.held, name)
 		if f.removed[name] {
 			delete(f.removed, name)
-			os.RemoveAll(filepath.Join(f.dir, name)) //nolint:errcheck // else it is found at the next start
+			f.remove(name) //nolint:errcheck // else it is found at the next start
 		}
 	}, true
 }
@@ -119,6 +129,15 @@ func (f *Folder) Remove(id ID) error {
 	defer f.mu.Unlock()
 	if f.held[name] > 0 {
 		f.removed[name] = true
+		return nil
+	}
+	return f.remove(name)
+}
+
+func (f *Folder) remove(name string) error {
+	w := f.own[name]
+	if delete(f.own, name); w != nil && w.content() != nil {
+		w.aging.Stop()
 		return nil
 	}
 	return os.RemoveAll(filepath.Join(f.dir, name))
@@ -164,17 +183,41 @@ func (f *Folder) whose(name string) (id ID, err error) {
 	return id, err
 }
 
-// piece is one file of a log.
+// piece is one file of a log, or what will be its first.
 type piece struct {
 	number int
 	first  int64 // number of its first line
 	path   string
+	young  []byte // what it has, where it is no file yet
+}
+
+func (p *piece) open() (io.ReadSeekCloser, error) {
+	if p.young != nil {
+		return struct {
+			io.ReadSeeker
+			io.Closer
+		}{bytes.NewReader(p.young), io.NopCloser(nil)}, nil
+	}
+	return os.Open(p.path)
 }
 
 func pieceName(number int, first int64) string { return fmt.Sprintf("%08d-%012d", number, first) }
 
 // pieces are those of a log, in their order; none where it is not here.
 func (f *Folder) pieces(id ID) (all []piece, err error) {
+	f.mu.Lock()
+	w := f.own[id.name()]
+	f.mu.Unlock()
+	if w != nil {
+		if b := w.content(); b != nil {
+			return []piece{{young: b}}, nil
+		}
+	}
+	return f.files(id)
+}
+
+// files are the pieces that are files.
+func (f *Folder) files(id ID) (all []piece, err error) {
 	dir := filepath.Join(f.dir, id.name())
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -220,7 +263,7 @@ func (t *Tail) Next(to func(line []byte) error) error {
 }
 
 func (t *Tail) read(p piece, to func([]byte) error) error {
-	file, err := os.Open(p.path)
+	file, err := p.open()
 	if err != nil {
 		return err
 	}

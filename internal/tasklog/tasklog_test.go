@@ -146,6 +146,74 @@ func TestBound(t *testing.T) {
 	}
 }
 
+// TestYoung: the log of a try of a moment is read, held and removed without ever being a file; one that grows, or stays, is one.
+func TestYoung(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir)
+	files := func() int {
+		all, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	short, long, stays := tasklog.ID{Run: "r", Task: "short", Try: 1}, tasklog.ID{Run: "r", Task: "long", Try: 1}, tasklog.ID{Run: "r", Task: "stays", Try: 1}
+	w := create(t, f, short)
+	w.Line(at, "INFO", "one")
+	tail := f.Tail(short)
+	if got := read(t, tail); len(got) != 1 || !strings.HasSuffix(got[0], "one") {
+		t.Errorf("%q", got)
+	}
+	w.Line(at, "INFO", "two")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.Line(at, "INFO", "too late")
+	if got := read(t, tail); len(got) != 1 || !strings.HasSuffix(got[0], "two") || !f.Has(short) || f.Writing(short) {
+		t.Errorf("%q", got)
+	}
+	release, ok := f.Hold(short)
+	if err := f.Remove(short); err != nil || !ok {
+		t.Fatal(err)
+	}
+	if got := read(t, f.Tail(short)); len(got) != 2 || f.Has(short) {
+		t.Errorf("of a log that is removed, and held, %q are read", got)
+	}
+	if release(); len(read(t, f.Tail(short))) != 0 || files() != 0 {
+		t.Errorf("%d files", files())
+	}
+
+	w = create(t, f, long)
+	tail = f.Tail(long)
+	const lines = 400
+	for i := range lines {
+		w.Line(at, "INFO", fmt.Sprintf("%d %s", i, strings.Repeat("x", 60)))
+		if i == 0 {
+			read(t, tail)
+		}
+	}
+	if got := read(t, tail); len(got) != lines-1 || !strings.Contains(got[0], "INFO  1 x") || files() != 1 {
+		t.Errorf("%d lines from memory, then files; %d files", len(got), files())
+	}
+
+	w = create(t, f, stays)
+	tail = f.Tail(stays)
+	w.Line(at, "INFO", "one")
+	read(t, tail)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for files() != 2 {
+		time.Sleep(time.Millisecond)
+	}
+	if got := read(t, f.Tail(stays)); len(got) != 1 || len(read(t, tail)) != 0 {
+		t.Errorf("%q", got)
+	}
+	if left, err := open(t, dir).Leftover(); err != nil || len(left) != 2 {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
 // TestCutOff ends a file in the midst of a line, as a full disk does; and has folders that are no logs.
 func TestCutOff(t *testing.T) {
 	dir := t.TempDir()
@@ -153,7 +221,7 @@ func TestCutOff(t *testing.T) {
 	w := create(t, f, id)
 	w.Line(at, "INFO", "whole")
 	w.Line(at, "INFO", "cut")
-	if err := w.Close(); err != nil {
+	if err := errors.Join(w.Close(), create(t, f, id).Close()); err != nil { // who goes on with a log has it in files
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))

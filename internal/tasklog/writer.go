@@ -23,7 +23,10 @@ type Writer struct {
 	id     ID
 
 	mu     sync.Mutex
-	file   *os.File // nil once it is closed
+	young  *bytes.Buffer // what will be the first piece's; nil once there are files
+	aging  *time.Timer
+	closed bool
+	file   *os.File // nil while it is young, and once it is closed
 	number int      // of the piece
 	size   int64    // of it
 	lines  int64    // of the log
@@ -33,37 +36,91 @@ type Writer struct {
 // Create begins a log, or goes on with the one that is there. Errors: fault.Unavailable where it cannot be written.
 func (f *Folder) Create(id ID) (*Writer, error) {
 	w := &Writer{folder: f, id: id}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if before := f.own[id.name()]; before != nil { // it was closed, and is not kept yet
+		if err := before.age(); err != nil {
+			return nil, fault.Wrap(fault.Unavailable, err, "a task's log cannot be written")
+		}
+	}
 	if err := w.open(); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "a task's log cannot be written")
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.writing[id.name()] = true
+	f.own[id.name()], f.writing[id.name()] = w, true
+	w.aging = time.AfterFunc(youngest, w.grow)
 	return w, nil
 }
 
 func (w *Writer) open() error {
-	dir := filepath.Join(w.folder.dir, w.id.name())
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	all, err := w.folder.pieces(w.id)
+	all, err := w.folder.files(w.id)
 	if err != nil {
 		return err
 	}
-	end, ok := last(all)
-	if !ok {
-		head, err := json.Marshal(w.id)
-		if err != nil {
-			return err
-		}
-		if err := w.begin(0); err != nil {
-			return err
-		}
-		_, err = w.file.Write(append(head, '\n'))
+	if end, ok := last(all); ok {
+		return w.resume(end)
+	}
+	head, err := json.Marshal(w.id)
+	w.young = bytes.NewBuffer(append(head, '\n'))
+	return err
+}
+
+// content is a copy of a young log; nil of one that has files.
+func (w *Writer) content() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.young == nil {
+		return nil
+	}
+	return bytes.Clone(w.young.Bytes())
+}
+
+// grow has a log that is still here be young no more.
+func (w *Writer) grow() {
+	w.folder.mu.Lock()
+	defer w.folder.mu.Unlock()
+	if w.folder.own[w.id.name()] == w {
+		w.age() //nolint:errcheck // it is an error of the log's
+	}
+}
+
+// age makes a young log one of files.
+func (w *Writer) age() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.toFile()
+}
+
+// toFile writes what is young; what cannot be written stays so. mu is held.
+func (w *Writer) toFile() error {
+	if w.young == nil {
+		return nil
+	}
+	lines := w.lines
+	w.lines = 0
+	err := os.MkdirAll(filepath.Join(w.folder.dir, w.id.name()), 0o700)
+	if err == nil {
+		err = w.begin(0)
+	}
+	w.lines = lines
+	if err == nil {
+		_, err = w.file.Write(w.young.Bytes())
+	}
+	if err != nil {
+		w.fail(err)
 		return err
 	}
-	return w.resume(end)
+	w.size, w.young = int64(w.young.Len()), nil
+	if w.closed {
+		err = w.file.Close()
+		w.file = nil
+	}
+	return err
+}
+
+func (w *Writer) fail(err error) {
+	if w.failed == nil {
+		w.failed = err
+	}
 }
 
 // begin begins a piece.
@@ -104,7 +161,7 @@ func (w *Writer) Line(at time.Time, levelName, text string) {
 	raw := Format(at, levelName, text)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.file == nil {
+	if w.closed {
 		return
 	}
 	for len(raw) > 0 {
@@ -115,6 +172,14 @@ func (w *Writer) Line(at time.Time, levelName, text string) {
 }
 
 func (w *Writer) write(line []byte) {
+	if w.young != nil && w.young.Len()+len(line) <= youngBytesMax {
+		w.young.Write(line)
+		w.lines++
+		return
+	}
+	if w.toFile() != nil {
+		return
+	}
 	most := int64(TailBytesMax)
 	if w.number == 0 {
 		most = HeadBytesMax
@@ -127,9 +192,7 @@ func (w *Writer) write(line []byte) {
 		_, err = w.file.Write(line)
 	}
 	if err != nil {
-		if w.failed == nil {
-			w.failed = err
-		}
+		w.fail(err)
 		return
 	}
 	w.size += int64(len(line))
@@ -144,7 +207,7 @@ func (w *Writer) turn() error {
 		return err
 	}
 	err := before.Close()
-	all, listed := w.folder.pieces(w.id)
+	all, listed := w.folder.files(w.id)
 	for _, p := range all {
 		if p.number > 0 && p.number < w.number-1 {
 			err = errors.Join(err, os.Remove(p.path))
@@ -162,16 +225,20 @@ func (w *Writer) Err() error {
 
 // Close ends the log; what is said afterwards is not in it.
 func (w *Writer) Close() error {
+	w.folder.mu.Lock()
+	defer w.folder.mu.Unlock()
+	delete(w.folder.writing, w.id.name())
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.young != nil && !w.closed {
+		w.aging.Reset(closedYoungest)
+	}
+	w.closed = true
 	if w.file == nil {
 		return nil
 	}
 	err := w.file.Close()
 	w.file = nil
-	w.folder.mu.Lock()
-	defer w.folder.mu.Unlock()
-	delete(w.folder.writing, w.id.name())
 	return err
 }
 
