@@ -26,10 +26,27 @@ type engine struct {
 
 	next        int64 // offset of the first commit that was not taken in
 	live        map[string]*liveRun
-	definitions map[string]*definitions // by workflow, of those that runs were seen of
-	finished    chan *task              // works that have returned
-	backfills   map[string]*backfill    // that go on
-	working     int
+	of          map[string]map[*liveRun]bool // those of a workflow
+	definitions map[string]*definitions      // by workflow, of those that runs were seen of
+	backfills   map[string]*backfill         // that go on
+
+	finished chan func()   // what was done aside has come to, for the engine to take in
+	working  int           // how much is done aside
+	asking   chan struct{} // room for slots that are asked for
+	slot     alarm         // the next slot
+}
+
+// alarm rings once at the earliest of the moments it is set to.
+type alarm struct {
+	*time.Timer
+	at time.Time // zero while it is set to none
+}
+
+func (a *alarm) in(d time.Duration) {
+	if at := time.Now().Add(d); a.at.IsZero() || at.Before(a.at) {
+		a.at = at
+		a.Reset(d)
+	}
 }
 
 // liveRun is a run that has not ended.
@@ -44,18 +61,20 @@ type liveRun struct {
 	over       int       // how often it was reopened when its end was said, and one; the ledger may not have shown it yet
 }
 
-// task is the work of this process at one task of a run.
+// task is the work of this process at one task of a run. It stays until the run was seen to be as the work has left it, lest it be begun again.
 type task struct {
-	run    *liveRun
-	name   string
-	cancel context.CancelCauseFunc
-	err    error
+	run     *liveRun
+	name    string
+	cancel  context.CancelCauseFunc
+	through int64 // of a work that has returned: the offset of what it has seen, or said, last
+	over    bool  // it has returned
+	err     error
 }
 
 // run follows the ledger until ctx ends, and returns when all work under way has stopped.
 func (e *engine) run(ctx context.Context) {
-	e.live, e.definitions, e.finished = map[string]*liveRun{}, map[string]*definitions{}, make(chan *task)
-	e.backfills = map[string]*backfill{}
+	e.live, e.of, e.definitions, e.backfills = map[string]*liveRun{}, map[string]map[*liveRun]bool{}, map[string]*definitions{}, map[string]*backfill{}
+	e.finished = make(chan func())
 	for pause := backoffMin; ; pause = min(2*pause, backoffMax) {
 		err := e.begin(ctx)
 		if err == nil {
@@ -78,8 +97,8 @@ func (e *engine) run(ctx context.Context) {
 	go func() { defer close(followed); e.follow(fctx, e.next, commits) }()
 	look := time.NewTicker(e.cfg.Poll)
 	defer look.Stop()
-	slot := time.NewTimer(0)
-	defer slot.Stop()
+	e.asking, e.slot = make(chan struct{}, asksAtOnce), alarm{Timer: time.NewTimer(0)}
+	defer e.slot.Stop()
 	e.watch(ctx)
 	due := time.NewTimer(0)
 	defer due.Stop()
@@ -88,18 +107,20 @@ func (e *engine) run(ctx context.Context) {
 		case c := <-commits:
 			e.take(ctx, c)
 			if strings.HasPrefix(c.Stream, "workflow/") {
-				slot.Reset(0)
+				e.slot.in(0)
 				e.watch(ctx)
 			}
 			due.Reset(0)
-		case <-slot.C:
-			slot.Reset(e.schedule(ctx))
+		case <-e.slot.C:
+			e.slot.at = time.Time{}
+			e.slot.in(e.schedule(ctx))
 		case <-e.triggers.woken:
 			due.Reset(0)
 		case <-due.C:
 			due.Reset(min(e.trigger(ctx), e.fill(ctx)))
-		case t := <-e.finished:
-			e.returned(ctx, t)
+		case take := <-e.finished:
+			e.working--
+			take()
 		case <-look.C: // a place may have come here, or the time of a run be over
 			e.lookAround(ctx)
 			e.watch(ctx)
@@ -114,6 +135,12 @@ func (e *engine) run(ctx context.Context) {
 		<-e.finished
 		e.working--
 	}
+}
+
+// aside has something done beside the engine, which takes in what it came to.
+func (e *engine) aside(do func() (take func())) {
+	e.working++
+	go func() { e.finished <- do() }()
 }
 
 // begin finds the runs that have not ended.
@@ -199,8 +226,8 @@ func (e *engine) lookAround(ctx context.Context) {
 // admit looks at the runs of a workflow that have not started, in their order, until one must wait.
 func (e *engine) admit(ctx context.Context, name string) {
 	var waiting []*liveRun
-	for _, r := range e.live {
-		if r.workflow == name && !r.started {
+	for r := range e.of[name] {
+		if !r.started {
 			waiting = append(waiting, r)
 		}
 	}
@@ -248,7 +275,20 @@ func (e *engine) add(ctx context.Context, id string) error {
 	r := &liveRun{runFold: f, tasks: map[string]*task{}}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	e.live[id] = r
+	if e.of[r.workflow] == nil {
+		e.of[r.workflow] = map[*liveRun]bool{}
+	}
+	e.of[r.workflow][r] = true
 	return nil
+}
+
+// drop follows a run no more.
+func (e *engine) drop(r *liveRun) {
+	r.cancel(errLost)
+	delete(e.live, r.id)
+	if delete(e.of[r.workflow], r); len(e.of[r.workflow]) == 0 {
+		delete(e.of, r.workflow)
+	}
 }
 
 // take takes in what a commit says of runs and definitions.
@@ -317,13 +357,17 @@ func (e *engine) takeRun(ctx context.Context, id string, c *streams.Committed) {
 			}
 		}
 		r.seen = c.Position.Offset
+		for name, t := range r.tasks {
+			if t.over && t.through <= r.seen {
+				delete(r.tasks, name)
+			}
+		}
 	}
 	if !r.ended {
 		e.advance(ctx, r)
 		return
 	}
-	r.cancel(errLost)
-	delete(e.live, id)
+	e.drop(r)
 	e.admit(ctx, r.workflow) // another may have waited for its place
 }
 
@@ -340,8 +384,7 @@ func voided(d events.Data) []string {
 
 // returned looks again at a run of which a work has returned.
 func (e *engine) returned(ctx context.Context, t *task) {
-	e.working--
-	if t.run.tasks[t.name] == t {
+	if t.over = true; t.run.tasks[t.name] == t && t.through <= t.run.seen {
 		delete(t.run.tasks, t.name)
 	}
 	if t.err != nil && ctx.Err() == nil {
@@ -389,7 +432,7 @@ func (e *engine) advance(ctx context.Context, r *liveRun) {
 		switch states[t.Name] {
 		case workflow.Queued, workflow.Running, workflow.UpForRetry:
 			if role := e.roles[t.Operator]; r.tasks[t.Name] == nil && e.leads(role.Name) {
-				e.start(r, t, role)
+				e.start(ctx, r, t, role)
 			}
 		}
 	}
@@ -415,8 +458,8 @@ func (e *engine) define(ctx context.Context, r *liveRun) (err error) {
 // active is how many other runs of the workflow have a place before this one: those that have started, and those that
 // were requested before.
 func (e *engine) active(r *liveRun) (n int) {
-	for _, other := range e.live {
-		if other.workflow == r.workflow && other != r && (other.started || other.requested < r.requested) {
+	for other := range e.of[r.workflow] {
+		if other != r && (other.started || other.requested < r.requested) {
 			n++
 		}
 	}
@@ -443,21 +486,20 @@ func (e *engine) overdue(ctx context.Context, r *liveRun) bool {
 }
 
 // start begins the work at a task.
-func (e *engine) start(r *liveRun, t *workflow.Task, role *Role) {
+func (e *engine) start(runs context.Context, r *liveRun, t *workflow.Task, role *Role) {
 	work := &task{run: r, name: t.Name}
 	var ctx context.Context
 	ctx, work.cancel = context.WithCancelCause(r.ctx)
 	r.tasks[t.Name] = work
-	e.working++
-	cause := r.cause(t)
-	go func() {
-		work.err = e.perform(ctx, role, t, r.definition, r.id, cause)
+	cause, seen := r.cause(t), r.clone()
+	e.aside(func() func() {
+		work.through, work.err = e.perform(ctx, role, t, r.definition, seen, cause)
 		if errors.Is(context.Cause(ctx), errLost) { // what it did was for nothing
 			work.err = nil
 		}
 		work.cancel(nil)
-		e.finished <- work
-	}()
+		return func() { e.returned(runs, work) }
+	})
 }
 
 // finish ends a run that is over. The roles whose tasks have failed are told before.
@@ -490,13 +532,23 @@ func (e *engine) end(ctx context.Context, r *liveRun, state, reason string) {
 		return
 	}
 	a := &Reaction{dispatcher: e.cfg.Dispatcher, role: engineName, cause: r.request, correlation: r.id}
-	err := a.Ensure(ctx, "end/"+state+"/"+strconv.Itoa(r.reopened), &commands.EndWorkflowRun{RunID: r.id, State: state, Reason: reason})
+	step, over := "end/"+state+"/"+strconv.Itoa(r.reopened), r.reopened+1
+	r.over = over
+	e.aside(func() func() {
+		err := a.Ensure(ctx, step, &commands.EndWorkflowRun{RunID: r.id, State: state, Reason: reason})
+		return func() { e.said(r, over, state, reason, err) }
+	})
+}
+
+// said takes in whether the end of a run could be said.
+func (e *engine) said(r *liveRun, over int, state, reason string, err error) {
 	if err != nil {
-		r.failing = e.cfg.Clock()
+		if r.over == over {
+			r.over, r.failing = 0, e.cfg.Clock()
+		}
 		e.log.Error("the end of a workflow run could not be said; it is said again", "workflow_run", r.id, "error", err)
 		return
 	}
-	r.over = r.reopened + 1
 	e.log.Info("workflow run ended", "workflow", r.workflow, "workflow_run", r.id, "state", state, "reason", reason)
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/workflow"
@@ -29,6 +30,7 @@ type gate struct {
 	runs    map[string][]occupant // on all nodes, of runs that go on; where they are shared
 	seen    int64                 // the offset up to which runs are known, inclusive
 	changed chan struct{}
+	came    time.Time // when a task came here last
 }
 
 // claim is a task's wish to begin.
@@ -48,6 +50,12 @@ type occupant struct {
 	own   bool  // this process works on it
 }
 
+const (
+	// calmFor is how long nobody must have come that what can wait is done, and calmWithin how long that waits at most.
+	calmFor    = 50 * time.Millisecond
+	calmWithin = time.Second
+)
+
 func newGate(shared bool) *gate {
 	return &gate{shared: shared, roles: map[string]int{}, pools: map[string]int{events.PoolDefault: events.PoolSlotsDefault}, used: map[string]int{}, taken: map[string]int{},
 		waiting: map[string][]*claim{}, runs: map[string][]occupant{}, changed: make(chan struct{})}
@@ -61,6 +69,7 @@ func (c *claim) compare(d *claim) int {
 func (g *gate) enter(ctx context.Context, c *claim) error {
 	c.admitted = make(chan struct{})
 	g.mu.Lock()
+	g.came = time.Now()
 	line := g.waiting[c.role]
 	at, _ := slices.BinarySearchFunc(line, c, func(a, b *claim) int { return cmp.Or(a.compare(b), -1) }) // behind its like
 	g.waiting[c.role] = slices.Insert(line, at, c)
@@ -80,6 +89,19 @@ func (g *gate) enter(ctx context.Context, c *claim) error {
 		g.free(c)
 	}
 	return context.Cause(ctx)
+}
+
+// calm waits until no task has come here for a moment, but not for long.
+func (g *gate) calm() {
+	for end := time.Now().Add(calmWithin); ; {
+		g.mu.Lock()
+		quiet := time.Since(g.came)
+		g.mu.Unlock()
+		if quiet >= calmFor || time.Now().After(end) {
+			return
+		}
+		time.Sleep(calmFor - quiet)
+	}
 }
 
 // leave gives back what the claim was let in with.

@@ -43,7 +43,7 @@ func New(cfg Config, roles ...Role) (*Reactors, error) {
 		return nil, err
 	}
 	r := &Reactors{cfg: cfg, log: cfg.Logger, counters: map[string]*counters{}}
-	r.runs = &runs{cfg: &r.cfg, log: r.log, roles: by, gate: newGate(cfg.Subscribe != nil), tasks: map[*Work]*Task{}}
+	r.runs = &runs{cfg: &r.cfg, log: r.log, roles: by, gate: newGate(cfg.Subscribe != nil), tasks: map[*Work]*Task{}, keeping: make(chan struct{}, keepAtOnce)}
 	for _, role := range roles {
 		r.reactors = append(r.reactors, r.of(role))
 		slots := role.Slots

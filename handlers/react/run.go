@@ -2,6 +2,7 @@ package react
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"time"
 
@@ -61,6 +62,17 @@ type runFold struct {
 
 	request         *events.Event
 	requested, seen int64 // offsets of the request, and of the last commit
+}
+
+// clone is the run as it is now, for another to read and to change.
+func (f *runFold) clone() *runFold {
+	c := *f
+	c.missed, c.tasks = maps.Clone(f.missed), make(map[string]*taskFold, len(f.tasks))
+	for name, t := range f.tasks {
+		own := *t
+		c.tasks[name] = &own
+	}
+	return &c
 }
 
 func (f *runFold) task(name string) *taskFold {

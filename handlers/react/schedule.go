@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
@@ -21,7 +20,7 @@ import (
 const catchUpAtOnce = 100
 
 // asksAtOnce is how many workflows' slots are asked for at the same time.
-const asksAtOnce = 32
+const asksAtOnce = 256
 
 // idlest is how long the engine waits at most before it looks for slots again: a machine may have slept.
 const idlest = time.Minute
@@ -32,36 +31,50 @@ func ScheduledRunID(name string, slot time.Time) string {
 	return name + "@scheduled__" + slot.UTC().Format("2006-01-02T15:04:05+00:00")
 }
 
-// schedule asks for the runs whose slots have come, and gives how long it is to the next one.
+// schedule has the runs asked for whose slots have come, beside the engine, and gives how long it is to the next one.
 func (e *engine) schedule(ctx context.Context) time.Duration {
 	now, wait := e.cfg.Clock(), idlest
-	var mu sync.Mutex // of wait
-	var asking sync.WaitGroup
-	room := make(chan struct{}, asksAtOnce)
 	for name, d := range e.definitions {
 		newest := d.newest()
-		if newest == nil || newest.Schedule == nil || d.paused || !e.leads(e.roles[newest.Tasks[0].Operator].Name) {
+		if newest == nil || newest.Schedule == nil || d.paused || d.asking || !e.leads(e.roles[newest.Tasks[0].Operator].Name) {
 			continue
 		}
-		room <- struct{}{}
-		asking.Go(func() { // many have the same slots: their commits are synced together
-			defer func() { <-room }()
-			again := idlest
-			if err := e.slots(ctx, name, d, newest, now); err != nil {
-				again = e.cfg.Poll
-				if ctx.Err() == nil {
-					e.log.Error("the run of a schedule could not be asked for; it is tried again", "workflow", name, "error", err)
-				}
-			} else if next := newest.Schedule.Next(d.from); !next.IsZero() {
-				again = max(next.Sub(now), 0)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			wait = min(wait, again)
+		next := d.nextSlot()
+		if next.IsZero() {
+			continue
+		}
+		if left := next.Sub(now); left > 0 {
+			wait = min(wait, left)
+			continue
+		}
+		d.asking = true
+		from := d.from
+		e.aside(func() func() { // many have the same slots: their commits are synced together
+			e.asking <- struct{}{}
+			defer func() { <-e.asking }()
+			upTo, err := e.slots(ctx, name, from, newest, now)
+			return func() { e.askedUpTo(ctx, name, d, upTo, err) }
 		})
 	}
-	asking.Wait()
 	return wait
+}
+
+// askedUpTo takes in up to which slot the runs of a workflow were asked for, and why no further.
+func (e *engine) askedUpTo(ctx context.Context, name string, d *definitions, slot time.Time, err error) {
+	d.asking = false
+	d.later(slot)
+	if err != nil {
+		if ctx.Err() == nil {
+			e.log.Error("the run of a schedule could not be asked for; it is tried again", "workflow", name, "error", err)
+		}
+		e.slot.in(e.cfg.Poll)
+		return
+	}
+	if newest := d.newest(); newest != nil && newest.Schedule != nil {
+		if next := d.nextSlot(); !next.IsZero() {
+			e.slot.in(max(next.Sub(e.cfg.Clock()), 0))
+		}
+	}
 }
 
 // newest is the definition in force; nil without one that can be used.
@@ -72,45 +85,43 @@ func (d *definitions) newest() *workflow.Definition {
 	return d.all[len(d.all)-1].Definition
 }
 
-// slots asks for the runs of a workflow's slots up to now: with catchup for all of them, but no more than some at a time, and
-// else for the last one.
-func (e *engine) slots(ctx context.Context, name string, d *definitions, w *workflow.Definition, now time.Time) error {
+// slots asks for the runs of a workflow's slots after from and up to now: with catchup for all of them, but no more than some at a time, and
+// else for the last one. It gives the slot up to which it has.
+func (e *engine) slots(ctx context.Context, name string, from time.Time, w *workflow.Definition, now time.Time) (upTo time.Time, err error) {
 	if w.Catchup {
 		for range catchUpAtOnce {
-			slot := w.Schedule.Next(d.from)
+			slot := w.Schedule.Next(from)
 			if slot.IsZero() || slot.After(now) {
-				return nil
+				break
 			}
 			if err := e.ask(ctx, name, w, slot, ""); err != nil {
-				return err
+				return from, err
 			}
-			d.from = slot
+			from = slot
 		}
-		return nil
+		return from, nil
 	}
-	slots, n := w.Schedule.Missed(d.from, now, events.SlotsMissedMax+1)
+	slots, n := w.Schedule.Missed(from, now, events.SlotsMissedMax+1)
 	if n == 0 {
-		return nil
+		return from, nil
 	}
 	note, last := "", slots[len(slots)-1]
 	if n > 1 {
 		if asked, err := e.askedSince(ctx, name, slots); err != nil {
-			return err
-		} else if asked.After(d.from) { // by another node: the ledger is ahead of what was taken in here
-			d.from = asked
-			return e.slots(ctx, name, d, w, now)
+			return from, err
+		} else if asked.After(from) { // by another node: the ledger is ahead of what was taken in here
+			return e.slots(ctx, name, asked, w, now)
 		}
-		first := w.Schedule.Next(d.from)
+		first := w.Schedule.Next(from)
 		if err := e.missed(ctx, name, first, slots[:len(slots)-1], n-1); err != nil {
-			return err
+			return from, err
 		}
 		note = fmt.Sprintf("nobody was there for %d slots before this one, from %s on: they are left out", n-1, first.Format(time.RFC3339))
 	}
 	if err := e.ask(ctx, name, w, last, note); err != nil {
-		return err
+		return from, err
 	}
-	d.from = last
-	return nil
+	return last, nil
 }
 
 // askedSince is the last of some slots that has a run; the zero time for none.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,8 +23,8 @@ import (
 	"github.com/projectionist/projectionist/streams/local"
 )
 
-// BenchmarkScheduled is a minute of 1,000 workflows that run each minute, on a log on disk: how long it is from the slot to the end of the last run, and how many
-// seconds of a processor that takes.
+// BenchmarkScheduled is a minute of 1,000 workflows that run each minute, on a log on disk: how long it is from the slot to the end of the last run, how many
+// seconds of a processor that takes, and how long it is from the slot to when a task begins.
 func BenchmarkScheduled(b *testing.B) {
 	const n = 1000
 	log, err := local.Open(b.TempDir(), local.Options{ReserveBytes: -1, Logf: func(string, ...any) {}})
@@ -52,7 +53,7 @@ func BenchmarkScheduled(b *testing.B) {
 		b.Fatal(err)
 	}
 	all := roles(well, well, nil)
-	all[3].Slots = 16
+	all[3].Slots = 64
 	r, err := react.New(react.Config{Dispatcher: d, Ledger: log.Ledger(), Feed: log.Feed(), Blobs: blobs, Dir: b.TempDir(), Operators: operators(), Clock: clock, Exclusive: true,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}, all...)
 	if err != nil {
@@ -75,8 +76,10 @@ func BenchmarkScheduled(b *testing.B) {
 		return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
 	}
 	before, paused := used(), false
+	var late []time.Duration
 	for b.Loop() {
 		ahead.Add(int64(time.Minute))
+		slot := time.Now()
 		if paused = !paused; paused { // which has the schedules looked at: the machine's clock has not come to the slot
 			say(&commands.PauseWorkflow{Workflow: "w0"})
 		} else {
@@ -92,12 +95,20 @@ func BenchmarkScheduled(b *testing.B) {
 				}
 				at = c.Position.Offset + 1
 				for i := range c.Events {
-					if e, ok := c.Events[i].Data.(*events.WorkflowRunEnded); ok && e.State == "success" && e.RunID[:3] != "w0@" {
-						ended++
+					switch e := c.Events[i].Data.(type) {
+					case *events.TaskStarted:
+						late = append(late, time.Since(slot))
+					case *events.WorkflowRunEnded:
+						if e.State == "success" && e.RunID[:3] != "w0@" {
+							ended++
+						}
 					}
 				}
 			}
 		}
 	}
 	b.ReportMetric((used()-before)/float64(b.N), "cpu-s/minute")
+	slices.Sort(late)
+	b.ReportMetric(late[len(late)*99/100].Seconds()*1000, "p99-ms")
+	b.ReportMetric(late[len(late)/2].Seconds()*1000, "p50-ms")
 }

@@ -22,74 +22,69 @@ type runs struct {
 	gate  *gate
 	node  string // begins the names of all holders from this folder
 
+	keeping chan struct{} // room for logs that are kept
+
 	mu    sync.Mutex
 	tasks map[*Work]*Task
 }
 
-// perform sees to it that a task comes to its end, by its own work or somebody else's. It returns nil
-// when the task has ended, or the run; and an error when ctx ends, or the log does not answer.
-func (s *runs) perform(ctx context.Context, role *Role, task *workflow.Task, d *workflow.Definition, runID string, cause *events.Event) error {
+// perform sees to it that a task comes to its end, by its own work or somebody else's; run is the task's as far as it is known. It returns nil when the
+// task has ended, or the run, and the offset of the ledger that says so; and an error when ctx ends, or the log does not answer.
+func (s *runs) perform(ctx context.Context, role *Role, task *workflow.Task, d *workflow.Definition, run *runFold, cause *events.Event) (through int64, err error) {
 	var seen watch
-	for {
-		head, err := s.cfg.Ledger.Head(ctx, time.Time{})
-		if err != nil {
-			return err
-		}
-		run, err := s.fold(ctx, runID)
-		if err != nil {
-			return err
-		}
-		if !run.exists || run.ended {
-			return nil
+	for head := run.seen + 1; ; {
+		t := run.task(task.Name)
+		if !run.exists || run.ended || t.state == taskSucceeded || t.state == taskSkipped || t.state == taskFailed && t.retryAtMillis == 0 {
+			return run.seen, nil
 		}
 		run.conf = d.Defaults(run.conf)
 		w := s.work(role, task, d, run, cause)
-		t := run.task(task.Name)
-		left := seen.left(t)
-		switch {
-		case t.state == taskSucceeded, t.state == taskSkipped, t.state == taskFailed && t.retryAtMillis == 0:
-			return nil
-		case t.state == taskFailed && left > 0:
-			if err := s.await(ctx, head, left); err != nil {
-				return err
-			}
-			continue
-		case t.state == taskRunning && s.predecessor(t.holder):
-			w.try = t.try
-			if err := w.bury(ctx, t); err != nil && !fault.Is(err, fault.Conflict) {
-				return err
-			}
-			continue
-		case t.state == taskRunning && t.holder != w.holder && left > 0:
-			if err := s.await(ctx, head, left); err != nil {
-				return err
-			}
-			continue
-		case t.state == taskRunning && t.holder != w.holder && t.crashes+1 >= s.cfg.CrashesMax:
-			w.try, w.watched = t.try, seen.untilMillis
-			if err := w.fail(ctx, givenUp(t.crashes+1), 0); err != nil && !fault.Is(err, fault.Conflict) {
-				return err
-			}
-			continue
+		if err := w.proceed(ctx, role, t, head, &seen); err != nil {
+			return 0, err
 		}
-		w.checkpoint, w.failures, w.watched = t.checkpoint, t.failures, seen.untilMillis
-		place := &claim{role: role.Name, pool: task.Pool, slots: task.PoolSlots, priority: task.Priority, run: run.requested, task: d.Index(task.Name)}
-		if !s.gate.has(task.Pool) {
-			s.log.Warn("there is no pool of this name: the task waits until one is defined", "pool", task.Pool, "workflow_run", runID, "task", task.Name)
+		if w.ended != 0 {
+			return w.ended, nil
 		}
-		if err := s.gate.enter(ctx, place); err != nil {
-			return err
+		if head, err = s.cfg.Ledger.Head(ctx, time.Time{}); err != nil {
+			return 0, err
 		}
-		first, err := w.take(ctx, t.try+1, role.Tasks[task.Operator])
-		s.gate.leave(place)
-		w.keepLog(ctx)
-		if !first && fault.Is(err, fault.Conflict) { // somebody else was first
-			err = s.await(ctx, head, s.cfg.Poll)
-		}
-		if err != nil {
-			return err
+		if run, err = s.fold(ctx, run.id); err != nil {
+			return 0, err
 		}
 	}
+}
+
+// proceed does what is next to be done of a task that has not ended: it waits for who is at it, ends the try of one who is gone, or takes it. The task is
+// as the ledger had it below head.
+func (w *Work) proceed(ctx context.Context, role *Role, t *taskFold, head int64, seen *watch) error {
+	s, left := w.runs, seen.left(t)
+	switch {
+	case t.state == taskFailed && left > 0:
+		return s.await(ctx, head, left)
+	case t.state == taskRunning && s.predecessor(t.holder):
+		w.try = t.try
+		return orThere(w.bury(ctx, t))
+	case t.state == taskRunning && t.holder != w.holder && left > 0:
+		return s.await(ctx, head, left)
+	case t.state == taskRunning && t.holder != w.holder && t.crashes+1 >= s.cfg.CrashesMax:
+		w.try, w.watched = t.try, seen.untilMillis
+		return orThere(w.fail(ctx, givenUp(t.crashes+1), 0))
+	}
+	w.checkpoint, w.failures, w.watched = t.checkpoint, t.failures, seen.untilMillis
+	place := &claim{role: role.Name, pool: w.task.Pool, slots: w.task.PoolSlots, priority: w.task.Priority, run: w.run.requested, task: w.definition.Index(w.task.Name)}
+	if !s.gate.has(w.task.Pool) {
+		s.log.Warn("there is no pool of this name: the task waits until one is defined", "pool", w.task.Pool, "workflow_run", w.run.id, "task", w.task.Name)
+	}
+	if err := s.gate.enter(ctx, place); err != nil {
+		return err
+	}
+	first, err := w.take(ctx, t.try+1, role.Tasks[w.task.Operator])
+	s.gate.leave(place)
+	w.keepLog(ctx)
+	if !first && fault.Is(err, fault.Conflict) { // somebody else was first
+		err = s.await(ctx, head, s.cfg.Poll)
+	}
+	return err
 }
 
 // work is a try, not begun yet, of a role's task by this process.

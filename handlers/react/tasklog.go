@@ -17,6 +17,8 @@ import (
 )
 
 const (
+	// keepAtOnce is how many logs are kept at once: where many tries end together, others are to begin meanwhile.
+	keepAtOnce = 2
 	// logTimeout bounds how long the log of a try may take to be kept; one that takes longer is kept at the next start.
 	logTimeout = 10 * time.Second
 	// progressEvery is how often a stage's progress is a line of a task's log.
@@ -101,6 +103,9 @@ func (w *Work) keepLog(ctx context.Context) {
 	if ctx.Err() != nil { // the program ends
 		limit = endTimeout
 	}
+	w.runs.gate.calm()
+	w.runs.keeping <- struct{}{}
+	defer func() { <-w.runs.keeping }()
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer done()
 	id := tasklog.ID{Run: w.run.id, Task: w.task.Name, Try: w.try}

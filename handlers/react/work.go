@@ -29,6 +29,7 @@ type Work struct {
 	failures   int    // of earlier tries
 	watched    int64  // see commands.StartTask
 	started    int64  // offset of the try's beginning
+	ended      int64  // offset of the task's end, where it was this work that said it; else 0
 
 	cancel context.CancelCauseFunc
 
@@ -204,7 +205,10 @@ func (w *Work) start(ctx context.Context, try int) error {
 }
 
 func (w *Work) succeed(ctx context.Context, output map[string]string) error {
-	_, err := w.Dispatch(ctx, w.step("succeed"), &commands.SucceedTask{RunID: w.run.id, Task: w.task.Name, Try: w.try, Holder: w.holder, Output: w.maskedOutput(output)})
+	res, err := w.Dispatch(ctx, w.step("succeed"), &commands.SucceedTask{RunID: w.run.id, Task: w.task.Name, Try: w.try, Holder: w.holder, Output: w.maskedOutput(output)})
+	if err == nil {
+		w.ended = res.Position.Offset
+	}
 	return err
 }
 

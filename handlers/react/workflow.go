@@ -42,7 +42,9 @@ type definitions struct {
 	all    []definition
 	paused bool
 	from   time.Time // slots of its schedule after this are still to be asked for
-	seen   int64     // offset of the last commit that was taken in; -1 for none
+	next   nextSlot
+	asking bool  // for slots, just now
+	seen   int64 // offset of the last commit that was taken in; -1 for none
 
 	triggered map[string]*asked // by trigger
 }
@@ -127,6 +129,21 @@ func (d *definitions) evolve(ev *events.Event, c *streams.Committed, operators w
 		d.paused = false
 		d.all = append(d.all, definition{since: c.Position.Offset, recorded: c.Recorded})
 	}
+}
+
+// nextSlot is the first slot of a definition's schedule after a moment.
+type nextSlot struct {
+	of   *workflow.Definition
+	from time.Time
+	slot time.Time // zero for none
+}
+
+// nextSlot is the first slot that is still to be asked for, of the definition in force, which has a schedule.
+func (d *definitions) nextSlot() time.Time {
+	if newest := d.newest(); d.next.of != newest || d.next.from != d.from {
+		d.next = nextSlot{newest, d.from, newest.Schedule.Next(d.from)}
+	}
+	return d.next.slot
 }
 
 // later has slots up to a moment asked for no more.

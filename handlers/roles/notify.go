@@ -6,7 +6,7 @@ import "context"
 const argMessage = "message"
 
 // notifySlots is how many are said at once.
-const notifySlots = 16
+const notifySlots = 64
 
 // notify tells those who run the program, by a warning in its log, and puts out what it has said.
 func notify(_ context.Context, j *job) (map[string]string, error) {

@@ -99,7 +99,7 @@ func TestSteps(t *testing.T) {
 	for _, actor := range slices.Sorted(maps.Keys(d.steps)) {
 		fmt.Fprintf(&text, "%s\n", actor)
 		steps := d.steps[actor]
-		if actor == "reactor:trigger" || actor == "reactor:workflows" { // of runs in any order
+		if actor == "reactor:trigger" || actor == "reactor:workflows" || strings.HasSuffix(actor, ", logs") { // of runs in any order
 			slices.Sort(steps)
 		}
 		for _, s := range steps {
