@@ -76,6 +76,7 @@ func (p *program) train(ctx context.Context, c *client, algorithm string, params
 	if p.json {
 		out = io.Discard
 	}
+	var last step // that tells of an epoch
 	raw, err := p.follow(ctx, c, "/api/v1/ops/train", nil, map[string]any{"algorithm": algorithm, "params": params}, func(s step) {
 		switch {
 		case s.Sizes != nil:
@@ -93,6 +94,7 @@ func (p *program) train(ctx context.Context, c *client, algorithm string, params
 				line = s.Stage + ": " + line
 			}
 			fmt.Fprintln(out, line)
+			last = s
 		default:
 			bar.show(s.Stage, s.Done, s.Total)
 		}
@@ -101,6 +103,9 @@ func (p *program) train(ctx context.Context, c *client, algorithm string, params
 		return err
 	}
 	bar.end()
+	if last.Validation != nil && last.Done < last.Total {
+		fmt.Fprintf(out, "ended after epoch %d of %d: the validation loss had stopped falling\n", last.Done, last.Total)
+	}
 	return p.registered(raw)
 }
 

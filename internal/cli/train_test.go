@@ -18,6 +18,7 @@ func TestTrain(t *testing.T) {
 	contains(t, "train neural_cf", out, "97,281", "rows are nobody's yet", "epoch 1/2  loss ", "validation loss ", "registered neural_cf version 1 ")
 	contains(t, "train movie_predictor", ok(t, "--dir", dir, "train", "movie_predictor", "--epochs", "3"), "training ratings ", "validation ratings ", "epoch 3/3  loss ",
 		"rmse ", "registered movie_predictor version 1 ")
+	contains(t, "train with patience", ok(t, "--dir", dir, "train", "neural_cf", "--epochs", "400", "--param", "neural_cf.patience=1", "--lr", ".05"), "/400  loss ", "ended after epoch ", " of 400: the validation loss had stopped falling")
 	var done struct {
 		Model   string
 		Version int
