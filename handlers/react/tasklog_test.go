@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
@@ -93,7 +92,6 @@ func TestTaskLogOfTheDead(t *testing.T) {
 		said := make(chan struct{})
 		_, stop := b.run(b.config(dir, m), roles(func(ctx context.Context, w *react.Work) (map[string]string, error) {
 			w.Log().Info("half of it is done")
-			time.Sleep(2 * time.Second) // what is younger is in memory alone
 			m.dead.Store(true)
 			close(said)
 			<-ctx.Done()

@@ -1,7 +1,7 @@
 // Package tasklog keeps what is said of the tries of tasks while they are worked on: lines in files, so that a process that
-// is killed loses none but of a try's first second, and bounded, whatever a task says. What a log comes to is read with [Folder.Tail], and kept elsewhere.
+// is killed loses none, and bounded, whatever a task says. What a log comes to is read with [Folder.Tail], and kept elsewhere.
 //
-// A log that is young and small is in memory alone, for many tries last a moment, and a file costs more than they do.
+// A log that is young and small is in memory, and in a journal that all such logs share, for many tries last a moment, and files cost more than they do.
 //
 // A log's folder holds pieces, NUMBER-FIRSTLINE, of which the first is headed by a line that says whose log it is. The first
 // piece and the last two stay: where others were between them the number of the next one's first line tells how many lines.
@@ -33,7 +33,7 @@ const (
 	// HeadBytesMax is how much of a log's beginning stays, and TailBytesMax the size of each of the last two pieces.
 	HeadBytesMax = 2 << 20
 	TailBytesMax = 1 << 20
-	// youngest is how long, and youngBytesMax how large, a log is in memory alone, and closedYoungest how long one that is closed.
+	// youngest is how long, and youngBytesMax how large, a log has no files of its own, and closedYoungest how long one that is closed.
 	youngest       = time.Second
 	closedYoungest = 5 * time.Second
 	youngBytesMax  = 16 << 10
@@ -62,6 +62,8 @@ type Folder struct {
 	// Mask takes out of a text what may not be in a log; nil takes out nothing.
 	Mask func(string) string
 
+	journal *journal
+
 	mu      sync.Mutex
 	writing map[string]bool
 	own     map[string]*Writer // of this process, until they are removed
@@ -74,7 +76,14 @@ func Open(dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the folder of tasks' logs cannot be made")
 	}
-	return &Folder{dir: dir, writing: map[string]bool{}, own: map[string]*Writer{}, held: map[string]int{}, removed: map[string]bool{}}, nil
+	if err := unfold(dir); err != nil {
+		return nil, err
+	}
+	j, err := openJournal(dir)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "the journal of tasks' logs cannot be made")
+	}
+	return &Folder{dir: dir, journal: j, writing: map[string]bool{}, own: map[string]*Writer{}, held: map[string]int{}, removed: map[string]bool{}}, nil
 }
 
 // Writing says whether this process writes the log now.
@@ -138,7 +147,7 @@ func (f *Folder) remove(name string) error {
 	w := f.own[name]
 	if delete(f.own, name); w != nil && w.content() != nil {
 		w.aging.Stop()
-		return nil
+		return f.journal.end(name)
 	}
 	return os.RemoveAll(filepath.Join(f.dir, name))
 }
@@ -153,7 +162,7 @@ func (f *Folder) Leftover() (all []ID, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range entries {
-		if f.writing[e.Name()] || f.removed[e.Name()] {
+		if !e.IsDir() || f.writing[e.Name()] || f.removed[e.Name()] {
 			continue
 		}
 		id, err := f.whose(e.Name())

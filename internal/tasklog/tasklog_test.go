@@ -228,7 +228,11 @@ func TestCutOff(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}
-	if err := os.Truncate(files[0], size(t, dir)-2); err != nil {
+	info, err := os.Stat(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(files[0], info.Size()-2); err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{"nothing": "", "no head": "x", "another's": `{"run":"r","task":"u","try":1}` + "\n"} {
@@ -254,8 +258,66 @@ func TestCutOff(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 1 {
+	if err != nil || len(entries) != 2 { // the journal is the other
 		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// TestJournal: what is said of tries that have no files yet is there after a kill, once, and not of those whose log is removed; a line that is cut off, and what is
+// no line, are left out.
+func TestJournal(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir)
+	ids := []tasklog.ID{{Run: "r", Task: "closed", Try: 1}, {Run: "r", Task: "goes on", Try: 2}, {Run: "r", Task: "removed", Try: 1}, {Run: "r", Task: "grown", Try: 1}}
+	for _, id := range ids {
+		w := create(t, f, id)
+		for i := range 3 {
+			w.Line(at, "INFO", fmt.Sprintf("%s %d", id.Task, i))
+		}
+		if id.Task == "grown" {
+			w.Line(at, "INFO", strings.Repeat("x", 7000))
+			w.Line(at, "INFO", strings.Repeat("x", 7000))
+			w.Line(at, "INFO", strings.Repeat("x", 7000))
+		}
+		if id.Task != "goes on" {
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if id.Task == "removed" {
+			if err := f.Remove(id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	journal, err := os.OpenFile(filepath.Join(dir, "young"), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(journal, "x\n%032dl of none\n%032dh {}\n%032dh 2026", 1, 2, 3)
+	if err := journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a start that is killed is no other
+		f = open(t, dir)
+		left, err := f.Leftover()
+		if err != nil || len(left) != 3 {
+			t.Fatalf("%v, %v", left, err)
+		}
+		for _, id := range left {
+			want := 3
+			if id.Task == "grown" {
+				want = 6
+			}
+			if got := read(t, f.Tail(id)); len(got) != want || !strings.HasSuffix(got[2], id.Task+" 2") || id.Task == "removed" {
+				t.Errorf("%v: %.200q", id, got)
+			}
+		}
+	}
+	w := create(t, f, ids[1])
+	w.Line(at, "ERROR", "was killed")
+	if got := read(t, f.Tail(ids[1])); len(got) != 4 || !strings.HasSuffix(got[3], "was killed") {
+		t.Errorf("%q", got)
 	}
 }
 

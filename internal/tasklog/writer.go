@@ -60,8 +60,12 @@ func (w *Writer) open() error {
 		return w.resume(end)
 	}
 	head, err := json.Marshal(w.id)
-	w.young = bytes.NewBuffer(append(head, '\n'))
-	return err
+	if err != nil {
+		return err
+	}
+	head = append(head, '\n')
+	w.young = bytes.NewBuffer(head)
+	return w.folder.journal.add(w.id.name(), journalHead, head)
 }
 
 // content is a copy of a young log; nil of one that has files.
@@ -110,6 +114,9 @@ func (w *Writer) toFile() error {
 		return err
 	}
 	w.size, w.young = int64(w.young.Len()), nil
+	if err := w.folder.journal.end(w.id.name()); err != nil {
+		w.fail(err)
+	}
 	if w.closed {
 		err = w.file.Close()
 		w.file = nil
@@ -175,6 +182,9 @@ func (w *Writer) write(line []byte) {
 	if w.young != nil && w.young.Len()+len(line) <= youngBytesMax {
 		w.young.Write(line)
 		w.lines++
+		if err := w.folder.journal.add(w.id.name(), journalLine, line); err != nil {
+			w.fail(err)
+		}
 		return
 	}
 	if w.toFile() != nil {
