@@ -27,7 +27,7 @@ const (
 	journalHead = 'h'
 	journalLine = 'l'
 	journalEnd  = 'e'
-	// journalBytesMax is how large it becomes before it is begun anew, when all its logs have ended.
+	// journalBytesMax is how large it becomes before it is begun anew. Until its logs have ended, which takes seconds, others have files at once.
 	journalBytesMax = 1 << 20
 )
 
@@ -55,6 +55,13 @@ func (j *journal) add(log string, kind byte, line []byte) error {
 	n, err := j.file.Write(b)
 	j.size += int64(n)
 	return err
+}
+
+// full says whether it takes no further logs for now.
+func (j *journal) full() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.size > journalBytesMax && j.logs > 0
 }
 
 func (j *journal) end(log string) error { return j.add(log, journalEnd, []byte("\n")) }
@@ -99,22 +106,25 @@ func unfold(dir string) error {
 		if json.Unmarshal(head, &id) != nil || id.name() != log {
 			continue
 		}
-		if err := writeFirst(filepath.Join(dir, log), b.Bytes()); err != nil {
+		first := filepath.Join(dir, log)
+		if _, err := os.Stat(filepath.Join(first, pieceName(0, 0))); err == nil {
+			continue // it was written before its end was here
+		}
+		if err := writeFirst(first, b.Bytes()); err != nil {
 			return fault.Wrap(fault.Unavailable, err, "the log of a try that was cut off cannot be written")
 		}
 	}
 	return nil
 }
 
-// writeFirst writes the first piece of a log that has none.
+// writeFirst writes the first piece of a log, whole or not at all.
 func writeFirst(dir string, content []byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, pieceName(0, 0))
-	if _, err := os.Stat(path); err == nil {
-		return nil // it was written before the end in the journal was
-	}
 	whole := filepath.Join(dir, "whole")
-	return errors.Join(os.WriteFile(whole, content, 0o600), os.Rename(whole, path))
+	if err := os.WriteFile(whole, content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(whole, filepath.Join(dir, pieceName(0, 0)))
 }

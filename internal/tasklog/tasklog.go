@@ -101,7 +101,7 @@ func (f *Folder) Has(id ID) bool {
 }
 
 func (f *Folder) has(name string) bool {
-	if w := f.own[name]; w != nil && w.content() != nil {
+	if w := f.own[name]; w != nil && w.isYoung() {
 		return !f.removed[name]
 	}
 	_, err := os.Stat(filepath.Join(f.dir, name))
@@ -145,7 +145,7 @@ func (f *Folder) Remove(id ID) error {
 
 func (f *Folder) remove(name string) error {
 	w := f.own[name]
-	if delete(f.own, name); w != nil && w.content() != nil {
+	if delete(f.own, name); w != nil && w.isYoung() {
 		w.aging.Stop()
 		return f.journal.end(name)
 	}

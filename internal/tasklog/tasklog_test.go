@@ -321,6 +321,42 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// TestJournalIsBounded: where there is always a young log, the journal does not grow for ever, and no line is lost.
+func TestJournalIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir)
+	var before *tasklog.Writer
+	id := func(i int) tasklog.ID { return tasklog.ID{Run: "r", Task: "t", Try: i} }
+	most, last := int64(0), int64(0)
+	for i := range 600 {
+		w := create(t, f, id(i))
+		for range 10 {
+			w.Line(at, "INFO", strings.Repeat("x", 1000))
+		}
+		if got := read(t, f.Tail(id(i))); len(got) != 10 {
+			t.Fatalf("log %d has %d lines", i, len(got))
+		}
+		if before != nil {
+			if err := errors.Join(before.Close(), f.Remove(id(i-1))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before = w
+		info, err := os.Stat(filepath.Join(dir, "young"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = info.Size()
+		most = max(most, last)
+	}
+	if most > 2<<20 || last == most {
+		t.Errorf("the journal had up to %d bytes, and has %d", most, last)
+	}
+	if dirs, err := filepath.Glob(filepath.Join(dir, "*", "*")); err != nil || len(dirs) > 1 {
+		t.Errorf("%v, %v", dirs, err)
+	}
+}
+
 // TestHold removes a log while somebody reads it.
 func TestHold(t *testing.T) {
 	f, id := open(t, t.TempDir()), tasklog.ID{Run: "r", Task: "t", Try: 1}

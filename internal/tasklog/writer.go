@@ -64,8 +64,21 @@ func (w *Writer) open() error {
 		return err
 	}
 	head = append(head, '\n')
+	if w.folder.journal.full() {
+		if err := writeFirst(filepath.Join(w.folder.dir, w.id.name()), head); err != nil {
+			return err
+		}
+		return w.begin(0, 0)
+	}
 	w.young = bytes.NewBuffer(head)
 	return w.folder.journal.add(w.id.name(), journalHead, head)
+}
+
+// isYoung says whether the log has no files yet.
+func (w *Writer) isYoung() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.young != nil
 }
 
 // content is a copy of a young log; nil of one that has files.
@@ -99,15 +112,9 @@ func (w *Writer) toFile() error {
 	if w.young == nil {
 		return nil
 	}
-	lines := w.lines
-	w.lines = 0
-	err := os.MkdirAll(filepath.Join(w.folder.dir, w.id.name()), 0o700)
+	err := writeFirst(filepath.Join(w.folder.dir, w.id.name()), w.young.Bytes())
 	if err == nil {
-		err = w.begin(0)
-	}
-	w.lines = lines
-	if err == nil {
-		_, err = w.file.Write(w.young.Bytes())
+		err = w.begin(0, 0)
 	}
 	if err != nil {
 		w.fail(err)
@@ -130,10 +137,10 @@ func (w *Writer) fail(err error) {
 	}
 }
 
-// begin begins a piece.
-func (w *Writer) begin(number int) (err error) {
+// begin begins a piece, or goes on with one; first is the number of its first line.
+func (w *Writer) begin(number int, first int64) (err error) {
 	w.number, w.size = number, 0
-	w.file, err = os.OpenFile(filepath.Join(w.folder.dir, w.id.name(), pieceName(number, w.lines)), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	w.file, err = os.OpenFile(filepath.Join(w.folder.dir, w.id.name(), pieceName(number, first)), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	return err
 }
 
@@ -143,12 +150,11 @@ func (w *Writer) resume(p piece) error {
 	if err != nil {
 		return err
 	}
-	w.lines = p.first
-	if err := w.begin(p.number); err != nil {
+	if err := w.begin(p.number, p.first); err != nil {
 		return err
 	}
 	w.size = int64(len(b))
-	w.lines += int64(bytes.Count(b, []byte("\n")))
+	w.lines = p.first + int64(bytes.Count(b, []byte("\n")))
 	if p.number == 0 {
 		w.lines-- // its head
 	}
@@ -212,7 +218,7 @@ func (w *Writer) write(line []byte) {
 // turn begins the next piece, and lets go of what is neither the first nor one of the last two.
 func (w *Writer) turn() error {
 	before := w.file
-	if err := w.begin(w.number + 1); err != nil {
+	if err := w.begin(w.number+1, w.lines); err != nil {
 		w.file = before
 		return err
 	}
