@@ -91,16 +91,15 @@ func (g *gate) enter(ctx context.Context, c *claim) error {
 	return context.Cause(ctx)
 }
 
-// calm waits until no task has come here for a moment, but not for long.
-func (g *gate) calm() {
+// calm waits until no task has come here for a moment, but not for long, nor when ctx ends.
+func (g *gate) calm(ctx context.Context) {
 	for end := time.Now().Add(calmWithin); ; {
 		g.mu.Lock()
 		quiet := time.Since(g.came)
 		g.mu.Unlock()
-		if quiet >= calmFor || time.Now().After(end) {
+		if quiet >= calmFor || time.Now().After(end) || !sleep(ctx, calmFor-quiet) {
 			return
 		}
-		time.Sleep(calmFor - quiet)
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 
 const (
 	// keepAtOnce is how many logs are kept at once: where many tries end together, others are to begin meanwhile.
-	keepAtOnce = 2
-	// logTimeout bounds how long the log of a try may take to be kept; one that takes longer is kept at the next start.
+	keepAtOnce = 8
+	// logTimeout bounds how long the log of a try may take to be kept, its turn included; one that takes longer is kept at the next start.
 	logTimeout = 10 * time.Second
 	// progressEvery is how often a stage's progress is a line of a task's log.
 	progressEvery = 10 * time.Second
@@ -103,14 +103,23 @@ func (w *Work) keepLog(ctx context.Context) {
 	if ctx.Err() != nil { // the program ends
 		limit = endTimeout
 	}
-	w.runs.gate.calm()
-	w.runs.keeping <- struct{}{}
-	defer func() { <-w.runs.keeping }()
+	w.runs.gate.calm(ctx)
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer done()
 	id := tasklog.ID{Run: w.run.id, Task: w.task.Name, Try: w.try}
-	if err := w.runs.keep(ctx, id, w.meta(w.step("log"))); err != nil {
+	if err := w.runs.keepInTurn(ctx, id, w.meta(w.step("log"))); err != nil {
 		w.runs.log.Warn("the log of a try is kept at the next start", "workflow_run", id.Run, "task", id.Task, "try", id.Try, "error", err)
+	}
+}
+
+// keepInTurn keeps a log when no more than some others are being kept.
+func (s *runs) keepInTurn(ctx context.Context, id tasklog.ID, m handlers.Meta) error {
+	select {
+	case s.keeping <- struct{}{}:
+		defer func() { <-s.keeping }()
+		return s.keep(ctx, id, m)
+	case <-ctx.Done():
+		return fault.Wrap(fault.Unavailable, ctx.Err(), "others took too long to be kept")
 	}
 }
 

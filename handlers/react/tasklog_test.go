@@ -4,14 +4,20 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/blob"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/tasklog"
+	"github.com/projectionist/projectionist/projections"
 )
 
 // logs are the texts of all that was kept, by task and try: a task's may be kept when the next one is over.
@@ -110,6 +116,46 @@ func TestTaskLogOfTheDead(t *testing.T) {
 		logs := b.logs()
 		if len(logs) != 3 || !strings.Contains(logs[0], "half of it is done") || !strings.Contains(logs[0], "ERROR the process that worked on it is gone") {
 			t.Errorf("%q", logs)
+		}
+	})
+}
+
+// stalled is a place for blobs that does not answer.
+type stalled struct{ blob.Remote }
+
+func (stalled) Put(ctx context.Context, _ string, _ *io.SectionReader, _ int64) error {
+	<-ctx.Done()
+	return fault.Wrap(fault.Unavailable, ctx.Err(), "the place for blobs does not answer")
+}
+
+// TestLogHoldsUpNothing: where logs cannot be kept, many runs end no later than one does, and the next start keeps them.
+func TestLogHoldsUpNothing(t *testing.T) {
+	bubble(t, func(b *bench) {
+		b.define("name: many\nmax_active_runs: 100\ntasks: [{name: stir, operator: stir}]\n")
+		b.blobs.Remote = stalled{}
+		dir, began := t.TempDir(), time.Now()
+		_, stop := b.run(b.config(dir, nil), roles(well, well, nil))
+		const runs = 40
+		for i := range runs {
+			b.runOf("many", fmt.Sprint("r", i))
+		}
+		for i := range runs {
+			if run := b.ended(fmt.Sprint("r", i)); run.State != projections.StateSuccess {
+				t.Errorf("%+v", run)
+			}
+		}
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("they took %v", took)
+		}
+		stop()
+		if n := len(b.logs()); n != 0 {
+			t.Errorf("%d logs were kept", n)
+		}
+		b.blobs.Remote = nil
+		b.run(b.config(dir, nil), roles(well, well, nil))
+		b.settle()
+		if n := len(b.logs()); n != runs {
+			t.Errorf("%d of %d logs were kept by the next start", n, runs)
 		}
 	})
 }
