@@ -54,6 +54,7 @@ type liveRun struct {
 	*runFold
 	definition *workflow.Definition
 	tasks      map[string]*task // at which this process works, or waits
+	begun      map[string]bool  // tasks at which it has: what is known of them here may be older than what it has said
 	ctx        context.Context  // of those; ends with the run
 	cancel     context.CancelCauseFunc
 	failing    time.Time // when its end was tried last, in vain
@@ -272,7 +273,7 @@ func (e *engine) add(ctx context.Context, id string) error {
 	if err != nil || !f.exists || f.ended {
 		return err
 	}
-	r := &liveRun{runFold: f, tasks: map[string]*task{}}
+	r := &liveRun{runFold: f, tasks: map[string]*task{}, begun: map[string]bool{}}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	e.live[id] = r
 	if e.of[r.workflow] == nil {
@@ -486,19 +487,25 @@ func (e *engine) overdue(ctx context.Context, r *liveRun) bool {
 }
 
 // start begins the work at a task.
-func (e *engine) start(runs context.Context, r *liveRun, t *workflow.Task, role *Role) {
+func (e *engine) start(ctx context.Context, r *liveRun, t *workflow.Task, role *Role) {
 	work := &task{run: r, name: t.Name}
-	var ctx context.Context
-	ctx, work.cancel = context.WithCancelCause(r.ctx)
+	var wctx context.Context
+	wctx, work.cancel = context.WithCancelCause(r.ctx)
 	r.tasks[t.Name] = work
-	cause, seen := r.cause(t), r.clone()
+	cause, seen, again, d := r.cause(t), r.clone(), r.begun[t.Name], r.definition
+	r.begun[t.Name] = true
 	e.aside(func() func() {
-		work.through, work.err = e.perform(ctx, role, t, r.definition, seen, cause)
-		if errors.Is(context.Cause(ctx), errLost) { // what it did was for nothing
+		if again {
+			seen, work.err = e.fold(wctx, seen.id)
+		}
+		if work.err == nil {
+			work.through, work.err = e.perform(wctx, role, t, d, seen, cause)
+		}
+		if errors.Is(context.Cause(wctx), errLost) { // what it did was for nothing
 			work.err = nil
 		}
 		work.cancel(nil)
-		return func() { e.returned(runs, work) }
+		return func() { e.returned(ctx, work) }
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -15,8 +16,11 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // kitchen is a process in which tasks of the operator stir do what the test says.
@@ -382,6 +386,79 @@ func TestDeleted(t *testing.T) {
 		time.Sleep(time.Minute)
 		if run := b.workflowRun("r1"); run.State != "success" || run.TaskOf("first").Try != 1 || run.TaskOf("second").Try != 1 {
 			t.Errorf("%+v", run)
+		}
+	})
+}
+
+// counting counts how often runs are read from their streams, and lags: what it reads on comes a while after it was appended.
+type counting struct {
+	streams.Ledger
+	reads atomic.Int64
+}
+
+func (l *counting) ReadStream(ctx context.Context, stream string, from streams.Revision) iter.Seq2[*streams.Committed, error] {
+	if strings.HasPrefix(stream, "workflow-run/") {
+		l.reads.Add(1)
+	}
+	return l.Ledger.ReadStream(ctx, stream, from)
+}
+
+func (l *counting) Wait(ctx context.Context, from int64) error {
+	err := l.Ledger.Wait(ctx, from)
+	time.Sleep(lag)
+	return err
+}
+
+// lag is longer than it takes until a work that did not come to its end is looked at again.
+const lag = 10 * time.Second
+
+// mute says what it is told, and loses the answer to the first end of a task.
+type mute struct {
+	react.Dispatcher
+	lost atomic.Bool
+}
+
+func (d *mute) Dispatch(ctx context.Context, c commands.Command, m handlers.Meta) (handlers.Result, error) {
+	res, err := d.Dispatcher.Dispatch(ctx, c, m)
+	if _, ends := c.(*commands.SucceedTask); ends && d.lost.CompareAndSwap(false, true) {
+		return handlers.Result{}, fault.New(fault.Unavailable, "the answer is lost")
+	}
+	return res, err
+}
+
+// TestBegunOnce: a task whose work has returned is not looked at again before the ledger has shown its end, however late that is; a run that goes well is read
+// from its stream once.
+func TestBegunOnce(t *testing.T) {
+	bubble(t, func(b *bench) {
+		c := b.config(t.TempDir(), nil)
+		ledger := &counting{Ledger: c.Ledger}
+		c.Ledger = ledger
+		var works atomic.Int64
+		once := func(context.Context, *react.Work) (map[string]string, error) {
+			works.Add(1)
+			return nil, nil
+		}
+		b.run(c, roles(once, once, nil))
+		b.request("r1")
+		if run := b.ended("r1"); run.State != projections.StateSuccess {
+			t.Errorf("%+v", run)
+		}
+		if reads, works := ledger.reads.Load(), works.Load(); reads != 1 || works != 2 {
+			t.Errorf("the run was read from its stream %d times; its two tasks were worked on %d times", reads, works)
+		}
+	})
+	bubble(t, func(b *bench) { // nor is it worked on again where nobody heard that its end was said
+		c := b.config(t.TempDir(), &mute{Dispatcher: b.outer})
+		c.Ledger = &counting{Ledger: c.Ledger}
+		var works atomic.Int64
+		once := func(context.Context, *react.Work) (map[string]string, error) {
+			works.Add(1)
+			return nil, nil
+		}
+		b.run(c, roles(once, once, nil))
+		b.request("r1")
+		if run := b.ended("r1"); run.State != projections.StateSuccess || works.Load() != 2 {
+			t.Errorf("its two tasks were worked on %d times: %+v", works.Load(), run)
 		}
 	})
 }
