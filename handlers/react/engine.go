@@ -36,19 +36,6 @@ type engine struct {
 	slot     alarm         // the next slot
 }
 
-// alarm rings once at the earliest of the moments it is set to.
-type alarm struct {
-	*time.Timer
-	at time.Time // zero while it is set to none
-}
-
-func (a *alarm) in(d time.Duration) {
-	if at := time.Now().Add(d); a.at.IsZero() || at.Before(a.at) {
-		a.at = at
-		a.Reset(d)
-	}
-}
-
 // liveRun is a run that has not ended.
 type liveRun struct {
 	*runFold
@@ -561,44 +548,5 @@ func (e *engine) said(r *liveRun, over int, state, reason string, err error) {
 
 // engineName is who says that runs have ended.
 const engineName = "workflows"
-
-// cause is the event that made a task due: the end of the last task that it needs, or the request of the run.
-func (f *runFold) cause(t *workflow.Task) *events.Event {
-	cause, at := f.request, f.requested
-	for _, name := range t.Needs {
-		if n := f.tasks[name]; n != nil && n.end != nil && n.endedAt > at {
-			cause, at = n.end, n.endedAt
-		}
-	}
-	return cause
-}
-
-// asRun is the run as its definition looks at it.
-func (f *runFold) asRun() *workflow.Run {
-	start, end := f.request.Time, f.request.Time
-	if asked, ok := f.request.Data.(*events.WorkflowRunRequested); ok && asked.IntervalEndMillis != 0 {
-		start, end = time.UnixMilli(asked.LogicalMillis), time.UnixMilli(asked.IntervalEndMillis)
-	}
-	return &workflow.Run{Told: workflow.Told(f.id, f.workflow, f.runType, start, end), Conf: f.conf, Outcome: func(name string) workflow.Outcome {
-		t := f.tasks[name]
-		if t == nil {
-			return workflow.Outcome{}
-		}
-		o := workflow.Outcome{Output: t.output}
-		switch {
-		case t.state == taskRunning:
-			o.State = workflow.Running
-		case t.state == taskSucceeded:
-			o.State = workflow.Success
-		case t.state == taskSkipped:
-			o.State = workflow.Skipped
-		case t.state == taskFailed && t.retryAtMillis != 0:
-			o.State = workflow.UpForRetry
-		case t.state == taskFailed:
-			o.State = workflow.Failed
-		}
-		return o
-	}}
-}
 
 var errTimedOut = fault.New(fault.Unavailable, "it took longer than its timeout")

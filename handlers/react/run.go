@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers/workflow"
 )
 
 // stopped is how the error of a try begins that was cut off because the program ends: such a try does
@@ -164,4 +165,43 @@ func (s *runs) fold(ctx context.Context, id string) (*runFold, error) {
 		f.seen = c.Position.Offset
 	}
 	return f, nil
+}
+
+// cause is the event that made a task due: the end of the last task that it needs, or the request of the run.
+func (f *runFold) cause(t *workflow.Task) *events.Event {
+	cause, at := f.request, f.requested
+	for _, name := range t.Needs {
+		if n := f.tasks[name]; n != nil && n.end != nil && n.endedAt > at {
+			cause, at = n.end, n.endedAt
+		}
+	}
+	return cause
+}
+
+// asRun is the run as its definition looks at it.
+func (f *runFold) asRun() *workflow.Run {
+	start, end := f.request.Time, f.request.Time
+	if asked, ok := f.request.Data.(*events.WorkflowRunRequested); ok && asked.IntervalEndMillis != 0 {
+		start, end = time.UnixMilli(asked.LogicalMillis), time.UnixMilli(asked.IntervalEndMillis)
+	}
+	return &workflow.Run{Told: workflow.Told(f.id, f.workflow, f.runType, start, end), Conf: f.conf, Outcome: func(name string) workflow.Outcome {
+		t := f.tasks[name]
+		if t == nil {
+			return workflow.Outcome{}
+		}
+		o := workflow.Outcome{Output: t.output}
+		switch {
+		case t.state == taskRunning:
+			o.State = workflow.Running
+		case t.state == taskSucceeded:
+			o.State = workflow.Success
+		case t.state == taskSkipped:
+			o.State = workflow.Skipped
+		case t.state == taskFailed && t.retryAtMillis != 0:
+			o.State = workflow.UpForRetry
+		case t.state == taskFailed:
+			o.State = workflow.Failed
+		}
+		return o
+	}}
 }

@@ -31,6 +31,19 @@ func ScheduledRunID(name string, slot time.Time) string {
 	return name + "@scheduled__" + slot.UTC().Format("2006-01-02T15:04:05+00:00")
 }
 
+// alarm rings once at the earliest of the moments it is set to.
+type alarm struct {
+	*time.Timer
+	at time.Time // zero while it is set to none
+}
+
+func (a *alarm) in(d time.Duration) {
+	if at := time.Now().Add(d); a.at.IsZero() || at.Before(a.at) {
+		a.at = at
+		a.Reset(d)
+	}
+}
+
 // schedule has the runs asked for whose slots have come, beside the engine, and gives how long it is to the next one.
 func (e *engine) schedule(ctx context.Context) time.Duration {
 	now, wait := e.cfg.Clock(), idlest
