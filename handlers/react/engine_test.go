@@ -405,7 +405,10 @@ func (l *counting) ReadStream(ctx context.Context, stream string, from streams.R
 
 func (l *counting) Wait(ctx context.Context, from int64) error {
 	err := l.Ledger.Wait(ctx, from)
-	time.Sleep(lag)
+	select {
+	case <-time.After(lag):
+	case <-ctx.Done(): // else it outlasts the process
+	}
 	return err
 }
 

@@ -49,7 +49,7 @@ func (r *Runner) Wait(ctx context.Context, p streams.Position, views ...string) 
 func (r *Runner) Settle(ctx context.Context, p streams.Position, views ...string) error {
 	return r.wait(ctx, p, func() (*slot, error) {
 		for _, s := range r.slots {
-			awaited := !s.spec.Unawaited && !(s.taken != nil && (s.taken.tp != p.TP || p.Offset >= s.taken.next))
+			awaited := !s.spec.Unawaited && !s.busyBefore(p)
 			if len(views) > 0 {
 				awaited = slices.Contains(views, s.spec.Name)
 			}
@@ -59,6 +59,12 @@ func (r *Runner) Settle(ctx context.Context, p streams.Position, views ...string
 		}
 		return nil, nil
 	})
+}
+
+// busyBefore says whether the view is in the midst of records among which p is not. What it has folded it may hold for a moment longer.
+func (s *slot) busyBefore(p streams.Position) bool {
+	c := s.taken
+	return c != nil && s.cursor[c.tp] < c.next && (c.tp != p.TP || p.Offset >= c.next)
 }
 
 // wait waits as long as look, which is called under Runner.mu, gives a view that is behind.
