@@ -208,27 +208,45 @@ type envelope struct {
 	Actor       string          `json:"actor,omitempty"`
 	Correlation string          `json:"correlationid,omitempty"`
 	Causation   string          `json:"causationid,omitempty"`
-	Data        json.RawMessage `json:"data"`
+	Data        json.RawMessage `json:"data,omitempty"` // written by itself, since it is what is large
 }
 
 // MarshalJSON writes the event as CloudEvents 1.0 structured JSON, always at the newest schema; one that this program
 // cannot read as it was.
-func (e Event) MarshalJSON() ([]byte, error) {
+func (e Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil) }
+
+// AppendJSON appends what [Event.MarshalJSON] gives. It is in the form that encoding/json gives everything, so that it need not be
+// read once more to bring it into that.
+func (e *Event) AppendJSON(b []byte) ([]byte, error) {
 	if f, ok := e.Data.(*Foreign); ok {
-		return f.Envelope, nil
+		return appendCompact(b, f.Envelope)
 	}
 	if e.Data == nil {
-		return nil, fmt.Errorf("event %s has no data", e.ID)
+		return b, fmt.Errorf("event %s has no data", e.ID)
 	}
-	raw, schema := e.Raw, e.Schema
-	if raw == nil {
-		var err error
-		if raw, err = json.Marshal(e.Data); err != nil {
-			return nil, err
-		}
+	schema := e.Schema
+	if e.Raw == nil {
 		schema = SchemaOf(e.Type())
 	}
-	return json.Marshal(envelope{"1.0", e.ID, e.Source, e.Type(), e.Subject, FormatTime(e.Time), schema, e.Actor, e.Correlation, e.Causation, raw})
+	head, err := json.Marshal(envelope{"1.0", e.ID, e.Source, e.Type(), e.Subject, FormatTime(e.Time), schema, e.Actor, e.Correlation, e.Causation, nil})
+	if err != nil {
+		return b, err
+	}
+	b = append(append(b, head[:len(head)-1]...), `,"data":`...)
+	raw := e.Raw
+	if raw == nil {
+		raw, err = json.Marshal(e.Data)
+		b = append(b, raw...)
+	} else {
+		b, err = appendCompact(b, raw)
+	}
+	return append(b, '}'), err
+}
+
+// appendCompact appends JSON in the form that encoding/json gives it.
+func appendCompact(b []byte, raw json.RawMessage) ([]byte, error) {
+	compact, err := json.Marshal(raw)
+	return append(b, compact...), err
 }
 
 // UnmarshalJSON reads CloudEvents 1.0 structured JSON and decodes the payload to its newest form.

@@ -3,6 +3,7 @@ package events
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -51,6 +52,48 @@ type RunMetricsLogged struct {
 }
 
 func (*RunMetricsLogged) EventType() string { return "run.metrics_logged" }
+
+// MarshalJSON writes what encoding/json would: a training loop logs a million of them.
+func (x *RunMetricsLogged) MarshalJSON() ([]byte, error) {
+	b := make([]byte, 0, 100*len(x.Metrics)+64)
+	b = appendText(append(b, `{"run_id":`...), x.RunID)
+	if b = append(b, `,"metrics":`...); x.Metrics == nil {
+		return append(b, "null}"...), nil
+	}
+	b = append(b, '[')
+	for i := range x.Metrics {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		m := &x.Metrics[i]
+		b = appendText(append(b, `{"key":`...), m.Key)
+		b = m.Value.AppendJSON(append(b, `,"value":`...))
+		b = strconv.AppendInt(append(b, `,"step":`...), m.Step, 10)
+		b = strconv.AppendInt(append(b, `,"timestamp_millis":`...), m.TimestampMillis, 10)
+		if m.ModelID != "" {
+			b = appendText(append(b, `,"model_id":`...), m.ModelID)
+		}
+		if m.DatasetName != "" {
+			b = appendText(append(b, `,"dataset_name":`...), m.DatasetName)
+		}
+		if m.DatasetDigest != "" {
+			b = appendText(append(b, `,"dataset_digest":`...), m.DatasetDigest)
+		}
+		b = append(b, '}')
+	}
+	return append(b, "]}"...), nil
+}
+
+// appendText appends a text as encoding/json writes it.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(text) //nolint:errcheck // a text has a JSON form
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), text...), '"')
+}
 
 // Plain says whether an event of a commit is the very one that reading it will give, but for [Event.Raw], so that it can stand
 // for it: values of metrics, which are what comes in numbers, and whose texts and time JSON keeps as they are.

@@ -2,8 +2,9 @@ package handlers
 
 import (
 	"crypto/sha256"
-	"encoding/json"
+	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -39,12 +40,21 @@ const batchesKept = 16
 type batchDigest [16]byte
 
 func digestOfBatch(metrics []events.Metric) (d batchDigest) {
-	raw, err := json.Marshal(metrics)
-	if err != nil {
-		return d
+	h := sha256.New()
+	var b []byte
+	for i := range metrics {
+		m := &metrics[i]
+		bits := math.Float64bits(float64(m.Value))
+		if math.IsNaN(float64(m.Value)) {
+			bits = math.Float64bits(math.NaN()) // of which there are many
+		}
+		b = binary.AppendVarint(binary.AppendVarint(binary.BigEndian.AppendUint64(b[:0], bits), m.Step), m.TimestampMillis)
+		for _, text := range []string{m.Key, m.ModelID, m.DatasetName, m.DatasetDigest} {
+			b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+		}
+		h.Write(b)
 	}
-	sum := sha256.Sum256(raw)
-	copy(d[:], sum[:])
+	copy(d[:], h.Sum(nil))
 	return d
 }
 

@@ -154,10 +154,17 @@ func CommitRecord(c Commit) (Record, error) {
 			return Record{}, fault.Field("events", "event %d of the commit has no data", i)
 		}
 	}
-	value, err := json.Marshal(c.Events)
-	if err != nil {
-		return Record{}, fault.Wrap(fault.Invalid, err, "an event of commit %s has no JSON form", c.ID)
+	value := []byte{'['}
+	for i := range c.Events {
+		if i > 0 {
+			value = append(value, ',')
+		}
+		var err error
+		if value, err = c.Events[i].AppendJSON(value); err != nil {
+			return Record{}, fault.Wrap(fault.Invalid, err, "an event of commit %s has no JSON form", c.ID)
+		}
 	}
+	value = append(value, ']')
 	r := Record{
 		Position: Position{TP: TP{Topic: events.LedgerTopic}},
 		Key:      []byte(c.Stream),

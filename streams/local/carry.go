@@ -61,35 +61,64 @@ func (f feed) Carried(tp streams.TP, from, until int64) []streams.Carried {
 	return facts
 }
 
-// What is appended to the ledger is kept in the same way, where its events are plain ([events.Event.Plain]): by the views, and by
+// What is appended to the ledger is kept in the same way, where its events are plain ([events.Event.Plain]): by the views, the reactors, and
 // the dispatcher's stream at the next command, which would each read its JSON.
-type commitRing [ringFacts]atomic.Pointer[streams.Committed]
+type commitRing struct {
+	slots [ringFacts]atomic.Pointer[streams.Committed]
 
-// carryCommit keeps a commit that has been given its place, with its events as they are read.
-func (p *partition) carryCommit(c *streams.Commit, rec *streams.Record, revision streams.Revision) {
-	if len(rec.Value) > ringBytesMax {
-		return
-	}
-	kept := *c
-	kept.Events = slices.Clone(c.Events)
-	for i := range kept.Events {
-		e := &kept.Events[i]
-		if !e.Plain() {
-			return
+	// The leader's:
+	sizes [ringFacts]int // of their records
+	bytes int            // the sum of them
+	last  int64          // no slot holds an offset below it
+}
+
+// commitBytesMax bounds the records of the commits that are carried, together: what a training loop logs in some tenths of a
+// second, a thousand values at a time. A commit takes about twice its record.
+const commitBytesMax = 2 << 20
+
+// plain is the commit with its events as they are read, if they can stand for what reading them gives.
+func plain(c streams.Commit) (streams.Commit, bool) {
+	for i := range c.Events {
+		if !c.Events[i].Plain() {
+			return c, false
 		}
+	}
+	c.Events = slices.Clone(c.Events)
+	for i := range c.Events {
+		e := &c.Events[i]
 		if e.Raw == nil {
 			var err error
 			if e.Raw, err = json.Marshal(e.Data); err != nil {
-				return
+				return c, false
 			}
 		}
+	}
+	return c, true
+}
+
+// carryCommit keeps a commit, which is plain, that has been given its place.
+func (p *partition) carryCommit(c *streams.Commit, rec *streams.Record, revision streams.Revision) {
+	size := len(rec.Value)
+	if size > commitBytesMax/4 {
+		return
 	}
 	r := p.commits.Load()
 	if r == nil {
 		r = new(commitRing)
 		p.commits.Store(r)
 	}
-	r[rec.Offset%ringFacts].Store(&streams.Committed{Commit: kept, Position: rec.Position, Revision: revision, Recorded: rec.Recorded})
+	drop := func(slot int64) {
+		r.slots[slot].Store(nil)
+		r.bytes -= r.sizes[slot]
+		r.sizes[slot] = 0
+	}
+	for r.last = max(r.last, rec.Position.Offset-ringFacts); r.bytes+size > commitBytesMax; r.last++ {
+		drop(r.last % ringFacts)
+	}
+	slot := rec.Position.Offset % ringFacts
+	drop(slot)
+	r.slots[slot].Store(&streams.Committed{Commit: *c, Position: rec.Position, Revision: revision, Recorded: rec.Recorded})
+	r.sizes[slot], r.bytes = size, r.bytes+size
 }
 
 // carriedCommit is the commit at an offset, if it is at hand. The caller has it for itself, but for its events.
@@ -98,7 +127,7 @@ func (p *partition) carriedCommit(offset int64) *streams.Committed {
 	if r == nil {
 		return nil
 	}
-	c := r[offset%ringFacts].Load()
+	c := r.slots[offset%ringFacts].Load()
 	if c == nil || c.Position.Offset != offset {
 		return nil
 	}

@@ -202,7 +202,8 @@ func TestCarriedCommits(t *testing.T) {
 		{what: "values", data: []events.Data{metrics(10, "loss<&>\u2028ü")}, carried: true},
 		{what: "values of two events", data: []events.Data{metrics(1, "a"), metrics(2, "b")}, carried: true},
 		{what: "with what is not plain", data: []events.Data{metrics(1, "a"), &events.RunTagsSet{RunID: "r", Tags: map[string]string{}}}},
-		{what: "too many values", data: []events.Data{metrics(100, "a")}},
+		{what: "many values", data: []events.Data{metrics(1000, "a")}, carried: true},
+		{what: "too many values", data: []events.Data{metrics(8000, "a")}},
 		{what: "no values", data: []events.Data{metrics(0, "a")}},
 		{what: "no text", data: []events.Data{metrics(1, "\xff")}},
 		{what: "another place's time", data: []events.Data{metrics(1, "a")}, change: func(e *events.Event) { e.Time = at.In(time.FixedZone("x", 60)) }},
@@ -249,5 +250,54 @@ func TestCarriedCommits(t *testing.T) {
 	}
 	if i != len(carried) {
 		t.Errorf("%d commits; want %d", i, len(carried))
+	}
+}
+
+// TestCarriedCommitsAreBounded: of large commits the last ones are at hand, of small ones after them again as many as the ring has room for.
+func TestCarriedCommitsAreBounded(t *testing.T) {
+	l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+	var last streams.Position
+	logged := map[int64]events.Data{}
+	commit := func(values int) {
+		t.Helper()
+		all := make([]events.Metric, values)
+		for i := range all {
+			all[i] = events.Metric{Key: "loss", Value: 0.125, Step: int64(i)}
+		}
+		data := &events.RunMetricsLogged{RunID: "r", Metrics: all}
+		event := events.Event{ID: fmt.Sprint("e", len(logged)), Source: "/test", Subject: "run/r", Time: time.UnixMilli(0).UTC(), Schema: events.SchemaOf(data.EventType()), Data: data}
+		receipt, err := l.Ledger().Append(t.Context(), streams.Commit{ID: fmt.Sprint("c", len(logged)), Stream: "run/r", Expected: streams.AnyRevision, Events: []events.Event{event}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = receipt.Position
+		logged[last.Offset] = data
+	}
+	carried := func() (n, bytes int) {
+		t.Helper()
+		for c, err := range l.Ledger().Read(t.Context(), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Events[0].Data == logged[c.Position.Offset] {
+				n, bytes = n+1, bytes+len(c.Events[0].Raw)
+			} else if n > 0 {
+				t.Errorf("%s is not at hand, one before it is", c.Position)
+			}
+		}
+		return n, bytes
+	}
+	for range 100 {
+		commit(1000)
+	}
+	n, bytes := carried()
+	if n < 10 || bytes > commitBytesMax {
+		t.Errorf("%d of the large ones are at hand, %d bytes", n, bytes)
+	}
+	for range 2 * ringFacts {
+		commit(1)
+	}
+	if n, _ := carried(); n != ringFacts {
+		t.Errorf("%d of the small ones are at hand; want %d", n, ringFacts)
 	}
 }

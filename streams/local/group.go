@@ -50,8 +50,9 @@ type writer struct {
 
 // request is one commit, some records of one topic, or what fill adds.
 type request struct {
-	commit *streams.Commit
-	rec    *streams.Record // the commit's, or nil
+	commit  *streams.Commit
+	carried bool            // the commit is plain (carry.go)
+	rec     *streams.Record // the commit's, or nil
 
 	topic *topic // of recs
 	recs  []streams.Record
@@ -317,7 +318,9 @@ func (l *Log) fillCommit(g *group, r *request) error {
 	if err := l.fillRecord(g, p, head+1, r.rec); err != nil {
 		return err
 	}
-	p.carryCommit(c, r.rec, head+1)
+	if r.carried {
+		p.carryCommit(c, r.rec, head+1)
+	}
 	l.accept(g, c.ID, entry)
 	r.receipt = entry.Receipt(p.TP)
 	return nil

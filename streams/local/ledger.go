@@ -17,6 +17,7 @@ type ledger struct{ l *Log }
 // Append looks at ctx before it begins; from then on it takes as long as the disk does.
 func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, error) {
 	l := a.l
+	c, carried := plain(c)
 	rec, err := streams.CommitRecord(c)
 	if err != nil {
 		return streams.Receipt{}, err
@@ -28,7 +29,7 @@ func (a ledger) Append(ctx context.Context, c streams.Commit) (streams.Receipt, 
 		return streams.Receipt{}, err
 	}
 	defer l.ops.Leave()
-	r := &request{commit: &c, rec: &rec, bytes: streams.TailSize(&rec) + 2*len(c.Stream) + len(c.ID) + 100, done: make(chan struct{})}
+	r := &request{commit: &c, carried: carried, rec: &rec, bytes: streams.TailSize(&rec) + 2*len(c.Stream) + len(c.ID) + 100, done: make(chan struct{})}
 	if l.submit(r) {
 		l.lead()
 	}
