@@ -24,6 +24,9 @@ func (n Number) AppendJSON(b []byte) []byte {
 	case math.IsInf(f, -1):
 		return append(b, `"-Infinity"`...)
 	}
+	if n := int64(f); -1<<53 < n && n < 1<<53 && n != 0 && float64(n) == f { // the same digits, sooner
+		return strconv.AppendInt(b, n, 10)
+	}
 	if size := math.Abs(f); size == 0 || size >= 1e-6 && size < 1e21 {
 		return strconv.AppendFloat(b, f, 'f', -1, 64)
 	}

@@ -11,9 +11,9 @@ import (
 
 // TestNumber: every float comes back as it was, and those that JSON has have the bytes they always had.
 func TestNumber(t *testing.T) {
-	all := []float64{0, math.Copysign(0, -1), 1, -1.5e-9, 0.1 + 0.2, 1e21, 5e-324, math.MaxFloat64, -math.MaxFloat64, math.NaN(), math.Inf(1), math.Inf(-1)}
+	all := []float64{1<<53 - 1, 1 << 53, 1<<53 + 2, -1<<53 + 1, -1 << 63, 1e15, 123456, 0, math.Copysign(0, -1), 1, -1.5e-9, 0.1 + 0.2, 1e21, 5e-324, math.MaxFloat64, -math.MaxFloat64, math.NaN(), math.Inf(1), math.Inf(-1)}
 	for r := rand.New(rand.NewPCG(1, 1)); len(all) < 20_000; {
-		all = append(all, math.Float64frombits(r.Uint64()), math.Round(r.NormFloat64()*1e6)/1e3)
+		all = append(all, math.Float64frombits(r.Uint64()), math.Round(r.NormFloat64()*1e6)/1e3, math.Round(r.NormFloat64()*1e17))
 	}
 	for _, f := range all {
 		raw, err := json.Marshal(events.Number(f))

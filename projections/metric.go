@@ -153,15 +153,21 @@ func latestRow(latest []latestMetric) []byte {
 	return b
 }
 
-// readLatest reads what latestRow has written.
-func readLatest(b []byte) (all []latestMetric, err error) {
+// readLatest reads what latestRow has written, into the memory of those of another run, whose metrics mostly have the same names; nil: of none.
+func readLatest(b []byte, other []latestMetric) (all []latestMetric, err error) {
+	all = other[:0]
 	for len(b) > 0 {
 		size, n := binary.Uvarint(b)
 		if n <= 0 || size > uint64(len(b)-n) {
 			return nil, fold.ErrKey
 		}
 		var l latestMetric
-		l.Key = string(b[n : n+int(size)])
+		key := b[n : n+int(size)]
+		if i := len(all); i < len(other) && string(key) == other[i].Key {
+			l.Key = other[i].Key
+		} else {
+			l.Key = string(key)
+		}
 		if b, err = readPoint(b[n+int(size):], &l.Metric); err != nil {
 			return nil, err
 		}
@@ -203,7 +209,7 @@ func latestOf(r fold.Reader, run string) ([]latestMetric, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readLatest(row)
+	return readLatest(row, nil)
 }
 
 func metricTable(table byte, run, metric string) fold.Key {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -210,7 +211,8 @@ func (v *Runs) Search(ctx context.Context, q Cells, take func(*FoundRun) (more b
 	}
 	prefix := columnKey(q.Experiment, q.Deleted, drive)
 	lo, hi := []byte(prefix), prefix.End()
-	b := &block{}
+	b := blocks.Get().(*block)
+	defer b.release()
 	for {
 		if err := v.readBlock(ctx, b, lo, hi, len(prefix)); err != nil || len(b.rows) == 0 {
 			return err
@@ -235,6 +237,16 @@ type block struct {
 	rows  []blockRow
 	cells []piece // of each row, a number of columns; none until one is joined
 	more  bool    // there may be further ones
+}
+
+// blocks are kept for the next search: a block is most of what one allocates.
+var blocks = sync.Pool{New: func() any { return &block{} }}
+
+// release gives a block back, unless it has grown beyond what searches mostly take.
+func (b *block) release() {
+	if cap(b.bytes) <= blockBytesMax/8 {
+		blocks.Put(b)
+	}
 }
 
 type piece struct{ from, to int32 }

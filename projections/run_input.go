@@ -50,8 +50,10 @@ func applyRunData(w fold.Writer, in *fold.Input) error {
 // WholeRun is a run with what stands beside it.
 type WholeRun struct {
 	Run                    // but for its metrics
-	Latest []events.Metric // of each metric, by key
+	Latest []events.Metric // of each metric, by key; they are their taker's until it returns
 	RunData
+
+	latest []latestMetric
 }
 
 // take takes an entry in that stands beside the run; rest is its key after the run.
@@ -59,10 +61,10 @@ func (r *WholeRun) take(rest, value []byte) error {
 	p := fold.PartsOf(rest[1:])
 	switch rest[0] {
 	case 'l':
-		latest, err := readLatest(value)
-		r.Latest = make([]events.Metric, len(latest))
+		latest, err := readLatest(value, r.latest)
+		r.latest = latest
 		for i := range latest {
-			r.Latest[i] = latest[i].Metric
+			r.Latest = append(r.Latest, latest[i].Metric)
 		}
 		return err
 	case 'i':
@@ -110,7 +112,11 @@ func (v *Runs) Whole(ids []string, take func(*WholeRun) error) error {
 				return err
 			}
 		}
-		run, own = &WholeRun{}, slices.Clone(kv.Key)
+		var was WholeRun
+		if run != nil {
+			was = *run
+		}
+		run, own = &WholeRun{Latest: was.Latest[:0], latest: was.latest}, slices.Clone(kv.Key)
 		if err := fold.DecodeJSON(kv.Value, &run.Run); err != nil {
 			return err
 		}

@@ -93,12 +93,12 @@ func runOf(r *projections.Run, e *projections.Experiment) *run {
 	return v
 }
 
-// wholeOf is a run with all there is.
-func wholeOf(r *projections.WholeRun, e *projections.Experiment) *run {
+// wholeOf is a run with all there is. Its metrics are in the memory of those given.
+func wholeOf(r *projections.WholeRun, e *projections.Experiment, metrics []runMetric) *run {
 	v := runOf(&r.Run, e)
-	v.Data.Metrics = make([]runMetric, len(r.Latest))
+	v.Data.Metrics = metrics[:0]
 	for i := range r.Latest {
-		v.Data.Metrics[i] = metricOf(&r.Latest[i])
+		v.Data.Metrics = append(v.Data.Metrics, metricOf(&r.Latest[i]))
 	}
 	v.add(&r.RunData)
 	return v

@@ -222,6 +222,7 @@ func (s *Surface) writeRuns(w io.Writer, ids []string, next string) error {
 	experiments := map[string]*projections.Experiment{}
 	b := []byte(`{"runs":[`)
 	empty := len(b)
+	var metrics []runMetric
 	err := s.runsView().Whole(ids, func(r *projections.WholeRun) (err error) {
 		e, known := experiments[r.ExperimentID]
 		if !known {
@@ -233,7 +234,9 @@ func (s *Surface) writeRuns(w io.Writer, ids []string, next string) error {
 		if len(b) != empty {
 			b = append(b, ',')
 		}
-		if b, err = wholeOf(r, e).append(b); err != nil || len(b) < answerBytes {
+		v := wholeOf(r, e, metrics)
+		metrics = v.Data.Metrics
+		if b, err = v.append(b); err != nil || len(b) < answerBytes {
 			return err
 		}
 		_, err = w.Write(b)
