@@ -12,7 +12,7 @@ import (
 // that is little, and by less of it the more there is. Most of a large heap are counts and events without a pointer, which cost
 // the collector nothing.
 const (
-	garbageLeast = 32 << 20
+	garbageLeast = 24 << 20
 	garbageShare = 4 // of what is live, beside the least
 )
 

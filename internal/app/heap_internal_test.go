@@ -4,7 +4,7 @@ import "testing"
 
 func TestGarbagePercent(t *testing.T) {
 	last := 100
-	for live, want := range map[uint64]int{0: 100, 25 << 20: 100, 42 << 20: 100, 64 << 20: 75, 256 << 20: 37, 16 << 30: 25} {
+	for live, want := range map[uint64]int{0: 100, 25 << 20: 100, 32 << 20: 100, 64 << 20: 62, 256 << 20: 34, 16 << 30: 25} {
 		if got := garbagePercent(live); got != want {
 			t.Errorf("%d MiB live: %d %%, want %d", live>>20, got, want)
 		}
