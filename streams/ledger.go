@@ -102,7 +102,7 @@ type Ledger interface {
 	// the time of the call; nothing for a stream that does not exist.
 	ReadStream(ctx context.Context, stream string, from Revision) iter.Seq2[*Committed, error]
 	// Read yields commits in order from offset `from` up to the head at the time of the call. Void
-	// commits are not yielded.
+	// commits are not yielded. Others may be given the data of the same events: nothing of it is to be changed.
 	Read(ctx context.Context, from int64) iter.Seq2[*Committed, error]
 	// Head is the offset after the last durable commit recorded at or before `until`; the zero time
 	// means now. 0 is an empty ledger.

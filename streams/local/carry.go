@@ -3,6 +3,7 @@ package local
 import (
 	"encoding/json"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,20 +62,56 @@ func (f feed) Carried(tp streams.TP, from, until int64) []streams.Carried {
 	return facts
 }
 
-// What is appended to the ledger is kept in the same way, where its events are plain ([events.Event.Plain]): by the views, the reactors, and
-// the dispatcher's stream at the next command, which would each read its JSON.
+// Commits of the ledger are kept in the same way, for several follow it: the views, the reactors, and the engine of workflows. One whose events are
+// plain ([events.Event.Plain]) is kept as it is appended, which saves the dispatcher's stream reading it too; any other when the first of them has read it.
 type commitRing struct {
-	slots [ringFacts]atomic.Pointer[streams.Committed]
+	slots [ringFacts]atomic.Pointer[keptCommit]
 
-	// The leader's:
+	mu    sync.Mutex
 	sizes [ringFacts]int // of their records
 	bytes int            // the sum of them
-	last  int64          // no slot holds an offset below it
+	first int64          // no slot holds an offset below it
 }
 
-// commitBytesMax bounds the records of the commits that are carried, together: what a training loop logs in some tenths of a
+// keptCommit is a commit that is at hand. One that was read is for those who follow the ledger, who change nothing of it; who folds a stream may take what it is
+// given into a state of its own.
+type keptCommit struct {
+	streams.Committed
+	read bool
+}
+
+// commitBytesMax bounds the records of the commits that are kept, together: what a training loop logs in some tenths of a
 // second, a thousand values at a time. A commit takes about twice its record.
 const commitBytesMax = 2 << 20
+
+// keep keeps a commit, unless what is kept is newer.
+func (r *commitRing) keep(c *keptCommit, size int) {
+	if size > commitBytesMax/4 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	offset, slot := c.Position.Offset, c.Position.Offset%ringFacts
+	if there := r.slots[slot].Load(); offset < r.first || there != nil && there.Position.Offset >= offset {
+		return
+	}
+	drop := func(slot int64) {
+		r.slots[slot].Store(nil)
+		r.bytes -= r.sizes[slot]
+		r.sizes[slot] = 0
+	}
+	drop(slot)
+	for ; r.bytes+size > commitBytesMax; r.first++ {
+		if there := r.slots[r.first%ringFacts].Load(); there != nil && there.Position.Offset == r.first {
+			drop(r.first % ringFacts)
+		}
+	}
+	if offset < r.first {
+		return
+	}
+	r.slots[slot].Store(c)
+	r.sizes[slot], r.bytes = size, r.bytes+size
+}
 
 // plain is the commit with its events as they are read, if they can stand for what reading them gives.
 func plain(c streams.Commit) (streams.Commit, bool) {
@@ -98,40 +135,40 @@ func plain(c streams.Commit) (streams.Commit, bool) {
 
 // carryCommit keeps a commit, which is plain, that has been given its place.
 func (p *partition) carryCommit(c *streams.Commit, rec *streams.Record, revision streams.Revision) {
-	size := len(rec.Value)
-	if size > commitBytesMax/4 {
-		return
-	}
-	r := p.commits.Load()
-	if r == nil {
-		r = new(commitRing)
-		p.commits.Store(r)
-	}
-	drop := func(slot int64) {
-		r.slots[slot].Store(nil)
-		r.bytes -= r.sizes[slot]
-		r.sizes[slot] = 0
-	}
-	for r.last = max(r.last, rec.Position.Offset-ringFacts); r.bytes+size > commitBytesMax; r.last++ {
-		drop(r.last % ringFacts)
-	}
-	slot := rec.Position.Offset % ringFacts
-	drop(slot)
-	r.slots[slot].Store(&streams.Committed{Commit: *c, Position: rec.Position, Revision: revision, Recorded: rec.Recorded})
-	r.sizes[slot], r.bytes = size, r.bytes+size
+	p.ring().keep(&keptCommit{Committed: streams.Committed{Commit: *c, Position: rec.Position, Revision: revision, Recorded: rec.Recorded}}, len(rec.Value))
 }
 
-// carriedCommit is the commit at an offset, if it is at hand. The caller has it for itself, but for its events.
-func (p *partition) carriedCommit(offset int64) *streams.Committed {
+// keepRead keeps a commit that was read, if it is one of the last.
+func (p *partition) keepRead(c *streams.Committed, size int) {
+	if c.Position.Offset >= p.head.Load()-ringFacts && c.Unreadable() == nil {
+		kept := keptCommit{Committed: *c, read: true}
+		kept.Events = slices.Clone(c.Events)
+		p.ring().keep(&kept, size)
+	}
+}
+
+// ring is that of the commits, made when it is first asked for.
+func (p *partition) ring() *commitRing {
+	if r := p.commits.Load(); r != nil {
+		return r
+	}
+	p.commits.CompareAndSwap(nil, new(commitRing))
+	return p.commits.Load()
+}
+
+// carriedCommit is the commit at an offset, if it is at hand; read says whether one that was read will do. The caller has it for itself, but for the data
+// of its events.
+func (p *partition) carriedCommit(offset int64, read bool) *streams.Committed {
 	r := p.commits.Load()
 	if r == nil {
 		return nil
 	}
 	c := r.slots[offset%ringFacts].Load()
-	if c == nil || c.Position.Offset != offset {
+	if c == nil || c.Position.Offset != offset || c.read && !read {
 		return nil
 	}
-	own := *c
+	own := c.Committed
+	own.Events = slices.Clone(own.Events)
 	return &own
 }
 

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"reflect"
 	"strings"
@@ -299,5 +300,44 @@ func TestCarriedCommitsAreBounded(t *testing.T) {
 	}
 	if n, _ := carried(); n != ringFacts {
 		t.Errorf("%d of the small ones are at hand; want %d", n, ringFacts)
+	}
+}
+
+// TestReadOnce: those who follow the ledger are given what the first of them has read, of the last commits; who folds a stream has it for itself.
+func TestReadOnce(t *testing.T) {
+	l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
+	const commits = ringFacts + 10
+	for i := range commits {
+		tags := &events.RunTagsSet{RunID: "r", Tags: map[string]string{"at": fmt.Sprint(i)}}
+		event := events.Event{ID: fmt.Sprint("e", i), Source: "/test", Subject: "run/r", Time: time.UnixMilli(0).UTC(), Schema: events.SchemaOf(tags.EventType()), Data: tags}
+		if _, err := l.Ledger().Append(t.Context(), streams.Commit{ID: fmt.Sprint("c", i), Stream: "run/r", Expected: streams.AnyRevision, Events: []events.Event{event}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(all iter.Seq2[*streams.Committed, error]) (data []events.Data) {
+		t.Helper()
+		for c, err := range all {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := c.Events[0].Data.(*events.RunTagsSet).Tags["at"]; at != fmt.Sprint(len(data)) {
+				t.Fatalf("commit %d is %s", len(data), at)
+			}
+			data = append(data, c.Events[0].Data)
+		}
+		return data
+	}
+	first, second := read(l.Ledger().Read(t.Context(), 0)), read(l.Ledger().Read(t.Context(), 0))
+	stream := read(l.Ledger().ReadStream(t.Context(), "run/r", 0))
+	if len(first) != commits || len(second) != commits || len(stream) != commits {
+		t.Fatalf("%d, %d and %d commits; want %d", len(first), len(second), len(stream), commits)
+	}
+	for i := range first {
+		if shared := first[i] == second[i]; shared != (i >= commits-ringFacts) {
+			t.Errorf("commit %d of %d: shared %v", i, commits, shared)
+		}
+		if stream[i] == first[i] || stream[i] == second[i] {
+			t.Errorf("commit %d: who folds its stream is given what others have", i)
+		}
 	}
 }

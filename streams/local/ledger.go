@@ -97,9 +97,12 @@ func (l *Log) readStream(ctx context.Context, stream string, from streams.Revisi
 
 func (a ledger) Read(ctx context.Context, from int64) iter.Seq2[*streams.Committed, error] {
 	return func(yield func(*streams.Committed, error) bool) {
-		s := scan{l: a.l, p: a.l.ledger}
+		s := scan{l: a.l, p: a.l.ledger, follows: true}
 		err := s.run(ctx, from, func() bool {
 			c, err := s.committed()
+			if err == nil && !s.carried {
+				s.p.keepRead(c, len(s.rec.Value))
+			}
 			return err != nil || yield(c, c.Unreadable()) // what is no commit means nothing
 		})
 		if err != nil {

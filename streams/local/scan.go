@@ -19,6 +19,8 @@ type scan struct {
 	revision streams.Revision
 	read     uint64
 	millis   int64 // of rec.Recorded
+	follows  bool  // the ledger, and changes nothing of what it is given
+	carried  bool  // the last commit was at hand
 }
 
 // run loads every record from an offset up to the head and calls fn, until fn says no.
@@ -90,14 +92,15 @@ func (s *scan) load(offset int64) error {
 
 // committed reads the loaded record as a commit. The error says that it is none.
 func (s *scan) committed() (*streams.Committed, error) {
-	if c := s.p.carriedCommit(s.rec.Position.Offset); c != nil {
+	c := s.p.carriedCommit(s.rec.Position.Offset, s.follows)
+	if s.carried = c != nil; s.carried {
 		return c, nil
 	}
-	c, err := streams.ReadCommit(&s.rec)
+	read, err := streams.ReadCommit(&s.rec)
 	if err != nil {
 		return nil, err
 	}
-	return &streams.Committed{Commit: c, Position: s.rec.Position, Revision: s.revision, Recorded: s.rec.Recorded}, nil
+	return &streams.Committed{Commit: read, Position: s.rec.Position, Revision: s.revision, Recorded: s.rec.Recorded}, nil
 }
 
 func (s *scan) count() { s.l.stats.recordsRead.Add(s.read) }
