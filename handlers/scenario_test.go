@@ -43,6 +43,7 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.DeleteArtifact{}, &commands.PurgeRun{}, &commands.DeleteLoggedModelArtifact{}, &commands.PurgeLoggedModel{}, &commands.PurgeExperiment{},
 		&commands.CreateWebhook{}, &commands.UpdateWebhook{}, &commands.DeleteWebhook{}, &commands.EndDelivery{},
 		&commands.DefinePool{}, &commands.RemovePool{}, &commands.HastenTask{}, &commands.MissSLA{}, &commands.MissSlots{}, &commands.RequestBackfill{}, &commands.EndBackfill{},
+		&commands.PauseBackfill{}, &commands.UnpauseBackfill{},
 	} {
 		t := reflect.TypeOf(c).Elem()
 		m[c.CommandType()] = func() commands.Command { return reflect.New(t).Interface().(commands.Command) }

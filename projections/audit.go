@@ -305,6 +305,10 @@ func summary(data events.Data) string {
 		return short(because("workflow run ended: "+x.State, x.Reason))
 	case *events.BackfillRequested:
 		return short(fmt.Sprintf("backfill of %s from %s to %s, %d at once", x.Workflow, events.FormatTime(time.UnixMilli(x.FromMillis)), events.FormatTime(time.UnixMilli(x.ToMillis)), x.MaxActive))
+	case *events.BackfillPaused:
+		return "backfill paused"
+	case *events.BackfillUnpaused:
+		return "backfill goes on"
 	case *events.BackfillEnded:
 		return short(because("backfill "+x.State, x.Reason))
 	case *events.PoolDefined:

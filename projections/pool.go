@@ -18,6 +18,7 @@ type Pool struct {
 	Description     string `json:"description"`
 	IncludeDeferred bool   `json:"include_deferred"`
 	Actor           string `json:"actor,omitempty"` // who defined it last
+	MadeOffset      int64  `json:"made_offset"`     // of the ledger, when it was defined and was not before
 	Removed         bool   `json:"removed,omitempty"`
 	fold.Stamp
 }
@@ -36,6 +37,9 @@ var poolDocs = fold.Documents[Pool]{
 	Fold: func(p *Pool, in *fold.Input) {
 		switch x := in.Event.Data.(type) {
 		case *events.PoolDefined:
+			if (p.Name == "" || p.Removed) && x.Pool != events.PoolDefault {
+				p.MadeOffset = in.Position.Offset
+			}
 			p.Name, p.Slots, p.Description, p.IncludeDeferred, p.Actor, p.Removed = x.Pool, x.Slots, x.Description, x.IncludeDeferred, in.Event.Actor, false
 		case *events.PoolRemoved:
 			p.Name, p.Removed = x.Pool, true

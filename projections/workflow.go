@@ -17,7 +17,7 @@ import (
 //	R workflow offset -> RunDigest, of its request      n workflow state -> number of runs      x workflow task run -> outputs
 //	E offset index -> WorkflowAct      F workflow offset index -> WorkflowAct without its extra      G workflow -> number of those
 //	D name -> Workflow      L name -> name      N -> number of workflows      V name offset -> DefinedAt
-//	P name -> Pool    B id -> Backfill    b requested id -> id
+//	P name -> Pool    B id -> Backfill    b requested id -> id      o offset of request, id -> id    y workflow, offset of request, id -> id
 type Workflows struct{ r fold.Reader }
 
 // NewWorkflows makes the view "workflows".
@@ -320,7 +320,7 @@ func (r *WorkflowRun) TaskOf(name string) Task {
 }
 
 func (*Workflows) Spec() fold.Spec {
-	return fold.Spec{Name: "workflows", Format: 6, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "workflows", Format: 7, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Workflows) Open(r fold.Reader) error { v.r = r; return nil }

@@ -2,11 +2,9 @@ package v1
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
-	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -17,41 +15,17 @@ func (s *Surface) backfillRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/workflows/backfills", s.backfills, "workflows")
 	r.Handle("GET /api/v1/workflows/backfills/{backfill}", s.backfill, "workflows")
 	r.Handle("POST /api/v1/workflows/backfills/{backfill}/cancel", s.cancelBackfill, "workflows")
+	r.Handle("POST /api/v1/workflows/backfills/{backfill}/pause", s.pauseBackfill, "workflows")
+	r.Handle("POST /api/v1/workflows/backfills/{backfill}/unpause", s.unpauseBackfill, "workflows")
 }
 
-// slotRun is a slot with what has become of its run.
-type slotRun struct {
-	RunID       string `json:"run_id"`
-	StartMillis int64  `json:"interval_start_millis"`
-	EndMillis   int64  `json:"interval_end_millis"`
-	State       string `json:"state"` // "" without a run
-}
-
-// slotRuns are the slots of a backfill with their runs, as they are now. The error is fault.TooLarge for more than a backfill may have.
-func (s *Surface) slotRuns(k *projections.KnownWorkflow, fromMillis, toMillis int64, now time.Time) ([]slotRun, error) {
-	if k.Err != nil {
-		return nil, k.Err
-	}
-	if k.Definition.Schedule == nil {
-		return nil, fault.New(fault.Invalid, "workflow %s has no schedule, whose intervals could be made up for", k.Name)
-	}
-	slots, more := k.Definition.Schedule.Beginning(time.UnixMilli(fromMillis), time.UnixMilli(toMillis), now, commands.BackfillSlotsMax)
+// slotRuns are those of a backfill with their runs, as they are now.
+func (s *Surface) slotRuns(k *projections.KnownWorkflow, fromMillis, toMillis int64) ([]projections.SlotRun, error) {
+	slots, more, err := s.Workflows.Slots(k, fromMillis, toMillis, s.Now(), commands.BackfillSlotsMax)
 	if more {
-		return nil, fault.New(fault.TooLarge, "that is more than %d runs", commands.BackfillSlotsMax).WithHint("ask for a shorter time")
+		err = fault.New(fault.TooLarge, "that is more than %d runs", commands.BackfillSlotsMax).WithHint("ask for a shorter time")
 	}
-	view, all := fold.Of[*projections.Workflows](s.Views), make([]slotRun, len(slots))
-	for i, slot := range slots {
-		start, _ := k.Definition.Schedule.Interval(slot)
-		all[i] = slotRun{RunID: react.ScheduledRunID(k.Name, slot), StartMillis: start.UnixMilli(), EndMillis: slot.UnixMilli()}
-		run, ok, err := view.Run(all[i].RunID)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			all[i].State = run.State
-		}
-	}
-	return all, nil
+	return slots, err
 }
 
 // requestBackfill has a schedule run for what it has not in a time; with dry_run it says what that would be.
@@ -61,7 +35,11 @@ func (s *Surface) requestBackfill(w http.ResponseWriter, r *http.Request) error 
 		To          string `json:"to"`
 		MaxActive   int    `json:"max_active"`
 		RerunFailed bool   `json:"rerun_failed"`
+		RerunDone   bool   `json:"rerun_done"`
+		LatestFirst bool   `json:"latest_first"`
 		DryRun      bool   `json:"dry_run"`
+
+		Conf map[string]api.Scalar `json:"conf"`
 	}{MaxActive: 1}
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
@@ -88,22 +66,26 @@ func (s *Surface) requestBackfill(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	c := &commands.RequestBackfill{BackfillID: api.Keyed(m, "backfill/"+k.Name), Workflow: k.Name, FromMillis: from, ToMillis: to, MaxActive: v.MaxActive, RerunFailed: v.RerunFailed}
+	c := &commands.RequestBackfill{BackfillID: api.Keyed(m, "backfill/"+k.Name), Workflow: k.Name, FromMillis: from, ToMillis: to, MaxActive: v.MaxActive, RerunFailed: v.RerunFailed,
+		RerunDone: v.RerunDone, LatestFirst: v.LatestFirst, Conf: confOf(v.Conf)}
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	slots, err := s.slotRuns(&k, from, to, s.Now())
+	slots, err := s.slotRuns(&k, from, to)
 	if err != nil {
 		return err
 	}
+	if _, err := s.Workflows.Conf(&k, c.Conf); err != nil {
+		return err
+	}
 	if v.DryRun {
-		would := []slotRun{}
+		would := []projections.SlotRun{}
 		for _, slot := range slots {
-			if slot.State == "" || slot.State == projections.StateFailed && v.RerunFailed {
+			if slot.Asks(v.RerunFailed, v.RerunDone) {
 				would = append(would, slot)
 			}
 		}
-		return api.WriteJSON(w, http.StatusOK, fold.Page[slotRun]{Items: would})
+		return api.WriteJSON(w, http.StatusOK, fold.Page[projections.SlotRun]{Items: would})
 	}
 	return s.dispatchAs(w, r, c, m, http.StatusCreated, "workflows")
 }
@@ -133,11 +115,11 @@ func (s *Surface) backfill(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := struct {
 		projections.Backfill
-		Slots  []slotRun      `json:"slots"`
-		States map[string]int `json:"states"`
-	}{Backfill: b, Slots: []slotRun{}, States: map[string]int{}}
+		Slots  []projections.SlotRun `json:"slots"`
+		States map[string]int        `json:"states"`
+	}{Backfill: b, Slots: []projections.SlotRun{}, States: map[string]int{}}
 	if k, err := s.Workflows.At(b.Workflow, b.RequestedOffset); err == nil { // else it cannot be said, and nothing is asked for
-		if v.Slots, err = s.slotRuns(&k, b.FromMillis, b.ToMillis, s.Now()); err != nil {
+		if v.Slots, err = s.slotRuns(&k, b.FromMillis, b.ToMillis); err != nil {
 			return err
 		}
 	}
@@ -158,4 +140,12 @@ func (s *Surface) cancelBackfill(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.dispatch(w, r, &commands.EndBackfill{BackfillID: r.PathValue("backfill"), State: projections.StateCancelled, Reason: v.Reason}, http.StatusOK, "workflows")
+}
+
+func (s *Surface) pauseBackfill(w http.ResponseWriter, r *http.Request) error {
+	return s.dispatch(w, r, &commands.PauseBackfill{BackfillID: r.PathValue("backfill")}, http.StatusOK, "workflows")
+}
+
+func (s *Surface) unpauseBackfill(w http.ResponseWriter, r *http.Request) error {
+	return s.dispatch(w, r, &commands.UnpauseBackfill{BackfillID: r.PathValue("backfill")}, http.StatusOK, "workflows")
 }

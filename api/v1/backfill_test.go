@@ -7,7 +7,7 @@ import (
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/handlers"
-	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/workflow"
 )
 
 // TestBackfill: what a backfill would do, what is wrong with one, how far it is, and that it can be cancelled once.
@@ -16,7 +16,7 @@ func TestBackfill(t *testing.T) {
 	w.defineWorkflows()
 	w.do("PUT", "/api/v1/workflows/definitions/daily", "name: daily\nschedule: '@daily'\ntasks: [{name: a, operator: watch_log}]\n", "Content-Type", "application/yaml").want(200)
 	slot := day0.Truncate(24 * 3600e9)
-	res, err := w.core.Dispatcher.Dispatch(t.Context(), &commands.RequestWorkflowRun{RunID: react.ScheduledRunID("daily", slot), Workflow: "daily", RunType: "scheduled",
+	res, err := w.core.Dispatcher.Dispatch(t.Context(), &commands.RequestWorkflowRun{RunID: workflow.ScheduledRunID("daily", slot), Workflow: "daily", RunType: "scheduled",
 		LogicalMillis: slot.AddDate(0, 0, -1).UnixMilli(), IntervalEndMillis: slot.UnixMilli()}, handlers.Meta{Actor: "test"})
 	w.must(err)
 	w.folded(res.Position)
@@ -42,7 +42,19 @@ func TestBackfill(t *testing.T) {
 	if one := w.get("/api/v1/workflows/backfills/" + id).want(200); one.at("states.none") != "2" || one.at("states.queued") != "1" {
 		t.Errorf("%s", one.Body)
 	}
+	w.post("/api/v1/workflows/backfills/"+id+"/pause", `{}`).want(200)
+	if one := w.get("/api/v1/workflows/backfills/" + id).want(200); one.at("paused") != "true" || one.at("state") != "running" {
+		t.Errorf("%s", one.Body)
+	}
+	w.post("/api/v1/workflows/backfills/"+id+"/unpause", `{}`).want(200)
+	w.post("/api/v1/workflows/backfills/none/pause", `{}`).problem(404, "backfill_id")
 	w.post(fmt.Sprintf("/api/v1/workflows/backfills/%s/cancel", id), `{"reason":"enough"}`).want(200)
+	w.post("/api/v1/workflows/backfills/"+id+"/pause", `{}`).problem(409, "backfill_id")
+	w.post(at, `{"from":"2024-05-29","to":"2024-06-05","conf":{"nope":1}}`).problem(400, "conf.nope")
+	w.post(at, `{"from":"2024-05-29","to":"2024-06-05","rerun_done":true,"latest_first":true}`).want(201)
+	if list := w.get("/api/v1/workflows/backfills").want(200); list.at("items.0.rerun_done") != "true" || list.at("items.0.latest_first") != "true" {
+		t.Errorf("%s", list.Body)
+	}
 	w.get("/api/v1/workflows/backfills/none").problem(404, "")
 	if one := w.get("/api/v1/workflows/backfills/" + id).want(200); one.at("state") != "cancelled" || one.at("reason") != "enough" {
 		t.Errorf("%s", one.Body)

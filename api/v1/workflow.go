@@ -220,13 +220,7 @@ func (s *Surface) requestWorkflowRun(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	var conf map[string]string
-	for k, value := range v.Conf {
-		if conf == nil {
-			conf = map[string]string{}
-		}
-		conf[k] = string(value)
-	}
+	conf := confOf(v.Conf)
 	if _, err := s.Workflows.Conf(&k, conf); err != nil {
 		return err
 	}
@@ -235,6 +229,17 @@ func (s *Surface) requestWorkflowRun(w http.ResponseWriter, r *http.Request) err
 	}
 	return s.dispatchAs(w, r, &commands.RequestWorkflowRun{RunID: v.RunID, Workflow: name, RunType: "manual",
 		Conf: conf, Note: v.Note}, m, http.StatusCreated, "workflows")
+}
+
+// confOf is a run's conf as it is kept: texts.
+func confOf(given map[string]api.Scalar) (conf map[string]string) {
+	for name, value := range given {
+		if conf == nil {
+			conf = map[string]string{}
+		}
+		conf[name] = string(value)
+	}
+	return conf
 }
 
 func (s *Surface) cancelWorkflowRun(w http.ResponseWriter, r *http.Request) error {

@@ -2,6 +2,7 @@ package react
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/projectionist/projectionist/commands"
@@ -20,6 +21,7 @@ type backfill struct {
 	slots  []time.Time   // nil until the definition is known
 	next   int           // the first slot that was not looked at
 	active map[string]bool
+	paused bool
 }
 
 // fillAtOnce is how many slots are looked at before the engine looks at other things.
@@ -47,6 +49,14 @@ func (e *engine) takeBackfill(c *streams.Committed) {
 		case *events.BackfillRequested:
 			if e.backfills[ev.BackfillID] == nil {
 				e.backfills[ev.BackfillID] = &backfill{BackfillRequested: ev, event: &c.Events[i], offset: c.Position.Offset, active: map[string]bool{}}
+			}
+		case *events.BackfillPaused:
+			if b := e.backfills[ev.BackfillID]; b != nil {
+				b.paused = true
+			}
+		case *events.BackfillUnpaused:
+			if b := e.backfills[ev.BackfillID]; b != nil {
+				b.paused = false
 			}
 		case *events.BackfillEnded:
 			delete(e.backfills, ev.BackfillID)
@@ -82,6 +92,9 @@ func (e *engine) fillOne(ctx context.Context, b *backfill) (again time.Duration,
 	}
 	if b.slots == nil {
 		b.slots, _ = d.Schedule.Beginning(time.UnixMilli(b.FromMillis), time.UnixMilli(b.ToMillis), e.cfg.Clock(), commands.BackfillSlotsMax)
+		if b.LatestFirst {
+			slices.Reverse(b.slots)
+		}
 	}
 	for id := range b.active {
 		if e.live[id] != nil {
@@ -104,8 +117,8 @@ func (e *engine) fillOne(ctx context.Context, b *backfill) (again time.Duration,
 			}
 			delete(e.backfills, b.BackfillID)
 			return idlest, nil
-		case b.next == len(b.slots) || len(b.active) >= b.MaxActive:
-			return idlest, nil // until a run has ended
+		case b.next == len(b.slots) || len(b.active) >= b.MaxActive || b.paused:
+			return idlest, nil // until a run has ended, or it goes on
 		}
 		if err := e.fillSlot(ctx, b, d, b.slots[b.next]); err != nil {
 			return 0, err
@@ -121,7 +134,7 @@ func (e *engine) reaction(b *backfill) *Reaction {
 
 // fillSlot asks for the run of a slot, or has that which failed done again.
 func (e *engine) fillSlot(ctx context.Context, b *backfill, d *workflow.Definition, slot time.Time) error {
-	id := ScheduledRunID(b.Workflow, slot)
+	id := workflow.ScheduledRunID(b.Workflow, slot)
 	run, err := e.fold(ctx, id)
 	if err != nil {
 		return err
@@ -132,36 +145,36 @@ func (e *engine) fillSlot(ctx context.Context, b *backfill, d *workflow.Definiti
 		b.active[id] = true
 	case !run.exists:
 		start, _ := d.Schedule.Interval(slot)
-		err := a.Ensure(ctx, "run/"+id, &commands.RequestWorkflowRun{RunID: id, Workflow: b.Workflow, RunType: "backfill", Note: "backfill " + b.BackfillID,
+		err := a.Ensure(ctx, "run/"+id, &commands.RequestWorkflowRun{RunID: id, Workflow: b.Workflow, RunType: "backfill", Conf: b.Conf, Note: "backfill " + b.BackfillID,
 			LogicalMillis: start.UnixMilli(), IntervalEndMillis: slot.UnixMilli()})
 		if err != nil {
 			return err
 		}
 		b.active[id] = true
-	case b.RerunFailed && run.endState == "failed":
+	case run.endState == "failed" && (b.RerunFailed || b.RerunDone) || run.endState == "success" && b.RerunDone:
 		return e.fillAgain(ctx, a, b, run)
 	}
 	return nil
 }
 
-// fillAgain has the failed tasks of a run done again, and what needs them; once.
+// fillAgain has the failed tasks of a run done again, and what needs them, or all of one that ended well; once.
 func (e *engine) fillAgain(ctx context.Context, a *Reaction, b *backfill, run *runFold) error {
 	d, err := e.definitions[b.Workflow].at(run.requested)
 	if err != nil || d == nil {
 		return err
 	}
 	run.conf = d.Defaults(run.conf)
-	var failed []string
+	var again []string
 	for name, state := range d.States(run.asRun()) {
-		if state == workflow.Failed || state == workflow.UpstreamFailed {
-			failed = append(failed, name)
+		if run.endState == "success" || state == workflow.Failed || state == workflow.UpstreamFailed {
+			again = append(again, name)
 		}
 	}
-	if len(failed) == 0 {
+	if len(again) == 0 {
 		return nil
 	}
-	res, err := a.Dispatch(ctx, "again/"+run.id, &commands.ClearTasks{RunID: run.id, Tasks: d.Downstream(failed...), Note: "backfill " + b.BackfillID})
-	if fault.Is(err, fault.Conflict) { // it was done before, and has failed again
+	res, err := a.Dispatch(ctx, "again/"+run.id, &commands.ClearTasks{RunID: run.id, Tasks: d.Downstream(again...), Note: "backfill " + b.BackfillID})
+	if fault.Is(err, fault.Conflict) { // it was done before, and has ended again
 		return nil
 	}
 	if err == nil && !res.Duplicate {

@@ -12,6 +12,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/handlers/workflow"
 )
 
 // ran are the runs there are, by their slot, with type and state.
@@ -36,7 +37,7 @@ func TestBackfill(t *testing.T) {
 	bubble(t, func(b *bench) {
 		day := func(n int) time.Time { return time.Date(1999, 12, n, 0, 0, 0, 0, time.UTC) }
 		b.define("name: daily\nschedule: '@daily'\ntasks: [{name: stir, operator: stir, retries: 0}]\n")
-		b.dispatch(&commands.RequestWorkflowRun{RunID: react.ScheduledRunID("daily", day(12)), Workflow: "daily", RunType: "scheduled", LogicalMillis: day(11).UnixMilli(), IntervalEndMillis: day(12).UnixMilli()})
+		b.dispatch(&commands.RequestWorkflowRun{RunID: workflow.ScheduledRunID("daily", day(12)), Workflow: "daily", RunType: "scheduled", LogicalMillis: day(11).UnixMilli(), IntervalEndMillis: day(12).UnixMilli()})
 		newKitchen(b).stop()
 		burnt := false
 		start := func() *kitchen {
@@ -92,6 +93,62 @@ func TestBackfill(t *testing.T) {
 		b.settle()
 		if n, ended := len(all[events.WorkflowRunRequested](b)), all[events.BackfillEnded](b); n != 8 || len(ended) != 4 {
 			t.Errorf("%d runs, %d backfills ended", n, len(ended))
+		}
+	})
+}
+
+// TestBackfillSteered: a backfill that is paused asks for nothing until it goes on, on another node too; the last interval may come first; runs go by the conf; and what ended
+// well is done again where that is asked for, once.
+func TestBackfillSteered(t *testing.T) {
+	bubble(t, func(b *bench) {
+		day := func(n int) int64 { return time.Date(1999, 12, n, 0, 0, 0, 0, time.UTC).UnixMilli() }
+		b.define("name: daily\nschedule: '@daily'\nparams: [{name: heat, type: whole, default: 1}]\ntasks: [{name: stir, operator: stir, retries: 0}]\n")
+		start := func() *kitchen {
+			k := newKitchen(b)
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.stirs["stir"] = func(ctx context.Context, _ *react.Work) error {
+				select {
+				case <-time.After(10 * time.Second):
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				return nil
+			}
+			return k
+		}
+		one := start()
+		synctest.Wait()
+		b.dispatch(&commands.RequestBackfill{BackfillID: "b1", Workflow: "daily", FromMillis: day(10), ToMillis: day(14), MaxActive: 1, LatestFirst: true, Conf: map[string]string{"heat": "7"}})
+		time.Sleep(15 * time.Second)
+		b.dispatch(&commands.PauseBackfill{BackfillID: "b1"})
+		b.settle()
+		one.stop()
+		start()
+		b.settle()
+		if got := b.ran(); got != "14 backfill success, 15 backfill success" {
+			t.Fatalf("while it was paused: %s", got)
+		}
+		if ended := all[events.BackfillEnded](b); len(ended) != 0 {
+			t.Fatalf("%+v", ended)
+		}
+		b.dispatch(&commands.UnpauseBackfill{BackfillID: "b1"})
+		b.settle()
+		asked := all[events.WorkflowRunRequested](b)
+		if len(asked) != 5 || len(all[events.BackfillEnded](b)) != 1 {
+			t.Fatalf("%s", b.ran())
+		}
+		for i, e := range asked {
+			if e.IntervalEndMillis != day(15-i) || e.Conf["heat"] != "7" {
+				t.Errorf("%d: %+v", i, e)
+			}
+		}
+		b.dispatch(&commands.RequestBackfill{BackfillID: "b2", Workflow: "daily", FromMillis: day(13), ToMillis: day(14), MaxActive: 1, RerunDone: true})
+		time.Sleep(15 * time.Second)
+		start() // another node
+		b.settle()
+		if again, ended := all[events.TasksCleared](b), all[events.BackfillEnded](b); len(again) != 2 || len(ended) != 2 || !strings.HasSuffix(b.ran(), "15 backfill success") {
+			t.Errorf("%+v, %+v: %s", again, ended, b.ran())
 		}
 	})
 }

@@ -25,12 +25,6 @@ const asksAtOnce = 256
 // idlest is how long the engine waits at most before it looks for slots again: a machine may have slept.
 const idlest = time.Minute
 
-// ScheduledRunID is the id of the run of a schedule's slot. It is not that of its interval's beginning, as in Airflow: where
-// a schedule has been changed, two slots may begin at one moment.
-func ScheduledRunID(name string, slot time.Time) string {
-	return name + "@scheduled__" + slot.UTC().Format("2006-01-02T15:04:05+00:00")
-}
-
 // alarm rings once at the earliest of the moments it is set to.
 type alarm struct {
 	*time.Timer
@@ -140,7 +134,7 @@ func (e *engine) slots(ctx context.Context, name string, from time.Time, w *work
 // askedSince is the last of some slots that has a run; the zero time for none.
 func (e *engine) askedSince(ctx context.Context, name string, slots []time.Time) (time.Time, error) {
 	for _, slot := range slices.Backward(slots) {
-		f, err := e.fold(ctx, ScheduledRunID(name, slot))
+		f, err := e.fold(ctx, workflow.ScheduledRunID(name, slot))
 		if err != nil {
 			return time.Time{}, err
 		}
@@ -164,7 +158,7 @@ func (e *engine) missed(ctx context.Context, name string, first time.Time, slots
 
 func (e *engine) ask(ctx context.Context, name string, w *workflow.Definition, slot time.Time, note string) error {
 	start, end := w.Schedule.Interval(slot)
-	_, err := e.cfg.Dispatcher.Dispatch(ctx, &commands.RequestWorkflowRun{RunID: ScheduledRunID(name, slot), Workflow: name, RunType: "scheduled", Note: note,
+	_, err := e.cfg.Dispatcher.Dispatch(ctx, &commands.RequestWorkflowRun{RunID: workflow.ScheduledRunID(name, slot), Workflow: name, RunType: "scheduled", Note: note,
 		LogicalMillis: start.UnixMilli(), IntervalEndMillis: end.UnixMilli()}, handlers.Meta{Actor: "reactor:" + engineName})
 	if fault.Is(err, fault.Conflict) { // it was asked for before, or by another
 		return nil

@@ -25,7 +25,7 @@ func (b *bench) scheduled() (slots, notes []string) {
 		if e.Note != "" {
 			notes = append(notes, e.Note)
 		}
-		if want := react.ScheduledRunID(e.Workflow, time.UnixMilli(e.IntervalEndMillis)); e.RunType != "scheduled" || e.RunID != want {
+		if want := workflow.ScheduledRunID(e.Workflow, time.UnixMilli(e.IntervalEndMillis)); e.RunType != "scheduled" || e.RunID != want {
 			b.Errorf("%+v; want the id %s", e, want)
 		}
 	}

@@ -128,6 +128,12 @@ func (s *Schedule) Next(after time.Time) time.Time {
 	return time.Time{}
 }
 
+// ScheduledRunID is the id of the run of a schedule's slot. It is not that of its interval's beginning, as in Airflow: where
+// a schedule has been changed, two slots may begin at one moment.
+func ScheduledRunID(name string, slot time.Time) string {
+	return name + "@scheduled__" + slot.UTC().Format("2006-01-02T15:04:05+00:00")
+}
+
 // Interval is the data interval of the run of a slot: from the slot before it up to it. For a moment between slots, that of a
 // run by hand, it is the last one that was over, as Airflow's CronDataIntervalTimetable infers it, or, where the schedule is an interval,
 // the one that ends at the moment. Where there are no two slots, start and end are both the moment.

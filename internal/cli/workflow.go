@@ -85,21 +85,15 @@ func (p *program) workflowsCommand() *cobra.Command {
 			return nil
 		})}
 	var conf []string
-	values := map[string]string{}
+	var values map[string]string
 	var follow bool
 	var id, note string
 	run := &cobra.Command{Use: "run NAME", Aliases: []string{"trigger"}, Short: "Ask for a workflow run", Args: cobra.ExactArgs(1),
 		Long:    "Ask for a workflow run. The conf of movie_training_pipeline is algorithm=NAME, one of " + recipeNames() + "\nand without it the first, and parameters of that recipe.",
 		Example: "  projectionist workflows run movie_training_pipeline --follow\n  projectionist workflows run movie_training_pipeline --conf holdout_share=0.2",
-		PreRunE: func(*cobra.Command, []string) error {
-			for _, kv := range conf {
-				k, v, ok := strings.Cut(kv, "=")
-				if !ok || k == "" {
-					return fmt.Errorf("--conf: %q: want NAME=VALUE", kv)
-				}
-				values[k] = v
-			}
-			return nil
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			values, err = settings(conf)
+			return err
 		},
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			return p.runWorkflow(ctx, c, args[0], values, id, note, follow)
