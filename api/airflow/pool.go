@@ -35,6 +35,7 @@ type pool struct {
 	Open            int    `json:"open_slots"`
 	Description     string `json:"description"`
 	IncludeDeferred bool   `json:"include_deferred"`
+	made            int64  // offset of the ledger
 }
 
 // Pools are all there are with their use, by name.
@@ -51,7 +52,7 @@ func (s *Surface) Pools() ([]pool, error) {
 	for i := range all {
 		p, u := &all[i], use[all[i].Name]
 		list[i] = pool{Name: p.Name, Slots: p.Slots, Occupied: u.Running, Running: u.Running, Scheduled: u.Waiting, Open: p.Slots - u.Running,
-			Description: p.Description, IncludeDeferred: p.IncludeDeferred}
+			Description: p.Description, IncludeDeferred: p.IncludeDeferred, made: p.MadeOffset}
 		if p.Slots < 0 {
 			list[i].Open = -1
 		}

@@ -41,6 +41,8 @@ func (s *V2) Routes(r *api.Routes) {
 	s.bulkRoutes(v2Routes{r})
 	s.actRoutes(v2Routes{r})
 	s.variableRoutes(v2Routes{r})
+	s.poolRoutes(v2Routes{r})
+	s.backfillRoutes(v2Routes{r})
 	s.aboutRoutes(v2Routes{r})
 }
 

@@ -18,6 +18,7 @@ import (
 func (s *V2) bulkRoutes(r v2Routes) {
 	r.on("POST", "/dags/{dag}/clearDagRuns", s.clearRuns)
 	r.on("PATCH", "/dags/{dag}/dagRuns", s.bulkRuns)
+	r.on("PATCH", "/dags/{dag}/dagRuns/{run}/taskInstances", s.bulkTasks)
 }
 
 // namedRun is a run among several that a body names, with what is wanted of it.
@@ -27,25 +28,39 @@ type namedRun struct {
 	hasState, hasNote bool
 }
 
-// readRuns reads a list of runs, each an object, or, where texts are taken, its id.
-func readRuns(b *fastapi.Values, name, dag string, texts bool) []namedRun {
+// readEach reads a list of objects, and of texts where those are taken.
+func readEach(b *fastapi.Values, name string, text func(string), object func(of *fastapi.Values)) {
 	v, _ := b.Take(name)
 	list, is := v.([]any)
 	if v != nil && !is {
 		b.Flaw("list_type", "Input should be a valid list", v, nil, name)
 	}
-	var all []namedRun
 	for i, one := range list {
-		fields, is := one.(map[string]any)
-		if id, ok := one.(string); ok && texts {
-			all = append(all, namedRun{dag: dag, id: id})
+		if id, is := one.(string); is && text != nil {
+			text(id)
 			continue
 		}
+		fields, is := one.(map[string]any)
 		if !is {
 			b.Flaw("model_attributes_type", "Input should be a valid dictionary or object to extract fields from", one, nil, name, i)
 			continue
 		}
 		of := b.Within(fields, name, i)
+		object(of)
+		b.Add(of)
+	}
+	if len(list) > selectMax {
+		b.Wrong(len(list), fmt.Sprintf("at most %d are dealt with at once", selectMax), name)
+	}
+}
+
+// readRuns reads a list of runs, each an object, or, where texts are taken, its id.
+func readRuns(b *fastapi.Values, name, dag string, texts bool) (all []namedRun) {
+	text := func(id string) { all = append(all, namedRun{dag: dag, id: id}) }
+	if !texts {
+		text = nil
+	}
+	readEach(b, name, text, func(of *fastapi.Values) {
 		of.Need("dag_run_id")
 		run := namedRun{dag: dag}
 		run.id, _ = of.Text("dag_run_id", 0)
@@ -54,12 +69,8 @@ func readRuns(b *fastapi.Values, name, dag string, texts bool) []namedRun {
 		}
 		run.state, run.hasState = of.OneOf("enum", "state", "queued", "success", "failed")
 		run.note, run.hasNote = of.Text("note", noteMax)
-		b.Add(of)
 		all = append(all, run)
-	}
-	if len(all) > selectMax {
-		b.Wrong(len(all), fmt.Sprintf("at most %d runs are dealt with at once", selectMax), name)
-	}
+	})
 	return all
 }
 
@@ -157,77 +168,118 @@ func (b *bulkResult) fail(status int, format string, args ...any) {
 	b.Errors = append(b.Errors, bulkError{fmt.Sprintf(format, args...), status})
 }
 
-// bulkAction is one of the actions of a body.
-type bulkAction struct {
-	kind string
-	runs []namedRun
-	skip bool // what there is not
+// tell notes what has come of one of several things: it is done, under a name, or was refused. Other errors are of the request.
+func (b *bulkResult) tell(name string, err error) error {
+	var refused *fastapi.Refusal
+	switch {
+	case err == nil:
+		b.Success = append(b.Success, name)
+	case errors.As(err, &refused):
+		b.fail(refused.Status, "%v", refused.Detail)
+	case fault.Is(err, fault.Conflict):
+		b.fail(http.StatusConflict, "%v", err)
+	case fault.Is(err, fault.NotFound):
+		b.fail(http.StatusNotFound, "%v", err)
+	case fault.Is(err, fault.Invalid):
+		b.fail(http.StatusBadRequest, "%v", err)
+	default:
+		return err
+	}
+	return nil
 }
 
-func readActions(w http.ResponseWriter, r *http.Request) ([]bulkAction, error) {
+// bulkAction is one of the actions of a body: what is to be done with some things, and with what there is not, or is already.
+type bulkAction[T any] struct {
+	kind            string
+	of              []T
+	skip, overwrite bool
+	mask            []string
+}
+
+// readActions reads a body of actions; read reads the things that one names.
+func readActions[T any](w http.ResponseWriter, r *http.Request, read func(b *fastapi.Values, a *bulkAction[T])) ([]bulkAction[T], error) {
 	b, err := fastapi.Body(w, r)
 	if err != nil {
 		return nil, err
 	}
-	v, _ := b.Need("actions")
-	list, is := v.([]any)
-	if v != nil && !is {
-		b.Flaw("list_type", "Input should be a valid list", v, nil, "actions")
-	}
-	var all []bulkAction
-	for i, one := range list {
-		fields, is := one.(map[string]any)
-		if !is {
-			b.Flaw("model_attributes_type", "Input should be a valid dictionary or object to extract fields from", one, nil, "actions", i)
-			continue
-		}
-		of := b.Within(fields, "actions", i)
+	b.Need("actions")
+	var all []bulkAction[T]
+	readEach(b, "actions", nil, func(of *fastapi.Values) {
 		of.Need("action")
 		of.Need("entities")
-		a := bulkAction{}
+		a := bulkAction[T]{}
 		a.kind, _ = of.OneOf("enum", "action", "create", "update", "delete")
-		a.runs = readRuns(of, "entities", r.PathValue("dag"), a.kind == "delete")
-		existing, _ := of.OneOf("enum", "action_on_non_existence", "fail", "skip")
-		a.skip = existing == "skip"
-		of.OneOf("enum", "action_on_existence", "fail", "skip", "overwrite")
-		m := of.Texts("update_mask")
-		for i := range a.runs {
-			a.runs[i].hasState, a.runs[i].hasNote = a.runs[i].hasState && anyOf(m, "state"), a.runs[i].hasNote && anyOf(m, "note")
-		}
-		b.Add(of)
+		a.mask = of.Texts("update_mask")
+		missing, _ := of.OneOf("enum", "action_on_non_existence", "fail", "skip")
+		existing, _ := of.OneOf("enum", "action_on_existence", "fail", "skip", "overwrite")
+		a.skip, a.overwrite = missing == "skip" || existing == "skip", existing == "overwrite"
+		read(of, &a)
 		all = append(all, a)
-	}
+	})
 	return all, b.Done()
 }
 
-// bulkRuns changes and deletes several runs, and says of each kind of action what has come of it.
-func (s *V2) bulkRuns(w http.ResponseWriter, r *http.Request) error {
-	actions, err := readActions(w, r)
-	if err != nil {
-		return err
-	}
+// answerActions does actions in their order, and says of each kind what has come of it.
+func answerActions[T any](w http.ResponseWriter, actions []bulkAction[T], do func(a *bulkAction[T], result *bulkResult) error) error {
 	results := map[string]*bulkResult{"create": nil, "update": nil, "delete": nil}
 	for i := range actions {
 		a := &actions[i]
 		if results[a.kind] == nil {
 			results[a.kind] = &bulkResult{Success: []string{}, Errors: []bulkError{}}
 		}
-		if a.kind == "create" {
-			results[a.kind].fail(http.StatusMethodNotAllowed, "Dag Runs bulk create is not supported. Use the trigger Dag Run endpoint instead.")
-			continue
-		}
-		if err := s.bulk(r, a, results[a.kind]); err != nil {
+		if err := do(a, results[a.kind]); err != nil {
 			return err
 		}
 	}
 	return api.WriteJSON(w, http.StatusOK, results)
 }
 
-func (s *V2) bulk(r *http.Request, a *bulkAction, result *bulkResult) error {
+// amongSeveral is a request for one of several things: an idempotency key stands for one command.
+func amongSeveral(r *http.Request, parts ...string) *http.Request {
+	key := r.Header.Get("Idempotency-Key")
+	if key == "" {
+		return r
+	}
+	one := r.Clone(r.Context())
+	one.Header.Set("Idempotency-Key", strings.Join(append([]string{key}, parts...), "/"))
+	return one
+}
+
+// pythonSet is a set of names as Python writes it.
+func pythonSet(names []string) string {
+	names = slices.Sorted(slices.Values(names))
+	for i, name := range names {
+		names[i] = "'" + api.Short(name) + "'"
+	}
+	return "{" + strings.Join(slices.Compact(names), ", ") + "}"
+}
+
+// bulkRuns changes and deletes several runs, and says of each kind of action what has come of it.
+func (s *V2) bulkRuns(w http.ResponseWriter, r *http.Request) error {
+	actions, err := readActions(w, r, func(b *fastapi.Values, a *bulkAction[namedRun]) {
+		a.of = readRuns(b, "entities", r.PathValue("dag"), a.kind == "delete")
+		for i := range a.of {
+			n := &a.of[i]
+			n.hasState, n.hasNote = n.hasState && anyOf(a.mask, "state"), n.hasNote && anyOf(a.mask, "note")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return answerActions(w, actions, func(a *bulkAction[namedRun], result *bulkResult) error {
+		if a.kind == "create" {
+			result.fail(http.StatusMethodNotAllowed, "Dag Runs bulk create is not supported. Use the trigger Dag Run endpoint instead.")
+			return nil
+		}
+		return s.bulk(r, a, result)
+	})
+}
+
+func (s *V2) bulk(r *http.Request, a *bulkAction[namedRun], result *bulkResult) error {
 	var found []projections.WorkflowRun
 	var wanted []namedRun
 	var missing []string
-	for _, n := range a.runs {
+	for _, n := range a.of {
 		if n.dag == "~" {
 			result.fail(http.StatusBadRequest, "When using wildcard in path, dag_id must be specified in request body for dag_run_id: %s", api.Short(n.id))
 			continue
@@ -262,18 +314,9 @@ func (s *V2) bulk(r *http.Request, a *bulkAction, result *bulkResult) error {
 			result.fail(http.StatusBadRequest, "%v", err)
 			continue
 		}
-		one := r
-		if key := r.Header.Get("Idempotency-Key"); key != "" { // which stands for one command
-			one = r.Clone(r.Context())
-			one.Header.Set("Idempotency-Key", key+"/"+a.kind+"/"+run.RunID)
-		}
-		switch err := s.v1.say(one, what...); {
-		case fault.Is(err, fault.Conflict):
-			result.fail(http.StatusConflict, "%v", err)
-		case err != nil:
+		err = s.v1.say(amongSeveral(r, a.kind, run.RunID), what...)
+		if err := result.tell(run.Workflow+"."+run.RunID, err); err != nil {
 			return err
-		default:
-			result.Success = append(result.Success, run.Workflow+"."+run.RunID)
 		}
 	}
 	return nil
@@ -296,4 +339,32 @@ func (s *V2) patching(run *projections.WorkflowRun, n *namedRun) (all []commands
 		all = append(all, marks...)
 	}
 	return all, nil
+}
+
+// pick is what of an action's things is to be dealt with. Where something that is to be made is there, or else is not, and this is to be neither passed over nor overwritten,
+// all are refused in the words that are given, with the names of those.
+func pick[T any](a *bulkAction[T], result *bulkResult, there func(*T) (name string, ok bool), exist, missing string) (wanted []*T) {
+	var wrong []string
+	seen := map[string]bool{}
+	for i := range a.of {
+		name, ok := there(&a.of[i])
+		if a.kind == "delete" && seen[name] {
+			continue
+		}
+		seen[name] = true
+		if ok == (a.kind == "create") && !(ok && a.overwrite) {
+			wrong = append(wrong, name)
+			continue
+		}
+		wanted = append(wanted, &a.of[i])
+	}
+	switch {
+	case len(wrong) == 0 || a.skip:
+		return wanted
+	case a.kind == "create":
+		result.fail(http.StatusConflict, exist, pythonSet(wrong))
+	default:
+		result.fail(http.StatusNotFound, missing, pythonSet(wrong))
+	}
+	return nil
 }

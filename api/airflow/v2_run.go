@@ -201,12 +201,8 @@ func (s *V2) trigger(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	run, err := s.v1.ask(r, &k, asked)
-	if fault.Is(err, fault.Conflict) {
-		return &fastapi.Refusal{Status: http.StatusConflict, Detail: map[string]string{"reason": "Unique constraint violation", "statement": "hidden", "orig_error": "hidden",
-			"message": api.FieldProblemOf(err).Message}}
-	}
 	if err != nil {
-		return err
+		return takenAlready(err)
 	}
 	return s.writeRun(w, &run)
 }

@@ -256,6 +256,15 @@ func readPatch(w http.ResponseWriter, r *http.Request) (*patch, error) {
 	if err != nil {
 		return nil, err
 	}
+	p := readPatchIn(b, m)
+	if err := b.Done(); err != nil {
+		return nil, err
+	}
+	return p, p.within()
+}
+
+// readPatchIn reads what of a change a mask names.
+func readPatchIn(b *fastapi.Values, m []string) *patch {
 	p := &patch{}
 	p.note, p.hasNote = b.Text("note", noteMax)
 	if v, given := b.Take("new_state"); given {
@@ -272,39 +281,62 @@ func readPatch(w http.ResponseWriter, r *http.Request) (*patch, error) {
 	p.Upstream, p.Downstream = b.Flag("include_upstream", false), b.Flag("include_downstream", false)
 	p.Future, p.Past = b.Flag("include_future", false), b.Flag("include_past", false)
 	p.hasNote, p.hasMark = p.hasNote && anyOf(m, "note"), p.hasMark && anyOf(m, "new_state")
-	if err := b.Done(); err != nil {
-		return nil, err
-	}
-	if p.Future || p.Past {
-		return nil, fastapi.Refuse(http.StatusBadRequest, "include_future and include_past reach into other runs, which are dealt with by themselves; leave them out, and name each run")
-	}
-	return p, nil
+	return p
 }
 
-// patched is the task that a change is of, and those that it marks.
-func (s *V2) patched(w http.ResponseWriter, r *http.Request) (p *patch, t runTask, marks []string, err error) {
+// within refuses a change of more than one run.
+func (p *patch) within() error {
+	if p.Future || p.Past {
+		return fastapi.Refuse(http.StatusBadRequest, "include_future and include_past reach into other runs, which are dealt with by themselves; leave them out, and name each run")
+	}
+	return nil
+}
+
+// marks are the tasks that a change of one of them marks.
+func (p *patch) marks(t *runTask) (marks []string) {
+	if !p.hasMark {
+		return nil
+	}
+	states := t.run.States(t.d)
+	for _, name := range p.among(t.d, states, []string{t.name()}) {
+		if string(states[name]) != p.State {
+			marks = append(marks, name)
+		}
+	}
+	return marks
+}
+
+// said is what a change of a task says. One that would mark nothing is refused.
+func (p *patch) said(t *runTask) (all []commands.Command, err error) {
+	marks := p.marks(t)
+	if p.hasMark && len(marks) == 0 {
+		return nil, fastapi.Refuse(http.StatusConflict, "Task id %s is already in %s state", t.name(), p.State)
+	}
+	if p.hasNote {
+		all = append(all, &commands.NoteWorkflow{RunID: t.run.RunID, Task: t.name(), Note: p.note})
+	}
+	for _, name := range marks {
+		all = append(all, &commands.MarkTask{RunID: t.run.RunID, Task: name, State: p.State})
+	}
+	return all, nil
+}
+
+// patched is the task that a change is of.
+func (s *V2) patched(w http.ResponseWriter, r *http.Request) (p *patch, t runTask, err error) {
 	if p, err = readPatch(w, r); err != nil {
-		return nil, t, nil, err
+		return nil, t, err
 	}
 	k, err := s.usable(r)
 	if err != nil {
-		return nil, t, nil, err
+		return nil, t, err
 	}
 	if t, err = s.taskOf(r); err != nil {
 		if k.Definition.Task(r.PathValue("task")) == nil {
 			err = fastapi.Refuse(http.StatusNotFound, "Task '%s' not found in Dag '%s'", api.Short(r.PathValue("task")), k.Name)
 		}
-		return nil, t, nil, err
+		return nil, t, err
 	}
-	if p.hasMark {
-		states := t.run.States(t.d)
-		for _, name := range p.among(t.d, states, []string{t.name()}) {
-			if string(states[name]) != p.State {
-				marks = append(marks, name)
-			}
-		}
-	}
-	return p, t, marks, nil
+	return p, t, nil
 }
 
 func (s *V2) writeTasks(w http.ResponseWriter, run *projections.WorkflowRun, names []string) error {
@@ -321,19 +353,13 @@ func tasksShown(tasks []runTask) map[string]any {
 }
 
 func (s *V2) patchTask(w http.ResponseWriter, r *http.Request) error {
-	p, t, marks, err := s.patched(w, r)
+	p, t, err := s.patched(w, r)
 	if err != nil {
 		return err
 	}
-	if p.hasMark && len(marks) == 0 {
-		return fastapi.Refuse(http.StatusConflict, "Task id %s is already in %s state", t.name(), p.State)
-	}
-	var all []commands.Command
-	if p.hasNote {
-		all = append(all, &commands.NoteWorkflow{RunID: t.run.RunID, Task: t.name(), Note: p.note})
-	}
-	for _, name := range marks {
-		all = append(all, &commands.MarkTask{RunID: t.run.RunID, Task: name, State: p.State})
+	all, err := p.said(&t)
+	if err != nil {
+		return err
 	}
 	if err := s.v1.say(r, all...); err != nil {
 		return err
@@ -347,10 +373,11 @@ func (s *V2) patchTask(w http.ResponseWriter, r *http.Request) error {
 
 // patchTaskDry says which tasks a change would mark.
 func (s *V2) patchTaskDry(w http.ResponseWriter, r *http.Request) error {
-	p, t, marks, err := s.patched(w, r)
+	p, t, err := s.patched(w, r)
 	if err != nil {
 		return err
 	}
+	marks := p.marks(&t)
 	if !p.hasMark {
 		marks = []string{t.name()}
 	}

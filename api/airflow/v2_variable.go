@@ -3,6 +3,7 @@ package airflow
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/fastapi"
@@ -17,6 +18,7 @@ func (s *V2) variableRoutes(r v2Routes) {
 	r.Handle("POST /api/v2/variables", fastapi.Handler(s.postVariable), "variables")
 	r.Handle("GET /api/v2/variables/{key}", fastapi.Handler(s.variable), "variables")
 	r.Handle("PATCH /api/v2/variables/{key}", fastapi.Handler(s.patchVariable), "variables")
+	r.Handle("PATCH /api/v2/variables", fastapi.Handler(s.bulkVariables), "variables")
 	r.Handle("DELETE /api/v2/variables/{key}", fastapi.Handler(s.deleteVariable), "variables")
 	r.on("GET", "/connections", s.connections)
 	r.on("GET", "/connections/{connection}", s.connection)
@@ -113,6 +115,11 @@ func readV2Variable(w http.ResponseWriter, r *http.Request) (v sentVariable, err
 	if err != nil {
 		return v, err
 	}
+	v = readVariableIn(b)
+	return v, b.Done()
+}
+
+func readVariableIn(b *fastapi.Values) (v sentVariable) {
 	b.Need("key")
 	v.key, _ = b.Text("key", keyMax)
 	if value, ok := b.Need("value"); ok {
@@ -120,7 +127,7 @@ func readV2Variable(w http.ResponseWriter, r *http.Request) (v sentVariable, err
 		if !is {
 			raw, err := json.MarshalIndent(value, "", "  ")
 			if err != nil {
-				return v, fault.Wrap(fault.Internal, err, "value")
+				b.Wrong(value, err.Error(), "value")
 			}
 			text = string(raw)
 		}
@@ -130,7 +137,7 @@ func readV2Variable(w http.ResponseWriter, r *http.Request) (v sentVariable, err
 	if team, given := b.Text("team_name", 0); given {
 		b.Wrong(team, "team_name cannot be set when multi_team mode is disabled. Please contact your administrator.")
 	}
-	return v, b.Done()
+	return v
 }
 
 func (s *V2) postVariable(w http.ResponseWriter, r *http.Request) error {
@@ -166,17 +173,66 @@ func (s *V2) patchVariable(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c := &commands.SetVariable{Key: now.Key, Value: now.Value, Description: now.Description}
-	if anyOf(m, "value") {
-		c.Value = v.value
-	}
-	if anyOf(m, "description") && v.described {
-		c.Description = v.description
-	}
-	if err := s.v1.say(r, c); err != nil {
+	if err := s.v1.say(r, v.given(&now, m)); err != nil {
 		return err
 	}
 	return s.writeVariable(w, http.StatusOK, now.Key)
+}
+
+// given is a variable with what was sent of it, of the fields of a mask, or of all without one.
+func (v *sentVariable) given(now *projections.Variable, mask []string) *commands.SetVariable {
+	c := &commands.SetVariable{Key: now.Key, Value: now.Value, Description: now.Description}
+	if anyOf(mask, "value") {
+		c.Value = v.value
+	}
+	if anyOf(mask, "description") && v.described {
+		c.Description = v.description
+	}
+	return c
+}
+
+// bulkVariables makes, changes and deletes several variables.
+func (s *V2) bulkVariables(w http.ResponseWriter, r *http.Request) error {
+	actions, err := readActions(w, r, func(b *fastapi.Values, a *bulkAction[sentVariable]) {
+		var text func(string)
+		if a.kind == "delete" {
+			text = func(key string) { a.of = append(a.of, sentVariable{key: key}) }
+		}
+		readEach(b, "entities", text, func(of *fastapi.Values) { a.of = append(a.of, readVariableIn(of)) })
+	})
+	if err != nil {
+		return err
+	}
+	return answerActions(w, actions, func(a *bulkAction[sentVariable], result *bulkResult) error {
+		known := map[string]projections.Variable{}
+		for i := range a.of {
+			v, ok, err := fold.Of[*projections.Variables](s.Views).Variable(a.of[i].key)
+			if err != nil {
+				return err
+			}
+			if ok {
+				known[v.Key] = v
+			}
+		}
+		there := func(v *sentVariable) (key string, ok bool) { _, ok = known[v.key]; return v.key, ok }
+		wanted := pick(a, result, there, "The variables with these keys: %s already exist.", "The variables with these keys: %s were not found.")
+		for _, v := range wanted {
+			now, c := known[v.key], commands.Command(&commands.SetVariable{Key: v.key, Value: v.value, Description: v.description})
+			switch {
+			case a.kind == "delete":
+				c = &commands.DeleteVariable{Key: v.key}
+			case a.kind == "update" && slices.Contains(a.mask, "key"):
+				result.fail(http.StatusBadRequest, "Update not allowed: the following fields are immutable and cannot be modified: {'key'}")
+				return nil
+			case a.kind == "update":
+				c = v.given(&now, a.mask)
+			}
+			if err := result.tell(v.key, s.v1.say(amongSeveral(r, a.kind, v.key), c)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (s *V2) deleteVariable(w http.ResponseWriter, r *http.Request) error {

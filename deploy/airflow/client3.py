@@ -563,6 +563,162 @@ def _():
     done.add("get_connection")
 
 
+@check
+def _():
+    """bulk_variables: several at once; what cannot be is said, and the rest is done"""
+    a, b = f"a-{TAG}", f"b-{TAG}"
+    got = variables.bulk_variables(
+        airflow.BulkBodyVariableBody.from_dict(
+            {
+                "actions": [
+                    {"action": "create", "entities": [{"key": a, "value": "1"}, {"key": b, "value": "2"}]},
+                    {"action": "update", "entities": [{"key": a, "value": "3"}, {"key": f"c-{TAG}", "value": "4"}], "action_on_non_existence": "skip"},
+                    {"action": "delete", "entities": [b, f"c-{TAG}"]},
+                ]
+            }
+        )
+    )
+    assert got.create.success == [a, b] and got.update.success == [a] and got.delete.success == [] and got.delete.errors[0]["status_code"] == 404, got
+    assert variables.get_variable(a).value == "3"
+    got = variables.bulk_variables(airflow.BulkBodyVariableBody.from_dict({"actions": [{"action": "delete", "entities": [a, b]}]}))
+    assert got.delete.success == [a, b] and got.create is None, got
+
+
+# Pools
+
+
+@check
+def _():
+    """post_pool, get_pool, get_pools, patch_pool, delete_pool"""
+    name = f"gpu-{TAG}"
+    made = pools.post_pool(airflow.PoolBody(name=name, slots=3, description="cards"))
+    assert made.slots == made.open_slots == 3 and made.description == "cards" and made.include_deferred is False, made
+    with refused(409, "Unique constraint violation"):
+        pools.post_pool(airflow.PoolBody(name=name, slots=1))
+    assert pools.get_pool("default_pool").slots == 128
+    assert [p.name for p in pools.get_pools(pool_name_pattern=TAG).pools] == [name]
+    assert pools.get_pools(order_by=["-name"], limit=1).total_entries == 2
+    got = pools.patch_pool(name, airflow.PoolPatchBody(pool=name, slots=5, include_deferred=True))
+    assert got.slots == 5 and got.include_deferred and got.description == "cards", got
+    assert pools.patch_pool(name, airflow.PoolPatchBody(pool=name, slots=6, include_deferred=False), update_mask=["slots"]).include_deferred
+    with refused(422, "Field required"):
+        pools.patch_pool(name, airflow.PoolPatchBody(slots=5))
+    with refused(400, "Only slots and included_deferred"):
+        pools.patch_pool("default_pool", airflow.PoolPatchBody(description="x"))
+    assert pools.patch_pool("default_pool", airflow.PoolPatchBody(slots=64), update_mask=["slots"]).slots == 64
+    with refused(400, "can't be deleted"):
+        pools.delete_pool("default_pool")
+    pools.delete_pool(name)
+    for ask in (pools.get_pool, pools.delete_pool):
+        with refused(404, "was not found"):
+            ask(name)
+
+
+@check
+def _():
+    """bulk_pools: several at once; where one is there already, none is made"""
+    a, b = f"a-{TAG}", f"b-{TAG}"
+    got = pools.bulk_pools(
+        airflow.BulkBodyPoolBody.from_dict(
+            {
+                "actions": [
+                    {"action": "create", "entities": [{"name": a, "slots": 1}, {"name": b, "slots": 2}]},
+                    {"action": "create", "entities": [{"name": b, "slots": 2}, {"name": f"c-{TAG}", "slots": 2}]},
+                    {"action": "update", "entities": [{"name": a, "slots": 4}]},
+                ]
+            }
+        )
+    )
+    assert got.create.success == [a, b] and got.create.errors[0]["status_code"] == 409 and got.update.success == [a], got
+    assert pools.get_pool(a).slots == 4 and pools.get_pools(pool_name_pattern=TAG).total_entries == 2
+    assert pools.bulk_pools(airflow.BulkBodyPoolBody.from_dict({"actions": [{"action": "delete", "entities": [a, b]}]})).delete.success == [a, b]
+
+
+# Several tasks
+
+
+@check
+def _():
+    """bulk_task_instances: tasks of a run are noted and marked; what cannot be is said; none is made or deleted"""
+    run.trigger_dag_run(BROKEN, body(dag_run_id=f"bulk-{TAG}"))
+    until(lambda: instances.get_task_instance(BROKEN, f"bulk-{TAG}", "fetch_movies").state in ("up_for_retry", "failed"))
+    got = instances.bulk_task_instances(
+        BROKEN,
+        f"bulk-{TAG}",
+        airflow.BulkBodyBulkTaskInstanceBody.from_dict(
+            {
+                "actions": [
+                    {"action": "update", "entities": [{"task_id": "fetch_movies", "new_state": "success", "note": "had them"}]},
+                    {"action": "update", "entities": [{"task_id": "nope", "note": "x"}]},
+                    {"action": "delete", "entities": ["fetch_movies"]},
+                ]
+            }
+        ),
+    )
+    assert got.update.success == [f"{BROKEN}.bulk-{TAG}.fetch_movies[-1]"] and got.update.errors[0]["status_code"] == 404 and got.delete.errors[0]["status_code"] == 405, got
+    assert instances.get_task_instance(BROKEN, f"bulk-{TAG}", "fetch_movies").note == "had them"
+    assert ended(BROKEN, f"bulk-{TAG}") == "success"
+
+
+# Backfills
+
+
+@check
+def _():
+    """create_backfill_dry_run, create_backfill, get_backfill, list_backfills: runs of days that had none, the last first, by a conf"""
+
+    def days(first, last, **fields):
+        return airflow.BackfillPostBody(dag_id="daily", from_date=datetime(2024, 1, first, tzinfo=timezone.utc), to_date=datetime(2024, 1, last, tzinfo=timezone.utc), **fields)
+
+    dry = backfills.create_backfill_dry_run(days(1, 4, run_backwards=True))
+    assert [b.logical_date.day for b in dry.backfills] == [4, 3, 2, 1] and dry.total_entries == 4, dry
+    made = backfills.create_backfill(days(1, 4, run_backwards=True, max_active_runs=1, dag_run_conf={"sleep": 0}))
+    assert made.dag_id == "daily" and made.max_active_runs == 1 and made.reprocess_behavior == "none" and not made.is_paused and made.from_date.day == 1, made
+    until(lambda: backfills.get_backfill(made.id).completed_at)
+    got = run.get_dag_runs("daily", run_type=["backfill"], order_by=["start_date"])
+    assert [r.logical_date.day for r in got.dag_runs] == [4, 3, 2, 1] and {r.state for r in got.dag_runs} == {"success"} and got.dag_runs[0].conf == {"sleep": "0"}, got
+    assert backfills.create_backfill_dry_run(days(1, 4)).total_entries == 0
+    assert backfills.create_backfill_dry_run(days(1, 4, reprocess_behavior="completed")).total_entries == 4
+    assert [b.id for b in backfills.list_backfills(dag_id="daily").backfills] == [made.id]
+    with refused(409, "already completed"):
+        backfills.cancel_backfill(made.id)
+    with refused(404, "Backfill not found"):
+        backfills.get_backfill(made.id + 1)
+    with refused(404, "Could not find dag nope"):
+        backfills.create_backfill(airflow.BackfillPostBody(dag_id="nope", from_date=made.from_date, to_date=made.to_date))
+    with refused(422, "non-periodic schedule"):
+        backfills.create_backfill(airflow.BackfillPostBody(dag_id=QUICK, from_date=made.from_date, to_date=made.to_date))
+
+
+@check
+def _():
+    """pause_backfill, unpause_backfill, cancel_backfill: nothing is asked for while it is paused, and what waits of a cancelled one fails"""
+    dag.patch_dag("daily", airflow.DAGPatchBody(is_paused=True))  # so that its runs wait
+    first, last = datetime(2024, 2, 1, tzinfo=timezone.utc), datetime(2024, 2, 9, tzinfo=timezone.utc)
+    made = backfills.create_backfill(airflow.BackfillPostBody(dag_id="daily", from_date=first, to_date=last, max_active_runs=2))
+    with refused(409, "already a running backfill"):
+        backfills.create_backfill(airflow.BackfillPostBody(dag_id="daily", from_date=first, to_date=last))
+
+    def asked():
+        return run.get_dag_runs("daily", logical_date_gte=first, logical_date_lte=last).dag_runs
+
+    until(lambda: len(asked()) == 2)
+    assert backfills.pause_backfill(made.id).is_paused
+    dag.patch_dag("daily", airflow.DAGPatchBody(is_paused=False))
+    until(lambda: all(r.state == "success" for r in asked()))
+    time.sleep(1)
+    assert len(asked()) == 2, asked()
+    dag.patch_dag("daily", airflow.DAGPatchBody(is_paused=True))
+    assert not backfills.unpause_backfill(made.id).is_paused
+    until(lambda: len(asked()) == 4)
+    assert backfills.cancel_backfill(made.id).completed_at is not None
+    states = sorted(r.state for r in asked())
+    assert states == ["failed", "failed", "success", "success"], states
+    with refused(409, "already completed"):
+        backfills.unpause_backfill(made.id)
+    dag.patch_dag("daily", airflow.DAGPatchBody(is_paused=False))
+
+
 # What of it there is not
 
 NOT_HERE = {
@@ -572,10 +728,7 @@ NOT_HERE = {
     "stores of tasks, groups of tasks, people in the loop, partitions": "clear_task_state_store delete_task_state_store get_task_state_store list_task_state_store patch_task_state_store"
     " set_task_state_store patch_task_group_instances patch_task_group_instances_dry_run get_hitl_detail get_hitl_detail_try_detail get_hitl_details update_hitl_detail clear_dag_run_partitions",
     "pages for people of Airflow's": "favorite_dag unfavorite_dag login logout reparse_dag_file",
-    "several things but runs changed by one request": "bulk_task_instances bulk_pools bulk_connections bulk_variables",
-    "connections come from the configuration": "post_connection patch_connection delete_connection test_connection create_default_connections enqueue_connection_test get_connection_test",
-    "pools, backfills": "get_pool get_pools post_pool patch_pool delete_pool"
-    " create_backfill create_backfill_dry_run get_backfill list_backfills pause_backfill unpause_backfill cancel_backfill",
+    "connections come from the configuration": "bulk_connections post_connection patch_connection delete_connection test_connection create_default_connections enqueue_connection_test get_connection_test",
 }
 not_here = {n for names in NOT_HERE.values() for n in names.split()}
 for name in sorted(every - done - not_here):

@@ -40,6 +40,16 @@ tasks:
   - {name: second, operator: dataset, needs: [first]}
 YAML
 
+cat >"$work/daily.yaml" <<'YAML'
+name: daily
+description: One task for each day
+schedule: '@daily'
+params:
+  - {name: sleep, type: whole, default: 0, minimum: 0, maximum: 60}
+tasks:
+  - {name: only, operator: watch_log}
+YAML
+
 export TMDB_API_KEY= # for a workflow that fails
 go build -o "$work/projectionist" . || fail "it does not build"
 serve=("$work/projectionist" serve --dir "$work/data" --simulate users=20,movies=40,events=400 --mlflow-ui off --kafka off --listen "$main" --listen-workflows "$workflows")
@@ -52,7 +62,7 @@ for _ in $(seq 240); do
 done
 curl -fs "http://$main/readyz" >/dev/null || { cat "$work/out"; fail "it is not ready"; }
 sed 's/^name: quick/name: passing/' "$work/quick.yaml" >"$work/passing.yaml" # which is deleted
-for name in quick passing; do
+for name in quick passing daily; do
 	"$work/projectionist" workflows apply "$work/$name.yaml" --server "http://$main" >/dev/null || fail "the workflow is not taken"
 done
 
