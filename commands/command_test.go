@@ -21,6 +21,7 @@ type validated interface{ Validate() error }
 
 // good are commands and facts without fault, in which the tests below set one thing wrong.
 func good() []validated {
+	meta := events.FeatureMeta{Project: "films"}
 	return []validated{
 		&ListMovie{Movie: events.Movie{MovieID: "movie_007", Title: "Dr. No"}, Dataset: "x"},
 		&FetchMovie{Movie: events.Movie{MovieID: "7", Title: "Dr. No", ReleaseDate: "1962-10-05", VoteAverage: 10}, RawSHA256: sum},
@@ -45,6 +46,13 @@ func good() []validated {
 		&RefuseRow{ImportID: runID, Topic: "user-events", File: "ratings.csv", Line: 1, Reason: "r\xff", Text: []byte{0xff}},
 		&RecordInteraction{events.Interaction{UserID: "user_7", MovieID: "1", Kind: "view"}},
 		&PublishRecommendation{events.RecommendationServed{RequestID: "r", UserID: "7", Strategy: "cold", Items: []events.RecommendedItem{{MovieID: "1"}}}},
+		&ApplyFeatureProject{events.FeatureProjectApplied{FeatureMeta: meta}}, &DeleteFeatureProject{events.FeatureProjectDeleted{Project: "films"}},
+		&ApplyFeatureEntity{events.FeatureEntityApplied{Entity: "__dummy", JoinKey: "__dummy_id", FeatureMeta: meta}}, &DeleteFeatureEntity{events.FeatureEntityDeleted{Entity: "e", Project: "films"}},
+		&ApplyFeatureSource{events.FeatureSourceApplied{Source: "data/x.parquet", FeatureMeta: meta}}, &DeleteFeatureSource{events.FeatureSourceDeleted{Source: "s", Project: "films"}},
+		&ApplyFeatureView{events.FeatureViewApplied{View: "v", Entities: []string{"movie"}, JoinKeys: []events.FeatureField{{Name: "movie_id", Type: "int64"}}, Features: []events.FeatureField{{Name: "f", Type: "bool"}}, FeatureMeta: meta}},
+		&DeleteFeatureView{events.FeatureViewDeleted{View: "v", Project: "films"}},
+		&ApplyFeatureService{events.FeatureServiceApplied{Service: "s", Features: []string{"v:f"}, FeatureMeta: meta}}, &DeleteFeatureService{events.FeatureServiceDeleted{Service: "s", Project: "films"}},
+		&PushFeatureValues{events.FeatureValues{EntityKey: "movie_id=1", View: "v", Values: map[string]json.RawMessage{"f": json.RawMessage("true")}}},
 		&PublishDrift{events.ModelDrift{ModelName: "als"}}, &PublishHealth{events.SystemHealth{ServiceName: "api", Status: "degraded"}},
 	}
 }
@@ -180,6 +188,13 @@ func TestFaultNamesField(t *testing.T) {
 		{"timestamp", with(goodOf[*PublishDrift](t), func(c *PublishDrift) { c.Timestamp = "soon" })},
 		{"metrics.psi", with(goodOf[*PublishDrift](t), func(c *PublishDrift) { c.Metrics = map[string]float64{"psi": math.Inf(1)} })},
 		{"status", with(goodOf[*PublishHealth](t), func(c *PublishHealth) { c.Status = "fine" })},
+		{"project", with(goodOf[*ApplyFeatureView](t), func(c *ApplyFeatureView) { c.Project = "a.b" })},
+		{"join_keys", with(goodOf[*ApplyFeatureView](t), func(c *ApplyFeatureView) { c.JoinKeys = nil })},
+		{"features[1].name", with(goodOf[*ApplyFeatureView](t), func(c *ApplyFeatureView) { c.Features = append(c.Features, c.Features[0]) })},
+		{"spec", with(goodOf[*ApplyFeatureEntity](t), func(c *ApplyFeatureEntity) { c.Spec = make([]byte, FeatureSpecBytesMax+1) })},
+		{"values.f", with(goodOf[*PushFeatureValues](t), func(c *PushFeatureValues) { c.Values["f"] = json.RawMessage("[[1]]") })},
+		{"entity_key", with(goodOf[*PushFeatureValues](t), func(c *PushFeatureValues) { c.EntityKey = long(events.EntityKeyBytesMax + 1) })},
+		{"created", with(goodOf[*PushFeatureValues](t), func(c *PushFeatureValues) { c.Created = "soon" })},
 		{"cpu_usage", with(goodOf[*PublishHealth](t), func(c *PublishHealth) { c.CPUUsage = -1 })},
 	} {
 		err := c.v.Validate()

@@ -13,6 +13,8 @@ func FactOf(d events.Data) (Fact, bool) {
 		return &PublishDrift{*x}, true
 	case *events.SystemHealth:
 		return &PublishHealth{*x}, true
+	case *events.FeatureValues:
+		return &PushFeatureValues{*x}, true
 	}
 	return nil, false
 }

@@ -44,7 +44,10 @@ func JudgeFact(data Data, at time.Time) error {
 			*stamp = FormatTime(at)
 		}
 	}
-	if x, ok := data.(*Interaction); ok {
+	switch x := data.(type) {
+	case *Interaction:
+		return x.Validate()
+	case *FeatureValues:
 		return x.Validate()
 	}
 	return nil
@@ -92,6 +95,13 @@ func DecodeUndated(eventType string, raw []byte, into *Event, room *Interaction)
 				err = &FieldError{"timestamp", err.Error()}
 			}
 		}
+	}
+	if x, ok := data.(*FeatureValues); ok && err == nil {
+		judged := *x
+		if stamp == "" {
+			judged.Timestamp = "1970-01-01T00:00:00Z" // its time is still to come; the rest is judged
+		}
+		err = judged.Validate()
 	}
 	if stamp != "" {
 		into.Time = TimeOf(millis)

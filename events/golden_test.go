@@ -37,6 +37,8 @@ const (
 	goldenSHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
+var goldenMeta = events.FeatureMeta{"films", "of films", "anna", map[string]string{"team": "a", "goal": "b"}, []byte{10, 1, 255}}
+
 // goldens are a filled value of every type as the newest program knows it, with the stream it is of.
 var goldens = []struct {
 	subject string
@@ -49,6 +51,17 @@ var goldens = []struct {
 	{"import/e3b0c442", &events.ImportCompleted{"e3b0c442", 9742, 100836, 3}},
 	{"import/e3b0c442", &events.ImportFailed{"e3b0c442", "ratings.csv: unexpected end of file"}},
 	{"features/definitions", &events.FeaturesDefined{"entities: [user, movie]\n", goldenSHA256}},
+	{"feature-project/films", &events.FeatureProjectApplied{goldenMeta}},
+	{"feature-project/films", &events.FeatureProjectDeleted{"films"}},
+	{"feature-entity/films.movie", &events.FeatureEntityApplied{"movie", "movie_id", "int64", goldenMeta}},
+	{"feature-entity/films.movie", &events.FeatureEntityDeleted{"movie", "films"}},
+	{"feature-source/scores_push", &events.FeatureSourceApplied{"scores_push", true, goldenMeta}},
+	{"feature-source/scores_push", &events.FeatureSourceDeleted{"scores_push", "films"}},
+	{"feature-view/scores", &events.FeatureViewApplied{"scores", []string{"movie", "user"}, []events.FeatureField{{"movie_id", "int64", "which"}, {"user_id", "string", "who"}},
+		[]events.FeatureField{{"score", "float64", "of a critic"}, {"tags", "string_list", "of people"}}, 86400000, "scores_push", true, goldenMeta}},
+	{"feature-view/scores", &events.FeatureViewDeleted{"scores", "films"}},
+	{"feature-service/cards", &events.FeatureServiceApplied{"cards", []string{"scores:score", "movie_features:rating"}, goldenMeta}},
+	{"feature-service/cards", &events.FeatureServiceDeleted{"cards", "films"}},
 	{events.SignalsStream, &events.SignalsDefined{"rating: {liked: 3.5, disliked: 2, seen: forever}\n", goldenSHA256}},
 	{"dataset/d1", &events.DatasetBuilt{"d1", "mlops-events/0:12,user-events/0:40", goldenSHA256, goldenSHA256, 610, 9742, 100836, 90000}},
 	{"experiment/0", &events.ExperimentCreated{"0", "Default", "where runs go by default", map[string]string{"team": "a", "goal": "b"}, "s3://bucket/runs"}},
@@ -144,6 +157,8 @@ var goldens = []struct {
 	{"user/7", &events.RecommendationServed{"req-1", "7", "2024-01-15T10:30:00.000Z", "als", 3, "blend", "user-events/0:40",
 		[]events.RecommendedItem{{"603", 0.875, map[string]float64{"als": 0.75, "cocounts": 0.25}, []string{"604", "605"}}}}},
 	{"model/als", &events.ModelDrift{"als", "3", 0.31, 0.2, "2024-01-15T10:30:00.000Z", map[string]float64{"psi": 0.31}}},
+	{"entity/movie_id=42", &events.FeatureValues{"movie_id=42", "scores", map[string]json.RawMessage{"score": json.RawMessage("2.5"), "watched": json.RawMessage("true"), "n": json.RawMessage("null")},
+		"2024-01-15T10:30:00.000Z", "2024-01-15T10:31:00.000Z", true}},
 	{"service/api", &events.SystemHealth{"api", "ok", 12.5, 40.25, 3.5, "2024-01-15T10:30:00.000Z"}},
 }
 

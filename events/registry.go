@@ -44,6 +44,16 @@ func init() {
 	register[ImportCompleted]()
 	register[ImportFailed]()
 	register[FeaturesDefined]()
+	register[FeatureProjectApplied]()
+	register[FeatureProjectDeleted]()
+	register[FeatureEntityApplied]()
+	register[FeatureEntityDeleted]()
+	register[FeatureSourceApplied]()
+	register[FeatureSourceDeleted]()
+	register[FeatureViewApplied]()
+	register[FeatureViewDeleted]()
+	register[FeatureServiceApplied]()
+	register[FeatureServiceDeleted]()
 	register[SignalsDefined]()
 	register[DatasetBuilt]()
 	register[ExperimentCreated](withoutLocation)
@@ -137,6 +147,7 @@ func init() {
 	register[RecommendationServed]()
 	register[ModelDrift]()
 	register[SystemHealth]()
+	register[FeatureValues]()
 }
 
 // Types are the wire names of all event types, sorted.

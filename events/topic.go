@@ -7,6 +7,7 @@ const (
 	RecommendationsTopic = "movie-recommendations"
 	DriftAlertsTopic     = "model-drift-alerts"
 	SystemHealthTopic    = "system-health"
+	FeatureValuesTopic   = "feature-values"
 )
 
 // Topic is one topic of the log. A name and its number of partitions are fixed once the log has it.
@@ -24,6 +25,7 @@ var Topics = [...]Topic{
 	{RecommendationsTopic, 3, "user_id", "recommendation.served"},
 	{DriftAlertsTopic, 1, "model_name", "model.drift"},
 	{SystemHealthTopic, 2, "service_name", "system.health"},
+	{FeatureValuesTopic, 3, "entity_key", "feature.values_pushed"},
 }
 
 // TopicOf finds a topic by its name.

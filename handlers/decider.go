@@ -35,6 +35,8 @@ func newDecider(stream string) decider {
 		return &features{}
 	case "signals":
 		return &signals{}
+	case "feature-project", "feature-entity", "feature-source", "feature-view", "feature-service":
+		return &declared{}
 	case "dataset":
 		return &dataset{}
 	case "experiment":

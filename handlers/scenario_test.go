@@ -44,6 +44,9 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.CreateWebhook{}, &commands.UpdateWebhook{}, &commands.DeleteWebhook{}, &commands.EndDelivery{},
 		&commands.DefinePool{}, &commands.RemovePool{}, &commands.HastenTask{}, &commands.MissSLA{}, &commands.MissSlots{}, &commands.RequestBackfill{}, &commands.EndBackfill{},
 		&commands.PauseBackfill{}, &commands.UnpauseBackfill{},
+		&commands.ApplyFeatureProject{}, &commands.DeleteFeatureProject{}, &commands.ApplyFeatureEntity{}, &commands.DeleteFeatureEntity{},
+		&commands.ApplyFeatureSource{}, &commands.DeleteFeatureSource{}, &commands.ApplyFeatureView{}, &commands.DeleteFeatureView{},
+		&commands.ApplyFeatureService{}, &commands.DeleteFeatureService{},
 	} {
 		t := reflect.TypeOf(c).Elem()
 		m[c.CommandType()] = func() commands.Command { return reflect.New(t).Interface().(commands.Command) }
@@ -107,7 +110,7 @@ func TestScenarios(t *testing.T) {
 }
 
 // facts are published, not decided.
-var facts = map[string]bool{"user.interaction": true, "recommendation.served": true, "model.drift": true, "system.health": true}
+var facts = map[string]bool{"user.interaction": true, "recommendation.served": true, "model.drift": true, "system.health": true, "feature.values_pushed": true}
 
 func (s *scenario) run(t *testing.T, text string) string {
 	var out strings.Builder

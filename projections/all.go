@@ -10,6 +10,8 @@ func All() []fold.Factory {
 		func() fold.View { return NewOnline() },
 		func() fold.View { return NewUsers() },
 		func() fold.View { return NewDefinitions() },
+		func() fold.View { return NewFeatureRegistry() },
+		func() fold.View { return NewFeatureValues() },
 		func() fold.View { return NewRuns() },
 		func() fold.View { return NewLoggedModels() },
 		func() fold.View { return NewRegistry() },

@@ -141,6 +141,9 @@ func summary(data events.Data) string {
 		return short("import failed: " + x.Reason)
 	case *events.FeaturesDefined:
 		return "feature definitions " + abbreviated(x.Hash) + " in force"
+	case *events.FeatureProjectApplied, *events.FeatureProjectDeleted, *events.FeatureEntityApplied, *events.FeatureEntityDeleted, *events.FeatureSourceApplied,
+		*events.FeatureSourceDeleted, *events.FeatureViewApplied, *events.FeatureViewDeleted, *events.FeatureServiceApplied, *events.FeatureServiceDeleted:
+		return short(declaration(x))
 	case *events.SignalsDefined:
 		return "what acts mean: definition " + abbreviated(x.Hash) + " in force"
 	case *events.DatasetBuilt:

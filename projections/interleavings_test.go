@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -203,7 +204,11 @@ func pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
 
 func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Data) {
 	user, movie := pick(rng, "1", "007", "user_12", "anna", "0"), pick(rng, "movie_42", "7", "tt9")
-	switch rng.IntN(5) {
+	switch rng.IntN(6) {
+	case 3:
+		entity := fmt.Sprint("movie_id=", rng.IntN(9))
+		return events.FeatureValuesTopic, pick(rng, entity, user, movie), &events.FeatureValues{EntityKey: entity, View: pick(rng, "v", "w"), Offline: rng.IntN(3) == 0,
+			Timestamp: events.FormatTime(at), Values: map[string]json.RawMessage{"b": json.RawMessage(fmt.Sprint(rng.IntN(9))), "a": json.RawMessage("null")}}
 	case 0:
 		return events.RecommendationsTopic, user, &events.RecommendationServed{RequestID: fmt.Sprint("r", rng.IntN(40)), UserID: user,
 			Timestamp: events.FormatTime(at), Strategy: "blend", Cut: "user-events/0:1",
@@ -223,7 +228,7 @@ func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Da
 func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	n := rng.IntN(4)
 	id := fmt.Sprint("id", n)
-	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view")
+	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view", "feature-view", "feature-entity")
 	if stream != "" {
 		for i := range stream {
 			if stream[i] == '/' {
@@ -306,6 +311,11 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 		d = pick[events.Data](rng, &events.DeadLettered{DeadLetterID: id, Reactor: "train", Error: "x"}, &events.DeadLetterResolved{DeadLetterID: id, Resolution: "retried"})
 	case "refusal":
 		id, d = "user-events", &events.FactRefused{Topic: "user-events", Reason: pick(rng, "a", "b"), Count: int64(rng.IntN(9) + 1), Value: []byte("{}")}
+	case "feature-view":
+		d = pick[events.Data](rng, &events.FeatureViewApplied{View: id, Features: []events.FeatureField{{Name: blob, Type: "int64"}}, FeatureMeta: events.FeatureMeta{Project: "p", Tags: map[string]string{"b": "1", "a": "2"}}},
+			&events.FeatureViewDeleted{View: id, Project: "p"})
+	case "feature-entity":
+		d = pick[events.Data](rng, &events.FeatureEntityApplied{Entity: id, JoinKey: blob, FeatureMeta: events.FeatureMeta{Project: "p"}}, &events.FeatureEntityDeleted{Entity: id, Project: "p"})
 	case "features":
 		id, d = "definitions", &events.FeaturesDefined{Definitions: "views: []", Hash: pick(rng, "ff", "ee")}
 	default:

@@ -48,7 +48,7 @@ type quarantineCount struct {
 
 func (*Quarantine) Spec() fold.Spec {
 	return fold.Spec{Name: "quarantine", Format: 3, Indexed: true, Malformed: true, Topics: []string{
-		events.LedgerTopic, events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic}}
+		events.LedgerTopic, events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic, events.FeatureValuesTopic}}
 }
 
 func (v *Quarantine) Open(r fold.Reader) error { v.r = r; return nil }

@@ -143,7 +143,7 @@ func (c *stateCollector) views(out chan<- prometheus.Metric, gauge, count func(*
 		out <- prometheus.NewInvalidMetric(descRefusedFact, err)
 		return
 	}
-	for _, topic := range []string{events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic} {
+	for _, topic := range []string{events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic, events.FeatureValuesTopic} {
 		count(descQuarantine, float64(counts[topic]), topic)
 		count(descRefusedFact, float64(refused[topic]), topic)
 	}

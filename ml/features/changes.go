@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/projectionist/projectionist/events"
 )
 
 // Changes says for people, a line each, what is other in d than in from: entities, views with their features, services.
@@ -15,6 +17,11 @@ func (d *Definitions) Changes(from *Definitions) (lines []string) {
 		return (*v).Name, fmt.Sprintf("of a %s, ttl %s", (*v).Entity, time.Duration((*v).TTLMillis)*time.Millisecond)
 	}, func(is, was **View) []string {
 		return changes("feature", (*is).Features, (*was).Features, func(f *Feature) (string, string) { return f.Name, f.spelt() }, nil)
+	})...)
+	lines = append(lines, changes("external view", d.External, from.External, func(x **External) (string, string) {
+		return (*x).Name, fmt.Sprintf("of a %s, ttl %s, pushed to %s", strings.Join((*x).Entities, " and a "), time.Duration((*x).TTLMillis)*time.Millisecond, (*x).PushSource)
+	}, func(is, was **External) []string {
+		return changes("feature", (*is).Features, (*was).Features, func(f *events.FeatureField) (string, string) { return f.Name, f.Type }, nil)
 	})...)
 	return append(lines, changes("feature service", d.Services, from.Services, func(s **Service) (string, string) { return (*s).Name, strings.Join((*s).Features, ", ") }, nil)...)
 }

@@ -32,6 +32,7 @@ type Definitions struct {
 	Entities []EntityDefinition `json:"entities"`
 	Views    []*View            `json:"feature_views"`
 	Services []*Service         `json:"feature_services"`
+	External []*External        `json:"external_views,omitempty"` // whose values are pushed
 
 	hash   string
 	tables map[float64]*decayTable // by half-life in days, for all plans
@@ -139,6 +140,9 @@ func (d *Definitions) computeHash() string {
 	for _, s := range d.Services {
 		bare.Services = append(bare.Services, &Service{Name: s.Name, Features: s.Features})
 	}
+	for _, x := range d.External {
+		bare.External = append(bare.External, x.bare())
+	}
 	canonical, err := json.Marshal(&bare)
 	if err != nil {
 		panic(err) // strings and finite numbers only
@@ -167,9 +171,10 @@ func Parse(data []byte) (*Definitions, error) {
 	}
 	c := &checker{}
 	d := &Definitions{tables: map[float64]*decayTable{}}
-	if c.Mapping("", root, "entities", "feature_views", "feature_services") {
+	if c.Mapping("", root, "entities", "feature_views", "external_views", "feature_services") {
 		d.parseEntities(c, root.Field("entities"))
 		d.parseViews(c, root)
+		d.parseExternal(c, root.Field("external_views"))
 		d.parseServices(c, root.Field("feature_services"))
 	}
 	if len(c.Errs) > 0 {

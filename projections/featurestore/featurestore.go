@@ -31,6 +31,9 @@ type Store struct {
 	catalog  map[string]*features.Attributes
 	catalogN int64 // how far the catalogue had folded the ledger when catalog was begun
 	people   map[string]folded
+
+	registry  *Registry
+	registryN string // the last change that it has
 }
 
 // peopleMax bounds the people whose present state is kept in memory, at about 10 bytes a fact.

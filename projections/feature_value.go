@@ -1,0 +1,155 @@
+package projections
+
+import (
+	"cmp"
+	"encoding/json"
+	"iter"
+	"slices"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+// FeatureValues is what was pushed of features that are computed elsewhere: of each entity and view all of it, and the
+// row that is served. That is the one of the newest event time, and of several of one time the last in the log: by
+// offset, and of different partitions by their number.
+//
+//	h VIEW ENTITY millis partition offset -> PushedValues
+//	o VIEW ENTITY -> the key of the one that is served, then it
+type FeatureValues struct{ r fold.Reader }
+
+// NewFeatureValues makes the view "feature-values".
+func NewFeatureValues() *FeatureValues { return &FeatureValues{} }
+
+// PushedValues are values of one entity as they were pushed.
+type PushedValues struct {
+	Values  map[string]json.RawMessage `json:"values"`
+	Created string                     `json:"created,omitempty"`
+	Offline bool                       `json:"offline,omitempty"` // for training alone
+	fold.Origin
+}
+
+func (*FeatureValues) Spec() fold.Spec {
+	return fold.Spec{Name: "feature-values", Format: 1, Indexed: true, Topics: []string{events.FeatureValuesTopic}}
+}
+
+func (v *FeatureValues) Open(r fold.Reader) error { v.r = r; return nil }
+func (*FeatureValues) Flush(fold.Writer) error    { return nil }
+
+func (*FeatureValues) Apply(w fold.Writer, in []fold.Input) error {
+	for i := range in {
+		if in[i].Event == nil {
+			continue
+		}
+		if x, ok := in[i].Event.Data.(*events.FeatureValues); ok {
+			if err := applyValues(w, &in[i], x); err != nil {
+				return fold.PoisonAt(&in[i], err)
+			}
+		}
+	}
+	return nil
+}
+
+func applyValues(w fold.Writer, in *fold.Input, x *events.FeatureValues) error {
+	row, err := json.Marshal(&PushedValues{x.Values, x.Created, x.Offline, fold.OriginOf(in)})
+	if err != nil {
+		return err
+	}
+	key := fold.Table('h').Str(x.View).ID(x.EntityKey).Fact(in, in.Event.Time.UnixMilli())
+	if err := w.Set(key, row); err != nil || x.Offline {
+		return err
+	}
+	served := fold.Table('o').Str(x.View).ID(x.EntityKey)
+	before, ok, err := w.Get(served)
+	if err != nil {
+		return err
+	}
+	place := placeOf(key, x.View, x.EntityKey)
+	if ok {
+		parts := fold.PartsOf(before)
+		if last := parts.Text(); parts.Err() != nil || slices.Compare(last, place) >= 0 {
+			return parts.Err()
+		}
+	}
+	return w.Set(served, append(fold.Key{}.Text(string(place)), row...))
+}
+
+// placeOf is the part of a key of a history that is its order.
+func placeOf(key fold.Key, view, entity string) []byte {
+	return key[len(fold.Table('h').Str(view).ID(entity)):]
+}
+
+// Served reads the row of an entity that counts at a moment: what is served, or was. False is for one of whom nothing was
+// pushed.
+func (v *FeatureValues) Served(view, entityKey string, at fold.At) (row PushedValues, ok bool, err error) {
+	if at.IsZero() {
+		raw, ok, err := v.r.Get(fold.Table('o').Str(view).ID(entityKey))
+		if err != nil || !ok {
+			return row, false, err
+		}
+		parts := fold.PartsOf(raw)
+		place := parts.Text()
+		if err := parts.Err(); err != nil {
+			return row, false, err
+		}
+		rest := raw[len(fold.Key{}.Text(string(place))):]
+		return row, true, fold.DecodeJSON(rest, &row)
+	}
+	prefix := fold.Table('h').Str(view).ID(entityKey)
+	for row, err := range v.rows(v.r.ScanBack(prefix, until(prefix, at)), at) {
+		if err != nil {
+			return row, false, err
+		}
+		if !row.Offline {
+			return row, true, nil
+		}
+	}
+	return PushedValues{}, false, nil
+}
+
+// until ends what is of an event time that a moment admits.
+func until(prefix fold.Key, at fold.At) []byte {
+	if at.EventMillis == 0 {
+		return prefix.End()
+	}
+	return slices.Clone(prefix).Millis(at.EventMillis + 1)
+}
+
+// History yields what was pushed of an entity, as far as a moment admits it, in the order in which one counts over the
+// other: by event time, then by place in the log.
+func (v *FeatureValues) History(view, entityKey string, at fold.At) iter.Seq2[PushedValues, error] {
+	prefix := fold.Table('h').Str(view).ID(entityKey)
+	return v.rows(v.r.Scan(prefix, until(prefix, at)), at)
+}
+
+func (v *FeatureValues) rows(pairs iter.Seq2[fold.KV, error], at fold.At) iter.Seq2[PushedValues, error] {
+	return func(yield func(PushedValues, error) bool) {
+		for kv, err := range pairs {
+			var row PushedValues
+			admitted := false
+			if err == nil {
+				err = fold.DecodeJSON(kv.Value, &row)
+			}
+			if err == nil {
+				admitted, err = row.AdmittedBy(at)
+			}
+			if (admitted || err != nil) && !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// HistoryPage pages through what was pushed of an entity, the last that counts first.
+func (v *FeatureValues) HistoryPage(view, entityKey string, at fold.At, q fold.PageQuery) (fold.Page[PushedValues], error) {
+	return fold.PageJSON(v.r, fold.Table('h').Str(view).ID(entityKey), true, q, func(row *PushedValues) (bool, error) { return row.AdmittedBy(at) })
+}
+
+// CreatedMillis is when the values were computed, as their producer says; when the log took them where it does not.
+func (p *PushedValues) CreatedMillis() int64 {
+	millis, err := events.TimeMillis(p.Created)
+	if p.Created == "" || err != nil {
+		return cmp.Or(p.RecordedMillis, p.EventMillis)
+	}
+	return millis
+}

@@ -1,0 +1,87 @@
+package projections_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/fold/foldtest"
+)
+
+func pushed(entity, score string) *events.FeatureValues {
+	return &events.FeatureValues{EntityKey: entity, View: "scores", Values: map[string]json.RawMessage{"score": json.RawMessage(score)}}
+}
+
+// TestFeatureValues: the newest event time is served, of one time the last in the log; everything is history.
+func TestFeatureValues(t *testing.T) {
+	s := foldtest.NewScript()
+	s.Fact("feature-values", 0, "a", 200, 1000, pushed("movie_id=1", "1.0"))
+	s.Fact("feature-values", 0, "b", 100, 1001, pushed("movie_id=1", "2.0")) // late
+	offline := pushed("movie_id=1", "3.0")
+	offline.Offline, offline.Created = true, "1970-01-01T00:00:00.007Z"
+	s.Fact("feature-values", 0, "c", 300, 1002, offline)
+	s.Fact("feature-values", 1, "d", 200, 1003, pushed("movie_id=1", "4.0")) // of the same time, in another partition
+	s.Fact("feature-values", 0, "e", 200, 1004, pushed("movie_id=1", "5.0"))
+	s.Fact("feature-values", 0, "f", 200, 1005, pushed("movie_id=1&user_id=2", "6.0"))
+	v := foldtest.Opened(t, projections.NewFeatureValues(), s.In)
+	score := func(at fold.At) string {
+		return string(found[projections.PushedValues](t)(v.Served("scores", "movie_id=1", at)).Values["score"])
+	}
+	for want, at := range map[string]fold.At{"4.0": {}, "2.0": {EventMillis: 199}, "1.0": {RecordedMillis: 1002}} {
+		equal(t, "served", score(at), want)
+	}
+	equal(t, "as known before the other partition", score(fold.At{EventMillis: 200, RecordedMillis: 1002}), "1.0")
+	for _, at := range []fold.At{{EventMillis: 99}, {RecordedMillis: 999}} {
+		if _, ok, err := v.Served("scores", "movie_id=1", at); ok || err != nil {
+			t.Errorf("before the first, %+v: %v, %v", at, ok, err)
+		}
+	}
+	if _, ok, err := v.Served("scores", "movie_id=2", fold.At{}); ok || err != nil {
+		t.Errorf("of nobody: %v, %v", ok, err)
+	}
+	var all []string
+	for row, err := range v.History("scores", "movie_id=1", fold.At{}) {
+		must0(t, err)
+		all = append(all, string(row.Values["score"]))
+		if row.Offline {
+			equal(t, "computed at", row.CreatedMillis(), int64(7))
+		}
+	}
+	equal(t, "the history, each over the one before", all, []string{"2.0", "1.0", "5.0", "4.0", "3.0"})
+	var back []string
+	for _, row := range foldtest.Pages(t, 2, func(q fold.PageQuery) (fold.Page[projections.PushedValues], error) {
+		return v.HistoryPage("scores", "movie_id=1", fold.At{RecordedMillis: 1003}, q)
+	}) {
+		back = append(back, string(row.Values["score"]))
+	}
+	equal(t, "the last first, as known then", back, []string{"3.0", "4.0", "1.0", "2.0"})
+}
+
+func TestFeatureRegistry(t *testing.T) {
+	meta := events.FeatureMeta{Project: "films"}
+	s := foldtest.NewScript()
+	s.Commit("feature-entity/films.movie", 1, 1, &events.FeatureEntityApplied{Entity: "movie", JoinKey: "movie_id", FeatureMeta: meta})
+	s.Commit("feature-entity/other.movie", 2, 2, &events.FeatureEntityApplied{Entity: "movie", JoinKey: "id", FeatureMeta: events.FeatureMeta{Project: "other"}})
+	view := &events.FeatureViewApplied{View: "scores", Entities: []string{"movie"}, JoinKeys: []events.FeatureField{{Name: "movie_id", Type: "int64"}},
+		Features: []events.FeatureField{{Name: "score", Type: "float64"}}, PushSource: "push", FeatureMeta: meta}
+	s.Commit("feature-view/scores", 3, 3, view)
+	v := foldtest.Opened(t, projections.NewFeatureRegistry(), s.In)
+	d := must[projections.Declarations](t)(v.Declarations())
+	equal(t, "entities", []string{d.Entities[0].Is.JoinKey, d.Entities[1].Is.JoinKey}, []string{"movie_id", "id"})
+	equal(t, "views", d.Views[0].Is, *view)
+	equal(t, "as features are read", projections.External(view).PushSource, "push")
+	before := must[string](t)(v.Changed())
+
+	s.Commit("movie/1", 4, 4, &events.MovieListed{Movie: events.Movie{MovieID: "1", Title: "x"}})
+	equal(t, "not changed by films", must[string](t)(foldtest.Opened(t, projections.NewFeatureRegistry(), s.In).Changed()), before)
+	s.Commit("feature-view/scores", 5, 5, &events.FeatureViewDeleted{View: "scores", Project: "films"})
+	v = foldtest.Opened(t, projections.NewFeatureRegistry(), s.In)
+	if d := must[projections.Declarations](t)(v.Declarations()); len(d.Views) != 0 || len(d.Entities) != 2 {
+		t.Errorf("after the deletion: %+v", d)
+	}
+	if must[string](t)(v.Changed()) == before {
+		t.Error("the deletion is no change")
+	}
+}
