@@ -153,6 +153,8 @@ func (c *ApplyFeatureView) Validate() error {
 	f.featureFields("features", c.Features, 1, featureFieldsMax)
 	f.atLeast("ttl_millis", c.TTLMillis, 0)
 	f.line("push_source", c.PushSource, 2*NameBytesMax)
+	f.line("time_column", c.TimeColumn, IDBytesMax)
+	f.line("created_column", c.CreatedIn, IDBytesMax)
 	f.featureMeta(&c.FeatureMeta)
 	return f.err()
 }

@@ -85,7 +85,9 @@ type FeatureViewApplied struct {
 	Features   []FeatureField `json:"features"`
 	TTLMillis  int64          `json:"ttl_millis,omitempty"` // 0: values do not expire
 	PushSource string         `json:"push_source,omitempty"`
-	Stream     bool           `json:"stream,omitempty"` // declared as one of a stream
+	TimeColumn string         `json:"time_column,omitempty"`    // of the event time, in what is pushed; "" is event_timestamp
+	CreatedIn  string         `json:"created_column,omitempty"` // of when values were computed; "" is created
+	Stream     bool           `json:"stream,omitempty"`         // declared as one of a stream
 	FeatureMeta
 }
 

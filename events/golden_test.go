@@ -58,7 +58,7 @@ var goldens = []struct {
 	{"feature-source/scores_push", &events.FeatureSourceApplied{"scores_push", true, goldenMeta}},
 	{"feature-source/scores_push", &events.FeatureSourceDeleted{"scores_push", "films"}},
 	{"feature-view/scores", &events.FeatureViewApplied{"scores", []string{"movie", "user"}, []events.FeatureField{{"movie_id", "int64", "which"}, {"user_id", "string", "who"}},
-		[]events.FeatureField{{"score", "float64", "of a critic"}, {"tags", "string_list", "of people"}}, 86400000, "scores_push", true, goldenMeta}},
+		[]events.FeatureField{{"score", "float64", "of a critic"}, {"tags", "string_list", "of people"}}, 86400000, "scores_push", "at", "made_at", true, goldenMeta}},
 	{"feature-view/scores", &events.FeatureViewDeleted{"scores", "films"}},
 	{"feature-service/cards", &events.FeatureServiceApplied{"cards", []string{"scores:score", "movie_features:rating"}, goldenMeta}},
 	{"feature-service/cards", &events.FeatureServiceDeleted{"cards", "films"}},

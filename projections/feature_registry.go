@@ -171,7 +171,7 @@ func standing[T any](r fold.Reader, docs *fold.Documents[Declared[T]]) (all []De
 // External is an applied view as features are read from it.
 func External(e *events.FeatureViewApplied) *features.External {
 	return &features.External{Name: e.View, Project: e.Project, Entities: e.Entities, JoinKeys: e.JoinKeys, TTLMillis: e.TTLMillis,
-		PushSource: e.PushSource, Description: e.Description, Features: e.Features}
+		PushSource: e.PushSource, TimeColumn: e.TimeColumn, CreatedIn: e.CreatedIn, Description: e.Description, Features: e.Features}
 }
 
 // declaration says what one of the registry's events says.

@@ -46,7 +46,8 @@ func parse(body []byte) (*asked, *refusal) {
 	return a, nil
 }
 
-func (r *reading) body(body []byte) *asked {
+// fields are those of a body that is an object; of another, or of what is none, nothing.
+func (r *reading) fields(body []byte) []field {
 	if body = bytes.TrimSpace(body); len(body) == 0 {
 		r.wrong("missing", "Field required", json.RawMessage("null"))
 		return nil
@@ -63,8 +64,23 @@ func (r *reading) body(body []byte) *asked {
 		r.wrong("model_attributes_type", "Input should be a valid dictionary or object to extract fields from", body)
 		return nil
 	}
+	return fieldsOf(body)
+}
+
+// inputMax bounds how much of a wrong body is given back.
+const inputMax = 1 << 10
+
+// rawOf is a body to be given back; null for one that is long.
+func rawOf(body []byte) json.RawMessage {
+	if len(body) > inputMax {
+		return json.RawMessage("null")
+	}
+	return bytes.TrimSpace(body)
+}
+
+func (r *reading) body(body []byte) *asked {
 	a, given := &asked{}, false
-	for _, f := range fieldsOf(body) {
+	for _, f := range r.fields(body) {
 		switch f.name {
 		case "entities":
 			given = true
@@ -84,8 +100,8 @@ func (r *reading) body(body []byte) *asked {
 			a.metadata = r.truth(f.value, f.name)
 		}
 	}
-	if !given {
-		r.wrong("missing", "Field required", body, "entities")
+	if !given && len(r.details) == 0 {
+		r.wrong("missing", "Field required", bytes.TrimSpace(body), "entities")
 	}
 	return a
 }

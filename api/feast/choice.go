@@ -6,9 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
-	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/projections/featurestore"
 )
 
 // choice is which features a request asks for, resolved.
@@ -21,75 +20,63 @@ type choice struct {
 
 type place struct{ part, column int }
 
-// part is the features of one entity.
+// part is the features of one entity that are computed, or of one view whose values are pushed.
 type part struct {
-	entity  features.Entity
-	joinKey string
-	refs    []string
-	sel     *features.Selection
+	entity   features.Entity
+	joinKeys []string
+	refs     []string // of features; of an external view, their names alone
+	sel      *features.Selection
+	external *features.External // nil where they are computed
 }
 
-// definitions are those in force; of a folder that has none yet, empty ones.
-func (s *Surface) definitions() (*features.Definitions, error) {
-	defs, err := s.Features.Definitions(fold.At{})
-	if fault.Is(err, fault.NotFound) {
-		return &features.Definitions{}, nil
-	}
-	return defs, err
-}
-
-// choose resolves what is asked for by the definitions in force, or says why it cannot.
-func (s *Surface) choose(defs *features.Definitions, a *asked) (*choice, *refusal, error) {
+// choose resolves what is asked for by what is declared, or says why it cannot.
+func (s *Surface) choose(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {
 	key := fmt.Sprintf("%t %q %q", a.full, a.service, a.features)
 	s.mu.Lock()
-	if s.defs != defs || len(s.kept) >= keptMax || s.bytes > keptBytesMax {
-		s.defs, s.kept, s.bytes = defs, map[string]*choice{}, 0
+	if s.reg != reg || len(s.kept) >= keptMax || s.bytes > keptBytesMax {
+		s.reg, s.kept, s.bytes = reg, map[string]*choice{}, 0
 	}
 	c := s.kept[key]
 	s.mu.Unlock()
 	if c != nil {
 		return c, nil, nil
 	}
-	c, refused, err := resolve(defs, a)
+	c, refused, err := resolve(reg, a)
 	if refused != nil || err != nil {
 		return nil, refused, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.defs == defs && s.kept[key] == nil {
+	if s.reg == reg && s.kept[key] == nil {
 		s.kept[key] = c
 		s.bytes += len(key)
 	}
 	return c, nil, nil
 }
 
-func resolve(defs *features.Definitions, a *asked) (*choice, *refusal, error) {
+func resolve(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {
 	refs := a.features
 	if a.service != "" {
-		service := defs.Service(a.service)
-		if service == nil {
+		var ok bool
+		if refs, ok = reg.Service(a.service); !ok {
 			return nil, noService(a.service), nil
 		}
-		refs = spelt(defs, service.Features)
 	}
 	if len(refs) == 0 {
 		return nil, plainError("No features specified for retrieval"), nil
 	}
 	c := &choice{}
 	times, twice := map[string]int{}, []string(nil)
-	type found struct {
-		view *features.View
-		name string
-	}
 	all := make([]found, len(refs))
 	for i, ref := range refs {
-		view, name, refused := referred(defs, ref)
+		f, refused := referred(reg, ref)
 		if refused != nil {
 			return nil, refused, nil
 		}
-		all[i] = found{view, name}
+		all[i] = f
+		name := f.name
 		if a.full {
-			name = view.Name + "__" + name
+			name = f.view() + "__" + name
 		}
 		if times[name]++; times[name] == 2 {
 			twice = append(twice, name)
@@ -100,63 +87,98 @@ func resolve(defs *features.Definitions, a *asked) (*choice, *refusal, error) {
 		return nil, collision(twice, a.full), nil
 	}
 	for _, f := range all {
-		if f.view.Feature(f.name) == nil {
-			return nil, noFeature(f.view.Name, f.name), nil
+		if !f.known() {
+			return nil, noFeature(f.view(), f.name), nil
 		}
-		p := slices.IndexFunc(c.parts, func(p part) bool { return p.entity == f.view.Entity })
+		p := slices.IndexFunc(c.parts, f.in)
 		if p < 0 {
 			p = len(c.parts)
-			c.parts = append(c.parts, part{entity: f.view.Entity, joinKey: joinKey(defs, f.view.Entity)})
+			c.parts = append(c.parts, f.part(reg))
 		}
 		c.at = append(c.at, place{p, len(c.parts[p].refs)})
-		c.parts[p].refs = append(c.parts[p].refs, f.view.Name+":"+f.name)
-		if !slices.Contains(c.views, f.view.Name) {
-			c.views = append(c.views, f.view.Name)
+		c.parts[p].refs = append(c.parts[p].refs, f.ref())
+		if !slices.Contains(c.views, f.view()) {
+			c.views = append(c.views, f.view())
 		}
 	}
 	for i := range c.parts {
 		var err error
-		if c.parts[i].sel, err = defs.Select(c.parts[i].refs, true); err != nil {
-			return nil, nil, err
+		if p := &c.parts[i]; p.external == nil {
+			if p.sel, err = reg.Select(p.refs, true); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	return c, nil, nil
 }
 
-// spelt are the references of a service, each of one feature.
-func spelt(defs *features.Definitions, refs []string) (all []string) {
-	for _, ref := range refs {
-		view := defs.View(ref)
-		if view == nil {
-			all = append(all, ref)
-			continue
-		}
-		for _, f := range view.Features {
-			all = append(all, view.Name+":"+f.Name)
-		}
+// found is a feature that is asked for: of a view whose values are computed, or of one whose values are pushed.
+type found struct {
+	computed *features.View
+	external *features.External
+	name     string
+}
+
+func (f *found) view() string {
+	if f.computed != nil {
+		return f.computed.Name
 	}
-	return all
+	return f.external.Name
+}
+
+func (f *found) known() bool {
+	if f.computed != nil {
+		return f.computed.Feature(f.name) != nil
+	}
+	return f.external.Feature(f.name) != nil
+}
+
+// in says whether the feature is read with a part.
+func (f *found) in(p part) bool {
+	if f.computed != nil {
+		return p.external == nil && p.entity == f.computed.Entity
+	}
+	return p.external == f.external
+}
+
+func (f *found) part(reg *featurestore.Registry) part {
+	if f.computed != nil {
+		return part{entity: f.computed.Entity, joinKeys: []string{joinKey(reg.Definitions, f.computed.Entity)}}
+	}
+	p := part{external: f.external}
+	for _, k := range f.external.JoinKeys {
+		p.joinKeys = append(p.joinKeys, k.Name)
+	}
+	return p
+}
+
+func (f *found) ref() string {
+	if f.computed != nil {
+		return f.computed.Name + ":" + f.name
+	}
+	return f.name
 }
 
 // referred is what view:feature, view@latest:feature or view@vN:feature refers to. Definitions have no versions but the
 // one in force.
-func referred(defs *features.Definitions, ref string) (view *features.View, name string, refused *refusal) {
+func referred(reg *featurestore.Registry, ref string) (f found, refused *refusal) {
 	viewName, name, ok := strings.Cut(ref, ":")
 	if !ok || name == "" {
-		return nil, "", plainError("Invalid feature reference '%s'. Expected format: '<feature_view>:<feature>' or '<feature_view>@<version>:<feature>'", ref)
+		return f, plainError("Invalid feature reference '%s'. Expected format: '<feature_view>:<feature>' or '<feature_view>@<version>:<feature>'", ref)
 	}
 	viewName, version, versioned := strings.Cut(viewName, "@")
-	if view = defs.View(viewName); view == nil {
-		return nil, "", noView(viewName)
+	f = found{reg.View(viewName), reg.ExternalNamed(viewName), name}
+	if f.computed == nil && f.external == nil {
+		return f, noView(viewName)
 	}
 	if versioned && version != "latest" {
 		n, err := strconv.ParseUint(strings.TrimLeft(version, "vV"), 10, 31)
 		if err != nil {
-			return nil, "", plainError("Invalid version '%s'", version)
+			return f, plainError("Invalid version '%s'", version)
 		}
-		return nil, "", noVersion(viewName, int(n))
+		return f, noVersion(viewName, int(n))
 	}
-	return view, name, nil
+	return f, nil
 }
 
 func joinKey(defs *features.Definitions, e features.Entity) string {

@@ -15,7 +15,9 @@ var homeHTML string
 
 var homePage = api.NewPage(homeHTML, template.FuncMap{"join": strings.Join, "days": days})
 
-func (s *Surface) pageRoutes(r *api.Routes) { r.Handle("GET /{$}", s.home, "definitions") }
+func (s *Surface) pageRoutes(r *api.Routes) {
+	r.Handle("GET /{$}", s.home, "definitions", "feature-registry")
+}
 
 // Page is the page at the program's own address, /features: browsers refuse the port of Feast's server. Its errors are
 // those of that address.
@@ -32,19 +34,22 @@ func (Page) Render(w http.ResponseWriter, r *http.Request, p *api.Problem) {
 	api.RenderProblem(w, r, p)
 }
 
-func (p Page) Routes(r *api.Routes) { r.Handle("GET /features", p.home, "definitions") }
+func (p Page) Routes(r *api.Routes) {
+	r.Handle("GET /features", p.home, "definitions", "feature-registry")
+}
 
 // days are milliseconds as a ttl is thought of.
 func days(millis int64) float64 { return float64(millis) / 86_400_000 }
 
 // home is the page for people: what is defined.
 func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
-	defs, err := s.definitions()
+	reg, err := s.Features.Registry()
 	if err != nil {
 		return err
 	}
 	return api.WritePage(w, homePage, struct {
 		*features.Definitions
-		Hash string
-	}{defs, defs.Hash()})
+		Pushed []*features.External
+		Hash   string
+	}{reg.Definitions, reg.External, reg.Hash()})
 }

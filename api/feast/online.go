@@ -1,18 +1,21 @@
 package feast
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
@@ -26,18 +29,18 @@ func (s *Surface) getOnlineFeatures(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	defs, err := s.definitions()
+	reg, err := s.Features.Registry()
 	if err != nil {
 		return err
 	}
 	a, refused := parse(body)
 	var c *choice
 	if refused == nil {
-		c, refused, err = s.choose(defs, a)
+		c, refused, err = s.choose(reg, a)
 	}
 	var t *table
 	if refused == nil && err == nil {
-		t, refused = tableOf(defs, c, a)
+		t, refused = tableOf(reg, c, a)
 	}
 	switch {
 	case err != nil:
@@ -71,7 +74,7 @@ type cells struct {
 }
 
 // tableOf finds whom a request is about.
-func tableOf(defs *features.Definitions, c *choice, a *asked) (*table, *refusal) {
+func tableOf(reg *featurestore.Registry, c *choice, a *asked) (*table, *refusal) {
 	t := &table{choice: c, rows: -1}
 	byKey := map[string]*column{}
 	for i := range a.entities {
@@ -80,14 +83,14 @@ func tableOf(defs *features.Definitions, c *choice, a *asked) (*table, *refusal)
 			return nil, plainError("All entity rows must have the same columns.")
 		}
 		t.rows = len(e.values)
-		for _, d := range defs.Entities { // the name of an entity stands for its join key, as Feast once had it
-			if e.name == d.JoinKey || e.name == string(d.Name) {
-				if byKey[d.JoinKey] == nil {
-					t.keys = append(t.keys, column{d.JoinKey, nil})
-				}
-				byKey[d.JoinKey] = e
-			}
+		key := reg.JoinKey(e.name)
+		if key == "" {
+			continue
 		}
+		if byKey[key] == nil {
+			t.keys = append(t.keys, column{key, nil})
+		}
+		byKey[key] = e
 	}
 	if t.rows < 0 {
 		return nil, plainError("No entities are given: want the values of each join key")
@@ -100,11 +103,16 @@ func tableOf(defs *features.Definitions, c *choice, a *asked) (*table, *refusal)
 			fmt.Sprintf("%d features of %d rows are %d values; one request may ask for at most %d", len(c.names), t.rows, n, valuesMax), nil, nil})}
 	}
 	for _, p := range c.parts {
-		e := byKey[p.joinKey]
-		if e == nil {
-			return nil, plainError("Missing join key values for keys: ['%s']", p.joinKey)
+		var missing []string
+		for _, k := range p.joinKeys {
+			if byKey[k] == nil {
+				missing = append(missing, "'"+k+"'")
+			}
 		}
-		of, wrong := cellsOf(p.entity, e)
+		if missing != nil {
+			return nil, plainError("Missing join key values for keys: [%s]", strings.Join(missing, ", "))
+		}
+		of, wrong := cellsOf(&p, byKey, t.rows)
 		if wrong != nil {
 			return nil, &refusal{http.StatusUnprocessableEntity, invalid(wrong...)}
 		}
@@ -113,25 +121,41 @@ func tableOf(defs *features.Definitions, c *choice, a *asked) (*table, *refusal)
 	return t, nil
 }
 
-func cellsOf(e features.Entity, from *column) (c cells, wrong []detail) {
+func cellsOf(p *part, byKey map[string]*column, rows int) (c cells, wrong []detail) {
 	known := map[string]int{}
-	for i, raw := range from.values {
-		id, err := idOf(e, raw)
+	for i := range rows {
+		id, at, err := p.id(byKey, i)
 		if err != nil && len(wrong) < detailsMax {
-			wrong = append(wrong, detail{"value_error", []any{"body", "entities", from.name, i}, "Value error, " + err.Error(), raw, nil})
+			wrong = append(wrong, detail{"value_error", []any{"body", "entities", at.name, i}, "Value error, " + err.Error(), at.values[i], nil})
 		}
-		at, ok := known[id]
+		e, ok := known[id]
 		switch {
 		case id == "":
-			at = -1
+			e = -1
 		case !ok:
-			at = len(c.ids)
-			known[id] = at
+			e = len(c.ids)
+			known[id] = e
 			c.ids = append(c.ids, id)
 		}
-		c.row = append(c.row, at)
+		c.row = append(c.row, e)
 	}
 	return c, wrong
+}
+
+// id is whom a row is about; of what is wrong with it, also in which column.
+func (p *part) id(byKey map[string]*column, row int) (id string, at *column, err error) {
+	if p.external == nil {
+		at = byKey[p.joinKeys[0]]
+		id, err = idOf(p.entity, at.values[row])
+		return id, at, err
+	}
+	id, err = p.external.EntityKey(func(k string) json.RawMessage { return byKey[k].values[row] })
+	at = byKey[p.joinKeys[0]]
+	var f *fault.Error
+	if errors.As(err, &f) {
+		at, err = cmp.Or(byKey[f.Field], at), errors.New(f.Message)
+	}
+	return id, at, err
 }
 
 // idOf reads an id, given as a number or a text; "" is nobody's: null, or what tables have in its place.
@@ -166,11 +190,23 @@ func idOf(e features.Entity, raw json.RawMessage) (string, error) {
 func (s *Surface) read(ctx context.Context, t *table) error {
 	now := s.Now().UnixMilli()
 	var values []features.Value
+	var pushed []featurestore.PushedValue
+	var room []byte
 	for i := range t.parts {
 		p, c := &t.parts[i], &t.of[i]
 		for _, id := range c.ids {
 			if err := ctx.Err(); err != nil {
 				return err
+			}
+			if p.external != nil {
+				var err error
+				if pushed, err = s.Features.ReadPushed(pushed[:0], p.external, p.refs, id, fold.At{}, now); err != nil {
+					return err
+				}
+				for k := range pushed {
+					c.add(pushed[k].JSON, pushed[k].Status, pushed[k].EventTimeMillis)
+				}
+				continue
 			}
 			user, movie := id, ""
 			if p.entity == features.Movie {
@@ -181,14 +217,18 @@ func (s *Surface) read(ctx context.Context, t *table) error {
 				return err
 			}
 			for k := range values {
-				c.text = appendValue(c.text, &values[k])
-				c.ends = append(c.ends, len(c.text))
-				c.what = append(c.what, values[k].Status)
-				c.when = append(c.when, values[k].EventTimeMillis)
+				room = appendValue(room[:0], &values[k])
+				c.add(room, values[k].Status, values[k].EventTimeMillis)
 			}
 		}
 	}
 	return nil
+}
+
+// add adds the next value of the next entity.
+func (c *cells) add(json []byte, status features.Status, millis int64) {
+	c.text = append(c.text, json...)
+	c.ends, c.what, c.when = append(c.ends, len(c.text)), append(c.what, status), append(c.when, millis)
 }
 
 // appendValue appends a value as Feast writes it: a float as one also where it is whole, since clients tell the type by
@@ -197,19 +237,7 @@ func appendValue(dst []byte, v *features.Value) []byte {
 	if v.Status != features.Present || v.Type != features.Float64 {
 		return v.AppendJSON(dst)
 	}
-	switch {
-	case math.IsNaN(v.Float):
-		return append(dst, `"NaN"`...)
-	case math.IsInf(v.Float, 1):
-		return append(dst, `"Infinity"`...)
-	case math.IsInf(v.Float, -1):
-		return append(dst, `"-Infinity"`...)
-	case v.Float == math.Trunc(v.Float) && math.Abs(v.Float) < 1e16:
-		return append(strconv.AppendFloat(dst, v.Float, 'f', -1, 64), ".0"...)
-	case v.Float == math.Trunc(v.Float):
-		return strconv.AppendFloat(dst, v.Float, 'e', -1, 64)
-	}
-	return v.AppendJSON(dst)
+	return features.AppendFloat(dst, v.Float, 64)
 }
 
 // cell is the value of a row, its status and its time.

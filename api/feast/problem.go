@@ -42,6 +42,19 @@ func noService(name string) *refusal {
 	return feastError(http.StatusNotFound, "FeatureServiceNotFoundException", "Feature service %s does not exist in project %s", name, project)
 }
 
+func noSource(name string) *refusal {
+	return feastError(http.StatusUnprocessableEntity, "PushSourceNotFoundException", "Unable to find push source '%s'.", name)
+}
+
+func noObject(name string) *refusal {
+	return feastError(http.StatusNotFound, "FeastObjectNotFoundException", "Can't recognize feast object with a name %s", name)
+}
+
+// computed says that values of a view are not taken.
+func computed(view string) *refusal {
+	return feastError(http.StatusUnprocessableEntity, "FeastError", "The values of feature view %s are computed from what people do: nothing is written to it. Declare a view of another name for values of your own.", view)
+}
+
 func noVersion(view string, version int) *refusal {
 	return feastError(http.StatusNotFound, "FeatureViewVersionNotFound", "Version %d of feature view %s does not exist in project %s", version, view, project)
 }

@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections/featurestore"
 )
 
@@ -26,7 +25,7 @@ type Surface struct {
 	Config
 
 	mu    sync.Mutex
-	defs  *features.Definitions // that kept was resolved by
+	reg   *featurestore.Registry // that kept was resolved by
 	kept  map[string]*choice
 	bytes int // of the keys of kept
 }
@@ -41,11 +40,12 @@ func (s *Surface) Name() string { return "feast" }
 func (s *Surface) Routes(r *api.Routes) {
 	s.healthRoutes(r)
 	s.onlineRoutes(r)
+	s.pushRoutes(r)
 	s.pageRoutes(r)
 }
 
 // views are what features are read from.
-var views = []string{"online", "histories", "catalogue", "users", "definitions"}
+var views = []string{"online", "histories", "catalogue", "users", "definitions", "feature-registry", "feature-values"}
 
 // Render writes a problem as FastAPI does, on which Feast's server runs; one of the program's own as Feast does: a string.
 func (s *Surface) Render(w http.ResponseWriter, _ *http.Request, p *api.Problem) {

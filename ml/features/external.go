@@ -24,6 +24,8 @@ type External struct {
 	JoinKeys    []events.FeatureField `json:"join_keys"`
 	TTLMillis   int64                 `json:"ttl_millis"` // 0: values do not expire
 	PushSource  string                `json:"push_source,omitempty"`
+	TimeColumn  string                `json:"time_column,omitempty"` // of what is pushed; "" is event_timestamp
+	CreatedIn   string                `json:"created_column,omitempty"`
 	Description string                `json:"description,omitempty"`
 	Features    []events.FeatureField `json:"features"`
 }
@@ -295,16 +297,16 @@ func entityID(k events.FeatureField, raw json.RawMessage) (string, error) {
 	} else if c := text[0]; c != '-' && (c < '0' || c > '9') {
 		return "", fault.Field(k.Name, "is %s; want an id, as a text or a whole number, or null", text)
 	}
-	if n, ok := wholeOf(id); ok && (text[0] != '"' || k.Type == string(Int64) || k.Type == TypeInt32) {
-		id = strconv.FormatInt(n, 10)
-	} else if k.Type == string(Int64) || k.Type == TypeInt32 || text[0] != '"' {
-		return "", fault.Field(k.Name, "%q is no whole number", id).WithHint("the join key %s is of type %s", k.Name, k.Type)
-	}
 	switch k.Name { // as everywhere else
 	case "movie_id":
 		id = events.CanonicalMovie(id)
 	case "user_id":
 		id = events.CanonicalUser(id)
+	}
+	if n, ok := wholeOf(id); ok && (text[0] != '"' || k.Type == string(Int64) || k.Type == TypeInt32) {
+		id = strconv.FormatInt(n, 10)
+	} else if k.Type == string(Int64) || k.Type == TypeInt32 || text[0] != '"' {
+		return "", fault.Field(k.Name, "%q is no whole number", id).WithHint("the join key %s is of type %s", k.Name, k.Type)
 	}
 	return id, nil
 }

@@ -19,6 +19,7 @@ type Registry struct {
 	Declared              projections.Declarations
 	External              []*features.External // views whose values are pushed, of both, by name
 	external              map[string]*features.External
+	keys                  map[string]string // join keys, by their own name and by that of the entity
 }
 
 // Registry is what is declared now.
@@ -57,6 +58,19 @@ func (f *Store) Registry() (*Registry, error) {
 			r.External = append(r.External, x)
 		}
 	}
+	r.keys = map[string]string{}
+	for _, x := range r.External {
+		for _, k := range x.JoinKeys {
+			r.keys[k.Name] = k.Name
+		}
+	}
+	for i := range r.Declared.Entities {
+		e := &r.Declared.Entities[i].Is
+		r.keys[e.Entity], r.keys[e.JoinKey] = e.JoinKey, e.JoinKey
+	}
+	for _, e := range defs.Entities {
+		r.keys[string(e.Name)], r.keys[e.JoinKey] = e.JoinKey, e.JoinKey
+	}
 	slices.SortFunc(r.External, func(a, b *features.External) int { return strings.Compare(a.Name, b.Name) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,6 +88,9 @@ func (r *Registry) ExternalNamed(name string) *features.External {
 	}
 	return r.external[name]
 }
+
+// JoinKey is the join key of a name, or of the entity of a name, as Feast once had it; "" for neither.
+func (r *Registry) JoinKey(name string) string { return r.keys[name] }
 
 // PushedTo are the views whose values are pushed to a source.
 func (r *Registry) PushedTo(source string) (all []*features.External) {
