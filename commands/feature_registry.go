@@ -108,10 +108,12 @@ func (c *DeleteFeatureEntity) Validate() error {
 type ApplyFeatureSource struct{ events.FeatureSourceApplied }
 
 func (*ApplyFeatureSource) CommandType() string { return "feature_source.apply" }
-func (c *ApplyFeatureSource) Stream() string    { return sourceStream(c.Source) }
+func (c *ApplyFeatureSource) Stream() string    { return sourceStream(c.Project, c.Source) }
 
 // sourceStream is the stream of a source, whose name may be the path of a file.
-func sourceStream(name string) string { return "feature-source/" + events.FeatureSourceID(name) }
+func sourceStream(project, name string) string {
+	return "feature-source/" + events.FeatureSourceID(project, name)
+}
 
 func (c *ApplyFeatureSource) Validate() error {
 	var f faults
@@ -124,7 +126,7 @@ func (c *ApplyFeatureSource) Validate() error {
 type DeleteFeatureSource struct{ events.FeatureSourceDeleted }
 
 func (*DeleteFeatureSource) CommandType() string { return "feature_source.delete" }
-func (c *DeleteFeatureSource) Stream() string    { return sourceStream(c.Source) }
+func (c *DeleteFeatureSource) Stream() string    { return sourceStream(c.Project, c.Source) }
 
 func (c *DeleteFeatureSource) Validate() error {
 	var f faults

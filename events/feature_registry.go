@@ -54,12 +54,12 @@ type FeatureEntityDeleted struct {
 
 func (*FeatureEntityDeleted) EventType() string { return "feature_entity.deleted" }
 
-// FeatureSourceID is a source's name as part of a stream's: it may be the path of a file.
-func FeatureSourceID(name string) string { return sourceEscaper.Replace(name) }
+// FeatureSourceID is a source as part of a stream's name: its own may be the path of a file.
+func FeatureSourceID(project, name string) string { return project + "." + sourceEscaper.Replace(name) }
 
 var sourceEscaper = strings.NewReplacer("%", "%25", "/", "%2F")
 
-// FeatureSourceApplied declares where values come from. Stream "feature-source/NAME".
+// FeatureSourceApplied declares where values come from. Stream "feature-source/PROJECT.NAME".
 type FeatureSourceApplied struct {
 	Source string `json:"source"`
 	Push   bool   `json:"push,omitempty"` // values are pushed to it

@@ -10,7 +10,7 @@ import (
 
 // FeatureRegistry is what is declared through Feast's registry.
 //
-//	P E S V F name -> Declared: projects, entities (PROJECT.NAME), sources, views, services
+//	P E S V F name -> Declared: projects, entities and sources (PROJECT.NAME), views, services
 //	n -> how many events there were
 type FeatureRegistry struct{ r fold.Reader }
 
@@ -71,9 +71,9 @@ var (
 	declaredSources = declaredDocs('S', func(d events.Data) (string, *events.FeatureSourceApplied) {
 		switch x := d.(type) {
 		case *events.FeatureSourceApplied:
-			return x.Source, x
+			return events.FeatureSourceID(x.Project, x.Source), x
 		case *events.FeatureSourceDeleted:
-			return x.Source, nil
+			return events.FeatureSourceID(x.Project, x.Source), nil
 		}
 		return "", nil
 	})

@@ -31,9 +31,13 @@ var listeners = []Listener{
 	{"inference", "127.0.0.1:8001", "ratings, lists and similar films by a model"},
 	{"workflows", "127.0.0.1:8080", "workflows and their runs, for Airflow's clients"},
 	{"features", "127.0.0.1:6566", "features, for Feast's clients"},
+	{RegistryListener, "127.0.0.1:6570", "declarations of features, for Feast's registry (gRPC)"},
 	{"tracking", "127.0.0.1:5000", "experiments, runs and models, for MLflow's clients"},
 	{"topics", "127.0.0.1:8082", "topics, messages and consumer groups"},
 }
+
+// RegistryListener is the name of the address that speaks gRPC: HTTP/2 without TLS.
+const RegistryListener = "registry"
 
 // MainListener is the name of the address of the program's own API, and its setting is --listen.
 const MainListener = "main"
@@ -134,7 +138,7 @@ func (a *App) listen() (all []*answering, err error) {
 			return all, taken(at, wanted, a.opts.Kafka, err)
 		}
 		at.Address = l.Addr().String()
-		all = append(all, &answering{at, l, serverOf(a.Servers[at.Name])})
+		all = append(all, &answering{at, l, serverOf(a.Servers[at.Name], at.Name == RegistryListener)})
 	}
 	return all, nil
 }
@@ -171,8 +175,14 @@ func checkAlso(also map[string]string) error {
 	return nil
 }
 
-func serverOf(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+func serverOf(h http.Handler, grpc bool) *http.Server {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	if grpc {
+		s.Protocols = new(http.Protocols)
+		s.Protocols.SetUnencryptedHTTP2(true)
+		s.Protocols.SetHTTP1(true) // to be told what is spoken here
+	}
+	return s
 }
 
 func answered(all []*answering) []Answered {

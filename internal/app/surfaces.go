@@ -7,6 +7,7 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
 	"github.com/projectionist/projectionist/api/feast"
+	"github.com/projectionist/projectionist/api/feast/registry"
 	"github.com/projectionist/projectionist/api/inference"
 	"github.com/projectionist/projectionist/api/mlflow"
 	"github.com/projectionist/projectionist/api/prometheus"
@@ -60,12 +61,13 @@ func (a *App) surfaces(scratch string) (err error) {
 	dags := a.airflow(workflows)
 	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
-		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
-		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
-		"workflows":  a.API.Serve(dags, airflow.NewV2(dags)),
-		"features":   a.API.Serve(features),
-		"tracking":   a.API.Serve(tracking),
-		"topics":     a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
+		MainListener:     a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
+		"inference":      a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
+		"workflows":      a.API.Serve(dags, airflow.NewV2(dags)),
+		"features":       a.API.Serve(features),
+		RegistryListener: a.API.Serve(registry.New(a.API, registry.Config{Features: a.Features})),
+		"tracking":       a.API.Serve(tracking),
+		"topics":         a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
 	}
 	return checkAlso(a.opts.Also)
 }

@@ -1,0 +1,111 @@
+package registry
+
+import (
+	"slices"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/ml/features"
+)
+
+// What this program's own definitions have, as messages of Feast's registry.
+
+// ownTag is the tag that tells it from what was applied.
+const ownTag = "projectionist"
+
+func withOwnTag(m message, number int32, value string) message {
+	return m.withMessage(protoNumber(number), message{}.withText(1, ownTag).withText(2, value))
+}
+
+// keyType is the type of the join keys: ids are numbers in MovieLens, and Feast's clients send texts all the same.
+const keyType = string(features.Int64)
+
+func computedEntity(e *features.EntityDefinition) message {
+	return object(withOwnTag(message{}.withText(1, string(e.Name)).withNumber(2, typeNumbers[keyType]).withText(3, e.Description).withText(4, e.JoinKey), 8, "computed").withText(9, Project), 0, 0)
+}
+
+func fieldOf(f *events.FeatureField) message {
+	return message{}.withText(1, f.Name).withNumber(2, typeNumbers[f.Type]).withText(4, f.Description)
+}
+
+// logSource is the source that Feast wants of a view whose values come from the log: a file that nobody reads.
+func logSource() message {
+	return message{}.withText(20, "projectionist_log").withNumber(1, 1).withText(3, "event_timestamp").withText(5, "created").
+		withText(17, "feast.infra.offline_stores.file_source.FileSource").withMessage(11, message{}.withText(2, "projectionist-log.parquet")).
+		withText(23, "The log of Projectionist: nothing is read from a file").withText(21, Project)
+}
+
+// ownPushSource is the source to which values of a view of the definitions file are pushed.
+func ownPushSource(name string) message {
+	return message{}.withText(20, name).withNumber(1, pushSource).withText(3, "event_timestamp").withText(5, "created").
+		withText(17, "feast.data_source.PushSource").withMessage(26, logSource()).withText(21, Project)
+}
+
+// ownSources are the sources of the program's own views.
+func (c *call) ownSources() []message {
+	all := []message{logSource()}
+	var names []string
+	for _, x := range c.reg.Definitions.External {
+		if !slices.Contains(names, x.PushSource) {
+			names = append(names, x.PushSource)
+			all = append(all, ownPushSource(x.PushSource))
+		}
+	}
+	return all
+}
+
+// ttl appends how long values live; 0 is for ever.
+func ttl(m message, number int32, millis int64) message {
+	return m.withMessage(protoNumber(number), message{}.withNumber(1, millis/1000).withNumber(2, millis%1000*1_000_000))
+}
+
+// computedView is a view whose values are computed.
+func (c *call) computedView(v *features.View) message {
+	m := message{}.withText(1, v.Name).withText(2, Project).withText(3, string(v.Entity))
+	for i := range v.Features {
+		f := &v.Features[i]
+		m = m.withMessage(4, fieldOf(&events.FeatureField{Name: f.Name, Type: string(f.Type), Description: f.Description}))
+	}
+	m = ttl(withOwnTag(m, 5, "computed"), 6, v.TTLMillis).withMessage(7, logSource()).withBool(8, true).withText(10, v.Description)
+	return object(m.withMessage(12, fieldOf(&events.FeatureField{Name: string(v.Entity) + "_id", Type: keyType})).withText(18, "latest"), 0, 0)
+}
+
+// ownPushedView is a view of pushed values of the definitions file.
+func ownPushedView(x *features.External) message {
+	m := message{}.withText(1, x.Name).withText(2, Project)
+	for _, e := range x.Entities {
+		m = m.withText(3, e)
+	}
+	for i := range x.Features {
+		m = m.withMessage(4, fieldOf(&x.Features[i]))
+	}
+	m = ttl(withOwnTag(m, 5, "pushed"), 6, x.TTLMillis).withMessage(7, logSource()).withBool(8, true).withMessage(9, ownPushSource(x.PushSource)).withText(10, x.Description)
+	for _, k := range x.JoinKeys {
+		m = m.withMessage(12, fieldOf(&events.FeatureField{Name: k.Name, Type: keyType}))
+	}
+	return object(m.withText(18, "latest"), 0, 0)
+}
+
+// computedService is a service of the definitions file.
+func (c *call) computedService(s *features.Service) message {
+	m := message{}.withText(1, s.Name).withText(2, Project)
+	refs, _ := c.reg.Service(s.Name)
+	var views []string
+	of := map[string][]string{}
+	for _, ref := range refs {
+		view, name := cutRef(ref)
+		if of[view] == nil {
+			views = append(views, view)
+		}
+		of[view] = append(of[view], name)
+	}
+	for _, name := range views {
+		v := c.reg.View(name)
+		p := message{}.withText(1, name)
+		for _, f := range of[name] {
+			d := v.Feature(f)
+			p = p.withMessage(2, fieldOf(&events.FeatureField{Name: d.Name, Type: string(d.Type), Description: d.Description}))
+		}
+		m = m.withMessage(3, p.withText(5, "created").withText(7, "created").withMessage(8, logSource()).withText(11, "featureView"))
+	}
+	return object(withOwnTag(m, 4, "computed").withText(5, s.Description), 0, 0)
+}
