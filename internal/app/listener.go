@@ -138,7 +138,7 @@ func (a *App) listen() (all []*answering, err error) {
 			return all, taken(at, wanted, a.opts.Kafka, err)
 		}
 		at.Address = l.Addr().String()
-		all = append(all, &answering{at, l, serverOf(a.Servers[at.Name], at.Name == RegistryListener)})
+		all = append(all, &answering{at, l, serverOf(a.Servers[at.Name], at.Name)})
 	}
 	return all, nil
 }
@@ -175,12 +175,12 @@ func checkAlso(also map[string]string) error {
 	return nil
 }
 
-func serverOf(h http.Handler, grpc bool) *http.Server {
+func serverOf(h http.Handler, listener string) *http.Server {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	if grpc {
-		s.Protocols = new(http.Protocols)
+	if listener == RegistryListener { // gRPC, which begins with HTTP/2 at once
+		s.Protocols = &http.Protocols{}
+		s.Protocols.SetHTTP1(true)
 		s.Protocols.SetUnencryptedHTTP2(true)
-		s.Protocols.SetHTTP1(true) // to be told what is spoken here
 	}
 	return s
 }

@@ -26,7 +26,7 @@ func (p *program) feastCommand() *cobra.Command {
 			}
 			return p.apply(ctx, c, text)
 		})}
-	return group("feast", "Features, by the commands of Feast's command line", apply, p.featureViewsCommand(), p.entitiesCommand(), p.featureServicesCommand())
+	return group("feast", "Features, by the commands of Feast's command line", p.feastInitCommand(), apply, p.featureViewsCommand(), p.entitiesCommand(), p.featureServicesCommand())
 }
 
 // apply puts a definitions file in force.

@@ -38,3 +38,23 @@ func TestFeast(t *testing.T) {
 	}
 	contains(t, "the age", on("features", "get", "user", "1", "--features", "age"), "age")
 }
+
+// TestFeastInit: the repository that is written is that of deploy/feast, into a folder that has nothing in it.
+func TestFeastInit(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "films")
+	contains(t, "feast init", ok(t, "feast", "init", dir, "--dir", t.TempDir()), "feature_store.yaml", "feast apply")
+	written, err := os.ReadDir(dir)
+	if err != nil || len(written) < 5 {
+		t.Fatalf("%d files, %v", len(written), err)
+	}
+	for _, f := range written {
+		got, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		want, err2 := os.ReadFile(filepath.Join("../../deploy/feast", f.Name()))
+		if err != nil || err2 != nil || string(got) != string(want) {
+			t.Errorf("%s is another than that of deploy/feast: %v, %v", f.Name(), err, err2)
+		}
+	}
+	if r := command("feast", "init", dir, "--dir", t.TempDir()); r.code == 0 || !strings.Contains(r.err, "is not empty") {
+		t.Errorf("a folder that is not empty: %d %s", r.code, r.err)
+	}
+}

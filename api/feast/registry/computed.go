@@ -3,6 +3,7 @@ package registry
 import (
 	"slices"
 
+	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
 )
@@ -11,6 +12,18 @@ import (
 
 // ownTag is the tag that tells it from what was applied.
 const ownTag = "projectionist"
+
+// own says whether what is applied is what this program has of its own, as a client read it here and sends it back: it is
+// there, and what it is the definitions say. The error is for what they do not have any more.
+func (c *call) own(what, name, project string, tags map[string]string, has bool) (bool, error) {
+	switch {
+	case project != Project || tags[ownTag] == "":
+		return false, nil
+	case !has:
+		return false, refuse(codeRefused, "FeastError", "%s %s is not of this program's own definitions any more: take it out of the repository, or its tag %s", what, api.Short(name), ownTag)
+	}
+	return true, nil
+}
 
 func withOwnTag(m message, number int32, value string) message {
 	return m.withMessage(protoNumber(number), message{}.withText(1, ownTag).withText(2, value))
@@ -27,27 +40,32 @@ func fieldOf(f *events.FeatureField) message {
 	return message{}.withText(1, f.Name).withNumber(2, typeNumbers[f.Type]).withText(4, f.Description)
 }
 
-// logSource is the source that Feast wants of a view whose values come from the log: a file that nobody reads.
-func logSource() message {
-	return message{}.withText(20, "projectionist_log").withNumber(1, 1).withText(3, "event_timestamp").withText(5, "created").
+// logSource is the source that Feast wants of a view whose values come from the log, by the view's name: a file that
+// nobody reads.
+func logSource(view string) message {
+	return message{}.withText(20, view).withNumber(1, 1).withText(3, "event_timestamp").withText(5, "created").
 		withText(17, "feast.infra.offline_stores.file_source.FileSource").withMessage(11, message{}.withText(2, "projectionist-log.parquet")).
 		withText(23, "The log of Projectionist: nothing is read from a file").withText(21, Project)
 }
 
 // ownPushSource is the source to which values of a view of the definitions file are pushed.
-func ownPushSource(name string) message {
-	return message{}.withText(20, name).withNumber(1, pushSource).withText(3, "event_timestamp").withText(5, "created").
-		withText(17, "feast.data_source.PushSource").withMessage(26, logSource()).withText(21, Project)
+func ownPushSource(x *features.External) message {
+	return message{}.withText(20, x.PushSource).withNumber(1, pushSource).withText(3, "event_timestamp").withText(5, "created").
+		withText(17, "feast.data_source.PushSource").withMessage(26, logSource(x.Name)).withText(21, Project)
 }
 
 // ownSources are the sources of the program's own views.
 func (c *call) ownSources() []message {
-	all := []message{logSource()}
+	var all []message
 	var names []string
+	for _, v := range c.reg.Views {
+		all = append(all, logSource(v.Name))
+	}
 	for _, x := range c.reg.Definitions.External {
+		all = append(all, logSource(x.Name))
 		if !slices.Contains(names, x.PushSource) {
 			names = append(names, x.PushSource)
-			all = append(all, ownPushSource(x.PushSource))
+			all = append(all, ownPushSource(x))
 		}
 	}
 	return all
@@ -65,7 +83,7 @@ func (c *call) computedView(v *features.View) message {
 		f := &v.Features[i]
 		m = m.withMessage(4, fieldOf(&events.FeatureField{Name: f.Name, Type: string(f.Type), Description: f.Description}))
 	}
-	m = ttl(withOwnTag(m, 5, "computed"), 6, v.TTLMillis).withMessage(7, logSource()).withBool(8, true).withText(10, v.Description)
+	m = ttl(withOwnTag(m, 5, "computed"), 6, v.TTLMillis).withMessage(7, logSource(v.Name)).withBool(8, true).withText(10, v.Description)
 	return object(m.withMessage(12, fieldOf(&events.FeatureField{Name: string(v.Entity) + "_id", Type: keyType})).withText(18, "latest"), 0, 0)
 }
 
@@ -78,7 +96,7 @@ func ownPushedView(x *features.External) message {
 	for i := range x.Features {
 		m = m.withMessage(4, fieldOf(&x.Features[i]))
 	}
-	m = ttl(withOwnTag(m, 5, "pushed"), 6, x.TTLMillis).withMessage(7, logSource()).withBool(8, true).withMessage(9, ownPushSource(x.PushSource)).withText(10, x.Description)
+	m = ttl(withOwnTag(m, 5, "pushed"), 6, x.TTLMillis).withMessage(7, logSource(x.Name)).withBool(8, true).withMessage(9, ownPushSource(x)).withText(10, x.Description)
 	for _, k := range x.JoinKeys {
 		m = m.withMessage(12, fieldOf(&events.FeatureField{Name: k.Name, Type: keyType}))
 	}
@@ -105,7 +123,7 @@ func (c *call) computedService(s *features.Service) message {
 			d := v.Feature(f)
 			p = p.withMessage(2, fieldOf(&events.FeatureField{Name: d.Name, Type: string(d.Type), Description: d.Description}))
 		}
-		m = m.withMessage(3, p.withText(5, "created").withText(7, "created").withMessage(8, logSource()).withText(11, "featureView"))
+		m = m.withMessage(3, p.withText(5, "created").withText(7, "created").withMessage(8, logSource(name)).withText(11, "featureView"))
 	}
 	return object(withOwnTag(m, 4, "computed").withText(5, s.Description), 0, 0)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 )
 
@@ -130,6 +131,10 @@ func applyEntity(c *call) (message, error) {
 		}
 		e.Type = t
 	}
+	own, err := c.own("entity", e.Entity, e.Project, e.Tags, slices.ContainsFunc(c.reg.Entities, func(d features.EntityDefinition) bool { return string(d.Name) == e.Entity }))
+	if own || err != nil {
+		return message{}, err
+	}
 	for _, d := range c.reg.Entities {
 		if e.Project == Project && string(d.Name) == e.Entity && d.JoinKey != e.JoinKey {
 			return nil, refuse(codeRefused, "FeastError", "entity %s of project %s has the join key %s, by which its features are computed, not %s", d.Name, Project, d.JoinKey, api.Short(e.JoinKey))
@@ -198,6 +203,9 @@ func applySource(c *call) (message, error) {
 		return nil, err
 	}
 	m := sourceShape.form(c.in.message(1))
+	if c.in.text(2) == Project && slices.ContainsFunc(c.ownSources(), func(s message) bool { return s.text(20) == m.text(20) }) {
+		return message{}, nil
+	}
 	return c.dispatch(&commands.ApplyFeatureSource{FeatureSourceApplied: events.FeatureSourceApplied{Source: m.text(20), Push: m.number(1) == pushSource,
 		FeatureMeta: events.FeatureMeta{Project: c.in.text(2), Description: m.text(23), Tags: m.pairs(24), Owner: m.text(25), Spec: m}}})
 }

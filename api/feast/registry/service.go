@@ -16,6 +16,9 @@ func applyService(c *call) (message, error) {
 	spec := serviceShape.form(c.in.message(1).message(1))
 	e := events.FeatureServiceApplied{Service: spec.text(1), Features: []string{}, FeatureMeta: events.FeatureMeta{Project: c.in.text(2), Description: spec.text(5),
 		Owner: spec.text(6), Tags: spec.pairs(4), Spec: spec}}
+	if own, err := c.own("feature service", e.Service, e.Project, e.Tags, c.reg.Definitions.Service(e.Service) != nil); own || err != nil {
+		return message{}, err
+	}
 	for _, p := range spec.all(3) {
 		view := p.text(1)
 		if alias := p.text(3); alias != "" && alias != view || len(p.all(4)) > 0 {

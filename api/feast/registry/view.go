@@ -50,6 +50,9 @@ func applyView(c *call) (message, error) {
 		return nil, err
 	}
 	e.Stream = n == streamNumbers
+	if own, err := c.own("feature view", e.View, e.Project, e.Tags, c.reg.View(e.View) != nil || c.reg.Definitions.ExternalView(e.View) != nil); own || err != nil {
+		return message{}, err
+	}
 	if err := c.agrees(e); err != nil {
 		return nil, err
 	}
