@@ -19,6 +19,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/streams/local"
 )
 
@@ -239,7 +240,7 @@ func TestSaramaGroup(t *testing.T) {
 	if sum != int64(sent) {
 		t.Errorf("the group's offsets add up to %d; want %d", sum, sent)
 	}
-	if topics, err := admin.ListTopics(); err != nil || len(topics) != 5 {
+	if topics, err := admin.ListTopics(); err != nil || len(topics) != len(events.Topics) {
 		t.Errorf("%d topics, %v", len(topics), err)
 	}
 	if groups, err := admin.ListConsumerGroups(); err != nil || groups["g"] != "consumer" {
@@ -303,7 +304,7 @@ func TestSASL(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp, err := b.GetMetadata(&sarama.MetadataRequest{Version: 7})
-			if ok := err == nil && len(resp.Topics) == 5; ok != c.ok {
+			if ok := err == nil && len(resp.Topics) == len(events.Topics); ok != c.ok {
 				t.Errorf("%s, version %d: %+v, %v", c.name, version, resp, err)
 			}
 			b.Close()

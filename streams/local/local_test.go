@@ -120,7 +120,7 @@ func TestOpenFolder(t *testing.T) {
 			if f, err := inspect(vfs.Default, dir); err != nil || f.version != formatVersion {
 				t.Fatalf("%+v, %v; want version %d", f, err, formatVersion)
 			}
-			if c, err := readProof(vfs.Default, dir); err != nil || len(c.marks) != 10 || c.marks[0].end != 1 {
+			if c, err := readProof(vfs.Default, dir); err != nil || len(c.marks) != 13 || c.marks[0].end != 1 {
 				t.Fatalf("proof %+v, %v", c, err)
 			}
 		}
