@@ -238,7 +238,7 @@ func TestCommands(t *testing.T) {
 	contains(t, "workflows run", on("workflows", "run", "movie_training_pipeline", "--follow"), "promote_model: success", ": success")
 
 	copied := filepath.Join(t.TempDir(), "copy")
-	contains(t, "backup", on("backup", "--to", copied), copied, "user-events", "records, with", "equal", "up to the cut mlops-events/0:")
+	contains(t, "backup", on("backup", "--to", copied), copied, "user-events", "records, with", "equal", "up to the cut ", "mlops-events/0:")
 	for _, inside := range []string{dir, filepath.Join(dir, "copy"), filepath.Join(dir, "views", "copy")} {
 		if r := command("backup", "--to", inside, "--dir", dir); r.code == 0 || !strings.Contains(r.err, "data folder") {
 			t.Errorf("into the folder itself: %+v", r)
