@@ -212,6 +212,12 @@ func TestOwn(t *testing.T) {
 	if got := w.done("ListFeatureViews", m(1, registry.Project, 4, m(1, 2, 2, 2))).texts(1, 1, 1); !slices.Equal(got, []string{"user_features"}) {
 		t.Errorf("the second page: %q", got)
 	}
+	for _, page := range []msg{m(1, 1<<62+1, 2, 4), m(1, 1<<62, 2, 1<<62), m(1, 1, 2, 1<<63-1), m(1, 1<<63-1, 2, 1), m(1, -1, 2, -1), m(1, 0, 2, 1<<63-1)} {
+		// beyond the last there is nothing; a page that is none is all
+		if got := w.done("ListFeatureViews", m(1, registry.Project, 4, page)).texts(1, 1, 1); len(got) != 0 && len(got) != 3 {
+			t.Errorf("page %x: %q", page, got)
+		}
+	}
 	if got := w.done("ListFeatureViews", m(1, registry.Project, 5, m(1, "name", 2, "desc"))).texts(1, 1, 1); !slices.Equal(got, []string{"user_features", "movie_features", "critics"}) {
 		t.Errorf("the other way: %q", got)
 	}

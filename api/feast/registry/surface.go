@@ -170,7 +170,7 @@ func (c *call) paged(all []message, pageField protowire.Number) (message, error)
 		}
 	}
 	total, pages := int64(len(all)), int64(1)
-	number, limit := page.number(1), page.number(2)
+	number, limit := min(page.number(1), total+1), min(page.number(2), total+1) // no more of either than there can be
 	place := message{}
 	if number > 0 && limit > 0 {
 		pages = (total + limit - 1) / limit
