@@ -283,6 +283,44 @@ func (h *Histories) HasUser(id string) (bool, error) {
 	return false, nil
 }
 
+// UserIDs are the people of whom anything was ever recorded, in the order of their ids' bytes.
+func (h *Histories) UserIDs() iter.Seq2[string, error] { return h.ids('u') }
+
+// MovieIDs are the films of which anything was ever recorded.
+func (h *Histories) MovieIDs() iter.Seq2[string, error] { return h.ids('m') }
+
+func (h *Histories) ids(table byte) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for from := []byte(fold.Table(table)); ; {
+			id, found := "", false
+			for kv, err := range h.r.Scan(from, fold.Table(table).End()) {
+				k := fold.PartsOf(kv.Key[1:])
+				if id, found = strings.Clone(k.ID()), true; err == nil {
+					err = k.Err()
+				}
+				if err != nil {
+					yield("", err)
+					return
+				}
+				break
+			}
+			if !found || !yield(id, nil) {
+				return
+			}
+			from = fold.Table(table).ID(id).End()
+		}
+	}
+}
+
+// HasMovie says whether anything was ever recorded of the film.
+func (h *Histories) HasMovie(id string) (bool, error) {
+	prefix := fold.Table('m').ID(events.CanonicalMovie(id))
+	for _, err := range h.r.Scan(prefix, prefix.End()) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
 // HasEvent says whether a person has an event of a time (Unix milliseconds) and an id, whoever published it.
 func (h *Histories) HasEvent(userID string, millis int64, eventID string) (bool, error) {
 	userID = events.CanonicalUser(userID)

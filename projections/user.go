@@ -4,6 +4,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
@@ -79,6 +80,30 @@ func (v *Users) Said(id string, at fold.At) iter.Seq2[Said, error] {
 			if (admitted || err != nil) && !yield(s, err) || err != nil {
 				return
 			}
+		}
+	}
+}
+
+// IDs are the people of whom anything was said, each once.
+func (v *Users) IDs() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for from := []byte(fold.Table('s')); ; {
+			id, found := "", false
+			for kv, err := range v.r.Scan(from, fold.Table('s').End()) {
+				k := fold.PartsOf(kv.Key[1:])
+				if id, found = strings.Clone(k.Str()), true; err == nil {
+					err = k.Err()
+				}
+				if err != nil {
+					yield("", err)
+					return
+				}
+				break
+			}
+			if !found || !yield(id, nil) {
+				return
+			}
+			from = fold.Table('s').Str(id).End()
 		}
 	}
 }

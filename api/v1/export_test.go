@@ -1,11 +1,15 @@
 package v1
 
-import "io"
+import (
+	"io"
+
+	"github.com/projectionist/projectionist/projections/featurestore"
+)
 
 // What tests from outside look at, and hold.
 
 const (
-	HistoricalMax      = historicalMax
+	HistoricalMax      = featurestore.JoinsMax
 	HistoricalBytesMax = historicalBytesMax
 	EntitiesMax        = entitiesMax
 )

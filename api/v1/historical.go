@@ -1,9 +1,7 @@
 package v1
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,7 +45,10 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	done, err := s.beginJoin()
+	if s.Draining() {
+		return fault.New(fault.Unavailable, "the server is shutting down")
+	}
+	done, err := s.Features.BeginJoin()
 	if err != nil {
 		return err
 	}
@@ -62,8 +63,8 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 	if err := api.ReceiveBody(w, r, historicalBytesMax, body); err != nil {
 		return err
 	}
-	rows := rowKeys{keys}
-	asked, entities, err := t.check(interrupted{ctx, body.Open()}, rows.add)
+	rows := featurestore.Keys{File: keys}
+	asked, entities, err := t.check(interrupted{ctx, body.Open()}, rows.Add)
 	if err != nil {
 		return err
 	}
@@ -83,22 +84,9 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	values := s.Features.Historical(ctx, featurestore.Historical{Selection: sel, At: m.At, AtRow: asked.KnownAtRow, Exclusive: asked.Exclusive,
-		Scratch: s.ScratchDir}, rows.all())
+		Scratch: s.ScratchDir}, rows.All())
 	out := api.NewAnswer(ctx, w, r, t.mediaType())
 	return out.End(t.join(body.Open(), out, sel, defs.Hash(), values))
-}
-
-// beginJoin admits a join; done ends it.
-func (s *Surface) beginJoin() (done func(), err error) {
-	if s.Draining() {
-		return nil, fault.New(fault.Unavailable, "the server is shutting down")
-	}
-	select {
-	case s.joins <- struct{}{}:
-		return func() { <-s.joins }, nil
-	default:
-		return nil, fault.New(fault.Unavailable, "%d joins are under way already", historicalMax).WithHint("try again when one has ended")
-	}
 }
 
 func tableOf(r *http.Request) (table, error) {
@@ -121,48 +109,6 @@ func (i interrupted) Read(b []byte) (int, error) {
 		return 0, fault.New(fault.Unavailable, "the request was cut off before it was done")
 	}
 	return i.in.Read(b)
-}
-
-// rowKeys is what the join needs of rows, in their order.
-type rowKeys struct{ file *spill.File }
-
-func (k rowKeys) add(row features.Row) error {
-	b := make([]byte, 0, 64)
-	for _, id := range []string{row.UserID, row.MovieID} {
-		b = append(binary.AppendUvarint(b, uint64(len(id))), id...)
-	}
-	_, err := k.file.Write(binary.AppendVarint(b, row.TimeMillis))
-	return err
-}
-
-func (k rowKeys) all() iter.Seq2[features.Row, error] {
-	return func(yield func(features.Row, error) bool) {
-		in := bufio.NewReader(k.file.Open())
-		for {
-			row, err := readKeys(in)
-			if err == io.EOF || !yield(row, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-func readKeys(in *bufio.Reader) (row features.Row, err error) {
-	for i, id := range []*string{&row.UserID, &row.MovieID} {
-		n, err := binary.ReadUvarint(in)
-		if err != nil && (i > 0 || err != io.EOF) {
-			return row, fault.Wrap(fault.Unavailable, err, "a scratch file cannot be read")
-		} else if err != nil {
-			return row, err
-		}
-		b := make([]byte, n)
-		if _, err := io.ReadFull(in, b); err != nil {
-			return row, fault.Wrap(fault.Unavailable, err, "a scratch file cannot be read")
-		}
-		*id = string(b)
-	}
-	row.TimeMillis, err = binary.ReadVarint(in)
-	return row, fault.Wrap(fault.Unavailable, err, "a scratch file cannot be read")
 }
 
 // csvTable is a table in CSV; what is asked for is in the query.

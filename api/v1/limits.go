@@ -26,7 +26,6 @@ const (
 // Limits of joins of rows with features as they were. A join keeps some hundred megabytes in memory at most, whatever
 // it joins.
 const (
-	historicalMax      = 2       // under way at once: each takes a core, and its body and values the disk
 	historicalBytesMax = 4 << 30 // of a body: a hundred million rows
 	rowBytesMax        = 1 << 20 // of a row, which is held
 	fieldNamesBytesMax = 1 << 20 // of the names of a JSON body's fields, which are held

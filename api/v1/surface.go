@@ -104,7 +104,6 @@ type Surface struct {
 	selections selections
 
 	snapshotting sync.Mutex
-	joins        chan struct{} // a token for each join of rows under way
 }
 
 var _ api.Surface = (*Surface)(nil)
@@ -114,7 +113,7 @@ func New(core *api.Core, c Config) (*Surface, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), joins: make(chan struct{}, historicalMax)}
+	s := &Surface{Core: core, Config: c, metrics: newMetrics(core)}
 	return s, nil
 }
 

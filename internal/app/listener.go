@@ -32,12 +32,16 @@ var listeners = []Listener{
 	{"workflows", "127.0.0.1:8080", "workflows and their runs, for Airflow's clients"},
 	{"features", "127.0.0.1:6566", "features, for Feast's clients"},
 	{RegistryListener, "127.0.0.1:6570", "declarations of features, for Feast's registry (gRPC)"},
+	{OfflineListener, "127.0.0.1:8815", "tables of features, for Feast's remote offline store"},
 	{"tracking", "127.0.0.1:5000", "experiments, runs and models, for MLflow's clients"},
 	{"topics", "127.0.0.1:8082", "topics, messages and consumer groups"},
 }
 
-// RegistryListener is the name of the address that speaks gRPC: HTTP/2 without TLS.
-const RegistryListener = "registry"
+// Names of the addresses that speak gRPC: HTTP/2 without TLS.
+const (
+	RegistryListener = "registry"
+	OfflineListener  = "offline"
+)
 
 // MainListener is the name of the address of the program's own API, and its setting is --listen.
 const MainListener = "main"
@@ -177,7 +181,7 @@ func checkAlso(also map[string]string) error {
 
 func serverOf(h http.Handler, listener string) *http.Server {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	if listener == RegistryListener { // gRPC, which begins with HTTP/2 at once
+	if listener == RegistryListener || listener == OfflineListener { // gRPC, which begins with HTTP/2 at once
 		s.Protocols = &http.Protocols{}
 		s.Protocols.SetHTTP1(true)
 		s.Protocols.SetUnencryptedHTTP2(true)

@@ -8,6 +8,7 @@ import (
 	"github.com/projectionist/projectionist/api/airflow"
 	"github.com/projectionist/projectionist/api/feast"
 	"github.com/projectionist/projectionist/api/feast/registry"
+	"github.com/projectionist/projectionist/api/flight"
 	"github.com/projectionist/projectionist/api/inference"
 	"github.com/projectionist/projectionist/api/mlflow"
 	"github.com/projectionist/projectionist/api/prometheus"
@@ -66,6 +67,7 @@ func (a *App) surfaces(scratch string) (err error) {
 		"workflows":      a.API.Serve(dags, airflow.NewV2(dags)),
 		"features":       a.API.Serve(features),
 		RegistryListener: a.API.Serve(registry.New(a.API, registry.Config{Features: a.Features})),
+		OfflineListener:  a.API.Serve(flight.New(a.API, flight.Config{Features: a.Features, ScratchDir: scratch}), features), // a browser finds the page there, too
 		"tracking":       a.API.Serve(tracking),
 		"topics":         a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
 	}

@@ -88,7 +88,7 @@ func feastAddresses(data string) *strings.Replacer {
 			pairs = append(pairs, "path: localhost:6570", "path: "+at)
 		case "features":
 			pairs = append(pairs, "http://localhost:6566", "http://"+at)
-		case "offline":
+		case app.OfflineListener:
 			pairs = append(pairs, "host: localhost\n  port: 8815", "host: "+host+"\n  port: "+port)
 		}
 	}

@@ -34,6 +34,8 @@ type Store struct {
 
 	registry  *Registry
 	registryN string // the last change that it has
+
+	joins chan struct{} // a token for each under way
 }
 
 // peopleMax bounds the people whose present state is kept in memory, at about 10 bytes a fact.
@@ -41,7 +43,7 @@ const peopleMax = 4096
 
 // New makes the query over a runner's views.
 func New(views *fold.Runner, log streams.Log) *Store {
-	return &Store{views: views, log: log}
+	return &Store{views: views, log: log, joins: make(chan struct{}, JoinsMax)}
 }
 
 // Definitions are the definitions in force at a moment; the zero At is now.

@@ -1,0 +1,433 @@
+package flight
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/arrow"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/spill"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections/featurestore"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+// timeColumn is what a table's column of event times is called; a table may have another as its only column of times.
+const timeColumn = "event_timestamp"
+
+// historical joins the rows of a table with features as they were at each row's own time.
+func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put) error {
+	if c.EntitySQL != nil {
+		return fault.Field("entity_df", "is SQL, and there is no database here that could run it").WithHint("give a DataFrame, such as pandas.read_sql makes of it")
+	}
+	defs, err := s.Features.Definitions(fold.At{})
+	if err != nil {
+		return err
+	}
+	sel, names, err := selectionOf(defs, c)
+	if err != nil {
+		return err
+	}
+	done, err := s.Features.BeginJoin()
+	if err != nil {
+		return err
+	}
+	defer done()
+	keys := featurestore.Keys{File: spill.NewFile(s.ScratchDir, spoolMemoryBytes)}
+	defer keys.File.Close() //nolint:errcheck // scratch is emptied at start
+	t, err := openTable(interrupted{ctx, p.body.Open()})
+	if err == nil {
+		err = t.fits(sel, names)
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.eachBatch(func(rows int, columns []*arrow.Array) error {
+		for i := range rows {
+			row, err := t.row(columns, i)
+			if err != nil {
+				return err
+			}
+			if err := keys.Add(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	how, err := t.asked()
+	if err != nil {
+		return err
+	}
+	m, err := s.MomentOf(ctx, "", how.KnownAt)
+	if err != nil {
+		return err
+	}
+	values := s.Features.Historical(ctx, featurestore.Historical{Selection: sel, At: m.At, AtRow: how.KnownAtRow, Exclusive: how.Exclusive,
+		Scratch: s.ScratchDir}, keys.All())
+	again, err := openTable(p.body.Open())
+	if err != nil {
+		return err
+	}
+	return again.join(a, sel, names, values)
+}
+
+// interrupted ends reading when a context ends.
+type interrupted struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (i interrupted) Read(b []byte) (int, error) {
+	if i.ctx.Err() != nil {
+		return 0, fault.New(fault.Unavailable, "the request was cut off before it was done")
+	}
+	return i.in.Read(b)
+}
+
+// selectionOf resolves what a command asks for, and how the columns are called. A view may have an alias, by with_name.
+func selectionOf(defs *features.Definitions, c *command) (*features.Selection, []string, error) {
+	aliases := map[string]string{}
+	for i, view := range c.FeatureViewNames {
+		if defs.View(view) == nil {
+			return nil, nil, noView(view)
+		}
+		if i < len(c.NameAliases) && c.NameAliases[i] != nil && *c.NameAliases[i] != "" {
+			aliases[*c.NameAliases[i]] = view
+		} else {
+			aliases[view] = view
+		}
+	}
+	var refs, names []string
+	for _, ref := range c.FeatureRefs {
+		of, name, ok := strings.Cut(ref, ":")
+		if !ok {
+			return nil, nil, fault.Field("feature_refs", "%q is no reference", api.Short(ref)).WithHint("write view:feature")
+		}
+		view := aliases[of]
+		if view == "" {
+			view = of
+		}
+		switch v := defs.View(view); {
+		case v == nil:
+			return nil, nil, noView(view)
+		case v.Feature(name) == nil:
+			return nil, nil, feast(fault.NotFound, "FeastObjectNotFoundException", "Feature %s not found in projection %s", name, view)
+		}
+		refs = append(refs, view+":"+name)
+		if c.FullFeatureNames {
+			name = of + "__" + name
+		}
+		if slices.Contains(names, name) {
+			return nil, nil, feast(fault.Conflict, "FeatureNameCollisionError", "Duplicate features named %s found. Ask with full_feature_names=True, or rename one.", name)
+		}
+		names = append(names, name)
+	}
+	sel, err := defs.Select(refs, true)
+	return sel, names, err
+}
+
+func feast(code fault.Code, class, format string, args ...any) error {
+	e := &feastError{"feast.errors", class, fmt.Sprintf(format, args...)}
+	return &fault.Error{Code: code, Message: e.Message, Err: e}
+}
+
+func noView(name string) error {
+	return feast(fault.NotFound, "FeatureViewNotFoundException", "Feature view %s does not exist in project projectionist", name)
+}
+
+// entityTable is a table of entity rows as it comes.
+type entityTable struct {
+	schema          *arrow.Schema
+	in              *frames
+	user, movie, at int // columns; negative where there is none
+	row0            int // of the batch that is read, in the table
+}
+
+// openTable reads the schema.
+func openTable(in io.Reader) (*entityTable, error) {
+	t := &entityTable{in: &frames{in: in}}
+	d, err := t.next()
+	if err == io.EOF {
+		err = fault.New(fault.Invalid, "the stream has no schema")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.schema, err = arrow.ReadSchema(d.header); err != nil {
+		return nil, err
+	}
+	t.user, t.movie, t.at = t.column("user_id"), t.column("movie_id"), t.column(timeColumn)
+	for i, f := range t.schema.Fields {
+		if t.at >= 0 {
+			break
+		}
+		if f.Type.ID == arrow.Timestamp && i == slices.IndexFunc(t.schema.Fields, isTime) &&
+			!slices.ContainsFunc(t.schema.Fields[i+1:], isTime) {
+			t.at = i
+		}
+	}
+	return t, nil
+}
+
+// next is the next message that is part of the table: a command may come alone before it.
+func (t *entityTable) next() (data, error) {
+	for {
+		b, err := t.in.next()
+		if err != nil {
+			return data{}, err
+		}
+		if d, err := readData(b); err != nil || len(d.header) > 0 {
+			return d, err
+		}
+	}
+}
+
+func isTime(f *arrow.Field) bool { return f.Type.ID == arrow.Timestamp }
+
+func (t *entityTable) column(name string) int {
+	return slices.IndexFunc(t.schema.Fields, func(f *arrow.Field) bool { return f.Name == name })
+}
+
+// fits says whether the table can be joined with the selection.
+func (t *entityTable) fits(sel *features.Selection, names []string) error {
+	var all []string
+	for i, f := range t.schema.Fields {
+		if slices.Contains(all, f.Name) {
+			return fault.Field(f.Name, "is the name of two columns").WithHint("give each column a name of its own")
+		}
+		if slices.Contains(names, f.Name) {
+			return fault.Field(f.Name, "has the name of a feature").WithHint("rename the column, or ask with full_feature_names=True")
+		}
+		if all = append(all, f.Name); i == t.at || i == t.user || i == t.movie {
+			if err := readable(f, i == t.at); err != nil {
+				return err
+			}
+		}
+	}
+	if len(all) == 1 && all[0] == "key" { // what Feast's client sends in the place of none
+		return fault.Field("entity_df", "is missing").WithHint("give a DataFrame of ids and times: the features of everybody at all times are no table to train on; " +
+			"pull_all_from_table_or_query has them")
+	}
+	shown := strings.Join(all[:min(len(all), columnsShown)], ", ")
+	if t.at < 0 {
+		return fault.Field(timeColumn, "is not among the columns, which are %s", api.Short(shown)).WithHint("name the column of the rows' times so")
+	}
+	for _, e := range []struct {
+		entity features.Entity
+		at     int
+	}{{features.User, t.user}, {features.Movie, t.movie}} {
+		if key := string(e.entity) + "_id"; e.at < 0 && sel.Needs(e.entity) {
+			return fault.Field(key, "is not among the columns, which are %s", api.Short(shown)).WithHint("add it, or ask for no features of a %s", e.entity)
+		}
+	}
+	return nil
+}
+
+// readable says whether a column can hold ids, or times.
+func readable(f *arrow.Field, times bool) error {
+	switch f.Type.ID {
+	case arrow.Utf8, arrow.LargeUtf8, arrow.Null:
+		return nil
+	case arrow.Int:
+		if !times {
+			return nil
+		}
+	case arrow.FloatingPoint:
+		if !times && f.Type.Bits == 64 {
+			return nil
+		}
+	case arrow.Timestamp, arrow.Date:
+		if times {
+			return nil
+		}
+	}
+	if times {
+		return fault.Field(f.Name, "holds no times").WithHint("make it one of times, with pandas.to_datetime(…, utc=True)")
+	}
+	return fault.Field(f.Name, "holds no ids").WithHint("give whole numbers or texts")
+}
+
+// eachBatch reads the rest of the table.
+func (t *entityTable) eachBatch(each func(rows int, columns []*arrow.Array) error) error {
+	for t.row0 = 0; ; {
+		d, err := t.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		n, columns, err := t.schema.ReadBatch(d.header, d.body)
+		if err != nil {
+			return err
+		}
+		if err := each(n, columns); err != nil {
+			return err
+		}
+		t.row0 += n
+	}
+}
+
+// row reads what the join needs of a row.
+func (t *entityTable) row(columns []*arrow.Array, i int) (row features.Row, err error) {
+	for _, c := range []struct {
+		at     int
+		entity features.Entity
+		id     *string
+	}{{t.user, features.User, &row.UserID}, {t.movie, features.Movie, &row.MovieID}} {
+		if c.at < 0 {
+			continue
+		}
+		if *c.id, err = idIn(columns[c.at], i, c.entity); err != nil {
+			return row, t.wrong(c.at, i, err).WithHint("give the id of a %s, or none", c.entity)
+		}
+	}
+	if row.TimeMillis, err = timeIn(columns[t.at], i); err != nil {
+		return row, t.wrong(t.at, i, err)
+	}
+	return row, nil
+}
+
+func (t *entityTable) wrong(column, i int, err error) *fault.Error {
+	return fault.Field(fmt.Sprintf("entity_df[%d].%s", t.row0+i, t.schema.Fields[column].Name), "%v", err)
+}
+
+// idIn reads an id; "" is nobody's.
+func idIn(a *arrow.Array, i int, e features.Entity) (string, error) {
+	if !a.Valid(i) {
+		return "", nil
+	}
+	id, ok := "", true
+	var err error
+	switch f := a.Field; f.Type.ID {
+	case arrow.Int:
+		if id = strconv.FormatInt(a.Int64(i), 10); !f.Type.Signed {
+			id = strconv.FormatUint(uint64(a.Int64(i)), 10)
+		}
+	case arrow.FloatingPoint:
+		id, ok, err = events.KeyOf(strconv.FormatFloat(floatOf(a, i), 'f', -1, 64))
+	default:
+		id, ok, err = events.KeyOf(a.Text(i))
+	}
+	if err == nil && ok {
+		err = api.CheckID("", id)
+	}
+	if err != nil || !ok {
+		return "", err
+	}
+	if e == features.Movie {
+		return events.CanonicalMovie(id), nil
+	}
+	return events.CanonicalUser(id), nil
+}
+
+// timeIn reads a time into Unix milliseconds, without what is finer: facts have no finer times. One without a zone is in UTC.
+func timeIn(a *arrow.Array, i int) (millis int64, err error) {
+	if !a.Valid(i) {
+		return 0, fmt.Errorf("is missing")
+	}
+	switch t := a.Field.Type; t.ID {
+	case arrow.Timestamp:
+		millis = a.Int64(i)
+		switch t.Unit {
+		case arrow.Second:
+			millis = max(min(millis, events.TimeMillisEnd), -1) * 1000
+		case arrow.Microsecond:
+			millis = floor(millis, 1000)
+		case arrow.Nanosecond:
+			millis = floor(millis, 1_000_000)
+		}
+	case arrow.Date:
+		if millis = a.Int64(i); t.Unit == 0 {
+			millis *= 86_400_000
+		}
+	default:
+		return events.MillisOf(a.Text(i))
+	}
+	if millis < events.TimeMillisMin || millis >= events.TimeMillisEnd {
+		return 0, fmt.Errorf("is outside 1970 to 2100")
+	}
+	return millis, nil
+}
+
+func floor(x, by int64) int64 {
+	if x < 0 {
+		return (x - by + 1) / by
+	}
+	return x / by
+}
+
+// asked is how to join, which Feast's client has no words for: attributes of the DataFrame say it, which pandas sends along.
+type asked struct {
+	KnownAt    string `json:"known_at"`
+	KnownAtRow bool   `json:"known_at_row"`
+	Exclusive  bool   `json:"exclusive"`
+}
+
+func (t *entityTable) asked() (asked, error) {
+	var pandas struct {
+		Attributes asked `json:"attributes"`
+	}
+	for _, p := range t.schema.Metadata {
+		if p.Key != "pandas" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(p.Value), &pandas); err != nil {
+			return asked{}, fault.Wrap(fault.Invalid, err, "the attributes of the DataFrame")
+		}
+	}
+	return pandas.Attributes, nil
+}
+
+// join writes the rows of the table with their values, in pieces.
+func (t *entityTable) join(a *answer, sel *features.Selection, names []string, values iter.Seq2[[]features.Value, error]) error {
+	next, stop := iter.Pull2(values)
+	defer stop()
+	out := newWriter(a, t.answered(), names, sel)
+	err := t.eachBatch(func(rows int, columns []*arrow.Array) error {
+		from := 0
+		for i := range rows {
+			v, err, _ := next()
+			if err != nil {
+				return err
+			}
+			if out.add(v); i+1 == rows || out.full(i+1-from) {
+				var own []*arrow.Array
+				for _, c := range columns {
+					own = append(own, c.Slice(from, i+1))
+				}
+				if err := out.flush(own); err != nil {
+					return err
+				}
+				from = i + 1
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return out.end()
+}
+
+// answered is the schema of the rows in the answer: as it came, with times in UTC.
+func (t *entityTable) answered() *arrow.Schema {
+	s := *t.schema
+	s.Fields = slices.Clone(s.Fields)
+	if at := s.Fields[t.at]; at.Type.ID == arrow.Timestamp && at.Type.Zone == "" {
+		utc := *at
+		utc.Type.Zone = "UTC"
+		s.Fields[t.at] = &utc
+	}
+	return &s
+}

@@ -1,0 +1,20 @@
+package flight
+
+import "time"
+
+const (
+	bodyBytesMax      = 4 << 30   // of a table that is sent: it goes to the disk
+	messageBytesMax   = 256 << 20 // of a record batch, which is held: some ten million entity rows
+	commandBytesMax   = 1 << 20   // of a command, which is held
+	messageBytesShown = 6 << 10   // of a message of an error: clients take headers of 8 KiB
+	spoolMemoryBytes  = 1 << 20   // of a table, and of its rows' keys, before they go to the disk
+
+	// batchRows and batchBytes end a record batch of an answer.
+	batchRows  = 1 << 16
+	batchBytes = 16 << 20
+
+	putsMax = 16              // tables that were put and not yet asked for
+	putKept = 5 * time.Minute // after which another may take the place of one
+
+	columnsShown = 20 // of a message
+)

@@ -1,0 +1,116 @@
+package flight
+
+import (
+	"math"
+
+	"github.com/projectionist/projectionist/internal/arrow"
+	"github.com/projectionist/projectionist/ml/features"
+)
+
+// writer writes rows with values, as record batches.
+type writer struct {
+	a       *answer
+	schema  *arrow.Schema
+	columns []*arrow.Column
+	sent    bool // the schema
+	n       int
+}
+
+// newWriter begins a table whose first columns are those of a schema, and then the selection's, by the names given.
+func newWriter(a *answer, schema *arrow.Schema, names []string, sel *features.Selection) *writer {
+	w := &writer{a: a, schema: schema}
+	for i, v := range sel.Unknown() {
+		w.column(fieldOf(names[i], v.Type))
+	}
+	return w
+}
+
+// column adds one.
+func (w *writer) column(f *arrow.Field) {
+	w.schema.Fields = append(w.schema.Fields, f)
+	w.columns = append(w.columns, arrow.NewColumn(f))
+}
+
+func fieldOf(name string, t features.Type) *arrow.Field {
+	switch t {
+	case features.Int64:
+		return arrow.Int64(name)
+	case features.Float64:
+		return arrow.Float64(name)
+	case features.String:
+		return arrow.Text(name)
+	}
+	return arrow.Texts(name)
+}
+
+// add takes the values of a row.
+func (w *writer) add(values []features.Value) {
+	for i := range values {
+		addValue(w.columns[i], &values[i])
+	}
+	w.n++
+}
+
+func addValue(c *arrow.Column, v *features.Value) {
+	switch {
+	case v.Status != features.Present:
+		c.Null()
+	case v.Type == features.Int64:
+		c.Int(v.Int)
+	case v.Type == features.Float64:
+		c.Float(v.Float)
+	case v.Type == features.String:
+		c.Text(v.Str)
+	default:
+		c.Texts(v.List)
+	}
+}
+
+// full says whether a batch is to end after so many rows.
+func (w *writer) full(rows int) bool {
+	if rows >= batchRows {
+		return true
+	}
+	if rows%1024 != 0 {
+		return false
+	}
+	n := 0
+	for _, c := range w.columns {
+		n += c.Bytes()
+	}
+	return n >= batchBytes
+}
+
+// flush sends what was added, behind columns of as many rows.
+func (w *writer) flush(own []*arrow.Array) error {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	for _, c := range w.columns {
+		own = append(own, c.Array())
+	}
+	err := w.a.sendData(arrow.WriteBatch(w.n, own))
+	for _, c := range w.columns {
+		c.Reset()
+	}
+	w.n = 0
+	return err
+}
+
+func (w *writer) begin() error {
+	if w.sent {
+		return nil
+	}
+	w.sent = true
+	return w.a.sendData(w.schema.Write(), nil)
+}
+
+// end sends the schema at least.
+func (w *writer) end() error {
+	if w.n > 0 {
+		return w.flush(nil)
+	}
+	return w.begin()
+}
+
+func floatOf(a *arrow.Array, i int) float64 { return math.Float64frombits(a.Bits(i)) }
