@@ -62,12 +62,13 @@ func (a *App) surfaces(scratch string) (err error) {
 	dags := a.airflow(workflows)
 	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
-		MainListener:     a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
-		"inference":      a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
-		"workflows":      a.API.Serve(dags, airflow.NewV2(dags)),
-		"features":       a.API.Serve(features),
-		RegistryListener: a.API.Serve(registry.New(a.API, registry.Config{Features: a.Features})),
-		OfflineListener:  a.API.Serve(flight.New(a.API, flight.Config{Features: a.Features, ScratchDir: scratch}), features), // a browser finds the page there, too
+		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
+		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
+		"workflows":  a.API.Serve(dags, airflow.NewV2(dags)),
+		"features":   a.API.Serve(features),
+		// A browser finds the page of features at the two of gRPC, too.
+		RegistryListener: a.API.Serve(registry.New(a.API, registry.Config{Features: a.Features}), features),
+		OfflineListener:  a.API.Serve(flight.New(a.API, flight.Config{Features: a.Features, ScratchDir: scratch}), features),
 		"tracking":       a.API.Serve(tracking),
 		"topics":         a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
 	}

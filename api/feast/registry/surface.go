@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -108,9 +109,11 @@ func (s *Surface) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Render writes a problem as the status of a call.
-func (s *Surface) Render(w http.ResponseWriter, _ *http.Request, p *api.Problem) {
+// Render writes a problem as the status of a call. Whoever does not speak gRPC is told as elsewhere.
+func (s *Surface) Render(w http.ResponseWriter, r *http.Request, p *api.Problem) {
 	switch {
+	case !strings.HasPrefix(r.Header.Get("Content-Type"), grpcType):
+		api.RenderProblem(w, r, p)
 	case p.Err != nil:
 		fail(w, p.Err)
 	case p.Status == http.StatusUnauthorized:
