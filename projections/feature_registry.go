@@ -2,6 +2,7 @@ package projections
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
@@ -132,6 +133,24 @@ type Declarations struct {
 	Sources  []Declared[events.FeatureSourceApplied]
 	Views    []Declared[events.FeatureViewApplied]
 	Services []Declared[events.FeatureServiceApplied]
+}
+
+// Named are the projects that something is declared in, by name.
+func (d *Declarations) Named() (all []string) {
+	for i := range d.Entities {
+		all = append(all, d.Entities[i].Is.Project)
+	}
+	for i := range d.Sources {
+		all = append(all, d.Sources[i].Is.Project)
+	}
+	for i := range d.Views {
+		all = append(all, d.Views[i].Is.Project)
+	}
+	for i := range d.Services {
+		all = append(all, d.Services[i].Is.Project)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Changed is the place of the last event in the ledger that the declarations are folded from; "" is none.

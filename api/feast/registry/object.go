@@ -51,8 +51,16 @@ func (c *call) projects() (all []message) {
 		p := &c.reg.Declared.Projects[i]
 		all = append(all, kept(p, p.Is.Spec))
 	}
-	if !slices.ContainsFunc(all, func(m message) bool { return m.message(1).text(1) == Project }) {
+	has := func(name string) bool {
+		return slices.ContainsFunc(all, func(m message) bool { return m.message(1).text(1) == name })
+	}
+	if !has(Project) {
 		all = append(all, object(message{}.withText(1, Project).withText(2, "What Projectionist computes, and what is declared beside it"), 0, 0))
+	}
+	for _, name := range c.reg.Declared.Named() { // a client's SDK applies things without their project
+		if !has(name) {
+			all = append(all, object(message{}.withText(1, name), 0, 0))
+		}
 	}
 	return byName(all, func(m message) string { return m.message(1).text(1) })
 }

@@ -196,6 +196,11 @@ func TestApply(t *testing.T) {
 	w.done("DeleteFeatureView", m(1, "scores", 2, project))
 	w.refused("GetFeatureView", m(1, "scores", 2, project), codes.NotFound, "FeatureViewNotFoundException", "Feature view scores does not exist in project films")
 	w.refused("DeleteFeatureView", m(1, "scores", 2, project), codes.NotFound, "FeatureViewNotFoundException", "scores")
+	w.done("ApplyEntity", m(1, m(1, m(1, "seat", 4, "seat_id")), 2, "theatre"))
+	if got := w.done("ListProjects", nil).texts(1, 1, 1); !slices.Equal(got, []string{project, registry.Project, "theatre"}) {
+		t.Errorf("a project that nobody applied is among %q", got)
+	}
+	w.done("DeleteProject", m(1, "theatre"))
 	w.done("DeleteProject", m(1, project))
 	if got := w.done("ListEntities", m(1, project)).texts(1); len(got) != 0 {
 		t.Errorf("after its project is deleted: entities %q", got)
