@@ -1,0 +1,65 @@
+package v1
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+func (s *Surface) featureValueRoutes(r *api.Routes) {
+	r.Handle("GET /api/v1/features/external", s.externalViews, "definitions", "feature-registry")
+	r.Handle("GET /api/v1/features/external/{view}/history", s.pushedHistory, "definitions", "feature-registry", "feature-values")
+}
+
+// externalViews lists the views whose values are pushed.
+func (s *Surface) externalViews(w http.ResponseWriter, r *http.Request) error {
+	reg, err := s.Features.Registry()
+	if err != nil {
+		return err
+	}
+	all := fold.Page[*features.External]{Items: reg.External}
+	if all.Items == nil {
+		all.Items = []*features.External{}
+	}
+	return api.WriteJSON(w, http.StatusOK, all)
+}
+
+// pushedHistory pages through what was pushed of an entity, the one that counts first, each with the event that brought it.
+// The entity is given by the view's join keys, as parameters.
+func (s *Surface) pushedHistory(w http.ResponseWriter, r *http.Request) error {
+	reg, err := s.Features.Registry()
+	if err != nil {
+		return err
+	}
+	x := reg.ExternalNamed(r.PathValue("view"))
+	if x == nil {
+		return fault.New(fault.NotFound, "no feature view of pushed values is named %q", api.Short(r.PathValue("view"))).WithHint("GET /api/v1/features/external lists what there is")
+	}
+	names := []string{api.AsOfParam, api.KnownAtParam, "limit", "cursor"}
+	for _, k := range x.JoinKeys {
+		names = append(names, k.Name)
+	}
+	q := api.QueryOf(r, names...)
+	page := q.Page()
+	m, err := s.Moment(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	key, err := x.EntityKey(func(k string) json.RawMessage {
+		text, _ := json.Marshal(q.Str(k)) // a text
+		return text
+	})
+	switch {
+	case err != nil:
+		return err
+	case key == "":
+		return fault.Field(x.JoinKeys[0].Name, "is missing").WithHint("give each join key of the view as a parameter")
+	}
+	p, err := fold.Of[*projections.FeatureValues](s.Views).HistoryPage(x.Name, key, m.At, page)
+	return api.Paged(w, p, err)
+}
