@@ -147,6 +147,9 @@ func (f *found) part(reg *featurestore.Registry) part {
 	}
 	p := part{external: f.external}
 	for _, k := range f.external.JoinKeys {
+		if k.Name == features.NobodysKey {
+			continue
+		}
 		p.joinKeys = append(p.joinKeys, k.Name)
 	}
 	return p

@@ -149,8 +149,10 @@ func (p *part) id(byKey map[string]*column, row int) (id string, at *column, err
 		id, err = idOf(p.entity, at.values[row])
 		return id, at, err
 	}
+	if len(p.joinKeys) > 0 {
+		at = byKey[p.joinKeys[0]]
+	}
 	id, err = p.external.EntityKey(func(k string) json.RawMessage { return byKey[k].values[row] })
-	at = byKey[p.joinKeys[0]]
 	var f *fault.Error
 	if errors.As(err, &f) {
 		at, err = cmp.Or(byKey[f.Field], at), errors.New(f.Message)

@@ -198,7 +198,9 @@ func (r *reading) rows(facts []commands.Fact, x *features.External, p *pushed) [
 		return c
 	}
 	for _, k := range x.JoinKeys {
-		need(k.Name)
+		if k.Name != features.NobodysKey {
+			need(k.Name)
+		}
 	}
 	columns := make([]*column, len(x.Features))
 	for i, f := range x.Features {

@@ -129,6 +129,19 @@ func TestDeclaredInTheFile(t *testing.T) {
 	}
 }
 
+// TestOfNoEntity: a view of no entity has one row, which is everybody's.
+func TestOfNoEntity(t *testing.T) {
+	w := newFixture(t, features.DefaultYAML())
+	w.Do(&commands.ApplyFeatureView{FeatureViewApplied: events.FeatureViewApplied{View: "weather", Entities: []string{"__dummy"}, JoinKeys: []events.FeatureField{{Name: "__dummy_id", Type: "string"}},
+		Features: []events.FeatureField{{Name: "rain", Type: "bool"}}, PushSource: "weather_push", FeatureMeta: events.FeatureMeta{Project: "judge"}}})
+	if code, got := w.ask("POST", "/push", `{"push_source_name":"weather_push","df":{"rain":[true],"event_timestamp":["2024-06-01T11:00:00Z"]}}`); code != 200 {
+		t.Fatalf("%d %s", code, got)
+	}
+	if got, want := w.scores(`"weather:rain"`, "[1, 2]"), "true PRESENT 11:00:00Z, true PRESENT 11:00:00Z"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // TestPushRefusals: all that is wrong with a body is told, and none of it is in the log.
 func TestPushRefusals(t *testing.T) {
 	w := newFixture(t, features.DefaultYAML())

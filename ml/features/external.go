@@ -255,6 +255,9 @@ func AppendFloat(dst []byte, x float64, bits int) []byte {
 	return strconv.AppendFloat(dst, x, 'f', -1, bits)
 }
 
+// NobodysKey is the join key that Feast gives a view of no entity: there is one row of it.
+const NobodysKey = "__dummy_id"
+
 // EntityKey is the text that names one of whom a view's features are: its join keys with their values, such as
 // "movie_id=42" or "movie_id=42&user_id=7", in the order of their names. value gives the JSON of a join key's value;
 // "" as the result is nobody: where one of the values is null. The error is fault.Invalid and names the join key.
@@ -263,12 +266,12 @@ func (x *External) EntityKey(value func(joinKey string) json.RawMessage) (string
 	slices.SortFunc(keys, func(a, b events.FeatureField) int { return strings.Compare(a.Name, b.Name) })
 	var b strings.Builder
 	for i, k := range keys {
-		id, err := entityID(k, value(k.Name))
-		if err != nil {
-			return "", err
-		}
-		if id == "" {
-			return "", nil
+		id := ""
+		if k.Name != NobodysKey {
+			var err error
+			if id, err = entityID(k, value(k.Name)); err != nil || id == "" {
+				return "", err
+			}
 		}
 		if i > 0 {
 			b.WriteByte('&')

@@ -43,6 +43,14 @@ func TestEntityKey(t *testing.T) {
 	}
 }
 
+// TestEntityKeyOfNobody: a view of no entity has one row.
+func TestEntityKeyOfNobody(t *testing.T) {
+	x := &features.External{JoinKeys: []events.FeatureField{{Name: features.NobodysKey, Type: "string"}}}
+	if got, err := x.EntityKey(func(string) json.RawMessage { return nil }); got != "__dummy_id=" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // TestExternalViews: views of pushed values in a definitions file, and what is wrong with one.
 func TestExternalViews(t *testing.T) {
 	const file = `

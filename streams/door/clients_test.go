@@ -104,7 +104,7 @@ func TestClientJava(t *testing.T) {
 			"-cp", libs + "/*", "org.apache.kafka.tools." + class, "--bootstrap-server", b}, args...)...)
 	}
 	const alerts, groups = "model-drift-alerts", "consumer.group.ConsumerGroupCommand"
-	expect(t, java("", "TopicCommand", "--list"), "mlops-events\nmodel-drift-alerts\nmovie-recommendations\nsystem-health\nuser-events\n")
+	expect(t, java("", "TopicCommand", "--list"), "feature-values\nmlops-events\nmodel-drift-alerts\nmovie-recommendations\nsystem-health\nuser-events\n")
 	expect(t, java("", "TopicCommand", "--describe", "--topic", testTopic), "PartitionCount: 3", "retention.ms=-1", "cleanup.policy=delete",
 		"message.timestamp.type=LogAppendTime", "max.message.bytes="+strconv.Itoa(batchBytesMax))
 	create := func(args ...string) string { return java("", "TopicCommand", append([]string{"--create"}, args...)...) }
