@@ -138,15 +138,15 @@ func TestAsRequested(t *testing.T) {
 // TestDAGs: the workflows are what clients take for DAGs.
 func TestDAGs(t *testing.T) {
 	w := newFixture(t)
-	if v := w.want(200, "GET", "/api/v1/dags?limit=100", ""); v["total_entries"] != 3. || v["dags"].([]any)[0].(map[string]any)["dag_id"] != "movie_data_collection" {
+	if v := w.want(200, "GET", "/api/v1/dags?limit=100", ""); v["total_entries"] != 4. || v["dags"].([]any)[0].(map[string]any)["dag_id"] != "movie_data_collection" {
 		t.Errorf("%v", v)
 	}
-	for pattern, n := range map[string]float64{"movie": 2, "%TRAIN%": 1, "movie_t": 1, "nope": 0, "_____": 3, strings.Repeat("%e", 500): 0, "m%e": 3} {
+	for pattern, n := range map[string]float64{"movie": 2, "%TRAIN%": 1, "movie_t": 1, "nope": 0, "_____": 4, strings.Repeat("%e", 500): 0, "m%e": 3} {
 		if v := w.want(200, "GET", "/api/v1/dags?dag_id_pattern="+url.QueryEscape(pattern), ""); v["total_entries"] != n {
 			t.Errorf("%q: %v; want %v", pattern, v["total_entries"], n)
 		}
 	}
-	if v := w.want(200, "GET", "/api/v1/dags?limit=1&offset=2&order_by=-dag_id", ""); v["dags"].([]any)[0].(map[string]any)["dag_id"] != "movie_data_collection" {
+	if v := w.want(200, "GET", "/api/v1/dags?limit=1&offset=3&order_by=-dag_id", ""); v["dags"].([]any)[0].(map[string]any)["dag_id"] != "movie_data_collection" {
 		t.Errorf("%v", v)
 	}
 	tasks := w.want(200, "GET", training+"/tasks", "")["tasks"].([]any)

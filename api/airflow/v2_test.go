@@ -209,13 +209,13 @@ func TestV2RunLists(t *testing.T) {
 // TestV2DAGs: the workflows, their versions and sources.
 func TestV2DAGs(t *testing.T) {
 	w := newV2(t)
-	for query, n := range map[string]float64{"": 3, "dag_id_pattern=TRAIN": 1, "dag_id_pattern=~": 3, "dag_id_prefix_pattern=movie_d": 1, "tags=training": 1, "tags=training&tags=data": 2,
-		"tags=training&tags=data&tags_match_mode=all": 0, "paused=true": 0, "paused=False": 3, "owners=nobody": 0, "has_import_errors=true": 0, "bundle_name=other": 0, "last_dag_run_state=failed": 0} {
+	for query, n := range map[string]float64{"": 4, "dag_id_pattern=TRAIN": 1, "dag_id_pattern=~": 4, "dag_id_prefix_pattern=movie_d": 1, "tags=training": 1, "tags=training&tags=data": 2,
+		"tags=training&tags=data&tags_match_mode=all": 0, "paused=true": 0, "paused=False": 4, "owners=nobody": 0, "has_import_errors=true": 0, "bundle_name=other": 0, "last_dag_run_state=failed": 0} {
 		if v := w.want(200, "GET", "/api/v2/dags?"+query, ""); v["total_entries"] != n {
 			t.Errorf("%q: %v; want %v", query, v["total_entries"], n)
 		}
 	}
-	if v := w.want(200, "PATCH", "/api/v2/dags?dag_id_pattern=~", `{"is_paused": true}`); v["total_entries"] != 3. || of(v, "dags.1.is_paused") != true {
+	if v := w.want(200, "PATCH", "/api/v2/dags?dag_id_pattern=~", `{"is_paused": true}`); v["total_entries"] != 4. || of(v, "dags.1.is_paused") != true {
 		t.Errorf("%v", v)
 	}
 	if v := w.want(200, "PATCH", "/api/v2/dags", `{"is_paused": false}`); v["total_entries"] != 0. {

@@ -27,14 +27,15 @@ type Reaction struct {
 // Cause is the event that is reacted to.
 func (a *Reaction) Cause() *events.Event { return a.cause }
 
-func (a *Reaction) meta(step string) handlers.Meta {
+// Meta is what a step is said with.
+func (a *Reaction) Meta(step string) handlers.Meta {
 	return handlers.Meta{Actor: "reactor:" + a.role, Correlation: a.correlation, Causation: a.cause.ID,
 		IdempotencyKey: key(a.role, a.cause.ID, step)}
 }
 
 // Dispatch says a command of a step.
 func (a *Reaction) Dispatch(ctx context.Context, step string, c commands.Command) (handlers.Result, error) {
-	return a.dispatcher.Dispatch(ctx, c, a.meta(step))
+	return a.dispatcher.Dispatch(ctx, c, a.Meta(step))
 }
 
 // Once dispatches a command whose content differs between tries (it holds clock times): if an earlier
@@ -57,7 +58,7 @@ func (a *Reaction) Ensure(ctx context.Context, step string, c commands.Command) 
 // Create dispatches a command on condition that its stream is empty; where it is not, what is there stands.
 func (a *Reaction) Create(ctx context.Context, step string, c commands.Command) error {
 	none := streams.NoStream
-	m := a.meta(step)
+	m := a.Meta(step)
 	m.IfMatch = &none
 	_, err := a.dispatcher.Dispatch(ctx, c, m)
 	return orThere(err)

@@ -107,7 +107,7 @@ func (w *Work) keepLog(ctx context.Context) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer done()
 	id := tasklog.ID{Run: w.run.id, Task: w.task.Name, Try: w.try}
-	if err := w.runs.keepInTurn(ctx, id, w.meta(w.step("log"))); err != nil {
+	if err := w.runs.keepInTurn(ctx, id, w.Meta(w.step("log"))); err != nil {
 		w.runs.log.Warn("the log of a try is kept at the next start", "workflow_run", id.Run, "task", id.Task, "try", id.Try, "error", err)
 	}
 }

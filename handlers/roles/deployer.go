@@ -20,17 +20,11 @@ func deployModel(ctx context.Context, w *job) (map[string]string, error) {
 		return nil, err
 	}
 	name, slot := args[argModel], args[argSlot]
-	m, ok, err := projections.ModelNamed(ctx, w.cfg.Log.Ledger(), name, fold.At{})
-	if err == nil && !ok {
-		err = react.Permanent(fault.New(fault.NotFound, "there is no model %q", name).WithHint("projectionist models list"))
-	}
+	_, v, err := w.versionNamed(ctx, name, args[argVersion])
 	if err != nil {
 		return nil, err
 	}
-	version, err := versionCalled(&m, args[argVersion])
-	if err != nil {
-		return nil, react.Permanent(err)
-	}
+	version := v.Version
 	c := &commands.DeployModel{Slot: slot, Model: name, Version: version, Reason: cmp.Or(args[argReason], "workflow run "+w.RunID())}
 	if w.cfg.Served == nil {
 		return nil, react.Permanent(fault.New(fault.Unavailable, "this process does not deploy"))
@@ -49,6 +43,27 @@ func deployModel(ctx context.Context, w *job) (map[string]string, error) {
 	}
 	w.Log().Info("model version deployed", "model", name, "version", version, "slot", slot)
 	return map[string]string{"model": name, "version": strconv.Itoa(version), "slot": slot}, nil
+}
+
+// versionNamed is a model with the version of it that a number, an alias or "latest" stands for.
+func (w *job) versionNamed(ctx context.Context, name, called string) (m projections.Model, v *projections.ModelVersion, err error) {
+	m, ok, err := projections.ModelNamed(ctx, w.cfg.Log.Ledger(), name, fold.At{})
+	if err == nil && !ok {
+		err = react.Permanent(fault.New(fault.NotFound, "there is no model %q", name).WithHint("projectionist models list"))
+	}
+	if err != nil {
+		return m, nil, err
+	}
+	number, err := versionCalled(&m, called)
+	if err == nil {
+		if v = m.Version(number); v == nil {
+			err = fault.New(fault.NotFound, "there is no version %d of model %s", number, name).WithHint("projectionist models show %s", name)
+		}
+	}
+	if err != nil {
+		return m, nil, react.Permanent(err)
+	}
+	return m, v, nil
 }
 
 // versionCalled is the version that a number, an alias or "latest" stands for.

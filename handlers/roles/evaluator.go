@@ -19,7 +19,7 @@ const nameEvaluator = "evaluator"
 
 // evaluator judges what was trained.
 func (c *Config) evaluator() react.Role {
-	return react.Role{Name: nameEvaluator, Tasks: map[string]react.TaskFunc{opEvaluate: c.task(evaluateTrainedModel)}, Failed: closeRuns}
+	return react.Role{Name: nameEvaluator, Tasks: map[string]react.TaskFunc{opEvaluate: c.task(evaluateTrainedModel), opTry: c.task(tryModel), opDrift: c.task(checkDrift)}, Failed: closeRuns}
 }
 
 // What evaluateTrainedModel puts out, beside its metrics, for the gate. They are in the log: never change one.

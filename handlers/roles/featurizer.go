@@ -27,7 +27,7 @@ const nameFeaturizer = "featurizer"
 
 // featurizer builds training sets.
 func (c *Config) featurizer() react.Role {
-	return react.Role{Name: nameFeaturizer, Tasks: map[string]react.TaskFunc{opDataset: c.task(prepareTrainingData)}}
+	return react.Role{Name: nameFeaturizer, Tasks: map[string]react.TaskFunc{opDataset: c.task(prepareTrainingData), opFeatures: c.task(readyFeatures)}}
 }
 
 // prepareTrainingData pins what the run trains on: the head of the log when the task first starts, kept

@@ -36,7 +36,7 @@ const nameIngester = "ingester"
 // ingester fetches films and imports data sets, and writes what is there: what people watched, and backups.
 func (c *Config) ingester() react.Role {
 	return react.Role{Name: nameIngester, Tasks: map[string]react.TaskFunc{opFetch: c.task(fetchMovies), opWatchLog: c.task(processMovies),
-		opImport: c.task(importData), opBackup: c.task(backup)}}
+		opImport: c.task(importData), opBackup: c.task(backup), opExport: c.task(export)}}
 }
 
 // fetchMovies reads TMDB's lists and the details of every film on them. Answers are kept as they came,

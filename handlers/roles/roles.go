@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/ingest/tmdb"
 	"github.com/projectionist/projectionist/handlers/react"
@@ -34,11 +35,15 @@ type Config struct {
 	Params map[string]map[string]string // of training, by recipe, unless a run's conf says other; default those of the recipe
 	MLP    *ml.MLPParams                // of the neural baseline; default ml.DefaultMLPParams
 
-	// What the operators import, deploy and backup do; nil: they say that this process does not. Served is what slots serve, and
+	// What the operators import, deploy, backup, drift and try do; nil: they say that this process does not. Served is what slots serve, and
 	// whether a version of a model can.
 	Import func(ctx context.Context, src ingest.Source, actor string, progress func(ingest.Progress)) (ingest.Result, error)
 	Served func(ctx context.Context, model string, version int) (commands.Served, error)
 	Backup func(ctx context.Context, dir string, progress func(stage string, done, total int64)) (Backup, error)
+	// Publish is how facts are published, for the operator drift, and Rank is what a version of a model shows to a person, for the operator try: the films, best first. With
+	// the name "" it is what is shown without anybody's asking, and by says by what.
+	Publish func(ctx context.Context, facts []commands.Fact, m handlers.Meta) (handlers.Published, error)
+	Rank    func(ctx context.Context, model string, version int, user string, k int) (films []string, by string, err error)
 
 	fits *recipe.Fits // of the last training, for its evaluation
 }

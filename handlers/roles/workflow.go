@@ -26,6 +26,10 @@ const (
 	opImport   = "import"
 	opDeploy   = "deploy"
 	opBackup   = "backup"
+	opFeatures = "features"
+	opExport   = "export"
+	opTry      = "try"
+	opDrift    = "drift"
 )
 
 //go:embed workflows
@@ -62,6 +66,15 @@ const (
 	argSlot    = "slot"
 	argReason  = "reason"
 	argTo      = "to"
+
+	argWhat      = "what"
+	argDataset   = "dataset"
+	argTopic     = "topic"
+	argPeople    = "people"
+	argK         = "k"
+	argThreshold = "threshold"
+	argLeast     = "least"
+	argOf        = "of"
 )
 
 func text(s string) *string { return &s }
@@ -110,6 +123,33 @@ func Operators() workflow.Operators {
 			Outputs: []string{"folder", "records", "blobs", "bytes"}, OpenOutputs: true,
 		}, {
 			Name: opWatchLog, Description: "Writes data/processed/watch_log.csv from the log", Outputs: []string{"path", "rows"}, OpenOutputs: true,
+		}, {
+			Name: opFeatures, Description: "Waits until features have all that the log has, after putting definitions in force where a file of them is named; says which, and up to where",
+			Args:    []workflow.Param{{Name: argPath, Type: workflow.Text, Default: text(""), Description: "file of definitions, absolute or below the data folder; without it those in force"}},
+			Outputs: []string{"cut", "features_hash", "views", "features", "services", "waited_ms"},
+		}, {
+			Name: opExport, Description: "Writes a training set, the weights of a model version, or a topic of the log as a file below data/exports of the folder of files",
+			Args: []workflow.Param{{Name: argWhat, Type: workflow.Text, OneOf: []string{exportDataset, exportModel, exportTopic}, Description: "a table as CSV, safetensors, or a line of JSON a record"},
+				{Name: argPath, Type: workflow.Text, Description: "of the file, below data/exports; one that is there is replaced"},
+				{Name: argDataset, Type: workflow.Text, Default: text(""), Description: "id of the training set, as the operator dataset puts it out"},
+				{Name: argModel, Type: workflow.Text, Default: text("")}, {Name: argVersion, Type: workflow.Text, Default: text(latestVersion), Description: "its number, an alias, or latest"},
+				{Name: argTopic, Type: workflow.Text, Default: text(events.LedgerTopic)}},
+			Outputs: []string{"path", "folder", "bytes", "sha256"}, OpenOutputs: true,
+		}, {
+			Name: opTry, Description: "Has a version of a model answer for some people beside what serves, and says what differs; deploys nothing",
+			Args: []workflow.Param{{Name: argModel, Type: workflow.Text, Description: "a registered model"},
+				{Name: argVersion, Type: workflow.Text, Default: text(latestVersion), Description: "its number, an alias, or latest"},
+				{Name: argPeople, Type: workflow.Whole, Default: text("100"), Least: bound(1), Most: bound(triedMax), Description: "spread evenly over all who are known"},
+				{Name: argK, Type: workflow.Whole, Default: text("10"), Least: bound(1), Most: bound(triedFilmsMax), Description: "films of each list"}},
+			Outputs: []string{"model", "version", "serving", "people", "k", "same", "same_first", "overlap", "overlap_least", "most_different", "films", "serving_films", "films_only_tried"},
+		}, {
+			Name: opDrift, Description: "Measures how far what has come since a model version was trained is from what it was trained on, and raises an alert of drift at the threshold",
+			Args: []workflow.Param{{Name: argModel, Type: workflow.Text, Default: text(""), Description: "a registered model; without it what serves"},
+				{Name: argVersion, Type: workflow.Text, Default: text(latestVersion), Description: "of the model: its number, an alias, or latest"},
+				{Name: argThreshold, Type: workflow.Number, Default: text("0.3"), Least: bound(0), Most: bound(1), Description: "distance from which on it is an alert: 0 is the same, 1 wholly other"},
+				{Name: argLeast, Type: workflow.Whole, Default: text("500"), Least: bound(1), Description: "acts that must have come, below which nothing is measured"},
+				{Name: argOf, Type: workflow.Text, Default: text("films, genres, people, ratings"), Description: "what counts: of films, genres, people, ratings, kinds"}},
+			Outputs: []string{"model", "version", "cut", "until", "acts", outMeasured, outAlert, outScore, argThreshold, outWhy}, OpenOutputs: true,
 		}, {
 			Name: opNotify, Description: "Tells those who run the program: a warning in its log",
 			Args:    []workflow.Param{{Name: argMessage, Type: workflow.Text, Description: "what is said"}},

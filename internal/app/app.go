@@ -453,6 +453,7 @@ func (a *App) reactors() (*react.Reactors, error) {
 		Served: func(ctx context.Context, model string, version int) (commands.Served, error) {
 			return a.main.Served(ctx, model, version)
 		},
+		Publish: a.Dispatcher.Publish, Rank: a.rank,
 		TMDB: tmdb.Config{Key: tmdbKey, BaseURL: os.Getenv(tmdb.URLVariable)}}
 	if a.embedded != nil {
 		own.Backup = a.backupForWorkflow

@@ -88,7 +88,7 @@ func TestBackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Cut != head.String() || c.To != to || c.Records != 5006 || c.Blobs != 1 || c.BlobBytes != 7 || c.Streams != 6 || len(c.Partitions) != len(streams.PartitionsOf()) {
+	if c.Cut != head.String() || c.To != to || c.Records != 5007 || c.Blobs != 1 || c.BlobBytes != 7 || c.Streams != 7 || len(c.Partitions) != len(streams.PartitionsOf()) {
 		t.Errorf("%+v, want the cut %s", c, head)
 	}
 	if got := slices.Compact(stages); !slices.Equal(got, []string{"copying the log", "copying and checking blobs", "comparing", "comparing streams"}) {

@@ -99,6 +99,32 @@ func TestOperators(t *testing.T) {
 	if r := run("serve", map[string]string{"version": "77", "slot": events.ProductionSlot}); r.State != "failed" || r.TaskOf("put").Try != 1 {
 		t.Errorf("%s after %d tries: %s", r.State, r.TaskOf("put").Try, r.Reason)
 	}
+	define("name: look\nparams: [{name: least, default: '500'}]\ntasks:\n  - {name: ready, operator: features}\n  - {name: file, operator: export, needs: [ready], with: {what: model, model: " + made["model"] + ", path: w.safetensors}}\n" +
+		"  - {name: beside, operator: try, needs: [file], with: {model: " + made["model"] + ", people: 20}}\n  - {name: measure, operator: drift, needs: [beside], with: {least: \"{{ params.least }}\"}}\n")
+	looked := run("look", nil)
+	if looked.State != "success" {
+		t.Fatalf("%s: %+v", looked.Reason, looked.Tasks)
+	}
+	if out := looked.TaskOf("ready").Output; out["cut"] == "" || out["features"] == "0" {
+		t.Errorf("%v", out)
+	}
+	if out := looked.TaskOf("beside").Output; out["people"] != "20" || out["serving"] != made["model"]+"/"+made["version"] || out["overlap"] != "1" || out["same"] != "20" { // it is what serves
+		t.Errorf("%v", out)
+	}
+	if out := looked.TaskOf("measure").Output; out["measured"] != "false" || out["model"] != made["model"] || out["acts"] != "0" {
+		t.Errorf("%v", out)
+	}
+	if r := run(roles.TrainingPipeline, map[string]string{"algorithm": "popularity"}); r.State != "success" {
+		t.Fatal(r.Reason)
+	}
+	define("name: swap\ntasks: [{name: put, operator: deploy, with: {model: popularity}}]\n")
+	if r := run("swap", nil); r.State != "success" {
+		t.Fatal(r.Reason)
+	}
+	swapped := run("look", nil)
+	if out := swapped.TaskOf("beside").Output; out["serving"] != "popularity/1" || out["overlap"] == "1" || out["same"] == "20" || out["most_different"] == "" {
+		t.Errorf("%v", out)
+	}
 	if r := run("serve", map[string]string{"version": "the best"}); r.State != "failed" || !strings.Contains(r.Reason, "latest") {
 		t.Errorf("%s: %s", r.State, r.Reason)
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/projectionist/projectionist/api"
 	v1 "github.com/projectionist/projectionist/api/v1"
@@ -11,6 +12,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/ml/recipe/all"
+	"github.com/projectionist/projectionist/projections/recommend"
 )
 
 // byHand trains for whoever waits.
@@ -66,4 +68,24 @@ func (a *App) importModel(ctx context.Context, name string, file []byte, t v1.Tr
 		return done, a.API.Await(ctx, done.Position, "registry")
 	}
 	return nil, errors.Join(errs...)
+}
+
+// rank is what a version of a model, or, of no name, what serves, shows to a person now: the films, best first, and by what.
+func (a *App) rank(_ context.Context, model string, version int, user string, k int) (films []string, by string, err error) {
+	q := recommend.Request{UserID: user, K: k, NowMillis: a.opts.Now().UnixMilli()}
+	ask := func() (*recommend.Result, error) { return a.Recommend.Recommend(q) }
+	if model != "" {
+		ask = func() (*recommend.Result, error) { return a.Recommend.RecommendBy(model, version, q) }
+	}
+	res, err := ask()
+	if err != nil {
+		return nil, "", err
+	}
+	if res.ModelName != "" {
+		by = fmt.Sprintf("%s/%d", res.ModelName, res.ModelVersion)
+	}
+	for i := range res.Items {
+		films = append(films, res.Items[i].MovieID)
+	}
+	return films, by, nil
 }
