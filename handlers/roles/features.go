@@ -24,7 +24,7 @@ func readyFeatures(ctx context.Context, w *job) (map[string]string, error) {
 		return nil, err
 	}
 	if path := args[argPath]; path != "" {
-		text, err := w.readFile(path, commands.DocumentBytesMax)
+		text, err := w.readDefinitions(path)
 		if err != nil {
 			return nil, react.Permanent(err)
 		}
@@ -68,26 +68,34 @@ func readyFeatures(ctx context.Context, w *job) (map[string]string, error) {
 		"waited_ms": strconv.FormatInt(waited.Milliseconds(), 10)}, nil
 }
 
-// readFile reads a file, absolute or below the data folder, of at most so many bytes.
-func (w *job) readFile(path string, most int64) ([]byte, error) {
-	at := filepath.FromSlash(path)
-	if !filepath.IsAbs(at) {
-		at = filepath.Join(w.cfg.Dir, at)
+// readDefinitions reads a file of definitions below the data folder. It is no other file, and reached through no link that leads out: what is wrong with definitions is said
+// in their own words.
+func (w *job) readDefinitions(name string) ([]byte, error) {
+	if ext := filepath.Ext(name); ext != ".yaml" && ext != ".yml" {
+		return nil, fault.Field(argPath, "is %q; want a .yaml file", name)
 	}
-	f, err := os.Open(at)
+	wrong := func(err error) error {
+		return fault.Field(argPath, "%v", err).WithHint("name a file below the data folder %s", w.cfg.Dir)
+	}
+	root, err := os.OpenRoot(w.cfg.Dir)
 	if err != nil {
-		return nil, fault.Field(argPath, "%v", err).WithHint("give a file, absolute or below the data folder %s", w.cfg.Dir)
+		return nil, wrong(err)
+	}
+	defer root.Close()
+	f, err := root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return nil, wrong(err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, fault.Field(argPath, "%s is no file", at)
+		return nil, fault.Field(argPath, "%s is no file", name)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("%s has more than %d bytes, which is the most", at, most)
+	text, err := io.ReadAll(io.LimitReader(f, commands.DocumentBytesMax+1))
+	if err == nil && len(text) > commands.DocumentBytesMax {
+		err = fmt.Errorf("%s has more than %d bytes, which is the most", name, commands.DocumentBytesMax)
 	}
 	if err != nil {
-		return nil, fault.Field(argPath, "%v", err)
+		return nil, wrong(err)
 	}
 	return text, nil
 }

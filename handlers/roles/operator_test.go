@@ -160,7 +160,15 @@ func TestOperators(t *testing.T) {
 	same2 := b.choices(2300)[2000:]
 	_, err = b.outer.PublishMany(t.Context(), events.UserEventsTopic, same2, handlers.Meta{})
 	must(t, err)
-	check := run(map[string]string{"of": "films, genres, ratings"}).TaskOf("check").Output
+	mine := strings.Replace(features.DefaultYAML(), "half_life: 30d", "half_life: 20d", 1)
+	changed, err := features.Parse([]byte(mine))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(own.Dir, "mine.yaml"), []byte(mine), 0o600))
+	second := run(map[string]string{"of": "films, genres, ratings", "definitions": "mine.yaml"})
+	if got := second.TaskOf("ready").Output["features_hash"]; got != changed.Hash() || got == definitions.Hash() || second.TaskOf("cut").Output["features_hash"] != got {
+		t.Errorf("by %s; want %s", got, changed.Hash())
+	}
+	check := second.TaskOf("check").Output
 	if check["measured"] != "true" || check["alert"] != "false" || check["acts"] != "300" || check["reference_acts"] != "2000" || check["drift.ratings"] == "" {
 		t.Errorf("%v", check)
 	}
@@ -212,6 +220,9 @@ func TestOperatorsRefuse(t *testing.T) {
 	out := t.TempDir()
 	must(t, os.MkdirAll(filepath.Join(own.Dir, "data", "exports"), 0o700))
 	must(t, os.Symlink(out, filepath.Join(own.Dir, "data", "exports", "link")))
+	must(t, os.MkdirAll(filepath.Join(own.Dir, "folder.yaml"), 0o700))
+	must(t, os.WriteFile(filepath.Join(out, "out.yaml"), []byte("secret: 7\n"), 0o600))
+	must(t, os.Symlink(filepath.Join(out, "out.yaml"), filepath.Join(own.Dir, "link.yaml")))
 	must(t, os.WriteFile(filepath.Join(own.Dir, "bad.yaml"), []byte("entities: 7\n"), 0o600))
 	for _, c := range []struct {
 		conf map[string]string
@@ -220,7 +231,10 @@ func TestOperatorsRefuse(t *testing.T) {
 	}{
 		{map[string]string{"definitions": "nowhere.yaml"}, "ready", "path: "},
 		{map[string]string{"definitions": "bad.yaml"}, "ready", "cannot be used"},
-		{map[string]string{"definitions": "data"}, "ready", "is no file"},
+		{map[string]string{"definitions": "data"}, "ready", "want a .yaml file"},
+		{map[string]string{"definitions": "folder.yaml"}, "ready", "is no file"},
+		{map[string]string{"definitions": "../out.yaml"}, "ready", "path: "},
+		{map[string]string{"definitions": "link.yaml"}, "ready", "path: "},
 		{map[string]string{"path": "../../END"}, "table", "leads out of data/exports"},
 		{map[string]string{"path": "/etc/passwd"}, "table", "leads out of data/exports"},
 		{map[string]string{"path": "a/../../b.csv"}, "table", "leads out of data/exports"},
@@ -233,11 +247,11 @@ func TestOperatorsRefuse(t *testing.T) {
 	} {
 		r := run(c.conf)
 		task := r.TaskOf(c.task)
-		if r.State != "failed" || task.State != "failed" || task.Try != 1 || !strings.Contains(task.Error, c.says) {
+		if strings.Contains(task.Error, "secret") || r.State != "failed" || task.State != "failed" || task.Try != 1 || !strings.Contains(task.Error, c.says) {
 			t.Errorf("%v: %s of %s after %d tries: %s; want %q", c.conf, task.State, c.task, task.Try, task.Error, c.says)
 		}
 	}
-	if left, err := os.ReadDir(out); err != nil || len(left) > 0 {
+	if left, err := os.ReadDir(out); err != nil || len(left) != 1 {
 		t.Errorf("%v, %v", left, err)
 	}
 }

@@ -125,7 +125,7 @@ func Operators() workflow.Operators {
 			Name: opWatchLog, Description: "Writes data/processed/watch_log.csv from the log", Outputs: []string{"path", "rows"}, OpenOutputs: true,
 		}, {
 			Name: opFeatures, Description: "Waits until features have all that the log has, after putting definitions in force where a file of them is named; says which, and up to where",
-			Args:    []workflow.Param{{Name: argPath, Type: workflow.Text, Default: text(""), Description: "file of definitions, absolute or below the data folder; without it those in force"}},
+			Args:    []workflow.Param{{Name: argPath, Type: workflow.Text, Default: text(""), Description: "a .yaml file of definitions below the data folder; without it those in force"}},
 			Outputs: []string{"cut", "features_hash", "views", "features", "services", "waited_ms"},
 		}, {
 			Name: opExport, Description: "Writes a training set, the weights of a model version, or a topic of the log as a file below data/exports of the folder of files",

@@ -88,3 +88,24 @@ func TestSteps(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestChance: what chance alone makes of few acts, which is what a threshold must be above.
+func TestChance(t *testing.T) {
+	rng, all := rand.New(rand.NewPCG(5, 6)), 0.
+	const bins, acts, times = 11, 500, 400
+	even := slices.Repeat([]float64{1}, bins)
+	for range times {
+		h := make([]float64, bins)
+		for range acts {
+			h[rng.IntN(bins)]++
+		}
+		d, ok := drift.Distance(even, h)
+		if !ok || d > .12 {
+			t.Errorf("%v: %v", h, d)
+		}
+		all += d / times
+	}
+	if all < .05 || all > .07 {
+		t.Errorf("%v on average", all)
+	}
+}
