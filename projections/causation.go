@@ -140,6 +140,17 @@ func (v *Audit) follow(c *Chain, all bool) error {
 	return nil
 }
 
+// Lead has another chain, of a fact, come of an event in this one; false where it has no such event, or has the fact itself, which would lead in a circle.
+func (c *Chain) Lead(id string, then *Chain) bool {
+	at := c.Root.Find(func(l *Link) bool { return l.EventID == id })
+	if at == nil || c.Root.Find(func(l *Link) bool { return l.EventID == then.Root.EventID }) != nil {
+		return false
+	}
+	at.Asked, at.Then = false, append(at.Then, then.Root)
+	c.Asked, c.Events, c.LeftOut, c.Truncated = then.Asked, c.Events+then.Events, c.LeftOut+then.LeftOut, c.Truncated || then.Truncated
+	return true
+}
+
 // Find is the first link for which ok holds, in the order of the tree; nil for none.
 func (l *Link) Find(ok func(*Link) bool) *Link {
 	if ok(l) {

@@ -35,17 +35,36 @@ func (s *Surface) chain(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c, err := fold.Of[*projections.Audit](s.Views).Chain(id, all == "true")
+	view := fold.Of[*projections.Audit](s.Views)
+	c, err := view.Chain(id, all == "true")
 	if err != nil {
 		return err
 	}
-	if c.Root.Type == "" { // a fact
-		if err := s.tellFact(r.Context(), c.Root); err != nil {
+	for range factsMax {
+		if c.Root.Type != "" {
+			break
+		}
+		cause, err := s.tellFact(r.Context(), c.Root)
+		if err != nil {
 			return err
 		}
+		if cause == "" {
+			break
+		}
+		before, err := view.Chain(cause, all == "true")
+		if fault.Is(err, fault.NotFound) || err == nil && !before.Lead(cause, c) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		c = before
 	}
 	return api.WriteJSON(w, http.StatusOK, c)
 }
+
+// factsMax bounds how many facts, each of which something in the ledger led to, a chain leads back by.
+const factsMax = 10
 
 // eventOf is the id of the event that people mean.
 func (s *Surface) eventOf(ctx context.Context, of string) (string, error) {
@@ -101,20 +120,20 @@ func (s *Surface) factAt(ctx context.Context, pos streams.Position) (events.Even
 	return events.Event{}, fault.New(fault.NotFound, "there is no fact at %s", pos)
 }
 
-// tellFact says of a fact what its record says.
-func (s *Surface) tellFact(ctx context.Context, l *projections.Link) error {
+// tellFact says of a fact what its record says, and gives the id of what led to it; "" for nothing.
+func (s *Surface) tellFact(ctx context.Context, l *projections.Link) (cause string, err error) {
 	pos, err := streams.ParsePosition(l.Position)
 	if err != nil { // nothing says where it is
-		return nil
+		return "", nil
 	}
 	ev, err := s.factAt(ctx, pos)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
-		return nil
+		return "", nil
 	}
 	if err != nil || ev.ID != l.EventID {
-		return err
+		return "", err
 	}
 	l.Type, l.Stream, l.EventMillis, l.Source, l.Actor = ev.Type(), ev.Subject, ev.Time.UnixMilli(), ev.Source, ev.Actor
 	l.Summary = projections.FactSummary(ev.Data)
-	return nil
+	return ev.Causation, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // TestChainOfAlert: an alert, and the run that it asked for, by whatever names one of them.
@@ -34,4 +35,46 @@ func TestChainOfAlert(t *testing.T) {
 		t.Errorf("%s", v.Body)
 	}
 	w.get("/api/v1/workflows/triggers?workflow=none").problem(404, "")
+}
+
+// TestChainBeforeAlert: what led to an alert that the program has raised itself stands before it; an alert that says it came of its own run is where the chain begins.
+func TestChainBeforeAlert(t *testing.T) {
+	w := newFixture(t)
+	w.defineWorkflows()
+	do := func(c commands.Command, cause string) handlers.Result {
+		t.Helper()
+		res, err := w.core.Dispatcher.Dispatch(t.Context(), c, handlers.Meta{Actor: "test", Causation: cause})
+		w.must(err)
+		w.folded(res.Position)
+		return res
+	}
+	alert := func(cause string) (id, position string) {
+		t.Helper()
+		p, err := w.core.Dispatcher.Publish(t.Context(), []commands.Fact{&commands.PublishDrift{ModelDrift: events.ModelDrift{ModelName: "als", DriftScore: .5, Threshold: .3}}}, handlers.Meta{Actor: "reactor:evaluator", Causation: cause})
+		w.must(err)
+		return p.Events[0].ID, p.Positions[0].String()
+	}
+	follows := func(run, id, position string) string {
+		t.Helper()
+		return do(&commands.RequestWorkflowRun{RunID: run, Workflow: "movie_training_pipeline", RunType: "triggered",
+			Triggered: &events.Triggered{Trigger: "drift", EventID: id, Type: "model.drift", Position: position, Counted: 1, Cut: "model-drift-alerts/0:1"}}, id).Events[0].ID
+	}
+	check := do(&commands.RequestWorkflowRun{RunID: "check", Workflow: "serving_drift_check", RunType: "manual"}, "").Events[0].ID
+	id, position := alert(check)
+	follows("r1", id, position)
+	for _, of := range []string{position, "workflow-run/r1"} {
+		c := w.get("/api/v1/audit/chain?of=" + of).want(200)
+		if c.at("root.stream") != "workflow-run/check" || c.at("root.then.0.event_id") != id || c.at("root.then.0.type") != "model.drift" || c.at("root.then.0.then.0.stream") != "workflow-run/r1" || c.at("events") != "3" || c.at("root.asked") == "true" {
+			t.Errorf("%s: %s", of, c.Body)
+		}
+	}
+	// Whoever publishes from outside may say anything.
+	const circle = "11111111-2222-3333-4444-555555555555"
+	led := follows("r2", circle, "model-drift-alerts/0@1")
+	rec, err := streams.FactRecord("als", &events.Event{ID: circle, Source: "/outside", Time: day0, Causation: led, Data: &events.ModelDrift{ModelName: "als", DriftScore: 1, Threshold: .3, Timestamp: events.FormatTime(day0)}})
+	w.must(err)
+	w.must(w.core.Log.Feed().Publish(t.Context(), events.DriftAlertsTopic, []streams.Record{rec}))
+	if c := w.get("/api/v1/audit/chain?of=" + circle).want(200); c.at("root.event_id") != circle || c.at("root.type") != "model.drift" || c.at("root.then.0.stream") != "workflow-run/r2" || c.at("events") != "2" {
+		t.Errorf("%s", c.Body)
+	}
 }

@@ -96,7 +96,7 @@ func (t *tried) take(w *job, user string, mine, served []string) {
 		share = float64(common) / float64(n)
 	}
 	t.common += share
-	if t.most == "" || share < t.least {
+	if share < t.least {
 		t.least, t.most = share, user
 	}
 	if slices.Equal(mine, served) {
