@@ -52,7 +52,7 @@ func TestBackfill(t *testing.T) {
 	w.post("/api/v1/workflows/backfills/"+id+"/pause", `{}`).problem(409, "backfill_id")
 	w.post(at, `{"from":"2024-05-29","to":"2024-06-05","conf":{"nope":1}}`).problem(400, "conf.nope")
 	w.post(at, `{"from":"2024-05-29","to":"2024-06-05","rerun_done":true,"latest_first":true}`).want(201)
-	if list := w.get("/api/v1/workflows/backfills").want(200); list.at("items.0.rerun_done") != "true" || list.at("items.0.latest_first") != "true" {
+	if list := w.get("/api/v1/workflows/backfills").want(200); !strings.Contains(string(list.Body), `"rerun_done":true,"latest_first":true`) { // of one moment either may be the first
 		t.Errorf("%s", list.Body)
 	}
 	w.get("/api/v1/workflows/backfills/none").problem(404, "")
