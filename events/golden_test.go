@@ -143,6 +143,7 @@ var goldens = []struct {
 	{"backfill/b1", &events.BackfillPaused{"b1"}},
 	{"backfill/b1", &events.BackfillUnpaused{"b1"}},
 	{"backfill/b1", &events.BackfillEnded{"b1", "cancelled", "enough"}},
+	{"training-set/ranking", &events.TrainingSetVersioned{"ranking", 2, goldenSHA256, goldenSHA256, goldenSHA256, "mlops-events/0:12", []string{"rating", "title"}, true, true, goldenSHA256, 5242880, 1000}},
 	{"pool/gpu", &events.PoolDefined{"gpu", 2, "cards", true}},
 	{"pool/gpu", &events.PoolRemoved{"gpu"}},
 	{"workflow-run/w1", &events.WorkflowRunDeleted{"w1"}},

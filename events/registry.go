@@ -56,6 +56,7 @@ func init() {
 	register[FeatureServiceDeleted]()
 	register[SignalsDefined]()
 	register[DatasetBuilt]()
+	register[TrainingSetVersioned]()
 	register[ExperimentCreated](withoutLocation)
 	register[ExperimentNameClaimed]()
 	register[ExperimentRenamed]()

@@ -39,6 +39,8 @@ func newDecider(stream string) decider {
 		return &declared{}
 	case "dataset":
 		return &dataset{}
+	case "training-set":
+		return &trainingSet{blobs: map[string]string{}}
 	case "experiment":
 		return &experiment{id: id, tags: map[string]string{}}
 	case "run":

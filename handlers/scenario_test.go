@@ -26,7 +26,7 @@ var commandTypes = func() map[string]func() commands.Command {
 	m := map[string]func() commands.Command{}
 	for _, c := range []commands.Command{
 		&commands.ListMovie{}, &commands.FetchMovie{}, &commands.DescribeUser{}, &commands.StartImport{}, &commands.CompleteImport{}, &commands.FailImport{},
-		&commands.DefineFeatures{}, &commands.DefineSignals{}, &commands.RecordDataset{}, &commands.CreateExperiment{}, &commands.StartRun{}, &commands.LogMetrics{},
+		&commands.DefineFeatures{}, &commands.DefineSignals{}, &commands.RecordDataset{}, &commands.VersionTrainingSet{}, &commands.CreateExperiment{}, &commands.StartRun{}, &commands.LogMetrics{},
 		&commands.LogParams{}, &commands.SetTags{}, &commands.LogArtifact{}, &commands.EndRun{}, &commands.RegisterModel{},
 		&commands.RegisterModelVersion{}, &commands.StageModelVersion{}, &commands.SetModelAlias{}, &commands.RemoveModelAlias{},
 		&commands.DeployModel{}, &commands.RequestWorkflowRun{}, &commands.StartTask{}, &commands.RenewTaskLease{}, &commands.SucceedTask{},

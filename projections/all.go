@@ -20,6 +20,7 @@ func All() []fold.Factory {
 		func() fold.View { return NewWorkflows() },
 		func() fold.View { return NewVariables() },
 		func() fold.View { return NewDatasets() },
+		func() fold.View { return NewTrainingSets() },
 		func() fold.View { return NewImports() },
 		func() fold.View { return NewLineage() },
 		func() fold.View { return NewAudit() },

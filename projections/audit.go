@@ -148,6 +148,8 @@ func summary(data events.Data) string {
 		return "what acts mean: definition " + abbreviated(x.Hash) + " in force"
 	case *events.DatasetBuilt:
 		return fmt.Sprintf("data set of %d interactions of %d users with %d items, %d rows", x.Interactions, x.Users, x.Items, x.Rows)
+	case *events.TrainingSetVersioned:
+		return short(fmt.Sprintf("training set %s, version %d: %d rows with %d features", x.Name, x.Version, x.Rows, len(x.Columns)))
 	case *events.ExperimentCreated:
 		return short("experiment " + x.Name + " created")
 	case *events.ExperimentNameClaimed:

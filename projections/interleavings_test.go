@@ -228,7 +228,7 @@ func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Da
 func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	n := rng.IntN(4)
 	id := fmt.Sprint("id", n)
-	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "import", "dataset", "experiment", "deployment", "dead-letter", "refusal", "features", "view", "feature-view", "feature-entity")
+	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "import", "dataset", "training-set", "experiment", "deployment", "dead-letter", "refusal", "features", "view", "feature-view", "feature-entity")
 	if stream != "" {
 		for i := range stream {
 			if stream[i] == '/' {
@@ -300,6 +300,8 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 			&events.ImportCompleted{ImportID: id, FactsAdded: 5}, &events.ImportFailed{ImportID: id, Reason: "disk"})
 	case "dataset":
 		d = &events.DatasetBuilt{DatasetID: id, Cut: pick(rng, "", "mlops-events/0:30", "user-events/0:4", "nonsense"), FeaturesHash: "ff", Blob: blob, Rows: rng.IntN(9)}
+	case "training-set":
+		d = &events.TrainingSetVersioned{Name: id, Version: version, Identity: pick(rng, "i1", "i2"), Cut: pick(rng, "mlops-events/0:30", "nonsense"), FeaturesHash: "ff", Blob: blob}
 	case "experiment":
 		d = pick[events.Data](rng,
 			&events.ExperimentCreated{ExperimentID: id, Name: pick(rng, "exp", "other"), Tags: map[string]string{"b": "1", "a": "2"}},

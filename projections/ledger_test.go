@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -40,6 +41,25 @@ func TestDatasetsAndImports(t *testing.T) {
 	equal(t, "by blob", found[projections.Dataset](t)(ds.ByBlob("bb")).DatasetID, "d2")
 	equal(t, "newest data set", must[fold.Page[projections.Dataset]](t)(ds.List(fold.PageQuery{Limit: 1})).Items[0].DatasetID, "d2")
 	equal(t, "count", must[int64](t)(ds.Count()), 2)
+}
+
+func TestTrainingSets(t *testing.T) {
+	s := foldtest.NewScript()
+	for i := 1; i <= 12; i++ {
+		s.Commit("training-set/a", i, i, &events.TrainingSetVersioned{Name: "a", Version: i, Identity: fmt.Sprint("i", i), Blob: "aa"})
+	}
+	s.Commit("training-set/ab", 13, 13, &events.TrainingSetVersioned{Name: "ab", Version: 1, Identity: "i1", Blob: "bb"})
+	v := foldtest.Opened(t, projections.NewTrainingSets(), s.In)
+	equal(t, "newest", found[projections.TrainingSet](t)(v.Set("a")).Version, 12)
+	equal(t, "one of them", found[projections.TrainingSet](t)(v.Version("a", 3)).Identity, "i3")
+	equal(t, "by identity", found[projections.TrainingSet](t)(v.Identified("ab", "i1")).Blob, "bb")
+	versions := foldtest.Pages(t, 5, func(q fold.PageQuery) (fold.Page[projections.TrainingSet], error) { return v.Versions("a", q) })
+	equal(t, "versions, newest first", []any{len(versions), versions[0].Version, versions[11].Version}, []any{12, 12, 1})
+	sets := foldtest.Pages(t, 1, v.List)
+	equal(t, "sets by name", []any{len(sets), sets[0].Name, sets[0].Version, sets[1].Name}, []any{2, "a", 12, "ab"})
+	if _, ok, err := v.Version("a", 13); ok || err != nil {
+		t.Errorf("no such version: %t, %v", ok, err)
+	}
 }
 
 func TestDefinitions(t *testing.T) {

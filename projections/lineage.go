@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -101,6 +102,17 @@ func applyLineage(w fold.Writer, in *fold.Input) error {
 		if x.Blob != "" {
 			edge(EdgeMaterialised, "", to, "blob/"+x.Blob)
 		}
+	case *events.TrainingSetVersioned:
+		to := fmt.Sprintf("training-set/%s/%d", x.Name, x.Version)
+		imports, err := importsIn(w, x.Cut, in.Position)
+		if err != nil {
+			return err
+		}
+		for _, id := range imports {
+			edge(EdgeImported, "import/", id, to)
+		}
+		edge(EdgeDefined, "definitions/", x.FeaturesHash, to)
+		edge(EdgeMaterialised, "", to, "blob/"+x.Blob)
 	case *events.RunStarted:
 		edge(EdgeTrainedOn, "dataset/", x.DatasetID, "run/"+x.RunID)
 		edge(EdgeScheduled, "workflow-run/", x.WorkflowRun, "run/"+x.RunID)

@@ -67,12 +67,8 @@ counts too.`,
 			return p.historical(ctx, c, h)
 		})}
 	h.which.flags(join)
-	f := join.Flags()
-	f.StringVar(&h.entities, "entities", "", "CSV file of rows; - is standard input")
-	f.StringVarP(&h.out, "out", "o", "", "file to write (default: standard output)")
-	f.StringVar(&h.knownAt, "known-at", "", "only what the log had by then: a time or a position")
-	f.BoolVar(&h.knownAtRow, "known-at-row", false, "only what the log had by each row's own time")
-	f.BoolVar(&h.exclusive, "exclusive", false, "look back to just before each row's time")
+	h.moments(join)
+	join.Flags().StringVarP(&h.out, "out", "o", "", "file to write (default: standard output)")
 
 	apply := &cobra.Command{Use: "apply FILE", Short: "Put a definitions file in force", Args: cobra.ExactArgs(1), Example: "  projectionist features apply definitions.yaml",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {

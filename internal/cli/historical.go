@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -22,6 +24,15 @@ type historical struct {
 	entities, out, knownAt string
 	knownAtRow, exclusive  bool
 	which                  choosing
+}
+
+// moments are the flags that say which rows, and when.
+func (h *historical) moments(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&h.entities, "entities", "", "CSV file of rows; - is standard input")
+	f.StringVar(&h.knownAt, "known-at", "", "only what the log had by then: a time, a position or a cut")
+	f.BoolVar(&h.knownAtRow, "known-at-row", false, "only what the log had by each row's own time")
+	f.BoolVar(&h.exclusive, "exclusive", false, "look back to just before each row's time")
 }
 
 func (h *historical) query() url.Values {
@@ -60,7 +71,7 @@ func (p *program) historical(ctx context.Context, c *client, h historical) error
 		bar = p.quietBar() // it would stand among the rows
 	}
 	defer bar.end()
-	res, err := p.sendRows(ctx, c, rows, query, bar)
+	res, err := p.sendRows(ctx, c, "/api/v1/features/historical", rows, query, bar)
 	if err != nil {
 		return err
 	}
@@ -70,17 +81,8 @@ func (p *program) historical(ctx context.Context, c *client, h historical) error
 		_, err = io.Copy(p.out, in)
 		return err
 	}
-	// Whole or not at all: half a training set looks like one.
-	tmp, err := os.CreateTemp(filepath.Dir(h.out), "."+filepath.Base(h.out)+".*")
+	n, err := writeWhole(h.out, in)
 	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	n, err := io.Copy(tmp, in)
-	if err = cmp.Or(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
-		return fault.Wrap(fault.CodeOf(err), err, "%s was not written", h.out)
-	}
-	if err := os.Rename(tmp.Name(), h.out); err != nil {
 		return err
 	}
 	bar.end()
@@ -88,11 +90,25 @@ func (p *program) historical(ctx context.Context, c *client, h historical) error
 	return nil
 }
 
+// writeWhole writes a file whole or not at all: half a training set looks like one.
+func writeWhole(name string, in io.Reader) (int64, error) {
+	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(tmp.Name())
+	n, err := io.Copy(tmp, in)
+	if err = cmp.Or(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return n, fault.Wrap(fault.CodeOf(err), err, "%s was not written", name)
+	}
+	return n, os.Rename(tmp.Name(), name)
+}
+
 // joiningEvery is how often it is shown that the rows are sent and being joined.
 const joiningEvery = time.Second
 
 // sendRows returns when the first of the answer is there.
-func (p *program) sendRows(ctx context.Context, c *client, rows content, query url.Values, bar *bar) (*http.Response, error) {
+func (p *program) sendRows(ctx context.Context, c *client, path string, rows content, query url.Values, bar *bar) (*http.Response, error) {
 	total, sent := rows.size, make(chan struct{})
 	rows.Reader = &counted{in: rows.Reader, each: func(n int64) { bar.show("sending bytes", n, total) }, end: func() { close(sent) }}
 	joined, shown := make(chan struct{}), make(chan struct{})
@@ -114,7 +130,7 @@ func (p *program) sendRows(ctx context.Context, c *client, rows content, query u
 	}()
 	// What is refused before it is read need not be sent.
 	headers := map[string]string{"Expect": "100-continue"}
-	res, err := c.do(ctx, call{method: http.MethodPost, path: "/api/v1/features/historical", query: query, body: rows, headers: headers})
+	res, err := c.do(ctx, call{method: http.MethodPost, path: path, query: query, body: rows, headers: headers})
 	close(joined)
 	<-shown
 	return res, err

@@ -115,7 +115,7 @@ func TestHistorical_Progress(t *testing.T) {
 			io.WriteString(w, "joined")
 		})}}}
 		bar := &bar{out: said, now: time.Now}
-		res, err := (&program{}).sendRows(t.Context(), c, content{"text/csv", strings.NewReader(strings.Repeat("x", 1000)), 1000}, nil, bar)
+		res, err := (&program{}).sendRows(t.Context(), c, "/api/v1/features/historical", content{"text/csv", strings.NewReader(strings.Repeat("x", 1000)), 1000}, nil, bar)
 		if err != nil {
 			t.Fatal(err)
 		}

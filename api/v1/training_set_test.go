@@ -1,0 +1,100 @@
+package v1_test
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+const setRows = "user_id,movie_id,event_timestamp,label\n3,3,2024-06-02,a\n3,9999,2024-03-08,b\n,3,2024-06-02,c\n"
+
+func (w *fixture) versioned(path, rows string, status int) map[string]any {
+	w.t.Helper()
+	out := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(w.t.Context(), "POST", "/api/v1/training-sets/"+path, strings.NewReader(rows))
+	r.Host = "localhost:8000"
+	r.Header.Set("Content-Type", "text/csv")
+	w.server.ServeHTTP(out, r)
+	if out.Code != status {
+		w.t.Fatalf("%s: %d, want %d: %s", path, out.Code, status, out.Body)
+	}
+	v := map[string]any{}
+	if err := json.Unmarshal(out.Body.Bytes(), &v); err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}
+
+// TestTrainingSets: what a version is follows from its definitions, rows and cut, and it is what the join says.
+func TestTrainingSets(t *testing.T) {
+	w := newFixture(t)
+	const which = "?features=movie_features:rating_count,user_features:interaction_count"
+	first := w.versioned("ranking"+which, setRows, 201)
+	cut, _ := first["cut"].(string)
+	if first["version"] != 1.0 || first["rows"] != 3.0 || cut == "" || first["unchanged"] != nil {
+		t.Fatal(first)
+	}
+	joined := httptest.NewRecorder()
+	r := httptest.NewRequest("POST", "/api/v1/features/historical"+which, strings.NewReader(setRows))
+	r.Host = "localhost:8000"
+	r.Header.Set("Content-Type", "text/csv")
+	w.server.ServeHTTP(joined, r)
+	if rows := w.get("/api/v1/training-sets/ranking/1/rows").want(200); string(rows.Body) != joined.Body.String() || !strings.Contains(string(rows.Body), ",label,") {
+		t.Errorf("rows:\n%s\njoined:\n%s", rows.Body, joined.Body)
+	}
+
+	w.post("/api/v1/feedback", `{"user_id":"3","movie_id":"3","rating":5,"timestamp":"2024-05-01T00:00:00Z"}`)
+	if again := w.versioned("ranking"+which+"&known_at="+cut, setRows, 200); again["version"] != 1.0 || again["unchanged"] != true || again["blob"] != first["blob"] {
+		t.Errorf("the same again: %v", again)
+	}
+	if other := w.versioned("other"+which+"&known_at="+cut, setRows, 201); other["version"] != 1.0 || other["blob"] != first["blob"] || other["identity"] != first["identity"] {
+		t.Errorf("the same under another name: %v", other)
+	}
+	if second := w.versioned("ranking"+which, setRows, 201); second["version"] != 2.0 || second["blob"] == first["blob"] {
+		t.Errorf("later: %v", second)
+	}
+	if third := w.versioned("ranking?features=movie_features:rating_count", strings.Replace(setRows, ",b\n", ",d\n", 1), 201); third["version"] != 3.0 {
+		t.Errorf("of other rows: %v", third)
+	}
+
+	var d struct {
+		SameDefinitions, SameEntities, SameCut, SameRows bool
+		RowsCompared, RowsChanged                        int64
+		ValuesChanged                                    map[string]int64
+		ColumnsRemoved                                   []string
+	}
+	diff := func(path string) {
+		t.Helper()
+		text := strings.NewReplacer("same_d", "samed", "same_e", "samee", "same_c", "samec", "same_r", "samer", "rows_c", "rowsc", "values_c", "valuesc", "columns_r", "columnsr").
+			Replace(string(w.get("/api/v1/training-sets/ranking/" + path).want(200).Body))
+		d.ValuesChanged, d.ColumnsRemoved = nil, nil
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff("1/diff/2"); !d.SameDefinitions || !d.SameEntities || d.SameCut || d.SameRows || d.RowsCompared != 3 || d.RowsChanged != 2 || d.ValuesChanged["rating_count"] != 2 || d.ValuesChanged["interaction_count"] != 1 {
+		t.Errorf("1 and 2: %+v", d)
+	}
+	if diff("2/diff/latest"); !d.SameDefinitions || d.SameEntities || d.RowsCompared != 0 || len(d.ColumnsRemoved) != 1 {
+		t.Errorf("2 and 3: %+v", d)
+	}
+	if diff("1/diff/1"); !d.SameRows || !d.SameCut || d.RowsChanged != 0 || d.RowsCompared != 3 {
+		t.Errorf("1 and 1: %+v", d)
+	}
+	if list := w.get("/api/v1/training-sets").want(200); strings.Count(string(list.Body), `"identity"`) != 2 {
+		t.Errorf("%s", list.Body)
+	}
+	if list := w.get("/api/v1/training-sets/ranking?limit=2").want(200); strings.Index(string(list.Body), `"version":3`) > strings.Index(string(list.Body), `"version":2`) || !strings.Contains(string(list.Body), `"version":2`) {
+		t.Errorf("%s", list.Body)
+	}
+	w.get("/api/v1/training-sets/nope").want(404)
+	w.get("/api/v1/training-sets/ranking/9").want(404)
+	w.get("/api/v1/training-sets/ranking/x").want(400)
+	w.get("/api/v1/training-sets/ranking/1/diff/9").want(404)
+	w.versioned("a%2Fb"+which, setRows, 400)
+	w.versioned("x"+which, "user_id\n1\n", 400)
+	w.versioned("x"+which+"&known_at=never", setRows, 400)
+	w.post("/api/v1/training-sets/x", `{}`).want(400)
+	w.emptied()
+}
