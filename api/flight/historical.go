@@ -7,11 +7,10 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/api/tables"
 	"github.com/projectionist/projectionist/internal/arrow"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/spill"
@@ -19,9 +18,6 @@ import (
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
 )
-
-// timeColumn is what a table's column of event times is called; a table may have another as its only column of times.
-const timeColumn = "event_timestamp"
 
 // historical joins the rows of a table with features as they were at each row's own time.
 func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put) error {
@@ -52,7 +48,7 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 	}
 	if err := t.eachBatch(func(rows int, columns []*arrow.Array) error {
 		for i := range rows {
-			row, err := t.row(columns, i)
+			row, err := t.keys.Row(columns, i, "entity_df", t.row0+i)
 			if err != nil {
 				return err
 			}
@@ -147,10 +143,10 @@ func noView(name string) error {
 
 // entityTable is a table of entity rows as it comes.
 type entityTable struct {
-	schema          *arrow.Schema
-	in              *frames
-	user, movie, at int // columns; negative where there is none
-	row0            int // of the batch that is read, in the table
+	schema *arrow.Schema
+	in     *frames
+	keys   tables.Keys
+	row0   int // of the batch that is read, in the table
 }
 
 // openTable reads the schema.
@@ -166,16 +162,7 @@ func openTable(in io.Reader) (*entityTable, error) {
 	if t.schema, err = arrow.ReadSchema(d.header); err != nil {
 		return nil, err
 	}
-	t.user, t.movie, t.at = t.column("user_id"), t.column("movie_id"), t.column(timeColumn)
-	for i, f := range t.schema.Fields {
-		if t.at >= 0 {
-			break
-		}
-		if f.Type.ID == arrow.Timestamp && i == slices.IndexFunc(t.schema.Fields, isTime) &&
-			!slices.ContainsFunc(t.schema.Fields[i+1:], isTime) {
-			t.at = i
-		}
-	}
+	t.keys = tables.KeysOf(t.schema.Fields)
 	return t, nil
 }
 
@@ -192,69 +179,13 @@ func (t *entityTable) next() (data, error) {
 	}
 }
 
-func isTime(f *arrow.Field) bool { return f.Type.ID == arrow.Timestamp }
-
-func (t *entityTable) column(name string) int {
-	return slices.IndexFunc(t.schema.Fields, func(f *arrow.Field) bool { return f.Name == name })
-}
-
 // fits says whether the table can be joined with the selection.
 func (t *entityTable) fits(sel *features.Selection, names []string) error {
-	var all []string
-	for i, f := range t.schema.Fields {
-		if slices.Contains(all, f.Name) {
-			return fault.Field(f.Name, "is the name of two columns").WithHint("give each column a name of its own")
-		}
-		if slices.Contains(names, f.Name) {
-			return fault.Field(f.Name, "has the name of a feature").WithHint("rename the column, or ask with full_feature_names=True")
-		}
-		if all = append(all, f.Name); i == t.at || i == t.user || i == t.movie {
-			if err := readable(f, i == t.at); err != nil {
-				return err
-			}
-		}
-	}
-	if len(all) == 1 && all[0] == "key" { // what Feast's client sends in the place of none
+	if all := t.schema.Fields; len(all) == 1 && all[0].Name == "key" { // what Feast's client sends in the place of none
 		return fault.Field("entity_df", "is missing").WithHint("give a DataFrame of ids and times: the features of everybody at all times are no table to train on; " +
 			"pull_all_from_table_or_query has them")
 	}
-	shown := strings.Join(all[:min(len(all), columnsShown)], ", ")
-	if t.at < 0 {
-		return fault.Field(timeColumn, "is not among the columns, which are %s", api.Short(shown)).WithHint("name the column of the rows' times so")
-	}
-	for _, e := range []struct {
-		entity features.Entity
-		at     int
-	}{{features.User, t.user}, {features.Movie, t.movie}} {
-		if key := string(e.entity) + "_id"; e.at < 0 && sel.Needs(e.entity) {
-			return fault.Field(key, "is not among the columns, which are %s", api.Short(shown)).WithHint("add it, or ask for no features of a %s", e.entity)
-		}
-	}
-	return nil
-}
-
-// readable says whether a column can hold ids, or times.
-func readable(f *arrow.Field, times bool) error {
-	switch f.Type.ID {
-	case arrow.Utf8, arrow.LargeUtf8, arrow.Null:
-		return nil
-	case arrow.Int:
-		if !times {
-			return nil
-		}
-	case arrow.FloatingPoint:
-		if !times && f.Type.Bits == 64 {
-			return nil
-		}
-	case arrow.Timestamp, arrow.Date:
-		if times {
-			return nil
-		}
-	}
-	if times {
-		return fault.Field(f.Name, "holds no times").WithHint("make it one of times, with pandas.to_datetime(…, utc=True)")
-	}
-	return fault.Field(f.Name, "holds no ids").WithHint("give whole numbers or texts")
+	return t.keys.Fits(sel, names)
 }
 
 // eachBatch reads the rest of the table.
@@ -276,95 +207,6 @@ func (t *entityTable) eachBatch(each func(rows int, columns []*arrow.Array) erro
 		}
 		t.row0 += n
 	}
-}
-
-// row reads what the join needs of a row.
-func (t *entityTable) row(columns []*arrow.Array, i int) (row features.Row, err error) {
-	for _, c := range []struct {
-		at     int
-		entity features.Entity
-		id     *string
-	}{{t.user, features.User, &row.UserID}, {t.movie, features.Movie, &row.MovieID}} {
-		if c.at < 0 {
-			continue
-		}
-		if *c.id, err = idIn(columns[c.at], i, c.entity); err != nil {
-			return row, t.wrong(c.at, i, err).WithHint("give the id of a %s, or none", c.entity)
-		}
-	}
-	if row.TimeMillis, err = timeIn(columns[t.at], i); err != nil {
-		return row, t.wrong(t.at, i, err)
-	}
-	return row, nil
-}
-
-func (t *entityTable) wrong(column, i int, err error) *fault.Error {
-	return fault.Field(fmt.Sprintf("entity_df[%d].%s", t.row0+i, t.schema.Fields[column].Name), "%v", err)
-}
-
-// idIn reads an id; "" is nobody's.
-func idIn(a *arrow.Array, i int, e features.Entity) (string, error) {
-	if !a.Valid(i) {
-		return "", nil
-	}
-	id, ok := "", true
-	var err error
-	switch f := a.Field; f.Type.ID {
-	case arrow.Int:
-		if id = strconv.FormatInt(a.Int64(i), 10); !f.Type.Signed {
-			id = strconv.FormatUint(uint64(a.Int64(i)), 10)
-		}
-	case arrow.FloatingPoint:
-		id, ok, err = events.KeyOf(strconv.FormatFloat(floatOf(a, i), 'f', -1, 64))
-	default:
-		id, ok, err = events.KeyOf(a.Text(i))
-	}
-	if err == nil && ok {
-		err = api.CheckID("", id)
-	}
-	if err != nil || !ok {
-		return "", err
-	}
-	if e == features.Movie {
-		return events.CanonicalMovie(id), nil
-	}
-	return events.CanonicalUser(id), nil
-}
-
-// timeIn reads a time into Unix milliseconds, without what is finer: facts have no finer times. One without a zone is in UTC.
-func timeIn(a *arrow.Array, i int) (millis int64, err error) {
-	if !a.Valid(i) {
-		return 0, fmt.Errorf("is missing")
-	}
-	switch t := a.Field.Type; t.ID {
-	case arrow.Timestamp:
-		millis = a.Int64(i)
-		switch t.Unit {
-		case arrow.Second:
-			millis = max(min(millis, events.TimeMillisEnd), -1) * 1000
-		case arrow.Microsecond:
-			millis = floor(millis, 1000)
-		case arrow.Nanosecond:
-			millis = floor(millis, 1_000_000)
-		}
-	case arrow.Date:
-		if millis = a.Int64(i); t.Unit == 0 {
-			millis *= 86_400_000
-		}
-	default:
-		return events.MillisOf(a.Text(i))
-	}
-	if millis < events.TimeMillisMin || millis >= events.TimeMillisEnd {
-		return 0, fmt.Errorf("is outside 1970 to 2100")
-	}
-	return millis, nil
-}
-
-func floor(x, by int64) int64 {
-	if x < 0 {
-		return (x - by + 1) / by
-	}
-	return x / by
 }
 
 // asked is how to join, which Feast's client has no words for: attributes of the DataFrame say it, which pandas sends along.
@@ -424,10 +266,10 @@ func (t *entityTable) join(a *answer, sel *features.Selection, names []string, v
 func (t *entityTable) answered() *arrow.Schema {
 	s := *t.schema
 	s.Fields = slices.Clone(s.Fields)
-	if at := s.Fields[t.at]; at.Type.ID == arrow.Timestamp && at.Type.Zone == "" {
+	if at := s.Fields[t.keys.At]; at.Type.ID == arrow.Timestamp && at.Type.Zone == "" {
 		utc := *at
 		utc.Type.Zone = "UTC"
-		s.Fields[t.at] = &utc
+		s.Fields[t.keys.At] = &utc
 	}
 	return &s
 }

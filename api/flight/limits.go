@@ -15,6 +15,4 @@ const (
 
 	putsMax = 16              // tables that were put and not yet asked for
 	putKept = 5 * time.Minute // after which another may take the place of one
-
-	columnsShown = 20 // of a message
 )

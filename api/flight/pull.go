@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/tables"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/arrow"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -193,7 +194,7 @@ func (s *Surface) columnsOf(a *answer, c *command) error {
 	for _, f := range view.Features {
 		add(f.Name, map[features.Type]string{features.Float64: "double", features.Int64: "int64", features.String: "string", features.StringList: "list<item: string>"}[f.Type])
 	}
-	add(timeColumn, "timestamp[ms, tz=UTC]")
+	add(tables.TimeColumn, "timestamp[ms, tz=UTC]")
 	schema := &arrow.Schema{Fields: []*arrow.Field{arrow.Text("name"), arrow.Text("type")}}
 	if err := a.sendData(schema.Write(), nil); err != nil {
 		return err

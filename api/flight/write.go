@@ -1,8 +1,7 @@
 package flight
 
 import (
-	"math"
-
+	"github.com/projectionist/projectionist/api/tables"
 	"github.com/projectionist/projectionist/internal/arrow"
 	"github.com/projectionist/projectionist/ml/features"
 )
@@ -20,7 +19,7 @@ type writer struct {
 func newWriter(a *answer, schema *arrow.Schema, names []string, sel *features.Selection) *writer {
 	w := &writer{a: a, schema: schema}
 	for i, v := range sel.Unknown() {
-		w.column(fieldOf(names[i], v.Type))
+		w.column(tables.FieldOf(names[i], v.Type))
 	}
 	return w
 }
@@ -31,39 +30,12 @@ func (w *writer) column(f *arrow.Field) {
 	w.columns = append(w.columns, arrow.NewColumn(f))
 }
 
-func fieldOf(name string, t features.Type) *arrow.Field {
-	switch t {
-	case features.Int64:
-		return arrow.Int64(name)
-	case features.Float64:
-		return arrow.Float64(name)
-	case features.String:
-		return arrow.Text(name)
-	}
-	return arrow.Texts(name)
-}
-
 // add takes the values of a row.
 func (w *writer) add(values []features.Value) {
 	for i := range values {
-		addValue(w.columns[i], &values[i])
+		tables.Add(w.columns[i], &values[i])
 	}
 	w.n++
-}
-
-func addValue(c *arrow.Column, v *features.Value) {
-	switch {
-	case v.Status != features.Present:
-		c.Null()
-	case v.Type == features.Int64:
-		c.Int(v.Int)
-	case v.Type == features.Float64:
-		c.Float(v.Float)
-	case v.Type == features.String:
-		c.Text(v.Str)
-	default:
-		c.Texts(v.List)
-	}
 }
 
 // full says whether a batch is to end after so many rows.
@@ -112,5 +84,3 @@ func (w *writer) end() error {
 	}
 	return w.begin()
 }
-
-func floatOf(a *arrow.Array, i int) float64 { return math.Float64frombits(a.Bits(i)) }

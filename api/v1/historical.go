@@ -38,10 +38,13 @@ type table interface {
 	mediaType() string
 }
 
-// historicalFeatures joins rows with features as they were at each row's own time: JSON in and out, or CSV in and out
+// historicalFeatures joins rows with features as they were at each row's own time: JSON in and out, or CSV or Parquet in and out
 // with the choice in the query. The answer is written as it is made.
 func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) error {
-	t, err := tableOf(r)
+	body, keys := spill.NewFile(s.ScratchDir, spoolMemoryBytes), spill.NewFile(s.ScratchDir, spoolMemoryBytes)
+	defer body.Close() //nolint:errcheck // scratch is emptied at start
+	defer keys.Close() //nolint:errcheck
+	t, err := tableOf(r, body)
 	if err != nil {
 		return err
 	}
@@ -57,9 +60,6 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 	defer cancel()
 	defer context.AfterFunc(s.Work(), cancel)()
 
-	body, keys := spill.NewFile(s.ScratchDir, spoolMemoryBytes), spill.NewFile(s.ScratchDir, spoolMemoryBytes)
-	defer body.Close() //nolint:errcheck // scratch is emptied at start
-	defer keys.Close() //nolint:errcheck
 	if err := api.ReceiveBody(w, r, historicalBytesMax, body); err != nil {
 		return err
 	}
@@ -89,13 +89,17 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 	return out.End(t.join(body.Open(), out, sel, defs.Hash(), values))
 }
 
-func tableOf(r *http.Request) (table, error) {
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "text/csv" { // unreadable: JSON
+func tableOf(r *http.Request, body *spill.File) (table, error) {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if kind != "text/csv" && kind != parquetType { // unreadable: JSON
 		return &jsonTable{named: map[string]int{}}, nil
 	}
 	q := api.QueryOf(r, append(slices.Clone(choiceParams), api.KnownAtParam, "known_at_row", "exclusive")...)
-	t := &csvTable{asked: historical{choice: choiceOf(q), KnownAt: q.Str(api.KnownAtParam), KnownAtRow: q.Flag("known_at_row"), Exclusive: q.Flag("exclusive")}}
-	return t, q.Err()
+	asked := historical{choice: choiceOf(q), KnownAt: q.Str(api.KnownAtParam), KnownAtRow: q.Flag("known_at_row"), Exclusive: q.Flag("exclusive")}
+	if kind == parquetType {
+		return &parquetTable{asked: asked, body: body}, q.Err()
+	}
+	return &csvTable{asked: asked}, q.Err()
 }
 
 // interrupted ends reading when a context ends.

@@ -26,10 +26,11 @@ const (
 // Limits of joins of rows with features as they were. A join keeps some hundred megabytes in memory at most, whatever
 // it joins.
 const (
-	historicalBytesMax = 4 << 30 // of a body: a hundred million rows
-	rowBytesMax        = 1 << 20 // of a row, which is held
-	fieldNamesBytesMax = 1 << 20 // of the names of a JSON body's fields, which are held
-	spoolMemoryBytes   = 1 << 20 // of a body, and of its rows' keys, before they go to the disk: most do not
+	historicalBytesMax = 4 << 30  // of a body: a hundred million rows
+	rowBytesMax        = 1 << 20  // of a row, which is held
+	fieldNamesBytesMax = 1 << 20  // of the names of a JSON body's fields, which are held
+	groupBytes         = 16 << 20 // of the values of a row group in Parquet, which is held
+	spoolMemoryBytes   = 1 << 20  // of a body, and of its rows' keys, before they go to the disk: most do not
 )
 
 const (

@@ -116,7 +116,10 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	t, err := tableOf(r)
+	body, keys, sum := spill.NewFile(s.ScratchDir, spoolMemoryBytes), spill.NewFile(s.ScratchDir, spoolMemoryBytes), sha256.New()
+	defer body.Close() //nolint:errcheck // scratch is emptied at start
+	defer keys.Close() //nolint:errcheck
+	t, err := tableOf(r, body)
 	if err != nil {
 		return err
 	}
@@ -132,9 +135,6 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	defer cancel()
 	defer context.AfterFunc(s.Work(), cancel)()
 
-	body, keys, sum := spill.NewFile(s.ScratchDir, spoolMemoryBytes), spill.NewFile(s.ScratchDir, spoolMemoryBytes), sha256.New()
-	defer body.Close() //nolint:errcheck // scratch is emptied at start
-	defer keys.Close() //nolint:errcheck
 	if err := api.ReceiveBody(w, r, historicalBytesMax, io.MultiWriter(body, sum)); err != nil {
 		return err
 	}

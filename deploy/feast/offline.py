@@ -7,6 +7,7 @@ with the order in which the facts were recorded as its created timestamp. Both s
 than the view's ttl, inclusive at both ends; of one moment the row that was created last; a naive time as UTC. Facts come late, twice, at the same moment, and corrected.
 """
 
+import io
 import json
 import random
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.types import Float64, Int64
 
@@ -107,6 +109,16 @@ def joined(store, frame):
     return store.get_historical_features(entity_df=frame, features=refs, full_feature_names=True).to_arrow()
 
 
+def in_parquet(main, frame):
+    """The same join by POST /api/v1/features/historical, in Parquet both ways."""
+    body = io.BytesIO()
+    frame.to_parquet(body, index=False)
+    refs = ",".join(f"{view}:{name}" for view in VIEWS for name in FEATURES)
+    request = urllib.request.Request(f"http://{main}/api/v1/features/historical?full_feature_names=true&features={refs}", body.getvalue(), {"Content-Type": "application/vnd.apache.parquet"})
+    with urllib.request.urlopen(request) as res:
+        return pa.parquet.read_table(io.BytesIO(res.read()))
+
+
 def values(answer, names):
     """The values by row: None where there is none, numbers to the bit. Without a fact Feast has no row, and a film of the catalogue has counts of 0 here."""
     order = pa.compute.sort_indices(answer["row"])
@@ -156,6 +168,8 @@ def main(main, flight, rounds):
             naive = frame.assign(event_timestamp=frame["event_timestamp"].dt.tz_localize(None))
             if values(joined(ours, naive), names) != got:
                 sys.exit(f"round {round}: times without a zone are not taken as UTC")
+            if values(in_parquet(main, frame), names) != got:
+                sys.exit(f"round {round}: in Parquet the values are others")
     if present < compared / 4:
         sys.exit(f"only {present} of {compared} values are there: the histories do not try it")
     print(f"{rounds} random histories: {compared:,} values are those of Feast's join, {present:,} of them present")

@@ -271,3 +271,9 @@ func WriteBatch(rows int, columns []*Array) (header, body []byte) {
 	}
 	return encode(table{int16(version), byte(kindBatch), table{int64(rows), nodes, buffers}, int64(len(body))}), body
 }
+
+// Bytes is the value of a row of texts or bytes, not to be changed.
+func (a *Array) Bytes(i int) []byte { return a.Buffers[2][a.offset(i):a.offset(i+1)] }
+
+// Item is where the items of a row of lists are, among those of all rows.
+func (a *Array) Item(i int) (from, to int) { return a.offset(i), a.offset(i + 1) }

@@ -116,3 +116,6 @@ func (t *Type) text() bool {
 func damaged(format string, args ...any) error {
 	return fault.New(fault.Invalid, "the Arrow data is damaged: "+format, args...)
 }
+
+// Bytes is the size of a value; 0 where values are bits, or have no size of their own.
+func (t *Type) Bytes() int { return t.width() / 8 }

@@ -59,7 +59,7 @@ func (p *program) featuresCommand() *cobra.Command {
 		Long: `Join rows with features as they were at each row's own time, for training: no value is from the row's
 future. The file has the columns event_timestamp and user_id, movie_id or both; others are kept. A cell
 without an id (nothing, NaN, null) is nobody's: its features stay empty. A .json file is a list under
-"rows". With --known-at, and --known-at-row for each row's own time, only what the log had by then
+"rows"; of a .parquet file the answer is one, too. With --known-at, and --known-at-row for each row's own time, only what the log had by then
 counts too.`,
 		Example: "  projectionist features historical --entities rows.csv --service ranking -o training.csv",
 		PreRunE: need(&h.entities, "entities", "rows.csv"),

@@ -59,6 +59,9 @@ func (p *program) historical(ctx context.Context, c *client, h historical) error
 		}
 	}
 	query := h.query()
+	if strings.EqualFold(filepath.Ext(h.entities), ".parquet") {
+		rows.mediaType = "application/vnd.apache.parquet"
+	}
 	if strings.EqualFold(filepath.Ext(h.entities), ".json") {
 		// What to join stands beside the rows in the body; flags would go unheard.
 		if len(query) > 0 {

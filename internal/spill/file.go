@@ -67,6 +67,23 @@ func (s *File) Open() io.Reader {
 	return io.MultiReader(bufio.NewReaderSize(io.NewSectionReader(s.f, 0, s.stored), readBytes), bytes.NewReader(s.tail))
 }
 
+// ReadAt reads what was written until now, at a place, as [io.ReaderAt] has it.
+func (s *File) ReadAt(b []byte, at int64) (n int, err error) {
+	if at < s.stored {
+		n, err = s.f.ReadAt(b[:min(int64(len(b)), s.stored-at)], at)
+		if err != nil {
+			return n, err
+		}
+	}
+	if rest := at + int64(n) - s.stored; n < len(b) && rest < int64(len(s.tail)) {
+		n += copy(b[n:], s.tail[rest:])
+	}
+	if n < len(b) {
+		err = io.EOF
+	}
+	return n, err
+}
+
 // Close frees what it holds. It may be called again.
 func (s *File) Close() error {
 	f := s.f
