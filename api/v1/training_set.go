@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
@@ -112,6 +113,9 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "text/csv" {
 		return fault.New(fault.Invalid, "the body is no CSV file of rows").WithHint("send it as text/csv, with what is asked for in the query")
 	}
+	if err := checkSetName(r.PathValue("set")); err != nil {
+		return err
+	}
 	meta, err := api.MetaOf(r)
 	if err != nil {
 		return err
@@ -193,6 +197,14 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 		projections.TrainingSet
 		Unchanged bool `json:"unchanged,omitempty"` // there was this version already
 	}{made, res.Unchanged()})
+}
+
+// checkSetName refuses what the command would, before anything is joined.
+func checkSetName(name string) error {
+	if strings.Contains(name, "/") {
+		return fault.Field("name", "must not hold a slash")
+	}
+	return api.CheckID("name", name)
 }
 
 // cutOf is the cut that known_at stands for, or that of now; the views have it.

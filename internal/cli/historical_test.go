@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -61,6 +62,21 @@ func TestHistorical(t *testing.T) {
 	}
 	if joined := join(list, filepath.Join(home, "out.json")); joined != servedList || strings.Count(joined, `"mine":`) != 4000 {
 		t.Errorf("the folder itself gives %d bytes, its server %d", len(joined), len(servedList))
+	}
+
+	// What is joined can be kept under a name: the same again is the same version, and has the same rows.
+	create := []string{"datasets", "create", "films", "--entities", rows, "--service", "ranking", "--dir", dir}
+	contains(t, "datasets create", ok(t, create...), "films  1        4000", "cut ")
+	var kept struct{ Cut, Blob string }
+	if err := json.Unmarshal([]byte(ok(t, "datasets", "show", "films", "--json", "--dir", dir)), &kept); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "datasets create, again", command(append(create, "--known-at", kept.Cut)...).err, "there is this version already")
+	ok(t, "feedback", "1", "1", "--rating", "5", "--dir", dir)
+	contains(t, "datasets create, later", ok(t, create...), "films  2        4000")
+	contains(t, "datasets diff", ok(t, "datasets", "diff", "films", "1", "2", "--dir", dir), "definitions  the same", "entity rows  the same", "user-events/", "values       the same, to the byte")
+	if rows := ok(t, "datasets", "show", "films", "1", "-o", "-", "--dir", dir); rows != served {
+		t.Errorf("%d bytes are kept, %d were joined", len(rows), len(served))
 	}
 
 	if err := os.WriteFile(rows, []byte(table+"1,1,never,0\n"), 0o600); err != nil {

@@ -43,6 +43,14 @@ func TestFile(t *testing.T) {
 				t.Errorf("%+v: %d bytes, %v", c, len(got), err)
 			}
 		}
+		for range 100 {
+			at, b := rng.IntN(c.size+2), make([]byte, rng.IntN(2000))
+			n, err := f.ReadAt(b, int64(at))
+			rest := want[min(at, c.size):]
+			if whole := len(b) <= len(rest); n != min(len(b), len(rest)) || !bytes.Equal(b[:n], rest[:n]) || whole != (err == nil) || !whole && err != io.EOF {
+				t.Fatalf("%+v: %d of %d bytes at %d: %v", c, n, len(b), at, err)
+			}
+		}
 		if onDisk := left(t, dir) > 0; onDisk != (c.size > c.memory) {
 			t.Errorf("%+v: on the disk: %v", c, onDisk)
 		}
