@@ -63,11 +63,15 @@ func failureOf(err error) *failure {
 
 // details is the document that Feast's client makes its error of.
 func (f *failure) details() string {
+	text := f.message
+	if len(text) > messageBytesMax {
+		text = strings.ToValidUTF8(text[:messageBytesMax], "") + "…"
+	}
 	b, err := json.Marshal(struct {
 		Module  string `json:"module"`
 		Class   string `json:"class"`
 		Message string `json:"message"`
-	}{"feast.errors", f.class, f.message})
+	}{"feast.errors", f.class, text})
 	if err != nil {
 		panic(err) // texts only
 	}
@@ -76,10 +80,13 @@ func (f *failure) details() string {
 
 const grpcType = "application/grpc"
 
+// isCall says whether a request speaks gRPC.
+func isCall(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("Content-Type"), grpcType) }
+
 // readCall reads the one message of a call.
 func readCall(w http.ResponseWriter, r *http.Request) (message, error) {
-	if !strings.HasPrefix(r.Header.Get("Content-Type"), grpcType) {
-		return nil, refuse(codeInvalid, "FeastError", "the content type is %q; want %s", api.Short(r.Header.Get("Content-Type")), grpcType)
+	if !isCall(r) {
+		return nil, fault.Field("Content-Type", "is %q; want %s", api.Short(r.Header.Get("Content-Type")), grpcType)
 	}
 	body, err := api.ReadBody(w, r, callBytesMax)
 	if err != nil {

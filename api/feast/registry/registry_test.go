@@ -298,4 +298,7 @@ func TestRefusals(t *testing.T) {
 	if after := w.Head(); after != before {
 		t.Errorf("%d commits were made by what was refused", after-before)
 	}
+	// A long message stays within what clients take of a trailer.
+	w.refused("ApplyEntity", m(1, m(1, m(1, "movie", 4, strings.Repeat("é", 90_000))), 2, project), codes.InvalidArgument, "FeastError", "join_key: has 180000 bytes")
+	w.refused("GetEntity", m(1, strings.Repeat("\u202e", 90_000), 2, project), codes.NotFound, "EntityNotFoundException", "does not exist in project films")
 }

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -109,10 +108,10 @@ func (s *Surface) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Render writes a problem as the status of a call. Whoever does not speak gRPC is told as elsewhere.
+// Render writes a problem as the status of a call; whoever does not speak gRPC is told as elsewhere.
 func (s *Surface) Render(w http.ResponseWriter, r *http.Request, p *api.Problem) {
 	switch {
-	case !strings.HasPrefix(r.Header.Get("Content-Type"), grpcType):
+	case !isCall(r):
 		api.RenderProblem(w, r, p)
 	case p.Err != nil:
 		fail(w, p.Err)
