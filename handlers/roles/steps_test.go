@@ -107,8 +107,10 @@ func (d *recorder) check(path, of string) {
 	defer d.mu.Unlock()
 	var text strings.Builder
 	for _, actor := range slices.Sorted(maps.Keys(d.steps)) {
-		fmt.Fprintf(&text, "%s\n", actor)
 		steps := slices.DeleteFunc(slices.Clone(d.steps[actor]), func(s string) bool { return !strings.HasSuffix(s, of) })
+		if len(steps) > 0 { // else it has worked on another run alone
+			fmt.Fprintf(&text, "%s\n", actor)
+		}
 		if actor == "reactor:trigger" || actor == "reactor:workflows" || strings.HasSuffix(actor, ", logs") { // of runs in any order
 			slices.Sort(steps)
 		}
