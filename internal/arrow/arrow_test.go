@@ -55,6 +55,9 @@ func show(a *Array, i int) string {
 	}
 	switch t := a.Field.Type; t.ID {
 	case FloatingPoint:
+		if t.Bits == 16 {
+			return fmt.Sprintf("%x", a.Buffers[1][2*i:2*i+2])
+		}
 		if t.Bits == 32 {
 			return fmt.Sprint(math.Float32frombits(uint32(a.Bits(i))))
 		}

@@ -194,7 +194,7 @@ type values struct {
 func (d *decoder) plain(b []byte, n int) *values {
 	v := &values{n: n}
 	enough := func(want int64) {
-		if n < 0 || want > int64(len(b)) {
+		if n < 0 || n > 8*len(b) || want > int64(len(b)) { // a byte has eight booleans
 			panic(damaged("a page of column %s is cut off", d.c.Field.Name))
 		}
 	}

@@ -111,6 +111,9 @@ func (t *thrift) structure(depth int) structure {
 }
 
 func (t *thrift) value(typ byte, depth int) any {
+	if depth > nestMax { // of lists in lists, too
+		panic(damaged("it says things inside each other, more than %d deep", nestMax))
+	}
 	switch typ {
 	case tTrue, tFalse:
 		return t.bytes(1)[0] == tTrue
