@@ -109,17 +109,6 @@ func (m message) pairs(number protowire.Number) map[string]string {
 	return all
 }
 
-// without is the message without some of its fields.
-func (m message) without(numbers ...protowire.Number) message {
-	out := message{}
-	for f := range m.fields() {
-		if !slices.Contains(numbers, f.number) {
-			out = append(out, f.whole...)
-		}
-	}
-	return out
-}
-
 // What follows appends a field; an empty text or 0 is none, as in proto3.
 
 func (m message) withText(number protowire.Number, s string) message {
