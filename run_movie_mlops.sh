@@ -40,6 +40,10 @@ start() {
 	local pid=$!
 	for _ in $(seq 600); do
 		if curl -fs http://localhost:8000/readyz >/dev/null 2>&1 && kill -0 "$pid" 2>/dev/null; then
+			for _ in $(seq 50); do # it looks for itself every now and then, and says so
+				! grep -q ' ready: ' "$log" || break
+				sleep .2
+			done
 			cat "$log"
 			say "it runs as process $pid; end it with: kill $pid"
 			return
