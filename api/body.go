@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -202,4 +203,19 @@ func (v *Scalar) UnmarshalJSON(b []byte) error {
 	}
 	*v = Scalar(b)
 	return nil
+}
+
+// Interrupted is a reader that ends with a context. The error is fault.Unavailable.
+func Interrupted(ctx context.Context, in io.Reader) io.Reader { return interrupted{ctx, in} }
+
+type interrupted struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (i interrupted) Read(b []byte) (int, error) {
+	if i.ctx.Err() != nil {
+		return 0, fault.New(fault.Unavailable, "the request was cut off before it was done")
+	}
+	return i.in.Read(b)
 }

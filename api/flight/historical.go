@@ -39,7 +39,7 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 	defer done()
 	keys := featurestore.Keys{File: spill.NewFile(s.ScratchDir, spoolMemoryBytes)}
 	defer keys.File.Close() //nolint:errcheck // scratch is emptied at start
-	t, err := openTable(interrupted{ctx, p.body.Open()})
+	t, err := openTable(api.Interrupted(ctx, p.body.Open()))
 	if err == nil {
 		err = t.fits(sel, names)
 	}
@@ -75,19 +75,6 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 		return err
 	}
 	return again.join(a, sel, names, values)
-}
-
-// interrupted ends reading when a context ends.
-type interrupted struct {
-	ctx context.Context
-	in  io.Reader
-}
-
-func (i interrupted) Read(b []byte) (int, error) {
-	if i.ctx.Err() != nil {
-		return 0, fault.New(fault.Unavailable, "the request was cut off before it was done")
-	}
-	return i.in.Read(b)
 }
 
 // selectionOf resolves what a command asks for, and how the columns are called. A view may have an alias, by with_name.

@@ -64,7 +64,7 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	rows := featurestore.Keys{File: keys}
-	asked, entities, err := t.check(interrupted{ctx, body.Open()}, rows.Add)
+	asked, entities, err := t.check(api.Interrupted(ctx, body.Open()), rows.Add)
 	if err != nil {
 		return err
 	}
@@ -100,19 +100,6 @@ func tableOf(r *http.Request, body *spill.File) (table, error) {
 		return &parquetTable{asked: asked, body: body}, q.Err()
 	}
 	return &csvTable{asked: asked}, q.Err()
-}
-
-// interrupted ends reading when a context ends.
-type interrupted struct {
-	ctx context.Context
-	in  io.Reader
-}
-
-func (i interrupted) Read(b []byte) (int, error) {
-	if i.ctx.Err() != nil {
-		return 0, fault.New(fault.Unavailable, "the request was cut off before it was done")
-	}
-	return i.in.Read(b)
 }
 
 // csvTable is a table in CSV; what is asked for is in the query.

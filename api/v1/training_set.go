@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
@@ -144,7 +145,7 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	}
 	rows := featurestore.Keys{File: keys}
 	n := int64(0)
-	asked, entities, err := t.check(interrupted{ctx, body.Open()}, func(row features.Row) error { n++; return rows.Add(row) })
+	asked, entities, err := t.check(api.Interrupted(ctx, body.Open()), func(row features.Row) error { n++; return rows.Add(row) })
 	if err != nil {
 		return err
 	}
@@ -168,9 +169,11 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	values := s.Features.Historical(ctx, featurestore.Historical{Selection: sel, At: fold.At{Cut: cut}, AtRow: asked.KnownAtRow, Exclusive: asked.Exclusive,
 		Scratch: s.ScratchDir}, rows.All())
 	out, in := io.Pipe()
-	go func() { in.CloseWithError(t.join(body.Open(), in, sel, defs.Hash(), values)) }()
+	var joining sync.WaitGroup
+	joining.Go(func() { in.CloseWithError(t.join(body.Open(), in, sel, defs.Hash(), values)) })
 	c.Blob, c.Bytes, err = s.Blobs.Put(ctx, out)
 	out.CloseWithError(context.Canceled)
+	joining.Wait() // it reads what is closed behind it
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // messages reads a stream that pyarrow wrote: headers and bodies.
-func messages(t *testing.T, name string) (all [][2][]byte) {
+func messages(t testing.TB, name string) (all [][2][]byte) {
 	t.Helper()
 	b, err := os.ReadFile("testdata/" + name)
 	if err != nil {

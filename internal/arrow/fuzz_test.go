@@ -1,14 +1,11 @@
 package arrow
 
-import (
-	"testing"
-)
+import "testing"
 
 // FuzzBatch: whatever a schema and a batch say, they are read to the last cell, cut and written, or refused.
 func FuzzBatch(f *testing.F) {
-	t := &testing.T{}
 	for _, name := range []string{"all.arrows", "dictionary.arrows"} {
-		all := messages(t, name)
+		all := messages(f, name)
 		for _, m := range all[1:] {
 			f.Add(all[0][0], m[0], m[1])
 		}
