@@ -40,6 +40,7 @@ func good() []validated {
 		&RequestWorkflowRun{RunID: "w", Workflow: "x", RunType: "triggered"}, &StartTask{RunID: "w", Task: "t", Holder: "h", LeaseMillis: 1},
 		&RenewTaskLease{RunID: "w", Task: "t", Try: 1, Holder: "h", LeaseMillis: LeaseMillisMax}, &SucceedTask{RunID: "w", Task: "t", Try: 1, Holder: "h"},
 		&FailTask{RunID: "w", Task: "t", Try: 1, Holder: "h", Error: "x"}, &KeepTaskLog{RunID: "w", Task: "t", Try: 1, Log: sum}, &EndWorkflowRun{RunID: "w", State: "failed"}, &DeleteWorkflow{Workflow: "w"}, &DeleteWorkflowRun{RunID: "w"},
+		&StoreArtifact{Path: "team/a.txt", Blob: sum, Bytes: 3}, &RemoveArtifact{Path: "team"},
 		&SetVariable{Key: "k", Value: "v"}, &DeleteVariable{Key: "k"},
 		&SkipViewEvent{View: "v", Position: "p", Reason: "r"}, &WriteDeadLetter{DeadLetterID: "d", Reactor: "r", Position: "p", Error: "e", Attempts: 1},
 		&ResolveDeadLetter{DeadLetterID: "d", Resolution: "dropped"}, &RefuseFact{Topic: "user-events", Reason: "r", Count: 1},

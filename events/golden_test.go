@@ -75,6 +75,8 @@ var goldens = []struct {
 	{"run/" + goldenRun, &events.RunMetricsLogged{goldenRun, []events.Metric{{"ndcg@10", 0.3125, 3, 1705314600000, "m-" + goldenRun, "ratings", "abc123"}, {"loss", -1.5e-9, 4, 1705314600001, "m-1", "ratings", "abc124"}, {"loss", events.Number(math.Inf(-1)), 5, 1705314600002, "m-2", "others", "abc125"}}}},
 	{"run/" + goldenRun, &events.RunParamsLogged{goldenRun, map[string]string{"reg": "0.01"}}},
 	{"run/" + goldenRun, &events.RunTagsSet{goldenRun, map[string]string{"mlflow.note.content": "first\nsecond"}}},
+	{events.ArtifactStream("team/a.txt"), &events.ArtifactStored{"team/a.txt", goldenSHA256, 1 << 40}},
+	{events.ArtifactStream("team/a.txt"), &events.ArtifactDeleted{"team"}},
 	{"run/" + goldenRun, &events.RunArtifactLogged{goldenRun, "model/als.bin", goldenSHA256, 1 << 40}},
 	{"run/" + goldenRun, &events.RunEnded{goldenRun, "FAILED", "loss is not a number"}},
 	{"run/" + goldenRun, &events.RunResumed{goldenRun, "RUNNING"}},

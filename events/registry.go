@@ -89,6 +89,8 @@ func init() {
 	register[LoggedModelDeleted]()
 	register[LoggedModelArtifactDeleted]()
 	register[LoggedModelPurged]()
+	register[ArtifactStored]()
+	register[ArtifactDeleted]()
 	register[ModelRegistered](withoutKey)
 	register[ModelNameClaimed]()
 	register[ModelRenamed]()

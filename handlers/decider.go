@@ -47,6 +47,8 @@ func newDecider(stream string) decider {
 		return &run{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}, given: map[input]bool{}, made: map[events.ModelOutput]bool{}}
 	case "logged-model":
 		return &loggedModel{params: map[string]string{}, tags: map[string]string{}, artifacts: map[string]string{}}
+	case "artifacts":
+		return artifacts{}
 	case "model":
 		return &model{id: id, tags: map[string]string{}, aliases: map[string]int{}, deployed: map[string]int{}}
 	case "webhook":

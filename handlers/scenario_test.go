@@ -31,6 +31,7 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.RegisterModelVersion{}, &commands.StageModelVersion{}, &commands.SetModelAlias{}, &commands.RemoveModelAlias{},
 		&commands.DeployModel{}, &commands.RequestWorkflowRun{}, &commands.StartTask{}, &commands.RenewTaskLease{}, &commands.SucceedTask{},
 		&commands.FailTask{}, &commands.EndWorkflowRun{}, &commands.DefineWorkflow{}, &commands.PauseWorkflow{}, &commands.UnpauseWorkflow{}, &commands.DeleteWorkflow{}, &commands.DeleteWorkflowRun{},
+		&commands.StoreArtifact{}, &commands.RemoveArtifact{},
 		&commands.SetVariable{}, &commands.DeleteVariable{},
 		&commands.ClearTasks{}, &commands.MarkTask{}, &commands.NoteWorkflow{}, &commands.KeepTaskLog{}, &commands.SkipViewEvent{}, &commands.WriteDeadLetter{}, &commands.ResolveDeadLetter{},
 		&commands.RefuseFact{}, &commands.RefuseRow{}, &commands.DeleteExperiment{}, &commands.RestoreExperiment{}, &commands.SetExperimentTags{},

@@ -14,6 +14,7 @@ func All() []fold.Factory {
 		func() fold.View { return NewFeatureValues() },
 		func() fold.View { return NewRuns() },
 		func() fold.View { return NewLoggedModels() },
+		func() fold.View { return NewArtifacts() },
 		func() fold.View { return NewRegistry() },
 		func() fold.View { return NewDeployments() },
 		func() fold.View { return NewWebhooks() },

@@ -103,6 +103,40 @@ func (f Files) Folder(at string) ([]FolderEntry, error) {
 	return all, nil
 }
 
+// Artifacts are the files of the store that are of no run and no logged model.
+//
+//	f "" path -> Artifact
+type Artifacts struct{ r fold.Reader }
+
+// NewArtifacts makes the view "artifacts".
+func NewArtifacts() *Artifacts { return &Artifacts{} }
+
+func (*Artifacts) Spec() fold.Spec {
+	return fold.Spec{Name: "artifacts", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
+}
+
+func (v *Artifacts) Open(r fold.Reader) error { v.r = r; return nil }
+func (*Artifacts) Flush(fold.Writer) error    { return nil }
+
+func (*Artifacts) Apply(w fold.Writer, in []fold.Input) error {
+	for i := range in {
+		var err error
+		switch x := in[i].Event.Data.(type) {
+		case *events.ArtifactStored:
+			err = setFile(w, "", &Artifact{x.Path, x.Blob, x.Bytes, in[i].Event.Time.UnixMilli()})
+		case *events.ArtifactDeleted:
+			err = deleteFiles(w, "", x.Path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Files are all of them.
+func (v *Artifacts) Files() Files { return Files{v.r, fileRows("")} }
+
 // withArtifact has the file among those there are; a path that is there already is replaced.
 func withArtifact(all []Artifact, a Artifact) []Artifact {
 	if i := slices.IndexFunc(all, func(b Artifact) bool { return b.Path == a.Path }); i >= 0 {

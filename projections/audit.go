@@ -290,6 +290,10 @@ func summary(data events.Data) string {
 		return short("workflow " + x.Workflow + " deleted")
 	case *events.WorkflowRunDeleted:
 		return "workflow run deleted"
+	case *events.ArtifactStored:
+		return short(fmt.Sprintf("file %s, %d bytes", x.Path, x.Bytes))
+	case *events.ArtifactDeleted:
+		return short("file " + x.Path + " deleted")
 	case *events.VariableSet:
 		return short("variable " + x.Key + " set")
 	case *events.VariableDeleted:

@@ -228,7 +228,7 @@ func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Da
 func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	n := rng.IntN(4)
 	id := fmt.Sprint("id", n)
-	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "import", "dataset", "training-set", "experiment", "deployment", "dead-letter", "refusal", "features", "view", "feature-view", "feature-entity")
+	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "artifacts", "import", "dataset", "training-set", "experiment", "deployment", "dead-letter", "refusal", "features", "view", "feature-view", "feature-entity")
 	if stream != "" {
 		for i := range stream {
 			if stream[i] == '/' {
@@ -293,6 +293,8 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 			&events.WorkflowRunEnded{RunID: id, State: pick(rng, "success", "failed")})
 	case "workflow":
 		d = pick[events.Data](rng, &events.WorkflowDefined{Workflow: id, Source: "name: " + id, Hash: blob}, &events.WorkflowPaused{Workflow: id}, &events.WorkflowUnpaused{Workflow: id}, &events.WorkflowDeleted{Workflow: id})
+	case "artifacts":
+		d = pick[events.Data](rng, &events.ArtifactStored{Path: id + pick(rng, "/a", "/b", "/b/c"), Blob: blob, Bytes: 3}, &events.ArtifactDeleted{Path: id + pick(rng, "", "/b")})
 	case "variable":
 		d = pick[events.Data](rng, &events.VariableSet{Key: id, Value: blob}, &events.VariableDeleted{Key: id})
 	case "import":
@@ -346,7 +348,7 @@ func TestRandomLogCorrects(t *testing.T) {
 	}
 	type found struct{ partitions, ratings map[string]bool }
 	all := map[moment]found{}
-	for tp, in := range randomLog(rand.New(rand.NewPCG(1, 2)), 1500) {
+	for tp, in := range randomLog(rand.New(rand.NewPCG(1, 2)), 2000) {
 		for i := range in {
 			if in[i].Event == nil {
 				continue

@@ -15,12 +15,13 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Surface) artifactRoutes(r routes) {
 	r.handle("GET", "mlflow/artifacts/list", s.listArtifacts, "runs")
-	r.handle("GET", "mlflow-artifacts/artifacts", s.listFolder, "runs", "logged-models")
-	r.handle("GET", "mlflow-artifacts/artifacts/{path...}", s.getFile, "runs", "logged-models")
+	r.handle("GET", "mlflow-artifacts/artifacts", s.listFolder, "runs", "logged-models", "artifacts")
+	r.handle("GET", "mlflow-artifacts/artifacts/{path...}", s.getFile, "runs", "logged-models", "artifacts")
 	r.handle("PUT", "mlflow-artifacts/artifacts/{path...}", s.putFile)
 	r.handle("DELETE", "mlflow-artifacts/artifacts/{path...}", s.deleteFile)
 }
@@ -96,7 +97,7 @@ func (s *Surface) listArtifacts(w http.ResponseWriter, r *http.Request) error {
 	}{artifactURI(run, e), files})
 }
 
-// keeper is what keeps files: a run, or a logged model.
+// keeper is what keeps files: a run, a logged model, or neither: the store alone.
 type keeper struct {
 	files   projections.Files
 	run     string // its id, or
@@ -104,8 +105,8 @@ type keeper struct {
 	deleted bool
 }
 
-// place is where a path below this server's store leads: EXPERIMENT/RUN/artifacts/PATH or
-// EXPERIMENT/models/MODEL/artifacts/PATH.
+// place is where a path below this server's store leads: EXPERIMENT/RUN/artifacts/PATH,
+// EXPERIMENT/models/MODEL/artifacts/PATH, or, of any other form, a file of the store alone.
 func (s *Surface) place(ctx context.Context, at string) (*keeper, string, error) {
 	if !within(at) {
 		return nil, "", invalid("Invalid path")
@@ -113,8 +114,8 @@ func (s *Surface) place(ctx context.Context, at string) (*keeper, string, error)
 	experiment, rest, _ := strings.Cut(strings.TrimSuffix(at, "/"), "/")
 	rest, ofModel := strings.CutPrefix(rest, "models/")
 	parts := strings.SplitN(rest, "/", 3)
-	if len(parts) < 2 || parts[1] != "artifacts" {
-		return nil, "", noFile(at)
+	if len(parts) < 2 || parts[1] != "artifacts" || !ofModel && !isRunID(parts[0]) || ofModel && !isLoggedModelID(parts[0]) {
+		return &keeper{files: fold.Of[*projections.Artifacts](s.Views).Files()}, strings.TrimSuffix(at, "/"), nil
 	}
 	k, in, err := s.keeperOf(ctx, parts[0], ofModel)
 	var own *refusal
@@ -234,7 +235,7 @@ func (s *Surface) send(w http.ResponseWriter, r *http.Request, files projections
 	return nil
 }
 
-// putFile takes a file of a run or a logged model: its content first, then the event that names it.
+// putFile takes a file of a run or a logged model, or of neither: its content first, then the event that names it.
 func (s *Surface) putFile(w http.ResponseWriter, r *http.Request) error {
 	at := r.PathValue("path")
 	k, inner, err := s.place(r.Context(), at)
@@ -254,10 +255,13 @@ func (s *Surface) putFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if c := k.logged(inner, hash, size); k.run != "" {
+	switch c := k.logged(inner, hash, size); {
+	case k.run != "":
 		err = s.change(r, k.run, c, 0)
-	} else {
+	case k.model != "":
 		err = s.changeLogged(r, k.model, c)
+	default:
+		_, err = s.act(r, c, 0, "artifacts")
 	}
 	if err != nil {
 		return err
@@ -272,20 +276,28 @@ func (s *Surface) deleteFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var c commands.Command = &commands.DeleteArtifact{RunID: k.run, Path: inner}
-	if k.run == "" {
+	var c commands.Command
+	switch {
+	case k.run != "":
+		c = &commands.DeleteArtifact{RunID: k.run, Path: inner}
+	case k.model != "":
 		c = &commands.DeleteLoggedModelArtifact{ModelID: k.model, Path: inner}
+	default:
+		c = &commands.RemoveArtifact{Path: inner}
 	}
-	_, err = s.act(r, c, 0, "runs", "logged-models")
+	_, err = s.act(r, c, 0, "runs", "logged-models", "artifacts")
 	return done(w, err)
 }
 
 // logged is the command to name a file of a keeper.
 func (k *keeper) logged(at, hash string, size int64) commands.Command {
-	if k.run != "" {
+	switch {
+	case k.run != "":
 		return &commands.LogArtifact{RunID: k.run, Path: at, Blob: hash, Bytes: size, Late: true}
+	case k.model != "":
+		return &commands.LogLoggedModelArtifact{ModelID: k.model, Path: at, Blob: hash, Bytes: size}
 	}
-	return &commands.LogLoggedModelArtifact{ModelID: k.model, Path: at, Blob: hash, Bytes: size}
+	return &commands.StoreArtifact{Path: at, Blob: hash, Bytes: size}
 }
 
 // take stores a body of any size without holding it.

@@ -1,6 +1,7 @@
 package mlflow_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -37,4 +38,28 @@ func TestFilesOfPages(t *testing.T) {
 	}
 	w.want("POST", "runs/delete", `{"run_id": "`+id+`"}`)
 	equal(t, "a file of a deleted run", ask(w.tracking, "POST", upload+"late", "x", asText).Code, 400)
+}
+
+// What is put under mlflow-artifacts:/ is there again, whether it is a run's or nobody's; and what could be a run's is not taken for nobody's.
+func TestFilesOfNobody(t *testing.T) {
+	w := newFixture(t)
+	const at = "/api/2.0/mlflow-artifacts/artifacts"
+	put := func(path, body string) int { return ask(w.tracking, "PUT", at+"/"+path, body).Code }
+	names := func(folder string) string {
+		return fmt.Sprint(column(ask(w.tracking, "GET", at+"?path="+folder, "").Object, "files", "path"))
+	}
+	none := strings.Repeat("0", 32)
+	for path, code := range map[string]int{"team/data.csv": 200, "team/b/c.txt": 200, "%ED%95%9C%20%EA%B8%80.txt": 200, "0/loose.txt": 200,
+		"0/" + none + "/artifacts/x": 404, "0/models/m-" + none + "/artifacts/x": 404, "team/..%2Fx": 400} {
+		equal(t, path, put(path, "one"), code)
+	}
+	equal(t, "the same path again", put("team/data.csv", "two"), 200)
+	equal(t, "read", ask(w.tracking, "GET", at+"/team/data.csv", "").Text, "two")
+	equal(t, "a folder is no file", ask(w.tracking, "GET", at+"/team", "").Code, 404)
+	equal(t, "a folder", names("team"), "[b data.csv]")
+	equal(t, "the store", names(""), "[0 team 한 글.txt]")
+	equal(t, "deleted", ask(w.tracking, "DELETE", at+"/team/b", "").Code, 200)
+	equal(t, "deleted again", ask(w.tracking, "DELETE", at+"/team/b", "").Code, 200)
+	equal(t, "what is left", names("team"), "[data.csv]")
+	equal(t, "the whole store is deleted by nobody", ask(w.tracking, "DELETE", at+"/", "").Code, 400)
 }

@@ -133,7 +133,7 @@ func (s *Surface) loggedModels() *projections.LoggedModels {
 // loggedModelAt is a logged model by its id with its experiment, from its stream where the view has it not yet. One that
 // is deleted is there too.
 func (s *Surface) loggedModelAt(ctx context.Context, id string) (*projections.LoggedModel, *projections.Experiment, error) {
-	if digits, ok := strings.CutPrefix(id, "m-"); !ok || !isRunID(digits) {
+	if !isLoggedModelID(id) {
 		return nil, nil, noLoggedModel(id)
 	}
 	m, ok, err := s.loggedModels().Model(id)

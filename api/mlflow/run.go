@@ -197,6 +197,11 @@ func (s *Surface) experimentNamed(id string) (*projections.Experiment, error) {
 
 func isRunID(id string) bool { return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == "" }
 
+func isLoggedModelID(id string) bool {
+	digits, ok := strings.CutPrefix(id, "m-")
+	return ok && isRunID(digits)
+}
+
 func noRun(id string) error { return missing("Run with id=%s not found", api.Short(id)) }
 
 // runID reads which run a request is of.

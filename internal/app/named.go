@@ -82,7 +82,7 @@ func (n *names) take(ctx context.Context, ledger streams.Ledger, com *streams.Co
 		return nil
 	case *events.WorkflowRunEnded:
 		n.release(e.RunID)
-	case *events.RunArtifactDeleted, *events.RunPurged, *events.LoggedModelArtifactDeleted, *events.LoggedModelPurged:
+	case *events.RunArtifactDeleted, *events.RunPurged, *events.LoggedModelArtifactDeleted, *events.LoggedModelPurged, *events.ArtifactDeleted:
 		let, err := letGo(ctx, ledger, com.Stream, com.Revision+streams.Revision(i))
 		if err != nil {
 			return err

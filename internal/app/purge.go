@@ -11,7 +11,7 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// fileEvents are the events by which a run or a logged model has named its files, by path, as far as these are its still.
+// fileEvents are the events by which a stream, a run's, a logged model's or one of loose files, has named its files, by path, as far as these are its still.
 type fileEvents map[string][]fileEvent
 
 type fileEvent struct {
@@ -72,6 +72,10 @@ func files(ctx context.Context, ledger streams.Ledger, stream string, to streams
 				has[x.Path] = append(has[x.Path], fileEvent{hashesIn(e), x.Blob, x.Bytes})
 			case *events.LoggedModelArtifactLogged:
 				has[x.Path] = append(has[x.Path], fileEvent{hashesIn(e), x.Blob, x.Bytes})
+			case *events.ArtifactStored:
+				has[x.Path] = append(has[x.Path], fileEvent{hashesIn(e), x.Blob, x.Bytes})
+			case *events.ArtifactDeleted:
+				let = has.cut(x.Path)
 			case *events.RunArtifactDeleted:
 				let = has.cut(x.Path)
 			case *events.LoggedModelArtifactDeleted:
