@@ -303,7 +303,7 @@ func (r *Runner) put(i int, s *slot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.slots[i]
-	s.wake = old.wake
+	s.wake, s.hurry = old.wake, old.hurry
 	r.slots[i] = s
 	old.gen.after.Store(s.gen)
 	close(old.changed) // who waits looks at the new one

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/projectionist/projectionist/streams"
 )
@@ -73,6 +74,9 @@ func (r *Runner) ReaderOf(view string) Reader {
 	}
 	return nil
 }
+
+// GatherFor has views that nobody awaits wait so long for more.
+func (r *Runner) GatherFor(d time.Duration) { r.gatherFor = d }
 
 // Room is what folding asks for.
 func (s *Store) Room() error { return s.room() }

@@ -242,3 +242,62 @@ func TestLargeCommits(t *testing.T) {
 		t.Errorf("%d commits; at once up to %d bytes of %d", v.commits, v.most, commits*each)
 	}
 }
+
+// batches counts how often it is called, and with how many inputs.
+type batches struct{ calls, inputs int }
+
+func (*batches) Spec() fold.Spec {
+	return fold.Spec{Name: "batches", Format: 1, Topics: []string{events.UserEventsTopic}}
+}
+func (*batches) Open(fold.Reader) error  { return nil }
+func (*batches) Flush(fold.Writer) error { return nil }
+func (v *batches) Apply(w fold.Writer, in []fold.Input) error {
+	v.calls, v.inputs = v.calls+1, v.inputs+len(in)
+	return w.Set(fold.Table('n'), nil)
+}
+
+// What comes while nobody waits is folded together; who waits, before it comes or after, has it at once.
+func TestGather(t *testing.T) {
+	log, v := testLog(t), &batches{}
+	r, err := fold.NewRunner(context.Background(), log, testStore(t), func() fold.View { return v })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.GatherFor(time.Hour)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	running, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- r.Run(running) }()
+	user, last := personIn(t, 0), streams.Record{}
+	for i := range 300 {
+		last = act(t, log, user, "a", i)
+	}
+	for i := range 2 {
+		if err := r.Settle(ctx, last.Position); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Wait(ctx, last.Position, "batches"); err != nil {
+			t.Fatal(err)
+		}
+		next := last.Position
+		next.Offset++
+		waited := make(chan error, 3)
+		for range cap(waited) {
+			go func() { waited <- r.Wait(ctx, next) }()
+		}
+		last = act(t, log, user, "b", 400+i)
+		for range cap(waited) {
+			if err := <-waited; err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if v.inputs != 302 || v.calls > 8 { // some may have come before anybody looked, or the log was seen to grow
+		t.Errorf("%d inputs in %d calls", v.inputs, v.calls)
+	}
+}

@@ -43,6 +43,7 @@ type Runner struct {
 	factories []Factory
 	refolded  []string
 	definedAt streams.Cut // the moment whose definitions views that are begun read by; nil: now
+	gatherFor time.Duration
 
 	mu    sync.Mutex // guards what follows, and of slots what is said there. Nothing is folded, read or written under it
 	slots []*slot    // by the number of their factory
@@ -83,11 +84,13 @@ type slot struct {
 	held    bool          // waits for other views or for memory
 	turn    int           // lane to look at next
 	changed chan struct{} // closed when cursor has grown, or another slot is in this one's place
+	awaited int           // who waits for what it has not folded yet
 	wake    chan struct{} // there may be something to do; the worker's, and so handed on
+	hurry   chan struct{} // somebody waits; likewise
 }
 
 func newSlot(v View, gen *generation, cursor streams.Cut) *slot {
-	return &slot{spec: v.Spec(), view: v, gen: gen, cursor: cursor, saved: time.Now(), rested: time.Now(), changed: make(chan struct{}), wake: make(chan struct{}, 1)}
+	return &slot{spec: v.Spec(), view: v, gen: gen, cursor: cursor, saved: time.Now(), rested: time.Now(), changed: make(chan struct{}), wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 }
 
 func (s *slot) folds(tp streams.TP) bool { return slices.Contains(s.spec.Topics, tp.Topic) }
@@ -130,7 +133,7 @@ func (r *Runner) begin(ctx context.Context, definitions map[string]Definition) (
 }
 
 func newRunner(log streams.Log, store *Store, factories []Factory) *Runner {
-	return &Runner{log: log, store: store, factories: factories, halts: make(chan struct{})}
+	return &Runner{log: log, store: store, factories: factories, gatherFor: gatherFor, halts: make(chan struct{})}
 }
 
 func (r *Runner) open(ctx context.Context, f Factory, definition Definition) (*slot, error) {
@@ -269,19 +272,39 @@ func (r *Runner) live(ctx context.Context, i int) error {
 		case <-s.wake:
 		case <-ctx.Done():
 		}
-		if s.spec.Unawaited { // what comes in the next moment is folded together
-			select {
-			case <-time.After(gatherFor):
-			case <-ctx.Done():
-			}
-		}
+		r.gather(ctx, s)
 	}
 	return nil
 }
 
-// gatherFor is for how long a view that nobody awaits lets inputs come together: it shall not share the processors with whoever
-// makes them.
-const gatherFor = 10 * time.Millisecond
+const (
+	// gatherFor is for how long a view that nobody awaits lets inputs come together: they cost less together, and it shall not share
+	// the processors with whoever makes them.
+	gatherFor = 10 * time.Millisecond
+	// gatherMost is with how many of a partition at hand it does not.
+	gatherMost = 1024
+)
+
+// gather waits a moment for more, unless somebody waits for the view, or there is enough.
+func (r *Runner) gather(ctx context.Context, s *slot) {
+	select {
+	case <-s.hurry: // of those who have what they waited for
+	default:
+	}
+	r.mu.Lock()
+	now := s.awaited > 0 || slices.ContainsFunc(r.lanes, func(l *lane) bool { return s.folds(l.tp) && l.end(s)-s.cursor[l.tp] >= gatherMost })
+	r.mu.Unlock()
+	if now {
+		return
+	}
+	more := time.NewTimer(r.gatherFor)
+	defer more.Stop()
+	select {
+	case <-more.C:
+	case <-s.hurry:
+	case <-ctx.Done():
+	}
+}
 
 // stall shows why a view is not folded for now.
 func (r *Runner) stall(s *slot, err error) {

@@ -28,8 +28,7 @@ func Of[V View](r *Runner) V {
 // Wait blocks until each of the named views (none: all that fold the partition) has folded the record at p for itself,
 // one of them halts before it, or ctx ends. What others do, and other partitions, does not matter.
 func (r *Runner) Wait(ctx context.Context, p streams.Position, views ...string) error {
-	return r.wait(ctx, p, func() (*slot, error) {
-		var behind *slot
+	return r.wait(ctx, p, func() (behind []*slot, err error) {
 		for _, s := range r.slots {
 			if !s.folds(p.TP) || len(views) > 0 && !slices.Contains(views, s.spec.Name) || s.cursor.Covers(p) {
 				continue
@@ -37,7 +36,7 @@ func (r *Runner) Wait(ctx context.Context, p streams.Position, views ...string) 
 			if s.halted != nil {
 				return nil, fault.Wrap(fault.Unavailable, s.halted, "a view has halted")
 			}
-			behind = s
+			behind = append(behind, s)
 		}
 		return behind, nil
 	})
@@ -47,17 +46,17 @@ func (r *Runner) Wait(ctx context.Context, p streams.Position, views ...string) 
 // with something else, or ctx ends: until there is nothing at hand that will have it in a moment. With views only these
 // are waited for, whatever they are busy with.
 func (r *Runner) Settle(ctx context.Context, p streams.Position, views ...string) error {
-	return r.wait(ctx, p, func() (*slot, error) {
+	return r.wait(ctx, p, func() (behind []*slot, err error) {
 		for _, s := range r.slots {
 			awaited := !s.spec.Unawaited && !s.busyBefore(p)
 			if len(views) > 0 {
 				awaited = slices.Contains(views, s.spec.Name)
 			}
 			if s.folds(p.TP) && awaited && !s.cursor.Covers(p) && s.halted == nil && r.stalled(s) == nil {
-				return s, nil
+				behind = append(behind, s)
 			}
 		}
-		return nil, nil
+		return behind, nil
 	})
 }
 
@@ -67,18 +66,29 @@ func (s *slot) busyBefore(p streams.Position) bool {
 	return c != nil && s.cursor[c.tp] < c.next && (c.tp != p.TP || p.Offset >= c.next)
 }
 
-// wait waits as long as look, which is called under Runner.mu, gives a view that is behind.
-func (r *Runner) wait(ctx context.Context, p streams.Position, look func() (*slot, error)) error {
+// wait waits as long as look, which is called under Runner.mu, gives views that are behind. These are in a hurry then.
+func (r *Runner) wait(ctx context.Context, p streams.Position, look func() ([]*slot, error)) error {
+	var behind []*slot
+	defer func() {
+		if behind != nil {
+			r.mu.Lock()
+			hurry(behind, -1)
+			r.mu.Unlock()
+		}
+	}()
 	for {
 		r.mu.Lock()
-		behind, err := look()
+		hurry(behind, -1)
+		var err error
+		behind, err = look()
+		hurry(behind, +1)
 		var changed <-chan struct{}
-		if behind != nil {
-			changed = behind.changed
+		if len(behind) > 0 {
+			changed = behind[0].changed
 		}
 		halts := r.halts
 		r.mu.Unlock()
-		if behind == nil {
+		if len(behind) == 0 {
 			return err
 		}
 		select {
@@ -86,6 +96,18 @@ func (r *Runner) wait(ctx context.Context, p streams.Position, look func() (*slo
 		case <-halts:
 		case <-ctx.Done():
 			return fault.Wrap(fault.Unavailable, ctx.Err(), "the views have not folded %s yet", p)
+		}
+	}
+}
+
+// hurry says that somebody waits for views, or waits no longer, under Runner.mu.
+func hurry(all []*slot, by int) {
+	for _, s := range all {
+		if s.awaited += by; by > 0 {
+			select {
+			case s.hurry <- struct{}{}:
+			default:
+			}
 		}
 	}
 }

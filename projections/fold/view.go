@@ -43,7 +43,7 @@ type Spec struct {
 	// Malformed views are given facts that could not be read. Others never see them.
 	Malformed bool
 	// Unawaited views are for reports: whoever has written something and wants to read it is not kept waiting for
-	// them ([Runner.Settle]), only who asks for them by name; and they fold what comes in a moment together.
+	// them ([Runner.Settle]), only who asks for them by name.
 	Unawaited bool
 }
 
