@@ -2,11 +2,13 @@ package projections
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // FeatureRegistry is what is declared through Feast's registry.
@@ -173,6 +175,42 @@ func (v *FeatureRegistry) Declarations() (d Declarations, err error) {
 		}
 	}
 	return d, nil
+}
+
+// DeclarationsAt folds what was declared at a moment from the streams of what ever was.
+func (v *FeatureRegistry) DeclarationsAt(stream func(name string) iter.Seq2[*streams.Committed, error], at fold.At) (d Declarations, err error) {
+	if d.Projects, err = standingAt(v.r, declaredProjects, stream, at, func(e *events.FeatureProjectApplied) string { return "feature-project/" + e.Project }); err != nil {
+		return d, err
+	}
+	if d.Entities, err = standingAt(v.r, declaredEntities, stream, at, func(e *events.FeatureEntityApplied) string { return "feature-entity/" + e.Project + "." + e.Entity }); err != nil {
+		return d, err
+	}
+	if d.Sources, err = standingAt(v.r, declaredSources, stream, at, func(e *events.FeatureSourceApplied) string {
+		return "feature-source/" + events.FeatureSourceID(e.Project, e.Source)
+	}); err != nil {
+		return d, err
+	}
+	if d.Views, err = standingAt(v.r, declaredViews, stream, at, func(e *events.FeatureViewApplied) string { return "feature-view/" + e.View }); err != nil {
+		return d, err
+	}
+	d.Services, err = standingAt(v.r, declaredServices, stream, at, func(e *events.FeatureServiceApplied) string { return "feature-service/" + e.Service })
+	return d, err
+}
+
+func standingAt[T any](r fold.Reader, docs *fold.Documents[Declared[T]], stream func(string) iter.Seq2[*streams.Committed, error], at fold.At, name func(*T) string) (all []Declared[T], err error) {
+	for last, err := range docs.All(r) {
+		if err != nil {
+			return nil, err
+		}
+		d, ok, err := docs.FoldStream(stream(name(&last.Is)), at)
+		if err != nil {
+			return nil, err
+		}
+		if ok && !d.Deleted {
+			all = append(all, d)
+		}
+	}
+	return all, nil
 }
 
 func standing[T any](r fold.Reader, docs *fold.Documents[Declared[T]]) (all []Declared[T], err error) {

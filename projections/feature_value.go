@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -120,6 +121,48 @@ func until(prefix fold.Key, at fold.At) []byte {
 func (v *FeatureValues) History(view, entityKey string, at fold.At) iter.Seq2[PushedValues, error] {
 	prefix := fold.Table('h').Str(view).ID(entityKey)
 	return v.rows(v.r.Scan(prefix, until(prefix, at)), at)
+}
+
+// AtTime yields what was pushed of an entity at one event time, the last in the log last.
+func (v *FeatureValues) AtTime(view, entityKey string, millis int64) iter.Seq2[PushedValues, error] {
+	prefix := fold.Table('h').Str(view).ID(entityKey).Millis(millis)
+	return v.rows(v.r.Scan(prefix, prefix.End()), fold.At{})
+}
+
+// Entities yields the keys of those of whom anything was pushed to a view, each once.
+func (v *FeatureValues) Entities(view string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		prefix := fold.Table('h').Str(view)
+		for from := []byte(prefix); from != nil; {
+			entity, ok := "", false
+			for kv, err := range v.r.Scan(from, prefix.End()) {
+				if err == nil {
+					parts := fold.PartsOf(kv.Key[len(prefix):])
+					entity, ok = strings.Clone(parts.ID()), true
+					err = parts.Err()
+				}
+				if err != nil {
+					yield("", err)
+					return
+				}
+				break
+			}
+			if !ok || !yield(entity, nil) {
+				return
+			}
+			from = fold.Table('h').Str(view).ID(entity).End()
+		}
+	}
+}
+
+// Newest reads the row of an entity that counts over all others that a moment admits, also of those that were pushed for
+// training alone; false is for none.
+func (v *FeatureValues) Newest(view, entityKey string, at fold.At) (PushedValues, bool, error) {
+	prefix := fold.Table('h').Str(view).ID(entityKey)
+	for row, err := range v.rows(v.r.ScanBack(prefix, until(prefix, at)), at) {
+		return row, err == nil, err
+	}
+	return PushedValues{}, false, nil
 }
 
 func (v *FeatureValues) rows(pairs iter.Seq2[fold.KV, error], at fold.At) iter.Seq2[PushedValues, error] {

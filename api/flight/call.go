@@ -139,7 +139,7 @@ func (s *Surface) doPut(w http.ResponseWriter, r *http.Request) error {
 	case "validate_data_source":
 		_, err = c.source() // what it has is found out when it is read: of a view that is filled by push there is nothing to read
 	case "offline_write_batch":
-		err = s.refuseWrite(&c)
+		err = s.offlineWrite(r, &c, p)
 	case "write_logged_features":
 		err = fault.New(fault.Invalid, "features that were served are not written to a source: the log has what was served and when").
 			WithHint("join the rows of the moment that you want to see again")

@@ -100,7 +100,7 @@ func (f *fixture) call(method string, messages ...[]byte) (answers [][]byte, sta
 	return answers, from.Get("Grpc-Status"), message
 }
 
-func command(t *testing.T, c map[string]any) []byte {
+func command(t testing.TB, c map[string]any) []byte {
 	t.Helper()
 	b, err := json.Marshal(c)
 	if err != nil {
@@ -135,7 +135,7 @@ func ints(name string, values ...int64) *arrow.Array {
 	return c.Array()
 }
 
-func times(t *testing.T, name string, values ...string) *arrow.Array {
+func times(t testing.TB, name string, values ...string) *arrow.Array {
 	c := arrow.NewColumn(&arrow.Field{Name: name, Type: arrow.Type{ID: arrow.Timestamp, Unit: arrow.Nanosecond}})
 	for _, v := range values {
 		at, err := time.Parse(time.RFC3339Nano, v)
@@ -194,7 +194,10 @@ func cell(a *arrow.Array, i int) string {
 	case arrow.FloatingPoint:
 		return fmt.Sprintf("%x", a.Bits(i))
 	case arrow.List:
-		return fmt.Sprintf("%d texts", a.Children[0].Len)
+		from, to := a.Item(i)
+		return fmt.Sprintf("%d texts", to-from)
+	case arrow.Bool:
+		return fmt.Sprint(a.Buffers[1][i/8] >> (i % 8) & 1)
 	case arrow.Timestamp:
 		return time.UnixMilli(a.Int64(i) / map[int]int64{arrow.Millisecond: 1, arrow.Nanosecond: 1e6}[a.Field.Type.Unit]).UTC().Format(time.RFC3339Nano)
 	}

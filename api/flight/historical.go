@@ -16,7 +16,6 @@ import (
 	"github.com/projectionist/projectionist/internal/spill"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections/featurestore"
-	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // historical joins the rows of a table with features as they were at each row's own time.
@@ -24,11 +23,11 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 	if c.EntitySQL != nil {
 		return fault.Field("entity_df", "is SQL, and there is no database here that could run it").WithHint("give a DataFrame, such as pandas.read_sql makes of it")
 	}
-	defs, err := s.Features.Definitions(fold.At{})
+	reg, err := s.Features.Registry()
 	if err != nil {
 		return err
 	}
-	sel, names, err := selectionOf(defs, c)
+	sel, names, err := selectionOf(reg, c)
 	if err != nil {
 		return err
 	}
@@ -52,7 +51,11 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 			if err != nil {
 				return err
 			}
-			if err := keys.Add(row); err != nil {
+			ids, err := t.keys.Entities(sel, columns, i, "entity_df", t.row0+i)
+			if err != nil {
+				return err
+			}
+			if err := keys.Add(featurestore.Row{Row: row, Keys: ids}); err != nil {
 				return err
 			}
 		}
@@ -78,10 +81,10 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 }
 
 // selectionOf resolves what a command asks for, and how the columns are called. A view may have an alias, by with_name.
-func selectionOf(defs *features.Definitions, c *command) (*features.Selection, []string, error) {
+func selectionOf(reg *featurestore.Registry, c *command) (*featurestore.Selection, []string, error) {
 	aliases := map[string]string{}
 	for i, view := range c.FeatureViewNames {
-		if defs.View(view) == nil {
+		if reg.View(view) == nil && reg.ExternalNamed(view) == nil {
 			return nil, nil, noView(view)
 		}
 		if i < len(c.NameAliases) && c.NameAliases[i] != nil && *c.NameAliases[i] != "" {
@@ -100,11 +103,12 @@ func selectionOf(defs *features.Definitions, c *command) (*features.Selection, [
 		if view == "" {
 			view = of
 		}
-		switch v := defs.View(view); {
-		case v == nil:
+		v, x := reg.View(view), reg.ExternalNamed(view)
+		switch {
+		case v == nil && x == nil:
 			return nil, nil, noView(view)
-		case v.Feature(name) == nil:
-			return nil, nil, feast(fault.NotFound, "FeastObjectNotFoundException", "Feature %s not found in projection %s", name, view)
+		case v != nil && v.Feature(name) == nil, x != nil && x.Feature(name) == nil:
+			return nil, nil, noFeature(view, name)
 		}
 		refs = append(refs, view+":"+name)
 		if c.FullFeatureNames {
@@ -115,8 +119,12 @@ func selectionOf(defs *features.Definitions, c *command) (*features.Selection, [
 		}
 		names = append(names, name)
 	}
-	sel, err := defs.Select(refs, true)
+	sel, err := reg.Selection(refs, true)
 	return sel, names, err
+}
+
+func noFeature(view, name string) error {
+	return feast(fault.NotFound, "FeastObjectNotFoundException", "Feature %s not found in projection %s", name, view)
 }
 
 func feast(code fault.Code, class, format string, args ...any) error {
@@ -167,12 +175,12 @@ func (t *entityTable) next() (data, error) {
 }
 
 // fits says whether the table can be joined with the selection.
-func (t *entityTable) fits(sel *features.Selection, names []string) error {
+func (t *entityTable) fits(sel *featurestore.Selection, names []string) error {
 	if all := t.schema.Fields; len(all) == 1 && all[0].Name == "key" { // what Feast's client sends in the place of none
 		return fault.Field("entity_df", "is missing").WithHint("give a DataFrame of ids and times: the features of everybody at all times are no table to train on; " +
 			"pull_all_from_table_or_query has them")
 	}
-	return t.keys.Fits(sel, names)
+	return t.keys.Fits(sel.Needs(), names)
 }
 
 // eachBatch reads the rest of the table.
@@ -219,10 +227,10 @@ func (t *entityTable) asked() (asked, error) {
 }
 
 // join writes the rows of the table with their values, in pieces.
-func (t *entityTable) join(a *answer, sel *features.Selection, names []string, values iter.Seq2[[]features.Value, error]) error {
+func (t *entityTable) join(a *answer, sel *featurestore.Selection, names []string, values iter.Seq2[[]features.Value, error]) error {
 	next, stop := iter.Pull2(values)
 	defer stop()
-	out := newWriter(a, t.answered(), names, sel)
+	out := newWriter(a, t.answered(), names, sel.Unknown())
 	err := t.eachBatch(func(rows int, columns []*arrow.Array) error {
 		from := 0
 		for i := range rows {

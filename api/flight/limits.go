@@ -13,6 +13,13 @@ const (
 	batchRows  = 1 << 16
 	batchBytes = 16 << 20
 
+	// sortMemoryBytes is what the rows of a table that is recorded take before they go to the disk, and groupBytesMax what those
+	// of one entity and one time may. factsAtOnce is how many are written to the log at once, rowBytesMax what the values of one take.
+	sortMemoryBytes = 16 << 20
+	groupBytesMax   = 16 << 20
+	factsAtOnce     = 1000
+	rowBytesMax     = 900_000
+
 	putsMax = 16              // tables that were put and not yet asked for
 	putKept = 5 * time.Minute // after which another may take the place of one
 )

@@ -2,14 +2,12 @@ package flight
 
 import (
 	"context"
-	"encoding/json"
 	"iter"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/api/tables"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/arrow"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -18,18 +16,22 @@ import (
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
-// pull answers the table that a view is: a row for each moment at which an entity had a fact, or of each the newest.
+// pull answers the table that a view is: a row for each moment at which an entity had a fact, or of each the newest. Of a view
+// of pushed values it is what was pushed.
 func (s *Surface) pull(ctx context.Context, a *answer, c *command) error {
-	if c.CreatedTimestampColumn != nil && *c.CreatedTimestampColumn != "" {
-		return fault.Field("created_timestamp_column", "is %q, and what is computed here was created at no time", api.Short(*c.CreatedTimestampColumn)).
-			WithHint("leave it out of the data source")
-	}
 	if c.TimestampField == "" {
 		return fault.Field("timestamp_field", "is missing").WithHint("name the column of the rows' times")
 	}
-	view, err := s.viewOf(c)
+	view, x, err := s.viewOf(c)
 	if err != nil {
 		return err
+	}
+	if x != nil {
+		return s.pullPushed(ctx, a, c, x)
+	}
+	if c.CreatedTimestampColumn != nil && *c.CreatedTimestampColumn != "" {
+		return fault.Field("created_timestamp_column", "is %q, and what is computed here was created at no time", api.Short(*c.CreatedTimestampColumn)).
+			WithHint("leave it out of the data source")
 	}
 	key := string(view.Entity) + "_id"
 	if !slices.Equal(c.JoinKeyColumns, []string{key}) {
@@ -42,7 +44,7 @@ func (s *Surface) pull(ctx context.Context, a *answer, c *command) error {
 	refs := []string{}
 	for _, name := range c.FeatureNameColumns {
 		if view.Feature(name) == nil {
-			return feast(fault.NotFound, "FeastObjectNotFoundException", "Feature %s not found in projection %s", name, view.Name)
+			return noFeature(view.Name, name)
 		}
 		refs = append(refs, view.Name+":"+name)
 	}
@@ -92,130 +94,80 @@ func dateOf(field string, text *string, other int64) (int64, error) {
 	return millis, nil
 }
 
-// writeRows writes a table of an entity's id, the features, and the time.
+// writeRows writes a table of an entity's id, the time, and the features.
 func writeRows(a *answer, key, time string, numbers bool, sel *features.Selection, rows iter.Seq2[featurestore.Recorded, error]) error {
-	ids, times := arrow.NewColumn(arrow.Text(key)), arrow.NewColumn(arrow.Millis(time))
 	field := arrow.Text(key)
 	if numbers {
 		field = arrow.Int64(key)
-		ids = arrow.NewColumn(field)
 	}
-	out := newWriter(a, &arrow.Schema{Fields: []*arrow.Field{field, arrow.Millis(time)}}, sel.Names(), sel)
-	flush := func() error {
-		err := out.flush([]*arrow.Array{ids.Array(), times.Array()})
-		ids.Reset()
-		times.Reset()
-		return err
-	}
+	t := newPulled(a, []*arrow.Field{field, arrow.Millis(time)}, sel.Names(), sel.Unknown())
 	for row, err := range rows {
+		if err == nil {
+			err = addID(t.own[0], row.ID)
+		}
 		if err != nil {
 			return err
 		}
-		if n, bad := strconv.ParseInt(row.ID, 10, 64); !numbers {
-			ids.Text(row.ID)
-		} else if bad != nil { // of somebody who came meanwhile
-			return fault.New(fault.Unavailable, "the first id that is no number came while the table was read").WithHint("ask again")
-		} else {
-			ids.Int(n)
-		}
-		times.Int(row.Millis)
-		if out.add(row.Values); out.full(out.n) {
-			if err := flush(); err != nil {
-				return err
-			}
+		t.own[1].Int(row.Millis)
+		if err := t.add(row.Values); err != nil {
+			return err
 		}
 	}
-	if out.n > 0 {
-		return flush()
-	}
-	return out.end()
+	return t.end()
 }
 
-// source is the name of the data source that a command is about.
-func (c *command) source() (string, error) {
-	from := struct {
-		Name string `json:"name"`
-	}{c.DataSourceName}
-	if c.DataSourceProto != "" {
-		if err := json.Unmarshal([]byte(c.DataSourceProto), &from); err != nil {
-			return "", fault.Wrap(fault.Invalid, err, "the data source is not what Feast's remote offline store sends")
-		}
+// addID adds an id to a column of texts or numbers.
+func addID(c *arrow.Column, id string) error {
+	if c.Field().Type.ID != arrow.Int {
+		c.Text(id)
+		return nil
 	}
-	if from.Name == "" {
-		return "", fault.Field("name", "of the data source is missing").WithHint("give it one")
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil { // of somebody who came meanwhile
+		return fault.New(fault.Unavailable, "the first id that is no number came while the table was read").WithHint("ask again")
 	}
-	return from.Name, nil
+	c.Int(n)
+	return nil
 }
 
-// viewOf is the view that a data source stands for: of its name, or else the only one that has the columns that are asked for.
-func (s *Surface) viewOf(c *command) (*features.View, error) {
-	name, err := c.source()
-	if err != nil {
-		return nil, err
-	}
-	defs, err := s.Features.Definitions(fold.At{})
-	if err != nil {
-		return nil, err
-	}
-	if view := defs.View(name); view != nil {
-		return view, nil
-	}
-	var all []*features.View
-	var names []string
-	for _, v := range defs.Views {
-		names = append(names, v.Name)
-		has := len(c.FeatureNameColumns) > 0 && slices.Equal(c.JoinKeyColumns, []string{string(v.Entity) + "_id"})
-		for _, f := range c.FeatureNameColumns {
-			has = has && v.Feature(f) != nil
-		}
-		if has {
-			all = append(all, v)
-		}
-	}
-	if len(all) == 1 {
-		return all[0], nil
-	}
-	return nil, feast(fault.NotFound, "DataSourceObjectNotFoundException", "Data source %s does not exist in project projectionist; those that can be read are called as their views: %s",
-		api.Short(name), strings.Join(names, ", "))
+// pulled is a table that is made row by row: columns of its own, then values.
+type pulled struct {
+	*writer
+	own []*arrow.Column
 }
 
-// columnsOf answers the names and types of a source's columns.
-func (s *Surface) columnsOf(a *answer, c *command) error {
-	view, err := s.viewOf(c)
-	if err != nil {
-		return err
+func newPulled(a *answer, own []*arrow.Field, names []string, values []features.Value) *pulled {
+	t := &pulled{}
+	for _, f := range own {
+		t.own = append(t.own, arrow.NewColumn(f))
 	}
-	names, types := arrow.NewColumn(arrow.Text("name")), arrow.NewColumn(arrow.Text("type"))
-	add := func(name, typ string) {
-		names.Text(name)
-		types.Text(typ)
-	}
-	add(string(view.Entity)+"_id", "int64")
-	for _, f := range view.Features {
-		add(f.Name, map[features.Type]string{features.Float64: "double", features.Int64: "int64", features.String: "string", features.StringList: "list<item: string>"}[f.Type])
-	}
-	add(tables.TimeColumn, "timestamp[ms, tz=UTC]")
-	schema := &arrow.Schema{Fields: []*arrow.Field{arrow.Text("name"), arrow.Text("type")}}
-	if err := a.sendData(schema.Write(), nil); err != nil {
-		return err
-	}
-	columns := []*arrow.Array{names.Array(), types.Array()}
-	return a.sendData(arrow.WriteBatch(columns[0].Len, columns))
+	t.writer = newWriter(a, &arrow.Schema{Fields: own}, names, values)
+	return t
 }
 
-// refuseWrite says why values of a view are not written.
-func (s *Surface) refuseWrite(c *command) error {
-	if len(c.FeatureViewNames) != 1 {
-		return fault.Field("feature_view_names", "are %d views", len(c.FeatureViewNames)).WithHint("write to one view")
+// add takes the values of a row whose own columns have theirs.
+func (t *pulled) add(values []features.Value) error {
+	if t.writer.add(values); t.full(t.n) {
+		return t.flush()
 	}
-	defs, err := s.Features.Definitions(fold.At{})
-	if err != nil {
-		return err
+	return nil
+}
+
+func (t *pulled) flush() error {
+	var own []*arrow.Array
+	for _, c := range t.own {
+		own = append(own, c.Array())
 	}
-	name := c.FeatureViewNames[0]
-	if defs.View(name) == nil {
-		return noView(api.Short(name))
+	err := t.writer.flush(own)
+	for _, c := range t.own {
+		c.Reset()
 	}
-	return fault.Field("feature_view_names", "%s is computed from the log, and nothing can be written to it", name).
-		WithHint("record what happened instead: POST /api/v1/feedback, or POST /api/v1/users for what is said of a person")
+	return err
+}
+
+func (t *pulled) end() error {
+	if t.n > 0 {
+		return t.flush()
+	}
+	return t.writer.end()
 }

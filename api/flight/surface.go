@@ -1,5 +1,5 @@
 // Package flight answers Feast's remote offline store as its offline server does (feast/offline_server.py): tables of entity rows joined point
-// in time, and the tables that views are, over Arrow Flight, which is gRPC over HTTP/2 without TLS. The join is that of POST
+// in time, the tables that views are, and values that are written for training, over Arrow Flight, which is gRPC over HTTP/2 without TLS. The join is that of POST
 // /api/v1/features/historical.
 //
 // A method is an endpoint like any other of the program; the few messages of Flight are read and written here ([ADR 31]).
@@ -30,13 +30,15 @@ type Surface struct {
 
 	mu   sync.Mutex
 	puts map[string]*put // tables that were put and not yet asked for, by their commands
+
+	writing chan struct{} // a token for the table that is being recorded
 }
 
 var _ api.Surface = (*Surface)(nil)
 
 // New makes the surface.
 func New(core *api.Core, c Config) *Surface {
-	return &Surface{Core: core, Config: c, puts: map[string]*put{}}
+	return &Surface{Core: core, Config: c, puts: map[string]*put{}, writing: make(chan struct{}, 1)}
 }
 
 func (s *Surface) Name() string { return "flight" }
@@ -44,7 +46,7 @@ func (s *Surface) Name() string { return "flight" }
 const service = "/arrow.flight.protocol.FlightService/"
 
 // views are what features are read from.
-var views = []string{"online", "histories", "catalogue", "users", "definitions"}
+var views = []string{"online", "histories", "catalogue", "users", "definitions", "feature-registry", "feature-values"}
 
 func (s *Surface) Routes(r *api.Routes) {
 	r.Handle("POST "+service+"DoExchange", s.doExchange, views...)

@@ -15,10 +15,10 @@ type writer struct {
 	n       int
 }
 
-// newWriter begins a table whose first columns are those of a schema, and then the selection's, by the names given.
-func newWriter(a *answer, schema *arrow.Schema, names []string, sel *features.Selection) *writer {
+// newWriter begins a table whose first columns are those of a schema, and then those of values, by the names given.
+func newWriter(a *answer, schema *arrow.Schema, names []string, values []features.Value) *writer {
 	w := &writer{a: a, schema: schema}
-	for i, v := range sel.Unknown() {
+	for i, v := range values {
 		w.column(tables.FieldOf(names[i], v.Type))
 	}
 	return w

@@ -3,6 +3,9 @@
 package tables
 
 import (
+	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -14,6 +17,7 @@ import (
 	"github.com/projectionist/projectionist/internal/arrow"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections/featurestore"
 )
 
 // TimeColumn is what a table's column of event times is called; a table may have another as its only column of times.
@@ -30,10 +34,8 @@ type Keys struct {
 
 // KeysOf finds them.
 func KeysOf(fields []*arrow.Field) Keys {
-	column := func(name string) int {
-		return slices.IndexFunc(fields, func(f *arrow.Field) bool { return f.Name == name })
-	}
-	k := Keys{fields, column("user_id"), column("movie_id"), column(TimeColumn)}
+	k := Keys{fields: fields}
+	k.User, k.Movie, k.At = k.column("user_id"), k.column("movie_id"), k.column(TimeColumn)
 	if first := slices.IndexFunc(fields, isTime); k.At < 0 && first >= 0 && !slices.ContainsFunc(fields[first+1:], isTime) {
 		k.At = first
 	}
@@ -42,8 +44,8 @@ func KeysOf(fields []*arrow.Field) Keys {
 
 func isTime(f *arrow.Field) bool { return f.Type.ID == arrow.Timestamp }
 
-// Fits says whether the table can be joined with the selection.
-func (k Keys) Fits(sel *features.Selection, names []string) error {
+// Fits says whether the table can be joined: it has the columns of ids that are needed, and none of the name of a feature.
+func (k Keys) Fits(needed, names []string) error {
 	var all []string
 	for _, f := range k.fields {
 		if slices.Contains(all, f.Name) {
@@ -61,15 +63,61 @@ func (k Keys) Fits(sel *features.Selection, names []string) error {
 	if k.At < 0 {
 		return fault.Field(TimeColumn, "is not among the columns, which are %s", api.Short(shown)).WithHint("name the column of the rows' times so")
 	}
-	for _, e := range []struct {
-		entity features.Entity
-		at     int
-	}{{features.User, k.User}, {features.Movie, k.Movie}} {
-		if key := string(e.entity) + "_id"; e.at < 0 && sel.Needs(e.entity) {
-			return fault.Field(key, "is not among the columns, which are %s", api.Short(shown)).WithHint("add it, or ask for no features of a %s", e.entity)
+	for _, key := range needed {
+		i := slices.Index(all, key)
+		if i < 0 {
+			return fault.Field(key, "is not among the columns, which are %s", api.Short(shown)).WithHint("add it, or ask for no features of a %s", strings.TrimSuffix(key, "_id"))
+		}
+		if err := readable(k.fields[i], false); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Entities reads whom a row of a batch is about, by each set of join keys of the selection.
+func (k Keys) Entities(sel *featurestore.Selection, columns []*arrow.Array, i int, where string, number int) ([]string, error) {
+	keys, err := sel.EntityKeys(nil, func(key *events.FeatureField) json.RawMessage {
+		return KeyIn(columns[k.column(key.Name)], i, key)
+	})
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return nil, fault.Field(fmt.Sprintf("%s[%d].%s", where, number, f.Field), "%s", f.Message).WithHint("%s", cmp.Or(f.Hint, "give an id, or none"))
+	}
+	return keys, err
+}
+
+func (k Keys) column(name string) int {
+	return slices.IndexFunc(k.fields, func(f *arrow.Field) bool { return f.Name == name })
+}
+
+// KeyIn is the value of a join key as JSON; nil is none.
+func KeyIn(a *arrow.Array, i int, k *events.FeatureField) json.RawMessage {
+	if !a.Valid(i) {
+		return nil
+	}
+	switch f := a.Field; f.Type.ID {
+	case arrow.Int:
+		if !f.Type.Signed {
+			return strconv.AppendUint(nil, uint64(a.Int64(i)), 10)
+		}
+		return strconv.AppendInt(nil, a.Int64(i), 10)
+	case arrow.FloatingPoint:
+		x := floatOf(a, i)
+		if math.IsNaN(x) {
+			return nil
+		}
+		return strconv.AppendFloat(nil, x, 'f', -1, 64)
+	}
+	return features.KeyCell(k, a.Text(i))
+}
+
+// Named are the names of the columns.
+func (k Keys) Named() (names []string) {
+	for _, f := range k.fields {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // Readable says whether the columns hold ids and times.
@@ -122,7 +170,7 @@ func (k Keys) Row(columns []*arrow.Array, i int, where string, number int) (row 
 			return row, k.wrong(c.at, where, number, err).WithHint("give the id of a %s, or none", c.entity)
 		}
 	}
-	if row.TimeMillis, err = timeIn(columns[k.At], i); err != nil {
+	if row.TimeMillis, err = TimeIn(columns[k.At], i); err != nil {
 		return row, k.wrong(k.At, where, number, err)
 	}
 	return row, nil
@@ -161,8 +209,8 @@ func idIn(a *arrow.Array, i int, e features.Entity) (string, error) {
 	return events.CanonicalUser(id), nil
 }
 
-// timeIn reads a time into Unix milliseconds, without what is finer: facts have no finer times. One without a zone is in UTC.
-func timeIn(a *arrow.Array, i int) (millis int64, err error) {
+// TimeIn reads a time into Unix milliseconds, without what is finer: facts have no finer times. One without a zone is in UTC.
+func TimeIn(a *arrow.Array, i int) (millis int64, err error) {
 	if !a.Valid(i) {
 		return 0, fmt.Errorf("is missing")
 	}
@@ -199,15 +247,26 @@ func floor(x, by int64) int64 {
 
 // FieldOf is a column of a type of features.
 func FieldOf(name string, t features.Type) *arrow.Field {
-	switch t {
-	case features.Int64:
-		return arrow.Int64(name)
-	case features.Float64:
-		return arrow.Float64(name)
-	case features.String:
-		return arrow.Text(name)
+	if scalar, list := features.ItemType(t); list {
+		return arrow.ListOf(name, FieldOf("item", features.Type(scalar)))
 	}
-	return arrow.Texts(name)
+	switch string(t) {
+	case string(features.Int64):
+		return arrow.Int64(name)
+	case string(features.Float64):
+		return arrow.Float64(name)
+	case features.TypeInt32:
+		return arrow.Int32(name)
+	case features.TypeFloat32:
+		return arrow.Float32(name)
+	case features.TypeBool:
+		return arrow.Truth(name)
+	case features.TypeBytes:
+		return arrow.Blob(name)
+	case features.TypeTimestamp:
+		return arrow.Millis(name)
+	}
+	return arrow.Text(name)
 }
 
 // Add adds a value to a column of its type.
@@ -221,8 +280,33 @@ func Add(c *arrow.Column, v *features.Value) {
 		c.Float(v.Float)
 	case v.Type == features.String:
 		c.Text(v.Str)
-	default:
+	case v.Type == features.StringList:
 		c.Texts(v.List)
+	default:
+		scalar, list := features.ItemType(v.Type)
+		if !list {
+			addScalar(c, scalar, []byte(v.Str))
+			return
+		}
+		c.List(func(items *arrow.Column) {
+			for _, item := range features.Items(v.Str) {
+				addScalar(items, scalar, item)
+			}
+		})
+	}
+}
+
+// addScalar adds a value of a type that is no list, in its one form.
+func addScalar(c *arrow.Column, t string, form []byte) {
+	switch s := features.ScalarOf(t, form); t {
+	case string(features.Float64), features.TypeFloat32:
+		c.Float(s.Float)
+	case features.TypeTimestamp:
+		c.Int(s.Int * 1000)
+	case string(features.Int64), features.TypeInt32, features.TypeBool:
+		c.Int(s.Int)
+	default:
+		c.Text(s.Text)
 	}
 }
 

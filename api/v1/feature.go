@@ -17,6 +17,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
@@ -82,7 +83,7 @@ func (s *Surface) selection(defs *features.Definitions, c choice, entities ...fe
 	if sel := k.byKey[key]; sel != nil {
 		return sel, nil
 	}
-	refs, err := references(defs, c, entities)
+	refs, err := references(&among{defs: defs, entities: entities}, c)
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +97,83 @@ func (s *Surface) selection(defs *features.Definitions, c choice, entities ...fe
 	return sel, err
 }
 
+// joinSelection resolves a choice among the features that rows with some columns can be joined with, those of pushed values too;
+// where nothing is chosen it is all that is computed.
+func joinSelection(reg *featurestore.Registry, c choice, columns []string) (*featurestore.Selection, error) {
+	a := &among{defs: reg.Definitions, service: reg.Service}
+	for _, e := range []features.Entity{features.User, features.Movie} {
+		if slices.Contains(columns, string(e)+"_id") {
+			a.entities = append(a.entities, e)
+		}
+	}
+	for _, x := range reg.External {
+		if !slices.ContainsFunc(x.JoinKeys, func(k events.FeatureField) bool {
+			return k.Name != features.NobodysKey && !slices.Contains(columns, k.Name)
+		}) {
+			a.pushed = append(a.pushed, x)
+		} else {
+			a.short = append(a.short, x)
+		}
+	}
+	refs, err := references(a, c)
+	if err != nil {
+		return nil, err
+	}
+	sel, err := reg.Selection(refs, c.FullNames)
+	if fault.Is(err, fault.Conflict) && len(c.Features) == 0 { // names that nobody chose
+		sel, err = reg.Selection(refs, true)
+	}
+	return sel, err
+}
+
+// among is what features are chosen from: those of some entities that are computed, and those of some views that are pushed.
+type among struct {
+	defs     *features.Definitions
+	entities []features.Entity
+	pushed   []*features.External
+	short    []*features.External // whose join keys are not all given
+	service  func(name string) (refs []string, ok bool)
+}
+
+func externalNamed(all []*features.External, name string) *features.External {
+	if i := slices.IndexFunc(all, func(x *features.External) bool { return x.Name == name }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
+
+// has says whether a view, or the view of a feature, is among them.
+func (a *among) has(ref string) bool {
+	name, _, _ := strings.Cut(ref, ":")
+	v := a.defs.View(name)
+	return v != nil && slices.Contains(a.entities, v.Entity) || externalNamed(a.pushed, name) != nil
+}
+
+// noView says why a view is not among them.
+func (a *among) noView(field, view string) error {
+	if x := externalNamed(a.short, view); x != nil {
+		var keys []string
+		for _, k := range x.JoinKeys {
+			keys = append(keys, k.Name)
+		}
+		return fault.Field(field, "the view %s is of %s, and not all of them are columns of the rows", view, strings.Join(keys, ", ")).WithHint("add the columns, or ask for no features of the view")
+	}
+	return unknownFeature(field, "no feature view of %s is named %q", joined(a.entities), view)
+}
+
+func (a *among) named(service string) ([]string, bool) {
+	if a.service != nil {
+		return a.service(service)
+	}
+	s := a.defs.Service(service)
+	if s == nil {
+		return nil, false
+	}
+	return s.Features, true
+}
+
 // references are what [features.Definitions.Select] takes.
-func references(defs *features.Definitions, c choice, entities []features.Entity) ([]string, error) {
+func references(a *among, c choice) ([]string, error) {
 	given := 0
 	for _, is := range []bool{len(c.Features) > 0, c.Service != "", c.View != ""} {
 		if is {
@@ -107,67 +183,67 @@ func references(defs *features.Definitions, c choice, entities []features.Entity
 	if given > 1 {
 		return nil, fault.Field("features", "cannot be combined with service or view; give one of them")
 	}
-	of := func(ref string) bool {
-		name, _, _ := strings.Cut(ref, ":")
-		v := defs.View(name)
-		return v != nil && slices.Contains(entities, v.Entity)
-	}
 	var refs []string
 	switch {
 	case c.Service != "":
-		service := defs.Service(c.Service)
-		if service == nil {
+		service, ok := a.named(c.Service)
+		if !ok {
 			return nil, unknownFeature("service", "no feature service is named %q", c.Service)
 		}
-		for _, ref := range service.Features {
-			if of(ref) {
+		for _, ref := range service {
+			if a.has(ref) {
 				refs = append(refs, ref)
 			}
 		}
 	case c.View != "":
-		if !of(c.View) || strings.Contains(c.View, ":") {
-			return nil, unknownFeature("view", "no feature view of %s is named %q", joined(entities), c.View)
+		if !a.has(c.View) || strings.Contains(c.View, ":") {
+			return nil, a.noView("view", c.View)
 		}
 		refs = []string{c.View}
 	case len(c.Features) > 0:
 		for _, name := range c.Features {
-			ref, err := reference(defs, name, entities)
+			ref, err := a.reference(name)
 			if err != nil {
 				return nil, err
 			}
 			refs = append(refs, ref)
 		}
 	default:
-		for _, v := range defs.Views {
-			if slices.Contains(entities, v.Entity) {
+		for _, v := range a.defs.Views {
+			if slices.Contains(a.entities, v.Entity) {
 				refs = append(refs, v.Name)
 			}
 		}
 	}
 	if len(refs) == 0 {
-		return nil, unknownFeature("features", "there are no such features of %s", joined(entities))
+		return nil, unknownFeature("features", "there are no such features of %s", joined(a.entities))
 	}
 	return refs, nil
 }
 
 // reference finds the view of a feature that is given without one.
-func reference(defs *features.Definitions, name string, entities []features.Entity) (string, error) {
+func (a *among) reference(name string) (string, error) {
 	view, _, qualified := strings.Cut(name, ":")
 	if qualified {
-		if v := defs.View(view); v == nil || !slices.Contains(entities, v.Entity) {
-			return "", unknownFeature("features", "no feature view of %s is named %q", joined(entities), view)
+		if !a.has(view) {
+			return "", a.noView("features", view)
 		}
 		return name, nil
 	}
 	var refs []string
-	for _, v := range defs.Views {
-		if slices.Contains(entities, v.Entity) && v.Feature(name) != nil {
+	for _, v := range a.defs.Views {
+		if slices.Contains(a.entities, v.Entity) && v.Feature(name) != nil {
 			refs = append(refs, v.Name+":"+name)
+		}
+	}
+	for _, x := range a.pushed {
+		if x.Feature(name) != nil {
+			refs = append(refs, x.Name+":"+name)
 		}
 	}
 	switch len(refs) {
 	case 0:
-		return "", unknownFeature("features", "no feature of %s is named %q", joined(entities), name)
+		return "", unknownFeature("features", "no feature of %s is named %q", joined(a.entities), name)
 	case 1:
 		return refs[0], nil
 	}
@@ -181,6 +257,9 @@ func unknownFeature(field, format string, args ...any) error {
 }
 
 func joined(entities []features.Entity) string {
+	if len(entities) == 0 {
+		return "rows without user_id and movie_id"
+	}
 	names := make([]string, len(entities))
 	for i, e := range entities {
 		names[i] = string(e)

@@ -65,6 +65,15 @@ func rowOf(i int, fields map[string]json.RawMessage, q *api.Query) (row features
 	return row
 }
 
+// keyOfJSON is the value of a join key in a JSON row, a text as a cell of a table has it.
+func keyOfJSON(k *events.FeatureField, raw json.RawMessage) json.RawMessage {
+	var text string
+	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &text) != nil {
+		return raw
+	}
+	return features.KeyCell(k, text)
+}
+
 // jsonReader reads the body of a join in JSON, of which the rows need not fit memory: an object with the field "rows"
 // and others, in any order.
 type jsonReader struct {

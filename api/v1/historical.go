@@ -1,8 +1,10 @@
 package v1
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -11,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/spill"
 	"github.com/projectionist/projectionist/ml/features"
@@ -29,21 +32,22 @@ type historical struct {
 // table is a body of entity rows. It is read twice, so that it need not fit memory, and so that whatever is wrong
 // with any row is answered before the first is.
 type table interface {
-	// check reads the body, keeps what the join needs of each row, and says what is asked for and of which entities.
-	check(in io.Reader, keep func(features.Row) error) (historical, []features.Entity, error)
+	// check reads the body, keeps the person, the film and the time of each row, and says what is asked for, and the columns.
+	check(in io.Reader, keep func(featurestore.Row) error) (historical, []string, error)
 	// fits says whether the selection can be joined to the rows that were checked.
-	fits(*features.Selection) error
+	fits(*featurestore.Selection) error
+	// keyed reads the rows again and keeps them with whom they are about by the join keys of pushed values.
+	keyed(in io.Reader, sel *featurestore.Selection, keep func(featurestore.Row) error) error
 	// join reads the rows again and writes them with their values.
-	join(in io.Reader, out io.Writer, sel *features.Selection, hash string, values iter.Seq2[[]features.Value, error]) error
+	join(in io.Reader, out io.Writer, sel *featurestore.Selection, hash string, values iter.Seq2[[]features.Value, error]) error
 	mediaType() string
 }
 
 // historicalFeatures joins rows with features as they were at each row's own time: JSON in and out, or CSV or Parquet in and out
 // with the choice in the query. The answer is written as it is made.
 func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) error {
-	body, keys := spill.NewFile(s.ScratchDir, spoolMemoryBytes), spill.NewFile(s.ScratchDir, spoolMemoryBytes)
+	body := spill.NewFile(s.ScratchDir, spoolMemoryBytes)
 	defer body.Close() //nolint:errcheck // scratch is emptied at start
-	defer keys.Close() //nolint:errcheck
 	t, err := tableOf(r, body)
 	if err != nil {
 		return err
@@ -63,8 +67,9 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 	if err := api.ReceiveBody(w, r, historicalBytesMax, body); err != nil {
 		return err
 	}
-	rows := featurestore.Keys{File: keys}
-	asked, entities, err := t.check(api.Interrupted(ctx, body.Open()), rows.Add)
+	rows := &joinRows{Keys: s.keys()}
+	defer func() { rows.File.Close() }() //nolint:errcheck
+	asked, columns, err := t.check(api.Interrupted(ctx, body.Open()), rows.Add)
 	if err != nil {
 		return err
 	}
@@ -72,21 +77,48 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	defs, err := s.Features.Definitions(fold.At{})
+	reg, err := s.Features.Registry()
 	if err != nil {
 		return err
 	}
-	sel, err := s.selection(defs, asked.choice, entities...)
-	if err == nil {
-		err = t.fits(sel)
-	}
+	sel, err := s.selected(ctx, t, body, rows, reg, asked, columns)
 	if err != nil {
 		return err
 	}
 	values := s.Features.Historical(ctx, featurestore.Historical{Selection: sel, At: m.At, AtRow: asked.KnownAtRow, Exclusive: asked.Exclusive,
 		Scratch: s.ScratchDir}, rows.All())
 	out := api.NewAnswer(ctx, w, r, t.mediaType())
-	return out.End(t.join(body.Open(), out, sel, defs.Hash(), values))
+	return out.End(t.join(body.Open(), out, sel, reg.HashOf(sel), values))
+}
+
+// joinRows is what a join needs of the rows that were read.
+type joinRows struct{ featurestore.Keys }
+
+func (s *Surface) keys() featurestore.Keys {
+	return featurestore.Keys{File: spill.NewFile(s.ScratchDir, spoolMemoryBytes)}
+}
+
+// selected resolves what is asked for, and adds to the rows that were read what the join needs of them beside people and films.
+func (s *Surface) selected(ctx context.Context, t table, body *spill.File, rows *joinRows, reg *featurestore.Registry, asked historical, columns []string) (*featurestore.Selection, error) {
+	if len(reg.Views) == 0 && len(reg.External) == 0 {
+		if _, err := s.Features.Definitions(fold.At{}); err != nil { // there are none
+			return nil, err
+		}
+	}
+	sel, err := joinSelection(reg, asked.choice, columns)
+	if err == nil {
+		err = t.fits(sel)
+	}
+	if err != nil || !sel.Pushed() {
+		return sel, err
+	}
+	keyed := s.keys()
+	before := rows.File
+	rows.Keys = keyed
+	if err := before.Close(); err != nil {
+		return nil, err
+	}
+	return sel, t.keyed(api.Interrupted(ctx, body.Open()), sel, keyed.Add)
 }
 
 func tableOf(r *http.Request, body *spill.File) (table, error) {
@@ -131,24 +163,45 @@ func (t *csvTable) each(in io.Reader, row func(rows *features.RowReader, cells [
 	}
 }
 
-func (t *csvTable) check(in io.Reader, keep func(features.Row) error) (historical, []features.Entity, error) {
+func (t *csvTable) check(in io.Reader, keep func(featurestore.Row) error) (historical, []string, error) {
 	err := t.each(in, func(rows *features.RowReader, _ []string) error {
 		row, err := rows.Row()
 		if err != nil {
 			return err
 		}
-		return keep(row)
+		return keep(featurestore.Row{Row: row})
 	})
 	if err != nil {
 		return t.asked, nil, err
 	}
-	return t.asked, t.rows.Entities(), nil
+	return t.asked, t.rows.Header(), nil
 }
 
-func (t *csvTable) fits(sel *features.Selection) error { return t.rows.Check(sel) }
+func (t *csvTable) fits(sel *featurestore.Selection) error {
+	return t.rows.Check(sel.Needs(), sel.Names())
+}
 
-func (t *csvTable) join(in io.Reader, w io.Writer, sel *features.Selection, _ string, values iter.Seq2[[]features.Value, error]) error {
-	out, err := features.NewRowWriter(w, t.rows.Header(), sel)
+func (t *csvTable) keyed(in io.Reader, sel *featurestore.Selection, keep func(featurestore.Row) error) error {
+	column := map[string]int{}
+	for i, name := range t.rows.Header() {
+		column[name] = i
+	}
+	return t.each(in, func(rows *features.RowReader, cells []string) error {
+		row, err := rows.Row()
+		if err != nil {
+			return err
+		}
+		keys, err := sel.EntityKeys(nil, func(k *events.FeatureField) json.RawMessage { return features.KeyCell(k, cells[column[k.Name]]) })
+		var f *fault.Error
+		if errors.As(err, &f) {
+			return rows.Wrong(column[f.Field], errors.New(f.Message)).WithHint("%s", cmp.Or(f.Hint, "give an id, or leave the cell empty"))
+		}
+		return keep(featurestore.Row{Row: row, Keys: keys})
+	})
+}
+
+func (t *csvTable) join(in io.Reader, w io.Writer, sel *featurestore.Selection, _ string, values iter.Seq2[[]features.Value, error]) error {
+	out, err := features.NewRowWriter(w, t.rows.Header(), sel.Names())
 	if err != nil {
 		return err
 	}
@@ -178,7 +231,7 @@ func (t *jsonTable) mediaType() string { return "application/json" }
 // faultsShown is how many of the faults of rows are answered at once.
 const faultsShown = 20
 
-func (t *jsonTable) check(in io.Reader, keep func(features.Row) error) (v historical, entities []features.Entity, err error) {
+func (t *jsonTable) check(in io.Reader, keep func(featurestore.Row) error) (v historical, columns []string, err error) {
 	q, body, rows := &api.Query{}, newJSONReader(in), 0
 	err = body.read(func(i int, fields map[string]json.RawMessage) error {
 		if rows++; q.Faults() >= faultsShown {
@@ -191,7 +244,7 @@ func (t *jsonTable) check(in io.Reader, keep func(features.Row) error) (v histor
 		if q.Faults() > 0 {
 			return nil
 		}
-		return keep(row)
+		return keep(featurestore.Row{Row: row})
 	})
 	if err == nil {
 		err = api.Unmarshal(body.others, &v)
@@ -199,18 +252,28 @@ func (t *jsonTable) check(in io.Reader, keep func(features.Row) error) (v histor
 	if err == nil && rows == 0 {
 		err = fault.Field("rows", "must not be empty")
 	}
-	for _, e := range []features.Entity{features.User, features.Movie} {
-		if _, ok := t.named[string(e)+"_id"]; ok {
-			entities = append(entities, e)
-		}
+	for name := range t.named {
+		columns = append(columns, name)
 	}
-	if err == nil && len(entities) == 0 {
-		err = fault.Field("rows[0]", "has neither user_id nor movie_id")
+	if err == nil && len(columns) < 2 { // beside the time
+		err = fault.Field("rows[0]", "has neither user_id nor movie_id, nor another join key")
 	}
 	if err == nil {
 		err = q.Err()
 	}
-	return v, entities, err
+	return v, columns, err
+}
+
+func (t *jsonTable) keyed(in io.Reader, sel *featurestore.Selection, keep func(featurestore.Row) error) error {
+	return newJSONReader(in).read(func(i int, fields map[string]json.RawMessage) error {
+		row := rowOf(i, fields, &api.Query{}) // which was checked
+		keys, err := sel.EntityKeys(nil, func(k *events.FeatureField) json.RawMessage { return keyOfJSON(k, fields[k.Name]) })
+		var f *fault.Error
+		if errors.As(err, &f) {
+			return fault.Field(fmt.Sprintf("rows[%d].%s", i, f.Field), "%s", f.Message).WithHint("%s", cmp.Or(f.Hint, "give an id, or null"))
+		}
+		return keep(featurestore.Row{Row: row, Keys: keys})
+	})
 }
 
 // name notes the fields of a row.
@@ -228,7 +291,7 @@ func (t *jsonTable) name(i int, fields map[string]json.RawMessage) error {
 	return nil
 }
 
-func (t *jsonTable) fits(sel *features.Selection) error {
+func (t *jsonTable) fits(sel *featurestore.Selection) error {
 	row, taken := -1, ""
 	for _, name := range sel.Names() {
 		if i, ok := t.named[name]; ok && (row < 0 || i < row) {
@@ -241,7 +304,7 @@ func (t *jsonTable) fits(sel *features.Selection) error {
 	return fault.Field(fmt.Sprintf("rows[%d].%s", row, taken), "has the name of a feature").WithHint("rename it, or ask for full_feature_names")
 }
 
-func (t *jsonTable) join(in io.Reader, w io.Writer, sel *features.Selection, hash string, values iter.Seq2[[]features.Value, error]) error {
+func (t *jsonTable) join(in io.Reader, w io.Writer, sel *featurestore.Selection, hash string, values iter.Seq2[[]features.Value, error]) error {
 	var labels []string
 	for _, name := range sel.Names() {
 		labels = append(labels, ","+string(appendJSONText(nil, name))+":")

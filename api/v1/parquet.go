@@ -11,6 +11,7 @@ import (
 	"github.com/projectionist/projectionist/internal/parquet"
 	"github.com/projectionist/projectionist/internal/spill"
 	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections/featurestore"
 )
 
 // parquetType is the media type of tables in Parquet.
@@ -39,55 +40,69 @@ func (t *parquetTable) open() (err error) {
 }
 
 // check reads the columns that the join needs; in is the body, asked whether anybody still waits.
-func (t *parquetTable) check(in io.Reader, keep func(features.Row) error) (historical, []features.Entity, error) {
+func (t *parquetTable) check(in io.Reader, keep func(featurestore.Row) error) (historical, []string, error) {
 	if err := t.open(); err != nil {
 		return t.asked, nil, err
 	}
-	if t.keys.At < 0 || t.keys.User < 0 && t.keys.Movie < 0 {
+	if t.keys.At < 0 || len(t.keys.Named()) == 1 {
 		return t.asked, nil, fault.Field("columns", "the file has no column %s, or neither user_id nor movie_id", tables.TimeColumn).
 			WithHint("it needs %s, and user_id, movie_id or both", tables.TimeColumn)
 	}
 	if err := t.keys.Readable(); err != nil {
 		return t.asked, nil, err
 	}
+	return t.asked, t.keys.Named(), t.each(in, func(columns []*arrow.Array, i, number int) error {
+		row, err := t.keys.Row(columns, i, "rows", number)
+		if err != nil {
+			return err
+		}
+		return keep(featurestore.Row{Row: row})
+	})
+}
+
+func (t *parquetTable) keyed(in io.Reader, sel *featurestore.Selection, keep func(featurestore.Row) error) error {
+	return t.each(in, func(columns []*arrow.Array, i, number int) error {
+		row, err := t.keys.Row(columns, i, "rows", number)
+		if err != nil {
+			return err
+		}
+		keys, err := t.keys.Entities(sel, columns, i, "rows", number)
+		if err != nil {
+			return err
+		}
+		return keep(featurestore.Row{Row: row, Keys: keys})
+	})
+}
+
+// each reads the rows of the file, each with its number.
+func (t *parquetTable) each(in io.Reader, row func(columns []*arrow.Array, i, number int) error) error {
 	number := 0
 	for g := range t.file.Groups() {
 		if _, err := in.Read(nil); err != nil && err != io.EOF {
-			return t.asked, nil, err
+			return err
 		}
 		rows, columns, err := t.file.Group(g)
 		if err != nil {
-			return t.asked, nil, err
+			return err
 		}
 		for i := range rows {
-			row, err := t.keys.Row(columns, i, "rows", number)
-			if err == nil {
-				err = keep(row)
-			}
-			if err != nil {
-				return t.asked, nil, err
+			if err := row(columns, i, number); err != nil {
+				return err
 			}
 			number++
 		}
 	}
-	var entities []features.Entity
-	for _, e := range []struct {
-		is features.Entity
-		at int
-	}{{features.User, t.keys.User}, {features.Movie, t.keys.Movie}} {
-		if e.at >= 0 {
-			entities = append(entities, e.is)
-		}
-	}
-	return t.asked, entities, nil
+	return nil
 }
 
-func (t *parquetTable) fits(sel *features.Selection) error { return t.keys.Fits(sel, sel.Names()) }
+func (t *parquetTable) fits(sel *featurestore.Selection) error {
+	return t.keys.Fits(sel.Needs(), sel.Names())
+}
 
 // parquetRows are those of a row group of an answer.
 const parquetRows = 1 << 16
 
-func (t *parquetTable) join(_ io.Reader, w io.Writer, sel *features.Selection, _ string, values iter.Seq2[[]features.Value, error]) error {
+func (t *parquetTable) join(_ io.Reader, w io.Writer, sel *featurestore.Selection, _ string, values iter.Seq2[[]features.Value, error]) error {
 	var made []*arrow.Field
 	var columns []*arrow.Column
 	for i, v := range sel.Unknown() {

@@ -21,7 +21,6 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/spill"
-	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -121,9 +120,8 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	body, keys, sum := spill.NewFile(s.ScratchDir, spoolMemoryBytes), spill.NewFile(s.ScratchDir, spoolMemoryBytes), sha256.New()
+	body, sum := spill.NewFile(s.ScratchDir, spoolMemoryBytes), sha256.New()
 	defer body.Close() //nolint:errcheck // scratch is emptied at start
-	defer keys.Close() //nolint:errcheck
 	t, err := tableOf(r, body)
 	if err != nil {
 		return err
@@ -143,9 +141,10 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	if err := api.ReceiveBody(w, r, historicalBytesMax, io.MultiWriter(body, sum)); err != nil {
 		return err
 	}
-	rows := featurestore.Keys{File: keys}
+	rows := &joinRows{Keys: s.keys()}
+	defer func() { rows.File.Close() }() //nolint:errcheck
 	n := int64(0)
-	asked, entities, err := t.check(api.Interrupted(ctx, body.Open()), func(row features.Row) error { n++; return rows.Add(row) })
+	asked, columns, err := t.check(api.Interrupted(ctx, body.Open()), func(row featurestore.Row) error { n++; return rows.Add(row) })
 	if err != nil {
 		return err
 	}
@@ -153,24 +152,21 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	defs, err := s.Features.Definitions(fold.At{Cut: cut})
+	reg, err := s.Features.RegistryAt(ctx, fold.At{Cut: cut})
 	if err != nil {
 		return err
 	}
-	sel, err := s.selection(defs, asked.choice, entities...)
-	if err == nil {
-		err = t.fits(sel)
-	}
+	sel, err := s.selected(ctx, t, body, rows, reg, asked, columns)
 	if err != nil {
 		return err
 	}
-	c := &commands.VersionTrainingSet{Name: r.PathValue("set"), FeaturesHash: defs.Hash(), EntitiesHash: hex.EncodeToString(sum.Sum(nil)), Cut: cut.String(),
+	c := &commands.VersionTrainingSet{Name: r.PathValue("set"), FeaturesHash: reg.HashOf(sel), EntitiesHash: hex.EncodeToString(sum.Sum(nil)), Cut: cut.String(),
 		Columns: sel.Names(), KnownAtRow: asked.KnownAtRow, Exclusive: asked.Exclusive, Rows: n}
 	values := s.Features.Historical(ctx, featurestore.Historical{Selection: sel, At: fold.At{Cut: cut}, AtRow: asked.KnownAtRow, Exclusive: asked.Exclusive,
 		Scratch: s.ScratchDir}, rows.All())
 	out, in := io.Pipe()
 	var joining sync.WaitGroup
-	joining.Go(func() { in.CloseWithError(t.join(body.Open(), in, sel, defs.Hash(), values)) })
+	joining.Go(func() { in.CloseWithError(t.join(body.Open(), in, sel, c.FeaturesHash, values)) })
 	c.Blob, c.Bytes, err = s.Blobs.Put(ctx, out)
 	out.CloseWithError(context.Canceled)
 	joining.Wait() // it reads what is closed behind it
@@ -232,7 +228,7 @@ func (s *Surface) cutOf(ctx context.Context, knownAt string) (streams.Cut, error
 			all = append(all, streams.Position{TP: tp, Offset: next - 1})
 		}
 	}
-	if !s.Settle(ctx, all, "online", "histories", "catalogue", "users", "definitions") {
+	if !s.Settle(ctx, all, "online", "histories", "catalogue", "users", "definitions", "feature-registry", "feature-values") {
 		return nil, fault.New(fault.Unavailable, "the views have not folded the log up to there").WithHint("try again in a moment")
 	}
 	return cut, nil

@@ -210,3 +210,56 @@ func TestDamaged(t *testing.T) {
 		t.Errorf("%d were refused", refused)
 	}
 }
+
+// TestMadeColumns: what is made of a value of each type is read again from the message.
+func TestMadeColumns(t *testing.T) {
+	add := map[*Field]func(c *Column, i int64){
+		Int32("i32"):               func(c *Column, i int64) { c.Int(-i) },
+		Int64("i64"):               func(c *Column, i int64) { c.Int(i << 40) },
+		Float32("f32"):             func(c *Column, i int64) { c.Float(float64(i) / 8) },
+		Float64("f64"):             func(c *Column, i int64) { c.Float(float64(i) / 3) },
+		Truth("yes"):               func(c *Column, i int64) { c.Int(i % 3 % 2) },
+		Blob("raw"):                func(c *Column, i int64) { c.Text(string([]byte{byte(i), 0})) },
+		ListOf("l", Truth("item")): func(c *Column, i int64) { c.List(func(items *Column) { items.Int(i % 2); items.Int(1) }) },
+	}
+	read := map[string]func(a *Array, i int) any{
+		"i32": func(a *Array, i int) any { return -a.Int64(i) == int64(i) },
+		"i64": func(a *Array, i int) any { return a.Int64(i) == int64(i)<<40 },
+		"f32": func(a *Array, i int) any { return math.Float32frombits(uint32(a.Bits(i))) == float32(i)/8 },
+		"f64": func(a *Array, i int) any { return math.Float64frombits(a.Bits(i)) == float64(i)/3 },
+		"yes": func(a *Array, i int) any { return int(a.Buffers[1][i/8]>>(i%8)&1) == i%3%2 },
+		"raw": func(a *Array, i int) any { return a.Text(i) == string([]byte{byte(i), 0}) },
+		"l": func(a *Array, i int) any {
+			from, to := a.Item(i)
+			return to-from == 2 && int(a.Children[0].Buffers[1][from/8]>>(from%8)&1) == i%2
+		},
+	}
+	for f, fill := range add {
+		c := NewColumn(f)
+		for range 2 { // also one that was used before
+			c.Reset()
+			for i := range int64(50) {
+				if i%7 == 3 {
+					c.Null()
+				} else {
+					fill(c, i)
+				}
+			}
+		}
+		s := &Schema{Fields: []*Field{f}}
+		again, err := ReadSchema(s.Write())
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, body := WriteBatch(50, []*Array{c.Array()})
+		n, columns, err := again.ReadBatch(header, body)
+		if err != nil || n != 50 {
+			t.Fatalf("%s: %d rows, %v", f.Name, n, err)
+		}
+		for i := range n {
+			if valid := columns[0].Valid(i); valid != (i%7 != 3) || valid && read[f.Name](columns[0], i) != true {
+				t.Errorf("%s: row %d is not what was added", f.Name, i)
+			}
+		}
+	}
+}

@@ -1,6 +1,6 @@
 // Package arrow reads and writes the messages of Apache Arrow's IPC format, version 5 (https://arrow.apache.org/docs/format/Columnar.html), as
 // Arrow Flight carries them: a schema, then record batches. It has what tables of features need. A column of any type that has buffers of a
-// fixed number can be read, cut and written again; values are made of numbers, texts and lists of texts.
+// fixed number can be read, cut and written again; values are made of numbers, texts, times and lists of them.
 //
 // Dictionaries, compressed bodies, unions, views and big-endian numbers are refused with the column's name and a remedy.
 package arrow

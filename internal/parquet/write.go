@@ -14,7 +14,7 @@ type Writer struct {
 	at     int64
 	rows   int64
 	given  []Column       // of another file, as they were there
-	made   []*arrow.Field // Int64, Float64, Text and Texts
+	made   []*arrow.Field // of those that package arrow makes
 	meta   []arrow.Pair
 	groups [][]chunk
 	sizes  []int64 // rows of the groups
@@ -110,11 +110,24 @@ func (w *Writer) column(a *arrow.Array) chunk {
 	return c
 }
 
+// physicalOf is how the values of a column that was made here are stored, those in its lists where it has such.
 func physicalOf(f *arrow.Field) int64 {
 	switch f.Type.ID {
+	case arrow.List:
+		return physicalOf(f.Children[0])
+	case arrow.Bool:
+		return tyBoolean
 	case arrow.Int:
+		if f.Type.Bits == 32 {
+			return tyInt32
+		}
+		return tyInt64
+	case arrow.Timestamp:
 		return tyInt64
 	case arrow.FloatingPoint:
+		if f.Type.Bits == 32 {
+			return tyFloat
+		}
 		return tyDouble
 	}
 	return tyByteArray
@@ -332,7 +345,7 @@ func (w *writing) logical(t structure) {
 func (w *writing) made(m *arrow.Field) {
 	const list, optional, repeated = 3, 1, 2
 	if m.Type.ID != arrow.List {
-		w.leaf(m.Name, physicalOf(m), m.Type.ID == arrow.Utf8)
+		w.leaf(m.Name, m)
 		return
 	}
 	w.begin()
@@ -350,18 +363,30 @@ func (w *writing) made(m *arrow.Field) {
 	w.text(4, "list")
 	w.i32(5, 1)
 	w.end()
-	w.leaf("element", tyByteArray, true)
+	w.leaf("element", m.Children[0])
 }
 
-func (w *writing) leaf(name string, physical int64, text bool) {
+func (w *writing) leaf(name string, f *arrow.Field) {
 	w.begin()
-	w.i32(1, physical)
+	w.i32(1, physicalOf(f))
 	w.i32(3, 1) // optional
 	w.text(4, name)
-	if text {
+	switch f.Type.ID {
+	case arrow.Utf8:
 		w.i32(6, 0) // UTF8
 		w.open(10)
 		w.open(1)
+		w.end()
+		w.end()
+	case arrow.Timestamp: // in milliseconds
+		w.i32(6, 9)
+		w.open(10)
+		w.open(8)
+		w.bool(1, true)
+		w.open(2)
+		w.open(1)
+		w.end()
+		w.end()
 		w.end()
 		w.end()
 	}

@@ -1,7 +1,9 @@
 package features
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -47,6 +49,24 @@ func (x *External) bare() *External {
 		c.Features[i].Description = ""
 	}
 	return &c
+}
+
+// HashWith is the hash of definitions together with views of pushed values that are declared elsewhere; of none it is theirs.
+func HashWith(hash string, views []*External) string {
+	if len(views) == 0 {
+		return hash
+	}
+	var bare []*External
+	for _, x := range views {
+		bare = append(bare, x.bare())
+	}
+	slices.SortFunc(bare, func(a, b *External) int { return strings.Compare(a.Name, b.Name) })
+	canonical, err := json.Marshal(bare)
+	if err != nil {
+		panic(err) // strings and whole numbers only
+	}
+	sum := sha256.Sum256(append([]byte(hash+"\n"), canonical...))
+	return hex.EncodeToString(sum[:])
 }
 
 // ExternalView is the view of pushed values of a name that the file declares, or nil.

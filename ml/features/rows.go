@@ -33,7 +33,7 @@ type RowReader struct {
 }
 
 // NewRowReader reads the header of a CSV file with the columns event_timestamp (see [events.MillisOf]) and user_id,
-// movie_id or both; further columns are kept. Errors are fault.Invalid and name line and column; those of r that are
+// movie_id, or other join keys; further columns are kept. Errors are fault.Invalid and name line and column; those of r that are
 // faults are passed on.
 func NewRowReader(r io.Reader, key KeyOf) (*RowReader, error) {
 	in := csv.NewReader(r)
@@ -54,7 +54,7 @@ func NewRowReader(r io.Reader, key KeyOf) (*RowReader, error) {
 	}
 	f := &RowReader{header: header, in: in, key: key, user: slices.Index(header, userColumn), movie: slices.Index(header, movieColumn),
 		at: slices.Index(header, timeColumn)}
-	if f.at < 0 || f.user < 0 && f.movie < 0 {
+	if f.at < 0 || len(header) == 1 {
 		return nil, fault.Field("line 1", "the header is %s", strings.Join(header, ",")).
 			WithHint("it needs %s, and %s, %s or both", timeColumn, userColumn, movieColumn)
 	}
@@ -102,15 +102,19 @@ func (f *RowReader) Row() (row Row, err error) {
 			continue
 		}
 		if *c.id, err = f.key(c.entity, f.record[c.index]); err != nil {
-			line, col := f.in.FieldPos(c.index)
-			return row, position(line, col, f.header[c.index], "%v", err).WithHint("give the id of a %s, or leave the cell empty", c.entity)
+			return row, f.Wrong(c.index, err).WithHint("give the id of a %s, or leave the cell empty", c.entity)
 		}
 	}
 	if row.TimeMillis, err = events.MillisOf(f.record[f.at]); err != nil {
-		line, col := f.in.FieldPos(f.at)
-		return row, position(line, col, timeColumn, "%v", err)
+		return row, f.Wrong(f.at, err)
 	}
 	return row, nil
+}
+
+// Wrong says what is wrong with a cell of the row that was read last.
+func (f *RowReader) Wrong(column int, err error) *fault.Error {
+	line, col := f.in.FieldPos(column)
+	return position(line, col, f.header[column], "%v", err)
 }
 
 func position(line, col int, name, format string, args ...any) *fault.Error {
@@ -133,15 +137,14 @@ func csvError(err error) error {
 	return fault.Wrap(fault.Internal, err, "reading the rows")
 }
 
-// Check says whether the file can be joined with the selection: it has the ids that are needed, and
-// no column of the name of a feature.
-func (f *RowReader) Check(s *Selection) error {
-	for _, e := range []Entity{User, Movie} {
-		if key := string(e) + "_id"; s.Needs(e) && !slices.Contains(f.header, key) {
-			return fault.Field("line 1", "there is no column %s", key).WithHint("add it, or ask for no features of a %s", e)
+// Check says whether the file can be joined: it has the ids that are needed, and no column of the name of a feature.
+func (f *RowReader) Check(needed, names []string) error {
+	for _, key := range needed {
+		if !slices.Contains(f.header, key) {
+			return fault.Field("line 1", "there is no column %s", key).WithHint("add it, or ask for no features of a %s", strings.TrimSuffix(key, "_id"))
 		}
 	}
-	for _, name := range s.Names() {
+	for _, name := range names {
 		if slices.Contains(f.header, name) {
 			return fault.Field("line 1", "column %s has the name of a feature", name).
 				WithHint("rename the column, or ask for full feature names")
@@ -158,11 +161,11 @@ type RowWriter struct {
 	ends   []int
 }
 
-// NewRowWriter writes the header: the columns of a file that was read, then the selected features. Writing is
+// NewRowWriter writes the header: the columns of a file that was read, then the selected features by name. Writing is
 // buffered until [RowWriter.Flush].
-func NewRowWriter(w io.Writer, header []string, s *Selection) (*RowWriter, error) {
+func NewRowWriter(w io.Writer, header, names []string) (*RowWriter, error) {
 	out := csv.NewWriter(w)
-	return &RowWriter{out: out}, out.Write(append(slices.Clone(header), s.Names()...))
+	return &RowWriter{out: out}, out.Write(append(slices.Clone(header), names...))
 }
 
 // Write writes a row's cells as they were read, then its values, as [Value.AppendText] has them.

@@ -31,7 +31,8 @@ func (s Status) String() string {
 }
 
 // Value is the value of one feature of one entity. The field named by Type holds it where Status is
-// Present; otherwise all of them are zero.
+// Present; otherwise all of them are zero. Of the types that only pushed values have ([ExternalTypes]), Str holds its one
+// form in JSON.
 type Value struct {
 	Name            string
 	Type            Type
@@ -82,6 +83,9 @@ func (v *Value) AppendJSON(dst []byte) []byte {
 		return strconv.AppendInt(dst, v.Int, 10)
 	case String:
 		return appendJSONString(dst, v.Str)
+	case StringList:
+	default:
+		return append(dst, v.Str...)
 	}
 	dst = append(dst, '[')
 	for i, s := range v.List {
@@ -105,6 +109,9 @@ func (v *Value) AppendText(dst []byte) []byte {
 		return strconv.AppendInt(dst, v.Int, 10)
 	case String:
 		return append(dst, v.Str...)
+	case StringList:
+	default:
+		return v.appendPushedText(dst)
 	}
 	for i, s := range v.List {
 		if i > 0 {
@@ -115,8 +122,12 @@ func (v *Value) AppendText(dst []byte) []byte {
 	return dst
 }
 
-// appendJSONFloat writes the shortest text that reads back as x, as encoding/json does.
+// appendJSONFloat writes the shortest text that reads back as x, as encoding/json does; what is no number, which only pushed
+// values are, as a text.
 func appendJSONFloat(dst []byte, x float64) []byte {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return AppendFloat(dst, x, 64)
+	}
 	if x == math.Trunc(x) && math.Abs(x) < 1<<53 {
 		return strconv.AppendInt(dst, int64(x), 10)
 	}

@@ -1,6 +1,7 @@
 package featurestore
 
 import (
+	"context"
 	"iter"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // Registry is all that is declared at one moment: the definitions in force, and what Feast's registry has beside them.
@@ -42,10 +44,40 @@ func (f *Store) Registry() (*Registry, error) {
 	if r != nil && r.Definitions == defs && before == changed {
 		return r, nil
 	}
-	r = &Registry{Definitions: defs, external: map[string]*features.External{}}
-	if r.Declared, err = view.Declarations(); err != nil {
+	declared, err := view.Declarations()
+	if err != nil {
 		return nil, err
 	}
+	r = registryOf(defs, declared)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.registry, f.registryN = r, changed
+	return r, nil
+}
+
+// RegistryAt is what was declared at a moment; the zero At is now.
+func (f *Store) RegistryAt(ctx context.Context, at fold.At) (*Registry, error) {
+	if at.IsZero() {
+		return f.Registry()
+	}
+	defs, err := f.Definitions(at)
+	if fault.Is(err, fault.NotFound) {
+		defs, err = noDefinitions, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	declared, err := fold.Of[*projections.FeatureRegistry](f.views).DeclarationsAt(func(stream string) iter.Seq2[*streams.Committed, error] {
+		return f.log.Ledger().ReadStream(ctx, stream, 0)
+	}, at)
+	if err != nil {
+		return nil, err
+	}
+	return registryOf(defs, declared), nil
+}
+
+func registryOf(defs *features.Definitions, declared projections.Declarations) *Registry {
+	r := &Registry{Definitions: defs, Declared: declared, external: map[string]*features.External{}}
 	for i := range r.Declared.Views {
 		x := projections.External(&r.Declared.Views[i].Is)
 		r.external[x.Name] = x
@@ -72,10 +104,19 @@ func (f *Store) Registry() (*Registry, error) {
 		r.keys[string(e.Name)], r.keys[e.JoinKey] = e.JoinKey, e.JoinKey
 	}
 	slices.SortFunc(r.External, func(a, b *features.External) int { return strings.Compare(a.Name, b.Name) })
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.registry, f.registryN = r, changed
-	return r, nil
+	return r
+}
+
+// HashOf is the hash of the definitions, with the views of pushed values among a selection's that they do not have: what its values
+// are by.
+func (r *Registry) HashOf(s *Selection) string {
+	var views []*features.External
+	for _, x := range s.Externals() {
+		if r.Definitions.ExternalView(x.Name) != x {
+			views = append(views, x)
+		}
+	}
+	return features.HashWith(r.Definitions.Hash(), views)
 }
 
 // noDefinitions are those of a folder that has none yet.
@@ -166,7 +207,7 @@ func AppendPushed(dst []PushedValue, x *features.External, names []string, ok bo
 		if ok {
 			v.EventTimeMillis, v.Status = row.EventMillis, features.NullValue
 			switch value, is := coerced(x.Feature(name), row); {
-			case x.TTLMillis > 0 && row.EventMillis < nowMillis-x.TTLMillis:
+			case expired(x, row.EventMillis, nowMillis):
 				v.Status = features.OutsideMaxAge
 			case is:
 				v.JSON, v.Status = value, features.Present
@@ -178,6 +219,11 @@ func AppendPushed(dst []PushedValue, x *features.External, names []string, ok bo
 }
 
 var null = []byte("null")
+
+// expired says whether values are older than their view's ttl at a moment.
+func expired(x *features.External, eventMillis, nowMillis int64) bool {
+	return x.TTLMillis > 0 && eventMillis < nowMillis-x.TTLMillis
+}
 
 // coerced is a row's value of a feature in its one form; false where there is none of the feature's type: declarations
 // may change after values were pushed, and Kafka's clients push without being asked.

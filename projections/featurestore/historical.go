@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/projectionist/projectionist/internal/fault"
@@ -20,7 +21,8 @@ const (
 	// chunkValues is how many values of rows are joined at once: each entity's history is folded once for them, and
 	// they take some 5 bytes each on the disk. With a hundred features that is 2.7 million rows.
 	chunkValues = 1 << 28
-	// keysMemory and valuesMemory are what the sorting of a chunk takes before it goes to the disk.
+	// keysMemory and valuesMemory are what the sorting of a chunk takes before it goes to the disk: by each kind of entity, or
+	// less where there are many.
 	keysMemory   = 16 << 20
 	valuesMemory = 32 << 20
 	// checkEvery is after how many rows or facts it is asked whether anybody still waits.
@@ -29,7 +31,7 @@ const (
 
 // Historical is a point-in-time join: for every row the selected features as they were at its own time.
 type Historical struct {
-	Selection *features.Selection
+	Selection *Selection
 	At        fold.At // what was known
 	AtRow     bool    // leave out what was recorded after a row's own time
 	Exclusive bool    // look back to just before a row's time
@@ -42,11 +44,11 @@ type Historical struct {
 // order of rows, valid until the next. An error is the last that it yields; that of ctx among them.
 //
 // Rows are sorted by entity, so that a history is folded once, and the values sorted back into the order of rows.
-func (f *Store) Historical(ctx context.Context, h Historical, rows iter.Seq2[features.Row, error]) iter.Seq2[[]features.Value, error] {
+func (f *Store) Historical(ctx context.Context, h Historical, rows iter.Seq2[Row, error]) iter.Seq2[[]features.Value, error] {
 	return func(yield func([]features.Value, error) bool) {
-		j := &joining{h: h, ctx: ctx}
+		j := &joining{h: h, ctx: ctx, store: f, keys: make([]*spill.Sorter, len(entities)+len(h.Selection.keys))}
 		known := fold.At{RecordedMillis: h.At.RecordedMillis, Cut: h.At.Cut}
-		j.one = features.Join{Selection: h.Selection, KnownAtRow: h.AtRow, Exclusive: h.Exclusive, Facts: j.facts(f),
+		j.one = features.Join{Selection: h.Selection.computed, KnownAtRow: h.AtRow, Exclusive: h.Exclusive, Facts: j.facts(f),
 			Catalogue: f.catalogueAt(ctx, known, &j.failed), People: f.peopleAt(known, &j.failed)}
 		defer j.close() //nolint:errcheck // scratch is emptied at start
 		err := j.chunks(rows, yield)
@@ -62,6 +64,7 @@ var errStopped = errors.New("stopped")
 // joining is a join under way.
 type joining struct {
 	h      Historical
+	store  *Store
 	one    features.Join // of an entity
 	ctx    context.Context
 	failed error // of the catalogue, or of what is said of people
@@ -69,7 +72,7 @@ type joining struct {
 	// Of the chunk: its rows by entity and time, and their values by row.
 	rows       int
 	lastMillis int64
-	keys       [2]*spill.Sorter // by entity, as in entities
+	keys       []*spill.Sorter // by entity, as in entities, and behind them by each set of join keys; nil of those that nothing is of
 	values     *spill.Sorter
 	record     []byte
 }
@@ -92,8 +95,8 @@ func (j *joining) facts(f *Store) func(features.Entity, string) iter.Seq2[featur
 	}
 }
 
-func (j *joining) chunks(rows iter.Seq2[features.Row, error], yield func([]features.Value, error) bool) error {
-	size := max(1, cmp.Or(j.h.chunkValues, chunkValues)/len(j.h.Selection.Names()))
+func (j *joining) chunks(rows iter.Seq2[Row, error], yield func([]features.Value, error) bool) error {
+	size := max(1, cmp.Or(j.h.chunkValues, chunkValues)/len(j.h.Selection.columns))
 	j.begin()
 	for row, err := range rows {
 		if err == nil {
@@ -114,16 +117,20 @@ func (j *joining) chunks(rows iter.Seq2[features.Row, error], yield func([]featu
 
 func (j *joining) begin() {
 	j.rows, j.lastMillis = 0, math.MinInt64
-	for i, e := range entities {
-		if j.h.Selection.Needs(e) {
-			j.keys[i] = spill.NewSorter(j.h.Scratch, cmp.Or(j.h.keysMemory, keysMemory))
+	memory := cmp.Or(j.h.keysMemory, keysMemory)
+	if n := len(j.keys); n > 2*len(entities) {
+		memory = max(memory*2*len(entities)/n, 1)
+	}
+	for i := range j.keys {
+		if i >= len(entities) || j.h.Selection.needs(entities[i]) {
+			j.keys[i] = spill.NewSorter(j.h.Scratch, memory)
 		}
 	}
 	j.values = spill.NewSorter(j.h.Scratch, cmp.Or(j.h.valuesMemory, valuesMemory))
 }
 
 func (j *joining) close() (err error) {
-	for _, s := range []*spill.Sorter{j.keys[0], j.keys[1], j.values} {
+	for _, s := range append(slices.Clone(j.keys), j.values) {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}
@@ -133,18 +140,27 @@ func (j *joining) close() (err error) {
 
 // add takes a row's keys: the entity's id and a zero byte, which no id has, its time and its number, each ordered as
 // its bytes are.
-func (j *joining) add(row *features.Row) error {
+func (j *joining) add(row *Row) error {
 	if j.rows%checkEvery == 0 {
 		if err := j.ctx.Err(); err != nil {
 			return err
 		}
 	}
-	for i, id := range []string{row.UserID, row.MovieID} {
+	for i := range j.keys {
+		id := ""
+		switch {
+		case i >= len(entities):
+			id = row.Keys[i-len(entities)]
+		case entities[i] == features.User:
+			id = row.UserID
+		default:
+			id = row.MovieID
+		}
 		if j.keys[i] == nil || id == "" { // nobody's: of whom nothing is known
 			continue
 		}
 		if strings.IndexByte(id, 0) >= 0 {
-			return fault.New(fault.Invalid, "an id of a %s holds a zero byte", entities[i])
+			return fault.New(fault.Invalid, "an id holds a zero byte")
 		}
 		b := append(append(j.record[:0], id...), 0)
 		b = binary.BigEndian.AppendUint64(b, uint64(row.TimeMillis)^1<<63)
@@ -162,11 +178,17 @@ const keyTail = 1 + 8 + 4 // what follows the id
 
 // join joins the chunk, yields its values, and begins the next.
 func (j *joining) join(yield func([]features.Value, error) bool) error {
-	for i, e := range entities {
+	for i := range j.keys {
 		if j.keys[i] == nil {
 			continue
 		}
-		if err := j.sweep(e, j.keys[i]); err != nil {
+		var err error
+		if i < len(entities) {
+			err = j.sweep(i, j.computed)
+		} else {
+			err = j.sweep(i, j.pushed)
+		}
+		if err != nil {
 			return err
 		}
 		if err := j.keys[i].Close(); err != nil {
@@ -186,37 +208,33 @@ func (j *joining) join(yield func([]features.Value, error) bool) error {
 	return nil
 }
 
-// sweep reads the features of all rows of one kind of entity.
-func (j *joining) sweep(e features.Entity, keys *spill.Sorter) error {
+// sweep reads the features of all rows of one kind of entity, entity by entity. read is given the rows of one by their times:
+// next gives the time of each, and emit takes its values as they are stored, of a part of the features.
+func (j *joining) sweep(kind int, read func(kind int, id string, next func() (int64, bool, error), emit func(part int, values []byte) error) error) error {
+	keys := j.keys[kind]
 	key, err := keys.Next()
 	for err == nil {
-		id, row := string(key[:len(key)-keyTail]), uint32(0)
+		id, row, begun := string(key[:len(key)-keyTail]), uint32(0), false
 		next := func() (int64, bool, error) {
+			if begun {
+				key, err = keys.Next()
+			}
+			begun = true
 			if err != nil || len(key)-keyTail != len(id) || string(key[:len(id)]) != id {
 				return 0, false, nil // another entity's, or none
 			}
 			tail := key[len(id)+1:]
 			millis := int64(binary.BigEndian.Uint64(tail) ^ 1<<63)
-			row = binary.BigEndian.Uint32(tail[8:])
+			if row = binary.BigEndian.Uint32(tail[8:]); row%checkEvery == 0 && j.ctx.Err() != nil {
+				return 0, false, j.ctx.Err()
+			}
 			return millis, true, nil
 		}
-		emit := func(values []features.Value) error {
-			j.record = append(binary.BigEndian.AppendUint32(j.record[:0], row), e[0])
-			for i := range values {
-				j.record = appendValue(j.record, &values[i])
-			}
-			if row%checkEvery == 0 {
-				if err := j.ctx.Err(); err != nil {
-					return err
-				}
-			}
-			if err := j.values.Add(j.record); err != nil {
-				return err
-			}
-			key, err = keys.Next()
-			return nil
+		emit := func(part int, values []byte) error {
+			j.record = append(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint32(j.record[:0], row), uint16(part)), values...)
+			return j.values.Add(j.record)
 		}
-		if err := j.one.Sweep(e, id, j.lastMillis, next, emit); err != nil {
+		if err := read(kind, id, next, emit); err != nil {
 			return err
 		}
 		if err == nil {
@@ -229,20 +247,59 @@ func (j *joining) sweep(e features.Entity, keys *spill.Sorter) error {
 	return err
 }
 
+// computed reads what is computed of an entity.
+func (j *joining) computed(kind int, id string, next func() (int64, bool, error), emit func(int, []byte) error) error {
+	var stored []byte
+	return j.one.Sweep(entities[kind], id, j.lastMillis, next, func(values []features.Value) error {
+		stored = stored[:0]
+		for i := range values {
+			stored = appendValue(stored, &values[i])
+		}
+		return emit(kind, stored)
+	})
+}
+
+// pushed reads what was pushed of an entity, of each view with its join keys.
+func (j *joining) pushed(kind int, id string, next func() (int64, bool, error), emit func(int, []byte) error) error {
+	parts := j.h.Selection.pushed
+	pasts := make([]*past, len(parts))
+	for i := range parts {
+		if parts[i].key == kind-len(entities) {
+			pasts[i] = j.past(j.store, &parts[i], id)
+			defer pasts[i].stop()
+		}
+	}
+	var stored []byte
+	for {
+		millis, ok, err := next()
+		if !ok || err != nil {
+			return err
+		}
+		for i, p := range pasts {
+			if p == nil {
+				continue
+			}
+			if stored, err = p.at(stored[:0], millis); err != nil {
+				return err
+			}
+			if err := emit(len(entities)+i, stored); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 // give yields the values of the chunk's rows in order.
 func (j *joining) give(yield func([]features.Value, error) bool) error {
 	unknown := j.h.Selection.Unknown()
 	values := make([]features.Value, len(unknown))
-	places := map[byte][]int{}
-	for _, e := range entities {
-		places[e[0]] = j.h.Selection.Columns(e)
-	}
+	places := j.h.Selection.places()
 	record, err := j.values.Next()
 	for row := range j.rows {
 		copy(values, unknown)
 		for err == nil && binary.BigEndian.Uint32(record) == uint32(row) {
-			b := record[5:]
-			for _, place := range places[record[4]] {
+			b := record[6:]
+			for _, place := range places[binary.BigEndian.Uint16(record[4:])] {
 				b = readValue(b, &values[place])
 			}
 			record, err = j.values.Next()
@@ -260,6 +317,22 @@ func (j *joining) give(yield func([]features.Value, error) bool) error {
 		}
 	}
 	return nil
+}
+
+// places are the columns of each part of the features: of the entities' that are computed, then of the views' that are pushed.
+func (s *Selection) places() [][]int {
+	all := make([][]int, len(entities))
+	for i, e := range entities {
+		if s.computed != nil {
+			for _, place := range s.computed.Columns(e) {
+				all[i] = append(all[i], s.at[place])
+			}
+		}
+	}
+	for i := range s.pushed {
+		all = append(all, s.pushed[i].out)
+	}
+	return all
 }
 
 // A value in a scratch file is a byte of its status and what of it follows, then that. Numbers are varints where they
@@ -285,7 +358,8 @@ func appendValue(dst []byte, v *features.Value) []byte {
 			return binary.AppendVarint(append(dst, storedWhole), whole)
 		}
 		return binary.LittleEndian.AppendUint64(append(dst, storedFloat), math.Float64bits(v.Float))
-	case features.String:
+	case features.StringList:
+	default:
 		return append(binary.AppendUvarint(append(dst, storedText), uint64(len(v.Str))), v.Str...)
 	}
 	dst = binary.AppendUvarint(append(dst, storedList), uint64(len(v.List)))

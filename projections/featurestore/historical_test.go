@@ -31,6 +31,30 @@ var day0 = time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
 
 const people, films, facts = 12, 30, 600
 
+// opened is a store over a log that is empty, what writes to it, and what has the views fold it.
+func opened(t *testing.T, now func() time.Time) (f *Store, d *handlers.Dispatcher, caughtUp func()) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := local.OpenMem(local.Options{Now: now, Logf: func(string, ...any) {}})
+	must(err)
+	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
+	must(err)
+	views, err := fold.NewRunner(t.Context(), log, store, projections.All()...)
+	must(err)
+	t.Cleanup(func() { must(errors.Join(store.Close(), log.Close())) })
+	return New(views, log), handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), Now: now, NewID: uuid.NewString}), func() {
+		t.Helper()
+		head, err := fold.HeadCut(t.Context(), log, time.Time{})
+		must(err)
+		must(views.CatchUp(t.Context(), head, func(int64, int64) {}))
+	}
+}
+
 // filled is a store over a log of random acts, of films that the catalogue knows but for the last.
 func filled(t *testing.T) (*Store, *features.Definitions) {
 	t.Helper()
@@ -40,14 +64,7 @@ func filled(t *testing.T) (*Store, *features.Definitions) {
 			t.Fatal(err)
 		}
 	}
-	now := func() time.Time { return day0.AddDate(0, 1, 0) }
-	log, err := local.OpenMem(local.Options{Now: now, Logf: func(string, ...any) {}})
-	must(err)
-	store, err := fold.OpenStore("views", fold.StoreOptions{FS: vfs.NewMem()})
-	must(err)
-	views, err := fold.NewRunner(t.Context(), log, store, projections.All()...)
-	must(err)
-	d := handlers.New(handlers.Config{Ledger: log.Ledger(), Feed: log.Feed(), Now: now, NewID: uuid.NewString})
+	f, d, caughtUp := opened(t, func() time.Time { return day0.AddDate(0, 1, 0) })
 	rng := rand.New(rand.NewPCG(1, 2))
 	genres := []string{"Drama", "Comedy", "War", "Film-Noir"}
 	for i := 1; i < films; i++ {
@@ -68,15 +85,12 @@ func filled(t *testing.T) (*Store, *features.Definitions) {
 			acts = append(acts, &commands.RecordInteraction{Interaction: x})
 		}
 	}
-	_, err = d.Publish(t.Context(), acts, handlers.Meta{Actor: "test"})
+	_, err := d.Publish(t.Context(), acts, handlers.Meta{Actor: "test"})
 	must(err)
-	head, err := fold.HeadCut(t.Context(), log, time.Time{})
-	must(err)
-	must(views.CatchUp(t.Context(), head, func(int64, int64) {}))
-	t.Cleanup(func() { must(errors.Join(store.Close(), log.Close())) })
+	caughtUp()
 	defs, err := features.Parse([]byte(features.DefaultYAML()))
 	must(err)
-	return New(views, log), defs
+	return f, defs
 }
 
 func randomRows(n int) []features.Row {
@@ -94,10 +108,10 @@ func randomRows(n int) []features.Row {
 	return rows
 }
 
-func each(rows []features.Row) iter.Seq2[features.Row, error] {
-	return func(yield func(features.Row, error) bool) {
+func each(rows []features.Row) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
 		for _, row := range rows {
-			if !yield(row, nil) {
+			if !yield(Row{Row: row}, nil) {
 				return
 			}
 		}
@@ -138,7 +152,7 @@ func TestHistorical(t *testing.T) {
 			if err = errors.Join(err, failed); err != nil {
 				t.Fatal(err)
 			}
-			how.Selection = sel
+			how.Selection = Computed(sel)
 			for _, size := range []Historical{{}, {chunkValues: 13 * len(columns)}, {chunkValues: 100 * len(columns), keysMemory: 1, valuesMemory: 1}} {
 				how.Scratch = filepath.Join(t.TempDir(), "scratch")
 				how.chunkValues, how.keysMemory, how.valuesMemory = size.chunkValues, size.keysMemory, size.valuesMemory
@@ -193,7 +207,7 @@ func TestOnlineAsOfJoined(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			joined, err := collected(f.Historical(t.Context(), Historical{Selection: sel, Scratch: filepath.Join(t.TempDir(), "scratch")},
+			joined, err := collected(f.Historical(t.Context(), Historical{Selection: Computed(sel), Scratch: filepath.Join(t.TempDir(), "scratch")},
 				each([]features.Row{{UserID: id, MovieID: film, TimeMillis: now}})))
 			if err != nil {
 				t.Fatal(err)
@@ -219,7 +233,7 @@ func TestHistorical_Spills(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := Historical{Selection: sel, Scratch: filepath.Join(t.TempDir(), "scratch"), keysMemory: 1, valuesMemory: 1}
+	h := Historical{Selection: Computed(sel), Scratch: filepath.Join(t.TempDir(), "scratch"), keysMemory: 1, valuesMemory: 1}
 	files := 0
 	for _, err := range f.Historical(t.Context(), h, each(randomRows(30_000))) {
 		if err != nil {
@@ -243,10 +257,10 @@ func TestHistorical_Ends(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := randomRows(5000)
-	h := Historical{Selection: sel, Scratch: filepath.Join(t.TempDir(), "scratch"), keysMemory: 1, valuesMemory: 1}
+	h := Historical{Selection: Computed(sel), Scratch: filepath.Join(t.TempDir(), "scratch"), keysMemory: 1, valuesMemory: 1}
 	ctx, cancel := context.WithCancel(t.Context())
 	read := 0
-	if got, err := collected(f.Historical(ctx, h, func(yield func(features.Row, error) bool) {
+	if got, err := collected(f.Historical(ctx, h, func(yield func(Row, error) bool) {
 		for row := range each(rows) {
 			if read++; read == 3000 {
 				cancel()
@@ -261,7 +275,7 @@ func TestHistorical_Ends(t *testing.T) {
 	emptied(t, h.Scratch)
 
 	ctx, cancel = context.WithCancel(t.Context())
-	if got, err := collected(f.Historical(ctx, h, func(yield func(features.Row, error) bool) {
+	if got, err := collected(f.Historical(ctx, h, func(yield func(Row, error) bool) {
 		for row := range each(rows) {
 			if !yield(row, nil) {
 				return
@@ -292,7 +306,7 @@ func TestHistorical_Ends(t *testing.T) {
 	emptied(t, h.Scratch)
 
 	broken := errors.New("broken")
-	if _, err := collected(f.Historical(t.Context(), h, func(yield func(features.Row, error) bool) { yield(features.Row{}, broken) })); err != broken {
+	if _, err := collected(f.Historical(t.Context(), h, func(yield func(Row, error) bool) { yield(Row{}, broken) })); err != broken {
 		t.Errorf("rows that cannot be read: %v", err)
 	}
 	emptied(t, h.Scratch)
@@ -310,7 +324,7 @@ func TestFilmsThatAreNot(t *testing.T) {
 		rows = append(rows, features.Row{MovieID: fmt.Sprint("invented ", i), TimeMillis: day0.UnixMilli()})
 	}
 	rows = append(rows, features.Row{MovieID: "1", TimeMillis: day0.UnixMilli()})
-	got, err := collected(f.Historical(t.Context(), Historical{Selection: sel, Scratch: t.TempDir()}, each(rows)))
+	got, err := collected(f.Historical(t.Context(), Historical{Selection: Computed(sel), Scratch: t.TempDir()}, each(rows)))
 	if err != nil || got[0][0].Status != features.NotFound || got[1000][0].Str != "Film 1" {
 		t.Fatal(got[0], got[1000], err)
 	}

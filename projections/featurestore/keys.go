@@ -8,7 +8,6 @@ import (
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/spill"
-	"github.com/projectionist/projectionist/ml/features"
 )
 
 // JoinsMax is how many joins of tables may be under way at once: each takes a core, and its body and values the disk.
@@ -28,9 +27,9 @@ func (f *Store) BeginJoin() (done func(), err error) {
 type Keys struct{ File *spill.File }
 
 // Add takes a row.
-func (k Keys) Add(row features.Row) error {
-	b := make([]byte, 0, 64)
-	for _, id := range []string{row.UserID, row.MovieID} {
+func (k Keys) Add(row Row) error {
+	b := binary.AppendUvarint(make([]byte, 0, 64), uint64(len(row.Keys)))
+	for _, id := range append([]string{row.UserID, row.MovieID}, row.Keys...) {
 		b = append(binary.AppendUvarint(b, uint64(len(id))), id...)
 	}
 	_, err := k.File.Write(binary.AppendVarint(b, row.TimeMillis))
@@ -38,8 +37,8 @@ func (k Keys) Add(row features.Row) error {
 }
 
 // All are the rows that were added until now.
-func (k Keys) All() iter.Seq2[features.Row, error] {
-	return func(yield func(features.Row, error) bool) {
+func (k Keys) All() iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
 		in := bufio.NewReader(k.File.Open())
 		for {
 			row, err := readKeys(in)
@@ -50,20 +49,31 @@ func (k Keys) All() iter.Seq2[features.Row, error] {
 	}
 }
 
-func readKeys(in *bufio.Reader) (row features.Row, err error) {
-	for i, id := range []*string{&row.UserID, &row.MovieID} {
-		n, err := binary.ReadUvarint(in)
-		if err != nil && (i > 0 || err != io.EOF) {
-			return row, fault.Wrap(fault.Unavailable, err, "a scratch file cannot be read")
-		} else if err != nil {
-			return row, err
+func readKeys(in *bufio.Reader) (row Row, err error) {
+	keys, err := binary.ReadUvarint(in)
+	if err == io.EOF {
+		return row, io.EOF
+	}
+	for i := 0; err == nil && i < 2+int(keys); i++ {
+		var n uint64
+		if n, err = binary.ReadUvarint(in); err != nil {
+			break
 		}
 		b := make([]byte, n)
-		if _, err := io.ReadFull(in, b); err != nil {
-			return row, fault.Wrap(fault.Unavailable, err, "a scratch file cannot be read")
+		if _, err = io.ReadFull(in, b); err != nil {
+			break
 		}
-		*id = string(b)
+		switch id := string(b); i {
+		case 0:
+			row.UserID = id
+		case 1:
+			row.MovieID = id
+		default:
+			row.Keys = append(row.Keys, id)
+		}
 	}
-	row.TimeMillis, err = binary.ReadVarint(in)
+	if err == nil {
+		row.TimeMillis, err = binary.ReadVarint(in)
+	}
 	return row, fault.Wrap(fault.Unavailable, err, "a scratch file cannot be read")
 }

@@ -97,8 +97,8 @@ func (f *Store) Changes(ctx context.Context, sel *features.Selection, e features
 		}
 		next, stop := iter.Pull2(keys.All())
 		defer stop()
-		for values, err := range f.Historical(ctx, Historical{Selection: sel, Scratch: scratch}, keys.All()) {
-			var row features.Row
+		for values, err := range f.Historical(ctx, Historical{Selection: Computed(sel), Scratch: scratch}, keys.All()) {
+			var row Row
 			if err == nil {
 				row, err, _ = next()
 			}
@@ -110,7 +110,7 @@ func (f *Store) Changes(ctx context.Context, sel *features.Selection, e features
 }
 
 // moments finds when entities had facts.
-func (f *Store) moments(ctx context.Context, e features.Entity, from, to int64, add func(features.Row) error) error {
+func (f *Store) moments(ctx context.Context, e features.Entity, from, to int64, add func(Row) error) error {
 	for id, err := range f.Entities(e) {
 		if err == nil {
 			err = ctx.Err()
@@ -127,7 +127,7 @@ func (f *Store) moments(ctx context.Context, e features.Entity, from, to int64, 
 				continue
 			}
 			last = x.EventMillis
-			row := features.Row{TimeMillis: last}
+			row := Row{Row: features.Row{TimeMillis: last}}
 			if id := strings.Clone(id); e == features.User {
 				row.UserID = id
 			} else {

@@ -1,0 +1,413 @@
+package flight
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/api/tables"
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/internal/arrow"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/spill"
+	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections/featurestore"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// offlineWrite records the rows of a table as values of a view, for training alone: all rows are valid, or none is recorded. What
+// the log has already is not recorded again, so that a table whose sending was broken off is sent again as it is.
+func (s *Surface) offlineWrite(r *http.Request, c *command, p *put) error {
+	if s.Draining() {
+		return fault.New(fault.Unavailable, "the server is shutting down")
+	}
+	reg, err := s.Features.Registry()
+	if err != nil {
+		return err
+	}
+	x, err := writable(reg, c)
+	if err != nil {
+		return err
+	}
+	m, err := api.MetaOf(r)
+	if err != nil {
+		return err
+	}
+	m.IdempotencyKey = "" // what is known already, the log says
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.Work(), cancel)()
+	select { // one after the other, so that a table that comes twice at once is recorded once
+	case s.writing <- struct{}{}:
+		defer func() { <-s.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	w := &offlineWriting{s: s, x: x, meta: m, rows: spill.NewSorter(s.ScratchDir, sortMemoryBytes)}
+	defer w.rows.Close() //nolint:errcheck // scratch is emptied at start
+	t, err := openTable(api.Interrupted(ctx, p.body.Open()))
+	if err != nil {
+		return err
+	}
+	if err := w.columns(reg, t); err != nil {
+		return err
+	}
+	now := s.Now()
+	if err := t.eachBatch(func(rows int, columns []*arrow.Array) error {
+		for i := range rows {
+			if err := w.take(columns, i, t.row0+i, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := s.folded(ctx); err != nil {
+		return err
+	}
+	return w.record(ctx)
+}
+
+// writable is the view that a command writes to.
+func writable(reg *featurestore.Registry, c *command) (*features.External, error) {
+	if len(c.FeatureViewNames) != 1 {
+		return nil, fault.Field("feature_view_names", "are %d views", len(c.FeatureViewNames)).WithHint("write to one view")
+	}
+	name := c.FeatureViewNames[0]
+	x := reg.ExternalNamed(name)
+	switch {
+	case reg.View(name) != nil:
+		return nil, fault.Field("feature_view_names", "%s is computed from the log, and nothing can be written to it", name).
+			WithHint("record what happened instead: POST /api/v1/feedback, or POST /api/v1/users for what is said of a person")
+	case x == nil:
+		return nil, noView(api.Short(name))
+	}
+	return x, nil
+}
+
+// folded waits until the values that the log has are known.
+func (s *Surface) folded(ctx context.Context) error {
+	head, err := fold.HeadCut(ctx, s.Log, time.Time{})
+	if err != nil {
+		return err
+	}
+	return s.settled(ctx, head, fault.New(fault.Unavailable, "what the log has of pushed values is not known yet").WithHint("send the same again in a moment"))
+}
+
+// settled waits until the view of pushed values is at a cut; or else the error.
+func (s *Surface) settled(ctx context.Context, cut streams.Cut, or error) error {
+	var last []streams.Position
+	for tp, next := range cut {
+		if tp.Topic == events.FeatureValuesTopic && next > 0 {
+			last = append(last, streams.Position{TP: tp, Offset: next - 1})
+		}
+	}
+	if !s.Settle(ctx, last, "feature-values") {
+		return cmp.Or(ctx.Err(), or)
+	}
+	return nil
+}
+
+// offlineWriting is a table that is being recorded.
+type offlineWriting struct {
+	s    *Surface
+	x    *features.External
+	meta handlers.Meta
+	rows *spill.Sorter // by entity, time, and place in the table
+
+	fields      []*arrow.Field
+	keys        []int // columns of the join keys, of the features, and of the times; negative where there is none
+	features    []int
+	at, created int
+	row         []byte
+}
+
+// columns finds those of the view.
+func (w *offlineWriting) columns(reg *featurestore.Registry, t *entityTable) error {
+	w.fields = t.schema.Fields
+	known := map[string]bool{}
+	shared := []*features.External{w.x}
+	for i := range reg.Declared.Views { // views of one source are written with the same table, one after the other
+		if is := &reg.Declared.Views[i].Is; is.View == w.x.Name {
+			shared = append(shared, sourced(reg, batchSource(is.Spec, is.Stream))...)
+		}
+	}
+	for _, x := range shared {
+		for _, name := range append(keysOf(x), timeColumn(x), cmp.Or(createdColumn(x), "created")) {
+			known[name] = true
+		}
+		for _, f := range x.Features {
+			known[f.Name] = true
+		}
+	}
+	places := map[string]int{}
+	for i, f := range w.fields {
+		if _, twice := places[f.Name]; twice {
+			return fault.Field(f.Name, "is the name of two columns").WithHint("give each column a name of its own")
+		}
+		if places[f.Name] = i; !known[f.Name] && !strings.HasPrefix(f.Name, "__index_level_") { // which pandas adds
+			return fault.Field(f.Name, "is no column of %s", w.x.Name).WithHint("leave it out, or declare it")
+		}
+	}
+	find := func(name string) int {
+		if i, ok := places[name]; ok {
+			return i
+		}
+		return -1
+	}
+	var missing []string
+	need := func(name string) int {
+		i := find(name)
+		if i < 0 {
+			missing = append(missing, name)
+		}
+		return i
+	}
+	for _, k := range w.x.JoinKeys {
+		if k.Name == features.NobodysKey {
+			w.keys = append(w.keys, -1)
+		} else {
+			w.keys = append(w.keys, need(k.Name))
+		}
+	}
+	for _, f := range w.x.Features {
+		w.features = append(w.features, need(f.Name))
+	}
+	w.at = need(timeColumn(w.x))
+	if w.created = find(createdColumn(w.x)); w.created < 0 {
+		w.created = find("created")
+	}
+	if missing != nil {
+		return fault.Field(missing[0], "is not among the columns; missing of %s: %s", w.x.Name, strings.Join(missing, ", ")).WithHint("give each column of the view")
+	}
+	return nil
+}
+
+// take checks a row and keeps it.
+func (w *offlineWriting) take(columns []*arrow.Array, i, number int, now time.Time) error {
+	wrong := func(column string, err error) error {
+		hint := ""
+		var f *fault.Error
+		if errors.As(err, &f) {
+			hint = f.Hint
+		}
+		return fault.Field(fmt.Sprintf("table[%d].%s", number, column), "%s", messageOf(err)).WithHint("%s", hint)
+	}
+	key, err := w.x.EntityKey(func(name string) json.RawMessage {
+		k := slices.IndexFunc(w.x.JoinKeys, func(f events.FeatureField) bool { return f.Name == name })
+		return tables.KeyIn(columns[w.keys[k]], i, &w.x.JoinKeys[k])
+	})
+	if err != nil {
+		var f *fault.Error
+		if errors.As(err, &f) && f.Field != "" {
+			return wrong(f.Field, err)
+		}
+		return err
+	}
+	if key == "" {
+		return wrong(keysOf(w.x)[0], errors.New("a join key is missing: the values are nobody's"))
+	}
+	at, err := tables.TimeIn(columns[w.at], i)
+	if err == nil {
+		err = events.CheckTime(events.TimeOf(at), now)
+	}
+	if err != nil {
+		return wrong(w.fields[w.at].Name, err)
+	}
+	v := events.FeatureValues{EntityKey: key, View: w.x.Name, Values: map[string]json.RawMessage{}, Timestamp: events.FormatTime(events.TimeOf(at)), Offline: true}
+	created := int64(math.MinInt64)
+	if w.created >= 0 && columns[w.created].Valid(i) {
+		if created, err = tables.TimeIn(columns[w.created], i); err != nil {
+			return wrong(w.fields[w.created].Name, err)
+		}
+	}
+	for k, f := range w.x.Features {
+		if v.Values[f.Name], err = tables.ValueIn(columns[w.features[k]], i, f.Type); err != nil {
+			return wrong(f.Name, err)
+		}
+	}
+	if err := v.Validate(); err != nil {
+		return fault.Field(fmt.Sprintf("table[%d]", number), "%s", err)
+	}
+	values, err := json.Marshal(v.Values)
+	if err != nil {
+		return err
+	}
+	if len(values) > rowBytesMax {
+		return fault.New(fault.TooLarge, "row %d has values of %d bytes; the most is %d", number, len(values), rowBytesMax)
+	}
+	b := append(append(w.row[:0], key...), 0) // which no key has
+	b = binary.BigEndian.AppendUint64(b, uint64(at)^1<<63)
+	b = binary.BigEndian.AppendUint64(b, uint64(number))
+	b = binary.BigEndian.AppendUint64(b, uint64(created))
+	w.row = append(b, values...)
+	return w.rows.Add(w.row)
+}
+
+func messageOf(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f.Message
+	}
+	var e *events.FieldError
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return err.Error()
+}
+
+// said is a row as it is recorded, in one form: the same values, computed at the same time, are the same.
+type said struct {
+	values  string // JSON
+	created int64
+}
+
+// record publishes the rows that the log does not have, those of an entity and a time in their order.
+func (w *offlineWriting) record(ctx context.Context) error {
+	out := &publishing{w: w, ctx: ctx, cut: streams.Cut{}}
+	var group []said
+	var of []byte // the entity and the time of the group
+	size := 0
+	end := func() error {
+		if len(group) == 0 {
+			return nil
+		}
+		n := bytes.IndexByte(of, 0)
+		entity, millis := string(of[:n]), int64(binary.BigEndian.Uint64(of[n+1:])^1<<63)
+		known, err := w.known(entity, millis, group)
+		if err != nil {
+			return err
+		}
+		for _, row := range group[known:] {
+			if err := out.add(entity, millis, row); err != nil {
+				return err
+			}
+		}
+		group, size = group[:0], 0
+		return nil
+	}
+	for {
+		b, err := w.rows.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		n := bytes.IndexByte(b, 0) + 9
+		if !bytes.Equal(of, b[:n]) {
+			if err := end(); err != nil {
+				return err
+			}
+			of = append(of[:0], b[:n]...)
+		}
+		row := said{string(b[n+16:]), int64(binary.BigEndian.Uint64(b[n+8:]))}
+		if len(group) > 0 && group[len(group)-1] == row { // the same twice
+			continue
+		}
+		if size += len(row.values); size > groupBytesMax {
+			return fault.New(fault.TooLarge, "the table has values of more than %d bytes of one entity and one time", groupBytesMax).WithHint("of one time the last row counts: leave the others out")
+		}
+		group = append(group, row)
+	}
+	if err := end(); err != nil {
+		return err
+	}
+	if err := out.flush(); err != nil {
+		return err
+	}
+	return w.s.settled(ctx, out.cut, nil)
+}
+
+// known says how many rows of an entity and a time the log has: it ends with the first of them there.
+func (w *offlineWriting) known(entity string, millis int64, rows []said) (int, error) {
+	var last []said // of the log, no more than there are rows
+	for row, err := range w.s.Features.PushedAt(w.x, entity, millis) {
+		if err != nil {
+			return 0, err
+		}
+		created, bad := events.TimeMillis(row.Created)
+		if row.Created == "" || bad != nil {
+			created = math.MinInt64
+		}
+		values := map[string]json.RawMessage{}
+		for _, f := range w.x.Features {
+			form, err := features.Coerce(f.Type, row.Values[f.Name])
+			if err != nil {
+				form = json.RawMessage("null")
+			}
+			values[f.Name] = form
+		}
+		text, err := json.Marshal(values)
+		if err != nil {
+			return 0, err
+		}
+		if len(last) == len(rows) {
+			last = last[1:]
+		}
+		last = append(last, said{string(text), created})
+	}
+	for n := len(last); n > 0; n-- {
+		if slices.Equal(last[len(last)-n:], rows[:n]) {
+			return n, nil
+		}
+	}
+	return 0, nil
+}
+
+// publishing writes facts to the log, some at once.
+type publishing struct {
+	w     *offlineWriting
+	ctx   context.Context
+	facts []handlers.Identified
+	cut   streams.Cut
+}
+
+func (p *publishing) add(entity string, millis int64, row said) error {
+	v := events.FeatureValues{EntityKey: entity, View: p.w.x.Name, Timestamp: events.FormatTime(events.TimeOf(millis)), Offline: true}
+	if row.created != math.MinInt64 {
+		v.Created = events.FormatTime(events.TimeOf(row.created))
+	}
+	if err := json.Unmarshal([]byte(row.values), &v.Values); err != nil {
+		return err
+	}
+	if p.facts = append(p.facts, handlers.Identified{ID: uuid.NewString(), Fact: &commands.PushFeatureValues{FeatureValues: v}}); len(p.facts) < factsAtOnce {
+		return nil
+	}
+	return p.flush()
+}
+
+func (p *publishing) flush() error {
+	if len(p.facts) == 0 {
+		return nil
+	}
+	if err := p.ctx.Err(); err != nil {
+		return err
+	}
+	done, err := p.w.s.Dispatcher.PublishMany(p.ctx, events.FeatureValuesTopic, p.facts, p.w.meta)
+	if err != nil {
+		return err
+	}
+	for tp, next := range done {
+		p.cut[tp] = max(p.cut[tp], next)
+	}
+	p.facts = p.facts[:0]
+	return nil
+}
