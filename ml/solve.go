@@ -117,6 +117,15 @@ func timesGram(dst, x, gram []float32, dim, s int) {
 // definite in float32.
 func (v *rowSolver) exact(x, gram []float32, ridge float32, f []float32, idx []int32, weight []float32) bool {
 	s, dim := v.s, v.dim
+	v.assemble(gram, ridge, f, idx, weight)
+	clear(x)
+	axpyRows(x, weight, f, idx, s, s)
+	return cholesky(v.a, v.invert, v.p, dim, s) && solveCholesky(v.a, v.invert, x, dim, s)
+}
+
+// assemble makes v.a the matrix of the problem, its upper triangle.
+func (v *rowSolver) assemble(gram []float32, ridge float32, f []float32, idx []int32, weight []float32) {
+	s, dim := v.s, v.dim
 	if v.a == nil {
 		v.a = make([]float32, s*s)
 	}
@@ -139,9 +148,6 @@ func (v *rowSolver) exact(x, gram []float32, ridge float32, f []float32, idx []i
 			axpyRows(v.a[i*s+from:(i+1)*s], v.tile[i*tile:], f[from:], part, s, s-from)
 		}
 	}
-	clear(x)
-	axpyRows(x, weight, f, idx, s, s)
-	return cholesky(v.a, v.invert, v.p, dim, s) && solveCholesky(v.a, v.invert, x, dim, s)
 }
 
 // blockCols is the width that triangular work is rounded to: axpyRows passes 32 columns in the time of 8.
@@ -178,12 +184,22 @@ func cholesky(a, invert, t []float32, dim, s int) bool {
 
 // solveCholesky solves RᵀR·x = b in place, b given in x.
 func solveCholesky(a, invert, x []float32, dim, s int) bool {
+	solveLower(a, invert, x, dim, s)
+	return solveUpper(a, invert, x, dim, s)
+}
+
+// solveLower solves Rᵀ·y = b in place, b given in x.
+func solveLower(a, invert, x []float32, dim, s int) {
 	for i := range dim {
 		y := x[i] * invert[i]
 		from := i &^ (blockCols - 1)
 		axpy(x[from:], -y, a[i*s+from:], s-from)
 		x[i] = y
 	}
+}
+
+// solveUpper solves R·x = y in place, y given in x.
+func solveUpper(a, invert, x []float32, dim, s int) bool {
 	for i := dim - 1; i >= 0; i-- {
 		from := i &^ (blockCols - 1)
 		y := x[i]

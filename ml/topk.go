@@ -30,6 +30,13 @@ func (b *Bitset) Add(i int32) {
 	(*b)[i>>6] |= 1 << (i & 63)
 }
 
+// Remove takes i out of the set.
+func (b Bitset) Remove(i int32) {
+	if b.Has(i) {
+		b[i>>6] &^= 1 << (i & 63)
+	}
+}
+
 // Has reports whether i is in the set.
 func (b Bitset) Has(i int32) bool {
 	w := int(i >> 6)

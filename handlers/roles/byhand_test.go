@@ -39,6 +39,8 @@ func TestByHand(t *testing.T) {
 		for algorithm, params := range map[string]map[string]string{
 			"als": {"als.dim": "4", "als.sweeps": "2"}, "popularity": nil, "movie_predictor": {"hidden": "4", "movie_predictor.epochs": "2"},
 			"neural_cf": {"neural_cf.users": "20", "neural_cf.movies": "300", "neural_cf.epochs": "4", "neural_cf.dropout": "0", "neural_cf.embedding": "8", "neural_cf.patience": "0", "neural_cf.batch": "16"},
+			"ease":      {"ease.lambda": "10"}, "itemknn": {"itemknn.k": "20"}, "nextitem": {"nextitem.films": "50"}, "bpr": {"bpr.epochs": "3"},
+			"mf": {"mf.samples": "3", "mf.burn": "3"}, "svdpp": {"svdpp.epochs": "3"}, "blend": {"als.dim": "4", "als.sweeps": "2"},
 		} {
 			var sizes []recipe.Size
 			var epochs []roles.Epoch
@@ -74,14 +76,15 @@ func TestByHand(t *testing.T) {
 			if r, err := recipes.Find(algorithm); algorithm != "movie_predictor" && (err != nil || !r.Predicts) {
 				continue
 			}
-			if len(epochs) < 2 || epochs[1].Loss == nil || epochs[1].Validation == nil || *epochs[len(epochs)-1].Loss >= *epochs[0].Loss {
+			validates := algorithm == "movie_predictor" || algorithm == "neural_cf"
+			if len(epochs) < 2 || epochs[1].Loss == nil || (epochs[1].Validation != nil) != validates || *epochs[len(epochs)-1].Loss >= *epochs[0].Loss {
 				t.Errorf("%s: %d epochs, losses %v", algorithm, len(epochs), losses(epochs))
 			}
 			names := map[string]recipe.Size{}
 			for _, s := range sizes {
 				names[s.Name] = s
 			}
-			if names["training ratings"].N == 0 || names["validation ratings"].N == 0 || names["parameters"].N == 0 {
+			if names["training ratings"].N == 0 || (names["validation ratings"].N != 0) != validates || names["parameters"].N == 0 {
 				t.Errorf("%s: sizes %+v", algorithm, sizes)
 			}
 			if algorithm == "neural_cf" && (!strings.Contains(names["people"].Note, "those with the most ratings, of ") || !strings.Contains(names["films"].Note, "nobody's yet")) {
@@ -109,8 +112,12 @@ func TestByHand_Refusals(t *testing.T) {
 			return err
 		}
 		before := b.head()
+		var names []string
+		for _, r := range recipes.Recipes() {
+			names = append(names, r.Name)
+		}
 		for says, err := range map[string]error{
-			"one of als, popularity, neural_cf, movie_predictor": train("nope", nil),
+			"one of " + strings.Join(names, ", ") + ", movie_predictor": train("nope", nil),
 			"neural_cf.epochs":          train("neural_cf", map[string]string{"neural_cf.epochs": "0"}),
 			"neural_cf.nope":            train("neural_cf", map[string]string{"neural_cf.nope": "0"}),
 			"movie_predictor.epochs":    train("movie_predictor", map[string]string{"movie_predictor.epochs": "x"}),

@@ -1,13 +1,17 @@
 package roles
 
 import (
+	"bytes"
 	"embed"
+	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/workflow"
+	recipes "github.com/projectionist/projectionist/ml/recipe/all"
 )
 
 // Names of the workflows that the program comes with, and of the operators. They are in the log: never change one.
@@ -41,12 +45,17 @@ func Definitions() []*workflow.Definition {
 	if err != nil {
 		panic(err)
 	}
+	var named []string
+	for _, r := range recipes.Recipes() {
+		named = append(named, fmt.Sprintf("event.model_name == %q", r.Name))
+	}
 	operators, all := Operators(), []*workflow.Definition{}
 	for _, name := range names {
 		source, err := files.ReadFile(name)
 		if err != nil {
 			panic(err)
 		}
+		source = bytes.ReplaceAll(source, []byte("RECIPES"), []byte(strings.Join(named, " or "))) // whether an event is of one
 		d, err := workflow.Parse(source, operators)
 		if err != nil {
 			panic(path.Base(name) + ": " + err.Error())

@@ -51,7 +51,7 @@ func TestTrain(t *testing.T) {
 		{[]string{"train"}, exitUsage, "say what to train"},
 		{[]string{"train", "als", "--algorithm", "popularity"}, exitUsage, "--algorithm"},
 		{[]string{"train", "als", "--param", "x"}, exitUsage, "NAME=VALUE"},
-		{[]string{"train", "nope"}, exitFailed, "one of als, popularity, neural_cf, movie_predictor"},
+		{[]string{"train", "nope"}, exitFailed, "one of als, popularity, neural_cf, "},
 		{[]string{"train", "neural_cf", "--lr", "0"}, exitFailed, "neural_cf.learning_rate"},
 		{[]string{"train", "als", "--num-users", "3"}, exitFailed, "als.users"},
 		{[]string{"models", "export", "neural_cf", "9", "x.safetensors"}, exitFailed, "no version 9"},

@@ -25,6 +25,21 @@ type Param struct {
 	Meaning  string   `json:"meaning"`
 }
 
+// IntegerParam declares an integer from least to most.
+func IntegerParam(name string, value, least, most int, meaning string) Param {
+	return Param{Name: name, Type: Integer, Default: strconv.Itoa(value), Min: float64(least), Max: float64(most), Meaning: meaning}
+}
+
+// NumberParam declares a number from least to most.
+func NumberParam(name string, value, least, most float64, meaning string) Param {
+	return Param{Name: name, Type: Number, Default: number(value), Min: least, Max: most, Meaning: meaning}
+}
+
+// AboveParam declares a number above least, at most most.
+func AboveParam(name string, value, least, most float64, meaning string) Param {
+	return Param{Name: name, Type: Number, Default: number(value), Min: least, AboveMin: true, Max: most, Meaning: meaning}
+}
+
 // Type is what a parameter's value is.
 type Type string
 

@@ -21,6 +21,12 @@ type Ranker interface {
 	Films() *Films
 }
 
+// Explainer is a [Ranker] that gives the reasons for the scores of films that another has chosen.
+type Explainer interface {
+	// Explain gives, for each place, the reasons that Rank would give.
+	Explain(m *online.Model, q Query, places []int) [][]Reason
+}
+
 // Query asks for a ranking.
 type Query struct {
 	User      string // somebody unknown is a person without history
@@ -147,19 +153,11 @@ func Exclude(score []float32, m *online.Model, films *Films, user string, nowMil
 // Scale divides scores by the greatest among films that excluded does not have as [online.Excluded]; it
 // reports whether that is above 0, and does nothing if not.
 func Scale(v, excluded []float32) bool {
-	var top float32
-	for i, x := range v {
-		if x > top && excluded[i] != online.Excluded {
-			top = x
-		}
-	}
-	if top <= 0 {
+	by := scaleOf(v, excluded)
+	if by == 0 {
 		return false
 	}
-	inv := 1 / top
-	for i := range v {
-		v[i] *= inv
-	}
+	multiply(v, by)
 	return true
 }
 
@@ -203,6 +201,18 @@ func (r *counting) Rank(m *online.Model, q Query) Ranking {
 			it.Because = c.Because(m, r.films.At(it.Place).ID, top.Score)
 		}
 		out.Items = append(out.Items, it)
+	}
+	return out
+}
+
+// Explain gives the films of the history that co-counts took a score from.
+func (r *counting) Explain(m *online.Model, q Query, places []int) [][]Reason {
+	c := r.scratch.Get().(*Counts)
+	defer r.scratch.Put(c)
+	c.Compute(m, r.films, q.User, q.NowMillis, q.Again)
+	out := make([][]Reason, len(places))
+	for i, p := range places {
+		out[i] = c.Because(m, r.films.At(p).ID, c.Score[p])
 	}
 	return out
 }

@@ -8,8 +8,15 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/ml/recipe/als"
+	"github.com/projectionist/projectionist/ml/recipe/blend"
+	"github.com/projectionist/projectionist/ml/recipe/bpr"
+	"github.com/projectionist/projectionist/ml/recipe/ease"
+	"github.com/projectionist/projectionist/ml/recipe/itemknn"
+	"github.com/projectionist/projectionist/ml/recipe/mf"
 	"github.com/projectionist/projectionist/ml/recipe/neuralcf"
+	"github.com/projectionist/projectionist/ml/recipe/nextitem"
 	"github.com/projectionist/projectionist/ml/recipe/popularity"
+	"github.com/projectionist/projectionist/ml/recipe/svdpp"
 )
 
 // recipes are all there are. The first is used where none is named: by versions registered before they
@@ -18,6 +25,13 @@ var recipes = []*recipe.Recipe{
 	als.Recipe,
 	popularity.Recipe,
 	neuralcf.Recipe,
+	ease.Recipe,
+	itemknn.Recipe,
+	nextitem.Recipe,
+	bpr.Recipe,
+	mf.Recipe,
+	svdpp.Recipe,
+	blend.Of(als.Recipe, ease.Recipe, nextitem.Recipe, itemknn.Recipe, popularity.Recipe),
 }
 
 // Recipes are all recipes, the default first. They are the caller's to keep.

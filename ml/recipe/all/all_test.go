@@ -71,6 +71,18 @@ func made(t *testing.T, r *recipe.Recipe, in recipe.Input, h recipe.Hooks) *reci
 	return trained
 }
 
+// weights are those of a recipe on 400 acts of two tastes, made once.
+func weights(t *testing.T, r *recipe.Recipe) []byte {
+	t.Helper()
+	if b, ok := madeOnce[r.Name]; ok {
+		return b
+	}
+	madeOnce[r.Name] = made(t, r, tastes(400), recipe.Hooks{}).Bytes
+	return madeOnce[r.Name]
+}
+
+var madeOnce = map[string][]byte{}
+
 // Every recipe keeps the law of package recipe.
 func TestRecipes(t *testing.T) {
 	for _, r := range all.Recipes() {
@@ -132,7 +144,7 @@ func sameBytes(t *testing.T, r *recipe.Recipe) {
 			t.Errorf("resumed from checkpoint %d of %d it gives other bytes", i, len(saved))
 		}
 	}
-	if other := made(t, r, tastes(399), recipe.Hooks{}); other.SHA256 == want.SHA256 {
+	if other := made(t, r, tastes(350), recipe.Hooks{}); other.SHA256 == want.SHA256 {
 		t.Error("other input gives the same bytes")
 	}
 	if len(saved) > 0 {
@@ -169,7 +181,7 @@ func readAgain(t *testing.T, r *recipe.Recipe) {
 	}
 	for _, other := range all.Recipes() {
 		if other != r {
-			if _, err := r.Decode(made(t, other, tastes(400), recipe.Hooks{}).Bytes); err == nil {
+			if _, err := r.Decode(weights(t, other)); err == nil {
 				t.Errorf("weights of %s are taken", other.Name)
 			}
 		}

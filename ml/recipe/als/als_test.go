@@ -12,94 +12,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/projectionist/projectionist/handlers/ingest/dataset"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/internal/realdata"
+	"github.com/projectionist/projectionist/internal/recipetest"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/ml/signal"
 )
 
-// real reads a published data set, or skips loudly.
-func real(t *testing.T, name string) recipe.Input {
-	t.Helper()
-	set, err := dataset.Open(realdata.Path(t, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer set.Close()
-	content := map[string]recipe.Content{}
-	for m, err := range set.Movies(context.Background()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		content[m.ID] = recipe.Content{Genres: m.Genres, Year: m.Year}
-	}
-	in := recipe.Input{Data: &ml.Dataset{}, Content: func(id string) recipe.Content { return content[id] }}
-	users, items := map[string]int32{}, map[string]int32{}
-	number := func(m map[string]int32, names *[]string, id string) int32 {
-		if i, ok := m[id]; ok {
-			return i
-		}
-		m[id] = int32(len(m))
-		*names = append(*names, id)
-		return m[id]
-	}
-	for r, err := range set.SortedRatings(context.Background(), nil) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		sig := signal.Default().Of("rating", r.Rating)
-		in.Data.Samples = append(in.Data.Samples, ml.Sample{User: number(users, &in.Data.Users, r.UserID), Item: number(items, &in.Data.Items, r.MovieID),
-			Time: r.TimeMillis, Rating: float32(r.Rating), Weight: sig.Weight()})
-		in.Signals = append(in.Signals, sig)
-	}
-	return sorted(in)
-}
-
-// sorted renumbers items so that Items is in order, as training gets it.
-func sorted(in recipe.Input) recipe.Input {
-	rank := make([]int32, len(in.Data.Items))
-	order := make([]int32, len(in.Data.Items))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	names := in.Data.Items
-	sortBy(order, func(a, b int32) bool { return names[a] < names[b] })
-	out := make([]string, len(names))
-	for r, i := range order {
-		rank[i], out[r] = int32(r), names[i]
-	}
-	in.Data.Items = out
-	for i := range in.Data.Samples {
-		in.Data.Samples[i].Item = rank[in.Data.Samples[i].Item]
-	}
-	return in
-}
-
-func sortBy(v []int32, less func(a, b int32) bool) {
-	for i := 1; i < len(v); i++ { // binary insertion; n is some thousands
-		lo, hi := 0, i
-		for lo < hi {
-			if m := (lo + hi) / 2; less(v[i], v[m]) {
-				hi = m
-			} else {
-				lo = m + 1
-			}
-		}
-		x := v[i]
-		copy(v[lo+1:i+1], v[lo:i])
-		v[lo] = x
-	}
-}
-
 // The blend has to beat popularity on both real sets, and to stay where it was: data, seeds and kernels give the
 // same bits each time, so a fall is a change of the code. What is least is 3 % below what was last seen.
 func TestQuality(t *testing.T) {
 	for name, least := range map[string]float64{"movietweetings-100k": .97 * .1441, "ml-latest-small": .97 * .0446} {
 		t.Run(name, func(t *testing.T) {
-			in := real(t, name)
+			in := recipetest.Real(t, name)
 			p, err := Recipe.Parse(map[string]string{recipe.HoldoutEvents: "250"})
 			if err != nil {
 				t.Fatal(err)

@@ -8,10 +8,8 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"sync"
 
 	"github.com/projectionist/projectionist/ml"
-	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
 )
 
@@ -65,31 +63,7 @@ type Model struct {
 	Ridge        *ml.ContentRidge
 
 	folder *ml.Folder
-	rows   rows
-}
-
-// rows map the online model's items to the trained ones.
-type rows struct {
-	mu    sync.Mutex
-	known *online.Model // that row maps
-	row   []int32       // by index of the online model: of Items, or -1
-}
-
-// of brings the map up to date; m is at rest.
-func (r *rows) of(m *online.Model, items []string) []int32 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.known != m {
-		r.known, r.row = m, nil
-	}
-	for i := len(r.row); i < m.ItemCount(); i++ {
-		row, ok := slices.BinarySearch(items, m.ItemID(i))
-		if !ok {
-			row = -1
-		}
-		r.row = append(r.row, int32(row))
-	}
-	return r.row
+	rows   recipe.Rows
 }
 
 // Figures are what training chose.

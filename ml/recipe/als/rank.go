@@ -64,7 +64,7 @@ func (r *ranker) components(m *online.Model, user string, nowMillis int64, again
 	s.counts.Compute(m, r.films, user, nowMillis, again)
 	s.als = recipe.Grow(s.als, r.films.Len())
 	s.items, s.weights = s.items[:0], s.weights[:0]
-	trained := r.model.rows.of(m, r.model.Items)
+	trained := r.model.rows.Of(m, r.model.Items)
 	for e := range m.UserEntries(user) {
 		if len(s.items) >= r.model.Params.ALS.HistoryMax {
 			break
@@ -134,6 +134,28 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	}
 	if q.Explain == recipe.Fully && w > 0 {
 		r.explain(out.Items, s, w)
+	}
+	return out
+}
+
+// Explain gives the reasons that Rank gives, for the films at places.
+func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]recipe.Reason {
+	s := r.scratch.Get().(*scratch)
+	defer r.scratch.Put(s)
+	var w float32
+	if r.components(m, q.User, q.NowMillis, q.Again, s) {
+		w = r.model.ALSWeight
+	}
+	items := make([]recipe.Item, len(places))
+	for i, p := range places {
+		items[i] = recipe.Item{Place: p, Because: s.counts.Because(m, r.films.At(p).ID, (1-w)*s.counts.Score[p])}
+	}
+	if q.Explain == recipe.Fully && w > 0 {
+		r.explain(items, s, w)
+	}
+	out := make([][]recipe.Reason, len(places))
+	for i := range items {
+		out[i] = items[i].Because
 	}
 	return out
 }

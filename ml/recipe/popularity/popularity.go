@@ -154,6 +154,19 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	return out
 }
 
+// Explain says that the films at places are popular, as far as they are.
+func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]recipe.Reason {
+	out := make([][]recipe.Reason, len(places))
+	r.score(m, q.User, q.NowMillis, q.Again, func(score []float32) {
+		for i, p := range places {
+			if score[p] > 0 {
+				out[i] = []recipe.Reason{{Score: score[p], Source: lately}}
+			}
+		}
+	})
+	return out
+}
+
 // Score is popularity, scaled so that the most popular film the person has not met has 1.
 func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
 	r.score(m, user, nowMillis, false, func(score []float32) { f("", score) })

@@ -1,0 +1,118 @@
+package all_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/recipe/all"
+)
+
+// Weights from film to film explain a score by every film liked, for it and against it: the reasons add up to it.
+func TestReasonsAddUp(t *testing.T) {
+	in := tastes(400)
+	m := learned(in)
+	for _, name := range []string{"ease", "nextitem", "itemknn"} {
+		r, err := all.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		model, err := r.Decode(weights(t, r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ranker := model.Ranker(in.Films(), nil)
+		explained := 0
+		for _, user := range in.Data.Users {
+			q := recipe.Query{User: user, NowMillis: in.Data.Samples[399].Time, K: 40, Explain: recipe.Briefly, Again: true}
+			list := ranker.Rank(m, q)
+			var places []int
+			for _, it := range list.Items {
+				places = append(places, it.Place)
+			}
+			again := ranker.(recipe.Explainer).Explain(m, q, places)
+			for i, it := range list.Items {
+				var sum float64
+				for k, why := range it.Because {
+					sum += float64(why.Score)
+					if why != again[i][k] {
+						t.Errorf("%s, %s: %+v is explained as %+v alone", name, user, why, again[i][k])
+					}
+				}
+				if explained += len(it.Because); list.Strategy == name && math.Abs(sum-float64(it.Score)) > 1e-6 {
+					t.Errorf("%s, %s: the reasons for place %d add up to %v of %v", name, user, it.Place, sum, it.Score)
+				}
+			}
+		}
+		if explained < 1000 {
+			t.Errorf("%s: only %d reasons", name, explained)
+		}
+	}
+}
+
+// A blend has each part's say by its weight, and its parts' parameters.
+func TestBlend(t *testing.T) {
+	r, err := all.Find("blend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := tastes(400)
+	m := learned(in)
+	none := map[string]string{}
+	for _, d := range r.Params {
+		if d.Type == recipe.Choice && len(d.Choices) == 2 && d.Choices[1] == "no" {
+			none[d.Name] = "no"
+		}
+	}
+	if _, err := r.Parse(none); !fault.Is(err, fault.Invalid) || len(none) < 4 {
+		t.Errorf("a blend of nothing: %v", err)
+	}
+	if _, err := r.Parse(map[string]string{"als.cg_steps": "0"}); !fault.Is(err, fault.Invalid) {
+		t.Error("what a part refuses is taken", err)
+	}
+	none["blend.ease"] = "yes"
+	for _, given := range []map[string]string{nil, none} {
+		model, err := r.Train(t.Context(), in, parse(t, r, given), recipe.Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum float64
+		figures := model.Figures()
+		for name, v := range figures {
+			if len(name) > 7 && name[:7] == "weight." {
+				sum += v
+			}
+		}
+		if math.Abs(sum-1) > 1e-6 {
+			t.Errorf("weights %v", figures)
+		}
+		t.Log(figures)
+		ranker := model.Ranker(in.Films(), nil)
+		parts := map[string][]float32{}
+		var whole []float32
+		ranker.Score(m, "u03", in.Data.Samples[399].Time, func(name string, score []float32) {
+			if name == "" {
+				whole = append(whole, score...)
+			} else {
+				parts[name] = append([]float32(nil), score...)
+			}
+		})
+		recipe.NewOnlineRanker(in.Films()).Score(m, "u03", in.Data.Samples[399].Time, func(_ string, score []float32) {
+			parts[recipe.SourceOnline] = append([]float32(nil), score...)
+		})
+		for i, v := range whole {
+			if v == online.Excluded {
+				continue
+			}
+			var want float64
+			for name, score := range parts {
+				want += figures["weight."+name] * float64(score[i])
+			}
+			if math.Abs(want-float64(v)) > 1e-5 {
+				t.Errorf("place %d has %v; its parts give %v", i, v, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,266 @@
+// Package blend is a recipe of recipes: films are ranked by the sum of what several others say, each by a weight that was
+// learned on the last part of the data in time, which none of them had seen.
+package blend
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/recipe"
+)
+
+const name = "blend"
+
+// Whether a part is one.
+const (
+	yes = "yes"
+	no  = "no"
+)
+
+// Of is the recipe "blend" of parts, whose parameters it has beside whether each is used. The online model is a part always.
+func Of(parts ...*recipe.Recipe) *recipe.Recipe {
+	r := &recipe.Recipe{Name: name, Description: "What several recipes say, by weights learned on the newest part of the data", Code: "blend/1"}
+	for _, part := range parts {
+		r.Code += "+" + part.Code
+		r.Params = append(r.Params, recipe.Param{Name: use(part), Type: recipe.Choice, Default: yes, Choices: []string{yes, no}, Meaning: "whether " + part.Name + " is a part"})
+	}
+	for _, part := range parts {
+		r.Params = append(r.Params, part.Params...)
+	}
+	r.Check = func(p recipe.Params) error {
+		for _, part := range parts {
+			if part.Check != nil && p[use(part)] == yes {
+				if err := part.Check(p); err != nil {
+					return err
+				}
+			}
+		}
+		if len(used(parts, p)) == 0 {
+			return fault.Field(use(parts[0]), "is %s, as for all others: say %s for one", no, yes)
+		}
+		return nil
+	}
+	r.Train = func(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks) (recipe.Model, error) {
+		m, err := train(ctx, in, used(parts, p), p, h)
+		if err != nil {
+			return nil, err // not a nil *model in an interface
+		}
+		return m, nil
+	}
+	r.Decode = func(b []byte) (recipe.Model, error) {
+		m, err := decode(b, parts)
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
+	}
+	return r
+}
+
+func use(part *recipe.Recipe) string { return name + "." + part.Name }
+
+func used(parts []*recipe.Recipe, p recipe.Params) []*recipe.Recipe {
+	return slices.DeleteFunc(slices.Clone(parts), func(part *recipe.Recipe) bool { return p[use(part)] != yes })
+}
+
+// paramsOf are the values of a part's own parameters.
+func paramsOf(part *recipe.Recipe, p recipe.Params) recipe.Params {
+	own := recipe.Params{}
+	for _, d := range part.Declared() {
+		own[d.Name] = p[d.Name]
+	}
+	return own
+}
+
+// training is where a training stands: its stage, what that has made, and what the stage before has found.
+type training struct {
+	Stage   string    `json:"stage"`
+	Weights []float32 `json:"weights,omitempty"` // of the online model and the parts, once they are chosen
+	Lengths []int     `json:"lengths"`           // of the parts that are made, and of the state of the one that is not
+	made    [][]byte
+	state   []byte
+}
+
+// stageTune trains parts on all but the holdout; recipe.StageFit on everything.
+const stageTune = "tune"
+
+func train(ctx context.Context, in recipe.Input, parts []*recipe.Recipe, p recipe.Params, h recipe.Hooks) (*model, error) {
+	t := &training{Stage: stageTune}
+	if h.Resume != nil {
+		var err error
+		if t, err = decodeTraining(h.Resume, len(parts)); err != nil {
+			return nil, err
+		}
+	}
+	if h.Sizes != nil {
+		h.Sizes([]recipe.Size{{Name: "people", N: len(in.Data.Users)}, {Name: "films", N: len(in.Data.Items)}, {Name: "parts", N: len(parts)}})
+	}
+	if t.Stage == stageTune {
+		split := in.At(1 - p.Number(recipe.HoldoutShare))
+		models, err := t.each(ctx, in.Before(split), parts, p, h)
+		if err != nil {
+			return nil, err
+		}
+		weights, err := choose(ctx, in, &model{parts: models}, split, p)
+		if err != nil {
+			return nil, err
+		}
+		*t = training{Stage: recipe.StageFit, Weights: weights}
+		if err := t.save(h); err != nil {
+			return nil, err
+		}
+	}
+	models, err := t.each(ctx, in, parts, p, h)
+	if err != nil {
+		return nil, err
+	}
+	return &model{parts: models, weights: t.Weights, featuresHash: in.FeaturesHash}, ctx.Err()
+}
+
+// each trains the parts that are not made yet.
+func (t *training) each(ctx context.Context, in recipe.Input, parts []*recipe.Recipe, p recipe.Params, h recipe.Hooks) ([]part, error) {
+	var models []part
+	for i, r := range parts {
+		if i < len(t.made) {
+			m, err := r.Decode(t.made[i])
+			if err != nil {
+				return nil, fmt.Errorf("checkpoint: %s: %w", r.Name, err)
+			}
+			models = append(models, part{r, m})
+			continue
+		}
+		inner := recipe.Hooks{NoLoss: h.NoLoss, Resume: t.state}
+		if h.Progress != nil {
+			inner.Progress = func(stage string, done, of int, loss float64) {
+				h.Progress(t.Stage+"/"+r.Name+"/"+stage, done, of, loss)
+			}
+		}
+		if h.Save != nil {
+			inner.Save = func(state func() ([]byte, error)) error {
+				return h.Save(func() ([]byte, error) {
+					s, err := state()
+					if err != nil {
+						return nil, err
+					}
+					return (&training{Stage: t.Stage, Weights: t.Weights, made: t.made, state: s}).encode()
+				})
+			}
+		}
+		made, err := r.Make(ctx, in, paramsOf(r, p), inner)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Name, err)
+		}
+		models = append(models, part{r, made.Model})
+		t.made, t.state = append(t.made, made.Bytes), nil
+		if h.Progress != nil {
+			h.Progress(t.Stage, i+1, len(parts), math.NaN())
+		}
+		if err := t.save(h); err != nil {
+			return nil, err
+		}
+	}
+	return models, nil
+}
+
+func (t *training) save(h recipe.Hooks) error {
+	if h.Save == nil {
+		return nil
+	}
+	return h.Save(t.encode)
+}
+
+// moment is a person about to like a film: what each part says of the films that any puts forward, that film first.
+type moment [][]float32
+
+// Of each part the best films at a moment are put forward; and rounds of choosing.
+const (
+	candidates = 100
+	rounds     = 30
+)
+
+// choose learns the weights of the online model and the parts: one after another a share is given to that part which makes
+// the mean gain greatest (Caruana et al. 2004, "Ensemble Selection from Libraries of Models"), as long as that rises.
+func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.Params) ([]float32, error) {
+	r := m.Ranker(in.Films(), nil).(*ranker)
+	s := r.scratch.Get().(*scratch)
+	var moments []moment
+	n := len(r.parts)
+	err := in.Replay(ctx, from, len(in.Data.Samples), p.Int(recipe.HoldoutEvents), func(o *online.Model, user string, timeMillis int64, film int) {
+		r.compute(o, user, timeMillis, false, s)
+		forward := []int32{int32(film)}
+		known := map[int32]bool{int32(film): true}
+		for _, score := range s.parts {
+			for _, top := range ml.TopKScores(score, candidates, nil) {
+				if top.Score > 0 && !known[top.Index] {
+					known[top.Index] = true
+					forward = append(forward, top.Index)
+				}
+			}
+		}
+		said := make(moment, n)
+		for k, score := range s.parts {
+			for _, place := range forward {
+				said[k] = append(said[k], score[place])
+			}
+		}
+		moments = append(moments, said)
+	})
+	if err != nil {
+		return nil, err
+	}
+	units, best := make([]int, n), -1.
+	chosen := slices.Clone(units)
+	chosen[0] = 1 // without moments the online model alone
+	for range rounds {
+		round, at := -1., 0
+		for k := range n {
+			units[k]++
+			gain := mean(moments, units)
+			units[k]--
+			if gain > round {
+				round, at = gain, k
+			}
+		}
+		units[at]++
+		if len(moments) > 0 && round > best {
+			best, chosen = round, slices.Clone(units)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	total := 0
+	for _, u := range chosen {
+		total += u
+	}
+	weights := make([]float32, n)
+	for k, u := range chosen {
+		weights[k] = float32(u) / float32(total)
+	}
+	return weights, nil
+}
+
+// mean is the mean gain of moments with weights of so many units.
+func mean(moments []moment, units []int) float64 {
+	var sum float64
+	var score []float32
+	for _, m := range moments {
+		score = recipe.Grow(score, len(m[0]))
+		clear(score)
+		for k, u := range units {
+			if u > 0 {
+				w := float32(u)
+				for i, v := range m[k] {
+					score[i] += float32(w * v)
+				}
+			}
+		}
+		sum += recipe.Gain(recipe.Rank(score, 0))
+	}
+	return sum / float64(max(1, len(moments)))
+}

@@ -1,0 +1,40 @@
+package recipe
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/projectionist/projectionist/ml"
+)
+
+// stageSolve is the stage of [TrainLinear] that solves for all films at once.
+const stageSolve = "solve"
+
+// TrainLinear has a fit of a dense matrix tell the hooks how it goes on, and makes its weights a model. Such a fit has no
+// state to go on from: it takes seconds, and is begun again.
+func TrainLinear(m *Related, in Input, h Hooks, fit func(ml.LinearHooks) (*ml.ItemWeights, ml.LinearInfo, error)) (Model, error) {
+	tell := func(stage string, done, of int, loss float64) {
+		if h.Progress != nil {
+			h.Progress(stage, done, of, loss)
+		}
+	}
+	weights, info, err := fit(ml.LinearHooks{
+		Begin: func(i ml.LinearInfo) {
+			note := ""
+			if i.Items < i.OfAll {
+				note = fmt.Sprintf("those that most people like, of %d", i.OfAll)
+			}
+			if h.Sizes != nil {
+				h.Sizes([]Size{{Name: "people", N: len(in.Data.Users)}, {Name: "films", N: i.Items, Note: note}, {Name: "rows", N: i.Rows}})
+			}
+		},
+		Progress: func(done, of int) { tell(stageSolve, done, of, math.NaN()) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	tell(StageFit, 1, 1, info.Loss)
+	m.FeaturesHash, m.Items, m.Weights = in.FeaturesHash, in.Data.Items, weights
+	m.Found = map[string]float64{"films": float64(info.Items), "weights": float64(len(weights.Items)), "loss": info.Loss}
+	return m, nil
+}

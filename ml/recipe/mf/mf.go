@@ -1,0 +1,63 @@
+// Package mf is the recipe "mf": a factorisation of ratings with biases, the mean of what many draws of it predict.
+package mf
+
+import (
+	"context"
+
+	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/recipe"
+)
+
+const (
+	name    = "mf"
+	kind    = "rating-mf"
+	dim     = name + ".dim"
+	burn    = name + ".burn"
+	samples = name + ".samples"
+	thin    = name + ".thin"
+	seed    = name + ".seed"
+)
+
+// Recipe is the recipe "mf".
+var Recipe = &recipe.Recipe{
+	Name:        name,
+	Description: "Bayesian matrix factorisation of ratings with biases, by alternating draws",
+	Code:        "rating-mf/1",
+	Predicts:    true,
+	Params: []recipe.Param{
+		recipe.IntegerParam(dim, 15, 1, 256, "length of a factor"),
+		recipe.IntegerParam(burn, 20, 0, 10_000, "passes over all people and all films before the first that is kept"),
+		recipe.IntegerParam(samples, 24, 1, 256, "passes that are kept; the weights have as many factors of each person and film"),
+		recipe.IntegerParam(thin, 2, 1, 100, "passes of which one is kept"),
+		{Name: seed, Type: recipe.Seed, Default: "1", Meaning: "of the first factors and of what is drawn"},
+	},
+	Train: train,
+	Decode: func(b []byte) (recipe.Model, error) {
+		m, err := recipe.DecodeFactors(b, kind, name)
+		if err != nil {
+			return nil, err
+		}
+		return recipe.Ratings{Factors: m}, nil
+	},
+}
+
+func train(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks) (recipe.Model, error) {
+	set, err := ml.RatingsOf(in.Data)
+	if err != nil {
+		return nil, err
+	}
+	params := ml.MFParams{Dim: p.Int(dim), Burn: p.Int(burn), Samples: p.Int(samples), Thin: p.Int(thin), Seed: p.Seed(seed)}
+	t, err := ml.NewMFTrainer(set, params)
+	if err != nil {
+		return nil, err
+	}
+	recipe.TellRatings(set, params.Dim*params.Samples, h)
+	if err := recipe.Steps(ctx, t, params.Sweeps(), h); err != nil {
+		return nil, err
+	}
+	f, err := t.Model()
+	if err != nil {
+		return nil, err
+	}
+	return recipe.RatingModel(f, set, kind, name, in), nil
+}
