@@ -6,7 +6,7 @@ N      ?= 100
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test torture damage test-kafka clients guide image bench vet clean ci
+.PHONY: help run build eval test torture damage test-kafka clients guide image bench vet clean ci
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -14,6 +14,7 @@ help: ## list the targets
 	@echo "  DIR=folder     data folder of run; by default projectionist-data/ and the data set's name"
 	@echo "  DATA=path      a MovieLens or MovieTweetings folder or zip for run; without it an empty"
 	@echo "                 folder is filled from a simulated world"
+	@echo "  EVAL=flags     more of eval, such as --protocols leave-one-out,next-item"
 	@echo "  LISTEN=h:p     where run listens, $(LISTEN) by default"
 
 run: build ## build, start, fill with data, train, and serve recommendations
@@ -21,6 +22,9 @@ run: build ## build, start, fill with data, train, and serve recommendations
 
 build: ## build bin/projectionist
 	go build -trimpath -o bin/projectionist .
+
+eval: build ## judge every algorithm on DATA by the protocols of the literature, into eval.md and eval.json (TRIALS=9 to choose parameters)
+	./bin/projectionist eval $(DATA) $(if $(TRIALS),--trials $(TRIALS)) --markdown eval.md --json eval.json $(EVAL)
 
 test: ## every test that needs nothing but Go
 	go test -timeout 8m ./...

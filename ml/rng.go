@@ -13,6 +13,10 @@ func (r *rng) next() uint64 {
 	return mix64(r.state)
 }
 
+// Mix64 scatters 64 bits: a bijection under which numbers that are near are far apart. It is the same on every machine
+// and in every release of Go.
+func Mix64(z uint64) uint64 { return mix64(z) }
+
 // mix64 is the finalizer of SplitMix64, a bijection of 64 bits.
 func mix64(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9

@@ -158,7 +158,7 @@ func (p *program) root() *cobra.Command {
 	f.BoolVar(&p.verbose, "verbose", false, "log what happens inside")
 	root.AddCommand(
 		p.serveCommand(), p.statusCommand(), p.readyCommand(), p.doctorCommand(), p.versionCommand(),
-		p.importCommand(), p.simulateCommand(), p.ingestCommand(),
+		p.importCommand(), p.simulateCommand(), p.ingestCommand(), p.evalCommand(),
 		p.verifyCommand(), p.replayCommand(), p.viewsCommand(), p.backupCommand(), p.gcCommand(), p.webhooksCommand(),
 		p.recommendCommand(), p.similarCommand(), p.historyCommand(), p.shownCommand(), p.feedbackCommand(),
 		p.featuresCommand(), p.featureViewsCommand(), p.entitiesCommand(), p.featureServicesCommand(), p.feastCommand(), p.signalsCommand(),

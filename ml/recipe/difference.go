@@ -22,14 +22,20 @@ func (d Difference) Worse() bool { return d.High < 0 }
 // Better says that the first was better beyond doubt: all of the interval is above 0.
 func (d Difference) Better() bool { return d.Low > 0 }
 
-// difference estimates the mean of values, of which values[i] is person[i]'s, 0 ≤ person[i] < people; everybody
+// Interval is a mean with the interval that holds what it estimates with [Confidence]. Low and High are infinite where
+// fewer than two people leave it unknown.
+type Interval struct {
+	Mean, Low, High float64
+}
+
+// Estimate estimates the mean of values, of which values[i] is person[i]'s, 0 ≤ person[i] < people; everybody
 // has at least one. What one person meets hangs together, and a few people meet most of it. So the standard error
 // is that of the jackknife that leaves out one person at a time, of the estimators for few clusters of unequal
 // size the one that errs on the side of doubt (MacKinnon, Nielsen and Webb 2023), and Student's t has the degrees
 // of freedom of the effective number of people (Kish: n²/Σnₚ²). No random number is in it.
-func difference(values []float64, person []int, people int) Difference {
+func Estimate(values []float64, person []int, people int) Interval {
 	if len(values) == 0 {
-		return Difference{0, -1, 1}
+		return Interval{0, math.Inf(-1), math.Inf(1)}
 	}
 	sums, counts, sum := make([]float64, people), make([]float64, people), 0.
 	for i, v := range values {
@@ -40,7 +46,7 @@ func difference(values []float64, person []int, people int) Difference {
 	n, g := float64(len(values)), float64(people)
 	mean := sum / n
 	if people < 2 {
-		return Difference{mean, -1, 1}
+		return Interval{mean, math.Inf(-1), math.Inf(1)}
 	}
 	var squares, concentration float64
 	for p := range people {
@@ -50,5 +56,11 @@ func difference(values []float64, person []int, people int) Difference {
 	}
 	t := distuv.StudentsT{Sigma: 1, Nu: max(1, 1/concentration-1)}.Quantile((1 + Confidence) / 2)
 	half := float64(t * math.Sqrt((g-1)/g*squares))
-	return Difference{mean, max(-1, mean-half), min(1, mean+half)}
+	return Interval{mean, mean - half, mean + half}
+}
+
+// difference is what [Estimate] says of values between -1 and 1.
+func difference(values []float64, person []int, people int) Difference {
+	e := Estimate(values, person, people)
+	return Difference{e.Mean, max(-1, e.Low), min(1, e.High)}
 }

@@ -90,3 +90,14 @@ func TestIntervalHolds(t *testing.T) {
 		}
 	}
 }
+
+// An estimate has no bounds but those of its values; of fewer than two people nothing is known.
+func TestEstimate(t *testing.T) {
+	e := Estimate([]float64{0, 10, 20, 30}, []int{0, 1, 2, 3}, 4) // as TestDifference, a hundred times as large
+	if half := 3.18245 * 12.9099 / 2; math.Abs(e.Mean-15) > 1e-12 || math.Abs(e.Low-(15-half)) > 1e-4 || math.Abs(e.High-(15+half)) > 1e-4 {
+		t.Errorf("%+v", e)
+	}
+	if e := Estimate([]float64{3, 5}, []int{0, 0}, 1); e.Mean != 4 || !math.IsInf(e.Low, -1) || !math.IsInf(e.High, 1) {
+		t.Errorf("%+v", e)
+	}
+}

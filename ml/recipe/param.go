@@ -22,6 +22,7 @@ type Param struct {
 	Max      float64  `json:"max,omitempty"`       // math.MaxFloat64: none
 	AboveMin bool     `json:"above_min,omitempty"` // Min itself is out of range
 	Choices  []string `json:"choices,omitempty"`   // of Choice
+	Search   *Search  `json:"search,omitempty"`    // where good values of an Integer or Number are looked for; see [Recipe.Searched]
 	Meaning  string   `json:"meaning"`
 }
 

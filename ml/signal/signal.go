@@ -38,6 +38,15 @@ func (s Signal) Rating() float64 {
 	return float64(s.RatingCenti()) / 100
 }
 
+// WithStars is the signal with stars, of which only those above 0 and at most 5 are any; what it means stays.
+func (s Signal) WithStars(stars float64) Signal {
+	s &^= 1<<starsBits - 1
+	if stars > 0 && stars <= 5 {
+		s |= Signal(max(1, math.Round(stars*100)))
+	}
+	return s
+}
+
 // Weight is the strength of preference in [-1, 1]: above 0 liked, 0 says nothing, below 0 disliked.
 func (s Signal) Weight() float32 {
 	return float32(int(s>>weightAt&(1<<weightBits-1))-weightUnit) / weightUnit

@@ -194,3 +194,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Stars that are added change nothing of what an act means.
+func TestWithStars(t *testing.T) {
+	like := Default().Of("like", 0)
+	for stars, want := range map[float64]int{4.5: 450, .001: 1, 5: 500, 0: 0, 5.1: 0, -1: 0} {
+		s := Default().Of("rating", 2).WithStars(stars)
+		if s.RatingCenti() != want || !s.Valid() || s.Weight() != Default().Of("rating", 2).Weight() {
+			t.Errorf("%v stars: %v", stars, s)
+		}
+		if s := like.WithStars(stars); s.RatingCenti() != want || s.Weight() != 1 || !s.Counted() || s.Seen() != Forever {
+			t.Errorf("a like of %v stars: %v", stars, s)
+		}
+	}
+}

@@ -49,10 +49,10 @@ func declared(d Params) []recipe.Param {
 		return recipe.Param{Name: name, Type: recipe.Number, Default: fmt.Sprint(value), Min: least, Max: most, Meaning: meaning}
 	}
 	return []recipe.Param{
-		integer("als.dim", d.ALS.Dim, 1, 1024, "length of a factor"),
+		integer("als.dim", d.ALS.Dim, 1, 1024, "length of a factor").Within(32, 192),
 		integer("als.sweeps", d.ALS.Sweeps, 1, 10_000, "passes over all people and all films"),
-		above("als.regularization", d.ALS.Regularization, 0, 1e6, "λ, the penalty of large factors"),
-		above("als.unobserved_weight", d.ALS.UnobservedWeight, 0, 1e6, "w₀, the weight of \"no preference\" for every pair"),
+		above("als.regularization", d.ALS.Regularization, 0, 1e6, "λ, the penalty of large factors").Within(1e-4, 1e-1),
+		above("als.unobserved_weight", d.ALS.UnobservedWeight, 0, 1e6, "w₀, the weight of \"no preference\" for every pair").Within(.01, 1),
 		from("als.nu", d.ALS.Nu, 0, 2, "ν: 1 scales the regularisation with frequency, 0 not at all"),
 		above("als.init_scale", d.ALS.InitScale, 0, 100, "standard deviation of the initial factors, times the root of dim"),
 		{Name: "als.solver", Type: recipe.Choice, Default: d.ALS.Solver, Choices: []string{ml.SolverCG, ml.SolverCholesky},

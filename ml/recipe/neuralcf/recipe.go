@@ -67,15 +67,15 @@ func declared(d ml.NeuralCFParams) []recipe.Param {
 	return []recipe.Param{
 		integer(Users, 0, 0, rowsMax, "people with an embedding, those with the most ratings; 0: everybody who has rated"),
 		integer(Movies, 0, 0, rowsMax, "films with an embedding, those with the most ratings; 0: every one that was rated"),
-		integer(Embedding, d.Embedding, 1, 512, "length of an embedding"),
+		integer(Embedding, d.Embedding, 1, 512, "length of an embedding").Within(8, 128),
 		integer(Hidden1, d.Hidden[0], 1, 1024, "units of the first hidden layer"),
 		integer(Hidden2, d.Hidden[1], 1, 1024, "units of the second hidden layer"),
 		integer(Hidden3, d.Hidden[2], 1, 1024, "units of the third hidden layer"),
-		{Name: Dropout, Type: recipe.Number, Default: fmt.Sprint(d.Dropout), Min: 0, Max: .9, Meaning: "share of hidden units that a step leaves out"},
+		recipe.Param{Name: Dropout, Type: recipe.Number, Default: fmt.Sprint(d.Dropout), Min: 0, Max: .9, Meaning: "share of hidden units that a step leaves out"}.Within(0, .6),
 		integer(Batch, d.Batch, 1, 16384, "ratings per step"),
 		integer(Epochs, d.Epochs, 1, 10_000, "passes over the ratings at most"),
 		integer(Patience, d.Patience, 0, 10_000, "passes without a better validation loss after which training ends; 0: never"),
-		{Name: LearningRate, Type: recipe.Number, Default: fmt.Sprint(d.LearningRate), Min: 0, AboveMin: true, Max: 1, Meaning: "learning rate of Adam"},
+		recipe.Param{Name: LearningRate, Type: recipe.Number, Default: fmt.Sprint(d.LearningRate), Min: 0, AboveMin: true, Max: 1, Meaning: "learning rate of Adam"}.Within(1e-4, 1e-2),
 		{Name: Seed, Type: recipe.Seed, Default: fmt.Sprint(d.Seed), Meaning: "of the first weights, the order of ratings, and what is left out"},
 	}
 }

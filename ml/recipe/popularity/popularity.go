@@ -29,7 +29,7 @@ var Recipe = &recipe.Recipe{
 	Description: "Popularity, of which half is forgotten every so many days",
 	Code:        "decayed-popularity/1",
 	Params: []recipe.Param{{Name: halfLife, Type: recipe.Number, Default: "90", Min: 0, AboveMin: true, Max: 36_525,
-		Meaning: "days after which a like counts half"}},
+		Meaning: "days after which a like counts half", Search: &recipe.Search{Low: 1, High: 3650}}},
 	Train: func(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks) (recipe.Model, error) {
 		m, err := train(ctx, in, p.Number(halfLife))
 		if err != nil {
