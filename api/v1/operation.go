@@ -18,6 +18,7 @@ func (s *Surface) operationRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/ops/replay", s.replay)
 	r.Handle("POST /api/v1/ops/models/{model}/{version}/rebuild", s.rebuildModel)
 	r.Handle("POST /api/v1/ops/train", s.train)
+	r.Handle("POST /api/v1/ops/tune", s.tune)
 	r.Handle("POST /api/v1/ops/models/{model}/import", s.importModel)
 	r.Handle("POST /api/v1/ops/recommendations", s.replayRecommendations)
 	r.Handle("POST /api/v1/ops/backup", s.backup)

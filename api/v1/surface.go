@@ -61,6 +61,7 @@ type Config struct {
 	Snapshot func(dir string) (*snapshot.Manifest, error)
 	// Train trains and registers a version for whoever waits, and Import registers one from a file of weights.
 	Train    func(ctx context.Context, t Training, out *api.Lines) (any, error)
+	Tune     func(ctx context.Context, t Tuning, out *api.Lines) (any, error) // searches parameters, and registers the best
 	Import   func(ctx context.Context, model string, file []byte, t Training) (any, error)
 	Writable func() error         // nil while the log takes appends
 	Damaged  func() error         // nil until damage was met in the log's files

@@ -35,6 +35,29 @@ func (s *Surface) train(w http.ResponseWriter, r *http.Request) error {
 	return s.StreamLines(w, r, func(ctx context.Context, out *api.Lines) (any, error) { return s.Train(ctx, t, out) })
 }
 
+// Tuning is a request to search parameters; those that are given are not varied.
+type Tuning struct {
+	Training
+	Trials   int    `json:"trials"`
+	Seed     uint64 `json:"seed"`
+	Parallel int    `json:"parallel"` // trials at once; 0 is one
+}
+
+// tune searches parameters, told line by line: each trial as it ends, and the version of the best at the end.
+func (s *Surface) tune(w http.ResponseWriter, r *http.Request) error {
+	var t Tuning
+	if err := api.ReadJSON(w, r, &t, false); err != nil {
+		return err
+	}
+	if s.Tune == nil {
+		return fault.New(fault.Unavailable, "models are not trained here")
+	}
+	if err := t.asked(r); err != nil {
+		return err
+	}
+	return s.StreamLines(w, r, func(ctx context.Context, out *api.Lines) (any, error) { return s.Tune(ctx, t, out) })
+}
+
 func (t *Training) asked(r *http.Request) error {
 	m, err := api.MetaOf(r)
 	t.Actor, t.Request = m.Actor, m.Correlation

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"math"
 	"path/filepath"
 	"strconv"
@@ -85,6 +86,15 @@ type hand struct {
 	set             *trainset.Set
 	datasetID       string
 	given           given
+
+	as named // "": a training by itself
+}
+
+// named is how a run is called that belongs to something, and what more it says of itself.
+type named struct {
+	run    string // its id
+	source string
+	tags   map[string]string
 }
 
 // Train trains and registers a version. Errors: an algorithm or parameters there are not, before anything is in the
@@ -164,6 +174,12 @@ func (h *hand) data(ctx context.Context) (*dataset, error) {
 	if err != nil {
 		return nil, err
 	}
+	return h.dataAt(ctx, cut)
+}
+
+// dataAt is data up to a cut.
+func (h *hand) dataAt(ctx context.Context, cut streams.Cut) (*dataset, error) {
+	var err error
 	sets := h.Config.Sets
 	if sets == nil {
 		sets = &trainset.Cache{}
@@ -196,13 +212,17 @@ func (h *hand) open(ctx context.Context, name string, params map[string]string) 
 	if h.experiment, err = h.Config.experiment(ctx); err != nil {
 		return err
 	}
-	h.run = react.HashID("run by hand", h.Request, name, strconv.FormatInt(h.Now().UnixNano(), 10))
+	source := h.as.source
+	if h.run = h.as.run; h.run == "" {
+		h.run, source = react.HashID("run by hand", h.Request, name, strconv.FormatInt(h.Now().UnixNano(), 10)), "projectionist train "+name
+	}
 	note := "Trained at once, on the log up to " + h.given.Cut
 	if h.given.Cut == "" {
 		note = "Weights that were trained elsewhere"
 	}
-	_, err = h.dispatch(ctx, &commands.StartRun{RunID: h.run, ExperimentID: h.experiment, Name: name, Params: params, DatasetID: h.datasetID,
-		Tags: sourceTags(sourceLocal, "projectionist train "+name, h.Actor, note)})
+	tags := sourceTags(sourceLocal, source, h.Actor, note)
+	maps.Copy(tags, h.as.tags)
+	_, err = h.dispatch(ctx, &commands.StartRun{RunID: h.run, ExperimentID: h.experiment, Name: name, Params: params, DatasetID: h.datasetID, Tags: tags})
 	return err
 }
 
@@ -231,13 +251,26 @@ func (h *hand) log(ctx context.Context, values map[string]float64, step int64) e
 	return err
 }
 
-func (h *hand) recipe(ctx context.Context, r *recipe.Recipe, p recipe.Params) (done *Registered, err error) {
+func (h *hand) recipe(ctx context.Context, r *recipe.Recipe, p recipe.Params) (*Registered, error) {
 	if _, err := h.data(ctx); err != nil {
 		return nil, err
 	}
+	return h.fit(ctx, r, p)
+}
+
+// predictable says that there is nothing to learn from, where that is so.
+func (h *hand) predictable(r *recipe.Recipe) error {
 	if r.Predicts && !rated(h.set) {
-		return nil, fault.New(fault.Conflict, "the log holds no ratings: %s predicts ratings, and has nothing to learn from", r.Name).
+		return fault.New(fault.Conflict, "the log holds no ratings: %s predicts ratings, and has nothing to learn from", r.Name).
 			WithHint("import ratings first: projectionist import PATH")
+	}
+	return nil
+}
+
+// fit trains a recipe on the data, in a run, and registers what comes of it.
+func (h *hand) fit(ctx context.Context, r *recipe.Recipe, p recipe.Params) (done *Registered, err error) {
+	if err := h.predictable(r); err != nil {
+		return nil, err
 	}
 	if err := h.open(ctx, r.Name, p); err != nil {
 		return nil, err

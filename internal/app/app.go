@@ -112,6 +112,7 @@ type App struct {
 	Features   *featurestore.Store
 	Importer   *ingest.Importer
 	sets       *trainset.Cache // of trainings, by workflows and by hand
+	tuning     sync.Mutex      // held by a search for parameters
 	Reactors   *react.Reactors
 	messenger  *roles.Messenger
 	seals      *seals

@@ -43,6 +43,25 @@ func (a *App) train(ctx context.Context, t v1.Training, out *api.Lines) (any, er
 	return done, a.API.Await(ctx, done.Position, "registry")
 }
 
+// tune searches parameters and registers the best, and answers once the registry shows it. There is one search at a time: the same
+// one twice would write to the same runs, and two would share what memory there is.
+func (a *App) tune(ctx context.Context, t v1.Tuning, out *api.Lines) (any, error) {
+	if !a.tuning.TryLock() {
+		return nil, fault.New(fault.Conflict, "a search for parameters is under way").WithHint("wait for its end: projectionist runs list shows its trials")
+	}
+	defer a.tuning.Unlock()
+	done, err := a.byHand().Tune(ctx, roles.Tuning{Training: training(t.Training), Trials: t.Trials, Seed: t.Seed, Parallel: max(1, t.Parallel)},
+		roles.Told{Progress: out.Progress}, func(trial roles.Trial) {
+			out.Tell(struct {
+				Tried roles.Trial `json:"tried"`
+			}{trial})
+		})
+	if err != nil {
+		return nil, err
+	}
+	return done, a.API.Await(ctx, done.Position, "registry")
+}
+
 // importModel registers a version from a safetensors file.
 func (a *App) importModel(ctx context.Context, name string, file []byte, t v1.Training) (any, error) {
 	id := func(canonical func(string) string) func(string) (string, error) {

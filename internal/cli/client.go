@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/secret"
@@ -324,6 +325,8 @@ type step struct {
 	Sizes      []size   `json:"sizes"`
 	Loss       *float64 `json:"loss"`
 	Validation *float64 `json:"validation_loss"`
+	// Of a search for parameters: a trial that has ended.
+	Tried *roles.Trial `json:"tried"`
 }
 
 // size is how many of something a training has.
