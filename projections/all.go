@@ -12,6 +12,7 @@ func All() []fold.Factory {
 		func() fold.View { return NewDefinitions() },
 		func() fold.View { return NewFeatureRegistry() },
 		func() fold.View { return NewFeatureValues() },
+		func() fold.View { return NewFeatureFreshness() },
 		func() fold.View { return NewRuns() },
 		func() fold.View { return NewLoggedModels() },
 		func() fold.View { return NewArtifacts() },

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // FeatureValues is what was pushed of features that are computed elsewhere: of each entity and view all of it, and the
@@ -186,6 +188,37 @@ func (v *FeatureValues) rows(pairs iter.Seq2[fold.KV, error], at fold.At) iter.S
 // HistoryPage pages through what was pushed of an entity, the last that counts first.
 func (v *FeatureValues) HistoryPage(view, entityKey string, at fold.At, q fold.PageQuery) (fold.Page[PushedValues], error) {
 	return fold.PageJSON(v.r, fold.Table('h').Str(view).ID(entityKey), true, q, func(row *PushedValues) (bool, error) { return row.AdmittedBy(at) })
+}
+
+// Before reads the row of an entity's history that another one comes right after, as far as a moment admits it; false for none.
+func (v *FeatureValues) Before(view, entityKey string, after *PushedValues, at fold.At) (row PushedValues, ok bool, err error) {
+	pos, err := streams.ParsePosition(after.Position)
+	if err != nil {
+		return row, false, fault.Wrap(fault.Corrupt, err, "a stored position does not read")
+	}
+	prefix := fold.Table('h').Str(view).ID(entityKey)
+	place := slices.Clone(prefix).Millis(after.EventMillis).Number(uint64(pos.Partition)).Number(uint64(pos.Offset))
+	for row, err := range v.rows(v.r.ScanBack(prefix, place), at) {
+		return row, err == nil, err
+	}
+	return row, false, nil
+}
+
+// Entities yields the keys of those of whom something is served of a view, in the order of their bytes.
+func (v *FeatureValues) Entities(view string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		prefix := fold.Table('o').Str(view)
+		for kv, err := range v.r.Scan(prefix, prefix.End()) {
+			id := ""
+			if err == nil {
+				parts := fold.PartsOf(kv.Key[len(prefix):])
+				id, err = strings.Clone(parts.ID()), parts.Err()
+			}
+			if !yield(id, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // CreatedMillis is when the values were computed, as their producer says; when the log took them where it does not.

@@ -245,6 +245,23 @@ func (d *factReader) read(kv fold.KV) (Fact, error) {
 	return f, nil
 }
 
+// Whole is a fact of a film's history with what only the person's has: session, event id and source.
+func (h *Histories) Whole(f Fact) (Fact, error) {
+	prefix := fold.Table('u').ID(f.UserID)
+	key := slices.Clone(prefix).Millis(f.EventMillis).Number(uint64(f.Partition)).Number(uint64(f.Offset))
+	row, ok, err := h.r.Get(key)
+	if err == nil && !ok {
+		err = fault.New(fault.Corrupt, "view histories has a fact of film %s that person %s does not have", f.MovieID, f.UserID)
+	}
+	if err != nil {
+		return f, err
+	}
+	d := factReader{table: 'u', id: f.UserID, skip: len(prefix)}
+	whole, err := d.read(fold.KV{Key: key, Value: row})
+	f.SessionID, f.EventID, f.Source = whole.SessionID, whole.EventID, whole.Source
+	return f, err
+}
+
 // HistoryQuery asks for a piece of a history.
 type HistoryQuery struct {
 	At         fold.At
@@ -444,6 +461,26 @@ func settle(facts []*Fact) {
 	}
 }
 
+// HistoryCursor is the cursor of the page after a fact.
+func HistoryCursor(eventMillis int64, at streams.Position) string {
+	return fold.PageCursor(fold.Key{}.Millis(eventMillis).U32(uint32(at.Partition)).U64(uint64(at.Offset)))
+}
+
+// CursorMillis is the event time of the fact that a cursor is of.
+func CursorMillis(cursor string) (int64, error) {
+	millis, _, _, err := historyPlace(cursor)
+	return millis, err
+}
+
+func historyPlace(cursor string) (millis int64, partition int32, offset int64, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(raw) != 20 {
+		return 0, 0, 0, fault.Field("cursor", "is not one that this list gave out").WithHint("leave it out to start at the beginning")
+	}
+	c := fold.PartsOf(raw)
+	return c.Millis(), int32(c.U32()), int64(c.U64()), nil
+}
+
 func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact], error) {
 	p := fold.Page[Fact]{Items: []Fact{}}
 	limit, err := q.Page.Size()
@@ -454,12 +491,9 @@ func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact]
 	var millis, offset int64
 	var partition int32
 	if q.Page.Cursor != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(q.Page.Cursor)
-		if err != nil || len(raw) != 20 {
-			return p, fault.Field("cursor", "is not one that this list gave out").WithHint("leave it out to start at the beginning")
+		if millis, partition, offset, err = historyPlace(q.Page.Cursor); err != nil {
+			return p, err
 		}
-		c := fold.PartsOf(raw)
-		millis, partition, offset = c.Millis(), int32(c.U32()), int64(c.U64())
 		if q.Newest && (q.ToMillis == 0 || millis < q.ToMillis) {
 			q.ToMillis = millis + 1
 		} else if !q.Newest {
@@ -476,10 +510,7 @@ func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact]
 			}
 		}
 		if len(p.Items) == limit {
-			last := &p.Items[limit-1]
-			b := fold.Key{}.Millis(last.EventMillis)
-			b = b.U32(uint32(last.Partition)).U64(uint64(last.Offset))
-			p.Next = fold.PageCursor(b)
+			p.Next = HistoryCursor(p.Items[limit-1].EventMillis, p.Items[limit-1].Position())
 			break
 		}
 		p.Items = append(p.Items, f)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/projectionist/projectionist/projections/featurestore"
 )
 
 // refusal is an answer that something of the request is wrong.
@@ -14,7 +16,7 @@ type refusal struct {
 }
 
 // project is what Feast would call all that one server has.
-const project = "projectionist"
+const project = featurestore.OwnProject
 
 // feastError is an error of the module feast.errors, which Feast's client raises again: a document in a string.
 func feastError(status int, class, format string, args ...any) *refusal {

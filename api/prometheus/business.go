@@ -54,7 +54,7 @@ type businessCollector struct{ s *Surface }
 
 func (c *businessCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descLists, descListsTaken, descFilms, descFilmsTaken, descLiked, descDisliked, descClickRate, descSatisfaction, descSessions,
-		descPeople, descJudgement, descNewestAt, descServing, descServingAt, descRecords, descDegraded, descTaskSeconds, descDecisions, descDrift} {
+		descPeople, descJudgement, descNewestAt, descServing, descServingAt, descRecords, descDegraded, descTaskSeconds, descDecisions, descDrift, descFreshness, descTTL} {
 		out <- d
 	}
 }
@@ -68,7 +68,7 @@ func (c *businessCollector) Collect(out chan<- prometheus.Metric) {
 	}()
 	for d, collect := range map[*prometheus.Desc]func(out chan<- prometheus.Metric) error{
 		descLists: c.engagement, descJudgement: c.judgements, descServing: c.serving, descRecords: c.records, descDegraded: c.services,
-		descTaskSeconds: c.training, descDrift: c.drift,
+		descTaskSeconds: c.training, descDrift: c.drift, descFreshness: c.freshness,
 	} {
 		if err := collect(out); err != nil {
 			out <- prometheus.NewInvalidMetric(d, err)

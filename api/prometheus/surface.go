@@ -10,6 +10,7 @@ import (
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -23,6 +24,7 @@ type Config struct {
 	// Workflows are those whose runs are told, and Decided what the gate made of a run: ok where it has decided.
 	Workflows *projections.DefinedWorkflows
 	Decided   func(run *projections.WorkflowRun) (promoted, ok bool)
+	Features  *featurestore.Store // whose views' freshness is told
 	Reactors  interface {
 		Progress() []react.Task
 		Stats(context.Context) []react.Stat

@@ -1,7 +1,6 @@
 package v1
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/projectionist/projectionist/api"
@@ -50,15 +49,9 @@ func (s *Surface) pushedHistory(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	key, err := x.EntityKey(func(k string) json.RawMessage {
-		text, _ := json.Marshal(q.Str(k)) // a text
-		return text
-	})
-	switch {
-	case err != nil:
+	key, err := entityKeyOf(x, q)
+	if err != nil {
 		return err
-	case key == "":
-		return fault.Field(x.JoinKeys[0].Name, "is missing").WithHint("give each join key of the view as a parameter")
 	}
 	p, err := fold.Of[*projections.FeatureValues](s.Views).HistoryPage(x.Name, key, m.At, page)
 	return api.Paged(w, p, err)

@@ -114,7 +114,7 @@ func newFixture(t testing.TB, change ...func(*setup)) *fixture {
 	w.surface, err = v1.New(w.core, w.own)
 	w.must(err)
 	w.server = w.core.Serve(w.surface, append(w.beside, prometheus.New(w.core, prometheus.Config{LogStats: w.log.Stats, Writable: w.log.Writable,
-		Models: roles.Models(), Workflows: w.own.Workflows, Decided: roles.Decided}))...)
+		Models: roles.Models(), Workflows: w.own.Workflows, Decided: roles.Decided, Features: w.own.Features}))...)
 	run, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- w.cfg.Views.Run(run) }()

@@ -30,7 +30,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
 		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
 		TaskLog: a.TaskLog, Train: a.train, Tune: a.tune, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}
-	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided}
+	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided, Features: a.Features}
 	if a.embedded != nil {
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
 			return a.Backup(ctx, dir, progress)

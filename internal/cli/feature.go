@@ -118,7 +118,7 @@ counts too.`,
 			return p.rows(rows, "", "VIEW view, ENTITY entity, FEATURE name, TYPE type, AGGREGATION aggregation, DESCRIPTION description", "no features are defined")
 		})}
 	lm.flags(list)
-	return group("features", "Features: read them, join them, define them", get, join, list, definitions, apply)
+	return group("features", "Features: read them, join them, define them, and look at their history and statistics", get, join, list, definitions, apply, p.featureHistoryCommand(), p.featureStatisticsCommand())
 }
 
 // The following are spelt as Feast's command line has them.

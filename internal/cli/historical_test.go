@@ -75,6 +75,9 @@ func TestHistorical(t *testing.T) {
 	ok(t, "feedback", "1", "1", "--rating", "5", "--dir", dir)
 	contains(t, "datasets create, later", ok(t, create...), "films  2        4000")
 	contains(t, "datasets diff", ok(t, "datasets", "diff", "films", "1", "2", "--dir", dir), "definitions  the same", "entity rows  the same", "user-events/", "values       the same, to the byte")
+	contains(t, "features history", ok(t, "features", "history", "movie_features:rating_count,title", "movie_id=1", "--dir", dir), "FEATURE", "rating 5 of film 1 by 1", "movie.listed")
+	contains(t, "features history", command("features", "history", "movie_features", "1", "--dir", dir).err, "write it as movie_id=42")
+	contains(t, "features statistics", ok(t, "features", "statistics", "user_features", "--against", "films@2", "--dir", dir), "DRIFTED", "user_features  rating_count", "genre_preference")
 	if rows := ok(t, "datasets", "show", "films", "1", "-o", "-", "--dir", dir); rows != served {
 		t.Errorf("%d bytes are kept, %d were joined", len(rows), len(served))
 	}

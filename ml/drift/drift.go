@@ -1,10 +1,11 @@
-// Package drift measures how far what people do now is from what a model was trained on. It is pure: histograms in, a number out.
+// Package drift measures how far what people do now is from what a model was trained on, and features from those of a training set. It is pure: histograms in, a number out.
 package drift
 
 import (
 	"cmp"
 	"math"
 	"slices"
+	"sort"
 )
 
 // Distance is the Jensen-Shannon distance of two histograms over the same bins (Endres and Schindelin, A new metric for probability distributions, 2003), by
@@ -60,4 +61,78 @@ func Steps(counts []float64, n int) []int {
 		before += counts[i]
 	}
 	return bins
+}
+
+// shareLeast is what a share counts as at least in [PSI], as is usual: there is no logarithm of nothing.
+const shareLeast = 1e-4
+
+// PSI is the population stability index of two histograms over the same bins, by natural logarithms: 0 where both have the same shares, and
+// without bound. It is known by its rules of thumb, .1 for a small change and .25 for a large one. ok is as for [Distance].
+func PSI(reference, current []float64) (psi float64, ok bool) {
+	var all [2]float64
+	for i, h := range [][]float64{reference, current} {
+		for _, x := range h {
+			all[i] += max(x, 0)
+		}
+	}
+	if all[0] == 0 || all[1] == 0 {
+		return 0, false
+	}
+	share := func(h []float64, i int, all float64) float64 {
+		if i >= len(h) {
+			return shareLeast
+		}
+		return max(h[i]/all, shareLeast)
+	}
+	for i := range max(len(reference), len(current)) {
+		p, q := share(current, i, all[1]), share(reference, i, all[0])
+		psi += (p - q) * math.Log(p/q)
+	}
+	return psi, true
+}
+
+// KS is the two-sample statistic of Kolmogorov and Smirnov: the largest difference of the two distributions' functions, of 0 to 1. Both are
+// given in ascending order. ok is false where one of them is empty.
+func KS(a, b []float64) (most float64, ok bool) {
+	if len(a) == 0 || len(b) == 0 {
+		return 0, false
+	}
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		x := min(a[i], b[j])
+		for i < len(a) && a[i] <= x {
+			i++
+		}
+		for j < len(b) && b[j] <= x {
+			j++
+		}
+		most = max(most, math.Abs(float64(i)/float64(len(a))-float64(j)/float64(len(b))))
+	}
+	return most, true
+}
+
+// Edges are where bins begin that have about the same share of some numbers each, n of them and fewer where numbers repeat; then the end of
+// the last. They are given in ascending order, and there is one at least. What is below the first edge and what is at or above the last are bins, too, of which
+// the numbers have nothing.
+func Edges(ascending []float64, n int) []float64 {
+	edges := []float64{ascending[0]}
+	for i := 1; i < n; i++ {
+		if x := ascending[i*len(ascending)/n]; x > edges[len(edges)-1] {
+			edges = append(edges, x)
+		}
+	}
+	return append(edges, math.Nextafter(ascending[len(ascending)-1], math.Inf(1)))
+}
+
+// Bin is the bin of a number, from 0 to the number of edges.
+func Bin(edges []float64, x float64) int {
+	return sort.Search(len(edges), func(i int) bool { return edges[i] > x })
+}
+
+// Chance is about the distance that chance alone makes of two samples of n and m from one distribution over so many bins: 8·ln 2·nm/(n+m)
+// times the square of [Distance] has the distribution χ² of bins-1 degrees of freedom, about, whose mean that is.
+func Chance(bins int, n, m float64) float64 {
+	if bins < 2 || n <= 0 || m <= 0 {
+		return 0
+	}
+	return min(math.Sqrt(float64(bins-1)/(8*math.Ln2)*(1/n+1/m)), 1)
 }

@@ -122,16 +122,21 @@ type Inputs struct {
 	NowMillis int64 // the as-of instant
 }
 
-// AppendValues appends the selected features in order.
-func (s *Selection) AppendValues(dst []Value, in Inputs) []Value {
-	base := len(dst)
-	dst = slices.Grow(dst, len(s.columns))[:base+len(s.columns)]
+func (s *Selection) subject(in Inputs) subject {
 	of := subject{id: in.MovieID, catalogue: in.Catalogue}
 	if in.UserID != "" && in.People != nil {
 		of.person = func(millis int64) *person {
 			return personOf(in.People(in.UserID), func(s *Said) bool { return s.SinceMillis <= millis })
 		}
 	}
+	return of
+}
+
+// AppendValues appends the selected features in order.
+func (s *Selection) AppendValues(dst []Value, in Inputs) []Value {
+	base := len(dst)
+	dst = slices.Grow(dst, len(s.columns))[:base+len(s.columns)]
+	of := s.subject(in)
 	for _, p := range s.parts {
 		state := in.User
 		if p.view.Entity == Movie {

@@ -15,7 +15,7 @@ import (
 )
 
 // Project is the one that has what this program computes.
-const Project = "projectionist"
+const Project = featurestore.OwnProject
 
 // Config is what a [Surface] answers from.
 type Config struct {
