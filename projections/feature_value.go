@@ -204,8 +204,8 @@ func (v *FeatureValues) Before(view, entityKey string, after *PushedValues, at f
 	return row, false, nil
 }
 
-// Entities yields the keys of those of whom something is served of a view, in the order of their bytes.
-func (v *FeatureValues) Entities(view string) iter.Seq2[string, error] {
+// ServedEntities yields the keys of those of whom something is served of a view, in the order of their bytes.
+func (v *FeatureValues) ServedEntities(view string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		prefix := fold.Table('o').Str(view)
 		for kv, err := range v.r.Scan(prefix, prefix.End()) {

@@ -43,7 +43,7 @@ type Statistics struct {
 	Words   *Words   `json:"words,omitempty"`
 	Drift   *Drift   `json:"drift,omitempty"`
 
-	of *column
+	of *distribution
 }
 
 // Numbers is how numbers are distributed. Mean and deviation are missing where they are beyond all numbers.
@@ -96,8 +96,8 @@ type Counted struct {
 	Mean  *float64 `json:"mean,omitempty"`
 }
 
-// column is the values of a feature.
-type column struct {
+// distribution is the values of a feature.
+type distribution struct {
 	name, typ  string
 	nulls, old int64
 	infinite   int64
@@ -112,7 +112,7 @@ type column struct {
 }
 
 // numeric says whether the feature is a number.
-func (c *column) numeric() bool {
+func (c *distribution) numeric() bool {
 	switch c.typ {
 	case string(features.Float64), string(features.Int64), features.TypeInt32, features.TypeFloat32, features.TypeTimestamp:
 		return true
@@ -120,10 +120,10 @@ func (c *column) numeric() bool {
 	return false
 }
 
-func (c *column) list() bool { return strings.HasSuffix(c.typ, "_list") }
+func (c *distribution) list() bool { return strings.HasSuffix(c.typ, "_list") }
 
 // missing takes a value that is not there, and says whether it is one.
-func (c *column) missing(status features.Status) bool {
+func (c *distribution) missing(status features.Status) bool {
 	switch status {
 	case features.Present:
 		return false
@@ -135,7 +135,7 @@ func (c *column) missing(status features.Status) bool {
 	return true
 }
 
-func (c *column) add(v *features.Value) {
+func (c *distribution) add(v *features.Value) {
 	if c.missing(v.Status) {
 		return
 	}
@@ -153,7 +153,7 @@ func (c *column) add(v *features.Value) {
 	}
 }
 
-func (c *column) addJSON(raw json.RawMessage, status features.Status) error {
+func (c *distribution) addJSON(raw json.RawMessage, status features.Status) error {
 	if c.missing(status) {
 		return nil
 	}
@@ -180,7 +180,7 @@ func (c *column) addJSON(raw json.RawMessage, status features.Status) error {
 }
 
 // addText adds a value as a cell of a table has it.
-func (c *column) addText(text string) {
+func (c *distribution) addText(text string) {
 	switch {
 	case text == "":
 		c.nulls++
@@ -201,7 +201,7 @@ func (c *column) addText(text string) {
 	}
 }
 
-func (c *column) number(x float64) {
+func (c *distribution) number(x float64) {
 	if c.count++; math.IsNaN(x) || math.IsInf(x, 0) {
 		c.infinite++
 		return
@@ -209,7 +209,7 @@ func (c *column) number(x float64) {
 	c.numbers = append(c.numbers, x)
 }
 
-func (c *column) word(text string) {
+func (c *distribution) word(text string) {
 	c.items++
 	if len(text) > wordBytesMax {
 		text = fmt.Sprintf("%s… (%016x)", strings.ToValidUTF8(text[:wordBytesMax-24], ""), hashOf(text))
@@ -222,7 +222,7 @@ func (c *column) word(text string) {
 }
 
 // sort has the numbers in order.
-func (c *column) sort() {
+func (c *distribution) sort() {
 	if !c.sorted {
 		slices.Sort(c.numbers)
 		c.sorted = true
@@ -230,7 +230,7 @@ func (c *column) sort() {
 }
 
 // top are the words that were met most, of as many the first by their letters.
-func (c *column) top(n int) (top []Word) {
+func (c *distribution) top(n int) (top []Word) {
 	for _, w := range slices.SortedFunc(maps.Keys(c.words), func(a, b string) int {
 		return cmp.Or(cmp.Compare(c.words[b], c.words[a]), cmp.Compare(a, b))
 	}) {
@@ -242,7 +242,7 @@ func (c *column) top(n int) (top []Word) {
 	return top
 }
 
-func (c *column) statistics() Statistics {
+func (c *distribution) statistics() Statistics {
 	s := Statistics{Feature: c.name, Type: c.typ, Count: c.count, Nulls: c.nulls, Expired: c.old, NotFinite: c.infinite, of: c}
 	if c.numeric() {
 		if len(c.numbers) > 0 {
@@ -313,7 +313,7 @@ func finite(x float64) *float64 {
 }
 
 // drift is how far the values are from those of a reference.
-func (c *column) drift(reference *column) *Drift {
+func (c *distribution) drift(reference *distribution) *Drift {
 	d := &Drift{Threshold: driftThreshold, Reference: Counted{Rows: reference.count + reference.nulls, Nulls: reference.nulls}}
 	var bins [2][]float64
 	if c.numeric() {
@@ -323,7 +323,7 @@ func (c *column) drift(reference *column) *Drift {
 			mean, _ := moments(reference.numbers)
 			d.Reference.Mean = finite(mean)
 			edges := drift.Edges(reference.numbers, driftBins)
-			for i, of := range []*column{reference, c} {
+			for i, of := range []*distribution{reference, c} {
 				bins[i] = make([]float64, len(edges)+1)
 				for _, x := range of.numbers {
 					bins[i][drift.Bin(edges, x)]++
@@ -335,7 +335,7 @@ func (c *column) drift(reference *column) *Drift {
 		}
 	} else {
 		top := reference.top(driftWords)
-		for i, of := range []*column{reference, c} {
+		for i, of := range []*distribution{reference, c} {
 			rest := of.items
 			for _, w := range top {
 				bins[i] = append(bins[i], float64(of.words[w.Value]))
@@ -344,7 +344,7 @@ func (c *column) drift(reference *column) *Drift {
 			bins[i] = append(bins[i], float64(rest))
 		}
 	}
-	for i, of := range []*column{reference, c} {
+	for i, of := range []*distribution{reference, c} {
 		bins[i] = append(bins[i], float64(of.nulls+of.old), float64(of.infinite))
 	}
 	var sums [2]float64

@@ -13,7 +13,7 @@ import (
 	"github.com/projectionist/projectionist/ml/features"
 )
 
-func columnOf(typ string, cells ...string) *column {
+func columnOf(typ string, cells ...string) *distribution {
 	s := newSample([]string{"x"}, []string{typ})
 	for _, cell := range cells {
 		s.columns[0].addText(cell)
@@ -68,7 +68,7 @@ func TestColumnOfWords(t *testing.T) {
 // missing, and a constant that is another.
 func TestColumnDrift(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	normal := func(n int, mean float64) *column {
+	normal := func(n int, mean float64) *distribution {
 		c := columnOf("float64")
 		for range n {
 			c.number(rng.NormFloat64() + mean)
@@ -93,7 +93,7 @@ func TestColumnDrift(t *testing.T) {
 	if d := gone.drift(normal(1000, 0)); !d.Drifted || *d.KS > .1 {
 		t.Errorf("missing: %+v", d)
 	}
-	constant := func(x float64) *column {
+	constant := func(x float64) *distribution {
 		c := columnOf("float64")
 		for range 500 {
 			c.number(x)
@@ -106,7 +106,7 @@ func TestColumnDrift(t *testing.T) {
 	if d := constant(5).drift(columnOf("float64")); d.Drifted || !d.TooFew || d.KS != nil {
 		t.Errorf("against nothing: %+v", d)
 	}
-	words := func(of ...string) *column {
+	words := func(of ...string) *distribution {
 		c := columnOf("string")
 		for range 300 {
 			for _, w := range of {

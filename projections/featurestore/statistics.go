@@ -87,7 +87,7 @@ func (f *Store) PushedStatistics(ctx context.Context, x *features.External, name
 		types[i] = x.Feature(name).Type
 	}
 	s := newSample(names, types)
-	ids, all, err := chosen(ctx, fold.Of[*projections.FeatureValues](f.views).Entities(x.Name), s.size(sample))
+	ids, all, err := chosen(ctx, fold.Of[*projections.FeatureValues](f.views).ServedEntities(x.Name), s.size(sample))
 	if err != nil {
 		return nil, err
 	}
@@ -168,13 +168,13 @@ func mixed(x uint64) uint64 {
 }
 
 // Sample is the values of some features of some rows.
-type Sample struct{ columns []*column }
+type Sample struct{ columns []*distribution }
 
 func newSample(names, types []string) *Sample {
 	s := &Sample{}
 	texts := 0
 	for i, name := range names {
-		c := &column{name: name, typ: types[i], words: map[string]int64{}}
+		c := &distribution{name: name, typ: types[i], words: map[string]int64{}}
 		if s.columns = append(s.columns, c); !c.numeric() {
 			texts++
 		}
