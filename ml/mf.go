@@ -28,7 +28,8 @@ func (p MFParams) Validate() error {
 // MFTrainer factorises ratings with biases: alternating least squares, in which each row is drawn from what is known of it
 // instead of its mean, and how much rows differ, and ratings from what is predicted, is taken from the rows (Salakhutdinov
 // and Mnih 2008, "Bayesian Probabilistic Matrix Factorization using Markov Chain Monte Carlo"; empirical Bayes in place of
-// their hyperpriors). So there is no penalty to choose. It runs on all cores, and its result does not depend on how many.
+// their hyperpriors). So there is no penalty to choose. What is kept of a sweep are the means that its rows were drawn around:
+// of who has rated little a draw is mostly chance. It runs on all cores, and its result does not depend on how many.
 type MFTrainer struct {
 	params  MFParams
 	set     RatingSet
@@ -37,7 +38,7 @@ type MFTrainer struct {
 	mean    float64
 	users   mfSide
 	items   mfSide
-	means   mfSide             // of the items, given the users of the last sweep
+	means   [2]mfSide          // that the users and items of the last sweep that is kept were drawn around
 	values  map[string]float64 // noise: precision of a rating; loss: of the last sweep
 	kept    Factors            // sums over the sweeps that are kept, rows of Samples·Dim
 	sweeps  int
@@ -84,7 +85,7 @@ func NewMFTrainer(set RatingSet, p MFParams) (*MFTrainer, error) {
 	t.byItem = t.byUser.transpose(ni)
 	t.values["noise"] = (1 + float64(len(set.Ratings))) / (1 + squares)
 	rng := newRNG(p.Seed)
-	t.users, t.items, t.means = t.side(nu, rng), t.side(ni, rng), t.side(ni, nil)
+	t.users, t.items, t.means = t.side(nu, rng), t.side(ni, rng), [2]mfSide{t.side(nu, nil), t.side(ni, nil)}
 	t.kept = Factors{Users: set.Users, Items: set.Items, Dim: p.Dim * p.Samples, Mean: float32(t.mean), UserBias: make([]float32, nu), ItemBias: make([]float32, ni),
 		User: make([]float32, nu*p.Dim*p.Samples), Item: make([]float32, ni*p.Dim*p.Samples)}
 	for i, r := range set.Ratings {
@@ -122,14 +123,13 @@ func (t *MFTrainer) Step(ctx context.Context) (float64, error) {
 	p := &t.params
 	keep := t.sweeps >= p.Burn && (t.sweeps-p.Burn+1)%p.Thin == 0
 	seed := mix64(p.Seed + uint64(2*t.sweeps) + 1)
-	_, t.err = t.half(ctx, t.byUser, &t.users, &t.items, nil, mix64(seed))
-	if t.err == nil {
-		var means *mfSide
-		if keep {
-			means = &t.means
-		}
+	var means [2]*mfSide
+	if keep {
+		means = [2]*mfSide{&t.means[0], &t.means[1]}
+	}
+	if _, t.err = t.half(ctx, t.byUser, &t.users, &t.items, means[0], mix64(seed)); t.err == nil {
 		var squares float64
-		if squares, t.err = t.half(ctx, t.byItem, &t.items, &t.users, means, mix64(seed+1)); t.err == nil {
+		if squares, t.err = t.half(ctx, t.byItem, &t.items, &t.users, means[1], mix64(seed+1)); t.err == nil {
 			n := float64(len(t.set.Ratings))
 			t.values["loss"], t.values["noise"] = squares/max(1, n), (1+n)/(1+squares)
 		}
@@ -236,8 +236,8 @@ func (t *MFTrainer) keep(n int) {
 			}
 		}
 	}
-	put(t.kept.User, t.kept.UserBias, &t.users, 1)
-	put(t.kept.Item, t.kept.ItemBias, &t.means, share)
+	put(t.kept.User, t.kept.UserBias, &t.means[0], 1)
+	put(t.kept.Item, t.kept.ItemBias, &t.means[1], share)
 }
 
 // Model is the mean over the sweeps that were kept; all of them are done.

@@ -25,9 +25,9 @@ var Recipe = &recipe.Recipe{
 	Code:        "bpr/1",
 	Params: []recipe.Param{
 		recipe.IntegerParam(dim, 64, 1, 1024, "length of a factor"),
-		recipe.IntegerParam(epochs, 60, 1, 100_000, "passes, of as many steps as there are likes"),
+		recipe.IntegerParam(epochs, 100, 1, 100_000, "passes, of as many steps as there are likes"),
 		recipe.AboveParam(learningRate, .05, 0, 1, "learning rate"),
-		recipe.NumberParam(regularization, .01, 0, 1, "penalty of large factors and biases"),
+		recipe.NumberParam(regularization, .003, 0, 1, "penalty of large factors and biases"),
 		{Name: seed, Type: recipe.Seed, Default: "1", Meaning: "of the first factors and of what is drawn"},
 	},
 	Train: train,

@@ -22,10 +22,10 @@ var Recipe = &recipe.Recipe{
 	Description: "Linear model in which every film is explained by all others (EASE), in closed form",
 	Code:        "ease/1",
 	Params: append([]recipe.Param{
-		recipe.AboveParam(lambda, 300, 0, 1e9, "λ, the ridge penalty of large weights"),
+		recipe.AboveParam(lambda, 500, 0, 1e9, "λ, the ridge penalty of large weights"),
 		recipe.IntegerParam(films, 10_000, 1, ml.DenseMax, "films in the matrix at most, those that most people like; 4 bytes for each pair"),
 		recipe.IntegerParam(keep, 500, 1, ml.DenseMax, "weights of a film that are kept, those furthest from 0"),
-	}, recipe.HistoryParams(name, recipe.History{Decay: .9, Max: 200})...),
+	}, recipe.HistoryParams(name, recipe.History{Decay: .8, Max: 200})...),
 	Train: func(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks) (recipe.Model, error) {
 		m := &recipe.Related{Kind: kind, Source: name, History: recipe.HistoryOf(name, p)}
 		return recipe.TrainLinear(m, in, h, func(h ml.LinearHooks) (*ml.ItemWeights, ml.LinearInfo, error) {

@@ -25,7 +25,7 @@ var Recipe = &recipe.Recipe{
 	Params: append([]recipe.Param{
 		recipe.IntegerParam(k, 200, 1, 10_000, "nearest films that are kept of each"),
 		recipe.NumberParam(shrink, 10, 0, 1e6, "people who like both of two films at which half of their likeness is believed"),
-	}, recipe.HistoryParams(name, recipe.History{Decay: .9, Max: 200})...),
+	}, recipe.HistoryParams(name, recipe.History{Decay: .6, Max: 200})...),
 	Train: train,
 	Decode: func(b []byte) (recipe.Model, error) {
 		m, err := recipe.DecodeRelated(b, kind, name)

@@ -26,9 +26,9 @@ var Recipe = &recipe.Recipe{
 	Predicts:    true,
 	Params: []recipe.Param{
 		recipe.IntegerParam(dim, 15, 1, 256, "length of a factor"),
-		recipe.IntegerParam(burn, 20, 0, 10_000, "passes over all people and all films before the first that is kept"),
+		recipe.IntegerParam(burn, 50, 0, 10_000, "passes over all people and all films before the first that is kept"),
 		recipe.IntegerParam(samples, 24, 1, 256, "passes that are kept; the weights have as many factors of each person and film"),
-		recipe.IntegerParam(thin, 2, 1, 100, "passes of which one is kept"),
+		recipe.IntegerParam(thin, 4, 1, 100, "passes of which one is kept"),
 		{Name: seed, Type: recipe.Seed, Default: "1", Meaning: "of the first factors and of what is drawn"},
 	},
 	Train: train,

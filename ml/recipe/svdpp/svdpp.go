@@ -28,8 +28,8 @@ var Recipe = &recipe.Recipe{
 	Predicts:    true,
 	Params: []recipe.Param{
 		recipe.IntegerParam(dim, 32, 1, 1024, "length of a factor"),
-		recipe.IntegerParam(epochs, 30, 1, 10_000, "passes over the ratings"),
-		recipe.AboveParam(learningRate, .01, 0, 1, "learning rate of the first pass"),
+		recipe.IntegerParam(epochs, 50, 1, 10_000, "passes over the ratings"),
+		recipe.AboveParam(learningRate, .02, 0, 1, "learning rate of the first pass"),
 		recipe.AboveParam(rateDecay, .95, 0, 1, "what the learning rate is multiplied by from pass to pass"),
 		recipe.NumberParam(regularization, .05, 0, 1, "penalty of large factors and biases"),
 		{Name: seed, Type: recipe.Seed, Default: "1", Meaning: "of the first factors"},
