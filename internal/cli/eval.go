@@ -57,6 +57,7 @@ interrupted is in the files.`,
 	f.IntVar(&e.People, "people", 10_000, "people who are asked, at most; 0: everybody")
 	f.IntVar(&e.Moments, "moments", 4_000, "moments that are judged of a prequential protocol, at most; 0: every one")
 	f.Float64Var(&e.TopStars, "top-stars", 5, "from which ratings are in the stream of prequential-top")
+	f.DurationVar(&e.most, "time", 0, "after which no further training begins, such as 2h; 0: no bound")
 	f.IntVar(&e.cores, "cores", runtime.NumCPU(), "how many processors to use")
 	f.StringVar(&e.markdown, "markdown", "", "write the tables to this file, too")
 	f.StringVar(&e.json, "json", "", "write all rows to this file, too")
@@ -78,6 +79,7 @@ func algorithmNames() []string {
 type evaluation struct {
 	eval.Options
 	cores          int
+	most           time.Duration
 	markdown, json string
 	columns        map[string]string
 	badRows        int64
@@ -147,6 +149,8 @@ func (e *evaluation) parse(protocols, algorithms, params []string) error {
 		return fmt.Errorf("--cores is %d: want 1 to 4096", e.cores)
 	case !(e.TopStars > 0 && e.TopStars <= 5):
 		return fmt.Errorf("--top-stars is %v: want above 0, at most 5", e.TopStars)
+	case e.most < 0:
+		return fmt.Errorf("--time is %s: want 0 or more", e.most)
 	case e.badRows < 0:
 		return fmt.Errorf("--bad-rows is %d: want 0 or more", e.badRows)
 	}
@@ -188,6 +192,10 @@ func (p *program) evaluate(ctx context.Context, path string, e *evaluation) erro
 		bar.show(protocol+" "+algorithm+" "+stage, int64(done), int64(of))
 	}
 	e.Measure = measure
+	if e.most > 0 {
+		end := time.Now().Add(e.most)
+		e.Over = func() bool { return time.Now().After(end) }
+	}
 	err = eval.Run(ctx, d, e.Options)
 	bar.end()
 	t.end()

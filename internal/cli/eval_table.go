@@ -91,6 +91,9 @@ func withMargin(m *eval.Metric) string {
 	return fmt.Sprintf("%.4f ±%s", m.Value, strings.TrimPrefix(fmt.Sprintf("%.4f", max(*m.High-m.Value, m.Value-*m.Low)), "0"))
 }
 
+// sureFrom is how many people it takes for a difference to be beyond doubt: few who agree by chance look as sure.
+const sureFrom = 10
+
 // vsDecayed is how much better a row is than decayed popularity in its main metric, with a star where that is beyond doubt.
 func vsDecayed(r *eval.Row) string {
 	for i := range r.Against {
@@ -99,7 +102,7 @@ func vsDecayed(r *eval.Row) string {
 			continue
 		}
 		sure := ""
-		if a.Low != nil && (*a.Low > 0 || *a.High < 0) {
+		if a.Low != nil && r.People >= sureFrom && (*a.Low > 0 || *a.High < 0) {
 			sure = "*"
 		}
 		return fmt.Sprintf("%+.4f%s", a.Value, sure)

@@ -313,7 +313,7 @@ func TestGivenSplits(t *testing.T) {
 	test := []Act{{"0", "3", 40, 2}, {"1", "1", 50, 5}}
 	b.Give("paper", train, test, map[string][]string{"0": {"4", "5"}, "1": {"4"}})
 	for k := range 2 {
-		b.Give(fmt.Sprint("u", k+1), train[k:], train[:k+1], nil)
+		b.Give(fmt.Sprint("u", k+1), train[k+1:], train[:k+1], nil)
 	}
 	d := b.Data(noContent)
 	if len(d.Acts) != 8 || len(d.Items) != 5 || len(d.Users) != 3 {
@@ -346,6 +346,14 @@ func TestGivenSplits(t *testing.T) {
 	if _, err := ofGiven(d, &g, &o); err == nil {
 		t.Error("a split whose halves share an act is taken")
 	}
+	for i := range d.Given { // files at fault are told, and nothing is judged by them
+		d.Given[i].Test = append(slices.Clone(d.Given[i].Test), d.Given[i].Train[0])
+	}
+	for _, r := range run1(t, d, o) {
+		if r.Unjudged == "" || r.Metrics != nil {
+			t.Errorf("%+v", r)
+		}
+	}
 }
 
 // What a recipe cannot do is in its row, and the others are judged.
@@ -370,6 +378,25 @@ func TestRecipeThatCannot(t *testing.T) {
 	o.Row = func(Row) error { cancel(); return nil }
 	if err := Run(ctx, d, o); err == nil {
 		t.Error("it goes on when it is interrupted")
+	}
+}
+
+// When the time is over nothing is trained any more, and what counting has is there.
+func TestOver(t *testing.T) {
+	d := world(40, 30, 900)
+	var trained []recipe.Input
+	o := options()
+	o.Recipes, o.Trials = []*recipe.Recipe{(&memory{}).recipe(&trained)}, 5
+	o.Over = func() bool { return len(trained) == 2 }
+	rows := run1(t, d, o)
+	if len(trained) != 2 {
+		t.Errorf("%d trainings", len(trained))
+	}
+	if r := find(t, rows, Prequential, "memory"); r.Unjudged != isOver || r.Metrics != nil {
+		t.Errorf("%+v", r)
+	}
+	if r := find(t, rows, Prequential, "online:popularity"); r.Unjudged != "" || r.Metrics == nil {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -102,6 +102,11 @@ func (r *run) rating(ctx context.Context) error {
 			return err
 		}
 		fold := f.of(k)
+		if f.given {
+			if err := fold.sealed(r.d); err != nil {
+				return r.unjudged(Row{Split: split, Kind: KindCounting, Algorithm: byMean, Unjudged: err.Error()}, []string{Rating})
+			}
+		}
 		b := biasesOf(r.d, fold.train)
 		flat, full := make([]float32, len(fold.test)), make([]float32, len(fold.test))
 		for i, s := range fold.test {

@@ -59,6 +59,8 @@ type Options struct {
 
 	Row      func(Row) error                                       // is given each row when it is finished
 	Progress func(protocol, algorithm, stage string, done, of int) // may be nil
+	// Over says that no further training is to begin: rows then say so. May be nil.
+	Over func() bool
 	// Measure begins to measure a piece of work, and gives what ends it; may be nil.
 	Measure func() func() Cost
 }
@@ -138,6 +140,9 @@ type run struct {
 func Run(ctx context.Context, d *Data, o Options) error {
 	if o.Progress == nil {
 		o.Progress = func(string, string, string, int, int) {}
+	}
+	if o.Over == nil {
+		o.Over = func() bool { return false }
 	}
 	if o.Measure == nil {
 		o.Measure = func() func() Cost { return func() Cost { return Cost{} } }
@@ -231,8 +236,11 @@ func (r *run) leaveOneOut(ctx context.Context, views []string) error {
 		}
 		given = true
 		p, err := ofGiven(r.d, g, r.Options)
-		if err != nil {
-			return err
+		if err != nil { // the file is at fault
+			if err := r.unjudged(Row{Split: g.Name, Kind: KindCounting, Algorithm: OfOnline(online.Popularity), Unjudged: err.Error()}, views); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := r.ranked(ctx, g.Name, views, leaveLastOut, &givenPart{p, slices.Concat(g.Train, g.Test)}); err != nil {
 			return err
@@ -333,8 +341,15 @@ func (r *run) ranked(ctx context.Context, name string, views []string, split spl
 	return nil
 }
 
+// isOver is why a row has no figures that was not begun in time.
+const isOver = "the time that was given is over"
+
 // train trains; what the recipe cannot is in row.Unjudged.
 func (r *run) train(ctx context.Context, row *Row, rec *recipe.Recipe, in recipe.Input, p recipe.Params) (recipe.Model, error) {
+	if r.Over() {
+		row.Unjudged = isOver
+		return nil, nil
+	}
 	end := r.Measure()
 	model, err := rec.Train(ctx, in, p, recipe.Hooks{NoLoss: true, Progress: func(stage string, done, of int, _ float64) {
 		r.Progress(row.Protocol, rec.Name, stage, done, of)
@@ -447,7 +462,7 @@ func (r *run) choose(ctx context.Context, row *Row, rec *recipe.Recipe, people i
 	if len(given) > 0 {
 		row.ParamsFrom = FromGiven
 	}
-	if len(trials) < 2 {
+	if len(trials) < 2 || r.Over() {
 		return trials[0], nil
 	}
 	end := r.Measure()

@@ -381,6 +381,20 @@ func folds(d *Data, acts []ml.Sample, n int, o *Options) folding {
 	}}
 }
 
+// sealed checks that nobody is asked about a film that they have rated in the training part.
+func (f *fold) sealed(d *Data) error {
+	trained := make(map[pair]bool, len(f.train))
+	for _, s := range f.train {
+		trained[pair{s.User, s.Item}] = true
+	}
+	for _, s := range f.test {
+		if trained[pair{s.User, s.Item}] {
+			return fmt.Errorf("%s: film %s of person %s is in both parts", f.name, d.Items[s.Item], d.Users[s.User])
+		}
+	}
+	return nil
+}
+
 // foldsFor is how many folds there are.
 func foldsFor(d *Data) int {
 	n := 0
