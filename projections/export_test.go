@@ -6,6 +6,8 @@ var (
 	Summary    = summary
 	FloatOrder = floatOrder
 	FloatOf    = floatOf
+
+	PushedValuesOf = pushedValuesOf
 )
 
 // CellsAtOnce is as many runs as a search takes in hand together.

@@ -227,8 +227,9 @@ func standing[T any](r fold.Reader, docs *fold.Documents[Declared[T]]) (all []De
 
 // External is an applied view as features are read from it.
 func External(e *events.FeatureViewApplied) *features.External {
-	return &features.External{Name: e.View, Project: e.Project, Entities: e.Entities, JoinKeys: e.JoinKeys, TTLMillis: e.TTLMillis,
+	x := &features.External{Name: e.View, Project: e.Project, Entities: e.Entities, JoinKeys: e.JoinKeys, TTLMillis: e.TTLMillis,
 		PushSource: e.PushSource, TimeColumn: e.TimeColumn, CreatedIn: e.CreatedIn, Description: e.Description, Features: e.Features}
+	return x.Index()
 }
 
 // declaration says what one of the registry's events says.

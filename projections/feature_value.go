@@ -1,14 +1,17 @@
 package projections
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/rawjson"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -96,7 +99,8 @@ func (v *FeatureValues) Served(view, entityKey string, at fold.At) (row PushedVa
 			return row, false, err
 		}
 		rest := raw[len(fold.Key{}.Text(string(place))):]
-		return row, true, fold.DecodeJSON(rest, &row)
+		row, err = pushedValuesOf(rest)
+		return row, true, err
 	}
 	prefix := fold.Table('h').Str(view).ID(entityKey)
 	for row, err := range v.rows(v.r.ScanBack(prefix, until(prefix, at)), at) {
@@ -173,7 +177,7 @@ func (v *FeatureValues) rows(pairs iter.Seq2[fold.KV, error], at fold.At) iter.S
 			var row PushedValues
 			admitted := false
 			if err == nil {
-				err = fold.DecodeJSON(kv.Value, &row)
+				row, err = pushedValuesOf(slices.Clone(kv.Value))
 			}
 			if err == nil {
 				admitted, err = row.AdmittedBy(at)
@@ -183,6 +187,56 @@ func (v *FeatureValues) rows(pairs iter.Seq2[fold.KV, error], at fold.At) iter.S
 			}
 		}
 	}
+}
+
+// pushedValuesOf reads a stored row, whose parts the result has: it has hundreds of values, and is read for every request.
+func pushedValuesOf(raw []byte) (p PushedValues, err error) {
+	if !json.Valid(raw) || raw[0] != '{' {
+		return p, fold.DecodeJSON(raw, &p) // which says so
+	}
+	number := func(value []byte) int64 {
+		n, bad := strconv.ParseInt(string(value), 10, 64)
+		err = cmp.Or(err, bad)
+		return n
+	}
+	text := func(value []byte) string {
+		if value[0] != '"' {
+			err = cmp.Or(err, fold.ErrKey)
+			return ""
+		}
+		return rawjson.Text(value)
+	}
+	rawjson.Each(raw, func(name, value []byte) {
+		switch string(name) {
+		case `"values"`:
+			if value[0] != '{' { // null
+				return
+			}
+			p.Values = make(map[string]json.RawMessage, bytes.Count(value, []byte{':'}))
+			rawjson.Each(value, func(name, of []byte) { p.Values[rawjson.Text(name)] = of })
+		case `"created"`:
+			p.Created = text(value)
+		case `"offline"`:
+			p.Offline = string(value) == "true"
+		case `"position"`:
+			p.Position = text(value)
+		case `"event_id"`:
+			p.EventID = text(value)
+		case `"event_millis"`:
+			p.EventMillis = number(value)
+		case `"recorded_millis"`:
+			p.RecordedMillis = number(value)
+		case `"source"`:
+			p.Source = text(value)
+		case `"actor"`:
+			p.Actor = text(value)
+		case `"correlation"`:
+			p.Correlation = text(value)
+		case `"causation"`:
+			p.Causation = text(value)
+		}
+	})
+	return p, fault.Wrap(fault.Corrupt, err, "a stored row of view feature-values does not read")
 }
 
 // HistoryPage pages through what was pushed of an entity, the last that counts first.

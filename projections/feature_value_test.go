@@ -2,9 +2,11 @@ package projections_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/fold/foldtest"
@@ -57,6 +59,40 @@ func TestFeatureValues(t *testing.T) {
 		back = append(back, string(row.Values["score"]))
 	}
 	equal(t, "the last first, as known then", back, []string{"3.0", "4.0", "1.0", "2.0"})
+}
+
+// TestPushedValuesRead: a stored row is read as encoding/json reads it, with every field that it has.
+func TestPushedValuesRead(t *testing.T) {
+	var full func(v reflect.Value)
+	full = func(v reflect.Value) {
+		for i := range v.NumField() {
+			switch f := v.Field(i); f.Kind() {
+			case reflect.String:
+				f.SetString("a \"" + v.Type().Field(i).Name)
+			case reflect.Int64:
+				f.SetInt(-int64(i) - 7)
+			case reflect.Bool:
+				f.SetBool(true)
+			case reflect.Struct:
+				full(f)
+			case reflect.Map:
+				f.Set(reflect.ValueOf(map[string]json.RawMessage{"a": json.RawMessage("1.5"), "b\"c": json.RawMessage(`["x]",{}]`), "": json.RawMessage("null")}))
+			default:
+				t.Fatalf("a field of kind %s is not read", f.Kind())
+			}
+		}
+	}
+	var all projections.PushedValues
+	full(reflect.ValueOf(&all).Elem())
+	for _, row := range []projections.PushedValues{all, {}} {
+		raw := must[[]byte](t)(json.Marshal(&row))
+		equal(t, "read", must[projections.PushedValues](t)(projections.PushedValuesOf(raw)), row)
+		for n := range raw {
+			if _, err := projections.PushedValuesOf(raw[:n]); !fault.Is(err, fault.Corrupt) {
+				t.Fatalf("%d bytes of %d: %v", n, len(raw), err)
+			}
+		}
+	}
 }
 
 func TestFeatureRegistry(t *testing.T) {

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/projectionist/projectionist/internal/rawjson"
 )
 
 // asked is the body of a request for online features.
@@ -52,9 +52,10 @@ func (r *reading) fields(body []byte) []field {
 		r.wrong("missing", "Field required", json.RawMessage("null"))
 		return nil
 	}
-	var syntax *json.SyntaxError
-	switch err := json.Unmarshal(body, new(json.RawMessage)); {
-	case errors.As(err, &syntax):
+	switch {
+	case !json.Valid(body):
+		syntax := &json.SyntaxError{}
+		errors.As(json.Unmarshal(body, new(json.RawMessage)), &syntax)
 		r.details = append(r.details, detail{"json_invalid", []any{"body", syntax.Offset}, "JSON decode error", struct{}{}, map[string]string{"error": syntax.Error()}})
 		return nil
 	case !utf8.Valid(body):
@@ -122,9 +123,7 @@ func (r *reading) list(raw json.RawMessage, loc ...any) (all []json.RawMessage) 
 		r.wrong("list_type", "Input should be a valid list", raw, loc...)
 		return nil
 	}
-	if err := json.Unmarshal(raw, &all); err != nil {
-		panic(err) // it is valid, and a list
-	}
+	rawjson.Each(raw, func(_, value []byte) { all = append(all, value) })
 	return all
 }
 
@@ -133,10 +132,7 @@ func (r *reading) text(raw json.RawMessage, loc ...any) (text string) {
 		r.wrong("string_type", "Input should be a valid string", raw, loc...)
 		return ""
 	}
-	if err := json.Unmarshal(raw, &text); err != nil {
-		panic(err) // it is valid, and a string
-	}
-	return text
+	return rawjson.Text(raw)
 }
 
 // truth reads what pydantic takes for true or false.
@@ -161,24 +157,15 @@ type field struct {
 
 // fieldsOf are the fields of a valid object in their order; of several of one name, the last.
 func fieldsOf(object json.RawMessage) (fields []field) {
-	d := json.NewDecoder(bytes.NewReader(object))
 	at := map[string]int{}
-	for _, err := d.Token(); err == nil && d.More(); { // the opening brace; then names and values
-		var f field
-		var name json.Token
-		if name, err = d.Token(); err == nil {
-			f.name = name.(string)
-			err = d.Decode(&f.value)
-		}
-		if err != nil && err != io.EOF {
-			panic(fmt.Errorf("a valid object cannot be read: %w", err))
-		}
+	rawjson.Each(object, func(name, value []byte) {
+		f := field{rawjson.Text(name), value}
 		if i, again := at[f.name]; again {
 			fields[i] = f
-			continue
+			return
 		}
 		at[f.name] = len(fields)
 		fields = append(fields, f)
-	}
+	})
 	return fields
 }

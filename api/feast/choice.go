@@ -1,7 +1,6 @@
 package feast
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +30,7 @@ type part struct {
 
 // choose resolves what is asked for by what is declared, or says why it cannot.
 func (s *Surface) choose(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {
-	key := fmt.Sprintf("%t %q %q", a.full, a.service, a.features)
+	key := a.key()
 	s.mu.Lock()
 	if s.reg != reg || len(s.kept) >= keptMax || s.bytes > keptBytesMax {
 		s.reg, s.kept, s.bytes = reg, map[string]*choice{}, 0
@@ -52,6 +51,19 @@ func (s *Surface) choose(reg *featurestore.Registry, a *asked) (*choice, *refusa
 		s.bytes += len(key)
 	}
 	return c, nil, nil
+}
+
+// key tells apart what is asked for.
+func (a *asked) key() string {
+	size := 16 + len(a.service)
+	for _, f := range a.features {
+		size += len(f) + 4
+	}
+	b := strconv.AppendBool(make([]byte, 0, size), a.full)
+	for _, text := range append([]string{a.service}, a.features...) {
+		b = append(append(strconv.AppendInt(b, int64(len(text)), 10), ':'), text...)
+	}
+	return string(b)
 }
 
 func resolve(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {

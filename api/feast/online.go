@@ -61,6 +61,9 @@ type table struct {
 	rows int
 	keys []column // that are answered
 	of   []cells  // by part
+
+	timeMillis int64 // the last that was written, and as it was
+	time       []byte
 }
 
 // cells are the features of the entities of one part, each entity once.
@@ -196,6 +199,7 @@ func (s *Surface) read(ctx context.Context, t *table) error {
 	var room []byte
 	for i := range t.parts {
 		p, c := &t.parts[i], &t.of[i]
+		c.room(len(c.ids) * len(p.refs))
 		for _, id := range c.ids {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -225,6 +229,11 @@ func (s *Surface) read(ctx context.Context, t *table) error {
 		}
 	}
 	return nil
+}
+
+// room makes room for so many values.
+func (c *cells) room(n int) {
+	c.text, c.ends, c.what, c.when = make([]byte, 0, 12*n), make([]int, 0, n), make([]features.Status, 0, n), make([]int64, 0, n)
 }
 
 // add adds the next value of the next entity.
@@ -318,7 +327,10 @@ func (t *table) column(b []byte, cell func(row int) ([]byte, features.Status, in
 	})
 	list(`, "event_timestamps"`, func(row int) {
 		_, _, millis := cell(row)
-		b = appendTime(b, millis)
+		if t.time == nil || millis != t.timeMillis { // mostly all are the same
+			t.timeMillis, t.time = millis, appendTime(t.time[:0], millis)
+		}
+		b = append(b, t.time...)
 	})
 	return append(b, '}')
 }

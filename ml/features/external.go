@@ -30,10 +30,27 @@ type External struct {
 	CreatedIn   string                `json:"created_column,omitempty"`
 	Description string                `json:"description,omitempty"`
 	Features    []events.FeatureField `json:"features"`
+
+	places map[string]int // of the features, where they are indexed
+}
+
+// Index makes features found at once by their names; they do not change any more.
+func (x *External) Index() *External {
+	x.places = make(map[string]int, len(x.Features))
+	for i := range x.Features {
+		x.places[x.Features[i].Name] = i
+	}
+	return x
 }
 
 // Feature is the view's feature of a name, or nil.
 func (x *External) Feature(name string) *events.FeatureField {
+	if x.places != nil {
+		if i, ok := x.places[name]; ok {
+			return &x.Features[i]
+		}
+		return nil
+	}
 	i := slices.IndexFunc(x.Features, func(f events.FeatureField) bool { return f.Name == name })
 	if i < 0 {
 		return nil
@@ -44,7 +61,7 @@ func (x *External) Feature(name string) *events.FeatureField {
 // bare is the view without what does not count for [Definitions.Hash].
 func (x *External) bare() *External {
 	c := *x
-	c.Description, c.Features = "", slices.Clone(x.Features)
+	c.Description, c.Features, c.places = "", slices.Clone(x.Features), nil
 	for i := range c.Features {
 		c.Features[i].Description = ""
 	}
@@ -120,7 +137,7 @@ func (d *Definitions) parseExternal(c *checker, list *document.Node) {
 			}
 			x.Features = append(x.Features, f)
 		}
-		d.External = append(d.External, x)
+		d.External = append(d.External, x.Index())
 	}
 }
 
@@ -148,6 +165,27 @@ func ExternalTypes() []string {
 // IsExternalType says whether a feature of an external view can have the type.
 func IsExternalType(t string) bool {
 	return slices.Contains(scalars, strings.TrimSuffix(t, listSuffix))
+}
+
+// Canonical says of a value that it has the form that [Coerce] would give it, without making it; of types other than numbers it says so of none.
+func Canonical(t string, raw json.RawMessage) bool {
+	if len(raw) == 0 || len(raw) > 32 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+		return false
+	}
+	var room [32]byte
+	switch t {
+	case string(Float64), TypeFloat32:
+		bits := 64
+		if t == TypeFloat32 {
+			bits = 32
+		}
+		x, err := strconv.ParseFloat(string(raw), bits)
+		return err == nil && string(AppendFloat(room[:0], x, bits)) == string(raw)
+	case string(Int64):
+		n, err := strconv.ParseInt(string(raw), 10, 64)
+		return err == nil && string(strconv.AppendInt(room[:0], n, 10)) == string(raw)
+	}
+	return false
 }
 
 // Coerce gives a value of a type the one form that it has, from what JSON of it may look like: a float has a decimal

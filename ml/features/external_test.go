@@ -25,6 +25,12 @@ func TestCoerce(t *testing.T) {
 		if c.want == "" && err == nil || c.want != "" && string(got) != c.want {
 			t.Errorf("%s %s: %s, %v; want %q", c.typ, c.raw, got, err, c.want)
 		}
+		if features.Canonical(c.typ, json.RawMessage(c.raw)) && c.raw != c.want {
+			t.Errorf("%s %s is said to be canonical", c.typ, c.raw)
+		}
+		if is := c.want != "" && c.want != "null" && c.want[0] != '"' && (c.typ == "float64" || c.typ == "float32" || c.typ == "int64"); is != features.Canonical(c.typ, got) {
+			t.Errorf("%s %s: canonical is not %t", c.typ, got, is)
+		}
 	}
 }
 

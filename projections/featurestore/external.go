@@ -231,6 +231,9 @@ func coerced(f *events.FeatureField, row *projections.PushedValues) ([]byte, boo
 	if f == nil {
 		return nil, false
 	}
+	if pushed := row.Values[f.Name]; features.Canonical(f.Type, pushed) {
+		return pushed, true
+	}
 	value, err := features.Coerce(f.Type, row.Values[f.Name])
 	if err != nil || string(value) == "null" {
 		return nil, false
