@@ -237,6 +237,37 @@ func (c *client) do(method, url string, body []byte) error {
 	return nil
 }
 
+// lines sends a file and counts the lines of the answer, of which none is kept.
+func (c *client) lines(url, mediaType string, body io.Reader) (n int, err error) {
+	req, err := http.NewRequest("POST", url, body)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", mediaType)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	block := make([]byte, 64<<10)
+	var first []byte
+	for {
+		k, err := resp.Body.Read(block)
+		n += bytes.Count(block[:k], []byte{'\n'})
+		if len(first) < 1000 {
+			first = append(first, block[:k]...)
+		}
+		switch {
+		case err == io.EOF && resp.StatusCode == http.StatusOK:
+			return n, nil
+		case err == io.EOF:
+			return n, fmt.Errorf("POST %s: %s: %s", url, resp.Status, first)
+		case err != nil:
+			return n, err
+		}
+	}
+}
+
 // The limit's server answers /plain with so many bytes as ?bytes= says; /synced first appends a fact's
 // worth of bytes to a file and syncs it.
 const (

@@ -81,6 +81,7 @@ var groups = []struct {
 	{"features", "250 features of one entity over HTTP", (*bench).features},
 	{"start", "start with ten million events", (*bench).startUp},
 	{"ten", "ten million ratings by popularity alone, from a file to lists", (*bench).ten},
+	{"feast", "Feast's API and joins beside Feast's own server and stores", (*bench).feast},
 	{"tracking", "MLflow's API beside an MLflow server", (*bench).tracking},
 	{"workflows", "1,000 workflows scheduled each minute on a running server", (*bench).workflows},
 	{"kafka", "the log on Apache Kafka beside bare sarama and franz-go", (*bench).onKafka},

@@ -173,8 +173,8 @@ type mlflow struct {
 	database, artifacts string
 }
 
-// pythonWith is the Python of an environment that has a package, made where it is missing.
-func (b *bench) pythonWith(name, pkg, version string) (string, error) {
+// pythonWith is the Python of an environment that has a package, made where it is missing; of more than the package, what is installed in its place.
+func (b *bench) pythonWith(name, pkg, version string, instead ...string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -189,9 +189,12 @@ func (b *bench) pythonWith(name, pkg, version string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(venv), 0o755); err != nil {
 		return "", err
 	}
+	if instead == nil {
+		instead = []string{pkg + "==" + version}
+	}
 	for _, args := range [][]string{
 		{"python3", "-m", "venv", "--clear", venv},
-		{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", pkg + "==" + version},
+		append([]string{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, instead...),
 	} {
 		if out, err := exec.CommandContext(b.ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%s: %w: %s", strings.Join(args[:min(4, len(args))], " "), err, bytes.TrimSpace(out))
