@@ -85,6 +85,12 @@ def events(*kinds):
     return n
 
 
+def pushed_of(film):
+    """How many values were pushed of a film."""
+    with urllib.request.urlopen(f"{MAIN}/api/v1/features/external/movie_reviews/history?limit=1000&movie_id={film}") as answer:
+        return len(json.load(answer)["items"])
+
+
 APPLIED = [f"feature_{what}.applied" for what in ("project", "entity", "source", "view", "service")]
 
 
@@ -196,6 +202,43 @@ def main():
         for to, want in [("offline", None), ("online_and_offline", 0.5)]:
             assert post("/push", {**body, "to": to}) == (200, ""), to
             assert online(["movie_reviews:tone"], movie_id=[21])["tone"] == [want], to
+
+    @check
+    def _():
+        """values are written for training, once, and joined as they were served: store.write_to_offline_store, store.push(OFFLINE), store.push(ONLINE_AND_OFFLINE), store.get_historical_features"""
+        at = NOW - timedelta(days=2)
+        before = pushed_of(31)
+        for _ in range(2):
+            store.write_to_offline_store("movie_reviews", frame([31, 31], [0.5, 0.75], at))
+            store.push("reviews", frame([31], [1.0], at + timedelta(days=1)), to=PushMode.OFFLINE)
+        assert pushed_of(31) - before == 3, pushed_of(31)
+        assert online(["movie_reviews:tone"], movie_id=[31])["tone"] == [None]
+        store.push("reviews", frame([31], [0.125]), to=PushMode.ONLINE_AND_OFFLINE)
+        assert pushed_of(31) - before == 4 and online(["movie_reviews:tone"], movie_id=[31])["tone"] == [0.125]
+        rows = pd.DataFrame({"movie_id": [31] * 5 + [999], "event_timestamp": [NOW, at + timedelta(days=1), at, at - timedelta(milliseconds=1), at + timedelta(days=366), NOW]})
+        got = store.get_historical_features(rows, ["movie_reviews:tone", "movie_reviews:words", "movie_features:title"]).to_df()
+        assert [None if t != t else t for t in got["tone"]] == [0.125, 1.0, 0.75, None, 0.125, None], got
+        assert list(got["words"][0]) == ["warm", "slow"] and got["title"][0], got
+        rows = pd.DataFrame({"movie_id": [31, 31], "event_timestamp": [at.replace(tzinfo=None), at]})
+        assert list(store.get_historical_features(rows[1:], ["movie_reviews:tone"]).to_df()["tone"]) == [0.75]
+        assert list(store.get_historical_features(rows[:1].astype({"event_timestamp": "datetime64[ns]"}), ["movie_reviews:tone"]).to_df()["tone"]) == [0.75]
+
+    @check
+    def _():
+        """what was pushed is a table: offline_store.pull_latest_from_table_or_query, offline_store.pull_all_from_table_or_query"""
+        view, offline = store.get_feature_view("movie_reviews"), store._get_provider().offline_store
+        how = dict(config=store.config, data_source=view.batch_source, join_key_columns=["movie_id"], feature_name_columns=["tone"], timestamp_field="event_timestamp", created_timestamp_column="created",
+                   start_date=NOW - timedelta(days=3), end_date=NOW)
+        latest, everything = (pull(**how).to_df() for pull in (offline.pull_latest_from_table_or_query, offline.pull_all_from_table_or_query))
+        assert list(latest[latest.movie_id == 31].tone) == [0.125] and list(everything[everything.movie_id == 31].tone) == [0.5, 0.75, 1.0, 0.125], everything[everything.movie_id == 31]
+
+    @check
+    def _():
+        """what is wrong with a table is told with its column: store.write_to_offline_store"""
+        refused(Exception, "table[1].reviews", lambda: store.write_to_offline_store("movie_reviews", frame([41, 42], [1.0, 1.0], reviews=["3", "three"])))
+        refused(Exception, "missing_expected_columns: ['tone']", lambda: store.write_to_offline_store("movie_reviews", frame([41], [1.0]).drop(columns="tone")))
+        refused(Exception, "computed from the log", lambda: store.write_to_offline_store("user_features", store.get_historical_features(
+            pd.DataFrame({"user_id": [1], "event_timestamp": [NOW]}), [f"user_features:{f.name}" for f in store.get_feature_view("user_features").features]).to_df()))
 
     @check
     def _():
