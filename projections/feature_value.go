@@ -129,10 +129,32 @@ func (v *FeatureValues) History(view, entityKey string, at fold.At) iter.Seq2[Pu
 	return v.rows(v.r.Scan(prefix, until(prefix, at)), at)
 }
 
-// AtTime yields what was pushed of an entity at one event time, the last in the log last.
-func (v *FeatureValues) AtTime(view, entityKey string, millis int64) iter.Seq2[PushedValues, error] {
-	prefix := fold.Table('h').Str(view).ID(entityKey).Millis(millis)
-	return v.rows(v.r.Scan(prefix, prefix.End()), fold.At{})
+// Moment is an entity and an event time.
+type Moment struct {
+	EntityKey string
+	Millis    int64
+}
+
+// AtMoments gives what was pushed at some moments, each row with the place of its moment: in their order, and of one moment the last in
+// the log last. An error of each is passed on.
+func (v *FeatureValues) AtMoments(view string, moments []Moment, each func(i int, row *PushedValues) error) error {
+	at := 0 // the moment whose rows are read
+	prefixes := func(yield func(fold.Key) bool) {
+		for at = range moments {
+			if !yield(fold.Table('h').Str(view).ID(moments[at].EntityKey).Millis(moments[at].Millis)) {
+				return
+			}
+		}
+	}
+	for row, err := range v.rows(v.r.Under(prefixes), fold.At{}) {
+		if err == nil {
+			err = each(at, &row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Entities yields the keys of those of whom anything was pushed to a view, each once.

@@ -13,10 +13,12 @@ const (
 	batchRows  = 1 << 16
 	batchBytes = 16 << 20
 
-	// sortMemoryBytes is what the rows of a table that is recorded take before they go to the disk, and groupBytesMax what those
-	// of one entity and one time may. factsAtOnce is how many are written to the log at once, rowBytesMax what the values of one take.
+	// sortMemoryBytes is what the rows of a table that is recorded take before they go to the disk, rowsAtOnce how many are compared
+	// with the log at once, groupBytesMax what these may take, those of one entity and one time together. factsAtOnce is how many are
+	// written to the log at once, rowBytesMax what the values of one take.
 	sortMemoryBytes = 16 << 20
 	groupBytesMax   = 16 << 20
+	rowsAtOnce      = 4096
 	factsAtOnce     = 1000
 	rowBytesMax     = 900_000
 

@@ -26,6 +26,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/spill"
 	"github.com/projectionist/projectionist/ml/features"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
@@ -279,56 +280,49 @@ type said struct {
 	created int64
 }
 
+// moment is the rows of an entity and a time, in their order.
+type moment struct {
+	projections.Moment
+	rows []said
+	last []said // what the log has of it last, no more than there are rows
+}
+
 // record publishes the rows that the log does not have, those of an entity and a time in their order.
 func (w *offlineWriting) record(ctx context.Context) error {
 	out := &publishing{w: w, ctx: ctx, cut: streams.Cut{}}
-	var group []said
-	var of []byte // the entity and the time of the group
-	size := 0
-	end := func() error {
-		if len(group) == 0 {
-			return nil
-		}
-		n := bytes.IndexByte(of, 0)
-		entity, millis := string(of[:n]), int64(binary.BigEndian.Uint64(of[n+1:])^1<<63)
-		known, err := w.known(entity, millis, group)
-		if err != nil {
-			return err
-		}
-		for _, row := range group[known:] {
-			if err := out.add(entity, millis, row); err != nil {
-				return err
-			}
-		}
-		group, size = group[:0], 0
-		return nil
-	}
+	var all []moment // some, which are compared with the log at once
+	var of []byte    // the entity and the time of the last
+	rows, size := 0, 0
 	for {
 		b, err := w.rows.Next()
+		if err != nil && err != io.EOF {
+			return err
+		}
+		next := err == nil && !bytes.HasPrefix(b, of) // of another moment: the entity ends with a zero byte, and a time is of one length
+		if err == io.EOF || next && (rows >= rowsAtOnce || size > groupBytesMax/2) {
+			if err := w.publish(out, all); err != nil {
+				return err
+			}
+			all, rows, size = all[:0], 0, 0
+		}
 		if err == io.EOF {
 			break
 		}
-		if err != nil {
-			return err
+		n := bytes.IndexByte(b, 0)
+		if of == nil || next {
+			of = append(of[:0], b[:n+9]...)
+			all = append(all, moment{Moment: projections.Moment{EntityKey: string(b[:n]), Millis: int64(binary.BigEndian.Uint64(b[n+1:]) ^ 1<<63)}})
 		}
-		n := bytes.IndexByte(b, 0) + 9
-		if !bytes.Equal(of, b[:n]) {
-			if err := end(); err != nil {
-				return err
-			}
-			of = append(of[:0], b[:n]...)
-		}
-		row := said{string(b[n+16:]), int64(binary.BigEndian.Uint64(b[n+8:]))}
-		if len(group) > 0 && group[len(group)-1] == row { // the same twice
+		m := &all[len(all)-1]
+		row := said{string(b[n+25:]), int64(binary.BigEndian.Uint64(b[n+17:]))}
+		if k := len(m.rows); k > 0 && m.rows[k-1] == row { // the same twice
 			continue
 		}
+		rows++
 		if size += len(row.values); size > groupBytesMax {
-			return fault.New(fault.TooLarge, "the table has values of more than %d bytes of one entity and one time", groupBytesMax).WithHint("of one time the last row counts: leave the others out")
+			return fault.New(fault.TooLarge, "the table has values of more than %d bytes of one entity and one time", groupBytesMax/2).WithHint("of one time the last row counts: leave the others out")
 		}
-		group = append(group, row)
-	}
-	if err := end(); err != nil {
-		return err
+		m.rows = append(m.rows, row)
 	}
 	if err := out.flush(); err != nil {
 		return err
@@ -336,40 +330,60 @@ func (w *offlineWriting) record(ctx context.Context) error {
 	return w.s.settled(ctx, out.cut, nil)
 }
 
-// known says how many rows of an entity and a time the log has: it ends with the first of them there.
-func (w *offlineWriting) known(entity string, millis int64, rows []said) (int, error) {
-	var last []said // of the log, no more than there are rows
-	for row, err := range w.s.Features.PushedAt(w.x, entity, millis) {
-		if err != nil {
-			return 0, err
+// publish writes the rows of some moments that the log does not have.
+func (w *offlineWriting) publish(out *publishing, all []moment) error {
+	moments := make([]projections.Moment, len(all))
+	for i := range all {
+		moments[i] = all[i].Moment
+	}
+	if err := w.s.Features.PushedAt(w.x, moments, func(i int, row *projections.PushedValues) error {
+		m := &all[i]
+		was, err := w.said(row)
+		if len(m.last) == len(m.rows) {
+			m.last = m.last[1:]
 		}
-		created, bad := events.TimeMillis(row.Created)
-		if row.Created == "" || bad != nil {
-			created = math.MinInt64
-		}
-		values := map[string]json.RawMessage{}
-		for _, f := range w.x.Features {
-			form, err := features.Coerce(f.Type, row.Values[f.Name])
-			if err != nil {
-				form = json.RawMessage("null")
+		m.last = append(m.last, was)
+		return err
+	}); err != nil {
+		return err
+	}
+	for i := range all {
+		m := &all[i]
+		for _, row := range m.rows[m.known():] {
+			if err := out.add(m.EntityKey, m.Millis, row); err != nil {
+				return err
 			}
-			values[f.Name] = form
 		}
-		text, err := json.Marshal(values)
+	}
+	return nil
+}
+
+// known says how many of the rows the log has: it ends with the first of them there.
+func (m *moment) known() int {
+	for n := len(m.last); n > 0; n-- {
+		if slices.Equal(m.last[len(m.last)-n:], m.rows[:n]) {
+			return n
+		}
+	}
+	return 0
+}
+
+// said is a row of the log in that form, of the features that the view has now.
+func (w *offlineWriting) said(row *projections.PushedValues) (said, error) {
+	created, bad := events.TimeMillis(row.Created)
+	if row.Created == "" || bad != nil {
+		created = math.MinInt64
+	}
+	values := map[string]json.RawMessage{}
+	for _, f := range w.x.Features {
+		form, err := features.Coerce(f.Type, row.Values[f.Name])
 		if err != nil {
-			return 0, err
+			form = json.RawMessage("null")
 		}
-		if len(last) == len(rows) {
-			last = last[1:]
-		}
-		last = append(last, said{string(text), created})
+		values[f.Name] = form
 	}
-	for n := len(last); n > 0; n-- {
-		if slices.Equal(last[len(last)-n:], rows[:n]) {
-			return n, nil
-		}
-	}
-	return 0, nil
+	text, err := json.Marshal(values)
+	return said{string(text), created}, err
 }
 
 // publishing writes facts to the log, some at once.

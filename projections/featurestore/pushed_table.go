@@ -93,7 +93,7 @@ func (f *Store) PushedTable(ctx context.Context, x *features.External, fields []
 	}
 }
 
-// PushedAt yields what was pushed of an entity of a view at one event time, the last in the log last.
-func (f *Store) PushedAt(x *features.External, entityKey string, millis int64) iter.Seq2[projections.PushedValues, error] {
-	return fold.Of[*projections.FeatureValues](f.views).AtTime(x.Name, entityKey, millis)
+// PushedAt gives what was pushed of a view at some moments, as [projections.FeatureValues.AtMoments] does.
+func (f *Store) PushedAt(x *features.External, moments []projections.Moment, each func(i int, row *projections.PushedValues) error) error {
+	return fold.Of[*projections.FeatureValues](f.views).AtMoments(x.Name, moments, each)
 }
