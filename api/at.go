@@ -27,8 +27,9 @@ const AtField = "at"
 
 // moment is what is known at.
 type moment struct {
-	text string // as it was asked for
-	cut  streams.Cut
+	text   string // as it was asked for
+	cut    streams.Cut
+	millis int64 // of the time asked for; 0 where a position or a cut was
 }
 
 // Asked is the moment that is asked for, as it was written; "" is now.
@@ -39,10 +40,19 @@ func (c *Core) Asked() string {
 	return c.then.text
 }
 
+// Then is the moment that a [Dated] surface is asked about: what was known, and the instant that windows and decay look back from;
+// zero is now.
+func (c *Core) Then() (at fold.At, millis int64) {
+	if c.then == nil {
+		return fold.At{}, 0
+	}
+	return fold.At{Cut: c.then.cut}, c.then.millis
+}
+
 // at is the core of a moment. It takes no commands: what might give it any meets the log, which takes none.
-func (c *Core) at(m moment, then *Then) *Core {
+func (c *Core) at(m moment, views *fold.Runner) *Core {
 	past := &Core{Config: c.Config, common: c.common, then: &m}
-	past.Log, past.Views = fold.UpTo(c.Log, m.cut), then.Views
+	past.Log, past.Views = fold.UpTo(c.Log, m.cut), views
 	past.Dispatcher = handlers.New(handlers.Config{Ledger: past.Log.Ledger(), Feed: past.Log.Feed(), Now: c.Now, NewID: uuid.NewString})
 	return past
 }
@@ -97,11 +107,11 @@ func (s *Server) askPast(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, prefix+"/", http.StatusPermanentRedirect)
 		return nil
 	}
-	cut, err := s.core.cutOf(r.Context(), text)
+	m, err := s.core.momentAt(r.Context(), text)
 	if err != nil {
 		return err
 	}
-	then := r.WithContext(context.WithValue(r.Context(), askedKey{}, &asked{moment{text, cut}, prefix}))
+	then := r.WithContext(context.WithValue(r.Context(), askedKey{}, &asked{m, prefix}))
 	u := *r.URL
 	if u.Path, err = url.PathUnescape(rest); err != nil {
 		return fault.Field("path", "%v", err)
@@ -157,16 +167,24 @@ func (s *Server) answerAt(w http.ResponseWriter, r *http.Request, a *asked, to r
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.core.past.patience)
 	defer cancel()
-	wanted := Wanted{Cut: a.cut}
-	if len(to.views) > 0 { // what needs none does not wait for a fold
-		wanted.Views = to.of.viewNames() // all of the surface: its reads share one fold
+	var core *Core
+	if _, ok := h.(Dated); ok {
+		if err := s.core.reaches(ctx, &a.moment, to.views); err != nil {
+			return err
+		}
+		core = s.core.at(a.moment, s.core.Views)
+	} else {
+		wanted := Wanted{Cut: a.cut}
+		if len(to.views) > 0 { // what needs none does not wait for a fold
+			wanted.Views = to.of.viewNames() // all of the surface: its reads share one fold
+		}
+		then, err := s.core.past.Views(ctx, wanted, nil)
+		if err != nil {
+			return err
+		}
+		defer then.Release()
+		core = s.core.at(a.moment, then.Views)
 	}
-	then, err := s.core.past.Views(ctx, wanted, nil)
-	if err != nil {
-		return err
-	}
-	defer then.Release()
-	core := s.core.at(a.moment, then)
 	if err := core.awaitQuery(r, nil); err != nil {
 		return err
 	}
@@ -194,21 +212,42 @@ func addressOf(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// cutOf is what the log had at a moment. One before its beginning is an empty one, as with known_at; one that is still
+// reaches waits until the views have all that was known at a moment, and finds its time where a position or a cut was asked for: that of the newest record.
+func (c *Core) reaches(ctx context.Context, m *moment, views []string) (err error) {
+	if m.millis == 0 {
+		if m.millis, err = c.recordedMillis(ctx, m.cut); err != nil {
+			return err
+		}
+	}
+	if len(views) == 0 {
+		return nil
+	}
+	for _, tp := range m.cut.Partitions() {
+		if next := m.cut[tp]; next > 0 {
+			if err := c.Views.Wait(ctx, streams.Position{TP: tp, Offset: next - 1}, views...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// momentAt is the moment of a text. One before the log's beginning knows nothing, as with known_at; one that is still
 // to come is refused: what is known by then nobody knows.
-func (c *Core) cutOf(ctx context.Context, text string) (streams.Cut, error) {
+func (c *Core) momentAt(ctx context.Context, text string) (moment, error) {
 	millis, cut, err := c.knownAt(ctx, text)
 	if f, ok := err.(*fault.Error); ok && f.Field == KnownAtParam {
 		other := *f
 		other.Field = AtField
-		return nil, &other
+		return moment{}, &other
 	}
 	if cut != nil || err != nil {
-		return cut, err
+		return moment{text: text, cut: cut}, err
 	}
 	at := time.UnixMilli(millis)
 	if now := c.Now(); at.After(now) {
-		return nil, fault.Field(AtField, "%s is still to come: it is %s", Short(text), now.UTC().Format(time.RFC3339)).WithHint("ask without /at/ for what is known now")
+		return moment{}, fault.Field(AtField, "%s is still to come: it is %s", Short(text), now.UTC().Format(time.RFC3339)).WithHint("ask without /at/ for what is known now")
 	}
-	return fold.HeadCut(ctx, c.Log, at)
+	cut, err = fold.HeadCut(ctx, c.Log, at)
+	return moment{text, cut, millis}, err
 }

@@ -26,6 +26,13 @@ type Historical interface {
 	At(*Core) Surface
 }
 
+// Dated is one whose views tell of other moments themselves: nothing is folded for it. Its core has the views as they are, and
+// says by [Core.Then] what it is asked about.
+type Dated interface {
+	Historical
+	Dated()
+}
+
 // Gated is a surface that has paths of a listener to itself. What goes wrong there before a route is met is said as by it,
 // and it says itself who may come.
 type Gated interface {

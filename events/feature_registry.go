@@ -118,3 +118,10 @@ type FeatureServiceDeleted struct {
 }
 
 func (*FeatureServiceDeleted) EventType() string { return "feature_service.deleted" }
+
+// DeclaredName is what a thing is called among all of its kind.
+func (e *FeatureProjectApplied) DeclaredName() string { return e.Project }
+func (e *FeatureEntityApplied) DeclaredName() string  { return e.Project + "." + e.Entity }
+func (e *FeatureSourceApplied) DeclaredName() string  { return FeatureSourceID(e.Project, e.Source) }
+func (e *FeatureViewApplied) DeclaredName() string    { return e.View }
+func (e *FeatureServiceApplied) DeclaredName() string { return e.Service }

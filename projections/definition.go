@@ -91,6 +91,21 @@ func lastAdmitted[T any, P interface {
 	return d, false, nil
 }
 
+// All yields all definitions in the order of the log.
+func (v *Definitions) All() iter.Seq2[Definition, error] {
+	return func(yield func(Definition, error) bool) {
+		for kv, err := range v.r.Scan(fold.Table('d'), fold.Table('d').End()) {
+			var d Definition
+			if err == nil {
+				err = fold.DecodeJSON(kv.Value, &d)
+			}
+			if !yield(d, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // History pages through all definitions, newest first.
 func (v *Definitions) History(q fold.PageQuery) (fold.Page[Definition], error) {
 	return fold.PageJSON[Definition](v.r, fold.Table('d'), true, q, nil)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
@@ -14,7 +15,8 @@ import (
 // FeatureRegistry is what is declared through Feast's registry.
 //
 //	P E S V F name -> Declared: projects, entities and sources (PROJECT.NAME), views, services
-//	n -> how many events there were
+//	p e s v f name offset index -> Declared: what it was from there on
+//	n -> the place of the last event
 type FeatureRegistry struct{ r fold.Reader }
 
 // NewFeatureRegistry makes the view "feature-registry".
@@ -28,7 +30,7 @@ type Declared[T any] struct {
 }
 
 func (*FeatureRegistry) Spec() fold.Spec {
-	return fold.Spec{Name: "feature-registry", Format: 1, Indexed: true, Topics: fold.LedgerTopics}
+	return fold.Spec{Name: "feature-registry", Format: 2, Indexed: true, Topics: fold.LedgerTopics}
 }
 
 func (v *FeatureRegistry) Open(r fold.Reader) error { v.r = r; return nil }
@@ -49,14 +51,21 @@ func declaredDocs[T any](table byte, word func(events.Data) (name string, is *T)
 			}
 		},
 		Stamp: func(d *Declared[T]) *fold.Stamp { return &d.Stamp },
+		Beside: func(w fold.Writer, _, after *Declared[T], in *fold.Input) error {
+			name, _ := word(in.Event.Data)
+			return fold.SetJSON(w, fold.Table(wasTable(table)).Str(name).Entry(in), after)
+		},
 	}
 }
+
+// wasTable has what the documents of a table were.
+func wasTable(table byte) byte { return table - 'A' + 'a' }
 
 var (
 	declaredProjects = declaredDocs('P', func(d events.Data) (string, *events.FeatureProjectApplied) {
 		switch x := d.(type) {
 		case *events.FeatureProjectApplied:
-			return x.Project, x
+			return x.DeclaredName(), x
 		case *events.FeatureProjectDeleted:
 			return x.Project, nil
 		}
@@ -65,7 +74,7 @@ var (
 	declaredEntities = declaredDocs('E', func(d events.Data) (string, *events.FeatureEntityApplied) {
 		switch x := d.(type) {
 		case *events.FeatureEntityApplied:
-			return x.Project + "." + x.Entity, x
+			return x.DeclaredName(), x
 		case *events.FeatureEntityDeleted:
 			return x.Project + "." + x.Entity, nil
 		}
@@ -74,7 +83,7 @@ var (
 	declaredSources = declaredDocs('S', func(d events.Data) (string, *events.FeatureSourceApplied) {
 		switch x := d.(type) {
 		case *events.FeatureSourceApplied:
-			return events.FeatureSourceID(x.Project, x.Source), x
+			return x.DeclaredName(), x
 		case *events.FeatureSourceDeleted:
 			return events.FeatureSourceID(x.Project, x.Source), nil
 		}
@@ -83,7 +92,7 @@ var (
 	declaredViews = declaredDocs('V', func(d events.Data) (string, *events.FeatureViewApplied) {
 		switch x := d.(type) {
 		case *events.FeatureViewApplied:
-			return x.View, x
+			return x.DeclaredName(), x
 		case *events.FeatureViewDeleted:
 			return x.View, nil
 		}
@@ -92,7 +101,7 @@ var (
 	declaredServices = declaredDocs('F', func(d events.Data) (string, *events.FeatureServiceApplied) {
 		switch x := d.(type) {
 		case *events.FeatureServiceApplied:
-			return x.Service, x
+			return x.DeclaredName(), x
 		case *events.FeatureServiceDeleted:
 			return x.Service, nil
 		}
@@ -161,14 +170,14 @@ func (v *FeatureRegistry) Changed() (string, error) {
 	return string(raw), err
 }
 
-// Declarations reads all that is declared now.
-func (v *FeatureRegistry) Declarations() (d Declarations, err error) {
+// Declarations reads all that is declared at a moment; the zero At is now.
+func (v *FeatureRegistry) Declarations(at fold.At) (d Declarations, err error) {
 	for _, read := range []func() error{
-		func() (err error) { d.Projects, err = standing(v.r, declaredProjects); return err },
-		func() (err error) { d.Entities, err = standing(v.r, declaredEntities); return err },
-		func() (err error) { d.Sources, err = standing(v.r, declaredSources); return err },
-		func() (err error) { d.Views, err = standing(v.r, declaredViews); return err },
-		func() (err error) { d.Services, err = standing(v.r, declaredServices); return err },
+		func() (err error) { d.Projects, err = standing(v.r, declaredProjects, at); return err },
+		func() (err error) { d.Entities, err = standing(v.r, declaredEntities, at); return err },
+		func() (err error) { d.Sources, err = standing(v.r, declaredSources, at); return err },
+		func() (err error) { d.Views, err = standing(v.r, declaredViews, at); return err },
+		func() (err error) { d.Services, err = standing(v.r, declaredServices, at); return err },
 	} {
 		if err := read(); err != nil {
 			return d, err
@@ -177,52 +186,64 @@ func (v *FeatureRegistry) Declarations() (d Declarations, err error) {
 	return d, nil
 }
 
-// DeclarationsAt folds what was declared at a moment from the streams of what ever was.
-func (v *FeatureRegistry) DeclarationsAt(stream func(name string) iter.Seq2[*streams.Committed, error], at fold.At) (d Declarations, err error) {
-	if d.Projects, err = standingAt(v.r, declaredProjects, stream, at, func(e *events.FeatureProjectApplied) string { return "feature-project/" + e.Project }); err != nil {
-		return d, err
+func standing[T any](r fold.Reader, docs *fold.Documents[Declared[T]], at fold.At) (all []Declared[T], err error) {
+	if at.IsZero() {
+		for d, err := range docs.All(r) {
+			if err != nil {
+				return nil, err
+			}
+			if !d.Deleted {
+				all = append(all, d)
+			}
+		}
+		return all, nil
 	}
-	if d.Entities, err = standingAt(v.r, declaredEntities, stream, at, func(e *events.FeatureEntityApplied) string { return "feature-entity/" + e.Project + "." + e.Entity }); err != nil {
-		return d, err
+	name, last := "", Declared[T]{Deleted: true}
+	for n, d := range was[T](r, fold.Table(wasTable(docs.Table)), &err) {
+		if n != name && !last.Deleted {
+			all = append(all, last)
+		}
+		if n != name {
+			name, last = n, Declared[T]{Deleted: true}
+		}
+		if at.Admits(d.UpdatedMillis, d.RecordedMillis, d.place()) {
+			last = *d
+		}
 	}
-	if d.Sources, err = standingAt(v.r, declaredSources, stream, at, func(e *events.FeatureSourceApplied) string {
-		return "feature-source/" + events.FeatureSourceID(e.Project, e.Source)
-	}); err != nil {
-		return d, err
+	if !last.Deleted {
+		all = append(all, last)
 	}
-	if d.Views, err = standingAt(v.r, declaredViews, stream, at, func(e *events.FeatureViewApplied) string { return "feature-view/" + e.View }); err != nil {
-		return d, err
-	}
-	d.Services, err = standingAt(v.r, declaredServices, stream, at, func(e *events.FeatureServiceApplied) string { return "feature-service/" + e.Service })
-	return d, err
+	return all, err
 }
 
-func standingAt[T any](r fold.Reader, docs *fold.Documents[Declared[T]], stream func(string) iter.Seq2[*streams.Committed, error], at fold.At, name func(*T) string) (all []Declared[T], err error) {
-	for last, err := range docs.All(r) {
-		if err != nil {
-			return nil, err
-		}
-		d, ok, err := docs.FoldStream(stream(name(&last.Is)), at)
-		if err != nil {
-			return nil, err
-		}
-		if ok && !d.Deleted {
-			all = append(all, d)
+// was yields what things were, below a prefix: by name, and of one in the order of the log. The first error goes to failed.
+func was[T any](r fold.Reader, prefix fold.Key, failed *error) iter.Seq2[string, *Declared[T]] {
+	return func(yield func(string, *Declared[T]) bool) {
+		for kv, err := range r.Scan(prefix, prefix.End()) {
+			d := &Declared[T]{}
+			if err == nil {
+				err = fold.DecodeJSON(kv.Value, d)
+			}
+			if err != nil {
+				*failed = err
+				return
+			}
+			if !yield(strings.Clone(fold.Parts(kv.Key).Str()), d) {
+				return
+			}
 		}
 	}
-	return all, nil
 }
 
-func standing[T any](r fold.Reader, docs *fold.Documents[Declared[T]]) (all []Declared[T], err error) {
-	for d, err := range docs.All(r) {
-		if err != nil {
-			return nil, err
-		}
-		if !d.Deleted {
-			all = append(all, d)
-		}
-	}
-	return all, nil
+// place is that of the event that says so.
+func (d *Declared[T]) place() streams.Position {
+	return streams.Position{TP: streams.TP{Topic: events.LedgerTopic}, Offset: d.Offset}
+}
+
+// ViewsWere yields what the views of pushed values were, with those that were deleted: by name, and of one in the order of the log. The first error
+// goes to failed.
+func (v *FeatureRegistry) ViewsWere(failed *error) iter.Seq2[string, *Declared[events.FeatureViewApplied]] {
+	return was[events.FeatureViewApplied](v.r, fold.Table(wasTable(declaredViews.Table)), failed)
 }
 
 // External is an applied view as features are read from it.

@@ -104,7 +104,7 @@ func TestFeatureRegistry(t *testing.T) {
 		Features: []events.FeatureField{{Name: "score", Type: "float64"}}, PushSource: "push", FeatureMeta: meta}
 	s.Commit("feature-view/scores", 3, 3, view)
 	v := foldtest.Opened(t, projections.NewFeatureRegistry(), s.In)
-	d := must[projections.Declarations](t)(v.Declarations())
+	d := must[projections.Declarations](t)(v.Declarations(fold.At{}))
 	equal(t, "entities", []string{d.Entities[0].Is.JoinKey, d.Entities[1].Is.JoinKey}, []string{"movie_id", "id"})
 	equal(t, "views", d.Views[0].Is, *view)
 	equal(t, "as features are read", projections.External(view).PushSource, "push")
@@ -114,7 +114,7 @@ func TestFeatureRegistry(t *testing.T) {
 	equal(t, "not changed by films", must[string](t)(foldtest.Opened(t, projections.NewFeatureRegistry(), s.In).Changed()), before)
 	s.Commit("feature-view/scores", 5, 5, &events.FeatureViewDeleted{View: "scores", Project: "films"})
 	v = foldtest.Opened(t, projections.NewFeatureRegistry(), s.In)
-	if d := must[projections.Declarations](t)(v.Declarations()); len(d.Views) != 0 || len(d.Entities) != 2 {
+	if d := must[projections.Declarations](t)(v.Declarations(fold.At{})); len(d.Views) != 0 || len(d.Entities) != 2 {
 		t.Errorf("after the deletion: %+v", d)
 	}
 	if must[string](t)(v.Changed()) == before {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/rawjson"
 )
 
@@ -19,6 +20,8 @@ type asked struct {
 	features []string
 	full     bool // names view__feature
 	metadata bool // of the views
+
+	asOf, knownAt string // "" is now
 }
 
 // column is the values of one entity, by its join key.
@@ -94,6 +97,15 @@ func (r *reading) body(body []byte) *asked {
 			a.features = a.features[:0]
 			for i, v := range r.list(f.value, f.name) {
 				a.features = append(a.features, r.text(v, f.name, i))
+			}
+		case api.AsOfParam, api.KnownAtParam:
+			if string(f.value) == "null" {
+				continue
+			}
+			if text := r.text(f.value, f.name); f.name == api.AsOfParam {
+				a.asOf = text
+			} else {
+				a.knownAt = text
 			}
 		case "full_feature_names":
 			a.full = r.truth(f.value, f.name)

@@ -5,18 +5,24 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections/featurestore"
 )
 
 // choice is which features a request asks for, resolved.
 type choice struct {
-	names []string // as they are answered
-	at    []place  // of each
-	parts []part   // by entity
-	views []string
+	names []string       // as they are answered
+	at    []place        // of each
+	parts []part         // by entity
+	views []features.Pin // without a number where none is named
+
+	derive *features.Derivation // of what on-demand views give; nil: nothing is asked of them
+	base   []place              // of what it reads
+	types  []string             // of that
 }
 
+// place is where a feature is: of which part which column, or behind the parts the place among what is derived.
 type place struct{ part, column int }
 
 // part is the features of one entity that are computed, or of one view whose values are pushed.
@@ -40,7 +46,7 @@ func (s *Surface) choose(reg *featurestore.Registry, a *asked) (*choice, *refusa
 	if c != nil {
 		return c, nil, nil
 	}
-	c, refused, err := resolve(reg, a)
+	c, refused, err := s.resolve(reg, a)
 	if refused != nil || err != nil {
 		return nil, refused, err
 	}
@@ -66,7 +72,7 @@ func (a *asked) key() string {
 	return string(b)
 }
 
-func resolve(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {
+func (s *Surface) resolve(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {
 	refs := a.features
 	if a.service != "" {
 		var ok bool
@@ -76,6 +82,11 @@ func resolve(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {
 	}
 	if len(refs) == 0 {
 		return nil, plainError("No features specified for retrieval"), nil
+	}
+	known, _ := s.Then()
+	reg, err := s.Features.Pinned(reg, refs, known)
+	if err != nil && !fault.Is(err, fault.NotFound) { // which version there is not is said below
+		return nil, nil, err
 	}
 	c := &choice{}
 	times, twice := map[string]int{}, []string(nil)
@@ -98,19 +109,34 @@ func resolve(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {
 	if twice != nil {
 		return nil, collision(twice, a.full), nil
 	}
+	var derived []string
 	for _, f := range all {
 		if !f.known() {
 			return nil, noFeature(f.view(), f.name), nil
 		}
-		p := slices.IndexFunc(c.parts, f.in)
-		if p < 0 {
-			p = len(c.parts)
-			c.parts = append(c.parts, f.part(reg))
+		if f.onDemand != nil {
+			c.at = append(c.at, place{isDerived, len(derived)})
+			derived = append(derived, f.onDemand.Name+":"+f.name)
+		} else {
+			c.at = append(c.at, c.take(reg, &f))
 		}
-		c.at = append(c.at, place{p, len(c.parts[p].refs)})
-		c.parts[p].refs = append(c.parts[p].refs, f.ref())
-		if !slices.Contains(c.views, f.view()) {
-			c.views = append(c.views, f.view())
+		if !slices.Contains(c.views, f.pin) {
+			c.views = append(c.views, f.pin)
+		}
+	}
+	if derived != nil {
+		if c.derive, err = reg.Derive(derived, true, reg.ExternalNamed); err != nil {
+			return nil, nil, err
+		}
+		for _, ref := range c.derive.Base {
+			f, refused := referred(reg, ref)
+			if refused == nil && !f.known() {
+				refused = noFeature(f.view(), f.name)
+			}
+			if refused != nil {
+				return nil, refused, nil
+			}
+			c.base, c.types = append(c.base, c.take(reg, &f)), append(c.types, f.typeOf())
 		}
 	}
 	for i := range c.parts {
@@ -124,23 +150,48 @@ func resolve(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {
 	return c, nil, nil
 }
 
-// found is a feature that is asked for: of a view whose values are computed, or of one whose values are pushed.
+// isDerived is the part of what on-demand views give.
+const isDerived = -1
+
+// take adds a feature to what is read.
+func (c *choice) take(reg *featurestore.Registry, f *found) place {
+	p := slices.IndexFunc(c.parts, f.in)
+	if p < 0 {
+		p = len(c.parts)
+		c.parts = append(c.parts, f.part(reg))
+	}
+	refs := &c.parts[p].refs
+	at := slices.Index(*refs, f.ref())
+	if at < 0 {
+		at = len(*refs)
+		*refs = append(*refs, f.ref())
+	}
+	return place{p, at}
+}
+
+// found is a feature that is asked for: of a view whose values are computed, pushed, or made of others.
 type found struct {
 	computed *features.View
 	external *features.External
+	onDemand *features.OnDemand
 	name     string
+	pin      features.Pin // the view, and the version that is named
 }
 
+// view is how the reference calls the view.
 func (f *found) view() string {
-	if f.computed != nil {
-		return f.computed.Name
+	if f.pin.Number > 0 {
+		return f.pin.Name()
 	}
-	return f.external.Name
+	return f.pin.View
 }
 
 func (f *found) known() bool {
-	if f.computed != nil {
+	switch {
+	case f.computed != nil:
 		return f.computed.Feature(f.name) != nil
+	case f.onDemand != nil:
+		return f.onDemand.Feature(f.name) != nil
 	}
 	return f.external.Feature(f.name) != nil
 }
@@ -167,6 +218,14 @@ func (f *found) part(reg *featurestore.Registry) part {
 	return p
 }
 
+// typeOf is the type of the feature's values.
+func (f *found) typeOf() string {
+	if f.computed != nil {
+		return string(f.computed.Feature(f.name).Type)
+	}
+	return f.external.Feature(f.name).Type
+}
+
 func (f *found) ref() string {
 	if f.computed != nil {
 		return f.computed.Name + ":" + f.name
@@ -174,26 +233,27 @@ func (f *found) ref() string {
 	return f.name
 }
 
-// referred is what view:feature, view@latest:feature or view@vN:feature refers to. Definitions have no versions but the
-// one in force.
+// referred is what view:feature, view@latest:feature or view@vN:feature refers to.
 func referred(reg *featurestore.Registry, ref string) (f found, refused *refusal) {
-	viewName, name, ok := strings.Cut(ref, ":")
+	view, name, ok := strings.Cut(features.Plain(ref), ":")
 	if !ok || name == "" {
 		return f, plainError("Invalid feature reference '%s'. Expected format: '<feature_view>:<feature>' or '<feature_view>@<version>:<feature>'", ref)
 	}
-	viewName, version, versioned := strings.Cut(viewName, "@")
-	f = found{reg.View(viewName), reg.ExternalNamed(viewName), name}
+	pin, pinned := features.PinOf(view)
+	if !pinned {
+		pin.View = view
+	}
+	f = found{reg.View(view), reg.ExternalNamed(view), nil, name, pin}
 	if f.computed == nil && f.external == nil {
-		return f, noView(viewName)
+		f.onDemand = reg.OnDemandView(view)
 	}
-	if versioned && version != "latest" {
-		n, err := strconv.ParseUint(strings.TrimLeft(version, "vV"), 10, 31)
-		if err != nil {
-			return f, plainError("Invalid version '%s'", version)
-		}
-		return f, noVersion(viewName, int(n))
+	switch {
+	case f.computed != nil || f.external != nil || f.onDemand != nil:
+		return f, nil
+	case pinned && (reg.View(pin.View) != nil || reg.ExternalNamed(pin.View) != nil || reg.OnDemandView(pin.View) != nil):
+		return f, noVersion(pin.View, pin.Number)
 	}
-	return f, nil
+	return f, noView(pin.View)
 }
 
 func joinKey(defs *features.Definitions, e features.Entity) string {

@@ -77,7 +77,7 @@ func TestOnlineFeatures(t *testing.T) {
 			`{"values": ["movie_001", "9", null, 1.0], "statuses": ["PRESENT", "PRESENT", "PRESENT", "PRESENT"], "event_timestamps": [` + none + `, ` + none + `, ` + none + `, ` + none + `]}, ` +
 			`{"values": [["Drama","War"], null, null, ["Drama","War"]], "statuses": ["PRESENT", "NOT_FOUND", "NOT_FOUND", "PRESENT"], "event_timestamps": ["2024-06-01T12:00:00Z", ` + none + `, ` + none + `, "2024-06-01T12:00:00Z"]}, ` +
 			`{"values": [1, null, null, 1], "statuses": ["PRESENT", "NOT_FOUND", "NOT_FOUND", "PRESENT"], "event_timestamps": ["2024-05-31T12:00:00Z", ` + none + `, ` + none + `, "2024-05-31T12:00:00Z"]}` +
-			`], "metadata": {"feature_names":["movie_id","movie_features__genre","movie_features__rating_count"],"feature_view_metadata":[{"name":"movie_features"}]}}`,
+			`], "metadata": {"feature_names":["movie_id","movie_features__genre","movie_features__rating_count"],"feature_view_metadata":[{"name":"movie_features","version":1}]}}`,
 		// An entity's name for its join key; another view's key is answered.
 		`{"entities": {"user_id": [7], "movie": [1]}, "features": ["movie_features:rating_count"]}`: `{"results": [` +
 			`{"values": [7], "statuses": ["PRESENT"], "event_timestamps": [` + none + `]}, {"values": [1], "statuses": ["PRESENT"], "event_timestamps": [` + none + `]}, ` +

@@ -23,10 +23,13 @@ func (s *Surface) pageRoutes(r *api.Routes) {
 // those of that address.
 type Page struct{ *Surface }
 
-var _ api.Surface = Page{}
+var _ api.Dated = Page{}
 
 // Page makes the surface.
 func (s *Surface) Page() Page { return Page{s} }
+
+// At is the page at a moment.
+func (p Page) At(core *api.Core) api.Surface { return New(core, p.Config).Page() }
 
 func (Page) Name() string { return "feast-page" }
 
@@ -43,7 +46,8 @@ func days(millis int64) float64 { return float64(millis) / 86_400_000 }
 
 // home is the page for people: what is defined.
 func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
-	reg, err := s.Features.Registry()
+	at, _ := s.Then()
+	reg, err := s.Features.RegistryAt(at)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,13 +30,17 @@ func (s *Surface) getOnlineFeatures(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	reg, err := s.Features.Registry()
-	if err != nil {
-		return err
-	}
 	a, refused := parse(body)
-	var c *choice
+	var m moment
+	var reg *featurestore.Registry
 	if refused == nil {
+		m, refused, err = s.moment(r.Context(), a)
+	}
+	if refused == nil && err == nil {
+		reg, err = s.Features.RegistryAt(m.at)
+	}
+	var c *choice
+	if refused == nil && err == nil {
 		c, refused, err = s.choose(reg, a)
 	}
 	var t *table
@@ -48,11 +53,71 @@ func (s *Surface) getOnlineFeatures(w http.ResponseWriter, r *http.Request) erro
 	case refused != nil:
 		return api.WriteJSON(w, refused.status, refused.body)
 	}
-	if err := s.read(r.Context(), t); err != nil {
+	if err := s.read(r.Context(), t, &m); err != nil {
 		return err
 	}
+	var versions []viewVersion
+	if a.metadata {
+		if versions, err = s.versionsOf(c.views, m.at); err != nil {
+			return err
+		}
+	}
 	out := api.NewAnswer(r.Context(), w, r, "application/json")
-	return out.End(t.write(out, a.metadata))
+	return out.End(t.write(out, versions))
+}
+
+// moment is what a request is asked as of.
+type moment struct {
+	at     fold.At // zero is now
+	millis int64   // that windows, decay and ttl look back from
+}
+
+// moment is what a body and the path say.
+func (s *Surface) moment(ctx context.Context, a *asked) (moment, *refusal, error) {
+	then, millis := s.Then()
+	wrong := func(field, text string) *refusal {
+		return &refusal{http.StatusUnprocessableEntity, invalid(detail{"value_error", []any{"body", field}, "Value error, " + text, nil, nil})}
+	}
+	if a.knownAt != "" && !then.IsZero() {
+		return moment{}, wrong(api.KnownAtParam, "the path says already what was known: leave it out, or ask without /at/"), nil
+	}
+	asked, err := s.MomentOf(ctx, a.asOf, a.knownAt)
+	var f *fault.Error
+	if errors.As(err, &f) && f.Code == fault.Invalid {
+		return moment{}, wrong(f.Field, strings.TrimSuffix(f.Message+"; "+f.Hint, "; ")), nil
+	}
+	m := moment{asked.At, asked.Millis(cmp.Or(millis, s.Now().UnixMilli()))}
+	if !then.IsZero() {
+		m.at.Cut = then.Cut
+	}
+	return m, nil, err
+}
+
+// viewVersion is a view of an answer, with the number of its definition.
+type viewVersion struct {
+	Name    string `json:"name"`
+	Version int    `json:"version,omitempty"`
+}
+
+// versionsOf are the versions of views as they were read.
+func (s *Surface) versionsOf(views []features.Pin, at fold.At) ([]viewVersion, error) {
+	var list []viewVersion
+	for _, p := range views {
+		if p.Number == 0 {
+			had, err := s.Features.Versions(p.View, at)
+			if err == nil && len(had) == 0 { // it came later than what is asked about
+				had, err = s.Features.Versions(p.View, fold.At{RecordedMillis: at.RecordedMillis, Cut: at.Cut})
+			}
+			if err != nil {
+				return nil, err
+			}
+			p.Number = len(had)
+		}
+		if v := (viewVersion{p.View, p.Number}); !slices.Contains(list, v) {
+			list = append(list, v)
+		}
+	}
+	return list, nil
 }
 
 // table is what is asked for: rows of entities, and of each entity the features.
@@ -64,6 +129,8 @@ type table struct {
 
 	timeMillis int64 // the last that was written, and as it was
 	time       []byte
+	said       [][]features.Operand // what the request says for expressions, by row
+	derived    [][]features.Value   // what they give, by feature and row
 }
 
 // cells are the features of the entities of one part, each entity once.
@@ -101,9 +168,12 @@ func tableOf(reg *featurestore.Registry, c *choice, a *asked) (*table, *refusal)
 	for i := range t.keys {
 		t.keys[i].values = byKey[t.keys[i].name].values
 	}
-	if n := len(c.names) * t.rows; n > valuesMax {
+	if n := (len(c.names) + len(c.base)) * t.rows; n > valuesMax {
 		return nil, &refusal{http.StatusUnprocessableEntity, invalid(detail{"too_long", []any{"body", "entities"},
-			fmt.Sprintf("%d features of %d rows are %d values; one request may ask for at most %d", len(c.names), t.rows, n, valuesMax), nil, nil})}
+			fmt.Sprintf("%d features of %d rows are %d values; one request may ask for at most %d", len(c.names)+len(c.base), t.rows, n, valuesMax), nil, nil})}
+	}
+	if refused := t.says(a); refused != nil {
+		return nil, refused
 	}
 	for _, p := range c.parts {
 		var missing []string
@@ -122,6 +192,42 @@ func tableOf(reg *featurestore.Registry, c *choice, a *asked) (*table, *refusal)
 		t.of = append(t.of, of)
 	}
 	return t, nil
+}
+
+// says reads what the request says for expressions: columns beside the join keys.
+func (t *table) says(a *asked) *refusal {
+	if t.derive == nil || len(t.derive.Request) == 0 {
+		return nil
+	}
+	var missing []string
+	var columns []*column
+	for _, f := range t.derive.Request {
+		i := slices.IndexFunc(a.entities, func(c column) bool { return c.name == f.Name })
+		if i < 0 {
+			missing = append(missing, "'"+f.Name+"'")
+			continue
+		}
+		columns = append(columns, &a.entities[i])
+	}
+	if missing != nil {
+		return noRequestData(missing)
+	}
+	var wrong []detail
+	for row := range t.rows {
+		said := make([]features.Operand, len(columns))
+		for i, f := range t.derive.Request {
+			value, err := features.Coerce(f.Type, columns[i].values[row])
+			if err != nil && len(wrong) < detailsMax {
+				wrong = append(wrong, detail{"value_error", []any{"body", "entities", f.Name, row}, "Value error, " + err.Error(), columns[i].values[row], nil})
+			}
+			said[i] = features.OperandJSON(f.Type, value, features.Present, 0)
+		}
+		t.said = append(t.said, said)
+	}
+	if wrong != nil {
+		return &refusal{http.StatusUnprocessableEntity, invalid(wrong...)}
+	}
+	return nil
 }
 
 func cellsOf(p *part, byKey map[string]*column, rows int) (c cells, wrong []detail) {
@@ -192,8 +298,7 @@ func idOf(e features.Entity, raw json.RawMessage) (string, error) {
 }
 
 // read reads each entity once.
-func (s *Surface) read(ctx context.Context, t *table) error {
-	now := s.Now().UnixMilli()
+func (s *Surface) read(ctx context.Context, t *table, m *moment) error {
 	var values []features.Value
 	var pushed []featurestore.PushedValue
 	var room []byte
@@ -206,7 +311,7 @@ func (s *Surface) read(ctx context.Context, t *table) error {
 			}
 			if p.external != nil {
 				var err error
-				if pushed, err = s.Features.ReadPushed(pushed[:0], p.external, p.refs, id, fold.At{}, now); err != nil {
+				if pushed, err = s.Features.ReadPushed(pushed[:0], p.external, p.refs, id, m.at, m.millis); err != nil {
 					return err
 				}
 				for k := range pushed {
@@ -219,13 +324,38 @@ func (s *Surface) read(ctx context.Context, t *table) error {
 				user, movie = "", id
 			}
 			var err error
-			if values, err = s.Features.Read(ctx, values[:0], p.sel, user, movie, fold.At{}, now); err != nil {
+			if values, err = s.Features.Read(ctx, values[:0], p.sel, user, movie, m.at, m.millis); err != nil {
 				return err
 			}
 			for k := range values {
 				room = appendValue(room[:0], &values[k])
 				c.add(room, values[k].Status, values[k].EventTimeMillis)
 			}
+		}
+	}
+	return t.computeDerived(ctx)
+}
+
+// computeDerived computes what on-demand views give, of each row.
+func (t *table) computeDerived(ctx context.Context) error {
+	if t.derive == nil {
+		return nil
+	}
+	t.derived = make([][]features.Value, t.derive.Outputs())
+	for row := range t.rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		read := func(base int) features.Operand {
+			text, status, millis := t.cell(row, t.base[base])
+			return features.OperandJSON(t.types[base], text, status, millis)
+		}
+		var said []features.Operand
+		if t.said != nil {
+			said = t.said[row]
+		}
+		for i := range t.derived {
+			t.derived[i] = append(t.derived[i], t.derive.Compute(i, read, said))
 		}
 	}
 	return nil
@@ -253,6 +383,10 @@ func appendValue(dst []byte, v *features.Value) []byte {
 
 // cell is the value of a row, its status and its time.
 func (t *table) cell(row int, at place) ([]byte, features.Status, int64) {
+	if at.part == isDerived {
+		v := &t.derived[at.column][row]
+		return appendValue(nil, v), v.Status, v.EventTimeMillis
+	}
 	c := &t.of[at.part]
 	e := c.row[row]
 	if e < 0 {
@@ -266,7 +400,7 @@ func (t *table) cell(row int, at place) ([]byte, features.Status, int64) {
 	return c.text[from:c.ends[i]], c.what[i], c.when[i]
 }
 
-func (t *table) write(w io.Writer, metadata bool) error {
+func (t *table) write(w io.Writer, versions []viewVersion) error {
 	b := []byte(`{"results": [`)
 	for i, k := range t.keys {
 		if i > 0 {
@@ -289,12 +423,8 @@ func (t *table) write(w io.Writer, metadata bool) error {
 		names = append(names, k.name)
 	}
 	end := map[string]any{"feature_names": append(names, t.names...)}
-	if metadata {
-		list := []map[string]string{}
-		for _, v := range t.views {
-			list = append(list, map[string]string{"name": v})
-		}
-		end["feature_view_metadata"] = list
+	if versions != nil {
+		end["feature_view_metadata"] = versions
 	}
 	last, err := api.EncodeJSON(end)
 	if err != nil {

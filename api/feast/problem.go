@@ -61,6 +61,12 @@ func noVersion(view string, version int) *refusal {
 	return feastError(http.StatusNotFound, "FeatureViewVersionNotFound", "Version %d of feature view %s does not exist in project %s", version, view, project)
 }
 
+// noRequestData says that expressions want more than a request says.
+func noRequestData(names []string) *refusal {
+	return feastError(http.StatusNotFound, "RequestDataNotFoundInEntityRowsException",
+		"Required request data source features [%s] not found in the entity rows, but required by feature views", strings.Join(names, ", "))
+}
+
 func noFeature(view, name string) *refusal {
 	return feastError(http.StatusNotFound, "FeastObjectNotFoundException", "Feature %s not found in projection %s", name, view)
 }

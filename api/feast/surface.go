@@ -30,10 +30,16 @@ type Surface struct {
 	bytes int // of the keys of kept
 }
 
-var _ api.Surface = (*Surface)(nil)
+var _ api.Dated = (*Surface)(nil)
 
 // New makes the surface.
 func New(core *api.Core, c Config) *Surface { return &Surface{Core: core, Config: c} }
+
+// At is the surface at a moment: what is read below /at/MOMENT, which Feast's client takes for the path of its online store.
+func (s *Surface) At(core *api.Core) api.Surface { return New(core, s.Config) }
+
+// Dated: each read knows its moment.
+func (*Surface) Dated() {}
 
 func (s *Surface) Name() string { return "feast" }
 
@@ -57,6 +63,8 @@ func (s *Surface) Render(w http.ResponseWriter, _ *http.Request, p *api.Problem)
 		v = map[string]any{"detail": "Method Not Allowed"}
 	case p.Status == http.StatusBadRequest:
 		p.Status, v = http.StatusUnprocessableEntity, invalid(detail{"value_error", []any{"query", p.Field}, text, nil, nil})
+	case p.Status == http.StatusForbidden: // as Feast says what may not be done
+		v = feastError(p.Status, "FeastPermissionError", "Permission error:\n%s", text).body
 	case p.Status >= http.StatusInternalServerError:
 		v = text
 	default:

@@ -16,6 +16,7 @@ import (
 	"github.com/projectionist/projectionist/internal/spill"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections/featurestore"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // historical joins the rows of a table with features as they were at each row's own time.
@@ -25,6 +26,12 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 	}
 	reg, err := s.Features.Registry()
 	if err != nil {
+		return err
+	}
+	for i, ref := range c.FeatureRefs {
+		c.FeatureRefs[i] = features.Plain(ref)
+	}
+	if reg, err = s.Features.Pinned(reg, c.FeatureRefs, fold.At{}); err != nil {
 		return err
 	}
 	sel, names, err := selectionOf(reg, c)
@@ -84,7 +91,7 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 func selectionOf(reg *featurestore.Registry, c *command) (*featurestore.Selection, []string, error) {
 	aliases := map[string]string{}
 	for i, view := range c.FeatureViewNames {
-		if reg.View(view) == nil && reg.ExternalNamed(view) == nil {
+		if reg.View(view) == nil && reg.ExternalNamed(view) == nil && reg.OnDemandView(view) == nil {
 			return nil, nil, noView(view)
 		}
 		if i < len(c.NameAliases) && c.NameAliases[i] != nil && *c.NameAliases[i] != "" {
@@ -103,11 +110,11 @@ func selectionOf(reg *featurestore.Registry, c *command) (*featurestore.Selectio
 		if view == "" {
 			view = of
 		}
-		v, x := reg.View(view), reg.ExternalNamed(view)
+		v, x, o := reg.View(view), reg.ExternalNamed(view), reg.OnDemandView(view)
 		switch {
-		case v == nil && x == nil:
+		case v == nil && x == nil && o == nil:
 			return nil, nil, noView(view)
-		case v != nil && v.Feature(name) == nil, x != nil && x.Feature(name) == nil:
+		case v != nil && v.Feature(name) == nil, x != nil && x.Feature(name) == nil, v == nil && o != nil && o.Feature(name) == nil:
 			return nil, nil, noFeature(view, name)
 		}
 		refs = append(refs, view+":"+name)
@@ -120,6 +127,10 @@ func selectionOf(reg *featurestore.Registry, c *command) (*featurestore.Selectio
 		names = append(names, name)
 	}
 	sel, err := reg.Selection(refs, true)
+	if err == nil && len(sel.Request()) > 0 {
+		err = feast(fault.Invalid, "RequestDataNotFoundInEntityDfException", "Feature %s is wanted of the request by an on-demand view, and a join has none: "+
+			"ask for such a view online", sel.Request()[0].Name)
+	}
 	return sel, names, err
 }
 

@@ -22,7 +22,7 @@ import (
 )
 
 func (s *Surface) featureRoutes(r *api.Routes) {
-	views := []string{"online", "histories", "catalogue", "users", "definitions"}
+	views := []string{"online", "histories", "catalogue", "users", "definitions", "feature-registry"}
 	r.Handle("GET /api/v1/features/movie/{movie}", s.movieFeatures, views...)
 	r.Handle("GET /api/v1/features/user/{user}", s.userFeatures, views...)
 	r.Handle("POST /api/v1/features/batch", s.batchFeatures)
@@ -32,6 +32,13 @@ func (s *Surface) featureRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/features/definitions/history", s.definitionsHistory, "definitions")
 	r.Handle("GET /api/v1/features/views", func(w http.ResponseWriter, r *http.Request) error {
 		return s.listed(w, r, func(d *features.Definitions) any { return fold.Page[*features.View]{Items: d.Views} })
+	}, "definitions")
+	r.Handle("GET /api/v1/features/views/{view}/versions", s.viewVersions, "definitions", "feature-registry")
+	r.Handle("GET /api/v1/features/views/{view}/versions/{version}", s.viewVersion, "definitions", "feature-registry")
+	r.Handle("GET /api/v1/features/on-demand", func(w http.ResponseWriter, r *http.Request) error {
+		return s.listed(w, r, func(d *features.Definitions) any {
+			return fold.Page[*features.OnDemand]{Items: append([]*features.OnDemand{}, d.OnDemand...)}
+		})
 	}, "definitions")
 	r.Handle("GET /api/v1/features/entities", func(w http.ResponseWriter, r *http.Request) error {
 		return s.listed(w, r, func(d *features.Definitions) any {
@@ -73,6 +80,9 @@ type selections struct {
 
 // selection resolves a choice among the features of the entities.
 func (s *Surface) selection(defs *features.Definitions, c choice, entities ...features.Entity) (*features.Selection, error) {
+	if len(c.pins()) > 0 { // of definitions that are made for one request
+		return selectionOf(defs, c, entities)
+	}
 	key := fmt.Sprintf("%q %q %q %t %q", entities, c.Service, c.View, c.FullNames, c.Features)
 	k := &s.selections
 	k.mu.Lock()
@@ -83,6 +93,14 @@ func (s *Surface) selection(defs *features.Definitions, c choice, entities ...fe
 	if sel := k.byKey[key]; sel != nil {
 		return sel, nil
 	}
+	sel, err := selectionOf(defs, c, entities)
+	if err == nil {
+		k.byKey[key] = sel
+	}
+	return sel, err
+}
+
+func selectionOf(defs *features.Definitions, c choice, entities []features.Entity) (*features.Selection, error) {
 	refs, err := references(&among{defs: defs, entities: entities}, c)
 	if err != nil {
 		return nil, err
@@ -90,9 +108,6 @@ func (s *Surface) selection(defs *features.Definitions, c choice, entities ...fe
 	sel, err := defs.Select(refs, c.FullNames)
 	if fault.Is(err, fault.Conflict) && len(c.Features) == 0 { // names that nobody chose
 		sel, err = defs.Select(refs, true)
-	}
-	if err == nil {
-		k.byKey[key] = sel
 	}
 	return sel, err
 }
@@ -106,10 +121,18 @@ func joinSelection(reg *featurestore.Registry, c choice, columns []string) (*fea
 			a.entities = append(a.entities, e)
 		}
 	}
-	for _, x := range reg.External {
-		if !slices.ContainsFunc(x.JoinKeys, func(k events.FeatureField) bool {
+	given := func(x *features.External) bool {
+		return !slices.ContainsFunc(x.JoinKeys, func(k events.FeatureField) bool {
 			return k.Name != features.NobodysKey && !slices.Contains(columns, k.Name)
-		}) {
+		})
+	}
+	a.pinned = func(view string) bool {
+		x := reg.ExternalNamed(view)
+		_, pinned := features.PinOf(view)
+		return pinned && x != nil && given(x)
+	}
+	for _, x := range reg.External {
+		if given(x) {
 			a.pushed = append(a.pushed, x)
 		} else {
 			a.short = append(a.short, x)
@@ -133,6 +156,7 @@ type among struct {
 	pushed   []*features.External
 	short    []*features.External // whose join keys are not all given
 	service  func(name string) (refs []string, ok bool)
+	pinned   func(view string) bool // of a version of a view whose values are pushed; nil: there are none
 }
 
 func externalNamed(all []*features.External, name string) *features.External {
@@ -145,8 +169,7 @@ func externalNamed(all []*features.External, name string) *features.External {
 // has says whether a view, or the view of a feature, is among them.
 func (a *among) has(ref string) bool {
 	name, _, _ := strings.Cut(ref, ":")
-	v := a.defs.View(name)
-	return v != nil && slices.Contains(a.entities, v.Entity) || externalNamed(a.pushed, name) != nil
+	return isOf(a.defs, ref, a.entities) || externalNamed(a.pushed, name) != nil || a.pinned != nil && a.pinned(name)
 }
 
 // noView says why a view is not among them.
@@ -221,6 +244,16 @@ func references(a *among, c choice) ([]string, error) {
 	return refs, nil
 }
 
+// isOf says whether the view of a reference is of one of the entities; an on-demand view is of those of its inputs, all of them.
+func isOf(defs *features.Definitions, ref string, entities []features.Entity) bool {
+	name, _, _ := strings.Cut(ref, ":")
+	if v := defs.View(name); v != nil {
+		return slices.Contains(entities, v.Entity)
+	}
+	o := defs.OnDemandView(name)
+	return o != nil && !slices.ContainsFunc(defs.OnDemandEntities(o), func(e features.Entity) bool { return !slices.Contains(entities, e) })
+}
+
 // reference finds the view of a feature that is given without one.
 func (a *among) reference(name string) (string, error) {
 	view, _, qualified := strings.Cut(name, ":")
@@ -291,8 +324,7 @@ func (s *Surface) userFeatures(w http.ResponseWriter, r *http.Request) error {
 	return s.entityFeatures(w, r, features.User, id)
 }
 
-// entityFeatures reads the features of one entity, by the definitions in force: as_of and known_at say
-// which facts count, not which features there are.
+// entityFeatures reads the features of one entity, by the definitions in force then, or by the versions of views that it names.
 func (s *Surface) entityFeatures(w http.ResponseWriter, r *http.Request, e features.Entity, id string) error {
 	start := time.Now()
 	q := api.QueryOf(r, "features", "service", "view", "full_feature_names", api.AsOfParam, api.KnownAtParam)
@@ -301,12 +333,15 @@ func (s *Surface) entityFeatures(w http.ResponseWriter, r *http.Request, e featu
 	if err != nil {
 		return err
 	}
-	defs, err := s.Features.Definitions(fold.At{})
+	defs, err := s.definitionsFor(m.At, &choice)
 	if err != nil {
 		return err
 	}
 	sel, err := s.selection(defs, choice, e)
 	if err != nil {
+		return err
+	}
+	if err := saysAll(sel.Request()); err != nil {
 		return err
 	}
 	b := readings.Get().(*reading)
@@ -390,11 +425,14 @@ func (s *Surface) batchFeatures(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defs, err := s.Features.Definitions(fold.At{})
+	defs, err := s.definitionsFor(m.At, &v.choice)
 	if err != nil {
 		return err
 	}
 	sel, err := s.selection(defs, v.choice, v.EntityType)
+	if err == nil {
+		err = saysAll(sel.Request())
+	}
 	if err != nil {
 		return err
 	}

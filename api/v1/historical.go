@@ -77,7 +77,7 @@ func (s *Surface) historicalFeatures(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	reg, err := s.Features.Registry()
+	reg, err := s.registryFor(m.At, &asked.choice)
 	if err != nil {
 		return err
 	}
@@ -106,6 +106,9 @@ func (s *Surface) selected(ctx context.Context, t table, body *spill.File, rows 
 		}
 	}
 	sel, err := joinSelection(reg, asked.choice, columns)
+	if err == nil {
+		err = saysAll(sel.Request())
+	}
 	if err == nil {
 		err = t.fits(sel)
 	}

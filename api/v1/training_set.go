@@ -148,11 +148,15 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
+	if p := asked.pins(); len(p) > 0 {
+		return fault.Field("features", "%s names a version, and a training set has the definitions that were in force at its cut", p[0]).
+			WithHint("leave the version out, and give known_at a time at which it was in force: projectionist features versions")
+	}
 	cut, err := s.cutOf(ctx, asked.KnownAt)
 	if err != nil {
 		return err
 	}
-	reg, err := s.Features.RegistryAt(ctx, fold.At{Cut: cut})
+	reg, err := s.Features.RegistryAt(fold.At{Cut: cut})
 	if err != nil {
 		return err
 	}

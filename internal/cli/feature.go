@@ -118,13 +118,31 @@ counts too.`,
 			return p.rows(rows, "", "VIEW view, ENTITY entity, FEATURE name, TYPE type, AGGREGATION aggregation, DESCRIPTION description", "no features are defined")
 		})}
 	lm.flags(list)
-	return group("features", "Features: read them, join them, define them, and look at their history and statistics", get, join, list, definitions, apply, p.featureHistoryCommand(), p.featureStatisticsCommand())
+	return group("features", "Features: read them, join them, define them, and look at their history and statistics", get, join, list, definitions, apply, p.featureHistoryCommand(), p.featureStatisticsCommand(), p.viewVersionsCommand("versions", "features versions"))
 }
 
 // The following are spelt as Feast's command line has them.
 
 func (p *program) featureViewsCommand() *cobra.Command {
-	return group("feature-views", "Feature views, as Feast calls them", p.listing("feature views", "/api/v1/features/views", "NAME name, ENTITIES entity, FEATURES features, DESCRIPTION description"))
+	return group("feature-views", "Feature views, as Feast calls them", p.listing("feature views", "/api/v1/features/views", "NAME name, ENTITIES entity, FEATURES features, DESCRIPTION description"),
+		p.viewVersionsCommand("list-versions", "feature-views list-versions"))
+}
+
+// viewVersionsCommand lists the definitions that a view has had.
+func (p *program) viewVersionsCommand(use, typed string) *cobra.Command {
+	return &cobra.Command{Use: use + " VIEW", Short: "List the definitions that a view has had, each of which may be read as VIEW@vN:feature", Args: cobra.ExactArgs(1),
+		Example: "  projectionist " + typed + " movie_features",
+		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
+			raw, err := c.get(ctx, "/api/v1/features/views/"+escape(args[0])+"/versions", nil)
+			if err != nil || p.json {
+				return p.answer(raw, err)
+			}
+			items, more, err := itemsOf(raw, "items")
+			if err != nil {
+				return err
+			}
+			return p.rows(items, more, "VERSION version, KIND kind, FEATURES features, IN-FORCE in_force, DEFINED event_millis, POSITION position, HASH hash", "there are none")
+		})}
 }
 
 func (p *program) entitiesCommand() *cobra.Command {

@@ -32,7 +32,8 @@ type Definitions struct {
 	Entities []EntityDefinition `json:"entities"`
 	Views    []*View            `json:"feature_views"`
 	Services []*Service         `json:"feature_services"`
-	External []*External        `json:"external_views,omitempty"` // whose values are pushed
+	External []*External        `json:"external_views,omitempty"`  // whose values are pushed
+	OnDemand []*OnDemand        `json:"on_demand_views,omitempty"` // computed of others
 
 	hash   string
 	tables map[float64]*decayTable // by half-life in days, for all plans
@@ -130,18 +131,16 @@ func (d *Definitions) computeHash() string {
 		bare.Entities = append(bare.Entities, e)
 	}
 	for _, v := range d.Views {
-		c := &View{Name: v.Name, Entity: v.Entity, TTLMillis: v.TTLMillis}
-		for _, f := range v.Features {
-			f.Description = ""
-			c.Features = append(c.Features, f)
-		}
-		bare.Views = append(bare.Views, c)
+		bare.Views = append(bare.Views, v.bare())
 	}
 	for _, s := range d.Services {
 		bare.Services = append(bare.Services, &Service{Name: s.Name, Features: s.Features})
 	}
 	for _, x := range d.External {
 		bare.External = append(bare.External, x.bare())
+	}
+	for _, o := range d.OnDemand {
+		bare.OnDemand = append(bare.OnDemand, o.bare())
 	}
 	canonical, err := json.Marshal(&bare)
 	if err != nil {
@@ -171,10 +170,11 @@ func Parse(data []byte) (*Definitions, error) {
 	}
 	c := &checker{}
 	d := &Definitions{tables: map[float64]*decayTable{}}
-	if c.Mapping("", root, "entities", "feature_views", "external_views", "feature_services") {
+	if c.Mapping("", root, "entities", "feature_views", "external_views", "on_demand_views", "feature_services") {
 		d.parseEntities(c, root.Field("entities"))
 		d.parseViews(c, root)
 		d.parseExternal(c, root.Field("external_views"))
+		d.parseOnDemand(c, root.Field("on_demand_views"))
 		d.parseServices(c, root.Field("feature_services"))
 	}
 	if len(c.Errs) > 0 {
@@ -527,16 +527,32 @@ func (c *checker) parameter(f *Feature, path, name string, n *document.Node, ent
 // reference is a resolved "view" or "view:feature".
 type reference struct {
 	view     *View
-	features []int // indices into view.Features
+	onDemand *OnDemand // in the place of view
+	features []int     // indices into their Features
 }
 
 func (d *Definitions) resolve(ref string) (reference, *fault.Error) {
 	name, feature, one := strings.Cut(ref, ":")
 	v := d.View(name)
+	if o := d.OnDemandView(name); v == nil && o != nil {
+		r := reference{onDemand: o}
+		for i := range o.Features {
+			if !one || o.Features[i].Name == feature {
+				r.features = append(r.features, i)
+			}
+		}
+		if len(r.features) == 0 {
+			return reference{}, noFeature(name, feature, len(o.Features))
+		}
+		return r, nil
+	}
 	if v == nil {
 		var names []string
 		for _, v := range d.Views {
 			names = append(names, v.Name)
+		}
+		for _, o := range d.OnDemand {
+			names = append(names, o.Name)
 		}
 		return reference{}, fault.New(fault.NotFound, "there is no feature view %q", name).WithHint("views: %s", strings.Join(names, ", "))
 	}
@@ -547,8 +563,11 @@ func (d *Definitions) resolve(ref string) (reference, *fault.Error) {
 		}
 	}
 	if len(r.features) == 0 {
-		return reference{}, fault.New(fault.NotFound, "view %s has no feature %q", name, feature).
-			WithHint("write view:feature; %s has %d features", name, len(v.Features))
+		return reference{}, noFeature(name, feature, len(v.Features))
 	}
 	return r, nil
+}
+
+func noFeature(view, feature string, has int) *fault.Error {
+	return fault.New(fault.NotFound, "view %s has no feature %q", view, feature).WithHint("write view:feature; %s has %d features", view, has)
 }

@@ -164,7 +164,27 @@ func (j *Join) Historical(rows []Row) ([]Column, error) {
 			order = order[n:]
 		}
 	}
-	return columns, nil
+	return j.Selection.finish(columns, len(rows)), nil
+}
+
+// finish makes of the columns that were read those that are asked for.
+func (s *Selection) finish(columns []Column, rows int) []Column {
+	if s.derive == nil {
+		return columns
+	}
+	read, out := make([]Value, len(columns)), make([]Column, 0, len(s.derive.outputs))
+	for i := range s.derive.outputs {
+		out = append(out, newColumn(s.derive.outputs[i].columnInfo, rows))
+	}
+	for row := range rows {
+		for c := range columns {
+			read[c] = columns[c].Value(row)
+		}
+		for i, v := range s.Finish(read, nil) {
+			out[i].set(row, &v)
+		}
+	}
+	return out
 }
 
 // Columns are the places of an entity's features among all of the selection.

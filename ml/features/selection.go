@@ -3,6 +3,7 @@ package features
 import (
 	"slices"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -25,6 +26,7 @@ type Catalogue func(movieID string) *Attributes
 type Selection struct {
 	columns []columnInfo
 	parts   []*part
+	derive  *Derivation // of the columns; nil where they are what is asked for
 }
 
 type columnInfo struct {
@@ -46,6 +48,19 @@ func (d *Definitions) Select(refs []string, fullNames bool) (*Selection, error) 
 	s := &Selection{}
 	if len(refs) == 0 {
 		return nil, fault.Field("features", "is empty").WithHint("list view:feature")
+	}
+	if x, err := d.Derive(refs, fullNames, d.ExternalView); x != nil || err != nil {
+		if err == nil {
+			err = d.computedAlone(x.Base)
+		}
+		if err == nil {
+			s, err = d.Select(x.Base, true)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.derive = x
+		return s, nil
 	}
 	seen := map[string]string{}
 	byView := map[*View]*part{}
@@ -90,6 +105,9 @@ func (d *Definitions) Select(refs []string, fullNames bool) (*Selection, error) 
 
 // Names are the names of the features in order.
 func (s *Selection) Names() []string {
+	if s.derive != nil {
+		return s.derive.Names()
+	}
 	names := make([]string, len(s.columns))
 	for i := range s.columns {
 		names[i] = s.columns[i].name
@@ -99,11 +117,36 @@ func (s *Selection) Names() []string {
 
 // Unknown are the features in order, of nobody: all are NotFound.
 func (s *Selection) Unknown() []Value {
+	if s.derive != nil {
+		return s.derive.Unknown()
+	}
+	return s.Blank()
+}
+
+// Blank is what is read, of nobody: see [Selection.Finish].
+func (s *Selection) Blank() []Value {
 	values := make([]Value, len(s.columns))
 	for i, c := range s.columns {
 		values[i] = Value{Name: c.name, Type: c.typ, Status: NotFound}
 	}
 	return values
+}
+
+// Finish makes of what was read the features in order, and of what the request says, as [Selection.Request] has it. It is for who joins
+// rows: other reads have done it.
+func (s *Selection) Finish(read []Value, request []Operand) []Value {
+	if s.derive == nil {
+		return read
+	}
+	return s.derive.Finish(make([]Value, 0, len(s.derive.outputs)), read, request)
+}
+
+// Request is what a request has to say for expressions.
+func (s *Selection) Request() []events.FeatureField {
+	if s.derive == nil {
+		return nil
+	}
+	return s.derive.Request
 }
 
 // Needs says whether a read needs facts or attributes of the entity.
@@ -134,6 +177,11 @@ func (s *Selection) subject(in Inputs) subject {
 
 // AppendValues appends the selected features in order.
 func (s *Selection) AppendValues(dst []Value, in Inputs) []Value {
+	if s.derive != nil {
+		bare := *s
+		bare.derive = nil
+		return s.derive.Finish(dst, bare.AppendValues(nil, in), nil)
+	}
 	base := len(dst)
 	dst = slices.Grow(dst, len(s.columns))[:base+len(s.columns)]
 	of := s.subject(in)

@@ -1,7 +1,6 @@
 package featurestore
 
 import (
-	"context"
 	"iter"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/streams"
 )
 
 // Registry is all that is declared at one moment: the definitions in force, and what Feast's registry has beside them.
@@ -44,39 +42,18 @@ func (f *Store) Registry() (*Registry, error) {
 	if r != nil && r.Definitions == defs && before == changed {
 		return r, nil
 	}
-	declared, err := view.Declarations()
+	declared, err := view.Declarations(fold.At{})
 	if err != nil {
 		return nil, err
 	}
-	r = registryOf(defs, declared)
+	r = newRegistry(defs, declared)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.registry, f.registryN = r, changed
 	return r, nil
 }
 
-// RegistryAt is what was declared at a moment; the zero At is now.
-func (f *Store) RegistryAt(ctx context.Context, at fold.At) (*Registry, error) {
-	if at.IsZero() {
-		return f.Registry()
-	}
-	defs, err := f.Definitions(at)
-	if fault.Is(err, fault.NotFound) {
-		defs, err = noDefinitions, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	declared, err := fold.Of[*projections.FeatureRegistry](f.views).DeclarationsAt(func(stream string) iter.Seq2[*streams.Committed, error] {
-		return f.log.Ledger().ReadStream(ctx, stream, 0)
-	}, at)
-	if err != nil {
-		return nil, err
-	}
-	return registryOf(defs, declared), nil
-}
-
-func registryOf(defs *features.Definitions, declared projections.Declarations) *Registry {
+func newRegistry(defs *features.Definitions, declared projections.Declarations) *Registry {
 	r := &Registry{Definitions: defs, Declared: declared, external: map[string]*features.External{}}
 	for i := range r.Declared.Views {
 		x := projections.External(&r.Declared.Views[i].Is)
@@ -86,7 +63,7 @@ func registryOf(defs *features.Definitions, declared projections.Declarations) *
 		r.external[x.Name] = x
 	}
 	for _, x := range r.external {
-		if defs.View(x.Name) == nil { // what can be computed is not pushed
+		if defs.View(x.Name) == nil && defs.OnDemandView(x.Name) == nil { // what can be computed is not pushed
 			r.External = append(r.External, x)
 		}
 	}
@@ -124,7 +101,7 @@ var noDefinitions = &features.Definitions{}
 
 // ExternalNamed is the view of pushed values of a name, or nil.
 func (r *Registry) ExternalNamed(name string) *features.External {
-	if r.Definitions.View(name) != nil {
+	if r.Definitions.View(name) != nil || r.Definitions.OnDemandView(name) != nil {
 		return nil
 	}
 	return r.external[name]
@@ -156,13 +133,18 @@ func (r *Registry) Service(name string) (refs []string, ok bool) {
 		return nil, false
 	}
 	for _, ref := range s.Features {
-		view := r.Definitions.View(ref)
-		if view == nil {
+		view, o := r.Definitions.View(ref), r.Definitions.OnDemandView(ref)
+		switch {
+		case view != nil:
+			for _, f := range view.Features {
+				refs = append(refs, view.Name+":"+f.Name)
+			}
+		case o != nil:
+			for _, f := range o.Features {
+				refs = append(refs, o.Name+":"+f.Name)
+			}
+		default:
 			refs = append(refs, ref)
-			continue
-		}
-		for _, f := range view.Features {
-			refs = append(refs, view.Name+":"+f.Name)
 		}
 	}
 	return refs, true

@@ -35,6 +35,10 @@ type Store struct {
 	registry  *Registry
 	registryN string // the last change that it has
 
+	registries map[string]*Registry             // of other moments
+	others     map[string]*features.Definitions // parsed, by hash
+	versions   *versions
+
 	joins chan struct{} // a token for each under way
 }
 
@@ -57,7 +61,7 @@ func (f *Store) Definitions(at fold.At) (*features.Definitions, error) {
 
 // inForce are the definitions in force now: reading a feature must not read their file.
 func (f *Store) inForce() (*features.Definitions, error) {
-	folded := f.views.FoldedTo("definitions", streams.TP{Topic: events.LedgerTopic})
+	folded := f.definitionsFolded()
 	f.mu.Lock()
 	if f.defs != nil && f.defsN == folded {
 		defer f.mu.Unlock()
@@ -75,7 +79,12 @@ func (f *Store) inForce() (*features.Definitions, error) {
 	return defs, nil
 }
 
-// parsed are definitions as they were read; those in force are parsed once.
+// definitionsFolded is how far the view of definitions has folded the ledger.
+func (f *Store) definitionsFolded() int64 {
+	return f.views.FoldedTo("definitions", streams.TP{Topic: events.LedgerTopic})
+}
+
+// parsed are definitions as they were read; those in force, and some others, are parsed once.
 func (f *Store) parsed(d *projections.Definition, ok bool, err error) (*features.Definitions, error) {
 	if err != nil {
 		return nil, err
@@ -85,13 +94,19 @@ func (f *Store) parsed(d *projections.Definition, ok bool, err error) (*features
 	}
 	f.mu.Lock()
 	defs := f.defs
+	if defs == nil || defs.Hash() != d.Hash {
+		defs = f.others[d.Hash]
+	}
 	f.mu.Unlock()
-	if defs != nil && defs.Hash() == d.Hash {
+	if defs != nil {
 		return defs, nil
 	}
 	if defs, err = features.Parse([]byte(d.Definitions)); err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "the feature definitions in force")
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keepParsed(d.Hash, defs)
 	return defs, nil
 }
 

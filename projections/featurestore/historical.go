@@ -291,7 +291,7 @@ func (j *joining) pushed(kind int, id string, next func() (int64, bool, error), 
 
 // give yields the values of the chunk's rows in order.
 func (j *joining) give(yield func([]features.Value, error) bool) error {
-	unknown := j.h.Selection.Unknown()
+	unknown := j.h.Selection.blank()
 	values := make([]features.Value, len(unknown))
 	places := j.h.Selection.places()
 	record, err := j.values.Next()
@@ -312,7 +312,7 @@ func (j *joining) give(yield func([]features.Value, error) bool) error {
 				return err
 			}
 		}
-		if !yield(values, nil) {
+		if !yield(j.h.Selection.finish(values), nil) {
 			return errStopped
 		}
 	}

@@ -278,7 +278,7 @@ func TestSelect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg = registryOf(defs, reg.Declared)
+	reg = newRegistry(defs, reg.Declared)
 	sel, err := reg.Selection([]string{"film:i64", "movie_features:title", "place:text", "user_features:age", "film:f32"}, false)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ type Selection struct {
 	at       []int               // the columns of those that are computed, in their order
 	pushed   []pushedPart
 	keys     []*features.External // one for each set of join keys that pushed features are of
+	derive   *features.Derivation // of the columns; nil where they are what is asked for
 }
 
 type column struct {
@@ -47,6 +48,17 @@ func Computed(sel *features.Selection) *Selection {
 
 // Selection resolves references as [features.Definitions.Select] does, those to views of pushed values too.
 func (r *Registry) Selection(refs []string, fullNames bool) (*Selection, error) {
+	if x, err := r.Derive(refs, fullNames, r.ExternalNamed); x != nil || err != nil {
+		var s *Selection
+		if err == nil {
+			s, err = r.Selection(x.Base, true)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.derive = x
+		return s, nil
+	}
 	if !slices.ContainsFunc(refs, func(ref string) bool { return r.ExternalNamed(viewOf(ref)) != nil }) {
 		sel, err := r.Definitions.Select(refs, fullNames)
 		if err != nil {
@@ -156,6 +168,9 @@ func sameKeys(a, b *features.External) bool {
 
 // Names are the names of the features in order.
 func (s *Selection) Names() []string {
+	if s.derive != nil {
+		return s.derive.Names()
+	}
 	names := make([]string, len(s.columns))
 	for i := range s.columns {
 		names[i] = s.columns[i].name
@@ -165,6 +180,30 @@ func (s *Selection) Names() []string {
 
 // Unknown are the features in order, of nobody: all are NotFound.
 func (s *Selection) Unknown() []features.Value {
+	if s.derive != nil {
+		return s.derive.Unknown()
+	}
+	return s.blank()
+}
+
+// Request is what a request has to say for expressions.
+func (s *Selection) Request() []events.FeatureField {
+	if s.derive == nil {
+		return nil
+	}
+	return s.derive.Request
+}
+
+// finish makes of what was read the features in order.
+func (s *Selection) finish(read []features.Value) []features.Value {
+	if s.derive == nil {
+		return read
+	}
+	return s.derive.Finish(nil, read, nil)
+}
+
+// blank is what is read, of nobody.
+func (s *Selection) blank() []features.Value {
 	values := make([]features.Value, len(s.columns))
 	for i, c := range s.columns {
 		values[i] = features.Value{Name: c.name, Type: c.typ, Status: features.NotFound}

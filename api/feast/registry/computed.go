@@ -61,6 +61,9 @@ func (c *call) ownSources() []message {
 	for _, v := range c.reg.Views {
 		all = append(all, logSource(v.Name))
 	}
+	for _, o := range c.reg.OnDemand {
+		all = append(all, logSource(o.Name))
+	}
 	for _, x := range c.reg.Definitions.External {
 		all = append(all, logSource(x.Name))
 		if !slices.Contains(names, x.PushSource) {
@@ -85,6 +88,29 @@ func (c *call) computedView(v *features.View) message {
 	}
 	m = ttl(withOwnTag(m, 5, "computed"), 6, v.TTLMillis).withMessage(7, logSource(v.Name)).withBool(8, true).withText(10, v.Description)
 	return object(m.withMessage(12, fieldOf(&events.FeatureField{Name: string(v.Entity) + "_id", Type: keyType})).withText(18, "latest"), 0, 0)
+}
+
+// onDemandView is an on-demand view as a plain one: Feast's own on-demand views carry code, which its SDK runs to list them. Its tags
+// have the expressions, by feature.
+func (c *call) onDemandView(o *features.OnDemand) message {
+	m := message{}.withText(1, o.Name).withText(2, Project)
+	entities := c.reg.OnDemandEntities(o)
+	for _, e := range entities {
+		m = m.withText(3, string(e))
+	}
+	for i := range o.Features {
+		f := &o.Features[i]
+		m = m.withMessage(4, fieldOf(&events.FeatureField{Name: f.Name, Type: string(f.Type), Description: f.Description}))
+	}
+	m = withOwnTag(m, 5, "on demand")
+	for i := range o.Features {
+		m = m.withMessage(5, message{}.withText(1, o.Features[i].Name).withText(2, o.Features[i].Expression))
+	}
+	m = ttl(m, 6, 0).withMessage(7, logSource(o.Name)).withBool(8, true).withText(10, o.Description)
+	for _, e := range entities {
+		m = m.withMessage(12, fieldOf(&events.FeatureField{Name: string(e) + "_id", Type: keyType}))
+	}
+	return object(m.withText(18, "latest"), 0, 0)
 }
 
 // ownPushedView is a view of pushed values of the definitions file.
@@ -117,11 +143,18 @@ func (c *call) computedService(s *features.Service) message {
 		of[view] = append(of[view], name)
 	}
 	for _, name := range views {
-		v := c.reg.View(name)
+		v, o := c.reg.View(name), c.reg.OnDemandView(name)
 		p := message{}.withText(1, name)
 		for _, f := range of[name] {
-			d := v.Feature(f)
-			p = p.withMessage(2, fieldOf(&events.FeatureField{Name: d.Name, Type: string(d.Type), Description: d.Description}))
+			var is events.FeatureField
+			if v != nil {
+				d := v.Feature(f)
+				is = events.FeatureField{Name: d.Name, Type: string(d.Type), Description: d.Description}
+			} else {
+				d := o.Feature(f)
+				is = events.FeatureField{Name: d.Name, Type: string(d.Type), Description: d.Description}
+			}
+			p = p.withMessage(2, fieldOf(&is))
 		}
 		m = m.withMessage(3, p.withText(5, "created").withText(7, "created").withMessage(8, logSource(name)).withText(11, "featureView"))
 	}

@@ -50,7 +50,7 @@ func applyView(c *call) (message, error) {
 		return nil, err
 	}
 	e.Stream = n == streamNumbers
-	if own, err := c.own("feature view", e.View, e.Project, e.Tags, c.reg.View(e.View) != nil || c.reg.Definitions.ExternalView(e.View) != nil); own || err != nil {
+	if own, err := c.own("feature view", e.View, e.Project, e.Tags, c.reg.View(e.View) != nil || c.reg.Definitions.ExternalView(e.View) != nil || c.reg.OnDemandView(e.View) != nil); own || err != nil {
 		return message{}, err
 	}
 	if err := c.agrees(e); err != nil {
@@ -111,6 +111,9 @@ func (c *call) agrees(e *events.FeatureViewApplied) error {
 	if c.reg.Definitions.ExternalView(e.View) != nil && e.Project != Project {
 		return refuse(codeRefused, "ConflictingFeatureViewNames", "feature view %s is declared by this program's definitions file: choose another name", e.View)
 	}
+	if c.reg.OnDemandView(e.View) != nil {
+		return refuse(codeRefused, "ConflictingFeatureViewNames", "feature view %s is an on-demand view of this program's definitions file: choose another name", e.View)
+	}
 	v := c.reg.View(e.View)
 	if v == nil {
 		return nil
@@ -169,6 +172,11 @@ func (c *call) views(project string) (all []viewMessage) {
 		for _, x := range c.reg.Definitions.External {
 			if !has[x.Name] {
 				all = append(all, viewMessage{ownPushedView(x), false})
+			}
+		}
+		for _, o := range c.reg.OnDemand {
+			if !has[o.Name] {
+				all = append(all, viewMessage{c.onDemandView(o), false})
 			}
 		}
 	}
@@ -282,8 +290,12 @@ func deleteView(c *call) (message, error) {
 
 // known says whether there is a view with a feature.
 func (c *call) known(view, feature string) error {
-	v, x := c.reg.View(view), c.reg.ExternalNamed(view)
+	v, x, o := c.reg.View(view), c.reg.ExternalNamed(view), c.reg.OnDemandView(view)
 	switch {
+	case v == nil && x == nil && o != nil:
+		if o.Feature(feature) == nil {
+			return refuse(codeNotFound, "FeastObjectNotFoundException", "Feature %s not found in feature view %s", api.Short(feature), view)
+		}
 	case v == nil && x == nil:
 		return refuse(codeNotFound, "FeatureViewNotFoundException", "Feature view %s does not exist in project %s", api.Short(view), api.Short(c.in.text(2)))
 	case v != nil && v.Feature(feature) == nil || x != nil && x.Feature(feature) == nil:
