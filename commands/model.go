@@ -1,7 +1,10 @@
 package commands
 
 import (
+	"fmt"
 	"strings"
+
+	"github.com/projectionist/projectionist/events"
 )
 
 // RegisterModel opens a registered model. Commands say by its name which model they mean.
@@ -55,6 +58,7 @@ type RegisterModelVersion struct {
 	Blob         string            `json:"blob"`
 	Bytes        int64             `json:"bytes"`
 	Slot         string            `json:"slot,omitempty"` // it can serve: "production"; "" for none
+	FeatureViews []events.ViewRead `json:"feature_views"`  // it was trained on; null where that is not known
 }
 
 func (*RegisterModelVersion) CommandType() string { return "model.register_version" }
@@ -74,6 +78,10 @@ func (c *RegisterModelVersion) Validate() error {
 	f.atLeast("bytes", c.Bytes, 1)
 	if c.Slot != "" {
 		f.id("slot", c.Slot)
+	}
+	for i, v := range c.FeatureViews {
+		f.required(fmt.Sprintf("feature_views[%d].feature_view", i), v.View, events.FeatureViewBytesMax)
+		f.sha256(fmt.Sprintf("feature_views[%d].hash", i), v.Hash)
 	}
 	return f.err()
 }

@@ -113,7 +113,7 @@ var goldens = []struct {
 	{"model/als", &events.ModelRegistered{"als", "factors of implicit feedback", "als:2"}},
 	{"model/als", &events.ModelNameClaimed{"als", "als:2", 1, &events.ModelRegistered{"als", "factors of implicit feedback", "als:2"}, map[string]string{"team": "a"}}},
 	{"model/als", &events.ModelRenamed{"als", "factors", 2}},
-	{"model/als", &events.ModelVersionRegistered{"als", 3, goldenRun, "als", map[string]string{"rank": "64"}, 1<<63 + 1, "1.0.0+avx2", "d1", "mlops-events/0:12", goldenSHA256, goldenSHA256, 5242880, "production"}},
+	{"model/als", &events.ModelVersionRegistered{"als", 3, goldenRun, "als", map[string]string{"rank": "64"}, 1<<63 + 1, "1.0.0+avx2", "d1", "mlops-events/0:12", goldenSHA256, goldenSHA256, 5242880, "production", []events.ViewRead{{View: "movie_features", Hash: goldenSHA256}}}},
 	{"model/als", &events.ModelVersionAdded{"als", 4, "models:/other/1", goldenRun, "https://elsewhere/runs/1", "s3://bucket/als"}},
 	{"model/als", &events.ModelDescribed{"als", 4, "trained by hand"}},
 	{"model/als", &events.ModelTagsSet{"als", 4, map[string]string{"reviewed": "yes"}}},

@@ -48,11 +48,21 @@ type ModelVersionRegistered struct {
 	CodeVersion  string            `json:"code_version"` // of the trainer, with the arithmetic kernel it used
 	DatasetID    string            `json:"dataset_id"`
 	DatasetCut   string            `json:"dataset_cut"`
-	FeaturesHash string            `json:"features_hash"`
-	Blob         string            `json:"blob"` // SHA-256 of the weights
+	FeaturesHash string            `json:"features_hash"` // of all definitions in force at the cut
+	Blob         string            `json:"blob"`          // SHA-256 of the weights
 	Bytes        int64             `json:"bytes"`
 	Slot         string            `json:"slot,omitempty"` // it can serve, "" for none
+	FeatureViews []ViewRead        `json:"feature_views"`  // it was trained on: none of a recipe that reads none; null says nothing of it
 }
+
+// ViewRead is a feature view that something was made of, as it was defined then.
+type ViewRead struct {
+	View string `json:"feature_view"`
+	Hash string `json:"hash"` // SHA-256 of its definition
+}
+
+// withoutViews makes schema 3 of schema 2, which said nothing of feature views.
+func withoutViews(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 // withSlot makes schema 2 of schema 1, in which every version was a recommender.
 func withSlot(raw json.RawMessage) (json.RawMessage, error) {

@@ -94,7 +94,7 @@ func init() {
 	register[ModelRegistered](withoutKey)
 	register[ModelNameClaimed]()
 	register[ModelRenamed]()
-	register[ModelVersionRegistered](withSlot)
+	register[ModelVersionRegistered](withSlot, withoutViews)
 	register[ModelVersionAdded](withoutDetour)
 	register[ModelDescribed]()
 	register[ModelTagsSet]()

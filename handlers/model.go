@@ -3,6 +3,7 @@ package handlers
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,7 +117,8 @@ func (s *model) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 	case *commands.RegisterModelVersion:
 		return one(&events.ModelVersionRegistered{Name: s.id, Version: len(s.versions) + 1, RunID: c.RunID,
 			Algorithm: c.Algorithm, Params: maps.Clone(c.Params), Seed: c.Seed, CodeVersion: c.CodeVersion,
-			DatasetID: c.DatasetID, DatasetCut: c.DatasetCut, FeaturesHash: c.FeaturesHash, Blob: c.Blob, Bytes: c.Bytes, Slot: c.Slot})
+			DatasetID: c.DatasetID, DatasetCut: c.DatasetCut, FeaturesHash: c.FeaturesHash, Blob: c.Blob, Bytes: c.Bytes, Slot: c.Slot,
+			FeatureViews: slices.Clone(c.FeatureViews)})
 	case *commands.AddModelVersion:
 		n := len(s.versions) + 1
 		decided := []events.Data{&events.ModelVersionAdded{Name: s.id, Version: n, Source: c.Source, RunID: c.RunID, RunLink: c.RunLink, Location: c.Location}}

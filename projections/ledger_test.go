@@ -125,6 +125,22 @@ func TestLineage(t *testing.T) {
 	}
 }
 
+// TestLineageOfFeatureViews: a version leads to the feature views that it was trained on, each as it was defined, and they to the versions.
+func TestLineageOfFeatureViews(t *testing.T) {
+	s := foldtest.NewScript()
+	read := func(hash string) []events.ViewRead {
+		return []events.ViewRead{{View: "movie_features", Hash: hash}, {View: "user_features", Hash: "u1"}}
+	}
+	s.Commit("model/mlp", 0, 0, &events.ModelVersionRegistered{Name: "mlp", Version: 1, FeaturesHash: "d1", FeatureViews: read("m1")})
+	s.Commit("model/mlp", 1, 1, &events.ModelVersionRegistered{Name: "mlp", Version: 2, FeaturesHash: "d2", FeatureViews: read("m2")})
+	s.Commit("model/als", 2, 2, &events.ModelVersionRegistered{Name: "als", Version: 1, FeaturesHash: "d2", FeatureViews: []events.ViewRead{}})
+	v := foldtest.Opened(t, projections.NewLineage(), s.In)
+	equal(t, "of a version", must[projections.Graph](t)(v.Upstream("model/mlp/2", fold.At{})).Nodes, []string{"definitions/d2", "feature-view/movie_features/m2", "feature-view/user_features/u1", "definitions/d1"})
+	equal(t, "of a view", must[projections.Graph](t)(v.Downstream("feature-view/movie_features/m1", fold.At{})).Nodes, []string{"model/mlp/1"})
+	equal(t, "of one that has not changed", must[projections.Graph](t)(v.Downstream("feature-view/user_features/u1", fold.At{})).Nodes, []string{"model/mlp/1", "model/mlp/2"})
+	equal(t, "of a version that reads none", must[projections.Graph](t)(v.Upstream("model/als/1", fold.At{})).Nodes, []string{"definitions/d2"})
+}
+
 func TestAudit(t *testing.T) {
 	s := lineageScript()
 	s.In[3].Event.Actor, s.In[3].Event.Correlation = "reactor:train", "c2"

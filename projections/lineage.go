@@ -11,7 +11,7 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Lineage is what was made from what: a graph whose nodes are "import/ID", "definitions/HASH",
+// Lineage is what was made from what: a graph whose nodes are "import/ID", "definitions/HASH", "feature-view/NAME/HASH",
 // "dataset/ID", "workflow-run/ID", "run/ID", "blob/SHA-256", "model/NAME/VERSION" and
 // "deployment/SLOT", and whose edges run from what was used to what came of it.
 //
@@ -33,10 +33,10 @@ type Edge struct {
 // Kinds of edges.
 const (
 	EdgeImported     = "imported"      // import → dataset: its facts may be in the data set
-	EdgeDefined      = "defined"       // definitions → dataset or model: computed with these features
+	EdgeDefined      = "defined"       // definitions → dataset, model or feature view: computed with these features
 	EdgeMaterialised = "materialised"  // dataset → blob
 	EdgeScheduled    = "scheduled"     // workflow run → run
-	EdgeTrainedOn    = "trained_on"    // dataset → run or model
+	EdgeTrainedOn    = "trained_on"    // dataset or feature view → run or model
 	EdgeLogged       = "logged"        // run → blob
 	EdgeRegistered   = "registered_as" // run or blob → model
 	EdgeDeployed     = "deployed_to"   // model → deployment
@@ -58,6 +58,8 @@ const (
 )
 
 func modelNode(name string, version int) string { return "model/" + name + "/" + strconv.Itoa(version) }
+
+func viewNode(v events.ViewRead) string { return "feature-view/" + v.View + "/" + v.Hash }
 
 func (*Lineage) Spec() fold.Spec {
 	return fold.Spec{Name: "lineage", Format: 1, Topics: fold.LedgerTopics, Indexed: true}
@@ -124,6 +126,11 @@ func applyLineage(w fold.Writer, in *fold.Input) error {
 		edge(EdgeRegistered, "blob/", x.Blob, to)
 		edge(EdgeTrainedOn, "dataset/", x.DatasetID, to)
 		edge(EdgeDefined, "definitions/", x.FeaturesHash, to)
+		for _, v := range x.FeatureViews {
+			node := viewNode(v)
+			edge(EdgeDefined, "definitions/", x.FeaturesHash, node)
+			edge(EdgeTrainedOn, "", node, to)
+		}
 	case *events.ModelVersionAdded:
 		edge(EdgeRegistered, "run/", x.RunID, modelNode(x.Name, x.Version))
 	case *events.ModelDeployed:

@@ -3,6 +3,7 @@ package v1
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -174,11 +175,15 @@ func (s *Surface) slots() (commands.Served, error) {
 }
 
 func (s *Surface) deployable(v *projections.ModelVersion) error {
+	if err := s.Features.Fits(fmt.Sprintf("version %d of model %s", v.Version, v.Name), v.FeatureViews); err != nil {
+		return err
+	}
 	defs, err := s.Features.Definitions(fold.At{})
+	stated := v.FeatureViews != nil // else what it reads may be anything that was defined
 	switch {
 	case err != nil && !fault.Is(err, fault.NotFound):
 		return err
-	case err != nil || defs.Hash() != v.FeaturesHash:
+	case !stated && (err != nil || defs.Hash() != v.FeaturesHash):
 		inForce := "none"
 		if err == nil {
 			inForce = defs.Hash()

@@ -6,12 +6,13 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Surface) lineageRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/lineage", s.lineage, "lineage", "registry")
+	r.Handle("GET /api/v1/lineage", s.lineage, "lineage", "registry", "definitions", "feature-registry")
 }
 
 // lineage is what a node, such as model/NAME/1, came of, or (direction=downstream) what came of it.
@@ -19,7 +20,7 @@ func (s *Surface) lineage(w http.ResponseWriter, r *http.Request) error {
 	q := api.QueryOf(r, "node", "direction", api.AsOfParam, api.KnownAtParam)
 	node, direction := q.Str("node"), q.Str("direction")
 	if node == "" {
-		q.Add(fault.Field("node", "is needed").WithHint("such as model/NAME/1, dataset/ID, run/ID or deployment/production"))
+		q.Add(fault.Field("node", "is needed").WithHint("such as model/NAME/1, dataset/ID, run/ID, feature-view/NAME or deployment/production"))
 	}
 	view := fold.Of[*projections.Lineage](s.Views)
 	read := view.Upstream
@@ -51,6 +52,9 @@ func (s *Surface) lineage(w http.ResponseWriter, r *http.Request) error {
 
 // nodeOf is the node that people mean: a model by its present name is one by its key.
 func (s *Surface) nodeOf(node string) (string, error) {
+	if view, ok := strings.CutPrefix(node, viewNode); ok && !strings.Contains(view, "/") {
+		return s.viewNodeOf(view)
+	}
 	name, version, ok := modelIn(node)
 	if !ok {
 		return node, nil
@@ -62,7 +66,31 @@ func (s *Surface) nodeOf(node string) (string, error) {
 	return modelNode + m.Key + version, nil
 }
 
-const modelNode = "model/"
+const (
+	modelNode = "model/"
+	viewNode  = "feature-view/"
+)
+
+// viewNodeOf is the node of a feature view as it is in force, or of the version that is named, such as movie_features@v2.
+func (s *Surface) viewNodeOf(view string) (string, error) {
+	p, pinned := features.PinOf(view)
+	if !pinned {
+		p.View = view
+	}
+	had, err := s.Features.Versions(p.View, fold.At{})
+	if err != nil {
+		return "", err
+	}
+	if !pinned {
+		p.Number = len(had)
+	}
+	if p.Number < 1 || p.Number > len(had) {
+		err := features.NoVersion(p, len(had))
+		err.Field = "node"
+		return "", err
+	}
+	return viewNode + p.View + "/" + had[p.Number-1].Hash, nil
+}
 
 // modelIn takes a node of a model version apart: the model, and the rest with its slash.
 func modelIn(node string) (model, version string, ok bool) {

@@ -1,12 +1,20 @@
 package roles
 
 import (
+	"context"
 	"math"
+	"slices"
 	"strconv"
 
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/ml/signal"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // Models are the names of the models that this program makes: of every recipe, and the neural baseline.
@@ -61,4 +69,30 @@ func baselineErrors(m *ml.MoviePredictor, features [][]float32, ratings []float3
 	}
 	n := float64(len(features))
 	return map[string]float64{"rmse": math.Sqrt(square / n), "mae": absolute / n, "accuracy": met / n}
+}
+
+// noViews are the feature views that recipes read: what they are given is what people did and what films are, and no feature.
+var noViews = []events.ViewRead{}
+
+// viewsOfBaseline are the feature views that the baseline is trained on: those with a number in them, as they are defined at a cut.
+func (c *Config) viewsOfBaseline(ctx context.Context, cut string) ([]events.ViewRead, error) {
+	at, err := streams.ParseCut(cut)
+	if err != nil {
+		return nil, err
+	}
+	inForce, _, err := projections.FoldDefinitions(c.Log.Ledger().ReadStream(ctx, "features/definitions", 0), fold.At{Cut: at})
+	if err != nil {
+		return nil, err
+	}
+	defs, err := features.Parse([]byte(inForce.Definitions))
+	if err != nil {
+		return nil, fault.Wrap(fault.Corrupt, err, "the feature definitions in force at %s", cut)
+	}
+	views := []events.ViewRead{}
+	for _, v := range defs.Views {
+		if slices.ContainsFunc(v.Features, func(f features.Feature) bool { return f.Type == features.Float64 || f.Type == features.Int64 }) {
+			views = append(views, events.ViewRead{View: v.Name, Hash: v.Hash()})
+		}
+	}
+	return views, nil
 }

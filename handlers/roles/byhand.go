@@ -308,7 +308,7 @@ func (h *hand) fit(ctx context.Context, r *recipe.Recipe, p recipe.Params) (done
 		return nil, failed(ctx, r.Name, err)
 	}
 	return h.register(ctx, version{name: r.Name, description: r.Description, params: p, seed: r.Seed(p), code: r.CodeVersion(), slot: events.ProductionSlot,
-		weights: trained.Bytes, figures: trained.Model.Figures(), featuresHash: h.set.FeaturesHash,
+		weights: trained.Bytes, figures: trained.Model.Figures(), featuresHash: h.set.FeaturesHash, views: noViews,
 		described: func(sha256 string, size int64) weights { return weightsOf(r, r.Name, h.run, p, sha256, size) }})
 }
 
@@ -338,7 +338,8 @@ type version struct {
 	params                       map[string]string
 	seed                         uint64
 	code, slot, featuresHash     string
-	cut                          string // of the data, where it is not the set's
+	views                        []events.ViewRead // it was trained on
+	cut                          string            // of the data, where it is not the set's
 	weights                      []byte
 	figures                      map[string]float64
 	described                    func(sha256 string, size int64) weights
@@ -376,7 +377,8 @@ func (h *hand) register(ctx context.Context, v version) (*Registered, error) {
 		v.cut = h.set.Cut.String()
 	}
 	res, err := h.dispatch(ctx, &commands.RegisterModelVersion{Name: v.name, RunID: h.run, Algorithm: v.algorithm, Params: v.params, Seed: v.seed,
-		CodeVersion: v.code, DatasetID: h.datasetID, DatasetCut: v.cut, FeaturesHash: v.featuresHash, Blob: hash, Bytes: size, Slot: v.slot})
+		CodeVersion: v.code, DatasetID: h.datasetID, DatasetCut: v.cut, FeaturesHash: v.featuresHash, Blob: hash, Bytes: size, Slot: v.slot,
+		FeatureViews: v.views})
 	if err != nil {
 		return nil, err
 	}
@@ -478,8 +480,12 @@ func (h *hand) baseline(ctx context.Context, p ml.MLPParams) (done *Registered, 
 		return nil, err
 	}
 	figures := baselineErrors(m, examples[train:], ratings[train:])
+	views, err := h.Config.viewsOfBaseline(ctx, d.Cut)
+	if err != nil {
+		return nil, err
+	}
 	return h.register(ctx, version{name: runMLP, description: "The neural baseline: a small network that predicts ratings from features", params: params,
-		seed: p.Seed, code: mlpCode + " " + ml.Kernel(), weights: encoded, figures: figures, featuresHash: d.FeaturesHash,
+		seed: p.Seed, code: mlpCode + " " + ml.Kernel(), weights: encoded, figures: figures, featuresHash: d.FeaturesHash, views: views,
 		described: func(sha256 string, size int64) weights {
 			return baselineWeights(h.run, params, d.Features, sha256, size)
 		}})

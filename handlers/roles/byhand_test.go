@@ -62,6 +62,14 @@ func TestByHand(t *testing.T) {
 				!slices.ContainsFunc(all[events.RunInputsLogged](b), func(e *events.RunInputsLogged) bool { return e.RunID == done.RunID && e.Datasets[0].Name != "" }) {
 				t.Errorf("the run says less of itself than one of the pipeline: %v %v", run.Artifacts, run.Tags)
 			}
+			var views []string
+			for _, read := range v.FeatureViews {
+				views = append(views, read.View)
+			}
+			reads := map[string]string{"movie_predictor": "movie_features user_features"}[algorithm] // no recipe is given a feature
+			if v.FeatureViews == nil || strings.Join(views, " ") != reads {
+				t.Errorf("%s says that it was trained on the feature views %v", algorithm, v.FeatureViews)
+			}
 			for name, x := range done.Figures {
 				if run.Metrics[name].Value != events.Number(x) {
 					t.Errorf("the run's %s is %v, not %v", name, run.Metrics[name].Value, x)

@@ -43,7 +43,7 @@ func registerModel(ctx context.Context, w *job) (map[string]string, error) {
 	}
 	res, err := w.Dispatch(ctx, "register_version", &commands.RegisterModelVersion{Name: r.Name, RunID: run, Algorithm: r.Name,
 		Params: p, Seed: r.Seed(p), CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size,
-		Slot: events.ProductionSlot})
+		Slot: events.ProductionSlot, FeatureViews: noViews})
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +83,14 @@ func (w *job) registerBaseline(ctx context.Context, dataset, cut, hash string, o
 	if err != nil {
 		return err
 	}
+	views, err := w.cfg.viewsOfBaseline(ctx, cut)
+	if err != nil {
+		return err
+	}
 	p := *w.cfg.MLP
 	res, err := w.Dispatch(ctx, runMLP+"/register_version", &commands.RegisterModelVersion{Name: runMLP, RunID: run, Algorithm: runMLP,
-		Params: baselineParams(p), Seed: p.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size})
+		Params: baselineParams(p), Seed: p.Seed, CodeVersion: code, DatasetID: dataset, DatasetCut: cut, FeaturesHash: hash, Blob: blob, Bytes: size,
+		FeatureViews: views})
 	if err != nil {
 		return err
 	}

@@ -192,6 +192,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.Dispatcher = handlers.New(handlers.Config{Ledger: a.Log.Ledger(), Feed: a.Log.Feed(), Now: o.Now, NewID: uuid.NewString, Recall: recall.find})
 	a.Recommend = recommend.New(a.Views, a.Blobs.Get)
 	a.Features = featurestore.New(a.Views, a.Log)
+	a.Recommend.Fits = a.Features.Fits
 	a.Importer = &ingest.Importer{Log: a.Log, Dispatcher: a.Dispatcher, Imported: a.imported, Shared: a.embedded == nil || a.ledger != nil, Look: a.look}
 	if a.Reactors, err = a.reactors(); err != nil {
 		return nil, err

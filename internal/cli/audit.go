@@ -12,7 +12,7 @@ func (p *program) lineageCommand() *cobra.Command {
 	var downstream bool
 	var m moment
 	cmd := &cobra.Command{Use: "lineage NODE", Short: "Show what something was made of, or what was made of it", Args: cobra.ExactArgs(1),
-		Long:    "Show what something was made of, nearest first, or with --downstream what was made of it.\nNodes: model/NAME/VERSION, deployment/SLOT, run/ID, dataset/ID, import/ID, blob/SHA-256, workflow-run/ID.",
+		Long:    "Show what something was made of, nearest first, or with --downstream what was made of it.\nNodes: model/NAME/VERSION, deployment/SLOT, run/ID, dataset/ID, import/ID, blob/SHA-256, workflow-run/ID,\nfeature-view/NAME (as it is defined now), feature-view/NAME@v2.",
 		Example: "  projectionist lineage model/" + exampleModel + "/1\n  projectionist lineage import/ID --downstream",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			q := m.query(url.Values{"node": {args[0]}})

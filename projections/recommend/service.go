@@ -28,6 +28,9 @@ type Service struct {
 
 	registryLag time.Duration
 
+	// Fits says why a version cannot be served as feature views are defined now; nil: whatever they are. Set it before use.
+	Fits func(what string, views []events.ViewRead) error
+
 	catching   sync.Mutex // held by who takes in films that have changed
 	background sync.WaitGroup
 
@@ -260,10 +263,10 @@ func (s *Service) Ready() error {
 		return err
 	case r.Films().Len() == 0:
 		return fault.New(fault.Unavailable, "the catalogue is empty").WithHint("import a data set: projectionist import PATH")
+	case behind != nil && (v.model == "" || fault.Is(behind, fault.Conflict) && s.isDeployed(v)):
+		return behind // a model is deployed, and only the online model serves, or its features are others now
 	case v.model != "":
 		return nil
-	case behind != nil: // a model is deployed, and only the online model serves
-		return behind
 	}
 	// Without a model the online counts rank alone. That is a service once a training run has had its
 	// chance, and its model was not good enough; before that, wait for it.

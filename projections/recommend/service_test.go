@@ -580,3 +580,49 @@ func TestWhileEverythingChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestServedByItsFeatures: a version whose feature views are defined otherwise now does not take the place of the one that serves; one that serves already
+// goes on, and is not ready.
+func TestServedByItsFeatures(t *testing.T) {
+	w := small(t)
+	hash := func(c string) string { return strings.Repeat(c, 64) }
+	now := map[string]string{"m": hash("1")}
+	w.service.Fits = func(what string, views []events.ViewRead) error {
+		for _, v := range views {
+			if now[v.View] != v.Hash {
+				return fault.New(fault.Conflict, "%s was trained on feature view %s as it is not any more", what, v.View)
+			}
+		}
+		return nil
+	}
+	clock := time.Now()
+	w.service.now = func() time.Time { return clock }
+	none := w.train("als", map[string]string{"als.dim": "4", "als.sweeps": "1"})
+	w.deploy("als", none)
+	now["m"] = hash("2")
+	if res := w.recommend("1", 5); res.ModelVersion != none {
+		t.Fatalf("a version that reads no feature view: %+v", res)
+	}
+	reads := w.trainOn([]events.ViewRead{{View: "m", Hash: hash("1")}})
+	w.deploy("als", reads)
+	if res := w.recommend("1", 5); res.ModelVersion != none {
+		t.Errorf("a version of other features serves: %+v", res)
+	}
+	says := fmt.Sprintf("version %d of model als was trained on feature view m", reads)
+	if err := w.service.Behind(); err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("nobody says so: %v", err)
+	}
+	now["m"] = hash("1")
+	clock = clock.Add(loadAgain)
+	if res := w.recommend("1", 5); res.ModelVersion != reads {
+		t.Errorf("of its features: %+v", res)
+	}
+	w.must(w.service.Ready())
+	now["m"] = hash("3")
+	if res := w.recommend("1", 5); res.ModelVersion != reads {
+		t.Errorf("it does not go on: %+v", res)
+	}
+	if err := w.service.Ready(); err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("ready: %v", err)
+	}
+}

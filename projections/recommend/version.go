@@ -26,7 +26,8 @@ type version struct {
 type loaded struct {
 	model  recipe.Model // nil for none
 	ranker recipe.Ranker
-	used   int64 // grows; of the last use
+	views  []events.ViewRead // it was trained on
+	used   int64             // grows; of the last use
 }
 
 func (l *loaded) over(f *recipe.Films) recipe.Ranker {
@@ -68,6 +69,12 @@ func (s *Service) deployed() (version, string, error) {
 	}
 	d := &slot.Current
 	return version{d.Model, d.Version, d.Blob}, d.Position, nil
+}
+
+// isDeployed says whether a version is the one in the slot.
+func (s *Service) isDeployed(v version) bool {
+	is, _, err := s.deployed()
+	return err == nil && is == v
 }
 
 // called is the name of a version's model.
@@ -133,7 +140,7 @@ func (s *Service) load(v version, deployedAt string) (got *loaded, err error) {
 	if v.blob == "" {
 		return &loaded{}, nil
 	}
-	r, err := s.recipeOf(v, deployedAt)
+	r, views, err := s.recipeOf(v, deployedAt)
 	if err != nil {
 		return nil, err
 	}
@@ -147,31 +154,46 @@ func (s *Service) load(v version, deployedAt string) (got *loaded, err error) {
 		e.Err = err
 		return nil, e.WithHint("train them again from the log: projectionist models rebuild %s %d", v.model, v.number)
 	}
-	return &loaded{model: m}, nil
+	return &loaded{model: m, views: views}, nil
 }
 
-// recipeOf is the recipe that a version states.
-func (s *Service) recipeOf(v version, deployedAt string) (*recipe.Recipe, error) {
+// recipeOf is the recipe that a version states, and the feature views, which are in force.
+func (s *Service) recipeOf(v version, deployedAt string) (*recipe.Recipe, []events.ViewRead, error) {
 	if deployedAt != "" {
 		p, err := streams.ParsePosition(deployedAt)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), s.registryLag)
 		defer cancel()
 		if err := s.views.Wait(ctx, p, "registry"); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	registered, _, err := fold.Of[*projections.Registry](s.views).VersionOf(v.model, v.number)
+	if err == nil {
+		err = s.fits(v, registered.FeatureViews)
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r, err := all.Find(registered.Algorithm)
 	if err != nil {
-		return nil, fault.Wrap(fault.Conflict, err, "%s version %d cannot be served by this program", v.model, v.number)
+		return nil, nil, fault.Wrap(fault.Conflict, err, "%s version %d cannot be served by this program", v.model, v.number)
 	}
-	return r, nil
+	return r, registered.FeatureViews, nil
+}
+
+// fits says why a version cannot be served as feature views are defined now.
+func (s *Service) fits(v version, views []events.ViewRead) error {
+	if s.Fits == nil || len(views) == 0 {
+		return nil
+	}
+	name, err := s.called(v)
+	if err != nil {
+		return err
+	}
+	return s.Fits(fmt.Sprintf("version %d of model %s", v.number, name), views)
 }
 
 // arrived takes in what was loaded; s.mu is held. Rankers are made without it: films may go on meanwhile.
@@ -238,12 +260,19 @@ func (s *Service) slot() (v version, r recipe.Ranker, f *films, behind, err erro
 	r, f, err = s.at(v, position)
 	s.mu.Lock()
 	was, served := s.serving, s.served
+	var views []events.ViewRead
 	if err == nil {
 		s.serving, s.served = v, true
+		if l := s.loaded[v.blob]; l != nil {
+			views = l.views
+		}
 	}
 	s.mu.Unlock()
-	if err == nil || !served || was == v {
-		return v, r, f, nil, err
+	if err == nil { // of other features than it was trained on it goes on serving, and that is said
+		return v, r, f, s.fits(v, views), nil
+	}
+	if !served || was == v {
+		return v, nil, nil, nil, err
 	}
 	if r, f, again := s.at(was, ""); again == nil {
 		return was, r, f, err, nil

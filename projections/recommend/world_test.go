@@ -40,6 +40,8 @@ type world struct {
 
 	mu    sync.Mutex
 	blobs map[string][]byte
+
+	reads []events.ViewRead // stated by what is registered
 }
 
 // now is the event time at which lists are asked for.
@@ -186,6 +188,14 @@ func (w *world) train(algorithm string, params map[string]string) int {
 	return w.register(r.Name, r.Name, trained.Bytes)
 }
 
+// trainOn registers a version of als that says that it was trained on feature views.
+func (w *world) trainOn(views []events.ViewRead) int {
+	w.Helper()
+	w.reads = views
+	defer func() { w.reads = nil }()
+	return w.train("als", map[string]string{"als.dim": "4", "als.sweeps": "2"})
+}
+
 // register registers a version with these weights, and returns its number.
 func (w *world) register(name, algorithm string, weights []byte) int {
 	w.Helper()
@@ -196,7 +206,8 @@ func (w *world) register(name, algorithm string, weights []byte) int {
 		w.Fatal(err)
 	}
 	v := w.dispatch(&commands.RegisterModelVersion{Name: name, RunID: strings.Repeat("a", 32), Algorithm: algorithm, CodeVersion: "test/1",
-		DatasetID: "d", DatasetCut: "mlops-events/0:1", FeaturesHash: hash, Blob: hash, Bytes: int64(len(weights)), Slot: events.ProductionSlot})
+		DatasetID: "d", DatasetCut: "mlops-events/0:1", FeaturesHash: hash, Blob: hash, Bytes: int64(len(weights)), Slot: events.ProductionSlot,
+		FeatureViews: w.reads})
 	return v.(*events.ModelVersionRegistered).Version
 }
 
