@@ -344,6 +344,73 @@ def main():
         there.registry.delete_project("elsewhere")
         assert there.list_feature_views() == []
 
+    # The past, versions, and expressions
+
+    def define(change):
+        """Puts the definitions in force with a change."""
+        with urllib.request.urlopen(urllib.request.Request(f"{MAIN}/api/v1/features/definitions", headers={"Accept": "application/yaml"})) as answer:
+            text = change(answer.read().decode())
+        urllib.request.urlopen(urllib.request.Request(f"{MAIN}/api/v1/features/definitions", text.encode(), {"Content-Type": "application/yaml"})).read()
+
+    @check
+    def _():
+        """what was known at a moment: FeatureStore(online_store at a moment), store.get_online_features, store.push(ONLINE), store.write_to_online_store, store.materialize"""
+        features = ["movie_features:interaction_count", "movie_features:recency_days", "movie_features:title", "movie_reviews:tone", "user_features:genre_preference"]
+        store.push("reviews", frame([1], [0.25]), to=PushMode.ONLINE)
+        before = online(features, movie_id=[1], user_id=[1])
+        time.sleep(1.1)
+        moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        time.sleep(1.1)
+        store.push("reviews", frame([1], [0.75], datetime.now(timezone.utc)), to=PushMode.ONLINE)
+        body = json.dumps({"user_id": "1", "movie_id": "1", "interaction_type": "click"}).encode()
+        urllib.request.urlopen(urllib.request.Request(f"{MAIN}/api/v1/interactions", body, {"Content-Type": "application/json"})).read()
+        define(lambda text: text.replace("{name: title, type: string", "{name: called, type: string", 1))
+        after = online([f.replace("title", "called") for f in features], movie_id=[1], user_id=[1])
+        assert after["tone"] == [0.75] and after["interaction_count"] != before["interaction_count"], (before, after)
+        refused(FeastError, "title not found", lambda: online(features, movie_id=[1]))
+        config = store.config.model_copy(deep=True)
+        config.online_store.path = f"{ONLINE}/at/{moment}"
+        past = FeatureStore(config=config)
+        for _ in range(2):
+            got = past.get_online_features(features=features, entity_rows=[{"movie_id": 1, "user_id": 1}]).to_dict()
+            assert {**got, "recency_days": 0} == {**before, "recency_days": 0}, (got, before)
+            assert 0 <= got["recency_days"][0] - before["recency_days"][0] < 10 / 86400, (got, before)  # the moment is some seconds later
+        for write in (lambda: past.push("reviews", frame([1], [0.5]), to=PushMode.ONLINE), lambda: past.write_to_online_store("movie_reviews", frame([1], [0.5])),
+                      lambda: past.materialize(NOW - timedelta(days=1), NOW)):
+            refused(FeastError, f"this is what was known at {moment}, which cannot be changed", write)
+        refused(FeastError, "Feature called not found", lambda: past.get_online_features(features=["movie_features:called"], entity_rows=[{"movie_id": 1}]))
+        assert online(["movie_reviews:tone"], movie_id=[1])["tone"] == [0.75]
+
+    @check
+    def _():
+        """a version of a view: POST /get-online-features"""
+        code, said = post("/get-online-features", {"features": ["movie_features@v1:title", "movie_features@v2:called", "movie_reviews@v1:tone"], "entities": {"movie_id": [1]}, "include_feature_view_version_metadata": True})
+        got = json.loads(said)
+        assert code == 200 and got["results"][1]["values"] == got["results"][2]["values"] != [None] and got["results"][3]["values"] == [0.75], said
+        assert got["metadata"]["feature_view_metadata"] == [{"name": "movie_features", "version": 1}, {"name": "movie_features", "version": 2}, {"name": "movie_reviews", "version": 1}], said
+        code, said = post("/get-online-features", {"features": ["movie_features@v9:title"], "entities": {"movie_id": [1]}})
+        assert code == 404 and json.loads(json.loads(said))["class"] == "FeatureViewVersionNotFound", said
+
+    @check
+    def _():
+        """an on-demand view of expressions: store.list_feature_views, store.get_online_features, store.get_historical_features"""
+        define(lambda text: text.replace("feature_views:", """on_demand_views:
+  - name: fit
+    inputs: {count: "movie_features:interaction_count", own: "user_features:interaction_count"}
+    request: {hour: int64}
+    features: [{name: share, type: float64, expression: own / count}, {name: late, type: int64, expression: "if(hour >= 22, 1, 0)"}]
+  - {name: busy, inputs: {count: "movie_features:interaction_count"}, features: [{name: doubled, type: int64, expression: count * 2}]}
+feature_views:""", 1))
+        view = {v.name: v for v in store.list_feature_views()}["fit"]
+        assert sorted(view.entities) == ["movie", "user"] and view.tags["share"] == "own / count" and [f.name for f in view.features] == ["share", "late"], view
+        got = online(["fit:share", "fit:late", "movie_features:interaction_count", "busy:doubled"], movie_id=[1, 1], user_id=[1, 1], hour=[23, 5])
+        own = online(["user_features:interaction_count"], user_id=[1])["interaction_count"][0]
+        count = got["interaction_count"][0]
+        assert got["late"] == [1, 0] and got["share"] == [own / count] * 2 and got["doubled"] == [2 * count] * 2, got
+        rows = pd.DataFrame({"movie_id": [1, 2], "event_timestamp": [datetime.now(timezone.utc)] * 2})
+        joined = store.get_historical_features(entity_df=rows, features=["busy:doubled", "movie_features:interaction_count"]).to_df()
+        assert (joined["doubled"] == 2 * joined["interaction_count"]).all() and (joined["doubled"] > 0).any(), joined
+
     version = importlib.metadata.version("feast")
     width = max(len(op) for op, _, _ in operations)
     print("\ntable   what Feast's users do, and what came of it")
