@@ -383,7 +383,9 @@ def main():
 
     @check
     def _():
-        """a version of a view: POST /get-online-features"""
+        """a version of a view: POST /get-online-features, store.get_online_features"""
+        got = online(["movie_features@v1:title", "movie_features:called"], movie_id=[1])
+        assert got["title"] == got["called"] != [None], got
         code, said = post("/get-online-features", {"features": ["movie_features@v1:title", "movie_features@v2:called", "movie_reviews@v1:tone"], "entities": {"movie_id": [1]}, "include_feature_view_version_metadata": True})
         got = json.loads(said)
         assert code == 200 and got["results"][1]["values"] == got["results"][2]["values"] != [None] and got["results"][3]["values"] == [0.75], said
