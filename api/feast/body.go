@@ -94,9 +94,14 @@ func (r *reading) body(body []byte) *asked {
 				a.service = r.text(f.value, f.name)
 			}
 		case "features":
-			a.features = a.features[:0]
-			for i, v := range r.list(f.value, f.name) {
-				a.features = append(a.features, r.text(v, f.name, i))
+			all := r.list(f.value, f.name)
+			a.features = make([]string, len(all))
+			for i, v := range all {
+				if v[0] == '"' { // hundreds of them
+					a.features[i] = rawjson.Text(v)
+				} else {
+					a.features[i] = r.text(v, f.name, i)
+				}
 			}
 		case api.AsOfParam, api.KnownAtParam:
 			if string(f.value) == "null" {

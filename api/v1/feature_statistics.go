@@ -94,6 +94,7 @@ func (s *Surface) featureStatistics(w http.ResponseWriter, r *http.Request) erro
 		if err != nil {
 			return err
 		}
+		v.Release()
 		out.Views = append(out.Views, v)
 	}
 	if set != nil && out.Against.Compared == 0 {

@@ -241,6 +241,13 @@ func (r *Reference) Compare(of *ViewStatistics) {
 	}
 }
 
+// Release lets go of the values that the figures are of; nothing can be compared with them any more.
+func (v *ViewStatistics) Release() {
+	for i := range v.Features {
+		v.Features[i].of = nil
+	}
+}
+
 // textOf is a JSON text without quotes, or JSON that is none as it is.
 func textOf(raw json.RawMessage) (string, error) {
 	if len(raw) == 0 || raw[0] != '"' {
