@@ -101,7 +101,7 @@ type Factors struct {
 
 // Tensors are the model's numbers as an [Artifact] has them.
 func (m *Factors) Tensors() []Tensor {
-	return []Tensor{{"scale", []int{3}, []float32{m.Mean, m.Low, m.High}}, {"user_bias", []int{len(m.Users)}, m.UserBias}, {"item_bias", []int{len(m.Items)}, m.ItemBias},
+	return []Tensor{{"mean", []int{1}, []float32{m.Mean}}, {"input.scale", []int{2}, []float32{m.Low, m.High}}, {"user_bias", []int{len(m.Users)}, m.UserBias}, {"item_bias", []int{len(m.Items)}, m.ItemBias},
 		{"user_factors", []int{len(m.Users), m.Dim}, m.User}, {"item_factors", []int{len(m.Items), m.Dim}, m.Item}}
 }
 
@@ -126,11 +126,15 @@ func FactorsFromArtifact(a *Artifact, dim int) (*Factors, error) {
 			}
 		}
 	}
-	scale, err := a.Tensor("scale", 3)
+	mean, err := a.Tensor("mean", 1)
 	if err != nil {
 		return nil, err
 	}
-	m.Mean, m.Low, m.High = scale[0], scale[1], scale[2]
+	scale, err := a.Tensor("input.scale", 2)
+	if err != nil {
+		return nil, err
+	}
+	m.Mean, m.Low, m.High = mean[0], scale[0], scale[1]
 	if m.Low > m.High {
 		return nil, fmt.Errorf("ml: a scale from %v to %v", m.Low, m.High)
 	}
@@ -145,6 +149,11 @@ func FactorsFromArtifact(a *Artifact, dim int) (*Factors, error) {
 		}
 	}
 	return m, nil
+}
+
+// Parameters is how many numbers the model has.
+func (m *Factors) Parameters() int {
+	return 1 + len(m.UserBias) + len(m.ItemBias) + len(m.User) + len(m.Item)
 }
 
 // UserRow is where a user stands; -1 for one that was not learned.

@@ -232,7 +232,7 @@ func RatingModel(f *ml.Factors, set ml.RatingSet, kind, source string, in Input)
 		e := float64(f.Cut(f.Of(int(r.User), int(r.Item)))) - float64(r.Stars)
 		squares += float64(e * e)
 	}
-	found := map[string]float64{"parameters": float64(1 + len(f.UserBias) + len(f.ItemBias) + len(f.User) + len(f.Item))}
+	found := map[string]float64{"parameters": float64(f.Parameters())}
 	if n := len(set.Ratings); n > 0 {
 		found["train_rmse"] = math.Sqrt(squares / float64(n))
 	}

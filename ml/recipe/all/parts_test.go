@@ -116,3 +116,32 @@ func TestBlend(t *testing.T) {
 		}
 	}
 }
+
+// What several parts of a blend say of a film by the same source is one reason.
+func TestBlendReasons(t *testing.T) {
+	r, err := all.Find("blend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := r.Decode(weights(t, r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := tastes(400)
+	reasons := 0
+	for _, user := range in.Data.Users {
+		for _, it := range model.Ranker(in.Films(), nil).Rank(learned(in), recipe.Query{User: user, NowMillis: in.Data.Samples[399].Time, K: 5, Explain: recipe.Fully}).Items {
+			seen := map[[2]string]bool{}
+			for _, why := range it.Because {
+				key := [2]string{why.ID, why.Source}
+				if reasons++; seen[key] {
+					t.Fatalf("%s is told %v twice: %v", user, key, it.Because)
+				}
+				seen[key] = true
+			}
+		}
+	}
+	if reasons < 100 {
+		t.Error(reasons, "reasons")
+	}
+}

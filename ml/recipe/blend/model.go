@@ -289,7 +289,7 @@ func (r *ranker) explain(m *online.Model, q recipe.Query, items []recipe.Item, p
 			for i, reasons := range e.Explain(m, q, places) {
 				for _, why := range reasons {
 					why.Score = float32(w * why.Score)
-					items[i].Because = append(items[i].Because, why)
+					items[i].Because = added(items[i].Because, why)
 				}
 			}
 		}
@@ -297,6 +297,17 @@ func (r *ranker) explain(m *online.Model, q recipe.Query, items []recipe.Item, p
 	for i := range items {
 		recipe.Strongest(items[i].Because)
 	}
+}
+
+// added is reasons with another: several parts may say the same by the same source.
+func added(reasons []recipe.Reason, why recipe.Reason) []recipe.Reason {
+	for i := range reasons {
+		if r := &reasons[i]; r.ID == why.ID && r.Source == why.Source {
+			r.Score += why.Score
+			return reasons
+		}
+	}
+	return append(reasons, why)
 }
 
 // Score gives the blend, and each part that it is made of alone.

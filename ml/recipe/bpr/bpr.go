@@ -57,5 +57,5 @@ func train(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks
 		return nil, err
 	}
 	return &recipe.Factors{Factors: f, Kind: kind, Source: name, FeaturesHash: in.FeaturesHash,
-		Found: map[string]float64{"parameters": float64(len(f.User) + len(f.Item) + len(f.ItemBias))}}, nil
+		Found: map[string]float64{"parameters": float64(f.Parameters())}}, nil
 }
