@@ -25,36 +25,39 @@ func (d Param) Within(low, high float64) Param {
 	return d
 }
 
-// searchFactor is how far from its default a number is searched that declares no range.
-const searchFactor = 8
+// How far from its default a parameter is searched that declares no range, as a factor.
+const (
+	numberFactor  = 8
+	integerFactor = 4
+)
 
 // TrialsMax is how many trials a search may have.
 const TrialsMax = 1000
 
-// Searched are the parameters that a search varies, in the order in which they are declared: those that declare a range, or, where
-// none does, every number of the recipe's own that is above 0 by default.
+// Searched are the parameters that a search varies, in the order in which they are declared: those that declare a range. Where
+// none does, every number of the recipe's own that is above 0 by default, and where there is none of these either, every integer
+// above 1.
 func (r *Recipe) Searched() []Param {
-	var list []Param
+	var ranged, numbers, integers []Param
 	for _, d := range r.Params {
-		if d.Search != nil {
-			list = append(list, d)
+		v, err := strconv.ParseFloat(d.Default, 64)
+		switch {
+		case d.Search != nil:
+			ranged = append(ranged, d)
+		case err != nil:
+		case d.Type == Number && v > 0:
+			numbers = append(numbers, d.Within(v/numberFactor, v*numberFactor))
+		case d.Type == Integer && v > 1:
+			integers = append(integers, d.Within(v/integerFactor, v*integerFactor))
 		}
 	}
-	if r.ranged() {
-		return list
+	if ranged != nil {
+		return ranged
 	}
-	for _, d := range r.Params {
-		if v, err := strconv.ParseFloat(d.Default, 64); d.Type == Number && err == nil && v > 0 {
-			d.Search = &Search{v / searchFactor, v * searchFactor}
-			list = append(list, d)
-		}
+	if numbers != nil {
+		return numbers
 	}
-	return list
-}
-
-// ranged says that some parameter declares where it is searched.
-func (r *Recipe) ranged() bool {
-	return slices.ContainsFunc(r.Params, func(d Param) bool { return d.Search != nil })
+	return integers
 }
 
 // Trials are n configurations to try: the given parameters as they are, and random ones around them that the seed draws,

@@ -84,6 +84,16 @@ func TestTrials(t *testing.T) {
 			t.Errorf("%v: %v", p, err)
 		}
 	}
+	// Without numbers, integers.
+	r.Params = []Param{{Name: "n", Type: Integer, Default: "8", Min: 1, Max: 20}, {Name: "one", Type: Integer, Default: "1", Max: 9}, {Name: "s", Type: Seed, Default: "9"}}
+	if all, err = r.Trials(nil, 12, 1); err != nil || len(all) != 12 {
+		t.Errorf("%d trials: %v", len(all), err)
+	}
+	for _, p := range all {
+		if n := p.Int("n"); n < 2 || n > 20 || p["one"] != "1" || p["s"] != "9" {
+			t.Errorf("%v", p)
+		}
+	}
 	r.Params = []Param{Param{Name: "n", Type: Integer, Default: "5", Min: 1, Max: 9}.Within(4, 6)}
 	if all, err := r.Trials(nil, 20, 1); err != nil || len(all) != 3 {
 		t.Errorf("%d trials of three values: %v", len(all), err)
