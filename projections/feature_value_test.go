@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -120,4 +121,47 @@ func TestFeatureRegistry(t *testing.T) {
 	if must[string](t)(v.Changed()) == before {
 		t.Error("the deletion is no change")
 	}
+}
+
+// TestFeatureValuesAsTable: each entity once, what counts of each with what is for training alone, and what was pushed at some moments.
+func TestFeatureValuesAsTable(t *testing.T) {
+	s := foldtest.NewScript()
+	for i, p := range []struct {
+		entity, score string
+		millis        int64
+	}{{"movie_id=10", "1.0", 100}, {"movie_id=2", "2.0", 100}, {"movie_id=10", "3.0", 300}, {"movie_id=10", "4.0", 300}, {"city=a&seat=1", "5.0", 100}, {"movie_id=1", "6.0", 100}} {
+		s.Fact("feature-values", 0, string(rune('a'+i)), p.millis, 1000, pushed(p.entity, p.score))
+	}
+	offline := pushed("movie_id=2", "7.0")
+	offline.Offline = true
+	s.Fact("feature-values", 0, "z", 200, 1000, offline)
+	other := pushed("movie_id=3", "8.0")
+	other.View = "scores2" // whose name begins as the view's
+	s.Fact("feature-values", 0, "y", 200, 1000, other)
+	v := foldtest.Opened(t, projections.NewFeatureValues(), s.In)
+	var entities []string
+	for e, err := range v.Entities("scores") {
+		must0(t, err)
+		entities = append(entities, e)
+	}
+	equal(t, "entities", entities, []string{"city=a&seat=1", "movie_id=1", "movie_id=10", "movie_id=2"})
+	for e, err := range v.Entities("scores") { // whoever stops gets no more
+		equal(t, "the first", e, "city=a&seat=1")
+		must0(t, err)
+		break
+	}
+	for want, at := range map[string]fold.At{"7.0": {}, "2.0": {EventMillis: 199}} {
+		row, ok, err := v.Newest("scores", "movie_id=2", at)
+		must0(t, err)
+		equal(t, "the newest", string(row.Values["score"])+fmt.Sprint(ok), want+"true")
+	}
+	if _, ok, err := v.Newest("scores", "movie_id=2", fold.At{EventMillis: 99}); ok || err != nil {
+		t.Errorf("before all: %v, %v", ok, err)
+	}
+	var got []string
+	must0(t, v.AtMoments("scores", []projections.Moment{{EntityKey: "movie_id=10", Millis: 300}, {EntityKey: "movie_id=1", Millis: 99}, {EntityKey: "movie_id=1", Millis: 100}}, func(i int, row *projections.PushedValues) error {
+		got = append(got, fmt.Sprint(i, " ", string(row.Values["score"])))
+		return nil
+	}))
+	equal(t, "at moments", got, []string{"0 3.0", "0 4.0", "2 6.0"})
 }
