@@ -288,3 +288,30 @@ func TestHistorical_PushedRefused(t *testing.T) {
 	c["feature_refs"] = []string{"sold:nope"}
 	f.refused(command(t, c), nil, []*arrow.Array{ints("seat", 1), texts("city", "ulm"), at}, "2", "FeastObjectNotFoundException")
 }
+
+// TestPushedOfNobody: a view of no entity has one row at a time, which every row of a table is joined with, also under another name.
+func TestPushedOfNobody(t *testing.T) {
+	f := newFixture(t)
+	f.Do(&commands.ApplyFeatureView{FeatureViewApplied: events.FeatureViewApplied{View: "sold", JoinKeys: []events.FeatureField{{Name: "__dummy_id", Type: "string"}},
+		Features: []events.FeatureField{{Name: "total", Type: "int32"}}, FeatureMeta: events.FeatureMeta{Project: "theatre"}}})
+	at := times(t, "event_timestamp", "2024-05-01T12:00:00Z", "2024-05-02T12:00:00Z")
+	for range 2 {
+		if status, message := f.write("sold", ints("total", 7, 8), at); status != "0" {
+			t.Fatal(status, message)
+		}
+	}
+	if n := f.recorded(); n != 2 {
+		t.Errorf("%d rows", n)
+	}
+	c := map[string]any{"api": "get_historical_features", "feature_refs": []string{"other:total"}, "feature_view_names": []string{"sold"}, "name_aliases": []any{"other"}, "full_feature_names": true}
+	answers, status, message := f.call("DoExchange", table(command(t, c), nil, times(t, "event_timestamp", "2024-05-01T11:59:59Z", "2024-05-02T11:59:59Z", "2024-05-02T12:00:00Z"))...)
+	columns, rows := f.read(answers)
+	if got := strings.Join(rows, ", "); status != "0" || strings.Join(columns, " ") != "event_timestamp other__total" || got != "2024-05-01T11:59:59Z -, 2024-05-02T11:59:59Z 7, 2024-05-02T12:00:00Z 8" {
+		t.Errorf("%s %s: %v %s", status, message, columns, got)
+	}
+	pull := map[string]any{"api": "pull_latest_from_table_or_query", "data_source_name": "sold", "join_key_columns": []string{}, "feature_name_columns": []string{"total"}, "timestamp_field": "at"}
+	answers, status, message = f.call("DoExchange", table(command(t, pull), nil, ints("key"))...)
+	if _, rows := f.read(answers); status != "0" || strings.Join(rows, ", ") != "2024-05-02T12:00:00Z 8" {
+		t.Errorf("%s %s: %q", status, message, rows)
+	}
+}
