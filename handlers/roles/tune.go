@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -277,17 +278,20 @@ func (s *search) rung(ctx context.Context, rung, rungs int, some []int, share fl
 		s.said(t)
 		return nil
 	}
-	at := 1
+	parallel := s.t.Parallel
+	if parallel > 1 {
+		debug.FreeOSMemory() // what is free must not hide what a trial takes
+	}
 	end := memory.Watch()
 	err := try(ctx, 0)
 	most, first := end()
 	if err != nil {
 		return nil, err
 	}
-	parallel := s.t.Parallel
 	if free, ok := memory.Free(); ok {
 		parallel = min(parallel, 1+int(free/2/max(1, most-first)))
 	}
+	at := 1
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex

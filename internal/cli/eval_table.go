@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -132,7 +133,7 @@ func (e *evaluation) write(finished bool) error {
 		enc := json.NewEncoder(&b)
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(report{Program: "projectionist " + app.Version, Data: e.about, Seed: e.Seed, Cores: e.cores, People: e.People, Moments: e.Moments,
-			Trials: e.Trials, Confidence: .95, Ties: tiesRule, Finished: finished, Rows: e.rows}); err != nil {
+			Trials: e.Trials, Confidence: .95, Ties: tiesRule, Finished: finished, Rows: append([]eval.Row{}, e.rows...)}); err != nil {
 			return err
 		}
 		if err := replaceFile(e.json, b.Bytes()); err != nil {
@@ -244,6 +245,7 @@ func plain(s string) string { return strings.NewReplacer("|", "\\|", "*", "\\*",
 
 // measure takes the time of a piece of work, and the most memory that the process has from the system during it.
 func measure() func() eval.Cost {
+	debug.FreeOSMemory() // of what came before
 	end := memory.Watch()
 	started := time.Now()
 	return func() eval.Cost {

@@ -4,7 +4,6 @@ package memory
 import (
 	"bytes"
 	"os"
-	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
 	"sync"
@@ -21,10 +20,9 @@ func Held() uint64 {
 	return s[0].Value.Uint64() - s[1].Value.Uint64()
 }
 
-// Watch gives back what is free, and watches until the function that it returns is called: that gives the most that was held
+// Watch watches until the function that it returns is called: that gives the most that was held
 // meanwhile, and what was held at first.
 func Watch() func() (most, first uint64) {
-	debug.FreeOSMemory()
 	first := Held()
 	most := first
 	stop := make(chan struct{})

@@ -381,6 +381,27 @@ func TestRecipeThatCannot(t *testing.T) {
 	}
 }
 
+// wild predicts what is no number, of some films.
+type wild struct{ memory }
+
+func (*wild) Predict(user string, films []string) recipe.Prediction {
+	p := recipe.Prediction{Ratings: make([]float32, len(films))}
+	p.Ratings[len(films)-1] = float32(math.Inf(1))
+	return p
+}
+
+func TestPredictsNoNumbers(t *testing.T) {
+	d := world(40, 30, 900)
+	o := options()
+	o.Protocols = []string{Rating}
+	o.Recipes = []*recipe.Recipe{{Name: "wild", Code: "wild/1", Predicts: true, Train: func(context.Context, recipe.Input, recipe.Params, recipe.Hooks) (recipe.Model, error) {
+		return &wild{}, nil
+	}}}
+	if r := find(t, run1(t, d, o), Rating, "wild"); r.Unjudged == "" || r.Metrics != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
 // When the time is over nothing is trained any more, and what counting has is there.
 func TestOver(t *testing.T) {
 	d := world(40, 30, 900)

@@ -177,10 +177,15 @@ func (r *run) predictFold(ctx context.Context, row *Row, rec *recipe.Recipe, f f
 		return err
 	}
 	end := r.Measure()
-	got.add(f.test, predictions(r.d, model, f.test))
+	ratings := predictions(r.d, model, f.test)
 	cost := end()
 	row.JudgeSecs += cost.Seconds
 	row.PeakBytes = max(row.PeakBytes, cost.PeakBytes)
+	if slices.ContainsFunc(ratings, func(v float32) bool { return v-v != 0 }) {
+		row.Unjudged = "it predicts what is no number"
+		return nil
+	}
+	got.add(f.test, ratings)
 	r.Progress(Rating, rec.Name, "folds", k+1, of)
 	return ctx.Err()
 }
