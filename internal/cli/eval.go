@@ -42,6 +42,8 @@ NAME.test.negative for leave-one-out and next-item, u1.base and u1.test to u5 fo
 
 With --trials N the parameters of each algorithm are chosen on a split of the training part alone; without, they
 are the declared defaults. The table says which. Intervals are of 95 %, over people. Of equal scores the judged film comes last.
+Beside each row stands how much better it is than decayed popularity in the first metric, at the same asks; a star says
+that this is beyond doubt, of ten people or more. Rows online:… are counting without a model, ALGORITHM:… a part alone.
 The same data, seed and sizes give the same figures, on any number of cores. What is finished when it is
 interrupted is in the files.`,
 		Example: "  projectionist eval ml-latest-small\n  projectionist eval ml-1m.zip --protocols leave-one-out,next-item --algorithms " + all.Default().Name +

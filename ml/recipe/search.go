@@ -93,7 +93,7 @@ func (r *Recipe) Trials(given map[string]string, n int, seed uint64) ([]Params, 
 // three digits.
 func (d *Param) at(u float64) string {
 	low, high := max(d.Search.Low, d.Min), min(d.Search.High, d.Max)
-	v := low + u*(high-low)
+	v := low + float64(u*(high-low))
 	if low > 0 {
 		v = low * math.Pow(high/low, u)
 	}
