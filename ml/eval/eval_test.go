@@ -346,6 +346,16 @@ func TestGivenSplits(t *testing.T) {
 	if _, err := ofGiven(d, &g, &o); err == nil {
 		t.Error("a split whose halves share an act is taken")
 	}
+	d.Given[0].Negatives[1] = nil // a line that is missing is no hit for nothing
+	for _, r := range run1(t, d, o) {
+		if r.Protocol == LeaveOneOut && (!strings.Contains(r.Unjudged, "none that it is ranked among") || r.Metrics != nil) {
+			t.Errorf("%+v", r)
+		}
+	}
+	d.Given[0].Negatives = map[int32][]int32{} // without any, all films are ranked
+	if r := find(t, run1(t, d, o), LeaveOneOut, "online:popularity"); len(r.Metrics) != 3 || math.IsNaN(r.value(HR10)) {
+		t.Errorf("%+v", r)
+	}
 	for i := range d.Given { // files at fault are told, and nothing is judged by them
 		d.Given[i].Test = append(slices.Clone(d.Given[i].Test), d.Given[i].Train[0])
 	}

@@ -255,7 +255,7 @@ func (p *part) judge(ctx context.Context, s scorer, metrics []string, progress f
 						return // of this person alone
 					}
 					ranks = ranksOf(score, a.relevant, ranks)
-					among := 0
+					among := math.MaxInt // without others nothing is hit among them
 					if a.negatives != nil {
 						among = rankAmong(score, a.relevant[0], a.negatives)
 					}

@@ -158,6 +158,11 @@ func ofGiven(d *Data, g *Given, o *Options) (*part, error) {
 		p.asks = append(p.asks, a)
 	}
 	slices.SortFunc(p.asks, func(a, b ask) int { return cmp.Compare(a.user, b.user) })
+	for _, a := range p.asks {
+		if len(g.Negatives) > 0 && len(a.negatives) == 0 {
+			return nil, fmt.Errorf("%s: person %s has a film in the test part and none that it is ranked among", g.Name, d.Users[a.user])
+		}
+	}
 	for i := 1; i < len(p.asks); i++ {
 		if p.asks[i].user == p.asks[i-1].user {
 			return nil, fmt.Errorf("%s: person %s has several films in the test part; one is expected", g.Name, d.Users[p.asks[i].user])
