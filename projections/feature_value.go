@@ -157,8 +157,8 @@ func (v *FeatureValues) AtMoments(view string, moments []Moment, each func(i int
 	return nil
 }
 
-// Entities yields the keys of those of whom anything was pushed to a view, each once.
-func (v *FeatureValues) Entities(view string) iter.Seq2[string, error] {
+// PushedTo yields the keys of those of whom anything was pushed to a view, each once.
+func (v *FeatureValues) PushedTo(view string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		prefix := fold.Table('h').Str(view)
 		for from := []byte(prefix); from != nil; {

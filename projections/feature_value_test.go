@@ -140,12 +140,12 @@ func TestFeatureValuesAsTable(t *testing.T) {
 	s.Fact("feature-values", 0, "y", 200, 1000, other)
 	v := foldtest.Opened(t, projections.NewFeatureValues(), s.In)
 	var entities []string
-	for e, err := range v.Entities("scores") {
+	for e, err := range v.PushedTo("scores") {
 		must0(t, err)
 		entities = append(entities, e)
 	}
 	equal(t, "entities", entities, []string{"city=a&seat=1", "movie_id=1", "movie_id=10", "movie_id=2"})
-	for e, err := range v.Entities("scores") { // whoever stops gets no more
+	for e, err := range v.PushedTo("scores") { // whoever stops gets no more
 		equal(t, "the first", e, "city=a&seat=1")
 		must0(t, err)
 		break

@@ -88,7 +88,7 @@ func (f *fixture) write(view string, columns ...*arrow.Array) (status, message s
 func (f *fixture) recorded() (n int) {
 	f.T.Helper()
 	view := fold.Of[*projections.FeatureValues](f.Views)
-	for entity, err := range view.Entities("sold") {
+	for entity, err := range view.PushedTo("sold") {
 		f.Must(err)
 		for row, err := range view.History("sold", entity, fold.At{}) {
 			f.Must(err)

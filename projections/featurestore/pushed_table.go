@@ -22,7 +22,7 @@ type PushedRow struct {
 // key is not of the view's form, which only others than this program push, is left out.
 func (f *Store) PushedEntities(ctx context.Context, x *features.External) iter.Seq2[Entity, error] {
 	return func(yield func(Entity, error) bool) {
-		for key, err := range fold.Of[*projections.FeatureValues](f.views).Entities(x.Name) {
+		for key, err := range fold.Of[*projections.FeatureValues](f.views).PushedTo(x.Name) {
 			if err == nil {
 				err = ctx.Err()
 			}
