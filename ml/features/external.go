@@ -45,11 +45,8 @@ func (x *External) Index() *External {
 
 // Feature is the view's feature of a name, or nil.
 func (x *External) Feature(name string) *events.FeatureField {
-	if x.places != nil {
-		if i, ok := x.places[name]; ok {
-			return &x.Features[i]
-		}
-		return nil
+	if i, ok := x.places[name]; ok && i < len(x.Features) && x.Features[i].Name == name { // else it may be a copy with other features
+		return &x.Features[i]
 	}
 	i := slices.IndexFunc(x.Features, func(f events.FeatureField) bool { return f.Name == name })
 	if i < 0 {
