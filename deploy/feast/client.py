@@ -355,19 +355,19 @@ def main():
     @check
     def _():
         """what was known at a moment: FeatureStore(online_store at a moment), store.get_online_features, store.push(ONLINE), store.write_to_online_store, store.materialize"""
-        features = ["movie_features:interaction_count", "movie_features:recency_days", "movie_features:title", "movie_reviews:tone", "user_features:genre_preference"]
+        features = ["movie_features:interaction_count", "movie_features:recency_days", "movie_features:age_years", "movie_reviews:tone", "user_features:genre_preference"]
         store.push("reviews", frame([1], [0.25]), to=PushMode.ONLINE)
         before = online(features, movie_id=[1], user_id=[1])
         time.sleep(1.1)
         moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         time.sleep(1.1)
         store.push("reviews", frame([1], [0.75], datetime.now(timezone.utc)), to=PushMode.ONLINE)
-        body = json.dumps({"user_id": "1", "movie_id": "1", "interaction_type": "click"}).encode()
-        urllib.request.urlopen(urllib.request.Request(f"{MAIN}/api/v1/interactions", body, {"Content-Type": "application/json"})).read()
-        define(lambda text: text.replace("{name: title, type: string", "{name: called, type: string", 1))
-        after = online([f.replace("title", "called") for f in features], movie_id=[1], user_id=[1])
+        body = json.dumps({"user_id": "1", "movie_id": "1", "rating": 5}).encode()
+        urllib.request.urlopen(urllib.request.Request(f"{MAIN}/api/v1/feedback", body, {"Content-Type": "application/json"})).read()
+        define(lambda text: text.replace("{name: age_years, type: int64", "{name: years, type: int64", 1))
+        after = online([f.replace("age_years", "years") for f in features], movie_id=[1], user_id=[1])
         assert after["tone"] == [0.75] and after["interaction_count"] != before["interaction_count"], (before, after)
-        refused(FeastError, "title not found", lambda: online(features, movie_id=[1]))
+        refused(FeastError, "age_years not found", lambda: online(features, movie_id=[1]))
         config = store.config.model_copy(deep=True)
         config.online_store.path = f"{ONLINE}/at/{moment}"
         past = FeatureStore(config=config)
@@ -375,22 +375,22 @@ def main():
             got = past.get_online_features(features=features, entity_rows=[{"movie_id": 1, "user_id": 1}]).to_dict()
             assert {**got, "recency_days": 0} == {**before, "recency_days": 0}, (got, before)
             assert 0 <= got["recency_days"][0] - before["recency_days"][0] < 10 / 86400, (got, before)  # the moment is some seconds later
-        for write in (lambda: past.push("reviews", frame([1], [0.5]), to=PushMode.ONLINE), lambda: past.write_to_online_store("movie_reviews", frame([1], [0.5])),
-                      lambda: past.materialize(NOW - timedelta(days=1), NOW)):
+        for write in (lambda: past.push("reviews", frame([1], [0.5]), to=PushMode.ONLINE), lambda: past.write_to_online_store("movie_reviews", frame([1], [0.5]))):
             refused(FeastError, f"this is what was known at {moment}, which cannot be changed", write)
-        refused(FeastError, "Feature called not found", lambda: past.get_online_features(features=["movie_features:called"], entity_rows=[{"movie_id": 1}]))
+        refused(RuntimeError, f"this is what was known at {moment}, which cannot be changed", lambda: past.materialize(NOW - timedelta(days=1), NOW))
+        refused(FeastError, "Feature years not found", lambda: past.get_online_features(features=["movie_features:years"], entity_rows=[{"movie_id": 1}]))
         assert online(["movie_reviews:tone"], movie_id=[1])["tone"] == [0.75]
 
     @check
     def _():
         """a version of a view: POST /get-online-features, store.get_online_features"""
-        got = online(["movie_features@v1:title", "movie_features:called"], movie_id=[1])
-        assert got["title"] == got["called"] != [None], got
-        code, said = post("/get-online-features", {"features": ["movie_features@v1:title", "movie_features@v2:called", "movie_reviews@v1:tone"], "entities": {"movie_id": [1]}, "include_feature_view_version_metadata": True})
+        got = online(["movie_features@v1:age_years", "movie_features:years"], movie_id=[1])
+        assert got["age_years"] == got["years"] != [None], got
+        code, said = post("/get-online-features", {"features": ["movie_features@v1:age_years", "movie_features@v2:years", "movie_reviews@v1:tone"], "entities": {"movie_id": [1]}, "include_feature_view_version_metadata": True})
         got = json.loads(said)
         assert code == 200 and got["results"][1]["values"] == got["results"][2]["values"] != [None] and got["results"][3]["values"] == [0.75], said
         assert got["metadata"]["feature_view_metadata"] == [{"name": "movie_features", "version": 1}, {"name": "movie_features", "version": 2}, {"name": "movie_reviews", "version": 1}], said
-        code, said = post("/get-online-features", {"features": ["movie_features@v9:title"], "entities": {"movie_id": [1]}})
+        code, said = post("/get-online-features", {"features": ["movie_features@v9:years"], "entities": {"movie_id": [1]}})
         assert code == 404 and json.loads(json.loads(said))["class"] == "FeatureViewVersionNotFound", said
 
     @check
