@@ -24,7 +24,19 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 	if c.EntitySQL != nil {
 		return fault.Field("entity_df", "is SQL, and there is no database here that could run it").WithHint("give a DataFrame, such as pandas.read_sql makes of it")
 	}
-	reg, err := s.Features.Registry()
+	t, err := openTable(api.Interrupted(ctx, p.body.Open()))
+	if err != nil {
+		return err
+	}
+	how, err := t.asked()
+	if err != nil {
+		return err
+	}
+	m, err := s.MomentOf(ctx, "", how.KnownAt)
+	if err != nil {
+		return err
+	}
+	reg, err := s.Features.RegistryFor(m.At)
 	if err != nil {
 		return err
 	}
@@ -45,11 +57,7 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 	defer done()
 	keys := featurestore.Keys{File: spill.NewFile(s.ScratchDir, spoolMemoryBytes)}
 	defer keys.File.Close() //nolint:errcheck // scratch is emptied at start
-	t, err := openTable(api.Interrupted(ctx, p.body.Open()))
-	if err == nil {
-		err = t.fits(sel, names)
-	}
-	if err != nil {
+	if err := t.fits(sel, names); err != nil {
 		return err
 	}
 	if err := t.eachBatch(func(rows int, columns []*arrow.Array) error {
@@ -68,14 +76,6 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 		}
 		return nil
 	}); err != nil {
-		return err
-	}
-	how, err := t.asked()
-	if err != nil {
-		return err
-	}
-	m, err := s.MomentOf(ctx, "", how.KnownAt)
-	if err != nil {
 		return err
 	}
 	values := s.Features.Historical(ctx, featurestore.Historical{Selection: sel, At: m.At, AtRow: how.KnownAtRow, Exclusive: how.Exclusive,

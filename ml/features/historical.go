@@ -180,7 +180,7 @@ func (s *Selection) finish(columns []Column, rows int) []Column {
 		for c := range columns {
 			read[c] = columns[c].Value(row)
 		}
-		for i, v := range s.Finish(read, nil) {
+		for i, v := range s.derive.Finish(nil, read, nil) {
 			out[i].set(row, &v)
 		}
 	}

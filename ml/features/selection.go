@@ -120,25 +120,11 @@ func (s *Selection) Unknown() []Value {
 	if s.derive != nil {
 		return s.derive.Unknown()
 	}
-	return s.Blank()
-}
-
-// Blank is what is read, of nobody: see [Selection.Finish].
-func (s *Selection) Blank() []Value {
 	values := make([]Value, len(s.columns))
 	for i, c := range s.columns {
 		values[i] = Value{Name: c.name, Type: c.typ, Status: NotFound}
 	}
 	return values
-}
-
-// Finish makes of what was read the features in order, and of what the request says, as [Selection.Request] has it. It is for who joins
-// rows: other reads have done it.
-func (s *Selection) Finish(read []Value, request []Operand) []Value {
-	if s.derive == nil {
-		return read
-	}
-	return s.derive.Finish(make([]Value, 0, len(s.derive.outputs)), read, request)
 }
 
 // Request is what a request has to say for expressions.

@@ -125,6 +125,9 @@ var pinPattern = regexp.MustCompile(`^([^@:]*)@[vV]([0-9]{1,9})$`)
 
 // PinOf is the version that a reference, view@vN or view@vN:feature, names; false for one that names none.
 func PinOf(ref string) (p Pin, ok bool) {
+	if strings.IndexByte(ref, '@') < 0 { // nearly all
+		return p, false
+	}
 	view, _, _ := strings.Cut(ref, ":")
 	m := pinPattern.FindStringSubmatch(view)
 	if m == nil {
@@ -139,6 +142,9 @@ func PinOf(ref string) (p Pin, ok bool) {
 
 // Plain is a reference in the one form that it has: the latest version is the view itself, and v2 is written small.
 func Plain(ref string) string {
+	if strings.IndexByte(ref, '@') < 0 {
+		return ref
+	}
 	view, feature, one := strings.Cut(ref, ":")
 	name, version, at := strings.Cut(view, "@")
 	switch p, ok := PinOf(view); {

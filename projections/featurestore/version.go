@@ -274,15 +274,6 @@ func versionsOf(changes []change) map[string][]Version {
 	return all
 }
 
-// InForce is the version of a view that is in force; false for none.
-func (f *Store) InForce(view string) (Version, bool, error) {
-	had, err := f.Versions(view, fold.At{})
-	if err != nil || len(had) == 0 || !had[len(had)-1].InForce {
-		return Version{}, false, err
-	}
-	return had[len(had)-1], true, nil
-}
-
 // cutKey says which of what a moment admits has been folded.
 func (f *Store) cutKey(at fold.At, changed string) string {
 	ledger := streams.TP{Topic: events.LedgerTopic}
