@@ -87,7 +87,7 @@ func (t *BPRTrainer) Step(ctx context.Context) (float64, error) {
 	p, s := &t.params, padded(t.params.Dim)
 	r := newRNG(mix64(p.Seed+1) ^ mix64(uint64(t.epochs)+1))
 	rate, shrink := float32(p.LearningRate), 1-float32(p.LearningRate*p.Regularization)
-	unsure, steps := 0., 0
+	unsure, reach, steps := 0., 0., 0
 	for n := range len(t.of) {
 		if n%4096 == 0 {
 			if t.err = ctx.Err(); t.err != nil {
@@ -109,6 +109,7 @@ func (t *BPRTrainer) Step(ctx context.Context) (float64, error) {
 		margin := dot(x, yi, s) - dot(x, yj, s) + t.bias[i] - t.bias[j]
 		wrong := sigmoid(-float64(margin))
 		unsure += wrong
+		reach += math.Abs(float64(margin)) // the sigmoid of what is no number is one
 		steps++
 		step := float32(rate * float32(wrong))
 		t.bias[i] = float32(t.bias[i]*shrink) + step
@@ -122,7 +123,7 @@ func (t *BPRTrainer) Step(ctx context.Context) (float64, error) {
 	}
 	t.epochs++
 	loss := unsure / float64(max(1, steps))
-	if loss-loss != 0 {
+	if reach-reach != 0 {
 		t.err = fmt.Errorf("ml: training diverged in epoch %d: lower learning_rate (%v)", t.epochs, p.LearningRate)
 	}
 	return loss, t.err

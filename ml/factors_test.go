@@ -222,6 +222,21 @@ func pick[T any](first bool, a, b T) T {
 	return b
 }
 
+// What diverges is told in the epoch in which it does.
+func TestBPRDiverges(t *testing.T) {
+	d := &Dataset{Users: []string{"a"}, Items: []string{"x", "y"}, Samples: []Sample{{User: 0, Item: 0, Weight: 1}}}
+	b, err := NewBPRTrainer(d, BPRParams{Dim: 4, Epochs: 9, LearningRate: 1, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range b.y {
+		b.y[i] = float32(math.Inf(1))
+	}
+	if _, err := b.Step(t.Context()); err == nil {
+		t.Error("factors without bounds are taken for a step")
+	}
+}
+
 // What users like comes to stand before what they do not.
 func TestBPRLearns(t *testing.T) {
 	d := synthetic(200, 100, 6000, 3)

@@ -246,7 +246,7 @@ func (m *Model) Latest() map[string]ModelVersion {
 }
 
 func (*Registry) Spec() fold.Spec {
-	return fold.Spec{Name: "registry", Format: 6, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "registry", Format: 7, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Registry) Open(r fold.Reader) error                 { v.r = r; return nil }

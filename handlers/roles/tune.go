@@ -143,6 +143,14 @@ func (s *search) runOf(ctx context.Context, id string) (projections.Run, bool, e
 	return projections.FoldRun(s.Config.Log.Ledger().ReadStream(ctx, "run/"+id, 0), fold.At{})
 }
 
+// taken says whether there ever was a run of this id: one that is not there was purged then.
+func (s *search) taken(ctx context.Context, id string) (bool, error) {
+	for _, err := range s.Config.Log.Ledger().ReadStream(ctx, "run/"+id, 0) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
 // parallelMax bounds how many trials there are at once: each trains on all processors already.
 const parallelMax = 64
 
@@ -169,6 +177,11 @@ func (s *search) begin(ctx context.Context) error {
 			continue
 		}
 		if !there {
+			if purged, err := s.taken(ctx, s.id); err != nil {
+				return err
+			} else if purged {
+				continue
+			}
 			return s.start(ctx)
 		}
 		cut, err := streams.ParseCut(run.Params[paramCut])
@@ -204,11 +217,14 @@ func (s *search) start(ctx context.Context) error {
 
 func (s *search) source() string { return "projectionist tune " + s.r.Name }
 
-// stopped closes a run after work that has failed, or was cut off: then the same search goes on with it.
+// errNoTrial ends a search for good. After any other error, of a disk that was full or a blob that was away, the same search goes on.
+var errNoTrial = fault.New(fault.Conflict, "no trial could be judged: what was wrong is said by its run")
+
+// stopped closes a run after work that has failed for good, or was cut off: then the same search goes on with it.
 func (s *search) stopped(ctx context.Context, id string, err error) error {
-	end := &commands.EndRun{RunID: id, Status: statusFailed, Reason: react.Trace(err.Error())}
-	if ctx.Err() != nil {
-		end.Status = statusKilled
+	end := &commands.EndRun{RunID: id, Status: statusKilled, Reason: react.Trace(err.Error())}
+	if errors.Is(err, errNoTrial) {
+		end.Status = statusFailed
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
@@ -234,7 +250,7 @@ func (s *search) run(ctx context.Context) (*Tuned, error) {
 		return nil, err
 	}
 	if math.IsNaN(last[best]) {
-		return nil, fault.New(fault.Conflict, "no trial could be judged: what was wrong is said by its run")
+		return nil, errNoTrial
 	}
 	s.told.Progress("train the best on everything", 0, 1)
 	done, err := s.best(ctx, s.trials[best])
@@ -264,40 +280,44 @@ func (s *search) vary(p recipe.Params) map[string]string {
 	return some
 }
 
-// rung tries some trials, the first by itself, to see what memory one takes, and the others as many at once as may be and fit.
+// rung tries some trials, the first that was not tried before by itself, to see what memory one takes, and the others as many at once as may
+// be and fit, should they take twice as much.
 func (s *search) rung(ctx context.Context, rung, rungs int, some []int, share float64) ([]float64, error) {
 	in := s.set.Input().Some(share, s.t.Seed)
 	scores := make([]float64, len(some))
-	try := func(ctx context.Context, i int) error {
+	try := func(ctx context.Context, i int) (before bool, err error) {
 		t := Trial{Rung: rung + 1, Rungs: rungs, Trial: some[i], Share: share, Params: s.vary(s.trials[some[i]])}
 		v, err := s.trial(ctx, &t, in)
 		if err != nil {
-			return err
+			return false, err
 		}
 		scores[i] = v
 		s.said(t)
-		return nil
+		return t.Before, nil
 	}
 	parallel := s.t.Parallel
 	if parallel > 1 {
 		debug.FreeOSMemory() // what is free must not hide what a trial takes
 	}
-	end := memory.Watch()
-	err := try(ctx, 0)
-	most, first := end()
-	if err != nil {
-		return nil, err
+	at := 0
+	for before := true; before && at < len(some); at++ {
+		end := memory.Watch()
+		var err error
+		before, err = try(ctx, at)
+		most, first := end()
+		if err != nil {
+			return nil, err
+		}
+		if free, ok := memory.Free(); ok && !before {
+			parallel = min(parallel, 1+int(free/4/max(1, most-first)))
+		}
 	}
-	if free, ok := memory.Free(); ok {
-		parallel = min(parallel, 1+int(free/2/max(1, most-first)))
-	}
-	at := 1
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex
 	var failed error
 	var workers sync.WaitGroup
-	for range min(parallel, len(some)-1) {
+	for range min(parallel, len(some)-at) {
 		workers.Go(func() {
 			for {
 				mu.Lock()
@@ -308,7 +328,7 @@ func (s *search) rung(ctx context.Context, rung, rungs int, some []int, share fl
 				if stop {
 					return
 				}
-				if err := try(ctx, i); err != nil {
+				if _, err := try(ctx, i); err != nil {
 					mu.Lock()
 					if failed == nil {
 						failed = err
@@ -349,6 +369,11 @@ func (s *search) trial(ctx context.Context, t *Trial, in recipe.Input) (float64,
 			return 0, err
 		}
 	} else {
+		if purged, err := s.taken(ctx, t.RunID); err != nil {
+			return 0, err
+		} else if purged {
+			return 0, fault.New(fault.Conflict, "run %s of the search was purged", t.RunID).WithHint("take another seed")
+		}
 		p := maps.Clone(map[string]string(s.trials[t.Trial]))
 		p[paramCut] = s.given.Cut
 		name := fmt.Sprintf("%s trial %d, rung %d", s.r.Name, t.Trial, t.Rung)
@@ -404,6 +429,11 @@ func (s *search) best(ctx context.Context, p recipe.Params) (*Registered, error)
 					return nil, err
 				}
 			}
+			continue
+		}
+		if purged, err := s.taken(ctx, id); err != nil {
+			return nil, err
+		} else if purged {
 			continue
 		}
 		h := *s.hand

@@ -233,6 +233,61 @@ func TestTune_CutOff(t *testing.T) {
 	})
 }
 
+// failing is a dispatcher of which one command is refused, by a disk that is full for a moment.
+type failing struct {
+	*handlers.Dispatcher
+	metrics int // before the one that is refused
+}
+
+func (d *failing) Dispatch(ctx context.Context, c commands.Command, m handlers.Meta) (handlers.Result, error) {
+	if _, ok := c.(*commands.LogMetrics); ok {
+		if d.metrics--; d.metrics == 0 {
+			return handlers.Result{}, errKilled
+		}
+	}
+	return d.Dispatcher.Dispatch(ctx, c, m)
+}
+
+// What fails for a moment ends no search: the same again goes on with what was tried.
+func TestTune_GoesOnAfterAnError(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.importWorld(2000)
+		h := b.byHand()
+		h.Dispatcher = &failing{b.outer, 4}
+		if _, err := h.Tune(t.Context(), tuning("popularity"), roles.Told{}, func(roles.Trial) {}); !errors.Is(err, errKilled) {
+			t.Fatal(err)
+		}
+		before := 0
+		done, err := b.byHand().Tune(t.Context(), tuning("popularity"), roles.Told{}, func(x roles.Trial) {
+			if x.Before {
+				before++
+			}
+		})
+		must(t, err)
+		if done.Version != 1 || before != 3 {
+			t.Errorf("%+v, %d trials from before", done, before)
+		}
+	})
+}
+
+// A search that was purged is made again.
+func TestTune_Purged(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.importWorld(2000)
+		first, err := b.byHand().Tune(t.Context(), tuning("popularity"), roles.Told{}, func(roles.Trial) {})
+		must(t, err)
+		for _, c := range []commands.Command{&commands.DeleteRun{RunID: first.SearchID}, &commands.PurgeRun{RunID: first.SearchID}} {
+			_, err := b.outer.Dispatch(t.Context(), c, handlers.Meta{Actor: "test"})
+			must(t, err)
+		}
+		again, err := b.byHand().Tune(t.Context(), tuning("popularity"), roles.Told{}, func(roles.Trial) {})
+		must(t, err)
+		if again.SearchID == first.SearchID || again.Version != 2 {
+			t.Errorf("%+v after %+v", again, first)
+		}
+	})
+}
+
 func TestTune_Refusals(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		before := b.head()

@@ -55,12 +55,13 @@ func (n *names) read(ctx context.Context, ledger streams.Ledger) error {
 			n.last = markOf(last)
 		}
 	}()
+	files := map[string]*namedFiles{} // of streams that let go of some: each is read once
 	for com, err := range ledger.Read(ctx, n.next) {
 		if com == nil { // else what it names is kept, whether this program can read it or not
 			return err
 		}
 		for i := range com.Events {
-			if err := n.take(ctx, ledger, com, i); err != nil {
+			if err := n.take(ctx, ledger, com, i, files); err != nil {
 				return err
 			}
 		}
@@ -70,7 +71,7 @@ func (n *names) read(ctx context.Context, ledger streams.Ledger) error {
 }
 
 // take takes in an event of a commit.
-func (n *names) take(ctx context.Context, ledger streams.Ledger, com *streams.Committed, i int) error {
+func (n *names) take(ctx context.Context, ledger streams.Ledger, com *streams.Committed, i int, files map[string]*namedFiles) error {
 	switch e := com.Events[i].Data.(type) {
 	case *events.TaskLeaseRenewed:
 		if n.held[e.RunID] == nil {
@@ -83,7 +84,12 @@ func (n *names) take(ctx context.Context, ledger streams.Ledger, com *streams.Co
 	case *events.WorkflowRunEnded:
 		n.release(e.RunID)
 	case *events.RunArtifactDeleted, *events.RunPurged, *events.LoggedModelArtifactDeleted, *events.LoggedModelPurged, *events.ArtifactDeleted:
-		let, err := letGo(ctx, ledger, com.Stream, com.Revision+streams.Revision(i))
+		of := files[com.Stream]
+		if of == nil {
+			of = &namedFiles{}
+			files[com.Stream] = of
+		}
+		let, err := of.upTo(ctx, ledger, com.Stream, com.Revision+streams.Revision(i))
 		if err != nil {
 			return err
 		}

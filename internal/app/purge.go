@@ -47,45 +47,55 @@ func (f fileEvents) cut(at string) fileEvents {
 	return out
 }
 
-// letGo is what the event of a stream of that revision lets go of: the files that were deleted or purged with it.
-func letGo(ctx context.Context, ledger streams.Ledger, stream string, revision streams.Revision) (let fileEvents, err error) {
-	_, let, err = files(ctx, ledger, stream, revision)
-	return let, err
+// namedFiles are the files that a stream has named, as far as it was read.
+type namedFiles struct {
+	has  fileEvents
+	next streams.Revision
 }
 
-// files reads which files a run or a logged model has named, up to a revision of its stream, that included, and what the
-// last event let go of.
-func files(ctx context.Context, ledger streams.Ledger, stream string, to streams.Revision) (has, let fileEvents, err error) {
-	has = fileEvents{}
-	for com, err := range ledger.ReadStream(ctx, stream, 0) {
+// upTo reads on to a revision of the stream, that included, and gives what the event there let go of: the files that were deleted or
+// purged with it.
+func (f *namedFiles) upTo(ctx context.Context, ledger streams.Ledger, stream string, to streams.Revision) (let fileEvents, err error) {
+	if f.has == nil {
+		f.has = fileEvents{}
+	}
+	for com, err := range ledger.ReadStream(ctx, stream, f.next) {
 		if com == nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for i := range com.Events {
-			if com.Revision+streams.Revision(i) > to {
-				return has, let, nil
+			at := com.Revision + streams.Revision(i)
+			if at < f.next {
+				continue
 			}
-			let = nil
-			e := &com.Events[i]
-			switch x := e.Data.(type) {
-			case *events.RunArtifactLogged:
-				has[x.Path] = append(has[x.Path], fileEvent{hashesIn(e), x.Blob, x.Bytes})
-			case *events.LoggedModelArtifactLogged:
-				has[x.Path] = append(has[x.Path], fileEvent{hashesIn(e), x.Blob, x.Bytes})
-			case *events.ArtifactStored:
-				has[x.Path] = append(has[x.Path], fileEvent{hashesIn(e), x.Blob, x.Bytes})
-			case *events.ArtifactDeleted:
-				let = has.cut(x.Path)
-			case *events.RunArtifactDeleted:
-				let = has.cut(x.Path)
-			case *events.LoggedModelArtifactDeleted:
-				let = has.cut(x.Path)
-			case *events.RunPurged, *events.LoggedModelPurged:
-				let = has.cut("")
+			if at > to {
+				return let, nil
 			}
+			f.next, let = at+1, f.take(&com.Events[i])
 		}
 	}
-	return has, let, nil
+	return let, nil
+}
+
+// take takes in an event, and gives what it let go of.
+func (f *namedFiles) take(e *events.Event) fileEvents {
+	switch x := e.Data.(type) {
+	case *events.RunArtifactLogged:
+		f.has[x.Path] = append(f.has[x.Path], fileEvent{hashesIn(e), x.Blob, x.Bytes})
+	case *events.LoggedModelArtifactLogged:
+		f.has[x.Path] = append(f.has[x.Path], fileEvent{hashesIn(e), x.Blob, x.Bytes})
+	case *events.ArtifactStored:
+		f.has[x.Path] = append(f.has[x.Path], fileEvent{hashesIn(e), x.Blob, x.Bytes})
+	case *events.ArtifactDeleted:
+		return f.has.cut(x.Path)
+	case *events.RunArtifactDeleted:
+		return f.has.cut(x.Path)
+	case *events.LoggedModelArtifactDeleted:
+		return f.has.cut(x.Path)
+	case *events.RunPurged, *events.LoggedModelPurged:
+		return f.has.cut("")
+	}
+	return nil
 }
 
 // Freed says what would be named by nobody if the runs and logged models of these streams were purged.
@@ -98,14 +108,14 @@ func (a *App) Freed(ctx context.Context, purged []string) (blobs int, bytes int6
 	}
 	fewer, size := map[string]int{}, map[string]int64{}
 	for _, stream := range purged {
-		has, _, err := files(ctx, a.Log.Ledger(), stream, math.MaxInt64)
-		if err != nil {
+		var files namedFiles
+		if _, err := files.upTo(ctx, a.Log.Ledger(), stream, math.MaxInt64); err != nil {
 			return 0, 0, err
 		}
-		for name := range has.names() {
+		for name := range files.has.names() {
 			fewer[name]++
 		}
-		for _, all := range has {
+		for _, all := range files.has {
 			for _, e := range all {
 				size[e.blob] = e.bytes
 			}

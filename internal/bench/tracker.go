@@ -46,8 +46,8 @@ func newPatientClient() *client {
 
 // call asks for something, and reads the answer into what is given, if any.
 func (t *tracker) call(web *client, method, path string, body, answer any) error {
-	var raw []byte
-	if body != nil {
+	raw, encoded := body.(json.RawMessage)
+	if body != nil && !encoded {
 		var err error
 		if raw, err = json.Marshal(body); err != nil {
 			return err

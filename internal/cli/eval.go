@@ -134,6 +134,8 @@ func (e *evaluation) parse(protocols, algorithms, params []string) error {
 			e.Params[r.Name] = map[string]string{}
 		}
 		e.Params[r.Name][name] = value
+	}
+	for _, r := range e.Recipes { // all of one's together: some go only with others
 		if _, err := r.Parse(e.Params[r.Name]); err != nil {
 			return fmt.Errorf("--param: %w", err)
 		}

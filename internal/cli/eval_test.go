@@ -112,6 +112,8 @@ func TestEval(t *testing.T) {
 		{[]string{"eval", data, "--protocols", "loo"}, exitUsage, `no "loo"; want some of leave-one-out`},
 		{[]string{"eval", data, "--algorithms", "nope"}, exitUsage, `no "nope"; want some of als`},
 		{[]string{"eval", data, "--param", "als.dim=3"}, exitUsage, "ALGORITHM:NAME=VALUE"},
+		{[]string{"eval", data, "--param", "als:als.cg_steps=0", "--param", "als:als.solver=cg"}, exitUsage, "als.cg_steps"},
+		{[]string{"eval", data, "--param", "als:als.cg_steps=0", "--param", "als:als.solver=cholesky", "--top-stars", "9"}, exitUsage, "--top-stars"},
 		{[]string{"eval", data, "--param", "als:als.dim=0"}, exitUsage, "als.dim"},
 		{[]string{"eval", data, "--algorithms", "popularity", "--param", "als:als.dim=3"}, exitUsage, "none of the algorithms"},
 		{[]string{"eval", data, "--trials", "1001"}, exitUsage, "--trials is 1001"},

@@ -47,8 +47,31 @@ func Watch() func() (most, first uint64) {
 	}
 }
 
-// Free is how much more memory the system has to give, in bytes; false where it does not tell.
+// Free is how much more memory the system, or the control group that the process is in, has to give, in bytes; false where neither tells.
 func Free() (uint64, bool) {
+	free, ok := available()
+	if left, limited := groupLeft("/sys/fs/cgroup"); limited && (!ok || left < free) {
+		return left, true
+	}
+	return free, ok
+}
+
+// groupLeft is what the limit of a control group of version 2 leaves; false where there is none. Within a container it is at the root.
+func groupLeft(dir string) (uint64, bool) {
+	number := func(file string) (uint64, bool) {
+		b, err := os.ReadFile(dir + "/" + file)
+		if err != nil {
+			return 0, false
+		}
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(b)), 10, 64) // "max" is no limit
+		return n, err == nil
+	}
+	most, limited := number("memory.max")
+	used, known := number("memory.current")
+	return most - min(used, most), limited && known
+}
+
+func available() (uint64, bool) {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0, false

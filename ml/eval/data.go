@@ -24,9 +24,10 @@ type Data struct {
 	Given        []Given // splits that came with it
 }
 
-// Given is a split that came with a data set: its parts share the set's people and films.
+// Given is a split that came with a data set.
 type Given struct {
 	Name        string
+	Of          *Data // whose people and films the parts are of: the set, or, of one film of each person, a set of its own
 	Train, Test []ml.Sample
 	// Negatives are the films that each person's one film is ranked among, by person; nil where it is a fold of ratings.
 	Negatives map[int32][]int32
@@ -39,7 +40,13 @@ func (g *Given) Fold() bool { return g.Negatives == nil }
 type Builder struct {
 	users, items index
 	acts         []ml.Sample
-	given        []Given
+	given        []given
+}
+
+// given is a split, with what numbers its people and films where these are not the set's.
+type given struct {
+	Given
+	own *Builder
 }
 
 type index struct {
@@ -85,8 +92,19 @@ func (b *Builder) Add(a Act) { b.acts = append(b.acts, b.sample(a)) }
 // Len is how many acts there are.
 func (b *Builder) Len() int { return len(b.acts) }
 
-// Give takes a split, with the films that a person's film is ranked among; nil for a fold.
+// Give takes a split, with the films that a person's film is ranked among; nil for a fold. A fold has the set's people and films. Other
+// splits, as those of He et al. (2017), number theirs anew: the same number is somebody else, and nothing is known of the films.
 func (b *Builder) Give(name string, train, test []Act, negatives map[string][]string) {
+	if negatives == nil {
+		b.give(name, train, test, nil)
+		return
+	}
+	own := &Builder{}
+	own.give(name, train, test, negatives)
+	b.given = append(b.given, given{own: own})
+}
+
+func (b *Builder) give(name string, train, test []Act, negatives map[string][]string) {
 	g := Given{Name: name}
 	for _, a := range train {
 		g.Train = append(g.Train, b.sample(a))
@@ -103,14 +121,21 @@ func (b *Builder) Give(name string, train, test []Act, negatives map[string][]st
 			}
 		}
 	}
-	b.given = append(b.given, g)
+	b.given = append(b.given, given{Given: g})
 }
 
 // Data is what was collected; the builder is at its end. Without acts of its own the set is what its first given split
 // is of. Of several ratings of one person, film and moment the last that was added counts.
 func (b *Builder) Data(content func(item string) recipe.Content) *Data {
 	if len(b.acts) == 0 && len(b.given) > 0 {
-		b.acts = slices.Concat(b.given[0].Train, b.given[0].Test)
+		first := &b.given[0]
+		if first.own != nil {
+			for _, s := range slices.Concat(first.own.given[0].Train, first.own.given[0].Test) {
+				b.Add(Act{first.own.users.names[s.User], first.own.items.names[s.Item], s.Time, float64(s.Rating)})
+			}
+		} else {
+			b.acts = slices.Concat(first.Train, first.Test)
+		}
 	}
 	users, items := b.users.sorted(), b.items.sorted()
 	place := func(acts []ml.Sample) []ml.Sample {
@@ -120,7 +145,14 @@ func (b *Builder) Data(content func(item string) recipe.Content) *Data {
 		return inOrder(acts)
 	}
 	d := &Data{Users: b.users.names, Items: b.items.names, Acts: place(b.acts), Content: content}
-	for _, g := range b.given {
+	for _, of := range b.given {
+		if of.own != nil {
+			set := of.own.Data(func(string) recipe.Content { return recipe.Content{} })
+			d.Given = append(d.Given, set.Given[0])
+			continue
+		}
+		g := of.Given
+		g.Of = d
 		g.Train, g.Test = place(g.Train), place(g.Test)
 		if g.Negatives != nil {
 			renamed := make(map[int32][]int32, len(g.Negatives))

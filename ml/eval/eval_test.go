@@ -316,15 +316,15 @@ func TestGivenSplits(t *testing.T) {
 		b.Give(fmt.Sprint("u", k+1), train[k+1:], train[:k+1], nil)
 	}
 	d := b.Data(noContent)
-	if len(d.Acts) != 8 || len(d.Items) != 5 || len(d.Users) != 3 {
-		t.Fatalf("%d acts of %d people and %d films", len(d.Acts), len(d.Users), len(d.Items))
+	if len(d.Acts) != 8 || len(d.Items) != 3 || len(d.Given[0].Of.Items) != 5 || len(d.Users) != 3 {
+		t.Fatalf("%d acts of %d people and %d films, %d of the split", len(d.Acts), len(d.Users), len(d.Items), len(d.Given[0].Of.Items))
 	}
 	var trained []recipe.Input
 	o := options()
 	o.Recipes = []*recipe.Recipe{(&memory{}).recipe(&trained)}
 	o.Protocols = []string{LeaveOneOut, NextItem, Rating}
 	rows := run1(t, d, o)
-	if told(d, trained[0]) != "01 02 12 13 21 23" {
+	if told(d.Given[0].Of, trained[0]) != "01 02 12 13 21 23" {
 		t.Errorf("trained on %s", told(d, trained[0]))
 	}
 	row := find(t, rows, LeaveOneOut, "online:popularity")
@@ -343,7 +343,7 @@ func TestGivenSplits(t *testing.T) {
 	}
 	g := d.Given[0]
 	g.Test = append(slices.Clone(g.Test), g.Train[0])
-	if _, err := ofGiven(d, &g, &o); err == nil {
+	if _, err := ofGiven(g.Of, &g, &o); err == nil {
 		t.Error("a split whose halves share an act is taken")
 	}
 	d.Given[0].Negatives[1] = nil // a line that is missing is no hit for nothing
@@ -363,6 +363,29 @@ func TestGivenSplits(t *testing.T) {
 		if r.Unjudged == "" || r.Metrics != nil {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// A split that numbers people and films anew is not mixed with the set it came with.
+func TestGivenSplitsOfTheirOwnNumbers(t *testing.T) {
+	var b Builder
+	for u := range 4 {
+		for i := range 4 {
+			b.Add(Act{fmt.Sprint(u), fmt.Sprint(i), int64(u + i), 4})
+		}
+	}
+	b.Give("paper", []Act{{"1", "0", 10, 5}, {"2", "1", 20, 4}, {"2", "0", 21, 4}}, []Act{{"1", "1", 40, 2}}, map[string][]string{"1": {"9"}})
+	b.Give("u1", []Act{{"1", "0", 10, 5}}, []Act{{"1", "1", 40, 2}}, nil)
+	d := b.Data(func(string) recipe.Content { return recipe.Content{Genres: []string{"Drama"}, Year: 1999} })
+	paper, fold := d.Given[0], d.Given[1]
+	if got := fmt.Sprint(paper.Of.Users, paper.Of.Items, paper.Of.Content("0")); got != "[1 2] [0 1 9] "+fmt.Sprint(recipe.Content{}) {
+		t.Error(got)
+	}
+	if got := told(paper.Of, paper.Of.input(paper.Train, asLiking)); got != "10 21 20" {
+		t.Error(got)
+	}
+	if fold.Of != d || len(d.Acts) != 16 || len(d.Items) != 4 {
+		t.Errorf("%d acts, %d films", len(d.Acts), len(d.Items))
 	}
 }
 
@@ -388,6 +411,39 @@ func TestRecipeThatCannot(t *testing.T) {
 	o.Row = func(Row) error { cancel(); return nil }
 	if err := Run(ctx, d, o); err == nil {
 		t.Error("it goes on when it is interrupted")
+	}
+}
+
+// In a search no training begins either when the time is over.
+func TestOverInASearch(t *testing.T) {
+	d := world(40, 30, 900)
+	o := options()
+	o.Protocols, o.Trials = []string{LeaveOneOut}, 9
+	o.Recipes = []*recipe.Recipe{all.Recipes()[0]}
+	asked, trainings := 0, 0
+	o.Over = func() bool { asked++; return asked > 3 }
+	o.Progress = func(_, _, doing string, _, _ int) {
+		if doing == "search" {
+			trainings++
+		}
+	}
+	if r := find(t, run1(t, d, o), LeaveOneOut, o.Recipes[0].Name); r.Unjudged != isOver || trainings > 3 {
+		t.Errorf("%d trainings of a search, %+v", trainings, r)
+	}
+}
+
+// Whoever has met every film is no hit among none.
+func TestNobodyToBeRankedAmong(t *testing.T) {
+	var b Builder
+	for u := range 6 {
+		for i := range 5 {
+			b.Add(Act{fmt.Sprint(u), fmt.Sprint(i), int64(10*u + i), 4})
+		}
+	}
+	o := options()
+	o.Protocols, o.Recipes = []string{LeaveOneOut}, nil
+	if r := find(t, run1(t, b.Data(noContent), o), LeaveOneOut, "online:popularity"); r.value(HR10Of100) != 0 {
+		t.Errorf("%+v", r.Metrics)
 	}
 }
 

@@ -256,7 +256,7 @@ func (p *part) judge(ctx context.Context, s scorer, metrics []string, progress f
 					}
 					ranks = ranksOf(score, a.relevant, ranks)
 					among := math.MaxInt // without others nothing is hit among them
-					if a.negatives != nil {
+					if len(a.negatives) > 0 {
 						among = rankAmong(score, a.relevant[0], a.negatives)
 					}
 					for k := range list {

@@ -183,7 +183,7 @@ func Run(ctx context.Context, d *Data, o Options) error {
 	if wanted(PrequentialOf) {
 		var top []ml.Sample
 		for _, s := range d.Acts {
-			if float64(s.Rating) >= o.TopStars {
+			if s.Rating >= float32(o.TopStars) {
 				top = append(top, s)
 			}
 		}
@@ -235,7 +235,8 @@ func (r *run) leaveOneOut(ctx context.Context, views []string) error {
 			continue
 		}
 		given = true
-		p, err := ofGiven(r.d, g, r.Options)
+		r := &run{r.Options, g.Of}
+		p, err := ofGiven(g.Of, g, r.Options)
 		if err != nil { // the file is at fault
 			if err := r.unjudged(Row{Split: g.Name, Kind: KindCounting, Algorithm: OfOnline(online.Popularity), Unjudged: err.Error()}, views); err != nil {
 				return err
@@ -450,6 +451,9 @@ func interval(name string, value, low, high float64) Metric {
 // errUnfit says that parameters cannot be judged on what there is: they are then not chosen.
 var errUnfit = errors.New("not to be judged")
 
+// errOver says that the time is over in the midst of a search: the defaults are taken, and not trained either.
+var errOver = errors.New("the time is over")
+
 // choose finds parameters on validation, where that was asked for and there is something to vary. judge scores
 // parameters on a share of the people.
 func (r *run) choose(ctx context.Context, row *Row, rec *recipe.Recipe, people int, judge func(ctx context.Context, p recipe.Params, share float64) (float64, error)) (recipe.Params, error) {
@@ -470,6 +474,9 @@ func (r *run) choose(ctx context.Context, row *Row, rec *recipe.Recipe, people i
 	best, err := recipe.Find(trials, recipe.Rungs(len(trials), people), func(_ int, some []int, share float64) ([]float64, error) {
 		scores := make([]float64, len(some))
 		for i, trial := range some {
+			if r.Over() {
+				return nil, errOver
+			}
 			r.Progress(row.Protocol, rec.Name, "search", done, len(trials))
 			done++
 			var err error
@@ -488,7 +495,7 @@ func (r *run) choose(ctx context.Context, row *Row, rec *recipe.Recipe, people i
 	cost := end()
 	row.SearchSecs += cost.Seconds
 	row.PeakBytes = max(row.PeakBytes, cost.PeakBytes)
-	if errors.Is(err, errUnfit) {
+	if errors.Is(err, errUnfit) || errors.Is(err, errOver) {
 		return trials[0], nil
 	}
 	if err != nil {

@@ -156,6 +156,10 @@ func (b *Benchmark) Negatives(ctx context.Context) (map[string][]string, error) 
 			return false
 		}
 		fields := bytes.Fields(text)
+		if len(fields) == 0 {
+			wrong = s.fault(b.negative, in.line, "line", string(text), "(user,item) and films, separated by tabs")
+			return false
+		}
 		head := string(fields[0])
 		user, item, ok := strings.Cut(strings.Trim(head, "()"), ",")
 		if !ok || !isNumber([]byte(user)) || !isNumber([]byte(item)) || head != "("+user+","+item+")" {

@@ -65,7 +65,7 @@ func TestBenchmarks(t *testing.T) {
 	if err != nil || !maps.EqualFunc(negatives, map[string][]string{"0": {"1064", "174", "2791"}}, slices.Equal) {
 		t.Errorf("%v: %v", negatives, err)
 	}
-	for _, bad := range []string{"0,25\t1\n", "(0;25)\t1\n", "(0,25)\tx\n", "((0,25)\t1\n"} {
+	for _, bad := range []string{"0,25\t1\n", "(0;25)\t1\n", "(0,25)\tx\n", "((0,25)\t1\n", "(0,25)\t1\n \t\n"} {
 		put("paper.test.negative", bad)
 		if got, err := open()[0].Negatives(t.Context()); err == nil {
 			t.Errorf("%q is read as %v", bad, got)

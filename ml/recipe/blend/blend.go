@@ -180,6 +180,7 @@ type moment [][]float32
 // Of each part the best films at a moment are put forward; and rounds of choosing.
 const (
 	candidates = 100
+	momentsMax = 10_000 // each takes some 14 KB
 	rounds     = 30
 )
 
@@ -190,7 +191,7 @@ func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.P
 	s := r.scratch.Get().(*scratch)
 	var moments []moment
 	n := len(r.parts)
-	err := in.Replay(ctx, from, len(in.Data.Samples), p.Int(recipe.HoldoutEvents), func(o *online.Model, user string, timeMillis int64, film int) {
+	err := in.Replay(ctx, from, len(in.Data.Samples), min(momentsMax, p.Int(recipe.HoldoutEvents)), func(o *online.Model, user string, timeMillis int64, film int) {
 		r.compute(o, user, timeMillis, false, s)
 		forward := []int32{int32(film)}
 		known := map[int32]bool{int32(film): true}
@@ -219,6 +220,9 @@ func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.P
 	for range rounds {
 		round, at := -1., 0
 		for k := range n {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			units[k]++
 			gain := mean(moments, units)
 			units[k]--
@@ -229,9 +233,6 @@ func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.P
 		units[at]++
 		if len(moments) > 0 && round > best {
 			best, chosen = round, slices.Clone(units)
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
 		}
 	}
 	total := 0

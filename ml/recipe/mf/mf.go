@@ -4,6 +4,7 @@ package mf
 import (
 	"context"
 
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/recipe"
 )
@@ -18,16 +19,26 @@ const (
 	seed    = name + ".seed"
 )
 
+// rowMax bounds the numbers that are kept of a person or film: 8 KiB.
+const rowMax = 2048
+
 // Recipe is the recipe "mf".
 var Recipe = &recipe.Recipe{
 	Name:        name,
 	Description: "Bayesian matrix factorisation of ratings with biases, by alternating draws",
 	Code:        "rating-mf/1",
 	Predicts:    true,
+	Check: func(p recipe.Params) error {
+		if n := p.Int(dim) * p.Int(samples); n > rowMax {
+			return fault.Field(samples, "%d of %s %d are %d numbers of each person and film; at most %d are kept", p.Int(samples), dim, p.Int(dim), n, rowMax).
+				WithHint("lower %s or %s", dim, samples)
+		}
+		return nil
+	},
 	Params: []recipe.Param{
-		recipe.IntegerParam(dim, 15, 1, 256, "length of a factor"),
+		recipe.IntegerParam(dim, 15, 1, 256, "length of a factor").Within(5, 40),
 		recipe.IntegerParam(burn, 50, 0, 10_000, "passes over all people and all films before the first that is kept"),
-		recipe.IntegerParam(samples, 24, 1, 256, "passes that are kept; the weights have as many factors of each person and film"),
+		recipe.IntegerParam(samples, 24, 1, 256, "passes that are kept; the weights have as many factors of each person and film").Within(8, 48),
 		recipe.IntegerParam(thin, 4, 1, 100, "passes of which one is kept"),
 		{Name: seed, Type: recipe.Seed, Default: "1", Meaning: "of the first factors and of what is drawn"},
 	},
