@@ -521,6 +521,11 @@ func (r *run) onSplit(protocol string, rec *recipe.Recipe, acts []ml.Sample, spl
 			if p, err = split(r.d, some, r.Options); err != nil || len(p.asks) == 0 {
 				return 0, errUnfit
 			}
+			if protocol == NextItem {
+				if err := p.asOf(some); err != nil {
+					return 0, err
+				}
+			}
 			of, films = share, p.train.Films()
 		}
 		m, err := rec.Train(ctx, p.train, params, recipe.Hooks{NoLoss: true})
