@@ -62,15 +62,11 @@ func (s *Surface) historical(ctx context.Context, a *answer, c *command, p *put)
 	}
 	if err := t.eachBatch(func(rows int, columns []*arrow.Array) error {
 		for i := range rows {
-			row, err := t.keys.Row(columns, i, "entity_df", t.row0+i)
+			row, err := t.keys.Selected(sel, columns, i, "entity_df", t.row0+i)
 			if err != nil {
 				return err
 			}
-			ids, err := t.keys.Entities(sel, columns, i, "entity_df", t.row0+i)
-			if err != nil {
-				return err
-			}
-			if err := keys.Add(featurestore.Row{Row: row, Keys: ids}); err != nil {
+			if err := keys.Add(row); err != nil {
 				return err
 			}
 		}
@@ -127,10 +123,6 @@ func selectionOf(reg *featurestore.Registry, c *command) (*featurestore.Selectio
 		names = append(names, name)
 	}
 	sel, err := reg.Selection(refs, true)
-	if err == nil && len(sel.Request()) > 0 {
-		err = feast(fault.Invalid, "RequestDataNotFoundInEntityDfException", "Feature %s is wanted of the request by an on-demand view, and a join has none: "+
-			"ask for such a view online", sel.Request()[0].Name)
-	}
 	return sel, names, err
 }
 
@@ -190,6 +182,9 @@ func (t *entityTable) fits(sel *featurestore.Selection, names []string) error {
 	if all := t.schema.Fields; len(all) == 1 && all[0].Name == "key" { // what Feast's client sends in the place of none
 		return fault.Field("entity_df", "is missing").WithHint("give a DataFrame of ids and times: the features of everybody at all times are no table to train on; " +
 			"pull_all_from_table_or_query has them")
+	}
+	if f := t.keys.Unsaid(sel); f != nil {
+		return feast(fault.Invalid, "RequestDataNotFoundInEntityDfException", "Feature %s not found in the entity dataframe, but required by feature view %s", f.Name, f.View)
 	}
 	return t.keys.Fits(sel.Needs(), names)
 }

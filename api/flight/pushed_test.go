@@ -2,6 +2,7 @@ package flight_test
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/arrow"
+	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -314,4 +316,36 @@ func TestPushedOfNobody(t *testing.T) {
 	if _, rows := f.read(answers); status != "0" || strings.Join(rows, ", ") != "2024-05-02T12:00:00Z 8" {
 		t.Errorf("%s %s: %q", status, message, rows)
 	}
+}
+
+// TestHistorical_RequestData: what expressions want of a request is a column of the DataFrame, and Feast's own error where there is none.
+func TestHistorical_RequestData(t *testing.T) {
+	f := newFixture(t)
+	f.declare()
+	text := strings.Replace(features.DefaultYAML(), "\nfeature_views:", `
+on_demand_views:
+  - name: asked
+    inputs: {age: "user_features:age"}
+    request: {hour: int64, share: float64, mood: string, home: bool}
+    features: [{name: is, type: int64, expression: "if(hour >= 22 and home, age, 0)"}, {name: part, type: float64, expression: "age * share"}, {name: what, type: string, expression: mood}]
+feature_views:`, 1)
+	defs, err := features.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Do(&commands.DefineFeatures{Definitions: text, Hash: defs.Hash()})
+	d := command(t, map[string]any{"api": "get_historical_features", "feature_refs": []string{"asked:is", "asked:part", "asked:what", "sold:price"}, "feature_view_names": []string{"asked", "sold"}, "name_aliases": []any{nil, nil}})
+	at := times(t, "event_timestamp", "2024-06-01T00:00:00Z", "2024-06-01T00:00:00Z", "2024-06-01T00:00:00Z")
+	rest := []*arrow.Array{ints("seat", 1, 1, 1), texts("city", "ulm", "ulm", "ulm"), at, texts("mood", "a", "-", ""), truths("home", 1, 1, 0)}
+	answers, status, message := f.call("DoExchange", table(d, nil, append([]*arrow.Array{ints("user_id", 1, 1, -1), floats("hour", 23, -1, math.NaN()), floats("share", .1, math.NaN(), .5)}, rest...)...)...)
+	if _, got := f.read(answers); status != "0" || len(got) != 3 || !strings.HasSuffix(got[0], "34 400b333333333334 a -") || !strings.HasSuffix(got[1], "- - - -") || !strings.HasSuffix(got[2], "- -  -") {
+		t.Errorf("%s %s: %q", status, message, got)
+	}
+	one := func(a ...*arrow.Array) []*arrow.Array {
+		return append(a, ints("user_id", 1), ints("seat", 1), texts("city", "ulm"), times(t, "event_timestamp", "2024-06-01T00:00:00Z"), texts("mood", "a"), truths("home", 1))
+	}
+	f.refused(d, nil, one(floats("share", .1)), "2", `RequestDataNotFoundInEntityDfException","message":"Feature hour not found in the entity dataframe, but required by feature view asked"`)
+	f.refused(d, nil, one(floats("share", .1), texts("hour", "late")), "3", "entity_df[0].hour: want a value of type int64")
+	f.refused(d, nil, one(floats("share", .1), floats("hour", 1.5)), "3", "entity_df[0].hour: want a value of type int64")
+	f.refused(d, nil, one(texts("share", "x"), ints("hour", 1)), "3", "entity_df[0].share: want a value of type float64")
 }

@@ -75,16 +75,48 @@ func (k Keys) Fits(needed, names []string) error {
 	return nil
 }
 
-// Entities reads whom a row of a batch is about, by each set of join keys of the selection.
-func (k Keys) Entities(sel *featurestore.Selection, columns []*arrow.Array, i int, where string, number int) ([]string, error) {
-	keys, err := sel.EntityKeys(nil, func(key *events.FeatureField) json.RawMessage {
+// Unsaid is the first of what expressions want of each row that is no column; nil where all are.
+func (k Keys) Unsaid(sel *featurestore.Selection) *features.RequestField {
+	return sel.Unsaid(func(name string) bool { return k.column(name) >= 0 })
+}
+
+// Selected reads all that the join with a selection needs of a row of a batch: also whom it is about by each set of join keys, and what
+// it says for expressions.
+func (k Keys) Selected(sel *featurestore.Selection, columns []*arrow.Array, i int, where string, number int) (row featurestore.Row, err error) {
+	if row.Row, err = k.Row(columns, i, where, number); err != nil {
+		return row, err
+	}
+	row.Keys, err = sel.EntityKeys(nil, func(key *events.FeatureField) json.RawMessage {
 		return KeyIn(columns[k.column(key.Name)], i, key)
 	})
+	if err == nil {
+		row.Said, err = sel.Said(nil, func(f *events.FeatureField) (json.RawMessage, error) {
+			return saidIn(columns[k.column(f.Name)], i, f)
+		})
+	}
 	var f *fault.Error
 	if errors.As(err, &f) {
-		return nil, fault.Field(fmt.Sprintf("%s[%d].%s", where, number, f.Field), "%s", f.Message).WithHint("%s", cmp.Or(f.Hint, "give an id, or none"))
+		return row, fault.Field(fmt.Sprintf("%s[%d].%s", where, number, f.Field), "%s", f.Message).WithHint("%s", cmp.Or(f.Hint, "give an id, or none"))
 	}
-	return keys, err
+	return row, err
+}
+
+// saidIn is a value of request data as JSON; nil is none. What is no number is none, too: it is what tables have in the place of a missing one.
+func saidIn(a *arrow.Array, i int, f *events.FeatureField) (json.RawMessage, error) {
+	if t := a.Field.Type; t.ID == arrow.FloatingPoint && a.Valid(i) {
+		x := floatOf(a, i)
+		if t.Bits == 32 {
+			x = float64(math.Float32frombits(uint32(a.Bits(i))))
+		}
+		if math.IsNaN(x) {
+			return nil, nil
+		}
+	}
+	raw, err := ValueIn(a, i, f.Type)
+	if err != nil {
+		return nil, fault.Field(f.Name, "%v", err).WithHint("give a value of type %s, or none", f.Type)
+	}
+	return raw, nil
 }
 
 func (k Keys) column(name string) int {

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -327,7 +328,7 @@ func (s *Surface) userFeatures(w http.ResponseWriter, r *http.Request) error {
 // entityFeatures reads the features of one entity, by the definitions in force then, or by the versions of views that it names.
 func (s *Surface) entityFeatures(w http.ResponseWriter, r *http.Request, e features.Entity, id string) error {
 	start := time.Now()
-	q := api.QueryOf(r, "features", "service", "view", "full_feature_names", api.AsOfParam, api.KnownAtParam)
+	q := api.QueryOf(r, "features", "service", "view", "full_feature_names", requestParam+"*", api.AsOfParam, api.KnownAtParam)
 	choice := choiceOf(q)
 	m, err := s.Moment(r.Context(), q)
 	if err != nil {
@@ -341,7 +342,7 @@ func (s *Surface) entityFeatures(w http.ResponseWriter, r *http.Request, e featu
 	if err != nil {
 		return err
 	}
-	if err := saysAll(sel.Request()); err != nil {
+	if sel, err = sayingCells(sel, q.All(requestParam)); err != nil {
 		return err
 	}
 	b := readings.Get().(*reading)
@@ -395,6 +396,8 @@ func (s *Surface) batchFeatures(w http.ResponseWriter, r *http.Request) error {
 		AsOf       string          `json:"as_of"`
 		KnownAt    string          `json:"known_at"`
 		After      string          `json:"after"`
+
+		Request map[string]json.RawMessage `json:"request"` // for expressions, of all of them
 		choice
 	}
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
@@ -431,7 +434,7 @@ func (s *Surface) batchFeatures(w http.ResponseWriter, r *http.Request) error {
 	}
 	sel, err := s.selection(defs, v.choice, v.EntityType)
 	if err == nil {
-		err = saysAll(sel.Request())
+		sel, err = sayingJSON(sel, v.Request)
 	}
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections/featurestore"
@@ -97,12 +96,4 @@ func (s *Surface) viewVersion(w http.ResponseWriter, r *http.Request) error {
 		featurestore.Version
 		Definition any `json:"definition"`
 	}{had[n-1], what})
-}
-
-// saysAll refuses a choice of which expressions want something of the request, where it says nothing but whom it is about.
-func saysAll(wanted []events.FeatureField) error {
-	if len(wanted) > 0 {
-		return fault.Field("features", "%s is wanted of the request, by an on-demand view", wanted[0].Name).WithHint("read it by POST /get-online-features on port 6566")
-	}
-	return nil
 }

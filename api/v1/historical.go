@@ -107,12 +107,9 @@ func (s *Surface) selected(ctx context.Context, t table, body *spill.File, rows 
 	}
 	sel, err := joinSelection(reg, asked.choice, columns)
 	if err == nil {
-		err = saysAll(sel.Request())
-	}
-	if err == nil {
 		err = t.fits(sel)
 	}
-	if err != nil || !sel.Pushed() {
+	if err != nil || !sel.Pushed() && len(sel.Request()) == 0 {
 		return sel, err
 	}
 	keyed := s.keys()
@@ -135,6 +132,12 @@ func tableOf(r *http.Request, body *spill.File) (table, error) {
 		return &parquetTable{asked: asked, body: body}, q.Err()
 	}
 	return &csvTable{asked: asked}, q.Err()
+}
+
+// unsaid says that rows have no column of what expressions want of each.
+func unsaid(where string, f *features.RequestField) error {
+	return fault.Field(where, "there is no column %s, which the on-demand view %s wants of each row", f.Name, f.View).
+		WithHint("add it, of type %s, or ask for no features of %s", f.Type, f.View)
 }
 
 // csvTable is a table in CSV; what is asked for is in the query.
@@ -181,6 +184,9 @@ func (t *csvTable) check(in io.Reader, keep func(featurestore.Row) error) (histo
 }
 
 func (t *csvTable) fits(sel *featurestore.Selection) error {
+	if f := sel.Unsaid(func(name string) bool { return slices.Contains(t.rows.Header(), name) }); f != nil {
+		return unsaid("line 1", f)
+	}
 	return t.rows.Check(sel.Needs(), sel.Names())
 }
 
@@ -195,11 +201,17 @@ func (t *csvTable) keyed(in io.Reader, sel *featurestore.Selection, keep func(fe
 			return err
 		}
 		keys, err := sel.EntityKeys(nil, func(k *events.FeatureField) json.RawMessage { return features.KeyCell(k, cells[column[k.Name]]) })
+		var said []byte
+		if err == nil {
+			said, err = sel.Said(nil, func(f *events.FeatureField) (json.RawMessage, error) {
+				return features.RequestCell(f, cells[column[f.Name]]), nil
+			})
+		}
 		var f *fault.Error
 		if errors.As(err, &f) {
 			return rows.Wrong(column[f.Field], errors.New(f.Message)).WithHint("%s", cmp.Or(f.Hint, "give an id, or leave the cell empty"))
 		}
-		return keep(featurestore.Row{Row: row, Keys: keys})
+		return keep(featurestore.Row{Row: row, Keys: keys, Said: said})
 	})
 }
 
@@ -271,11 +283,15 @@ func (t *jsonTable) keyed(in io.Reader, sel *featurestore.Selection, keep func(f
 	return newJSONReader(in).read(func(i int, fields map[string]json.RawMessage) error {
 		row := rowOf(i, fields, &api.Query{}) // which was checked
 		keys, err := sel.EntityKeys(nil, func(k *events.FeatureField) json.RawMessage { return keyOfJSON(k, fields[k.Name]) })
+		var said []byte
+		if err == nil {
+			said, err = sel.Said(nil, func(f *events.FeatureField) (json.RawMessage, error) { return fields[f.Name], nil })
+		}
 		var f *fault.Error
 		if errors.As(err, &f) {
 			return fault.Field(fmt.Sprintf("rows[%d].%s", i, f.Field), "%s", f.Message).WithHint("%s", cmp.Or(f.Hint, "give an id, or null"))
 		}
-		return keep(featurestore.Row{Row: row, Keys: keys})
+		return keep(featurestore.Row{Row: row, Keys: keys, Said: said})
 	})
 }
 
@@ -295,6 +311,9 @@ func (t *jsonTable) name(i int, fields map[string]json.RawMessage) error {
 }
 
 func (t *jsonTable) fits(sel *featurestore.Selection) error {
+	if f := sel.Unsaid(func(name string) bool { _, ok := t.named[name]; return ok }); f != nil {
+		return unsaid("rows", f)
+	}
 	row, taken := -1, ""
 	for _, name := range sel.Names() {
 		if i, ok := t.named[name]; ok && (row < 0 || i < row) {

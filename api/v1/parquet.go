@@ -62,15 +62,11 @@ func (t *parquetTable) check(in io.Reader, keep func(featurestore.Row) error) (h
 
 func (t *parquetTable) keyed(in io.Reader, sel *featurestore.Selection, keep func(featurestore.Row) error) error {
 	return t.each(in, func(columns []*arrow.Array, i, number int) error {
-		row, err := t.keys.Row(columns, i, "rows", number)
+		row, err := t.keys.Selected(sel, columns, i, "rows", number)
 		if err != nil {
 			return err
 		}
-		keys, err := t.keys.Entities(sel, columns, i, "rows", number)
-		if err != nil {
-			return err
-		}
-		return keep(featurestore.Row{Row: row, Keys: keys})
+		return keep(row)
 	})
 }
 
@@ -96,6 +92,9 @@ func (t *parquetTable) each(in io.Reader, row func(columns []*arrow.Array, i, nu
 }
 
 func (t *parquetTable) fits(sel *featurestore.Selection) error {
+	if f := t.keys.Unsaid(sel); f != nil {
+		return unsaid("columns", f)
+	}
 	return t.keys.Fits(sel.Needs(), sel.Names())
 }
 

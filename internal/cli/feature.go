@@ -36,6 +36,7 @@ func (s *choosing) query(q url.Values) url.Values {
 func (p *program) featuresCommand() *cobra.Command {
 	var m moment
 	var which choosing
+	var said []string
 	get := &cobra.Command{Use: "get movie|user ID", Short: "Read the features of a film or a person, now or at a moment", Args: cobra.ExactArgs(2),
 		Example: "  projectionist features get movie 123 --as-of 2013-09-01 --known-at 2024-01-15",
 		PreRunE: func(_ *cobra.Command, args []string) error {
@@ -45,7 +46,11 @@ func (p *program) featuresCommand() *cobra.Command {
 			return nil
 		},
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			raw, err := c.get(ctx, "/api/v1/features/"+args[0]+"/"+escape(args[1]), m.query(which.query(nil)))
+			q := m.query(which.query(nil))
+			for _, text := range said {
+				q.Add("request", text)
+			}
+			raw, err := c.get(ctx, "/api/v1/features/"+args[0]+"/"+escape(args[1]), q)
 			if err != nil {
 				return err
 			}
@@ -53,12 +58,14 @@ func (p *program) featuresCommand() *cobra.Command {
 		})}
 	m.flags(get)
 	which.flags(get)
+	get.Flags().StringArrayVar(&said, "request", nil, "NAME=VALUE that an on-demand view wants of the request; may be given several times")
 
 	var h historical
 	join := &cobra.Command{Use: "historical --entities rows.csv", Short: "Join rows with features as they were at each row's own time", Args: cobra.NoArgs,
 		Long: `Join rows with features as they were at each row's own time, for training: no value is from the row's
 future. The file has the columns event_timestamp and user_id, movie_id or both; others are kept. A cell
-without an id (nothing, NaN, null) is nobody's: its features stay empty. A .json file is a list under
+without an id (nothing, NaN, null) is nobody's: its features stay empty. What an on-demand view wants of
+a request is a column by its name; an empty cell is null. A .json file is a list under
 "rows"; of a .parquet file the answer is one, too. With --known-at, and --known-at-row for each row's own time, only what the log had by then
 counts too.`,
 		Example: "  projectionist features historical --entities rows.csv --service ranking -o training.csv",

@@ -11,10 +11,16 @@ import (
 // Derivation is how features that are asked for come of what is read: some are that, others are computed of it by the expressions of on-demand
 // views. One function does it for online reads and joins.
 type Derivation struct {
-	Base    []string              // what is read, as view:feature, each once
-	Request []events.FeatureField // what the request has to say
+	Base    []string       // what is read, as view:feature, each once
+	Request []RequestField // what the request has to say
 
 	outputs []output
+}
+
+// RequestField is what expressions want of a request.
+type RequestField struct {
+	events.FeatureField
+	View string // the first that wants it
 }
 
 // output is a feature that is asked for.
@@ -36,6 +42,18 @@ func (d *Definitions) Derive(refs []string, fullNames bool, external func(view s
 		return nil, nil
 	}
 	x, seen := &Derivation{}, map[string]string{}
+	typeOf := func(view, feature string) string {
+		if v := d.View(view); v != nil {
+			if f := v.Feature(feature); f != nil {
+				return string(f.Type)
+			}
+		} else if ext := external(view); ext != nil {
+			if f := ext.Feature(feature); f != nil {
+				return f.Type
+			}
+		}
+		return "" // which the selection of what is read refuses
+	}
 	for _, ref := range refs {
 		name, feature, one := strings.Cut(ref, ":")
 		add := func(feature string, o output) error {
@@ -81,7 +99,7 @@ func (d *Definitions) Derive(refs []string, fullNames bool, external func(view s
 			} else {
 				f := &r.onDemand.Features[i]
 				feature, o = f.Name, output{columnInfo: columnInfo{typ: f.Type}, base: -1, feature: f}
-				if err := x.reads(&o, r.onDemand); err != nil {
+				if err := x.reads(&o, r.onDemand, typeOf); err != nil {
 					return nil, err
 				}
 			}
@@ -116,16 +134,22 @@ func (x *Derivation) read(ref string) int {
 }
 
 // reads finds what an expression reads.
-func (x *Derivation) reads(o *output, of *OnDemand) error {
+func (x *Derivation) reads(o *output, of *OnDemand, typeOf func(view, feature string) string) error {
 	for _, in := range of.Inputs {
+		view, feature, _ := strings.Cut(in.Feature, ":")
+		if t := typeOf(view, feature); t != "" && kindsOf[t] != in.kind { // another version of either
+			e := fault.New(fault.Conflict, "%s was defined when %s was %s, and it is of type %s", of.Name, in.Feature, in.kind, t)
+			e.Field = "features"
+			return e.WithHint("read the version that is in force together with it: %s", strings.SplitN(of.Name, "@", 2)[0])
+		}
 		o.inputs = append(o.inputs, x.read(in.Feature))
 	}
 	for _, f := range of.Request {
-		i := slices.IndexFunc(x.Request, func(has events.FeatureField) bool { return has.Name == f.Name })
+		i := slices.IndexFunc(x.Request, func(has RequestField) bool { return has.Name == f.Name })
 		switch {
 		case i < 0:
 			i = len(x.Request)
-			x.Request = append(x.Request, f)
+			x.Request = append(x.Request, RequestField{f, of.Name})
 		case x.Request[i].Type != f.Type:
 			e := fault.New(fault.Conflict, "two views want %s of the request, as %s and as %s", f.Name, x.Request[i].Type, f.Type)
 			e.Field = "features"

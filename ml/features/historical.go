@@ -180,7 +180,7 @@ func (s *Selection) finish(columns []Column, rows int) []Column {
 		for c := range columns {
 			read[c] = columns[c].Value(row)
 		}
-		for i, v := range s.derive.Finish(nil, read, nil) {
+		for i, v := range s.derive.Finish(nil, read, s.said) {
 			out[i].set(row, &v)
 		}
 	}

@@ -26,6 +26,8 @@ type OnDemand struct {
 type OnDemandInput struct {
 	Name    string `json:"name"`
 	Feature string `json:"feature"` // view:feature
+
+	kind kind // of its values, when the expressions were read
 }
 
 // OnDemandFeature is an expression.
@@ -175,7 +177,7 @@ func (c *checker) onDemandValues(d *Definitions, o *OnDemand, path string, n *do
 	}
 	for _, f := range fields("inputs") {
 		at := document.Join(document.Join(path, "inputs"), f.Name)
-		in := OnDemandInput{name(at, &f), c.Text(at, f.Value)}
+		in := OnDemandInput{Name: name(at, &f), Feature: c.Text(at, f.Value)}
 		view, feature, ok := strings.Cut(in.Feature, ":")
 		t := ""
 		switch v, x := d.View(view), d.ExternalView(view); {
@@ -186,12 +188,13 @@ func (c *checker) onDemandValues(d *Definitions, o *OnDemand, path string, n *do
 		case x != nil && x.Feature(feature) != nil:
 			t = x.Feature(feature).Type
 		default:
-			c.Fail(document.At(at, f.Value, "there is no feature %q", in.Feature).WithHint("name one of feature_views or external_views"))
+			c.Fail(document.At(at, f.Value, "there is no feature %q", in.Feature).WithHint("name one of feature_views or external_views; one of Feast's registry is declared among external_views, too"))
 		}
 		k, ok := kindsOf[t]
 		if !ok && t != "" {
 			c.Fail(document.At(at, f.Value, "%s is of type %s", in.Feature, t).WithHint("expressions take numbers, texts, and true and false"))
 		}
+		in.kind = k
 		o.Inputs, values = append(o.Inputs, in), append(values, named{in.Name, k})
 	}
 	for _, f := range fields("request") {
@@ -288,6 +291,43 @@ func OperandJSON(t string, raw []byte, status Status, millis int64) Operand {
 		o.operand = operand{is: string(raw) == "true"}
 	}
 	return o
+}
+
+// RequestCell is a value of request data, from a text in a table or in a query, as [RequestValue] takes it: what tables have in the
+// place of none is null, of texts nothing alone. True and False are spelt as pandas spells them too.
+func RequestCell(f *events.FeatureField, cell string) json.RawMessage {
+	if f.Type == string(String) {
+		if cell == "" {
+			return nil
+		}
+		return appendJSONString(nil, cell)
+	}
+	if _, some, err := events.KeyOf(cell); err == nil && !some {
+		return nil
+	}
+	cell = strings.TrimSpace(cell)
+	if f.Type != TypeBool {
+		return appendJSONString(nil, cell)
+	}
+	switch cell {
+	case "true", "True", "TRUE":
+		return json.RawMessage("true")
+	case "false", "False", "FALSE":
+		return json.RawMessage("false")
+	}
+	return appendJSONString(nil, cell) // which is none
+}
+
+// RequestValue is what a request says, as it is in JSON; nothing is null. The error is fault.Invalid and names the field.
+func RequestValue(f *events.FeatureField, raw json.RawMessage) (Value, error) {
+	form, err := Coerce(f.Type, raw)
+	if err != nil {
+		return Value{}, fault.Field(f.Name, "%v", err).WithHint("give a value of type %s, or null", f.Type)
+	}
+	if string(form) == "null" {
+		return Value{Name: f.Name, Type: Type(f.Type), Status: NullValue}, nil
+	}
+	return ValueOf(f, form), nil
 }
 
 // compute is the value of a feature of the values that its view names, inputs first, then request data, into v. Its time is that of the newest input; of

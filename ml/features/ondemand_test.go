@@ -2,8 +2,12 @@ package features
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
 )
 
 const onDemand = `
@@ -18,7 +22,8 @@ on_demand_views:
     request: {k: int64}
     features: [{name: sum, type: int64, expression: mine + yours}, {name: share, type: float64, expression: mine / (mine + yours)}, {name: n, type: float64, expression: k}]
   - {name: p, inputs: {s: "x:s"}, features: [{name: twice, type: float64, expression: s * 2}]}
-feature_services: [{name: all, features: [m, "o:sum", "o:share"]}]
+  - {name: r, request: {hour: int64}, features: [{name: odd, type: int64, expression: hour % 2}]}
+feature_services: [{name: all, features: [m, "o:sum", "o:share"]}, {name: said, features: [r]}]
 `
 
 // TestOnDemandRefused: what is wrong with an on-demand view is told at once, by its line and the place within the expression.
@@ -112,5 +117,75 @@ func TestDerivation(t *testing.T) {
 	}
 	if sel, err := d.Select([]string{"o", "u:n"}, true); err != nil || strings.Join(sel.Names(), " ") != "o__sum o__share o__n u__n" || len(sel.Request()) != 1 {
 		t.Errorf("a whole view: %v", err)
+	}
+}
+
+// TestRequestValue: what rows say of a request counts to the bit as what a request says online.
+func TestRequestValue(t *testing.T) {
+	for _, typ := range requestTypes {
+		f := &events.FeatureField{Name: "k", Type: typ}
+		for _, raw := range []string{"", "null", "1", "-0", "-0.0", "5.0", "1e3", "0.1", "1e-310", "9007199254740993", "9223372036854775807", "1.7976931348623157e308", `"NaN"`, `"-Infinity"`, `"22"`, `"é\u0000"`, `""`, "true", "false", "1e999", "[1]", "{}", `"x"`} {
+			form, err := Coerce(typ, []byte(raw))
+			v, bad := RequestValue(f, []byte(raw))
+			if (err == nil) != (bad == nil) {
+				t.Errorf("%s %s: %v, online %v", typ, raw, bad, err)
+			}
+			if err != nil {
+				if e := bad.(*fault.Error); e.Field != "k" || e.Hint == "" {
+					t.Errorf("%s %s: %v", typ, raw, bad)
+				}
+				continue
+			}
+			got, want := OperandOf(&v), OperandJSON(typ, form, Present, 0)
+			if got.operand != want.operand || math.Float64bits(got.float) != math.Float64bits(want.float) {
+				t.Errorf("%s %s: %+v, online %+v", typ, raw, got, want)
+			}
+		}
+	}
+	for cell, want := range map[string]string{"": "", "NaN": "", " 5.0 ": `"5.0"`, "True": "", "x": `"x"`} {
+		if got := string(RequestCell(&events.FeatureField{Type: "int64"}, cell)); got != want && cell != "True" {
+			t.Errorf("%q: %s", cell, got)
+		}
+	}
+	if got := string(RequestCell(&events.FeatureField{Type: "bool"}, "True")); got != "true" {
+		t.Error(got)
+	}
+	if got := string(RequestCell(&events.FeatureField{Type: "string"}, "NaN")); got != `"NaN"` {
+		t.Error(got)
+	}
+}
+
+// TestDerivation_Request: a selection reads what is said, also where it reads nothing else.
+func TestDerivation_Request(t *testing.T) {
+	d := mustParse(t, onDemand)
+	sel, err := d.Select([]string{"r", "o:n"}, true)
+	if err != nil || len(sel.Request()) != 2 || sel.Request()[0].View != "r" {
+		t.Fatal(err, sel)
+	}
+	v, err := RequestValue(&sel.Request()[0].FeatureField, []byte("7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sel.Saying([]Operand{OperandOf(&v), OperandOf(&v)}).AppendValues(nil, Inputs{}); got[0].Int != 1 || got[0].Status != Present || got[1].Float != 7 {
+		t.Errorf("%+v", got)
+	}
+	if got := sel.AppendValues(nil, Inputs{}); got[0].Status != NullValue || got[1].Status != NotFound {
+		t.Errorf("where nothing is said: %+v", got)
+	}
+	if sel, err = d.Select([]string{"r:odd"}, false); err != nil || sel.Names()[0] != "odd" || len(sel.AppendValues(nil, Inputs{})) != 1 {
+		t.Errorf("of a request alone: %v", err)
+	}
+}
+
+// TestDerivation_OtherType: an expression does not read an input that has another type than when it was written.
+func TestDerivation_OtherType(t *testing.T) {
+	d := mustParse(t, onDemand)
+	later := mustParse(t, strings.NewReplacer("{name: n, aggregation: count}, {name: mean", "{name: n, type: float64, aggregation: count}, {name: mean", "expression: mine + yours", "expression: round(mine + yours)").Replace(onDemand))
+	pinned := later.PinnedOnDemand("o@v1", d.OnDemandView("o"))
+	if _, err := pinned.Select([]string{"o@v1:sum"}, false); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "m:n") {
+		t.Errorf("%v", err)
+	}
+	if _, err := d.PinnedOnDemand("o@v1", d.OnDemandView("o")).Select([]string{"o@v1:sum"}, false); err != nil {
+		t.Error(err)
 	}
 }

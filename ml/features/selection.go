@@ -3,7 +3,6 @@ package features
 import (
 	"slices"
 
-	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -27,6 +26,7 @@ type Selection struct {
 	columns []columnInfo
 	parts   []*part
 	derive  *Derivation // of the columns; nil where they are what is asked for
+	said    []Operand   // what the request says for expressions; nil is nothing
 }
 
 type columnInfo struct {
@@ -53,7 +53,7 @@ func (d *Definitions) Select(refs []string, fullNames bool) (*Selection, error) 
 		if err == nil {
 			err = d.computedAlone(x.Base)
 		}
-		if err == nil {
+		if err == nil && len(x.Base) > 0 {
 			s, err = d.Select(x.Base, true)
 		}
 		if err != nil {
@@ -128,11 +128,18 @@ func (s *Selection) Unknown() []Value {
 }
 
 // Request is what a request has to say for expressions.
-func (s *Selection) Request() []events.FeatureField {
+func (s *Selection) Request() []RequestField {
 	if s.derive == nil {
 		return nil
 	}
 	return s.derive.Request
+}
+
+// Saying is the selection as a request reads it that says something, in the order of [Selection.Request].
+func (s *Selection) Saying(request []Operand) *Selection {
+	c := *s
+	c.said = request
+	return &c
 }
 
 // Needs says whether a read needs facts or attributes of the entity.
@@ -166,7 +173,7 @@ func (s *Selection) AppendValues(dst []Value, in Inputs) []Value {
 	if s.derive != nil {
 		bare := *s
 		bare.derive = nil
-		return s.derive.Finish(dst, bare.AppendValues(nil, in), nil)
+		return s.derive.Finish(dst, bare.AppendValues(nil, in), s.said)
 	}
 	base := len(dst)
 	dst = slices.Grow(dst, len(s.columns))[:base+len(s.columns)]

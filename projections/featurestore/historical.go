@@ -96,7 +96,7 @@ func (j *joining) facts(f *Store) func(features.Entity, string) iter.Seq2[featur
 }
 
 func (j *joining) chunks(rows iter.Seq2[Row, error], yield func([]features.Value, error) bool) error {
-	size := max(1, cmp.Or(j.h.chunkValues, chunkValues)/len(j.h.Selection.columns))
+	size := max(1, cmp.Or(j.h.chunkValues, chunkValues)/max(1, len(j.h.Selection.columns)+len(j.h.Selection.Request())))
 	j.begin()
 	for row, err := range rows {
 		if err == nil {
@@ -166,6 +166,13 @@ func (j *joining) add(row *Row) error {
 		b = binary.BigEndian.AppendUint64(b, uint64(row.TimeMillis)^1<<63)
 		j.record = binary.BigEndian.AppendUint32(b, uint32(j.rows))
 		if err := j.keys[i].Add(j.record); err != nil {
+			return err
+		}
+	}
+	if len(row.Said) > 0 { // it comes back with the values
+		part := len(entities) + len(j.h.Selection.pushed)
+		j.record = append(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint32(j.record[:0], uint32(j.rows)), uint16(part)), row.Said...)
+		if err := j.values.Add(j.record); err != nil {
 			return err
 		}
 	}
@@ -294,13 +301,21 @@ func (j *joining) give(yield func([]features.Value, error) bool) error {
 	unknown := j.h.Selection.blank()
 	values := make([]features.Value, len(unknown))
 	places := j.h.Selection.places()
+	said := make([]features.Operand, len(j.h.Selection.Request()))
 	record, err := j.values.Next()
 	for row := range j.rows {
 		copy(values, unknown)
+		for i := range said {
+			said[i] = features.NoOperand
+		}
 		for err == nil && binary.BigEndian.Uint32(record) == uint32(row) {
-			b := record[6:]
-			for _, place := range places[binary.BigEndian.Uint16(record[4:])] {
-				b = readValue(b, &values[place])
+			b, part := record[6:], int(binary.BigEndian.Uint16(record[4:]))
+			if part == len(places) {
+				j.h.Selection.heard(b, said)
+			} else {
+				for _, place := range places[part] {
+					b = readValue(b, &values[place])
+				}
 			}
 			record, err = j.values.Next()
 		}
@@ -312,7 +327,7 @@ func (j *joining) give(yield func([]features.Value, error) bool) error {
 				return err
 			}
 		}
-		if !yield(j.h.Selection.finish(values), nil) {
+		if !yield(j.h.Selection.finish(values, said), nil) {
 			return errStopped
 		}
 	}

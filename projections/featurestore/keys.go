@@ -29,7 +29,7 @@ type Keys struct{ File *spill.File }
 // Add takes a row.
 func (k Keys) Add(row Row) error {
 	b := binary.AppendUvarint(make([]byte, 0, 64), uint64(len(row.Keys)))
-	for _, id := range append([]string{row.UserID, row.MovieID}, row.Keys...) {
+	for _, id := range append([]string{row.UserID, row.MovieID, string(row.Said)}, row.Keys...) {
 		b = append(binary.AppendUvarint(b, uint64(len(id))), id...)
 	}
 	_, err := k.File.Write(binary.AppendVarint(b, row.TimeMillis))
@@ -54,7 +54,7 @@ func readKeys(in *bufio.Reader) (row Row, err error) {
 	if err == io.EOF {
 		return row, io.EOF
 	}
-	for i := 0; err == nil && i < 2+int(keys); i++ {
+	for i := 0; err == nil && i < 3+int(keys); i++ {
 		var n uint64
 		if n, err = binary.ReadUvarint(in); err != nil {
 			break
@@ -68,6 +68,8 @@ func readKeys(in *bufio.Reader) (row Row, err error) {
 			row.UserID = id
 		case 1:
 			row.MovieID = id
+		case 2:
+			row.Said = b
 		default:
 			row.Keys = append(row.Keys, id)
 		}

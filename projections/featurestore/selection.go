@@ -49,8 +49,8 @@ func Computed(sel *features.Selection) *Selection {
 // Selection resolves references as [features.Definitions.Select] does, those to views of pushed values too.
 func (r *Registry) Selection(refs []string, fullNames bool) (*Selection, error) {
 	if x, err := r.Derive(refs, fullNames, r.ExternalNamed); x != nil || err != nil {
-		var s *Selection
-		if err == nil {
+		s := &Selection{}
+		if err == nil && len(x.Base) > 0 {
 			s, err = r.Selection(x.Base, true)
 		}
 		if err != nil {
@@ -187,19 +187,57 @@ func (s *Selection) Unknown() []features.Value {
 }
 
 // Request is what a request has to say for expressions.
-func (s *Selection) Request() []events.FeatureField {
+func (s *Selection) Request() []features.RequestField {
 	if s.derive == nil {
 		return nil
 	}
 	return s.derive.Request
 }
 
-// finish makes of what was read the features in order.
-func (s *Selection) finish(read []features.Value) []features.Value {
+// Unsaid is the first of what expressions want of each row that is no column of the rows; nil where all are.
+func (s *Selection) Unsaid(column func(name string) bool) *features.RequestField {
+	for i, f := range s.Request() {
+		if !column(f.Name) {
+			return &s.Request()[i]
+		}
+	}
+	return nil
+}
+
+// Said appends what a row says for expressions, as a scratch file has it. cell gives a column's value as JSON. The error is
+// fault.Invalid and names the column.
+func (s *Selection) Said(dst []byte, cell func(f *events.FeatureField) (json.RawMessage, error)) ([]byte, error) {
+	request := s.Request()
+	for i := range request {
+		f := &request[i].FeatureField
+		raw, err := cell(f)
+		var v features.Value
+		if err == nil {
+			v, err = features.RequestValue(f, raw)
+		}
+		if err != nil {
+			return dst, err
+		}
+		dst = appendValue(dst, &v)
+	}
+	return dst, nil
+}
+
+// heard reads what Said wrote.
+func (s *Selection) heard(b []byte, said []features.Operand) {
+	for i, f := range s.Request() {
+		v := features.Value{Type: features.Type(f.Type)}
+		b = readValue(b, &v)
+		said[i] = features.OperandOf(&v)
+	}
+}
+
+// finish makes of what was read, and of what the row says, the features in order.
+func (s *Selection) finish(read []features.Value, said []features.Operand) []features.Value {
 	if s.derive == nil {
 		return read
 	}
-	return s.derive.Finish(nil, read, nil)
+	return s.derive.Finish(nil, read, said)
 }
 
 // blank is what is read, of nobody.
@@ -245,6 +283,7 @@ func (s *Selection) Externals() (all []*features.External) {
 type Row struct {
 	features.Row
 	Keys []string // whom the row is about by each set of join keys of the selection, see [Selection.EntityKeys]; "" is nobody
+	Said []byte   // what it says for expressions, see [Selection.Said]; empty where they want nothing
 }
 
 // EntityKeys appends whom a row is about, by each set of join keys. cell gives the value of a join key as JSON. The error is
