@@ -1,5 +1,11 @@
 package commands
 
+import (
+	"fmt"
+
+	"github.com/projectionist/projectionist/events"
+)
+
 // TrainingSetColumnsMax bounds the features of a training set.
 const TrainingSetColumnsMax = 4000
 
@@ -15,6 +21,9 @@ type VersionTrainingSet struct {
 	Blob         string   `json:"blob"`
 	Bytes        int64    `json:"bytes"`
 	Rows         int64    `json:"rows"`
+
+	FeatureViews []events.ViewJoined `json:"feature_views,omitempty"` // that were read
+	References   []string            `json:"references,omitempty"`    // of the columns, where any of them names a version of a view
 }
 
 func (*VersionTrainingSet) CommandType() string { return "training_set.version" }
@@ -35,5 +44,16 @@ func (c *VersionTrainingSet) Validate() error {
 	f.sha256("blob", c.Blob)
 	f.atLeast("bytes", c.Bytes, 1)
 	f.atLeast("rows", c.Rows, 0)
+	for i, v := range c.FeatureViews {
+		f.required(fmt.Sprintf("feature_views[%d].feature_view", i), v.View, events.FeatureViewBytesMax)
+		f.sha256(fmt.Sprintf("feature_views[%d].hash", i), v.Hash)
+		f.atLeast(fmt.Sprintf("feature_views[%d].version", i), int64(v.Version), 1)
+	}
+	if n := len(c.References); n > 0 && n != len(c.Columns) {
+		f.add("references", "are %d of %d columns", n, len(c.Columns))
+	}
+	for _, ref := range c.References {
+		f.required("references", ref, TextBytesMax)
+	}
 	return f.err()
 }

@@ -61,7 +61,7 @@ type ViewRead struct {
 	Hash string `json:"hash"` // SHA-256 of its definition
 }
 
-// withoutViews makes schema 3 of schema 2, which said nothing of feature views.
+// withoutViews makes the schema that states feature views of the one before, which said nothing of them.
 func withoutViews(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }
 
 // withSlot makes schema 2 of schema 1, in which every version was a recommender.

@@ -56,7 +56,7 @@ func init() {
 	register[FeatureServiceDeleted]()
 	register[SignalsDefined]()
 	register[DatasetBuilt]()
-	register[TrainingSetVersioned]()
+	register[TrainingSetVersioned](withoutViews)
 	register[ExperimentCreated](withoutLocation)
 	register[ExperimentNameClaimed]()
 	register[ExperimentRenamed]()

@@ -22,13 +22,28 @@ type TrainingSetVersioned struct {
 	Blob         string   `json:"blob"` // SHA-256 of the joined rows, in CSV
 	Bytes        int64    `json:"bytes"`
 	Rows         int64    `json:"rows"`
+
+	// FeatureViews are those that were read, none where it is not known: sets of before did not say.
+	FeatureViews []ViewJoined `json:"feature_views,omitempty"`
+	// References are the features of the columns as view:feature, where any of them names a version: view@v2:feature. They are part of the identity then.
+	References []string `json:"references,omitempty"`
+}
+
+// ViewJoined is a feature view that rows were joined with, as it was defined at the cut, or as the version that was asked for was.
+type ViewJoined struct {
+	ViewRead
+	Version int `json:"version"`
 }
 
 func (*TrainingSetVersioned) EventType() string { return "training_set.versioned" }
 
 // Identify is the SHA-256 of what the rows follow from.
 func (e *TrainingSetVersioned) Identify() string {
-	b, err := json.Marshal([]any{e.FeaturesHash, e.EntitiesHash, e.Cut, e.Columns, e.KnownAtRow, e.Exclusive})
+	what := []any{e.FeaturesHash, e.EntitiesHash, e.Cut, e.Columns, e.KnownAtRow, e.Exclusive}
+	if len(e.References) > 0 { // else the columns and the definitions say it
+		what = append(what, e.References)
+	}
+	b, err := json.Marshal(what)
 	if err != nil {
 		panic(err) // texts
 	}

@@ -32,7 +32,8 @@ func (s *trainingSet) decide(c commands.Command, _ time.Time) ([]events.Data, er
 		return refuse(fault.Invalid, "cut", "%v", err)
 	}
 	e := &events.TrainingSetVersioned{Name: v.Name, Version: s.versions + 1, FeaturesHash: v.FeaturesHash, EntitiesHash: v.EntitiesHash,
-		Cut: cut.String(), Columns: v.Columns, KnownAtRow: v.KnownAtRow, Exclusive: v.Exclusive, Blob: v.Blob, Bytes: v.Bytes, Rows: v.Rows}
+		Cut: cut.String(), Columns: v.Columns, KnownAtRow: v.KnownAtRow, Exclusive: v.Exclusive, Blob: v.Blob, Bytes: v.Bytes, Rows: v.Rows,
+		FeatureViews: v.FeatureViews, References: v.References}
 	e.Identity = e.Identify()
 	switch blob, known := s.blobs[e.Identity]; {
 	case !known:

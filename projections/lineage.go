@@ -114,6 +114,9 @@ func applyLineage(w fold.Writer, in *fold.Input) error {
 			edge(EdgeImported, "import/", id, to)
 		}
 		edge(EdgeDefined, "definitions/", x.FeaturesHash, to)
+		for _, v := range x.FeatureViews {
+			edge(EdgeDefined, "", viewNode(v.ViewRead), to)
+		}
 		edge(EdgeMaterialised, "", to, "blob/"+x.Blob)
 	case *events.RunStarted:
 		edge(EdgeTrainedOn, "dataset/", x.DatasetID, "run/"+x.RunID)

@@ -67,7 +67,7 @@ func (s *Surface) featureStatistics(w http.ResponseWriter, r *http.Request) erro
 		if set, err = s.setNamed(text); err != nil {
 			return err
 		}
-		out.Against = &against{Name: set.Name, Version: set.Version, Rows: set.Rows, SameDefinitions: set.FeaturesHash == reg.Hash()}
+		out.Against = &against{Name: set.Name, Version: set.Version, Rows: set.Rows, SameDefinitions: set.FeaturesHash == reg.Hash() && len(set.References) == 0}
 	}
 	if s.Draining() {
 		return fault.New(fault.Unavailable, "the server is shutting down")
@@ -186,6 +186,9 @@ func (s *Surface) compare(ctx context.Context, reg *featurestore.Registry, set *
 			if column = f.Feature; !slices.Contains(set.Columns, column) || !oneView && viewsWith(reg, f.Feature) > 1 {
 				continue
 			}
+		}
+		if refs := set.References; len(refs) > 0 && refs[slices.Index(set.Columns, column)] != v.View+":"+f.Feature {
+			continue // of a version of the view, or of another view
 		}
 		names, types, columns = append(names, f.Feature), append(types, f.Type), append(columns, column)
 	}

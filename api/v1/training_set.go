@@ -21,6 +21,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/internal/spill"
+	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -148,15 +149,15 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	if p := asked.pins(); len(p) > 0 {
-		return fault.Field("features", "%s names a version, and a training set has the definitions that were in force at its cut", p[0]).
-			WithHint("leave the version out, and give known_at a time at which it was in force: projectionist features versions")
-	}
+	asked.plain()
 	cut, err := s.cutOf(ctx, asked.KnownAt)
 	if err != nil {
 		return err
 	}
 	reg, err := s.Features.RegistryAt(fold.At{Cut: cut})
+	if err == nil { // a version that came later is none
+		reg, err = s.Features.Pinned(reg, asked.pins(), fold.At{Cut: cut})
+	}
 	if err != nil {
 		return err
 	}
@@ -166,6 +167,12 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	}
 	c := &commands.VersionTrainingSet{Name: r.PathValue("set"), FeaturesHash: reg.HashOf(sel), EntitiesHash: hex.EncodeToString(sum.Sum(nil)), Cut: cut.String(),
 		Columns: sel.Names(), KnownAtRow: asked.KnownAtRow, Exclusive: asked.Exclusive, Rows: n}
+	if c.FeatureViews, err = s.Features.ViewsJoined(sel, fold.At{Cut: cut}); err != nil {
+		return err
+	}
+	if refs := sel.References(); slices.ContainsFunc(refs, func(ref string) bool { _, pinned := features.PinOf(ref); return pinned }) {
+		c.References = refs
+	}
 	values := s.Features.Historical(ctx, featurestore.Historical{Selection: sel, At: fold.At{Cut: cut}, AtRow: asked.KnownAtRow, Exclusive: asked.Exclusive,
 		Scratch: s.ScratchDir}, rows.All())
 	out, in := io.Pipe()
@@ -184,7 +191,7 @@ func (s *Surface) versionTrainingSet(w http.ResponseWriter, r *http.Request) err
 	if res.Position.Topic != "" {
 		s.Settle(ctx, []streams.Position{res.Position}, "training_sets")
 	}
-	e := events.TrainingSetVersioned{FeaturesHash: c.FeaturesHash, EntitiesHash: c.EntitiesHash, Cut: c.Cut, Columns: c.Columns, KnownAtRow: c.KnownAtRow, Exclusive: c.Exclusive}
+	e := events.TrainingSetVersioned{FeaturesHash: c.FeaturesHash, EntitiesHash: c.EntitiesHash, Cut: c.Cut, Columns: c.Columns, KnownAtRow: c.KnownAtRow, Exclusive: c.Exclusive, References: c.References}
 	made, ok, err := fold.Of[*projections.TrainingSets](s.Views).Identified(c.Name, e.Identify())
 	if err == nil && !ok {
 		err = fault.New(fault.Unavailable, "the version is made, and its view is behind").WithHint("ask for it in a moment: GET /api/v1/training-sets/%s", c.Name)
@@ -270,7 +277,7 @@ func (s *Surface) diffTrainingSets(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	d := setDiff{From: from, To: to, SameDefinitions: from.FeaturesHash == to.FeaturesHash, SameEntities: from.EntitiesHash == to.EntitiesHash, SameCut: from.Cut == to.Cut,
+	d := setDiff{From: from, To: to, SameDefinitions: from.FeaturesHash == to.FeaturesHash && slices.Equal(from.References, to.References), SameEntities: from.EntitiesHash == to.EntitiesHash, SameCut: from.Cut == to.Cut,
 		SameRows: from.Blob == to.Blob, ColumnsAdded: without(to.Columns, from.Columns), ColumnsRemoved: without(from.Columns, to.Columns),
 		RecordsBetween: map[string]int64{}, ValuesChanged: map[string]int64{}}
 	a, err := streams.ParseCut(from.Cut)

@@ -1,7 +1,10 @@
 package v1_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -96,5 +99,71 @@ func TestTrainingSets(t *testing.T) {
 	w.versioned("x"+which, "user_id\n1\n", 400)
 	w.versioned("x"+which+"&known_at=never", setRows, 400)
 	w.post("/api/v1/training-sets/x", `{}`).want(400)
+	w.emptied()
+}
+
+// TestTrainingSet_Versions: a set may read versions of views, which are part of what it is then, and says which views it read, for lineage.
+func TestTrainingSet_Versions(t *testing.T) {
+	w := newFixture(t)
+	const rows = "movie_id,event_timestamp\n3,2024-06-02\n1,2024-06-02\n"
+	views := func(set map[string]any) string { return fmt.Sprint(set["feature_views"]) }
+	first := w.versioned("a?features=movie_features:popularity", rows, 201)
+	// What names no version is what it was before versions could be named.
+	b, err := json.Marshal([]any{first["features_hash"], first["entities_hash"], first["cut"], first["columns"], false, false})
+	w.must(err)
+	if sum := sha256.Sum256(b); first["identity"] != hex.EncodeToString(sum[:]) || first["references"] != nil {
+		t.Errorf("the identity is another: %v", first)
+	}
+	hash := func(version string) string {
+		return w.get("/api/v1/features/views/movie_features/versions/" + version).want(200).at("hash")
+	}
+	if got := views(first); got != "[map[feature_view:movie_features hash:"+hash("1")+" version:1]]" {
+		t.Error(got)
+	}
+	w.post("/api/v1/features/definitions", strings.Replace(strings.Replace(w.definitions(), "half_life: 30d", "half_life: 3d", 1), "\nfeature_views:", `
+on_demand_views:
+  - {name: twice, inputs: {p: "movie_features:popularity"}, features: [{name: popularity, type: float64, expression: p * 2}]}
+feature_views:`, 1)).want(200)
+	now := w.versioned("a?features=movie_features:popularity", rows, 201)
+	cut, _ := now["cut"].(string)
+	at := "&known_at=" + cut
+	then := w.versioned("a?features=movie_features@v1:popularity"+at, rows, 201)
+	if then["version"] != 3.0 || then["blob"] != first["blob"] || then["blob"] == now["blob"] || then["features_hash"] != now["features_hash"] || then["identity"] == now["identity"] || views(then) != views(first) {
+		t.Errorf("version 1 of the view:\n%v\nbefore\n%v\nnow\n%v", then, first, now)
+	}
+	if again := w.versioned("a?features=movie_features@V1:popularity"+at, rows, 200); again["unchanged"] != true || again["version"] != 3.0 {
+		t.Errorf("again: %v", again)
+	}
+	// By its number, the view in force is told apart from the same without: what is in force is another at another cut.
+	if v := w.versioned("a?features=movie_features@v2:popularity"+at, rows, 201); v["blob"] != now["blob"] || v["identity"] == now["identity"] {
+		t.Errorf("version 2: %v", v)
+	}
+	if v := w.versioned("a?features=movie_features@latest:popularity"+at, rows, 200); v["version"] != now["version"] {
+		t.Errorf("the latest: %v", v)
+	}
+	if v := w.versioned("b?features=twice:popularity,movie_features@v1:rating,movie_features@v2:title"+at, rows, 201); fmt.Sprint(v["references"]) != "[twice:popularity movie_features@v1:rating movie_features@v2:title]" ||
+		strings.Count(views(v), "feature_view:") != 3 || strings.Count(views(v), hash("2")) != 1 {
+		t.Errorf("of several: %v", v)
+	}
+	if d := string(w.get("/api/v1/training-sets/a/2/diff/3").want(200).Body); !strings.Contains(d, `"same_definitions":false`) || !strings.Contains(d, `"values_changed":{"popularity":`) {
+		t.Error(d)
+	}
+	if s := string(w.get("/api/v1/features/statistics?against=a@3&view=movie_features").problem(400, "against").Detail); !strings.Contains(s, "none of these") {
+		t.Error(s)
+	}
+	// A version that came later than the cut is none there.
+	w.versioned("a?features=movie_features@v2:popularity&known_at="+fmt.Sprint(first["cut"]), rows, 404)
+	w.versioned("a?features=movie_features@v9:popularity", rows, 404)
+
+	upstream := string(w.get("/api/v1/lineage?node=training-set/a/3").want(200).Body)
+	if !strings.Contains(upstream, "feature-view/movie_features/"+hash("1")) || strings.Contains(upstream, hash("2")) {
+		t.Errorf("upstream: %s", upstream)
+	}
+	downstream := string(w.get("/api/v1/lineage?direction=downstream&node=feature-view/movie_features@v1").want(200).Body)
+	for node, is := range map[string]bool{"a/1": true, "a/2": false, "a/3": true, "a/4": false, "b/1": true} {
+		if strings.Contains(downstream, `"training-set/`+node+`"`) != is {
+			t.Errorf("%s downstream: %s", node, downstream)
+		}
+	}
 	w.emptied()
 }

@@ -22,7 +22,7 @@ func (p *program) datasetsCommand() *cobra.Command {
 		Long: `Join rows with features as they were at each row's own time, as features historical does, and keep what comes of it as the next
 version of a training set. What a version is follows from the definitions, the rows and the cut of the log: with --known-at the cut
 that another version shows, the same rows give the same table, to the byte, whenever that is; the same under the same name is no
-new version.`,
+new version. A feature of a version of a view is view@v2:feature.`,
 		Example: "  projectionist datasets create ranking --entities rows.csv --service ranking\n  projectionist datasets create again --entities rows.csv --service ranking --known-at mlops-events/0:120,user-events/0:45",
 		PreRunE: need(&h.entities, "entities", "rows.csv"),
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {

@@ -69,7 +69,7 @@ func (d *Definitions) Derive(refs []string, fullNames bool, external func(view s
 				}
 				return e.WithHint("ask for full feature names")
 			}
-			seen[o.name] = full
+			seen[o.name], o.ref = full, full
 			x.outputs = append(x.outputs, o)
 			return nil
 		}
@@ -167,6 +167,15 @@ func (x *Derivation) Names() []string {
 		names[i] = x.outputs[i].name
 	}
 	return names
+}
+
+// References are the features in order as view:feature.
+func (x *Derivation) References() []string {
+	refs := make([]string, len(x.outputs))
+	for i := range refs {
+		refs[i] = x.outputs[i].ref
+	}
+	return refs
 }
 
 // Unknown are the features in order, of nobody.

@@ -188,7 +188,7 @@ func (c *checker) onDemandValues(d *Definitions, o *OnDemand, path string, n *do
 		case x != nil && x.Feature(feature) != nil:
 			t = x.Feature(feature).Type
 		default:
-			c.Fail(document.At(at, f.Value, "there is no feature %q", in.Feature).WithHint("name one of feature_views or external_views; one of Feast's registry is declared among external_views, too"))
+			c.Fail(document.At(at, f.Value, "there is no feature %q", in.Feature).WithHint("name one of feature_views or external_views; one of Feast's registry, of a user or a movie, is declared among external_views, too"))
 		}
 		k, ok := kindsOf[t]
 		if !ok && t != "" {

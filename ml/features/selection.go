@@ -32,6 +32,7 @@ type Selection struct {
 type columnInfo struct {
 	name string
 	typ  Type
+	ref  string // view:feature
 }
 
 // part is a selection's features of one view.
@@ -94,7 +95,7 @@ func (d *Definitions) Select(refs []string, fullNames bool) (*Selection, error) 
 			seen[name] = full
 			p.out = append(p.out, len(s.columns))
 			chosen[r.view] = append(chosen[r.view], i)
-			s.columns = append(s.columns, columnInfo{name, f.Type})
+			s.columns = append(s.columns, columnInfo{name, f.Type, full})
 		}
 	}
 	for _, p := range s.parts {
@@ -113,6 +114,18 @@ func (s *Selection) Names() []string {
 		names[i] = s.columns[i].name
 	}
 	return names
+}
+
+// References are the features in order as view:feature.
+func (s *Selection) References() []string {
+	if s.derive != nil {
+		return s.derive.References()
+	}
+	refs := make([]string, len(s.columns))
+	for i := range s.columns {
+		refs[i] = s.columns[i].ref
+	}
+	return refs
 }
 
 // Unknown are the features in order, of nobody: all are NotFound.

@@ -24,6 +24,7 @@ type Selection struct {
 type column struct {
 	name string
 	typ  features.Type
+	ref  string // view:feature
 }
 
 // pushedPart is the features of one view of pushed values.
@@ -40,8 +41,9 @@ const keysMax = 32
 // Computed is a selection of features that are all computed.
 func Computed(sel *features.Selection) *Selection {
 	s := &Selection{computed: sel}
+	refs := sel.References()
 	for i, v := range sel.Unknown() {
-		s.columns, s.at = append(s.columns, column{v.Name, v.Type}), append(s.at, i)
+		s.columns, s.at = append(s.columns, column{v.Name, v.Type, refs[i]}), append(s.at, i)
 	}
 	return s
 }
@@ -82,7 +84,7 @@ func (r *Registry) Selection(refs []string, fullNames bool) (*Selection, error) 
 			return e.WithHint("ask for full feature names")
 		}
 		seen[short] = full
-		s.columns = append(s.columns, column{short, t})
+		s.columns = append(s.columns, column{short, t, full})
 		return nil
 	}
 	for _, ref := range refs {
@@ -176,6 +178,34 @@ func (s *Selection) Names() []string {
 		names[i] = s.columns[i].name
 	}
 	return names
+}
+
+// References are the features in order as view:feature.
+func (s *Selection) References() []string {
+	if s.derive != nil {
+		return s.derive.References()
+	}
+	refs := make([]string, len(s.columns))
+	for i := range s.columns {
+		refs[i] = s.columns[i].ref
+	}
+	return refs
+}
+
+// Views are the views that are read, in the order in which they come: those of the features, and those that on-demand views among them read.
+func (s *Selection) Views() (views []string) {
+	refs := s.References()
+	if s.derive != nil {
+		refs = append(refs, s.derive.Base...)
+	}
+	known := map[string]bool{}
+	for _, ref := range refs {
+		if view := viewOf(ref); !known[view] {
+			known[view] = true
+			views = append(views, view)
+		}
+	}
+	return views
 }
 
 // Unknown are the features in order, of nobody: all are NotFound.

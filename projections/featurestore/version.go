@@ -161,6 +161,31 @@ func (f *Store) PinnedDefinitions(defs *features.Definitions, refs []string) (*f
 	return r.Definitions, nil
 }
 
+// ViewsJoined are the views that a selection reads, each at the version that its name says, or the last that is known at a moment.
+func (f *Store) ViewsJoined(s *Selection, known fold.At) (all []events.ViewJoined, err error) {
+	for _, name := range s.Views() {
+		p, pinned := features.PinOf(name)
+		if !pinned {
+			p.View = name
+		}
+		had, err := f.Versions(p.View, known)
+		if err != nil {
+			return nil, err
+		}
+		if !pinned {
+			p.Number = len(had)
+		}
+		if p.Number < 1 || p.Number > len(had) {
+			return nil, features.NoVersion(p, len(had))
+		}
+		v := events.ViewJoined{ViewRead: events.ViewRead{View: p.View, Hash: had[p.Number-1].Hash}, Version: p.Number}
+		if !slices.Contains(all, v) { // view@v2 may be what is in force
+			all = append(all, v)
+		}
+	}
+	return all, nil
+}
+
 // allVersions are the versions of all views, by name.
 func (f *Store) allVersions() (map[string][]Version, error) {
 	view, registry := fold.Of[*projections.Definitions](f.views), fold.Of[*projections.FeatureRegistry](f.views)
