@@ -25,7 +25,7 @@ os.environ["FEAST_USAGE"] = "False"
 import pandas as pd  # noqa: E402
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource, ValueType  # noqa: E402
 from feast.data_source import PushMode  # noqa: E402
-from feast.errors import ConflictingFeatureViewNames, EntityNotFoundException, FeastError, FeatureServiceNotFoundException, FeatureViewNotFoundException, PushSourceNotFoundException  # noqa: E402
+from feast.errors import ConflictingFeatureViewNames, EntityNotFoundException, FeastError, FeatureServiceNotFoundException, FeatureViewNotFoundException, PushSourceNotFoundException, RequestDataNotFoundInEntityDfException  # noqa: E402
 from feast.on_demand_feature_view import on_demand_feature_view  # noqa: E402
 from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, Map, String, UnixTimestamp  # noqa: E402
 
@@ -412,6 +412,14 @@ feature_views:""", 1))
         rows = pd.DataFrame({"movie_id": [1, 2], "event_timestamp": [datetime.now(timezone.utc)] * 2})
         joined = store.get_historical_features(entity_df=rows, features=["busy:doubled", "movie_features:interaction_count"]).to_df()
         assert (joined["doubled"] == 2 * joined["interaction_count"]).all() and (joined["doubled"] > 0).any(), joined
+        rows = pd.DataFrame({"movie_id": [1, 1, 1], "user_id": [1, 1, 1], "hour": [23, 5, None], "event_timestamp": [datetime.now(timezone.utc)] * 3})
+        joined = store.get_historical_features(entity_df=rows, features=["fit:share", "fit:late"]).to_df()
+        assert joined["late"].tolist()[:2] == got["late"] and pd.isna(joined["late"][2]) and joined["share"].tolist()[:2] == got["share"], joined
+        try:
+            store.get_historical_features(entity_df=rows.drop(columns="hour"), features=["fit:late"]).to_df()
+            assert False, "hour is not missed"
+        except RequestDataNotFoundInEntityDfException as e:
+            assert "hour" in str(e) and "fit" in str(e), e
 
     version = importlib.metadata.version("feast")
     width = max(len(op) for op, _, _ in operations)
