@@ -137,7 +137,8 @@ func (x *Derivation) read(ref string) int {
 func (x *Derivation) reads(o *output, of *OnDemand, typeOf func(view, feature string) string) error {
 	for _, in := range of.Inputs {
 		view, feature, _ := strings.Cut(in.Feature, ":")
-		if t := typeOf(view, feature); t != "" && kindsOf[t] != in.kind { // another version of either
+		t := typeOf(view, feature)
+		if k, ok := kindsOf[t]; t != "" && (!ok || k != in.kind) { // another version of either
 			e := fault.New(fault.Conflict, "%s was defined when %s was %s, and it is of type %s", of.Name, in.Feature, in.kind, t)
 			e.Field = "features"
 			return e.WithHint("read the version that is in force together with it: %s", strings.SplitN(of.Name, "@", 2)[0])

@@ -185,6 +185,11 @@ func TestDerivation_OtherType(t *testing.T) {
 	if _, err := pinned.Select([]string{"o@v1:sum"}, false); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "m:n") {
 		t.Errorf("%v", err)
 	}
+	lists := mustParse(t, "entities: [{name: movie, join_key: movie_id}]\nfeature_views: [{name: m, entity: movie, features: [{name: mean, aggregation: attribute, of: genres}]}]")
+	means := mustParse(t, strings.NewReplacer(`{mine: "m:n"`, `{mine: "m:mean"`, "type: int64, expression: mine", "type: float64, expression: mine").Replace(onDemand))
+	if _, err := lists.PinnedOnDemand("o@v1", means.OnDemandView("o")).Select([]string{"o@v1:sum"}, false); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "string_list") {
+		t.Errorf("of a type that expressions do not take: %v", err)
+	}
 	if _, err := d.PinnedOnDemand("o@v1", d.OnDemandView("o")).Select([]string{"o@v1:sum"}, false); err != nil {
 		t.Error(err)
 	}
