@@ -111,7 +111,9 @@ func (s *Surface) versionsOf(views []features.Pin, at fold.At) ([]viewVersion, e
 			if err != nil {
 				return nil, err
 			}
-			p.Number = len(had)
+			if len(had) > 0 {
+				p.Number = had[len(had)-1].Number
+			}
 		}
 		if v := (viewVersion{p.View, p.Number}); !slices.Contains(list, v) {
 			list = append(list, v)

@@ -421,7 +421,7 @@ func (s *Surface) batchFeatures(w http.ResponseWriter, r *http.Request) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
-	if err := s.Await(r.Context(), v.After, "online", "histories", "catalogue", "users", "definitions"); err != nil {
+	if err := s.Await(r.Context(), v.After, "online", "histories", "catalogue", "users", "definitions", "feature-registry"); err != nil {
 		return err
 	}
 	m, err := s.MomentOf(r.Context(), v.AsOf, v.KnownAt)

@@ -18,7 +18,7 @@ func (s *Surface) featureHistoryRoutes(r *api.Routes) {
 // featureHistory pages through the events that changed features of an entity of a view, computed or pushed, the newest first. The entity is
 // given by the view's join keys, as parameters.
 func (s *Surface) featureHistory(w http.ResponseWriter, r *http.Request) error {
-	reg, err := s.Features.Registry()
+	m, reg, err := s.momentFirst(r)
 	if err != nil {
 		return err
 	}
@@ -44,8 +44,7 @@ func (s *Surface) featureHistory(w http.ResponseWriter, r *http.Request) error {
 			q.Add(unknownFeature("features", "view %s has no feature %q", name, api.Short(f)))
 		}
 	}
-	m, err := s.Moment(r.Context(), q)
-	if err != nil {
+	if err := q.Err(); err != nil {
 		return err
 	}
 	if x != nil {

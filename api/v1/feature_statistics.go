@@ -53,7 +53,7 @@ func (s *Surface) featureStatistics(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	reg, err := s.Features.Registry()
+	reg, err := s.Features.RegistryFor(m.At)
 	if err != nil {
 		return err
 	}

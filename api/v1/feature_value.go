@@ -31,7 +31,7 @@ func (s *Surface) externalViews(w http.ResponseWriter, r *http.Request) error {
 // pushedHistory pages through what was pushed of an entity, the one that counts first, each with the event that brought it.
 // The entity is given by the view's join keys, as parameters.
 func (s *Surface) pushedHistory(w http.ResponseWriter, r *http.Request) error {
-	reg, err := s.Features.Registry()
+	m, reg, err := s.momentFirst(r)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,7 @@ func (s *Surface) pushedHistory(w http.ResponseWriter, r *http.Request) error {
 	}
 	q := api.QueryOf(r, names...)
 	page := q.Page()
-	m, err := s.Moment(r.Context(), q)
-	if err != nil {
+	if err := q.Err(); err != nil {
 		return err
 	}
 	key, err := entityKeyOf(x, q)

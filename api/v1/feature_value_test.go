@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/projectionist/projectionist/ml/features"
 )
@@ -47,6 +48,13 @@ func TestPushedHistory(t *testing.T) {
 			t.Errorf("%q: %s; want %s", query, got, want)
 		}
 	}
+	w.clock.set(day0.Add(time.Hour))
+	w.post("/api/v1/features/definitions", features.DefaultYAML(), "Content-Type", "application/yaml").want(200)
+	if got := scores("&known_at=2024-06-01T12:30:00Z"); got != "2.5 1.5 3.5" {
+		t.Errorf("of a view that is gone: %s", got)
+	}
+	w.get(history).problem(404, "")
+	w.post("/api/v1/features/definitions", text, "Content-Type", "application/yaml").want(200)
 	w.get("/api/v1/features/external/nope/history?movie_id=7").problem(404, "")
 	w.get("/api/v1/features/external/critics/history").problem(400, "movie_id")
 	w.get(history+"&user_id=1").problem(400, "user_id")

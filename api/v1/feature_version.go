@@ -50,6 +50,17 @@ func (c *choice) plain() {
 	}
 }
 
+// momentFirst is the moment of a request whose other parameters depend on what was declared then: they are read after it.
+func (s *Surface) momentFirst(r *http.Request) (api.Moment, *featurestore.Registry, error) {
+	given := r.URL.Query()
+	m, err := s.MomentOf(r.Context(), given.Get(api.AsOfParam), given.Get(api.KnownAtParam))
+	if err != nil {
+		return m, nil, err
+	}
+	reg, err := s.Features.RegistryFor(m.At)
+	return m, reg, err
+}
+
 // versionsOf are the definitions that the view of a path has had, as far as a moment knows them.
 func (s *Surface) versionsOf(r *http.Request) (name string, had []featurestore.Version, err error) {
 	m, err := s.Moment(r.Context(), api.QueryOf(r, api.KnownAtParam))
@@ -79,21 +90,22 @@ func (s *Surface) viewVersion(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	text := r.PathValue("version")
-	n, bad := strconv.Atoi(strings.TrimPrefix(text, "v"))
-	switch {
-	case text == "latest":
-		n = len(had)
-	case bad != nil:
-		return fault.Field("version", "%q is no version", api.Short(text)).WithHint("give its number, such as 2 or v2, or latest")
-	case n < 1 || n > len(had):
-		return features.NoVersion(features.Pin{View: name, Number: n}, len(had))
+	v := &had[len(had)-1]
+	if text != "latest" {
+		n, bad := strconv.Atoi(strings.TrimPrefix(text, "v"))
+		if bad != nil {
+			return fault.Field("version", "%q is no version", api.Short(text)).WithHint("give its number, such as 2 or v2, or latest")
+		}
+		if v = featurestore.VersionOf(had, n); v == nil {
+			return features.NoVersion(features.Pin{View: name, Number: n}, len(had))
+		}
 	}
-	what, err := s.Features.Definition(&had[n-1])
+	what, err := s.Features.Definition(v)
 	if err != nil {
 		return err
 	}
 	return api.WriteJSON(w, http.StatusOK, struct {
 		featurestore.Version
 		Definition any `json:"definition"`
-	}{had[n-1], what})
+	}{*v, what})
 }

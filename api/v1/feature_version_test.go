@@ -22,7 +22,7 @@ func TestViewVersions(t *testing.T) {
 	if got := w.get("/api/v1/features/views/user_features/versions").want(200); got.at("items.1") != "<none>" {
 		t.Errorf("a view that has not changed: %s", got.Body)
 	}
-	if got := w.get("/api/v1/features/views/movie_features/versions?known_at=" + then).want(200); got.at("items.1") != "<none>" {
+	if got := w.get("/api/v1/features/views/movie_features/versions?known_at=" + then).want(200); got.at("items.1") != "<none>" || got.at("items.0.in_force") != "true" {
 		t.Errorf("as known then: %s", got.Body)
 	}
 	if got := w.get("/api/v1/features/views/movie_features/versions/v1").want(200); got.at("definition.name") != "movie_features" || strings.Contains(string(got.Body), "window_days\":1,") {
@@ -56,6 +56,27 @@ func TestViewVersions(t *testing.T) {
 	if got := w.get("/api/v1/features/movie/1?as_of=2024-03-01&features=rating_count&known_at=" + then).want(200); got.at("features.rating_count") != rated {
 		t.Errorf("by what was known then: %s", got.Body)
 	}
+	// So do figures and histories of what was known then, also of a view that is gone.
+	w.clock.set(day0.Add(2 * time.Hour))
+	w.post("/api/v1/features/definitions", strings.ReplaceAll(file, "movie_features", "film_features")).want(200)
+	statistics := w.get("/api/v1/features/statistics?view=movie_features&features=rating_count&known_at=" + then).want(200)
+	if statistics.at("definitions_hash") != had.at("items.0.definitions_hash") || statistics.at("views.0.features.0.numbers.max") == "0" {
+		t.Errorf("statistics by what was known then: %s", statistics.Body)
+	}
+	all := w.get("/api/v1/features/movie/1?features=rating_count&known_at=" + then).want(200).at("features.rating_count")
+	if got := w.get("/api/v1/features/views/movie_features/history?movie_id=1&features=rating_count&known_at=" + then).want(200); got.at("items.0.changes.0.to") != all {
+		t.Errorf("the history by what was known then: %s, want %s", got.Body, all)
+	}
+	if got := w.get("/api/v1/features/views/movie_features/versions?known_at=" + then).want(200); got.at("items.0.in_force") != "true" {
+		t.Errorf("before it was taken away: %s", got.Body)
+	}
+	if got := w.get("/api/v1/features/views/movie_features/versions").want(200); got.at("items.1.in_force") != "false" {
+		t.Errorf("taken away: %s", got.Body)
+	}
+	w.get("/api/v1/features/statistics?view=movie_features").problem(404, "")
+	w.get("/api/v1/features/views/movie_features/history?movie_id=1").problem(404, "")
+	w.get("/api/v1/features/views/movie_features/history?movie_id=1&known_at=never").problem(400, "known_at")
+	w.post("/api/v1/features/definitions", file).want(200)
 	w.get("/api/v1/features/movie/1?features=movie_features@v9:rating_count").problem(404, "features")
 	w.get("/api/v1/features/movie/1?features=movie_features@x:rating_count").problem(404, "features")
 	p := w.do("POST", "/api/v1/training-sets/ranking?features=movie_features@v1:rating_count", "movie_id,event_timestamp\n1,2024-03-01\n", "Content-Type", "text/csv").problem(400, "features")

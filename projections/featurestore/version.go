@@ -35,8 +35,9 @@ type Version struct {
 // versions are those of all views, and up to which change of what is declared.
 type versions struct {
 	of             map[string][]Version
-	folded         int64  // of the ledger, by the definitions
-	file, registry string // the last changes
+	changes        []change // in the order of the log
+	folded         int64    // of the ledger, by the definitions
+	file, registry string   // the last changes
 }
 
 // declaring is something that was declared of a view: by a file, or in Feast's registry.
@@ -64,16 +65,43 @@ func (f *Store) Versions(view string, known fold.At) ([]Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	had := all[view]
-	if !known.IsZero() {
-		had = slices.Clone(had)
-		had = slices.DeleteFunc(had, func(v Version) bool { return !v.knownAt(known) })
+	had := all.of[view]
+	if known.IsZero() {
+		return had, nil
+	}
+	had = slices.DeleteFunc(slices.Clone(had), func(v Version) bool { return !known.Admits(v.EventMillis, v.RecordedMillis, v.place) })
+	hash := inForce(all.changes, view, known)
+	for i := len(had) - 1; i >= 0; i-- {
+		had[i].InForce = had[i].Hash == hash
+		if had[i].InForce {
+			hash = ""
+		}
 	}
 	return had, nil
 }
 
-func (v *Version) knownAt(at fold.At) bool {
-	return at.Admits(v.EventMillis, v.RecordedMillis, v.place)
+// inForce is the hash of what a view was as of a moment; "" for nothing.
+func inForce(changes []change, view string, at fold.At) string {
+	var file, registry string
+	for i := range changes {
+		switch c := &changes[i]; {
+		case !at.Admits(c.eventMillis, c.recorded, c.place):
+		case c.file != nil:
+			file = c.file[view].hash
+		case c.view == view:
+			registry = c.is.hash
+		}
+	}
+	return cmp.Or(file, registry)
+}
+
+// VersionOf is the version of a number among those of a view that a moment knows, or nil.
+func VersionOf(had []Version, number int) *Version {
+	i := slices.IndexFunc(had, func(v Version) bool { return v.Number == number })
+	if i < 0 {
+		return nil
+	}
+	return &had[i]
 }
 
 // Kinds of views.
@@ -127,11 +155,11 @@ func (f *Store) Pinned(r *Registry, refs []string, known fold.At) (*Registry, er
 		if err != nil {
 			return nil, err
 		}
-		if p.Number < 1 || p.Number > len(had) {
+		v := VersionOf(had, p.Number)
+		if v == nil {
 			missing = cmp.Or(missing, error(features.NoVersion(p, len(had))))
 			continue
 		}
-		v := &had[p.Number-1]
 		if v.external != nil {
 			r.external[p.Name()] = v.external
 			for _, k := range v.external.JoinKeys {
@@ -187,7 +215,7 @@ func (f *Store) ViewsJoined(s *Selection, known fold.At) (all []events.ViewJoine
 }
 
 // allVersions are the versions of all views, by name.
-func (f *Store) allVersions() (map[string][]Version, error) {
+func (f *Store) allVersions() (*versions, error) {
 	view, registry := fold.Of[*projections.Definitions](f.views), fold.Of[*projections.FeatureRegistry](f.views)
 	folded := f.definitionsFolded()
 	changed, err := registry.Changed()
@@ -198,7 +226,7 @@ func (f *Store) allVersions() (map[string][]Version, error) {
 	v := f.versions
 	f.mu.Unlock()
 	if v != nil && v.folded == folded && v.registry == changed {
-		return v.of, nil
+		return v, nil
 	}
 	last, _, err := view.Current()
 	if err != nil {
@@ -206,17 +234,21 @@ func (f *Store) allVersions() (map[string][]Version, error) {
 	}
 	next := &versions{folded: folded, file: last.Position, registry: changed}
 	if v != nil && v.file == next.file && v.registry == changed {
-		next.of = v.of
-	} else if next.of, err = readVersions(view, registry); err != nil {
-		return nil, err
+		next.of, next.changes = v.of, v.changes
+	} else {
+		if next.changes, err = allChanges(view, registry); err != nil {
+			return nil, err
+		}
+		next.of = versionsOf(next.changes)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.versions = next
-	return next.of, nil
+	return next, nil
 }
 
-func readVersions(view *projections.Definitions, registry *projections.FeatureRegistry) (map[string][]Version, error) {
+// allChanges are all changes of what is declared, in the order of the log.
+func allChanges(view *projections.Definitions, registry *projections.FeatureRegistry) ([]change, error) {
 	var changes []change
 	had := map[string]map[string]declaring{} // by the hash of a file
 	for d, err := range view.All() {
@@ -249,7 +281,7 @@ func readVersions(view *projections.Definitions, registry *projections.FeatureRe
 		return nil, failed
 	}
 	slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(a.place.Offset, b.place.Offset) })
-	return versionsOf(changes), nil
+	return changes, nil
 }
 
 func declaredBy(defs *features.Definitions) map[string]declaring {
