@@ -35,7 +35,7 @@ type against struct {
 	Name            string `json:"name"`
 	Version         int    `json:"version"`
 	Rows            int64  `json:"rows"`
-	SameDefinitions bool   `json:"same_definitions"` // it was made by those that are in force
+	SameDefinitions bool   `json:"same_definitions"` // it was made by those that the features are read by
 	Compared        int    `json:"compared"`         // features
 	Drifted         int    `json:"drifted"`          // of them
 }
@@ -67,7 +67,7 @@ func (s *Surface) featureStatistics(w http.ResponseWriter, r *http.Request) erro
 		if set, err = s.setNamed(text); err != nil {
 			return err
 		}
-		out.Against = &against{Name: set.Name, Version: set.Version, Rows: set.Rows, SameDefinitions: set.FeaturesHash == reg.Hash() && len(set.References) == 0}
+		out.Against = &against{Name: set.Name, Version: set.Version, Rows: set.Rows, SameDefinitions: len(set.References) == 0 && madeBy(reg, set)}
 	}
 	if s.Draining() {
 		return fault.New(fault.Unavailable, "the server is shutting down")
@@ -242,8 +242,51 @@ func (s *Surface) compare(ctx context.Context, reg *featurestore.Registry, set *
 	return nil
 }
 
+// unsureMax bounds the views that a training set may be of or not, as far as its columns tell.
+const unsureMax = 8
+
+// madeBy says whether a training set was made by what a registry has: its definitions, and those of Feast's views that the set is of. Columns do
+// not always say of which views they are, but the hash does.
+func madeBy(reg *featurestore.Registry, set *projections.TrainingSet) bool {
+	var sure, unsure []*features.External
+	for _, x := range reg.External {
+		if reg.ExternalView(x.Name) == x { // of the definitions
+			continue
+		}
+		is, may := false, false
+		for _, f := range x.Features {
+			named := slices.Contains(set.Columns, f.Name)
+			is = is || slices.Contains(set.Columns, x.Name+"__"+f.Name) || named && viewsWith(reg, f.Name) == 1
+			may = may || named
+		}
+		switch {
+		case is:
+			sure = append(sure, x)
+		case may && len(unsure) < unsureMax:
+			unsure = append(unsure, x)
+		}
+	}
+	for which := range 1 << len(unsure) {
+		of := slices.Clone(sure)
+		for i, x := range unsure {
+			if which>>i&1 == 1 {
+				of = append(of, x)
+			}
+		}
+		if features.HashWith(reg.Hash(), of) == set.FeaturesHash {
+			return true
+		}
+	}
+	return false
+}
+
 // viewsWith is how many views have a feature of a name.
 func viewsWith(reg *featurestore.Registry, name string) (n int) {
+	for _, o := range reg.OnDemand {
+		if slices.ContainsFunc(o.Features, func(f features.OnDemandFeature) bool { return f.Name == name }) {
+			n++
+		}
+	}
 	for _, v := range reg.Views {
 		if v.Feature(name) != nil {
 			n++

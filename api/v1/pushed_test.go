@@ -189,6 +189,13 @@ func TestTrainingSet_Pushed(t *testing.T) {
 		return v
 	}
 	first := make("features=sold:price")
+	same := func(set, want string) {
+		t.Helper()
+		if got := w.get("/api/v1/features/statistics?view=sold&features=price&against=" + set).want(200); got.at("against.same_definitions") != want {
+			t.Errorf("made of the same definitions as %s: %s, want %s", set, got.at("against"), want)
+		}
+	}
+	same("halls@1", "true")
 	w.push("2024-03-08T00:00:00Z", "99.0", "true")
 	res, err := w.cfg.Dispatcher.Dispatch(t.Context(), &commands.ApplyFeatureView{FeatureViewApplied: events.FeatureViewApplied{View: "sold", Entities: []string{"seat"},
 		JoinKeys: []events.FeatureField{{Name: "seat", Type: "int64"}, {Name: "city", Type: "string"}}, TTLMillis: 60_000,
@@ -203,6 +210,8 @@ func TestTrainingSet_Pushed(t *testing.T) {
 	if now.Unchanged || now.Blob == first.Blob || now.FeaturesHash == first.FeaturesHash || now.Version != 2 {
 		t.Errorf("of now: %+v, was %+v", now, first)
 	}
+	same("halls@1", "false")
+	same("halls@2", "true")
 	if got, err := w.blobs.Get(now.Blob); err != nil || string(got) != "seat,city,event_timestamp,price\n1,ulm,2024-03-08,99\n1,ulm,2024-03-07T12:00:00Z,\n" {
 		t.Errorf("%s, %v", got, err)
 	}
