@@ -107,6 +107,8 @@ type distribution struct {
 	words      map[string]int64
 	wordsMax   int
 	others     int64 // of words that are too many to be counted each
+	empty      int64 // of lists: those that a table's cell has no text for, and of them those of one item
+	blank      int64
 
 	sorted bool
 }
@@ -148,9 +150,7 @@ func (c *distribution) add(v *features.Value) {
 		c.word(v.Str)
 		return
 	}
-	for _, item := range v.List {
-		c.word(item)
-	}
+	c.addItems(v.List)
 }
 
 func (c *distribution) addJSON(raw json.RawMessage, status features.Status) error {
@@ -162,21 +162,48 @@ func (c *distribution) addJSON(raw json.RawMessage, status features.Status) erro
 		if err := json.Unmarshal(raw, &items); err != nil {
 			return err
 		}
-		c.count++
-		for _, item := range items {
+		texts := make([]string, len(items))
+		for i, item := range items {
 			text, err := textOf(item)
 			if err != nil {
 				return err
 			}
-			c.word(text)
+			texts[i] = text
 		}
+		c.count++
+		c.addItems(texts)
 		return nil
 	}
 	text, err := textOf(raw)
-	if err == nil {
-		c.addText(text)
+	switch {
+	case err != nil:
+	case c.numeric():
+		c.number(numberOf(text))
+	default:
+		c.count++
+		c.word(text)
 	}
 	return err
+}
+
+func (c *distribution) addItems(items []string) {
+	for _, item := range items {
+		c.word(item)
+	}
+	if len(items) == 0 {
+		c.empty++
+	} else if len(items) == 1 && items[0] == "" {
+		c.empty, c.blank = c.empty+1, c.blank+1
+	}
+}
+
+// numberOf is the number that a text is; what is none is not finite.
+func numberOf(text string) float64 {
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return math.NaN()
+	}
+	return x
 }
 
 // addText adds a value as a cell of a table has it.
@@ -185,20 +212,55 @@ func (c *distribution) addText(text string) {
 	case text == "":
 		c.nulls++
 	case c.numeric():
-		x, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			x = math.NaN()
-		}
-		c.number(x)
+		c.number(numberOf(c.formOf(text)))
 	case c.list():
 		c.count++
 		for item := range strings.SplitSeq(text, "|") {
-			c.word(item)
+			c.word(c.formOf(item))
 		}
 	default:
 		c.count++
 		c.word(text)
 	}
+}
+
+// formOf is the form that a value or an item of a cell has elsewhere: times are dates in tables, and seconds in JSON.
+func (c *distribution) formOf(cell string) string {
+	if strings.TrimSuffix(c.typ, "_list") != features.TypeTimestamp {
+		return cell
+	}
+	form, err := features.Coerce(features.TypeTimestamp, json.RawMessage(strconv.Quote(cell)))
+	if err != nil {
+		return cell
+	}
+	return string(form)
+}
+
+// asCells is the distribution as the cells of a table tell it: a text or a list that is empty is none there, and an item ends at each |.
+func (c *distribution) asCells() *distribution {
+	blank, empty := c.words[""], c.words[""]
+	if c.list() {
+		blank, empty = c.blank, c.empty
+	}
+	d := *c
+	d.items, d.nulls, d.words = c.items-blank, c.nulls+empty, map[string]int64{}
+	for _, text := range slices.Sorted(maps.Keys(c.words)) {
+		n := c.words[text]
+		if text == "" {
+			n -= blank
+		}
+		if !c.list() || !strings.Contains(text, "|") {
+			d.words[text] += n
+			continue
+		}
+		d.items -= n
+		for part := range strings.SplitSeq(text, "|") {
+			if d.items += n; len(d.words) < c.wordsMax || d.words[part] > 0 {
+				d.words[part] += n
+			}
+		}
+	}
+	return &d
 }
 
 func (c *distribution) number(x float64) {
@@ -334,6 +396,7 @@ func (c *distribution) drift(reference *distribution) *Drift {
 			d.KS = &ks
 		}
 	} else {
+		c = c.asCells()
 		top := reference.top(driftWords)
 		for i, of := range []*distribution{reference, c} {
 			rest := of.items

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
 )
 
@@ -120,6 +121,49 @@ func TestColumnDrift(t *testing.T) {
 	}
 	if d := words("a", "c").drift(words("a", "b")); !d.Drifted {
 		t.Errorf("others: %+v", d)
+	}
+}
+
+// TestDriftOfOtherForms: values are none away from the same values as the cells of a training set have them, of every type.
+func TestDriftOfOtherForms(t *testing.T) {
+	values := map[string][]string{
+		"timestamp": {"1700000000", "-1", "0", "99999999999999", "null"}, "bytes": {`"AQI="`, `""`}, "bool": {"true", "false"}, "int32": {"7", "-7"}, "int64": {"9007199254740993"},
+		"float32": {"0.1", "2.0", `"NaN"`}, "float64": {"1e+300", `"-Infinity"`, "null"}, "string": {`"a|b"`, `""`, `"é,\""`, "null"},
+	}
+	lists := map[string][]string{"string": {`["a","b|c","c"]`, `[]`, `[""]`, `["",""]`, `["|"]`, "null"}}
+	for typ, of := range values {
+		for _, form := range of {
+			if form != "null" && typ != "string" {
+				lists[typ] = append(lists[typ], "["+form+","+of[0]+"]", "["+form+"]")
+			}
+		}
+	}
+	for typ, of := range lists {
+		values[typ+"_list"] = of
+	}
+	for typ, of := range values {
+		served, set := columnOf(typ), columnOf(typ)
+		field := &events.FeatureField{Name: "x", Type: typ}
+		for range 100 {
+			for _, form := range of {
+				v, status := features.Value{Status: features.NullValue}, features.NullValue
+				if form != "null" {
+					v, status = features.ValueOf(field, []byte(form)), features.Present
+				}
+				if err := served.addJSON(json.RawMessage(form), status); err != nil {
+					t.Fatal(err)
+				}
+				set.addText(string(v.AppendText(nil)))
+			}
+		}
+		d := served.drift(set)
+		if d.JS != 0 || d.Drifted || d.KS != nil && *d.KS != 0 || d.TooFew {
+			t.Errorf("%s: a distance of %v; %d nulls and %v, as cells %d and %v", typ, d.JS, served.nulls, served.words, set.nulls, set.words)
+		}
+	}
+	text := columnOf("string")
+	if err := text.addJSON(json.RawMessage(`""`), features.Present); err != nil || text.count != 1 || text.nulls != 0 {
+		t.Errorf("an empty text is a value: %d values, %d nulls, %v", text.count, text.nulls, err)
 	}
 }
 
