@@ -59,7 +59,7 @@ func (f *Store) PushedTable(ctx context.Context, x *features.External, fields []
 			}
 			return yield(out, nil)
 		}
-		at := fold.At{EventMillis: to}
+		at := fold.At{EventMillis: to} // as of 1970 it is no moment: what comes after the end is passed over
 		for e, err := range f.PushedEntities(ctx, x) {
 			if err != nil {
 				yield(PushedRow{}, err)
@@ -67,6 +67,11 @@ func (f *Store) PushedTable(ctx context.Context, x *features.External, fields []
 			}
 			if !all {
 				row, ok, err := view.Newest(x.Name, e.Key, at)
+				for err == nil && ok && row.EventMillis > to {
+					if err = ctx.Err(); err == nil {
+						row, ok, err = view.Before(x.Name, e.Key, &row, at)
+					}
+				}
 				if err != nil {
 					yield(PushedRow{}, err)
 					return
@@ -84,6 +89,9 @@ func (f *Store) PushedTable(ctx context.Context, x *features.External, fields []
 				if err != nil {
 					yield(PushedRow{}, err)
 					return
+				}
+				if row.EventMillis > to {
+					break
 				}
 				if !give(&e, &row) {
 					return

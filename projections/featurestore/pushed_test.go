@@ -271,6 +271,50 @@ func TestPushedServedThenJoined(t *testing.T) {
 	}
 }
 
+// TestPushedTable_Of1970: the end of a table may be the first moment that there is; what comes after it is not in it.
+func TestPushedTable_Of1970(t *testing.T) {
+	f, d, caughtUp := opened(t, func() time.Time { return day0 })
+	if _, err := d.Dispatch(t.Context(), &commands.ApplyFeatureView{FeatureViewApplied: events.FeatureViewApplied{View: "film", Entities: []string{"film"}, JoinKeys: []events.FeatureField{{Name: "movie_id", Type: "int64"}},
+		Features: []events.FeatureField{{Name: "n", Type: "int64"}}, PushSource: "p", FeatureMeta: events.FeatureMeta{Project: "test"}}}, handlers.Meta{Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	var facts []commands.Fact
+	for i, at := range []string{"1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z", "2024-01-01T00:00:00Z"} {
+		facts = append(facts, &commands.PushFeatureValues{FeatureValues: events.FeatureValues{View: "film", EntityKey: "movie_id=1", Values: map[string]json.RawMessage{"n": json.RawMessage(strconv.Itoa(i))}, Timestamp: at}})
+	}
+	facts = append(facts, &commands.PushFeatureValues{FeatureValues: events.FeatureValues{View: "film", EntityKey: "movie_id=2", Values: map[string]json.RawMessage{"n": json.RawMessage("9")}, Timestamp: "2024-01-01T00:00:00Z"}})
+	if _, err := d.Publish(t.Context(), facts, handlers.Meta{Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	caughtUp()
+	reg, err := f.Registry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := reg.ExternalNamed("film")
+	for to, want := range map[int64]string{0: "0 | 0 ", 1000: "1 | 0 1 ", events.TimeMillisEnd - 1: "2 9 | 0 1 2 9 "} {
+		got := ""
+		for _, all := range []bool{false, true} {
+			if all {
+				got += "| "
+			}
+			for row, err := range f.PushedTable(t.Context(), x, []*events.FeatureField{x.Feature("n")}, 0, to, all) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += fmt.Sprint(row.Values[0].Int, " ")
+			}
+		}
+		if got != want {
+			t.Errorf("up to %d: %q, want %q", to, got, want)
+		}
+	}
+	known, _ := filled(t)
+	if err := known.moments(t.Context(), features.Movie, 0, 0, func(row Row) error { return fmt.Errorf("a fact at %d", row.TimeMillis) }); err != nil {
+		t.Errorf("facts up to 1970: %v", err)
+	}
+}
+
 // TestSelect: features of computed and of pushed views stand in the order in which they are asked for, and two of one name are told apart.
 func TestSelect(t *testing.T) {
 	_, reg, _ := pushedHistory(t, rand.New(rand.NewPCG(1, 1)))

@@ -123,6 +123,9 @@ func (f *Store) moments(ctx context.Context, e features.Entity, from, to int64, 
 			if err != nil {
 				return err
 			}
+			if x.EventMillis > to { // as 1970 is, the end may be no moment
+				break
+			}
 			if x.EventMillis <= last {
 				continue
 			}
