@@ -3,6 +3,7 @@ package projections
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"iter"
 	"slices"
@@ -21,6 +22,7 @@ import (
 // offset, and of different partitions by their number.
 //
 //	h VIEW ENTITY millis partition offset -> PushedValues
+//	s VIEW ENTITY millis partition offset -> nothing: of those that are not for training alone
 //	o VIEW ENTITY -> the key of the one that is served, then it
 type FeatureValues struct{ r fold.Reader }
 
@@ -36,7 +38,7 @@ type PushedValues struct {
 }
 
 func (*FeatureValues) Spec() fold.Spec {
-	return fold.Spec{Name: "feature-values", Format: 1, Indexed: true, Topics: []string{events.FeatureValuesTopic}}
+	return fold.Spec{Name: "feature-values", Format: 2, Indexed: true, Topics: []string{events.FeatureValuesTopic}}
 }
 
 func (v *FeatureValues) Open(r fold.Reader) error { v.r = r; return nil }
@@ -65,6 +67,9 @@ func applyValues(w fold.Writer, in *fold.Input, x *events.FeatureValues) error {
 	if err := w.Set(key, row); err != nil || x.Offline {
 		return err
 	}
+	if err := w.Set(fold.Table('s').Str(x.View).ID(x.EntityKey).Fact(in, in.Event.Time.UnixMilli()), nil); err != nil {
+		return err
+	}
 	served := fold.Table('o').Str(x.View).ID(x.EntityKey)
 	before, ok, err := w.Get(served)
 	if err != nil {
@@ -87,7 +92,7 @@ func placeOf(key fold.Key, view, entity string) []byte {
 
 // Served reads the row of an entity that counts at a moment: what is served, or was. False is for one of whom nothing was
 // pushed.
-func (v *FeatureValues) Served(view, entityKey string, at fold.At) (row PushedValues, ok bool, err error) {
+func (v *FeatureValues) Served(ctx context.Context, view, entityKey string, at fold.At) (row PushedValues, ok bool, err error) {
 	if at.IsZero() {
 		raw, ok, err := v.r.Get(fold.Table('o').Str(view).ID(entityKey))
 		if err != nil || !ok {
@@ -102,13 +107,25 @@ func (v *FeatureValues) Served(view, entityKey string, at fold.At) (row PushedVa
 		row, err = pushedValuesOf(rest)
 		return row, true, err
 	}
-	prefix := fold.Table('h').Str(view).ID(entityKey)
-	for row, err := range v.rows(v.r.ScanBack(prefix, until(prefix, at)), at) {
-		if err != nil {
+	prefix := fold.Table('s').Str(view).ID(entityKey)
+	for kv, err := range v.r.ScanBack(prefix, until(prefix, at)) {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return row, false, err
 		}
-		if !row.Offline {
-			return row, true, nil
+		key := slices.Clone(kv.Key)
+		copy(key, fold.Table('h'))
+		raw, ok, err := v.r.Get(key)
+		if err == nil && !ok {
+			err = fault.New(fault.Corrupt, "view feature-values has no row of what was served")
+		}
+		if err == nil {
+			row, err = pushedValuesOf(raw)
+		}
+		if err == nil {
+			ok, err = row.AdmittedBy(at)
+		}
+		if ok || err != nil {
+			return row, err == nil, err
 		}
 	}
 	return PushedValues{}, false, nil
@@ -234,7 +251,7 @@ func pushedValuesOf(raw []byte) (p PushedValues, err error) {
 			if value[0] != '{' { // null
 				return
 			}
-			p.Values = make(map[string]json.RawMessage, bytes.Count(value, []byte{':'}))
+			p.Values = make(map[string]json.RawMessage, min(bytes.Count(value, []byte{':'}), events.FeatureValuesMax))
 			rawjson.Each(value, func(name, of []byte) { p.Values[rawjson.Text(name)] = of })
 		case `"created"`:
 			p.Created = text(value)

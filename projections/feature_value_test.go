@@ -1,9 +1,15 @@
 package projections_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"iter"
 	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
@@ -30,18 +36,18 @@ func TestFeatureValues(t *testing.T) {
 	s.Fact("feature-values", 0, "f", 200, 1005, pushed("movie_id=1&user_id=2", "6.0"))
 	v := foldtest.Opened(t, projections.NewFeatureValues(), s.In)
 	score := func(at fold.At) string {
-		return string(found[projections.PushedValues](t)(v.Served("scores", "movie_id=1", at)).Values["score"])
+		return string(found[projections.PushedValues](t)(v.Served(t.Context(), "scores", "movie_id=1", at)).Values["score"])
 	}
 	for want, at := range map[string]fold.At{"4.0": {}, "2.0": {EventMillis: 199}, "1.0": {RecordedMillis: 1002}} {
 		equal(t, "served", score(at), want)
 	}
 	equal(t, "as known before the other partition", score(fold.At{EventMillis: 200, RecordedMillis: 1002}), "1.0")
 	for _, at := range []fold.At{{EventMillis: 99}, {RecordedMillis: 999}} {
-		if _, ok, err := v.Served("scores", "movie_id=1", at); ok || err != nil {
+		if _, ok, err := v.Served(t.Context(), "scores", "movie_id=1", at); ok || err != nil {
 			t.Errorf("before the first, %+v: %v, %v", at, ok, err)
 		}
 	}
-	if _, ok, err := v.Served("scores", "movie_id=2", fold.At{}); ok || err != nil {
+	if _, ok, err := v.Served(t.Context(), "scores", "movie_id=2", fold.At{}); ok || err != nil {
 		t.Errorf("of nobody: %v, %v", ok, err)
 	}
 	var all []string
@@ -93,6 +99,67 @@ func TestPushedValuesRead(t *testing.T) {
 				t.Fatalf("%d bytes of %d: %v", n, len(raw), err)
 			}
 		}
+	}
+}
+
+// reading counts what is read by going through a view backwards.
+type reading struct {
+	fold.Reader
+	n int
+}
+
+func (r *reading) ScanBack(lo, hi []byte) iter.Seq2[fold.KV, error] {
+	return func(yield func(fold.KV, error) bool) {
+		for kv, err := range r.Reader.ScanBack(lo, hi) {
+			if r.n++; !yield(kv, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestServedAmongMany: what was served at a moment is found without going through what was pushed for training alone, and whoever does not
+// wait for it any more ends the reading.
+func TestServedAmongMany(t *testing.T) {
+	s := foldtest.NewScript()
+	for i := range 300 {
+		x := pushed("movie_id=1", strconv.Itoa(i)+".0")
+		x.Offline = i > 10
+		s.Fact("feature-values", 0, strconv.Itoa(i), int64(100+i), int64(1000+i), x)
+	}
+	m := foldtest.NewMemory()
+	r := &reading{Reader: m}
+	v := projections.NewFeatureValues()
+	must0(t, v.Open(r))
+	b := m.Batch(true)
+	must0(t, v.Apply(b, s.In))
+	b.Commit()
+	for want, at := range map[string]fold.At{"10.0": {EventMillis: 399}, "3.0": {EventMillis: 103}, "4.0": {RecordedMillis: 1004}} {
+		r.n = 0
+		row, ok, err := v.Served(t.Context(), "scores", "movie_id=1", at)
+		if string(row.Values["score"]) != want || !ok || err != nil || r.n > 7 {
+			t.Errorf("at %+v: %s, %v, %v, %d rows read; want %s", at, row.Values["score"], ok, err, r.n, want)
+		}
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, ok, err := v.Served(gone, "scores", "movie_id=1", fold.At{EventMillis: 399}); ok || !errors.Is(err, context.Canceled) {
+		t.Errorf("asked for by nobody any more: %v, %v", ok, err)
+	}
+}
+
+// TestPushedTextOfColons: what reading a row takes does not depend on what its texts hold.
+func TestPushedTextOfColons(t *testing.T) {
+	row := projections.PushedValues{Values: map[string]json.RawMessage{"text": json.RawMessage(`"` + strings.Repeat(":", 1<<20) + `"`)}}
+	raw := must[[]byte](t)(json.Marshal(&row))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got, err := projections.PushedValuesOf(raw)
+	runtime.ReadMemStats(&after)
+	must0(t, err)
+	equal(t, "read", got, row)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 2*uint64(len(raw)) {
+		t.Errorf("%d bytes for a row of %d", n, len(raw))
 	}
 }
 

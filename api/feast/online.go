@@ -313,7 +313,7 @@ func (s *Surface) read(ctx context.Context, t *table, m *moment) error {
 			}
 			if p.external != nil {
 				var err error
-				if pushed, err = s.Features.ReadPushed(pushed[:0], p.external, p.refs, id, m.at, m.millis); err != nil {
+				if pushed, err = s.Features.ReadPushed(ctx, pushed[:0], p.external, p.refs, id, m.at, m.millis); err != nil {
 					return err
 				}
 				for k := range pushed {

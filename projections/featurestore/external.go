@@ -1,6 +1,7 @@
 package featurestore
 
 import (
+	"context"
 	"iter"
 	"slices"
 	"strings"
@@ -169,11 +170,11 @@ type PushedValue struct {
 
 // ReadPushed appends the named features of one entity of an external view, as they are served at nowMillis, or were at a
 // moment.
-func (f *Store) ReadPushed(dst []PushedValue, x *features.External, names []string, entityKey string, at fold.At, nowMillis int64) ([]PushedValue, error) {
+func (f *Store) ReadPushed(ctx context.Context, dst []PushedValue, x *features.External, names []string, entityKey string, at fold.At, nowMillis int64) ([]PushedValue, error) {
 	view := fold.Of[*projections.FeatureValues](f.views)
-	row, ok, err := view.Served(x.Name, entityKey, at)
+	row, ok, err := view.Served(ctx, x.Name, entityKey, at)
 	if err == nil && ok && row.EventMillis > nowMillis { // values of the future: what was there before them
-		row, ok, err = view.Served(x.Name, entityKey, fold.At{EventMillis: nowMillis, RecordedMillis: at.RecordedMillis, Cut: at.Cut})
+		row, ok, err = view.Served(ctx, x.Name, entityKey, fold.At{EventMillis: nowMillis, RecordedMillis: at.RecordedMillis, Cut: at.Cut})
 	}
 	if err != nil {
 		return dst, err

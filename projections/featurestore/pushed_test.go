@@ -243,7 +243,7 @@ func TestPushedServedThenJoined(t *testing.T) {
 		}
 		for movie := range 5 {
 			key := fmt.Sprintf("movie_id=%d", movie)
-			served, err := f.ReadPushed(nil, x, names, key, at, all[i].recorded)
+			served, err := f.ReadPushed(t.Context(), nil, x, names, key, at, all[i].recorded)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -97,7 +97,7 @@ func (f *Store) PushedStatistics(ctx context.Context, x *features.External, name
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if values, err = f.ReadPushed(values[:0], x, names, id, at, nowMillis); err != nil {
+		if values, err = f.ReadPushed(ctx, values[:0], x, names, id, at, nowMillis); err != nil {
 			return nil, err
 		}
 		if !slices.ContainsFunc(values, func(v PushedValue) bool { return v.Status != features.NotFound }) {
