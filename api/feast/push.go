@@ -1,7 +1,6 @@
 package feast
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -179,7 +178,7 @@ func factsOf(views []*features.External, p *pushed) (facts []commands.Fact, refu
 	}
 	for _, x := range views {
 		if len(r.details) == 0 {
-			facts = r.rows(facts, x, p)
+			facts = r.rows(facts, x, views, p)
 		}
 	}
 	if len(r.details) > 0 {
@@ -188,8 +187,8 @@ func factsOf(views []*features.External, p *pushed) (facts []commands.Fact, refu
 	return facts, nil
 }
 
-// rows appends the rows of a table as values of a view.
-func (r *reading) rows(facts []commands.Fact, x *features.External, p *pushed) []commands.Fact {
+// rows appends the rows of a table as values of a view; all are those that the table is of.
+func (r *reading) rows(facts []commands.Fact, x *features.External, all []*features.External, p *pushed) []commands.Fact {
 	need := func(name string) *column {
 		c := p.df.columns[name]
 		if c == nil {
@@ -210,9 +209,12 @@ func (r *reading) rows(facts []commands.Fact, x *features.External, p *pushed) [
 	if at == nil { // Feast's remote store says it so, whatever the source does
 		at = need("event_timestamp")
 	}
-	created := p.df.columns[cmp.Or(x.CreatedIn, "created")]
-	if created == nil {
+	created := p.df.columns[x.CreatedIn]
+	if x.CreatedIn == "" || created == nil {
 		created = p.df.columns["created"]
+		if slices.ContainsFunc(all, func(x *features.External) bool { return x.HasColumn("created") }) { // it is what it says
+			created = nil
+		}
 	}
 	if len(r.details) > 0 {
 		return nil

@@ -56,6 +56,21 @@ func (w *fixture) scores(features, ids string) string {
 	return strings.Join(out, ", ")
 }
 
+// TestPush_CreatedIsAFeature: a column "created" that is a feature, of one of the views that are pushed to, is not when values were computed.
+func TestPush_CreatedIsAFeature(t *testing.T) {
+	w := newFixture(t, features.DefaultYAML())
+	for view, feature := range map[string]string{"made": "created", "other": "n"} {
+		w.Do(&commands.ApplyFeatureView{FeatureViewApplied: events.FeatureViewApplied{View: view, Entities: []string{"film"}, JoinKeys: []events.FeatureField{{Name: "movie_id", Type: "int64"}},
+			Features: []events.FeatureField{{Name: feature, Type: "int64"}}, PushSource: "both", FeatureMeta: events.FeatureMeta{Project: "judge"}}})
+	}
+	if code, got := w.ask("POST", "/push", `{"push_source_name":"both","df":{"movie_id":[1],"created":[7],"n":[8],"event_timestamp":["2024-06-01T11:00:00Z"]},"to":"online"}`); code != 200 {
+		t.Fatalf("%d %q", code, got)
+	}
+	if got, want := w.scores(`"made:created","other:n"`, "[1]"), "7 PRESENT 11:00:00Z, 8 PRESENT 11:00:00Z"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // TestPush: what is pushed is served as soon as the push is answered; the newest event time counts, however late it comes.
 func TestPush(t *testing.T) {
 	w := newFixture(t, features.DefaultYAML())

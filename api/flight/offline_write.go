@@ -151,7 +151,7 @@ func (w *offlineWriting) columns(reg *featurestore.Registry, t *entityTable) err
 		}
 	}
 	for _, x := range shared {
-		for _, name := range append(keysOf(x), timeColumn(x), cmp.Or(createdColumn(x), "created")) {
+		for _, name := range append(keysOf(x), timeColumn(x), cmp.Or(x.CreatedColumn(), "created")) {
 			known[name] = true
 		}
 		for _, f := range x.Features {
@@ -192,11 +192,29 @@ func (w *offlineWriting) columns(reg *featurestore.Registry, t *entityTable) err
 		w.features = append(w.features, need(f.Name))
 	}
 	w.at = need(timeColumn(w.x))
-	if w.created = find(createdColumn(w.x)); w.created < 0 {
+	w.created = -1
+	if name := w.x.CreatedColumn(); name != "" {
+		w.created = find(name)
+	}
+	if w.created < 0 && !slices.ContainsFunc(shared, func(x *features.External) bool { return x.HasColumn("created") }) { // which is then what it says
 		w.created = find("created")
 	}
 	if missing != nil {
 		return fault.Field(missing[0], "is not among the columns; missing of %s: %s", w.x.Name, strings.Join(missing, ", ")).WithHint("give each column of the view")
+	}
+	for _, i := range w.keys {
+		if i >= 0 {
+			if err := tables.CheckColumn(w.fields[i], false); err != nil {
+				return err
+			}
+		}
+	}
+	for _, i := range []int{w.at, w.created} {
+		if i >= 0 {
+			if err := tables.CheckColumn(w.fields[i], true); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package flight_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -238,6 +239,33 @@ func TestOfflineWrite_Refused(t *testing.T) {
 			t.Errorf("%s %q, want %q", status, message, want)
 		}
 	}
+	floats32 := arrow.NewColumn(arrow.Float32("seat"))
+	floats32.Float(1)
+	floats32.Float(2)
+	blobs := arrow.NewColumn(arrow.Blob("city"))
+	blobs.Text("ulm")
+	blobs.Text("\xff")
+	nothing := func(name string) *arrow.Array {
+		return &arrow.Array{Field: &arrow.Field{Name: name, Nullable: true, Type: arrow.Type{ID: arrow.Null}}, Len: 2, Nulls: 2}
+	}
+	for want, column := range map[string]*arrow.Array{ // of a type that cannot hold what the column is to hold
+		"event_timestamp: holds no times; make it one of times": ints("event_timestamp", 1714564800, 1714564800),
+		"event_timestamp: holds no times":                       truths("event_timestamp", 1, 1),
+		"made: holds no times":                                  floats("made", 1714564800, 1714564800),
+		"seat: holds no ids; give whole numbers or texts":       times(t, "seat", "2024-05-01T12:00:00Z", "2024-05-01T12:00:00Z"),
+		"seat: holds no ids":                                    floats32.Array(),
+		"city: holds no ids":                                    truths("city", 0, 1),
+		"city: holds no ids; give":                              lists("city", []string{"ulm"}, []string{"bonn"}),
+		"city: holds no ids; give whole":                        blobs.Array(),
+		"table[0].event_timestamp: is missing":                  nothing("event_timestamp"),
+		"table[0].seat: a join key is missing":                  nothing("seat"),
+	} {
+		columns := ok()
+		columns[column.Field.Name] = column
+		if status, message := send(columns); status != "3" || !strings.Contains(message, want) {
+			t.Errorf("%s %q, want %q", status, message, want)
+		}
+	}
 	if n := f.recorded(); n != 0 {
 		t.Errorf("%d rows are recorded of tables that were refused", n)
 	}
@@ -267,6 +295,31 @@ func TestOfflineWrite_Refused(t *testing.T) {
 	}
 	if left, err := os.ReadDir(f.scratch); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestOfflineWrite_CreatedIsAFeature: what is called "created" and is a feature, of the view or of another of its source, is not when the
+// values were computed.
+func TestOfflineWrite_CreatedIsAFeature(t *testing.T) {
+	f := newFixture(t)
+	const plainSource, sourceName = 7, 20
+	declare := func(view, feature string) {
+		f.Do(&commands.ApplyFeatureView{FeatureViewApplied: events.FeatureViewApplied{View: view, Entities: []string{"seat"}, JoinKeys: []events.FeatureField{{Name: "seat", Type: "int64"}},
+			Features: []events.FeatureField{{Name: feature, Type: "int64"}}, FeatureMeta: events.FeatureMeta{Project: "theatre", Spec: field(nil, plainSource, field(nil, sourceName, []byte("seats")))}}})
+	}
+	declare("sold", "created")
+	declare("free", "n")
+	columns := []*arrow.Array{ints("seat", 1), ints("created", 7), ints("n", 8), times(t, "event_timestamp", "2024-05-01T12:00:00Z")}
+	for view, want := range map[string]string{"sold": `{"created":7}`, "free": `{"n":8}`} {
+		if status, message := f.write(view, columns...); status != "0" {
+			t.Fatal(view, status, message)
+		}
+		for row, err := range fold.Of[*projections.FeatureValues](f.Views).History(view, "seat=1", fold.At{}) {
+			f.Must(err)
+			if got, err := json.Marshal(row.Values); err != nil || string(got) != want || row.Created != "" {
+				t.Errorf("%s: %s created %q, %v", view, got, row.Created, err)
+			}
+		}
 	}
 }
 

@@ -126,15 +126,6 @@ func batchSource(spec []byte, stream bool) (name string) {
 
 func timeColumn(x *features.External) string { return cmp.Or(x.TimeColumn, tables.TimeColumn) }
 
-// createdColumn is where a view's source has when values were computed; "" where it has not. Those of our own definitions file
-// have one in Feast's registry.
-func createdColumn(x *features.External) string {
-	if x.Project == "" {
-		return cmp.Or(x.CreatedIn, "created")
-	}
-	return x.CreatedIn
-}
-
 // columnsOf answers the names and types of a source's columns.
 func (s *Surface) columnsOf(a *answer, c *command) error {
 	names, types := arrow.NewColumn(arrow.Text("name")), arrow.NewColumn(arrow.Text("type"))
@@ -180,7 +171,7 @@ func (s *Surface) columnsOf(a *answer, c *command) error {
 			add(f.Name, features.Type(f.Type))
 		}
 		add(timeColumn(x), features.TypeTimestamp)
-		if created := createdColumn(x); created != "" {
+		if created := x.CreatedColumn(); created != "" {
 			add(created, features.TypeTimestamp)
 		}
 	}

@@ -68,7 +68,7 @@ func (k Keys) Fits(needed, names []string) error {
 		if i < 0 {
 			return fault.Field(key, "is not among the columns, which are %s", api.Short(shown)).WithHint("add it, or ask for no features of a %s", strings.TrimSuffix(key, "_id"))
 		}
-		if err := readable(k.fields[i], false); err != nil {
+		if err := CheckColumn(k.fields[i], false); err != nil {
 			return err
 		}
 	}
@@ -156,7 +156,7 @@ func (k Keys) Named() (names []string) {
 func (k Keys) Readable() error {
 	for i, f := range k.fields {
 		if i == k.At || i == k.User || i == k.Movie {
-			if err := readable(f, i == k.At); err != nil {
+			if err := CheckColumn(f, i == k.At); err != nil {
 				return err
 			}
 		}
@@ -164,8 +164,8 @@ func (k Keys) Readable() error {
 	return nil
 }
 
-// readable says whether a column can hold ids, or times.
-func readable(f *arrow.Field, times bool) error {
+// CheckColumn says whether a column can hold ids, or times: [KeyIn] and [TimeIn] read no others.
+func CheckColumn(f *arrow.Field, times bool) error {
 	switch f.Type.ID {
 	case arrow.Utf8, arrow.LargeUtf8, arrow.Null:
 		return nil

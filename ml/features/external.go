@@ -1,6 +1,7 @@
 package features
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -53,6 +54,20 @@ func (x *External) Feature(name string) *events.FeatureField {
 		return nil
 	}
 	return &x.Features[i]
+}
+
+// HasColumn says whether a column of the view's table is of that name: a feature, a join key, or the time.
+func (x *External) HasColumn(name string) bool {
+	return x.Feature(name) != nil || x.JoinKey(name) != nil || name == cmp.Or(x.TimeColumn, "event_timestamp")
+}
+
+// CreatedColumn is the column of when values were computed; "" where there is none. Views of the definitions file have one, unless
+// another of theirs is called so.
+func (x *External) CreatedColumn() string {
+	if x.CreatedIn == "" && x.Project == "" && !x.HasColumn("created") {
+		return "created"
+	}
+	return x.CreatedIn
 }
 
 // bare is the view without what does not count for [Definitions.Hash].

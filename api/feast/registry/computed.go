@@ -42,16 +42,18 @@ func fieldOf(f *events.FeatureField) message {
 
 // logSource is the source that Feast wants of a view whose values come from the log, by the view's name: a file that
 // nobody reads.
-func logSource(view string) message {
-	return message{}.withText(20, view).withNumber(1, 1).withText(3, "event_timestamp").withText(5, "created").
+func logSource(view string) message { return logSourceOf(view, "created") }
+
+func logSourceOf(view, created string) message {
+	return message{}.withText(20, view).withNumber(1, 1).withText(3, "event_timestamp").withText(5, created).
 		withText(17, "feast.infra.offline_stores.file_source.FileSource").withMessage(11, message{}.withText(2, "projectionist-log.parquet")).
 		withText(23, "The log of Projectionist: nothing is read from a file").withText(21, Project)
 }
 
 // ownPushSource is the source to which values of a view of the definitions file are pushed.
 func ownPushSource(x *features.External) message {
-	return message{}.withText(20, x.PushSource).withNumber(1, pushSource).withText(3, "event_timestamp").withText(5, "created").
-		withText(17, "feast.data_source.PushSource").withMessage(26, logSource(x.Name)).withText(21, Project)
+	return message{}.withText(20, x.PushSource).withNumber(1, pushSource).withText(3, "event_timestamp").withText(5, x.CreatedColumn()).
+		withText(17, "feast.data_source.PushSource").withMessage(26, logSourceOf(x.Name, x.CreatedColumn())).withText(21, Project)
 }
 
 // ownSources are the sources of the program's own views.
@@ -65,7 +67,7 @@ func (c *call) ownSources() []message {
 		all = append(all, logSource(o.Name))
 	}
 	for _, x := range c.reg.Definitions.External {
-		all = append(all, logSource(x.Name))
+		all = append(all, logSourceOf(x.Name, x.CreatedColumn()))
 		if !slices.Contains(names, x.PushSource) {
 			names = append(names, x.PushSource)
 			all = append(all, ownPushSource(x))
@@ -122,7 +124,7 @@ func ownPushedView(x *features.External) message {
 	for i := range x.Features {
 		m = m.withMessage(4, fieldOf(&x.Features[i]))
 	}
-	m = ttl(withOwnTag(m, 5, "pushed"), 6, x.TTLMillis).withMessage(7, logSource(x.Name)).withBool(8, true).withMessage(9, ownPushSource(x)).withText(10, x.Description)
+	m = ttl(withOwnTag(m, 5, "pushed"), 6, x.TTLMillis).withMessage(7, logSourceOf(x.Name, x.CreatedColumn())).withBool(8, true).withMessage(9, ownPushSource(x)).withText(10, x.Description)
 	for _, k := range x.JoinKeys {
 		m = m.withMessage(12, fieldOf(&events.FeatureField{Name: k.Name, Type: keyType}))
 	}
