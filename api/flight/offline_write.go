@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -298,11 +299,44 @@ type said struct {
 	created int64
 }
 
+// digest stands for a row where it is compared: rows of the log are not held for that.
+type digest [sha256.Size]byte
+
+func (s *said) digest() digest {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(s.values)), uint64(s.created))
+	return sha256.Sum256(append(b, s.values...))
+}
+
+// rowOverhead is what a row of a moment takes beside its values.
+const rowOverhead = 128
+
 // moment is the rows of an entity and a time, in their order.
 type moment struct {
 	projections.Moment
 	rows []said
-	last []said // what the log has of it last, no more than there are rows
+	sums []digest // of the rows
+	last []digest // of what the log has of it last, no more than there are rows
+}
+
+// add adds a row, unless it says the same as the one before.
+func (m *moment) add(row said) bool {
+	sum := row.digest()
+	if k := len(m.sums); k > 0 && m.sums[k-1] == sum {
+		return false
+	}
+	m.rows, m.sums = append(m.rows, row), append(m.sums, sum)
+	return true
+}
+
+// knows takes what the log has next.
+func (m *moment) knows(sum digest) {
+	if len(m.last) == len(m.rows) {
+		if len(m.last) == 0 {
+			return
+		}
+		m.last = m.last[1:]
+	}
+	m.last = append(m.last, sum)
 }
 
 // record publishes the rows that the log does not have, those of an entity and a time in their order.
@@ -332,15 +366,13 @@ func (w *offlineWriting) record(ctx context.Context) error {
 			all = append(all, moment{Moment: projections.Moment{EntityKey: string(b[:n]), Millis: int64(binary.BigEndian.Uint64(b[n+1:]) ^ 1<<63)}})
 		}
 		m := &all[len(all)-1]
-		row := said{string(b[n+25:]), int64(binary.BigEndian.Uint64(b[n+17:]))}
-		if k := len(m.rows); k > 0 && m.rows[k-1] == row { // the same twice
+		if !m.add(said{string(b[n+25:]), int64(binary.BigEndian.Uint64(b[n+17:]))}) { // the same twice
 			continue
 		}
 		rows++
-		if size += len(row.values); size > groupBytesMax {
-			return fault.New(fault.TooLarge, "the table has values of more than %d bytes of one entity and one time", groupBytesMax/2).WithHint("of one time the last row counts: leave the others out")
+		if size += len(b) + rowOverhead; size > groupBytesMax {
+			return fault.New(fault.TooLarge, "the table has rows of more than %d bytes of one entity and one time", groupBytesMax/2).WithHint("of one time the last row counts: leave the others out")
 		}
-		m.rows = append(m.rows, row)
 	}
 	if err := out.flush(); err != nil {
 		return err
@@ -355,13 +387,9 @@ func (w *offlineWriting) publish(out *publishing, all []moment) error {
 		moments[i] = all[i].Moment
 	}
 	if err := w.s.Features.PushedAt(w.x, moments, func(i int, row *projections.PushedValues) error {
-		m := &all[i]
 		was, err := w.said(row)
-		if len(m.last) == len(m.rows) {
-			m.last = m.last[1:]
-		}
-		m.last = append(m.last, was)
-		return err
+		all[i].knows(was.digest())
+		return cmp.Or(err, out.ctx.Err())
 	}); err != nil {
 		return err
 	}
@@ -376,14 +404,27 @@ func (w *offlineWriting) publish(out *publishing, all []moment) error {
 	return nil
 }
 
-// known says how many of the rows the log has: it ends with the first of them there.
+// known says how many of the rows the log has: it ends with the first of them there, the most that can be. It takes time in
+// proportion to them (Knuth, Morris and Pratt): borders has, of the first rows, how many of them they begin and end with.
 func (m *moment) known() int {
-	for n := len(m.last); n > 0; n-- {
-		if slices.Equal(m.last[len(m.last)-n:], m.rows[:n]) {
-			return n
+	borders := make([]int, len(m.sums)+1)
+	longer := func(n int, next digest) int { // what the next makes of n that are alike
+		for n > 0 && m.sums[n] != next {
+			n = borders[n]
 		}
+		if m.sums[n] == next {
+			n++
+		}
+		return n
 	}
-	return 0
+	for i := 1; i < len(m.sums); i++ {
+		borders[i+1] = longer(borders[i], m.sums[i])
+	}
+	n := 0
+	for i := range m.last { // no more than rows: all are alike at the last at the earliest
+		n = longer(n, m.last[i])
+	}
+	return n
 }
 
 // said is a row of the log in that form, of the features that the view has now.
