@@ -187,10 +187,10 @@ func TestPredict(t *testing.T) {
 		t.Errorf("%v predictions are timed", n)
 	}
 	items := w.want(200, "POST", "/similar", `{"movie_id": 3, "k": 25}`)["items"].([]any)
-	if len(items) != 23 || items[0].(map[string]any)["movie_id"] == "3" {
+	if len(items) != 25 || items[0].(map[string]any)["movie_id"] == "3" || items[24].(map[string]any)["sources"].(map[string]any)["content"] == nil {
 		t.Errorf("%d films like film 3: %v", len(items), items)
 	}
-	if items := w.want(200, "POST", "/similar", `{"movie_id": 30}`)["items"].([]any); len(items) != 0 {
+	if items := w.want(200, "POST", "/similar", `{"movie_id": 30}`)["items"].([]any); len(items) != 10 {
 		t.Errorf("like a film that nobody has met: %v", items)
 	}
 }
@@ -355,6 +355,8 @@ func TestRefusals(t *testing.T) {
 		{422, "POST", "/recommend", `{"user_id":1,"k":"x"}`, `{"detail":[{"type":"int_parsing","loc":["body","k"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"x"}]}`},
 		{422, "POST", "/recommend", `{"user_id":1,"k":0,"exclude_seen":[]}`, `{"detail":[{"type":"greater_than_equal","loc":["body","k"],"msg":"Input should be greater than or equal to 1","input":0,"ctx":{"ge":1}},{"type":"bool_type","loc":["body","exclude_seen"],"msg":"Input should be a valid boolean","input":[]}]}`},
 		{422, "POST", "/recommend", `{"user_id":1,"exclude_seen":"maybe"}`, `{"detail":[{"type":"bool_parsing","loc":["body","exclude_seen"],"msg":"Input should be a valid boolean, unable to interpret input","input":"maybe"}]}`},
+		{404, "POST", "/similar?model=nope", `{"movie_id":1}`, `no model`},
+		{422, "POST", "/similar?version=2", `{"movie_id":1}`, `"loc":["query","version"]`},
 		{404, "POST", "/similar", `{"movie_id":999,"k":5}`, `{"detail":"no movie \"999\""}`},
 		{422, "POST", "/similar", `{"k":5}`, `{"detail":[{"type":"missing","loc":["body","movie_id"],"msg":"Field required","input":{"k":5}}]}`},
 		{422, "GET", "/models?limit=0", ``, `"loc":["query","limit"]`},

@@ -98,7 +98,8 @@ func (s *Surface) ranked(v recommend.Version, req recommend.Request) (*recommend
 
 // similar gives films like one.
 func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
-	if err := api.QueryOf(r).Err(); err != nil {
+	version, err := by(r)
+	if err != nil {
 		return err
 	}
 	b, err := readBody(w, r)
@@ -113,7 +114,7 @@ func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
 	if err := b.Done(); err != nil {
 		return err
 	}
-	items, err := s.Recommend.Near(movie, k)
+	items, err := s.Recommend.Near(version, movie, k)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	items, err := s.Recommend.Similar(id, k)
+	items, err := s.Recommend.Near(recommend.Version{}, id, k)
 	if err != nil {
 		return err
 	}

@@ -168,13 +168,13 @@ func (m Ratings) Predict(user string, films []string) Prediction {
 }
 
 // Near gives the films whose vectors point most nearly where one's does.
-func (m Ratings) Near(film string, k int) []Near {
+func (m *Factors) Near(film string, k int) []Near {
 	item := m.ItemRow(film)
 	if item < 0 {
 		return nil
 	}
 	var near []Near
-	for _, top := range m.Factors.Factors.Near(item, k) {
+	for _, top := range m.Factors.Near(item, k) {
 		near = append(near, Near{m.Items[top.Index], top.Score})
 	}
 	return near

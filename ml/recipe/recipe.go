@@ -85,6 +85,11 @@ type Predictor interface {
 	// Predict gives a rating in stars for each film, on the scale of what was trained on. Of a person or film that
 	// the model has not learned it takes the mean one.
 	Predict(user string, films []string) Prediction
+	Neighbours
+}
+
+// Neighbours is a [Model] that has learned which films are alike.
+type Neighbours interface {
 	// Near gives the k films most like one, by what the model has learned of them, most alike first; none for a film
 	// it has not learned.
 	Near(film string, k int) []Near

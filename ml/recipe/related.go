@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,6 +107,23 @@ func ascending(list []string) bool {
 
 // Figures are what training has found out.
 func (m *Related) Figures() map[string]float64 { return maps.Clone(m.Found) }
+
+// Near gives the films for which having met one speaks most.
+func (m *Related) Near(film string, k int) []Near {
+	row, ok := slices.BinarySearch(m.Items, film)
+	if !ok {
+		return nil
+	}
+	items, weights := m.Weights.Row(int32(row))
+	var near []Near
+	for i, item := range items {
+		if weights[i] > 0 && int(item) != row {
+			near = append(near, Near{m.Items[item], weights[i]})
+		}
+	}
+	slices.SortStableFunc(near, func(a, b Near) int { return cmp.Compare(b.Score, a.Score) })
+	return near[:min(k, len(near))]
+}
 
 // Ranker finds the place of each item.
 func (m *Related) Ranker(films *Films, _ Ranker) Ranker {

@@ -130,7 +130,7 @@ func (s *Service) predictorOf(v version) (predicting, *films, string, error) {
 	defer s.mu.Unlock()
 	l := s.loaded[v.blob]
 	if l == nil { // others came meanwhile
-		return predicting{}, nil, "", fault.New(fault.Unavailable, "%s version %d was put aside for others", v.model, v.number).WithHint("ask again")
+		return predicting{}, nil, "", putAside(v)
 	}
 	m, ok := l.model.(recipe.Predictor)
 	if !ok {
@@ -255,42 +255,6 @@ func bestPredictor(view *projections.Registry) (version, error) {
 	}
 	return version{best.Name, best.Version, best.Blob}, nil
 }
-
-// Near is the k films nearest to one: those that people meet together with it, and then, by a model that predicts
-// ratings if there is one, those it has learned to be alike. Each says which in its sources.
-func (s *Service) Near(movieID string, k int) ([]Item, error) {
-	items, err := s.Similar(movieID, k)
-	if err != nil {
-		return nil, err
-	}
-	there := map[string]bool{events.CanonicalMovie(movieID): true}
-	for i := range items {
-		there[items[i].MovieID] = true
-		items[i].Sources = map[string]float64{sourceCounts: items[i].Score}
-	}
-	if len(items) == k {
-		return items, nil
-	}
-	v, err := s.Predicts(Version{})
-	if err != nil {
-		return items, nil // counts alone
-	}
-	p, f, algorithm, err := s.predictor(v, true)
-	if err != nil {
-		return items, nil
-	}
-	for _, n := range p.model.Near(events.CanonicalMovie(movieID), k+len(items)) {
-		if at, ok := f.ranked.Place(n.ID); ok && !there[n.ID] && len(items) < k {
-			it := f.show(at, float64(n.Score))
-			it.Sources = map[string]float64{algorithm: it.Score}
-			items = append(items, it)
-		}
-	}
-	return items, nil
-}
-
-// sourceCounts is the name of similarity by what people meet together.
-const sourceCounts = "co_counts"
 
 // Loaded says whether a version's model is at hand, by the hash of its weights.
 func (s *Service) Loaded(blob string) bool {

@@ -228,30 +228,6 @@ func (s *Service) filmsFor(k int) (*films, error) {
 	return s.films, nil
 }
 
-// Similar is the k films that people meet together with one, best first.
-func (s *Service) Similar(movieID string, k int) ([]Item, error) {
-	f, err := s.filmsFor(k)
-	if err != nil {
-		return nil, err
-	}
-	id := events.CanonicalMovie(movieID)
-	if _, ok := f.card(id); !ok {
-		return nil, fault.New(fault.NotFound, "no movie %q", movieID)
-	}
-	var near []online.Neighbour
-	err = fold.Of[*projections.Online](s.views).ReadAll(func(m *online.Model) { near = m.Similar(id, k+64) })
-	if err != nil {
-		return nil, err
-	}
-	items := []Item{}
-	for _, n := range near {
-		if at, ok := f.ranked.Place(n.ItemID); ok && len(items) < k {
-			items = append(items, f.show(at, float64(n.Score)))
-		}
-	}
-	return items, nil
-}
-
 // Ready is nil when recommendations can be served; otherwise it says what is missing.
 func (s *Service) Ready() error {
 	if err := s.catchUp(true); err != nil {

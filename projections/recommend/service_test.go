@@ -18,6 +18,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
@@ -102,7 +103,7 @@ func TestBounds(t *testing.T) {
 	for _, k := range []int{0, -1, KMax + 1} {
 		_, err := w.service.Recommend(Request{K: k})
 		_, popular := w.service.Popular(k)
-		_, similar := w.service.Similar("1", k)
+		_, similar := w.service.Near(Version{}, "1", k)
 		for _, err := range []error{err, popular, similar} {
 			var f *fault.Error
 			if !errors.As(err, &f) || f.Field != "k" {
@@ -493,16 +494,65 @@ func TestSimilar(t *testing.T) {
 		id := strconv.Itoa(u)
 		w.rate(rating{id, "7", 5, now.Add(-3 * time.Hour)}, rating{id, "8", 5, now.Add(-2 * time.Hour)}, rating{id, "gone", 5, now.Add(-time.Hour)})
 	}
-	items, err := w.service.Similar("7", 10)
-	w.must(err)
-	if got := (&Result{Items: items}).ids(); !slices.Equal(got, []string{"8"}) || items[0].Title != "Film 8" {
-		t.Errorf("%+v", items)
+	near := func(by Version, id string, want ...string) {
+		t.Helper()
+		items, err := w.service.Near(by, id, 10)
+		w.must(err)
+		var got []string
+		for _, it := range items {
+			for source := range it.Sources {
+				got = append(got, it.MovieID+" "+source)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("like %s: %v; want %v", id, got, want)
+		}
 	}
-	if items, err := w.service.Similar("9", 10); err != nil || items == nil || len(items) != 0 {
-		t.Errorf("like a film nobody has met: %v, %v", items, err)
+	near(Version{}, "7", "8 co_counts", "9 content")
+	near(Version{}, "9", "7 content", "8 content") // which nobody has met
+	w.list("10 0", "11 1999 Comedy Drama", "5 1990 Comedy")
+	near(Version{}, "10", "7 popularity", "8 popularity", "11 popularity", "5 popularity", "9 popularity") // of which nothing is known
+	near(Version{}, "11", "7 content", "8 content", "9 content", "5 content")
+	if items, err := w.service.Near(Version{}, "7", 1); err != nil || len(items) != 1 || items[0].Title != "Film 8" || items[0].Score <= 0 {
+		t.Errorf("%+v, %v", items, err)
 	}
-	if _, err := w.service.Similar("gone", 10); !fault.Is(err, fault.NotFound) {
+	if _, err := w.service.Near(Version{}, "gone", 10); !fault.Is(err, fault.NotFound) {
 		t.Error(err)
+	}
+}
+
+// By each recipe, films like one come from what it has learned, and those like one that nobody has met from content: of the
+// version that is named, and of the one that is deployed.
+func TestSimilarOfEachRecipe(t *testing.T) {
+	w := newWorld(t)
+	w.fill(60, 40, 800)
+	w.list("new 1987 Horror War", "blank 0")
+	for _, r := range all.Recipes() {
+		v := Version{r.Name, w.train(r.Name, nil)}
+		for _, by := range []Version{v, {Model: r.Name}, {}} {
+			for _, film := range []string{"1", "new", "blank"} {
+				items, err := w.service.Near(by, film, 10)
+				if err != nil || len(items) != 10 {
+					t.Fatalf("%s, %+v, %s: %d films, %v", r.Name, by, film, len(items), err)
+				}
+				_, learned := items[0].Sources[r.Name]
+				_, content := items[0].Sources["content"]
+				if film == "1" && by.Model != "" && r.Name != "popularity" && !learned || film == "new" && !content {
+					t.Errorf("%s, %+v: like %s: %+v", r.Name, by, film, items[0])
+				}
+				for i, it := range items {
+					if it.MovieID == film || i > 0 && it.MovieID == items[i-1].MovieID {
+						t.Errorf("%s: like %s: %v", r.Name, film, (&Result{Items: items}).ids())
+					}
+				}
+			}
+		}
+		w.deploy(r.Name, v.Number)
+	}
+	for _, by := range []Version{{Model: "als", Number: 9}, {Model: "none"}} {
+		if _, err := w.service.Near(by, "1", 10); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%+v: %v", by, err)
+		}
 	}
 }
 

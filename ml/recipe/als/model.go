@@ -178,6 +178,20 @@ func (m *Model) factor(dst []float32, film *recipe.Film, scratch []float32) {
 	}
 }
 
+// Near gives the films whose factors point most nearly where one's does, of those that were learned.
+func (m *Model) Near(film string, k int) []recipe.Near {
+	f := ml.Factors{Items: m.Items, Item: m.Factors, Dim: m.Params.ALS.Dim}
+	at, ok := slices.BinarySearch(m.Items, film)
+	if !ok {
+		return nil
+	}
+	var near []recipe.Near
+	for _, top := range f.Near(at, k) {
+		near = append(near, recipe.Near{ID: m.Items[top.Index], Score: top.Score})
+	}
+	return near
+}
+
 func vocabulary(items []string, content func(string) recipe.Content) []string {
 	seen := map[string]bool{}
 	for _, id := range items {

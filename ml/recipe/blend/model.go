@@ -2,6 +2,7 @@ package blend
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -181,6 +182,34 @@ func (m *model) Figures() map[string]float64 {
 		}
 	}
 	return f
+}
+
+// Near gives the films that the parts find most like one, each part by its weight.
+func (m *model) Near(film string, k int) []recipe.Near {
+	score := map[string]float32{}
+	var ids []string
+	for i, p := range m.parts {
+		n, ok := p.model.(recipe.Neighbours)
+		if !ok || m.weights[i+1] == 0 {
+			continue
+		}
+		near := n.Near(film, k)
+		for _, one := range near {
+			if near[0].Score <= 0 || one.Score <= 0 {
+				break
+			}
+			if _, ok := score[one.ID]; !ok {
+				ids = append(ids, one.ID)
+			}
+			score[one.ID] += float32(m.weights[i+1] * (one.Score / near[0].Score))
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(cmp.Compare(score[b], score[a]), cmp.Compare(a, b)) })
+	near := make([]recipe.Near, 0, min(k, len(ids)))
+	for _, id := range ids[:min(k, len(ids))] {
+		near = append(near, recipe.Near{ID: id, Score: score[id]})
+	}
+	return near
 }
 
 // Ranker makes one of the online model, and one of each part.
