@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
@@ -17,38 +19,67 @@ type Recorded struct {
 	RequestID  string `json:"request_id,omitempty"`
 	Position   string `json:"position,omitempty"`
 	Recorded   bool   `json:"recorded"`
-	Unrecorded string `json:"unrecorded,omitempty"` // asked, cross_site or unavailable
+	Unrecorded string `json:"unrecorded,omitempty"` // asked, guest, cross_site or unavailable
 }
 
 // Why an answer is not in the log.
 const (
 	unrecordedAsked       = "asked"       // record=false
+	unrecordedGuest       = "guest"       // it is for somebody without an id, by films of theirs
 	unrecordedCrossSite   = "cross_site"  // a page of another site asked: a person was shown nothing
 	unrecordedUnavailable = "unavailable" // the log takes nothing now
 )
 
-// Record publishes the fact that a person was shown a ranking; record false leaves no trace. That the log takes nothing
-// now does not keep the answer from being given.
+// Record publishes the fact that a person was shown a ranking; record false leaves no trace, and neither does what
+// somebody without an id was shown by films of theirs. That the log takes nothing now does not keep the answer from being
+// given.
 func (c *Core) Record(r *http.Request, res *recommend.Result, record *bool, now time.Time) (Recorded, error) {
-	c.metrics.served.WithLabelValues(res.Strategy).Inc()
-	out := Recorded{Unrecorded: unrecorded(r, record)}
-	if out.Unrecorded == "" {
-		fact := served(res, UniqueID(r)) // answers are told apart by its id
-		switch p, err := c.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, handlers.Meta{Actor: "api", Correlation: RequestID(r), Time: now}); {
-		case err == nil:
-			c.given.Lock()
-			c.given.cut.Include(p.Positions[0])
-			c.given.Unlock()
-			out.Recorded, out.RequestID, out.Position = true, fact.RequestID, p.Positions[0].String()
-		case fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Unknown): // a full disk does not stop reading
-			c.Logger.Warn("a recommendation was given and not recorded", "request_id", RequestID(r), "error", err)
-			out.Unrecorded = unrecordedUnavailable
-		default:
-			return out, err
+	all, err := c.RecordAll(r, []*recommend.Result{res}, record, now)
+	if err != nil {
+		return Recorded{}, err
+	}
+	return all[0], nil
+}
+
+// RecordAll is Record for the rankings of one answer.
+func (c *Core) RecordAll(r *http.Request, lists []*recommend.Result, record *bool, now time.Time) ([]Recorded, error) {
+	out := make([]Recorded, len(lists))
+	var facts []commands.Fact
+	var at []int // of facts, in lists
+	for i, res := range lists {
+		c.metrics.served.WithLabelValues(res.Strategy).Inc()
+		if out[i].Unrecorded = unrecorded(r, res, record); out[i].Unrecorded == "" {
+			id := UniqueID(r) // answers are told apart by its id
+			if len(lists) > 1 {
+				id = uuid.NewString()
+			}
+			out[i].RequestID = id
+			facts, at = append(facts, served(res, id)), append(at, i)
 		}
 	}
-	if out.Unrecorded != "" {
-		c.metrics.unrecorded.WithLabelValues(out.Unrecorded).Inc()
+	if len(facts) > 0 {
+		p, err := c.Dispatcher.Publish(r.Context(), facts, handlers.Meta{Actor: "api", Correlation: RequestID(r), Time: now})
+		switch {
+		case err == nil:
+			c.given.Lock()
+			for k, i := range at {
+				c.given.cut.Include(p.Positions[k])
+				out[i].Recorded, out[i].Position = true, p.Positions[k].String()
+			}
+			c.given.Unlock()
+		case fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Unknown): // a full disk does not stop reading
+			c.Logger.Warn("a recommendation was given and not recorded", "request_id", RequestID(r), "error", err)
+			for _, i := range at {
+				out[i] = Recorded{Unrecorded: unrecordedUnavailable}
+			}
+		default:
+			return nil, err
+		}
+	}
+	for i := range out {
+		if why := out[i].Unrecorded; why != "" {
+			c.metrics.unrecorded.WithLabelValues(why).Inc()
+		}
 	}
 	return out, nil
 }
@@ -60,10 +91,12 @@ func (c *Core) Given() streams.Cut {
 	return c.given.cut.Clone()
 }
 
-func unrecorded(r *http.Request, record *bool) string {
+func unrecorded(r *http.Request, res *recommend.Result, record *bool) string {
 	switch {
 	case record != nil && !*record, r.Method == http.MethodHead:
 		return unrecordedAsked
+	case res.Guest:
+		return unrecordedGuest
 	case r.Method == http.MethodGet && CrossSite(r):
 		return unrecordedCrossSite
 	}

@@ -338,6 +338,13 @@ func (v *Online) ReadFor(userID string, f func(m *online.Model, cut streams.Cut)
 		func(v *Online) { f(v.m, v.cut) })
 }
 
+// ReadGuest is ReadFor somebody without an id, who has chosen films at a moment, the last one last: f is given the model with
+// them in it, under the id "".
+func (v *Online) ReadGuest(films []string, nowMillis int64, f func(m *online.Model, cut streams.Cut)) error {
+	return v.read(func(v *Online) bool { return v.m.FetchedItems(films) }, func(v *Online) error { return v.m.FetchItems(films) },
+		func(v *Online) { f(v.m.Guest(films, nowMillis, signal.Chosen()), v.cut) })
+}
+
 // ReadAll is ReadFor, for which films go together and what concerns all.
 func (v *Online) ReadAll(f func(m *online.Model)) error {
 	return v.read(func(v *Online) bool { return v.m.Unread() == 0 }, func(v *Online) error { _, err := v.m.FetchNexts(warmRows); return err },

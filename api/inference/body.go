@@ -10,6 +10,7 @@ import (
 
 	"github.com/projectionist/projectionist/api/fastapi"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/projections/recommend"
 )
 
 // body is a request's JSON object.
@@ -63,8 +64,70 @@ func (b body) user() string {
 	return events.CanonicalUser(b.id(v, "user_id"))
 }
 
-// movies reads the ids of 1 to most films, as they came.
-func (b body) movies(name string, most int) []string {
+// movie reads the id of a film that must be there.
+func (b body) movie() string {
+	v, ok := b.Need("movie_id")
+	if !ok {
+		return ""
+	}
+	return b.id(v, "movie_id")
+}
+
+// users reads the ids of 1 to most people.
+func (b body) users(name string, most int) []string {
+	ids := b.ids(name, most)
+	for i, id := range ids {
+		ids[i] = events.CanonicalUser(id)
+	}
+	return ids
+}
+
+// has says whether a field is given, and notes it where another is that it excludes.
+func (b body) has(name string, others ...string) bool {
+	v, ok := b.Whole()[name]
+	for _, other := range others {
+		if _, both := b.Whole()[other]; ok && both {
+			b.Take(other)
+			b.Wrong(v, "is given with "+other+": give one of them", name)
+		}
+	}
+	return ok
+}
+
+// pairs reads 1 to most pairs of a person and a film.
+func (b body) pairs(most int) []recommend.Pair {
+	list := b.list("pairs", most)
+	pairs := make([]recommend.Pair, len(list))
+	for i, v := range list {
+		fields, ok := v.(map[string]any)
+		if !ok {
+			b.Flaw("model_attributes_type", "Input should be a valid dictionary or object to extract fields from", v, nil, "pairs", i)
+			continue
+		}
+		within := body{b.Within(fields, "pairs", i)}
+		pairs[i] = recommend.Pair{User: within.user(), Film: within.movie()}
+		b.Add(within.Values)
+	}
+	return pairs
+}
+
+// k reads how many films each of so many lists may have: all of them together at most itemsMax.
+func (b body) k(lists int) int {
+	return int(b.Integer("k", kDefault, 1, int64(min(recommend.KMax, itemsMax/max(1, lists)))))
+}
+
+// ids reads 1 to most ids, as they came.
+func (b body) ids(name string, most int) []string {
+	list := b.list(name, most)
+	ids := make([]string, len(list))
+	for i, v := range list {
+		ids[i] = b.id(v, name, i)
+	}
+	return ids
+}
+
+// list reads a list of 1 to most values; nil for what is none.
+func (b body) list(name string, most int) []any {
 	v, ok := b.Need(name)
 	if !ok {
 		return nil
@@ -79,11 +142,7 @@ func (b body) movies(name string, most int) []string {
 		b.Flaw("too_long", "List should have at most "+strconv.Itoa(most)+" items after validation, not "+strconv.Itoa(len(list)), v,
 			map[string]any{"field_type": "List", "max_length": most, "actual_length": len(list)}, name)
 	default:
-		ids := make([]string, len(list))
-		for i, v := range list {
-			ids[i] = b.id(v, name, i)
-		}
-		return ids
+		return list
 	}
 	return nil
 }

@@ -20,9 +20,10 @@ type state struct {
 
 const ok = "ok"
 
-func (s *Surface) state() state {
-	out := state{Status: "healthy", Predict: ok, Recommend: ok}
-	res, err := s.Recommend.Predict(recommend.Version{}, "", nil)
+// state is of the version that is named, or of what answers where none is.
+func (s *Surface) state(v recommend.Version) state {
+	out := state{Status: "healthy", Model: v.Model, Version: v.Number, Predict: ok, Recommend: ok}
+	res, err := s.Recommend.Predict(v, "", nil)
 	if err == nil {
 		out.ModelLoaded, out.Model, out.Version = true, res.ModelName, res.ModelVersion
 	} else {
@@ -31,6 +32,9 @@ func (s *Surface) state() state {
 	list, err := s.Recommend.Popular(1)
 	if err == nil && len(list) == 0 {
 		err = fault.New(fault.Unavailable, "the catalogue is empty").WithHint("import a data set: projectionist import PATH")
+	}
+	if err == nil && v.Model != "" {
+		_, err = s.Recommend.RecommendBy(v.Model, v.Number, recommend.Request{K: 1, NowMillis: s.Now().UnixMilli()})
 	}
 	if err != nil {
 		out.Status, out.Recommend = "unhealthy", said(err)
@@ -44,6 +48,15 @@ func said(err error) string {
 }
 
 // health says what can be answered. Its status is 200 as long as the process lives, as on every listener.
-func (s *Surface) health(w http.ResponseWriter, _ *http.Request) error {
-	return api.WriteJSON(w, http.StatusOK, s.state())
+func (s *Surface) health(w http.ResponseWriter, r *http.Request) error {
+	version, err := by(r)
+	if err != nil {
+		return err
+	}
+	if version.Model != "" {
+		if version, err = s.Recommend.Predicts(version); err != nil {
+			return err
+		}
+	}
+	return api.WriteJSON(w, http.StatusOK, s.state(version))
 }

@@ -302,6 +302,14 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%v", m)
 		}
 	}
+	if v := w.want(200, "GET", "/models?model=neural_cf&version=1", ""); v["total"] != 1. || v["models"].([]any)[0].(map[string]any)["name"] != "neural_cf" {
+		t.Errorf("%v", v)
+	}
+	for model, want := range map[string]string{"neural_cf": "healthy", "popularity": "degraded", "broken": "unhealthy"} {
+		if v := w.want(200, "GET", "/health?model="+model, ""); v["status"] != want || v["model"] != model || v["version"] != 1. {
+			t.Errorf("%v", v)
+		}
+	}
 	w.Do(&commands.DeployModel{Slot: events.ProductionSlot, Model: "neural_cf", Version: 1})
 	if got := predicts(""); got != "neural_cf 1" {
 		t.Errorf("what is deployed predicts, and %s answers", got)
@@ -355,6 +363,23 @@ func TestRefusals(t *testing.T) {
 		{422, "POST", "/recommend", `{"user_id":1,"k":"x"}`, `{"detail":[{"type":"int_parsing","loc":["body","k"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"x"}]}`},
 		{422, "POST", "/recommend", `{"user_id":1,"k":0,"exclude_seen":[]}`, `{"detail":[{"type":"greater_than_equal","loc":["body","k"],"msg":"Input should be greater than or equal to 1","input":0,"ctx":{"ge":1}},{"type":"bool_type","loc":["body","exclude_seen"],"msg":"Input should be a valid boolean","input":[]}]}`},
 		{422, "POST", "/recommend", `{"user_id":1,"exclude_seen":"maybe"}`, `{"detail":[{"type":"bool_parsing","loc":["body","exclude_seen"],"msg":"Input should be a valid boolean, unable to interpret input","input":"maybe"}]}`},
+		{422, "POST", "/recommend", `{"user_ids":[]}`, `"too_short"`},
+		{422, "POST", "/recommend", `{"user_ids":[1,2],"user_id":1}`, `"loc":["body","user_ids"],"msg":"Value error, is given with user_id`},
+		{422, "POST", "/recommend", `{"user_ids":[` + strings.Repeat("1,", 1000) + `1]}`, `"max_length":1000`},
+		{422, "POST", "/recommend", `{"user_ids":[` + strings.Repeat("1,", 99) + `1],"k":101}`, `"ctx":{"le":100}`},
+		{422, "POST", "/recommend", `{"user_ids":[1,null]}`, `"loc":["body","user_ids",1,"int"]`},
+		{422, "POST", "/predict", `{"pairs":[{"user_id":1}]}`, `{"type":"missing","loc":["body","pairs",0,"movie_id"]`},
+		{422, "POST", "/predict", `{"pairs":[[1,2]]}`, `"loc":["body","pairs",0]`},
+		{422, "POST", "/predict", `{"pairs":[{"user_id":1,"movie_id":2}],"user_id":1}`, `is given with user_id`},
+		{422, "POST", "/predict", `{"pairs":[{"user_id":1,"movie_id":2,"x":1}]}`, `"loc":["body","pairs",0,"x"]`},
+		{422, "POST", "/predict", `{"pairs":[` + strings.Repeat("1,", 10000) + `1]}`, `"max_length":10000`},
+		{404, "POST", "/predict", `{"pairs":[{"user_id":1,"movie_id":2},{"user_id":2,"movie_id":999}]}`, `no movie \"999\"`},
+		{409, "POST", "/predict?model=popularity", `{"pairs":[{"user_id":1,"movie_id":1}]}`, `predicts no ratings`},
+		{404, "POST", "/similar", `{"movie_ids":[1,999]}`, `no movie \"999\"`},
+		{422, "POST", "/similar", `{"movie_ids":[` + strings.Repeat("1,", 100) + `1]}`, `"max_length":100`},
+		{404, "GET", "/health?model=nope", ``, `no model`},
+		{404, "GET", "/models?model=nope", ``, `no model`},
+		{404, "GET", "/models?model=neural_cf&version=9", ``, `no version 9`},
 		{404, "POST", "/similar?model=nope", `{"movie_id":1}`, `no model`},
 		{422, "POST", "/similar?version=2", `{"movie_id":1}`, `"loc":["query","version"]`},
 		{404, "POST", "/similar", `{"movie_id":999,"k":5}`, `{"detail":"no movie \"999\""}`},

@@ -42,12 +42,13 @@ type model struct {
 
 // models lists the versions that were registered last, newest first.
 func (s *Surface) models(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "limit")
+	q := api.QueryOf(r, "limit", "model", "version")
+	of := versionOf(q)
 	limit := q.Number("limit", modelsDefault, 1, modelsMax)
 	if err := q.Err(); err != nil {
 		return err
 	}
-	list, total, err := s.list(int(limit))
+	list, total, err := s.list(of, int(limit))
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,12 @@ func (s *Surface) models(w http.ResponseWriter, r *http.Request) error {
 	}{list, total})
 }
 
-func (s *Surface) list(limit int) ([]model, int, error) {
+func (s *Surface) list(of recommend.Version, limit int) ([]model, int, error) {
+	if of.Model != "" {
+		if _, err := s.Recommend.Predicts(of); err != nil {
+			return nil, 0, err
+		}
+	}
 	type one struct {
 		key string // of its model
 		projections.ModelVersion
@@ -71,7 +77,9 @@ func (s *Surface) list(limit int) ([]model, int, error) {
 		}
 		for _, m := range p.Items {
 			for _, v := range m.Versions {
-				versions = append(versions, one{m.Key, v})
+				if of.Model == "" || of.Model == m.Name && (of.Number == 0 || of.Number == v.Version) {
+					versions = append(versions, one{m.Key, v})
+				}
 			}
 		}
 		if q.Cursor = p.Next; q.Cursor == "" {
@@ -139,7 +147,7 @@ var homePage = api.NewPage(homeHTML, nil)
 
 // home is the page for people: what can be asked, and the models.
 func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
-	list, total, err := s.list(modelsDefault)
+	list, total, err := s.list(recommend.Version{}, modelsDefault)
 	if err != nil {
 		return err
 	}
@@ -147,5 +155,5 @@ func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
 		Models []model
 		Total  int
 		State  state
-	}{list, total, s.state()})
+	}{list, total, s.state(recommend.Version{})})
 }

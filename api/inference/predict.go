@@ -8,23 +8,21 @@ import (
 	"github.com/projectionist/projectionist/projections/recommend"
 )
 
-// Bounds of what is asked for.
-const (
-	kDefault  = 10
-	moviesMax = recommend.KMax // of one request for ratings
-)
-
 // by is the version that a request names in its query, model=NAME&version=N; zero for none.
 func by(r *http.Request) (recommend.Version, error) {
 	q := api.QueryOf(r, "model", "version")
+	return versionOf(q), q.Err()
+}
+
+func versionOf(q *api.Query) recommend.Version {
 	v := recommend.Version{Model: q.Str("model"), Number: int(q.Number("version", 0, 1, 1<<31-1))}
 	if v.Number != 0 && v.Model == "" {
 		q.Fault("version", "is given without model")
 	}
-	return v, q.Err()
+	return v
 }
 
-// predict gives the ratings that a person would give films.
+// predict gives the ratings that a person would give films, or that several would, pair by pair.
 func (s *Surface) predict(w http.ResponseWriter, r *http.Request) error {
 	version, err := by(r)
 	if err != nil {
@@ -34,7 +32,10 @@ func (s *Surface) predict(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	user, movies := b.user(), b.movies("movie_ids", moviesMax)
+	if b.has("pairs", "user_id", "movie_ids") {
+		return s.predictPairs(w, version, b)
+	}
+	user, movies := b.user(), b.ids("movie_ids", moviesMax)
 	if err := b.Done(); err != nil {
 		return err
 	}
@@ -47,79 +48,32 @@ func (s *Surface) predict(w http.ResponseWriter, r *http.Request) error {
 	return api.WriteJSON(w, http.StatusOK, res)
 }
 
-// recommend gives films for a person, by the version that is named, else by the one that predicts ratings, else by
-// what is deployed. That they were shown is an event.
-func (s *Surface) recommend(w http.ResponseWriter, r *http.Request) error {
-	version, err := by(r)
-	if err != nil {
-		return err
-	}
-	b, err := readBody(w, r)
-	if err != nil {
-		return err
-	}
-	req := recommend.Request{UserID: b.user(), K: int(b.Integer("k", kDefault, 1, recommend.KMax)), Again: !b.Flag("exclude_seen", true), Current: true}
-	record := b.Flag("record", true)
+// paired is what a person would rate a film.
+type paired struct {
+	UserID    string `json:"user_id"`
+	KnownUser bool   `json:"known_user"`
+	recommend.Rated
+}
+
+func (s *Surface) predictPairs(w http.ResponseWriter, version recommend.Version, b body) error {
+	pairs := b.pairs(pairsMax)
 	if err := b.Done(); err != nil {
 		return err
 	}
-	start, now := time.Now(), s.Now()
-	req.NowMillis = now.UnixMilli()
-	res, err := s.ranked(version, req)
+	start := time.Now()
+	got, err := s.Recommend.PredictPairs(version, pairs)
 	if err != nil {
 		return err
 	}
-	s.Predicted(api.OperationRank, res.Strategy, start)
-	answer := struct {
-		*recommend.Result
-		api.Recorded
-	}{Result: res}
-	if answer.Recorded, err = s.Record(r, res, &record, now); err != nil {
-		return err
-	}
-	return api.WriteJSON(w, http.StatusOK, answer)
-}
-
-func (s *Surface) ranked(v recommend.Version, req recommend.Request) (*recommend.Result, error) {
-	named := v != recommend.Version{}
-	v, err := s.Recommend.Predicts(v)
-	switch {
-	case err == nil && named:
-		return s.Recommend.RecommendBy(v.Model, v.Number, req)
-	case err == nil:
-		if res, err := s.Recommend.RecommendBy(v.Model, v.Number, req); err == nil {
-			return res, nil
-		}
-	case named:
-		return nil, err
-	}
-	return s.Recommend.Recommend(req)
-}
-
-// similar gives films like one.
-func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
-	version, err := by(r)
-	if err != nil {
-		return err
-	}
-	b, err := readBody(w, r)
-	if err != nil {
-		return err
-	}
-	var movie string
-	if v, ok := b.Need("movie_id"); ok {
-		movie = b.id(v, "movie_id")
-	}
-	k := int(b.Integer("k", kDefault, 1, recommend.KMax))
-	if err := b.Done(); err != nil {
-		return err
-	}
-	items, err := s.Recommend.Near(version, movie, k)
-	if err != nil {
-		return err
+	s.Predicted(api.OperationPredict, got[0].Algorithm, start)
+	out := make([]paired, len(got))
+	for i, one := range got {
+		out[i] = paired{one.UserID, one.KnownUser, one.Predictions[0]}
 	}
 	return api.WriteJSON(w, http.StatusOK, struct {
-		MovieID string           `json:"movie_id"`
-		Items   []recommend.Item `json:"items"`
-	}{movie, items})
+		ModelName    string   `json:"model_name"`
+		ModelVersion int      `json:"model_version"`
+		Algorithm    string   `json:"algorithm"`
+		Predictions  []paired `json:"predictions"`
+	}{got[0].ModelName, got[0].ModelVersion, got[0].Algorithm, out})
 }

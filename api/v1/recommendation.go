@@ -43,13 +43,15 @@ func (s *Surface) baseline(w http.ResponseWriter, r *http.Request) error {
 
 // wanted is a request for recommendations.
 type wanted struct {
-	UserID  api.ID `json:"user_id"`
-	K       *int64 `json:"k"`
-	Explain bool   `json:"explain"`
-	Record  *bool  `json:"record"` // false: nobody is shown this; it leaves no event
-	After   string `json:"after"`
-	AsOf    string `json:"as_of"`
-	KnownAt string `json:"known_at"`
+	UserID api.ID `json:"user_id"`
+	// Of somebody without an id: what they have looked at, the last one last. By POST alone.
+	MovieIDs *[]api.ID `json:"movie_ids"`
+	K        *int64    `json:"k"`
+	Explain  bool      `json:"explain"`
+	Record   *bool     `json:"record"` // false: nobody is shown this; it leaves no event
+	After    string    `json:"after"`
+	AsOf     string    `json:"as_of"`
+	KnownAt  string    `json:"known_at"`
 }
 
 func (v *wanted) request() (recommend.Request, error) {
@@ -59,6 +61,17 @@ func (v *wanted) request() (recommend.Request, error) {
 			return req, fault.Field("k", "is %d; want 1 to %d", *v.K, KMax)
 		}
 		req.K = int(*v.K)
+	}
+	if v.MovieIDs != nil {
+		switch n := len(*v.MovieIDs); {
+		case n == 0:
+			return req, fault.Field("movie_ids", "is empty: want 1 to %d films", recommend.FilmsMax).WithHint("leave it out for a list by what is popular")
+		case v.AsOf != "" || v.KnownAt != "":
+			return req, fault.Field("movie_ids", "cannot be combined with as_of and known_at").WithHint("leave them out")
+		}
+		for _, id := range *v.MovieIDs {
+			req.Films = append(req.Films, string(id))
+		}
 	}
 	if v.UserID == "" {
 		return req, nil

@@ -55,6 +55,23 @@ func TestUnrecordedRecommendations(t *testing.T) {
 	w.get(ask+"&record=maybe").problem(400, "record")
 }
 
+// Of somebody without an id, whatever they have looked at, nothing is kept.
+func TestRecommendationsForNobody(t *testing.T) {
+	w := newFixture(t)
+	a := w.post("/api/v1/recommendations", `{"movie_ids":["movie_001",2],"k":3,"explain":true}`).want(200)
+	if a.at("recorded") != "false" || a.at("unrecorded") != "guest" || a.at("user_id") != "" || a.at("items.0.movie_id") == "<none>" || w.recorded() != 0 {
+		t.Errorf("%s; recorded %d", a.Body, w.recorded())
+	}
+	for body, field := range map[string]string{
+		`{"movie_ids":[]}`: "movie_ids", `{"movie_ids":[1],"user_id":1}`: "movie_ids", `{"movie_ids":[1],"known_at":"2024-01-01T00:00:00Z"}`: "movie_ids",
+		`{"movie_ids":[` + strings.Repeat("1,", 100) + `1]}`: "movie_ids", `{"movie_ids":[1.5]}`: "movie_ids",
+	} {
+		w.post("/api/v1/recommendations", body).problem(400, field)
+	}
+	w.post("/api/v1/recommendations", `{"movie_ids":["nope"]}`).problem(404, "")
+	w.get("/api/v1/recommendations?movie_ids=1").problem(400, "movie_ids")
+}
+
 // full is a log that takes no more records.
 type full struct{ streams.Feed }
 

@@ -44,6 +44,8 @@ type Model struct {
 
 	changed changes
 	save    *Save // under way
+
+	origin *Model // that this is a view of; nil for itself
 }
 
 type user struct {

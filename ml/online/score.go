@@ -368,10 +368,10 @@ func (s *Scratch) weigh(m *Model, today int32) (same bool) {
 	if n > 0 {
 		newest = m.days[n-1].day
 	}
-	if s.model == m && s.change == m.daysChange && s.newest == newest {
+	if s.model == m.Origin() && s.change == m.daysChange && s.newest == newest {
 		return true
 	}
-	s.model, s.change, s.newest = m, m.daysChange, newest
+	s.model, s.change, s.newest = m.Origin(), m.daysChange, newest
 	s.weights = s.weights[:0]
 	passed := 0.0
 	for k := n - 1; k >= 0; k-- {

@@ -121,8 +121,8 @@ func (f *Films) Alike(place int) []float32 {
 func (f *Films) Places(m *online.Model) []int32 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.known != m {
-		f.known, f.place = m, nil
+	if origin := m.Origin(); f.known != origin {
+		f.known, f.place = origin, nil
 	}
 	for i := len(f.place); i < m.ItemCount(); i++ {
 		at, ok := f.index[m.ItemID(i)]

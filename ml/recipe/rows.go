@@ -18,8 +18,8 @@ type Rows struct {
 func (r *Rows) Of(m *online.Model, items []string) []int32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known != m {
-		r.known, r.row = m, nil
+	if origin := m.Origin(); r.known != origin {
+		r.known, r.row = origin, nil
 	}
 	for i := len(r.row); i < m.ItemCount(); i++ {
 		row, ok := slices.BinarySearch(items, m.ItemID(i))

@@ -24,6 +24,10 @@ func pack(centi int, weight float64, counted bool, seen Days) Signal {
 	return s
 }
 
+// Chosen is what it says that somebody names a film as one they care for, whatever the definition: they like it, and have
+// seen it.
+func Chosen() Signal { return pack(0, 1, true, Forever) }
+
 // RatingCentiMax is the greatest RatingCenti.
 const RatingCentiMax = 500
 

@@ -80,6 +80,46 @@ func (s *Service) Predict(by Version, user string, films []string) (*Ratings, er
 	return out, nil
 }
 
+// Pair is a person and a film.
+type Pair struct{ User, Film string }
+
+// PredictPairs is Predict for pairs of a person and a film, all by one version; the first of what it gives says by which.
+func (s *Service) PredictPairs(by Version, pairs []Pair) ([]Ratings, error) {
+	v, err := s.Predicts(by)
+	if err != nil {
+		return nil, err
+	}
+	places := map[string][]int{}
+	var users []string
+	for i, p := range pairs {
+		if places[p.User] == nil {
+			users = append(users, p.User)
+		}
+		places[p.User] = append(places[p.User], i)
+	}
+	out := make([]Ratings, len(pairs))
+	for i, user := range users {
+		films := make([]string, len(places[user]))
+		for k, at := range places[user] {
+			films[k] = pairs[at].Film
+		}
+		ask := v
+		if i == 0 {
+			ask = by // where none was named, the one that answered before may
+		}
+		one, err := s.Predict(ask, user, films)
+		if err != nil {
+			return nil, err
+		}
+		v = Version{one.ModelName, one.ModelVersion}
+		for k, at := range places[user] {
+			out[at] = *one
+			out[at].Predictions = one.Predictions[k : k+1]
+		}
+	}
+	return out, nil
+}
+
 func noMovie(id string) error { return fault.New(fault.NotFound, "no movie %q", id) }
 
 // predicting is a version that is at hand.

@@ -5,6 +5,7 @@ package recommend
 
 import (
 	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 
 // KMax bounds a ranking: nobody looks at more, and an answer stays small.
 const KMax = 1000
+
+// FilmsMax bounds what somebody without an id names: no recipe looks further back.
+const FilmsMax = 100
 
 // Service ranks. It is safe for concurrent use.
 type Service struct {
@@ -88,6 +92,9 @@ type Request struct {
 	NowMillis int64
 	Explain   bool // with every reason there is, and titles
 	Again     bool // films that the person has met may be shown too
+	// Films make it a request of somebody without an id: they are what these have looked at, the last one last. Nothing
+	// is kept of it.
+	Films []string
 	// Current wants all of the catalogue that its view has folded. Without it a request that comes while many
 	// films are taken in is answered from the films before.
 	Current bool
@@ -96,6 +103,7 @@ type Request struct {
 // Result is a ranking and what it was made with.
 type Result struct {
 	UserID       string `json:"user_id"`
+	Guest        bool   `json:"-"` // it is for somebody without an id
 	ModelName    string `json:"model_name,omitempty"`
 	ModelKey     string `json:"-"` // what it is for good
 	ModelVersion int    `json:"model_version,omitempty"`
@@ -109,34 +117,102 @@ type Result struct {
 }
 
 // Recommend ranks the films that the person has not met, by the version in the slot.
-func (s *Service) Recommend(req Request) (*Result, error) {
-	if err := s.prepare(req); err != nil {
-		return nil, err
-	}
-	v, r, f, _, err := s.slot()
-	if err != nil {
-		return nil, err
-	}
-	return s.rank(v, r, f, req)
-}
+func (s *Service) Recommend(req Request) (*Result, error) { return s.one(Version{}, req) }
 
 // RecommendBy ranks by a registered version, whatever is in the slot.
 func (s *Service) RecommendBy(model string, number int, req Request) (*Result, error) {
+	return s.one(Version{model, number}, req)
+}
+
+func (s *Service) one(by Version, req Request) (*Result, error) {
+	lists, err := s.RecommendEach(by, []string{req.UserID}, req)
+	if err != nil {
+		return nil, err
+	}
+	return lists[0], nil
+}
+
+// RecommendEach ranks for several people, all by one version: the one in the slot, where none is named.
+func (s *Service) RecommendEach(by Version, users []string, req Request) ([]*Result, error) {
 	if err := s.prepare(req); err != nil {
 		return nil, err
 	}
-	v, err := s.named(model, number)
+	var v version
+	var r recipe.Ranker
+	var f *films
+	var err error
+	if by.Model == "" {
+		v, r, f, err = s.slotFor(req)
+	} else {
+		v, r, f, err = s.by(by, req)
+	}
 	if err != nil {
 		return nil, err
 	}
-	r, f, err := s.at(v, "")
-	if err != nil {
-		return nil, err
+	lists := make([]*Result, len(users))
+	for i, user := range users {
+		req.UserID = user
+		if lists[i], err = s.rank(v, r, f, req); err != nil {
+			return nil, err
+		}
 	}
-	return s.rank(v, r, f, req)
+	return lists, nil
+}
+
+// by is what a version that is named ranks by.
+func (s *Service) by(by Version, req Request) (v version, r recipe.Ranker, f *films, err error) {
+	if v, err = s.named(by.Model, by.Number); err != nil {
+		return v, nil, nil, err
+	}
+	if r, f, err = s.at(v, ""); err != nil || len(req.Films) == 0 {
+		return v, r, f, err
+	}
+	is, err := s.byPeople(v)
+	if err == nil && is {
+		err = fault.New(fault.Conflict, "%s version %d ranks for people that it has learned, and not by films", by.Model, by.Number).WithHint("name another model, or none")
+	}
+	return v, r, f, err
+}
+
+// slotFor is what ranks for the slot: the online model, where the version there cannot rank by films.
+func (s *Service) slotFor(req Request) (version, recipe.Ranker, *films, error) {
+	v, r, f, _, err := s.slot()
+	if err != nil || len(req.Films) == 0 || v.model == "" {
+		return v, r, f, err
+	}
+	by, err := s.byPeople(v)
+	if err == nil && by {
+		v = version{}
+		r, f, err = s.at(v, "")
+	}
+	return v, r, f, err
+}
+
+// byPeople says that a version ranks for people that it has learned, and for nobody by what they have met.
+func (s *Service) byPeople(v version) (bool, error) {
+	registered, ok, err := fold.Of[*projections.Registry](s.views).VersionOf(v.model, v.number)
+	return ok && predicts(&registered), err
+}
+
+// chosen are films as somebody without an id names them, each of the catalogue.
+func (f *films) chosen(ids []string) ([]string, error) {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = events.CanonicalMovie(id)
+		if _, ok := f.card(out[i]); !ok {
+			return nil, noMovie(id)
+		}
+	}
+	return out, nil
 }
 
 func (s *Service) prepare(req Request) error {
+	switch {
+	case len(req.Films) > FilmsMax:
+		return fault.Field("movie_ids", "are %d films; want at most %d", len(req.Films), FilmsMax)
+	case len(req.Films) > 0 && req.UserID != "":
+		return fault.Field("movie_ids", "are given with user_id: they are of somebody without an id").WithHint("leave one of them out")
+	}
 	if req.K < 1 || req.K > KMax {
 		return fault.Field("k", "is %d: want 1 to %d", req.K, KMax)
 	}
@@ -154,13 +230,27 @@ func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) (*Resu
 		q.Explain = recipe.Fully
 	}
 	var ranking recipe.Ranking
-	err = fold.Of[*projections.Online](s.views).ReadFor(req.UserID, func(m *online.Model, cut streams.Cut) {
+	rank := func(m *online.Model, cut streams.Cut) {
 		res.Cut = cut.String()
 		if m.UserEvents(req.UserID) > 0 {
 			res.Strategy = "online"
 		}
 		ranking = r.Rank(m, q)
-	})
+	}
+	if view := fold.Of[*projections.Online](s.views); len(req.Films) == 0 {
+		err = view.ReadFor(req.UserID, rank)
+	} else {
+		var films []string
+		if films, err = f.chosen(req.Films); err != nil {
+			return nil, err
+		}
+		q.K += len(films) // of which those that nobody has met are taken out below
+		res.Guest = true
+		if err = view.ReadGuest(films, req.NowMillis, rank); err == nil && !req.Again {
+			ranking.Items = slices.DeleteFunc(ranking.Items, func(it recipe.Item) bool { return slices.Contains(films, f.ranked.At(it.Place).ID) })
+		}
+		ranking.Items = ranking.Items[:min(req.K, len(ranking.Items))]
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -521,6 +521,59 @@ func TestSimilar(t *testing.T) {
 	}
 }
 
+// Somebody without an id is ranked for by the films they name, by each recipe that can, and nothing is learned from it.
+func TestGuest(t *testing.T) {
+	w := newWorld(t)
+	w.fill(60, 40, 800)
+	w.list("new 1987 Horror War")
+	ask := Request{K: 60, NowMillis: now.UnixMilli(), Films: []string{"movie_001", "3", "new", "5"}}
+	before := w.views.FoldedTo("online", streams.TP{Topic: events.UserEventsTopic})
+	taste := func(res *Result) (same int) { // films of odd ids go together
+		for _, it := range res.Items[:10] {
+			if n, err := strconv.Atoi(it.MovieID); err == nil && n%2 == 1 {
+				same++
+			}
+		}
+		return same
+	}
+	for _, r := range all.Recipes() {
+		v := w.train(r.Name, nil)
+		res, err := w.service.RecommendEach(Version{r.Name, v}, []string{""}, ask)
+		if r.Predicts {
+			if !fault.Is(err, fault.Conflict) {
+				t.Errorf("%s ranks by films: %v", r.Name, err)
+			}
+		} else {
+			w.must(err)
+			if got := taste(res[0]); r.Name != "popularity" && got < 7 || !res[0].Guest {
+				t.Errorf("%s: %d of ten are of the taste", r.Name, got)
+			}
+		}
+		w.deploy(r.Name, v)
+		slot, err := w.service.Recommend(ask)
+		w.must(err)
+		if r.Predicts && slot.Strategy != "online" || !r.Predicts && slot.ModelName != r.Name {
+			t.Errorf("with %s deployed it is by %q, %s", r.Name, slot.ModelName, slot.Strategy)
+		}
+		if ids := slot.ids(); len(ids) != 57 || slices.Contains(ids, "1") || slices.Contains(ids, "3") || slices.Contains(ids, "new") {
+			t.Errorf("%s shows what was named: %v", r.Name, ids)
+		}
+		again := ask
+		again.Again = true
+		if slot, err := w.service.Recommend(again); err != nil || len(slot.Items) != 60 {
+			t.Errorf("%s: %d films, %v", r.Name, len(slot.Items), err)
+		}
+	}
+	if got := w.views.FoldedTo("online", streams.TP{Topic: events.UserEventsTopic}); got != before {
+		t.Errorf("the log has gone on from %d to %d", before, got)
+	}
+	for _, bad := range []Request{{K: 5, Films: []string{"1", "nope"}}, {K: 5, Films: make([]string, FilmsMax+1)}, {K: 5, UserID: "1", Films: []string{"1"}}} {
+		if _, err := w.service.Recommend(bad); err == nil {
+			t.Errorf("%+v is answered", bad)
+		}
+	}
+}
+
 // By each recipe, films like one come from what it has learned, and those like one that nobody has met from content: of the
 // version that is named, and of the one that is deployed.
 func TestSimilarOfEachRecipe(t *testing.T) {

@@ -1,0 +1,36 @@
+package online
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/projectionist/projectionist/ml/signal"
+)
+
+// A guest is scored and explained as somebody who has met the same, and the model does not change by them.
+func TestGuest(t *testing.T) {
+	m, other := small(), small()
+	day := int64(dayMillis)
+	for k, id := range []string{"1", "2"} {
+		other.Add("g", id, day, uint64(k), signal.Chosen())
+	}
+	guest := m.Guest([]string{"1", "nowhere", "2"}, day, signal.Chosen())
+	if guest.UserEvents("") != 2 || m.UserEvents("") != 0 || guest.Origin() != m || m.Origin() != m || guest.ItemCount() != m.ItemCount() {
+		t.Error("a guest is somebody else")
+	}
+	var s, of Scratch
+	got := guest.Score(nil, "", day, CoCounts, &s)
+	// Counts of what the other has met are one more each: compare what does not depend on them.
+	if want := other.Score(nil, "g", day, CoCounts, &of); (got[0] == Excluded) != (want[0] == Excluded) || got[1] != Excluded || got[2] <= 0 {
+		t.Errorf("%v, as somebody known %v", got, want)
+	}
+	asB := m.Score(nil, "b", day, Blend, &of) // who has met 1 and 2
+	if got := guest.Score(nil, "", day, Blend, &s); !slices.Equal(got, asB) {
+		t.Errorf("%v, and for who has met the same %v", got, asB)
+	}
+	guest.Score(nil, "", day, Blend, &s)
+	m.Score(nil, "b", day, Blend, &of)
+	if !slices.Equal(guest.ExplainScored(&s, "3"), m.ExplainScored(&of, "3")) || len(guest.ExplainScored(&s, "3")) != 3 {
+		t.Errorf("%v", guest.ExplainScored(&s, "3"))
+	}
+}
