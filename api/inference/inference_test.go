@@ -278,6 +278,15 @@ func TestVersions(t *testing.T) {
 	if v := w.want(200, "GET", "/health", ""); v["status"] != "healthy" || v["model"] != "other" {
 		t.Errorf("%v", v)
 	}
+	w.Do(&commands.AddModelVersion{Name: "other", Source: "s3://bucket/model"})
+	for query, want := range map[string]int{"?model=other": 200, "?model=other&version=2": 409} {
+		w.want(want, "POST", "/recommend"+query, `{"user_id": 1, "record": false}`)
+		w.want(want, "POST", "/predict"+query, `{"user_id": 1, "movie_ids": [1]}`)
+		w.want(want, "POST", "/similar"+query, `{"movie_id": 1}`)
+	}
+	if v := w.want(409, "GET", "/v2/models/other/versions/2", ""); !strings.Contains(v["error"].(string), "other version 2 was registered without weights") {
+		t.Errorf("%v", v)
+	}
 	w.register("broken", "neural_cf", []byte("no weights"))
 	if got := predicts(""); got != "other 1" {
 		t.Errorf("beside a broken version %s answers", got)
@@ -287,7 +296,7 @@ func TestVersions(t *testing.T) {
 	}
 	w.want(500, "POST", "/predict?model=broken", `{"user_id": 1, "movie_ids": [1]}`)
 	list := w.want(200, "GET", "/models", "")
-	if list["total"] != 4. {
+	if list["total"] != 5. {
 		t.Errorf("%v", list)
 	}
 	for _, m := range list["models"].([]any) {
@@ -297,6 +306,12 @@ func TestVersions(t *testing.T) {
 			if m["parameters"] != 1001. || m["loaded"] != true || m["predicts"] != true || m["algorithm"] != "neural_cf" {
 				t.Errorf("%v", m)
 			}
+		}
+		if m["name"] == "other" && m["version"] == 2. {
+			if m["parameters"] != nil || m["loaded"] != false || m["predicts"] != false {
+				t.Errorf("%v", m)
+			}
+			continue
 		}
 		if (m["name"] == "broken") != (m["parameters"] == nil) || (m["name"] == "popularity") == (m["predicts"] == true) {
 			t.Errorf("%v", m)

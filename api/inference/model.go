@@ -59,11 +59,6 @@ func (s *Surface) models(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Surface) list(of recommend.Version, limit int) ([]model, int, error) {
-	if of.Model != "" {
-		if _, err := s.Recommend.Predicts(of); err != nil {
-			return nil, 0, err
-		}
-	}
 	type one struct {
 		key string // of its model
 		projections.ModelVersion
@@ -89,6 +84,10 @@ func (s *Surface) list(of recommend.Version, limit int) ([]model, int, error) {
 	slices.SortStableFunc(versions, func(a, b one) int {
 		return cmp.Or(cmp.Compare(b.RecordedMillis, a.RecordedMillis), cmp.Compare(a.Name, b.Name), cmp.Compare(b.Version, a.Version))
 	})
+	if of.Model != "" && len(versions) == 0 {
+		_, err := s.Recommend.Predicts(of) // there is none
+		return nil, 0, err
+	}
 	slot, _, err := fold.Of[*projections.Deployments](s.Views).Slot(events.ProductionSlot)
 	if err != nil {
 		return nil, 0, err

@@ -1,6 +1,6 @@
 // Package inference answers who asks a model directly: ratings of films for a person, a list for them, films like one,
 // and which models there are, with bodies and errors in the form that servers made with FastAPI have
-// (https://fastapi.tiangolo.com/tutorial/handling-errors).
+// (https://fastapi.tiangolo.com/tutorial/handling-errors), and by the Open Inference Protocol.
 package inference
 
 import (
@@ -39,6 +39,7 @@ func (s *Surface) Routes(r *api.Routes) {
 	r.Handle("POST /predict", fastapi.Handler(s.predict), views...)
 	r.Handle("POST /recommend", fastapi.Handler(s.recommend), views...)
 	r.Handle("POST /similar", fastapi.Handler(s.similar), views...)
+	s.oipRoutes(r)
 	r.Handle("GET /models", s.models, views...)
 	r.Handle("GET /health", s.health)
 	r.Handle("GET /healthz", s.health)
@@ -46,8 +47,12 @@ func (s *Surface) Routes(r *api.Routes) {
 }
 
 // Render writes a problem as FastAPI's clients expect one: its text as detail, or what is wrong with the request field
-// by field.
-func (s *Surface) Render(w http.ResponseWriter, _ *http.Request, p *api.Problem) {
+// by field; below /v2 as the Open Inference Protocol has it.
+func (s *Surface) Render(w http.ResponseWriter, r *http.Request, p *api.Problem) {
+	if ofOIP(r.URL.Path) {
+		oipError(w, p)
+		return
+	}
 	var detail any
 	switch {
 	case p.Status == http.StatusMethodNotAllowed:

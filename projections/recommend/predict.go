@@ -206,7 +206,7 @@ func predictors() (names []string) {
 	return names
 }
 
-// newest gives a model without a number that of its newest version.
+// newest gives a model without a number that of its newest version, of those that this program has weights of.
 func (s *Service) newest(by Version) (Version, error) {
 	m, ok, err := fold.Of[*projections.Registry](s.views).Model(by.Model)
 	switch {
@@ -215,11 +215,18 @@ func (s *Service) newest(by Version) (Version, error) {
 	case !ok || len(m.Versions) == 0:
 		return by, fault.New(fault.NotFound, "no model %q", by.Model)
 	case by.Number == 0:
-		by.Number = m.Versions[len(m.Versions)-1].Version
+		at := len(m.Versions) - 1
+		for k := at; k >= 0; k-- {
+			if madeHere(&m.Versions[k]) == nil {
+				at = k
+				break
+			}
+		}
+		by.Number = m.Versions[at].Version
 	case m.Version(by.Number) == nil:
 		return by, fault.New(fault.NotFound, "no version %d of model %q", by.Number, by.Model)
 	}
-	return by, nil
+	return by, madeHere(m.Version(by.Number))
 }
 
 // chosen is the version that predicts where none is named; it is looked for again when the ledger has gone on.
@@ -300,5 +307,5 @@ func bestPredictor(view *projections.Registry) (version, error) {
 func (s *Service) Loaded(blob string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.loaded[blob] != nil
+	return blob != "" && s.loaded[blob] != nil // "" is counting
 }

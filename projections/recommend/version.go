@@ -92,7 +92,16 @@ func (s *Service) named(model string, number int) (version, error) {
 	if !ok || v == nil {
 		return version{}, fault.New(fault.NotFound, "no version %d of model %q", number, model)
 	}
-	return version{m.Key, number, v.Blob}, nil
+	return version{m.Key, number, v.Blob}, madeHere(v)
+}
+
+// madeHere is why a version that was registered by a client, and has no weights in the log, cannot answer.
+func madeHere(v *projections.ModelVersion) error {
+	if v.Blob != "" {
+		return nil
+	}
+	return fault.New(fault.Conflict, "%s version %d was registered without weights that this program has: it cannot answer here", v.Name, v.Version).
+		WithHint("bring weights in: projectionist models import ALGORITHM FILE")
 }
 
 // at is a version's ranker with the films it ranks; it loads the version if need be.
