@@ -65,9 +65,13 @@ func (f *Store) Versions(view string, known fold.At) ([]Version, error) {
 	if err != nil {
 		return nil, err
 	}
+	return all.knownAt(view, known), nil
+}
+
+func (all *versions) knownAt(view string, known fold.At) []Version {
 	had := all.of[view]
 	if known.IsZero() {
-		return had, nil
+		return had
 	}
 	had = slices.DeleteFunc(slices.Clone(had), func(v Version) bool { return !known.Admits(v.EventMillis, v.RecordedMillis, v.place) })
 	hash := inForce(all.changes, view, known)
@@ -77,7 +81,7 @@ func (f *Store) Versions(view string, known fold.At) ([]Version, error) {
 			hash = ""
 		}
 	}
-	return had, nil
+	return had
 }
 
 // inForce is the hash of what a view was as of a moment; "" for nothing.
