@@ -103,6 +103,9 @@ func unrecorded(r *http.Request, res *recommend.Result, record *bool) string {
 	return ""
 }
 
+// becauseMax is how many films that speak for one are recorded with it.
+const becauseMax = 5
+
 // served is the fact that an answer was given.
 func served(res *recommend.Result, requestID string) *commands.PublishRecommendation {
 	fact := &commands.PublishRecommendation{RecommendationServed: events.RecommendationServed{
@@ -116,8 +119,8 @@ func served(res *recommend.Result, requestID string) *commands.PublishRecommenda
 		it := &res.Items[i]
 		item := events.RecommendedItem{MovieID: it.MovieID, Score: it.Score, Sources: it.Sources}
 		for k := range it.Because {
-			if id := it.Because[k].MovieID; id != "" {
-				item.Because = append(item.Because, id)
+			if why := &it.Because[k]; why.MovieID != "" && why.Score > 0 && len(item.Because) < becauseMax {
+				item.Because = append(item.Because, why.MovieID)
 			}
 		}
 		fact.Items[i] = item

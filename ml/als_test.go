@@ -370,6 +370,38 @@ func TestFoldIn(t *testing.T) {
 		got := f.FoldIn(nil, []int32{9, 8, 1, 3, 7, 2}, []float32{1, 1, 1, -1, 0, 2})
 		sameBits(t, "last two", got, f.FoldIn(nil, []int32{1, 2}, []float32{1, 2}))
 	})
+	t.Run("Shares", func(t *testing.T) {
+		q := p
+		q.HistoryMax = 4
+		f, err := NewFolder(m.ItemFactors, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items, weights := []int32{9, 8, 1, 3, 7, 2, 1}, []float32{1, 1, 1, -1, .5, 2, 1}
+		rows := m.ItemFactors[:20*p.Dim]
+		vector, all := f.FoldIn(nil, items, weights), f.Shares(items, weights, rows)
+		if len(all) != 20 {
+			t.Fatal(len(all))
+		}
+		for i, shares := range all {
+			var sum, want, size float64
+			for c, v := range vector {
+				want += float64(v) * float64(rows[i*p.Dim+c])
+			}
+			for h, v := range shares {
+				sum, size = sum+v, size+math.Abs(v)
+				if counts := h == 2 || h > 3; counts != (v != 0) {
+					t.Errorf("entry %d has %v", h, v)
+				}
+			}
+			if math.Abs(sum-want) > 1e-5*size || shares[2] != shares[6] {
+				t.Errorf("row %d: %v add up to %v, want %v", i, shares, sum, want)
+			}
+		}
+		if none := f.Shares(nil, nil, rows); len(none) != 20 || len(none[0]) != 0 {
+			t.Error(none)
+		}
+	})
 	t.Run("ReusesDst", func(t *testing.T) {
 		dst := make([]float32, p.Dim)
 		if got := m.FoldInTo(dst, []int32{1}, []float32{1}); &got[0] != &dst[0] {

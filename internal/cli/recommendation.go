@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,13 +103,20 @@ func (p *program) ranking(raw []byte, explain bool) error {
 	return table(p.out, columns(cols), items)
 }
 
-// why names the films that speak for another, or what else does.
+// whyMax is how many films stand in a row of a table.
+const whyMax = 5
+
+// why names the films that speak most for another, or what else does, each once.
 func why(because any) string {
 	var titles []string
 	list, _ := because.([]any)
 	for _, b := range list {
-		if m, ok := b.(map[string]any); ok {
-			titles = append(titles, cell(lookUp(m, "title|movie_id|source")))
+		m, ok := b.(map[string]any)
+		if against, _ := strconv.ParseFloat(fmt.Sprint(m["score"]), 64); !ok || against < 0 || len(titles) == whyMax {
+			continue
+		}
+		if title := cell(lookUp(m, "title|movie_id|source")); !slices.Contains(titles, title) {
+			titles = append(titles, title)
 		}
 	}
 	return strings.Join(titles, "; ")

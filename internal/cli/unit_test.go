@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -258,6 +259,21 @@ func TestAdvertise(t *testing.T) {
 		}
 	}
 	if got := comeTo("0.0.0.0:9092", "a:1"); got != "0.0.0.0:9092, and come to a:1" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A row of a list names what speaks for a film, each once, and not what speaks against it.
+func TestWhy(t *testing.T) {
+	list := func(films ...any) (because []any) {
+		for _, f := range films {
+			because = append(because, f)
+		}
+		return because
+	}
+	heat := map[string]any{"movie_id": "1", "title": "Heat", "score": json.Number("0.5")}
+	got := why(list(heat, map[string]any{"source": "decayed_popularity", "score": json.Number("0.25")}, heat, map[string]any{"title": "Ronin", "score": json.Number("-0.25")}))
+	if got != "Heat; decayed_popularity" || why(nil) != "" {
 		t.Errorf("%q", got)
 	}
 }

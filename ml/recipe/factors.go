@@ -137,7 +137,7 @@ func (r *factored) Rank(m *online.Model, q Query) Ranking {
 			it.Parts = []Part{{source, top.Score}}
 		}
 		if q.Explain != Unexplained && !trained {
-			it.Because = s.counts.Because(m, r.films.At(it.Place).ID, top.Score)
+			it.Because = s.counts.Because(m, r.films.At(it.Place).ID, top.Score, q.Explain)
 		}
 		out.Items = append(out.Items, it)
 	}

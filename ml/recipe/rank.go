@@ -44,7 +44,7 @@ const (
 	Unexplained Depth = iota
 	// Briefly gives the reasons that cost next to nothing once the films are ranked.
 	Briefly
-	// Fully gives all reasons.
+	// Fully gives all reasons, those for a score and those against it: they add up to it.
 	Fully
 )
 
@@ -120,8 +120,9 @@ func (c *Counts) Compute(m *online.Model, films *Films, user string, nowMillis i
 }
 
 // Because gives the films of the history that co-counts took a score from, strongest first, their shares
-// scaled to part. Compute has come before, and m has not changed since.
-func (c *Counts) Because(m *online.Model, id string, part float32) []Reason {
+// scaled to part; Fully also what popularity gave, so that all add up to part. Compute has come before, and m has not
+// changed since.
+func (c *Counts) Because(m *online.Model, id string, part float32, depth Depth) []Reason {
 	parts := m.ExplainScored(&c.scratch, id)
 	var total float32
 	for _, p := range parts {
@@ -129,11 +130,11 @@ func (c *Counts) Because(m *online.Model, id string, part float32) []Reason {
 	}
 	var reasons []Reason
 	for _, p := range parts {
-		if p.ItemID != "" {
+		if p.ItemID != "" || depth == Fully {
 			if reasons == nil {
 				reasons = make([]Reason, 0, len(parts))
 			}
-			reasons = append(reasons, Reason{p.ItemID, p.Score / total * part, online.CoCounts.String()})
+			reasons = append(reasons, Reason{p.ItemID, p.Score / total * part, p.Source.String()})
 		}
 	}
 	Strongest(reasons)
@@ -198,7 +199,7 @@ func (r *counting) Rank(m *online.Model, q Query) Ranking {
 			it.Parts = []Part{{SourceOnline, top.Score}}
 		}
 		if q.Explain != Unexplained {
-			it.Because = c.Because(m, r.films.At(it.Place).ID, top.Score)
+			it.Because = c.Because(m, r.films.At(it.Place).ID, top.Score, q.Explain)
 		}
 		out.Items = append(out.Items, it)
 	}
@@ -212,7 +213,7 @@ func (r *counting) Explain(m *online.Model, q Query, places []int) [][]Reason {
 	c.Compute(m, r.films, q.User, q.NowMillis, q.Again)
 	out := make([][]Reason, len(places))
 	for i, p := range places {
-		out[i] = c.Because(m, r.films.At(p).ID, c.Score[p])
+		out[i] = c.Because(m, r.films.At(p).ID, c.Score[p], q.Explain)
 	}
 	return out
 }

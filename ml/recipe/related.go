@@ -232,7 +232,7 @@ func (r *related) Rank(m *online.Model, q Query) Ranking {
 			it.Parts = []Part{{source, top.Score}}
 		}
 		if q.Explain != Unexplained {
-			it.Because = r.reasons(m, it.Place, score, trained, s)
+			it.Because = r.reasons(m, it.Place, score, trained, q.Explain, s)
 		}
 		out.Items = append(out.Items, it)
 	}
@@ -240,11 +240,11 @@ func (r *related) Rank(m *online.Model, q Query) Ranking {
 }
 
 // reasons are those for the score of a film.
-func (r *related) reasons(m *online.Model, place int, score []float32, trained bool, s *relatedScratch) []Reason {
+func (r *related) reasons(m *online.Model, place int, score []float32, trained bool, depth Depth, s *relatedScratch) []Reason {
 	if trained {
 		return r.because(place, s)
 	}
-	return s.counts.Because(m, r.films.At(place).ID, score[place])
+	return s.counts.Because(m, r.films.At(place).ID, score[place], depth)
 }
 
 // Explain gives what each film of the history says of those at places.
@@ -254,7 +254,7 @@ func (r *related) Explain(m *online.Model, q Query, places []int) [][]Reason {
 	score, trained := r.compute(m, q.User, q.NowMillis, q.Again, s)
 	out := make([][]Reason, len(places))
 	for i, p := range places {
-		out[i] = r.reasons(m, p, score, trained, s)
+		out[i] = r.reasons(m, p, score, trained, q.Explain, s)
 	}
 	return out
 }

@@ -5,6 +5,7 @@ package recommend
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -73,7 +74,7 @@ type Item struct {
 	Genres  []string           `json:"genres,omitempty"`
 	Score   float64            `json:"score"`
 	Sources map[string]float64 `json:"sources,omitempty"` // parts of the score
-	Because []Reason           `json:"because,omitempty"` // strongest first; without Explain those that cost next to nothing
+	Because []Reason           `json:"because,omitempty"` // strongest first; without Explain a few that cost next to nothing
 }
 
 // Reason is what speaks for a recommended film: a film of the person's history, or, without an id,
@@ -90,7 +91,7 @@ type Request struct {
 	UserID    string
 	K         int // 1..KMax
 	NowMillis int64
-	Explain   bool // with every reason there is, and titles
+	Explain   bool // with every reason there is, which add up to the score, and titles
 	Again     bool // films that the person has met may be shown too
 	// Films make it a request of somebody without an id: they are what these have looked at, the last one last. Nothing
 	// is kept of it.
@@ -259,22 +260,51 @@ func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) (*Resu
 	}
 	res.Items = make([]Item, len(ranking.Items))
 	for i := range ranking.Items {
-		res.Items[i] = f.item(&ranking.Items[i], req.Explain)
+		res.Items[i] = f.item(&ranking.Items[i], req.Explain, req.K)
 		res.Simulated = res.Simulated || f.cards[ranking.Items[i].Place].simulated
 	}
 	return res, nil
 }
 
-// reasonsMax is how many films of a history an explanation names.
-const reasonsMax = 5
+// Bounds of reasons.
+const (
+	reasonsMax   = 5       // of a film, where nobody has asked for all
+	explainedMax = 100     // of a film, where somebody has, …
+	listMax      = 100_000 // … and of a list
+)
 
-func (f *films) item(ranked *recipe.Item, titles bool) Item {
+// sourceMore is what reasons have come to that are not told one by one.
+const sourceMore = "more"
+
+// reasons are those that are told: with all, those that are weakest stand as one, so that they add up to the score.
+func reasons(because []recipe.Reason, all bool, k int) []recipe.Reason {
+	if !all {
+		return because[:min(len(because), reasonsMax)]
+	}
+	most := max(reasonsMax, min(explainedMax, listMax/k))
+	if len(because) <= most {
+		return because
+	}
+	because = slices.Clone(because)
+	slices.SortStableFunc(because, func(a, b recipe.Reason) int {
+		return cmp.Compare(math.Abs(float64(b.Score)), math.Abs(float64(a.Score)))
+	})
+	var more float64
+	for _, why := range because[most-1:] {
+		more += float64(why.Score)
+	}
+	because = append(because[:most-1], recipe.Reason{Score: float32(more), Source: sourceMore})
+	recipe.Strongest(because)
+	return because
+}
+
+func (f *films) item(ranked *recipe.Item, titles bool, k int) Item {
 	it := f.show(ranked.Place, float64(ranked.Score))
 	it.Sources = make(map[string]float64, len(ranked.Parts))
 	for _, p := range ranked.Parts {
 		it.Sources[p.Source] = float64(p.Score)
 	}
-	because := ranked.Because[:min(len(ranked.Because), reasonsMax)]
+	because := reasons(ranked.Because, titles, k)
 	if len(because) > 0 {
 		it.Because = make([]Reason, len(because))
 	}

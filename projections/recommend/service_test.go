@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -137,13 +139,15 @@ func TestWithAModel(t *testing.T) {
 			if sum < it.Score-1e-6 { // parts below 0 are not told
 				t.Errorf("parts %v of %v", it.Sources, it.Score)
 			}
-			if len(it.Because) > reasonsMax {
-				t.Errorf("%d reasons", len(it.Because))
-			}
+			reasons := 0.
 			for _, why := range it.Because {
-				if why.Title != "Film "+why.MovieID || why.Source == "" || why.Score <= 0 {
+				if why.MovieID != "" && why.Title != "Film "+why.MovieID || why.Source == "" {
 					t.Errorf("because %+v", why)
 				}
+				reasons += why.Score
+			}
+			if math.Abs(reasons-it.Score) > 1e-6 {
+				t.Errorf("reasons add up to %v of %v: %v", reasons, it.Score, it.Because)
 			}
 		}
 		if res.Strategy == "blend" {
@@ -165,12 +169,36 @@ func TestReasonsOfOnlineCounts(t *testing.T) {
 	explained, err := w.service.Recommend(Request{UserID: "3", K: 5, NowMillis: now.UnixMilli(), Explain: true})
 	w.must(err)
 	for i, it := range plain.Items {
-		for k, why := range explained.Items[i].Because {
+		films := slices.DeleteFunc(explained.Items[i].Because, func(why Reason) bool { return why.MovieID == "" })
+		for k, why := range films[:min(len(films), reasonsMax)] {
 			why.Title = ""
 			if it.Because[k] != why {
 				t.Errorf("place %d, reason %d: %+v and %+v", i, k, it.Because[k], why)
 			}
 		}
+	}
+}
+
+// However long a history is, so many reasons are told, and the others as one.
+func TestReasonsAreBounded(t *testing.T) {
+	var because []recipe.Reason
+	var want float64
+	for i := range 500 {
+		because = append(because, recipe.Reason{ID: strconv.Itoa(i), Score: float32(250-i) / 1000, Source: "ease"})
+		want += float64(because[i].Score)
+	}
+	for k, most := range map[int]int{1: explainedMax, 1000: explainedMax, listMax / 10: 10, listMax: reasonsMax} {
+		got := reasons(because, true, k)
+		var sum float64
+		for _, why := range got {
+			sum += float64(why.Score)
+		}
+		if len(got) != most || math.Abs(sum-want) > 1e-5 || !slices.ContainsFunc(got, func(r recipe.Reason) bool { return r.Source == sourceMore && r.ID == "" }) {
+			t.Errorf("k %d: %d reasons, which add up to %v; want %d and %v", k, len(got), sum, most, want)
+		}
+	}
+	if got := reasons(because, false, 10); len(got) != reasonsMax || len(reasons(because[:7], true, 10)) != 7 {
+		t.Errorf("%d reasons", len(got))
 	}
 }
 

@@ -2,53 +2,81 @@ package all_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
 	"github.com/projectionist/projectionist/ml/recipe/all"
+	"github.com/projectionist/projectionist/ml/signal"
 )
 
-// Weights from film to film explain a score by every film liked, for it and against it: the reasons add up to it.
+// Whatever explains a score gives every film and source that speaks for it and against it: the reasons add up to it, of each
+// recipe that explains, whoever is ranked for, and whether films are ranked that they have met.
 func TestReasonsAddUp(t *testing.T) {
 	in := tastes(400)
 	m := learned(in)
-	for _, name := range []string{"ease", "nextitem", "itemknn"} {
-		r, err := all.Find(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+	now := in.Data.Samples[399].Time
+	films := in.Films().With([]*recipe.Film{{ID: "new", Content: recipe.Content{Genres: []string{"Comedy"}}}})
+	for k := range 30 { // somebody who has met few films, some of them again and again
+		m.Add("again", in.Data.Items[k%3], now-int64(30-k), uint64(k), in.Signals[0])
+	}
+	guest := m.Guest([]string{"01", "25", "01", "07"}, now, signal.Chosen())
+	explaining := []string{}
+	for _, r := range all.Recipes() {
 		model, err := r.Decode(weights(t, r))
 		if err != nil {
 			t.Fatal(err)
 		}
-		ranker := model.Ranker(in.Films(), nil)
-		explained := 0
-		for _, user := range in.Data.Users {
-			q := recipe.Query{User: user, NowMillis: in.Data.Samples[399].Time, K: 40, Explain: recipe.Briefly, Again: true}
-			list := ranker.Rank(m, q)
-			var places []int
-			for _, it := range list.Items {
-				places = append(places, it.Place)
+		ranker := model.Ranker(films, nil)
+		explainer, explains := ranker.(recipe.Explainer)
+		if explains {
+			explaining = append(explaining, r.Name)
+		}
+		explained, fromFilms := 0, 0
+		for _, user := range append([]string{"", "stranger", "again"}, in.Data.Users...) {
+			m := m
+			if user == "" {
+				m = guest
 			}
-			again := ranker.(recipe.Explainer).Explain(m, q, places)
-			for i, it := range list.Items {
-				var sum float64
-				for k, why := range it.Because {
-					sum += float64(why.Score)
-					if why != again[i][k] {
-						t.Errorf("%s, %s: %+v is explained as %+v alone", name, user, why, again[i][k])
+			for _, again := range []bool{true, false} {
+				q := recipe.Query{User: user, NowMillis: now, K: 41, Explain: recipe.Fully, Again: again}
+				list := ranker.Rank(m, q)
+				var places []int
+				for _, it := range list.Items {
+					places = append(places, it.Place)
+				}
+				var alone [][]recipe.Reason
+				if explains {
+					alone = explainer.Explain(m, q, places)
+				}
+				for i, it := range list.Items {
+					if !explains && it.Because == nil {
+						continue // it is what was learned of the person, and no film's
+					}
+					var sum float64
+					for k, why := range it.Because {
+						sum += float64(why.Score)
+						if why.ID != "" {
+							fromFilms++
+						}
+						if explains && why != alone[i][k] {
+							t.Errorf("%s, %s: %+v is explained as %+v alone", r.Name, user, why, alone[i][k])
+						}
+					}
+					if explained += len(it.Because); math.Abs(sum-float64(it.Score)) > 1e-6 {
+						t.Errorf("%s, %q, again %v: the reasons for %s add up to %v of %v: %v", r.Name, user, again, films.At(it.Place).ID, sum, it.Score, it.Because)
 					}
 				}
-				if explained += len(it.Because); list.Strategy == name && math.Abs(sum-float64(it.Score)) > 1e-6 {
-					t.Errorf("%s, %s: the reasons for place %d add up to %v of %v", name, user, it.Place, sum, it.Score)
-				}
 			}
 		}
-		if explained < 1000 {
-			t.Errorf("%s: only %d reasons", name, explained)
+		if explains && (explained < 500 || fromFilms < 500 && r.Name != "popularity") {
+			t.Errorf("%s: only %d reasons, %d of them films", r.Name, explained, fromFilms)
 		}
+	}
+	if want := []string{"als", "popularity", "ease", "itemknn", "nextitem", "blend"}; !slices.Equal(explaining, want) {
+		t.Errorf("%v explain; want %v", explaining, want)
 	}
 }
 

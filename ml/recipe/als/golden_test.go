@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"testing"
 
@@ -115,6 +116,13 @@ func TestGoldenRanking(t *testing.T) {
 			brief := r.Rank(model, q).Items
 			q.Explain = recipe.Fully
 			for i, it := range r.Rank(model, q).Items {
+				var sum float64
+				for _, why := range it.Because {
+					sum += float64(why.Score)
+				}
+				if math.Abs(sum-float64(it.Score)) > 1e-6 {
+					t.Errorf("%s: the reasons for %s add up to %v of %v", user, films.At(it.Place).ID, sum, it.Score)
+				}
 				parts := map[string]float32{}
 				for _, p := range it.Parts {
 					parts[p.Source] = p.Score

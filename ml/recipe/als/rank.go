@@ -1,6 +1,7 @@
 package als
 
 import (
+	"math"
 	"slices"
 	"sync"
 
@@ -128,7 +129,7 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 		}
 		it := recipe.Item{Place: int(top.Index), Score: top.Score, Parts: parts[from:len(parts):len(parts)]}
 		if q.Explain != recipe.Unexplained {
-			it.Because = s.counts.Because(m, r.films.At(it.Place).ID, counts)
+			it.Because = s.counts.Because(m, r.films.At(it.Place).ID, counts, q.Explain)
 		}
 		out.Items = append(out.Items, it)
 	}
@@ -148,7 +149,7 @@ func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]reci
 	}
 	items := make([]recipe.Item, len(places))
 	for i, p := range places {
-		items[i] = recipe.Item{Place: p, Because: s.counts.Because(m, r.films.At(p).ID, (1-w)*s.counts.Score[p])}
+		items[i] = recipe.Item{Place: p, Because: s.counts.Because(m, r.films.At(p).ID, (1-w)*s.counts.Score[p], q.Explain)}
 	}
 	if q.Explain == recipe.Fully && w > 0 {
 		r.explain(items, s, w)
@@ -177,35 +178,59 @@ func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(str
 	f(sourceFactors, s.score)
 }
 
-// explainHistory bounds how many films of a history the factors' part is explained by.
-const explainHistory = 50
-
-// explain adds what each film of the history gives to the factors' part of a score: what is missing when
-// it is left out.
+// explain adds what each film of the history gives to the factors' part of a score. The person's vector is a sum over them
+// with a matrix that stands, so the parts add up to it; the strongest takes what is rounded.
 func (r *ranker) explain(films []recipe.Item, s *scratch, w float32) {
 	dim := r.model.Params.ALS.Dim
-	dot := func(v []float32, place int) float32 {
-		var sum float32
-		for c, x := range r.factors[place*dim : (place+1)*dim] {
-			sum += float32(x * v[c])
-		}
-		return sum
+	rows := make([]float32, 0, len(films)*dim)
+	for i := range films {
+		rows = append(rows, r.factors[films[i].Place*dim:(films[i].Place+1)*dim]...)
 	}
-	var vector []float32
-	for h := max(0, len(s.items)-explainHistory); h < len(s.items); h++ {
-		vector = r.model.folder.FoldIn(vector, slices.Delete(slices.Clone(s.items), h, h+1), slices.Delete(slices.Clone(s.weights), h, h+1))
-		for i := range films {
-			it := &films[i]
-			was, factors := dot(s.vector, it.Place), w*s.als[it.Place]
-			if was <= 0 || factors <= 0 {
+	shares := r.model.folder.Shares(s.items, s.weights, rows)
+	scale := float64(w) * r.scale(s)
+	for i := range films {
+		it := &films[i]
+		from, rest, strongest := len(it.Because), float64(w*s.als[it.Place]), -1
+		at := map[int32]int{} // of a film that was met more than once, its reason
+		for h, share := range shares[i] {
+			item := s.items[h]
+			if _, ok := at[item]; !ok {
+				at[item] = len(it.Because)
+				it.Because = append(it.Because, recipe.Reason{ID: r.model.Items[item], Source: sourceFactors})
+			}
+			it.Because[at[item]].Score += float32(share * scale)
+		}
+		kept := it.Because[:from]
+		for _, why := range it.Because[from:] {
+			if why.Score == 0 {
 				continue
 			}
-			if part := (was - dot(vector, it.Place)) / was * factors; part > 0 {
-				it.Because = append(it.Because, recipe.Reason{ID: r.model.Items[s.items[h]], Score: part, Source: sourceFactors})
+			rest -= float64(why.Score)
+			kept = append(kept, why)
+			if strongest < 0 || math.Abs(float64(why.Score)) > math.Abs(float64(kept[strongest].Score)) {
+				strongest = len(kept) - 1
 			}
 		}
+		if strongest >= 0 {
+			kept[strongest].Score += float32(rest)
+		}
+		it.Because = kept
+		recipe.Strongest(it.Because)
 	}
-	for i := range films {
-		recipe.Strongest(films[i].Because)
+}
+
+// scale is what products with the person's vector were multiplied by to be s.als.
+func (r *ranker) scale(s *scratch) float64 {
+	best := 0 // by which it is known best
+	for p, v := range s.als {
+		if math.Abs(float64(v)) > math.Abs(float64(s.als[best])) {
+			best = p
+		}
 	}
+	dim := r.model.Params.ALS.Dim
+	var product float64
+	for c, x := range r.factors[best*dim : (best+1)*dim] {
+		product += float64(float64(x) * float64(s.vector[c]))
+	}
+	return float64(s.als[best]) / product
 }

@@ -310,6 +310,16 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	return out
 }
 
+// Explain gives the reasons that Rank gives, for the films at places.
+func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]recipe.Reason {
+	items, out := make([]recipe.Item, len(places)), make([][]recipe.Reason, len(places))
+	r.explain(m, q, items, places)
+	for i := range items {
+		out[i] = items[i].Because
+	}
+	return out
+}
+
 // explain adds the reasons of each part that can say any, by its weight.
 func (r *ranker) explain(m *online.Model, q recipe.Query, items []recipe.Item, places []int) {
 	for k, p := range r.parts {
