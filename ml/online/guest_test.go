@@ -34,3 +34,28 @@ func TestGuest(t *testing.T) {
 		t.Errorf("%v", guest.ExplainScored(&s, "3"))
 	}
 }
+
+// Of a model whose rows are elsewhere a guest's are read first, and then they are scored as by one that has all.
+func TestGuestOfRestored(t *testing.T) {
+	m := small()
+	restored, err := saved(t, m).open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := []string{"1", "nowhere", "2"}
+	if restored.FetchedItems(items) || !m.FetchedItems(items) {
+		t.Error("what is at hand is not told")
+	}
+	if err := restored.FetchItems(items); err != nil || !restored.FetchedItems(items) {
+		t.Fatal(err)
+	}
+	var s, of Scratch
+	got, want := restored.Guest(items, 0, signal.Chosen()), m.Guest(items, 0, signal.Chosen())
+	for _, id := range []string{"1", "2", "3"} {
+		a, _ := got.Lookup(id)
+		b, _ := want.Lookup(id)
+		if x, y := got.Score(nil, "", 0, Blend, &s)[a], want.Score(nil, "", 0, Blend, &of)[b]; x != y {
+			t.Errorf("%s has %v, and %v of one that has all", id, x, y)
+		}
+	}
+}
