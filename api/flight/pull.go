@@ -147,7 +147,7 @@ func newPulled(a *answer, own []*arrow.Field, names []string, values []features.
 
 // add takes the values of a row whose own columns have theirs.
 func (t *pulled) add(values []features.Value) error {
-	if t.writer.add(values); t.full(t.n) {
+	if t.writer.add(values); t.full(t.n, t.own...) {
 		return t.flush()
 	}
 	return nil

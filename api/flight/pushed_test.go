@@ -344,6 +344,29 @@ func TestHistorical_PushedRefused(t *testing.T) {
 	f.refused(command(t, c), nil, []*arrow.Array{ints("seat", 1), texts("city", "ulm"), at}, "2", "FeastObjectNotFoundException")
 }
 
+// TestBatches_OfLongValues: a batch of an answer is bounded by what its values take, of few rows too.
+func TestBatches_OfLongValues(t *testing.T) {
+	f := newFixture(t)
+	f.Do(&commands.ApplyFeatureView{FeatureViewApplied: events.FeatureViewApplied{View: "plots", Entities: []string{"movie"}, JoinKeys: []events.FeatureField{{Name: "movie_id", Type: "int64"}},
+		Features: []events.FeatureField{{Name: "plot", Type: "string"}}, FeatureMeta: events.FeatureMeta{Project: "theatre"}}})
+	const n, long = 24, 800_000
+	const day = "2024-05-01T12:00:00Z"
+	if status, message := f.write("plots", ints("movie_id", 1), texts("plot", strings.Repeat("p", long)), times(t, "event_timestamp", day)); status != "0" {
+		t.Fatal(status, message)
+	}
+	c := map[string]any{"api": "get_historical_features", "feature_refs": []string{"plots:plot"}, "feature_view_names": []string{"plots"}, "name_aliases": []any{nil}}
+	answers, status, message := f.call("DoExchange", table(command(t, c), nil, ints("movie_id", slices.Repeat([]int64{1}, n)...), times(t, "event_timestamp", slices.Repeat([]string{day}, n)...))...)
+	_, rows := f.read(answers)
+	if status != "0" || len(rows) != n || len(answers) != 3 {
+		t.Fatalf("%s %s: %d rows in %d messages", status, message, len(rows), len(answers))
+	}
+	for _, b := range answers {
+		if len(b) > 16<<20+long+1000 {
+			t.Errorf("a message of %d bytes", len(b))
+		}
+	}
+}
+
 // TestPushedOfNobody: a view of no entity has one row at a time, which every row of a table is joined with, also under another name.
 func TestPushedOfNobody(t *testing.T) {
 	f := newFixture(t)

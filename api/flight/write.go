@@ -38,19 +38,9 @@ func (w *writer) add(values []features.Value) {
 	w.n++
 }
 
-// full says whether a batch is to end after so many rows.
-func (w *writer) full(rows int) bool {
-	if rows >= batchRows {
-		return true
-	}
-	if rows%1024 != 0 {
-		return false
-	}
-	n := 0
-	for _, c := range w.columns {
-		n += c.Bytes()
-	}
-	return n >= batchBytes
+// full says whether a batch is to end after so many rows, with columns of its own or none.
+func (w *writer) full(rows int, own ...*arrow.Column) bool {
+	return rows >= batchRows || tables.Bytes(w.columns)+tables.Bytes(own) >= batchBytes // a value may take a megabyte
 }
 
 // flush sends what was added, behind columns of as many rows.

@@ -301,6 +301,14 @@ func FieldOf(name string, t features.Type) *arrow.Field {
 	return arrow.Text(name)
 }
 
+// Bytes is how much the values of columns take.
+func Bytes(columns []*arrow.Column) (n int) {
+	for _, c := range columns {
+		n += c.Bytes()
+	}
+	return n
+}
+
 // Add adds a value to a column of its type.
 func Add(c *arrow.Column, v *features.Value) {
 	switch {

@@ -118,20 +118,14 @@ func (t *parquetTable) join(_ io.Reader, w io.Writer, sel *featurestore.Selectio
 			return err
 		}
 		for from := 0; from < rows; {
-			to, bytes := from, 0
-			for ; to < rows && to-from < parquetRows && bytes < groupBytes; to++ {
+			to := from
+			for ; to < rows && to-from < parquetRows && tables.Bytes(columns) < groupBytes; to++ { // a value may take a megabyte
 				v, err, _ := next()
 				if err != nil {
 					return err
 				}
 				for i := range v {
 					tables.Add(columns[i], &v[i])
-				}
-				if to%1024 == 0 {
-					bytes = 0
-					for _, c := range columns {
-						bytes += c.Bytes()
-					}
 				}
 			}
 			var all []*arrow.Array

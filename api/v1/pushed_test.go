@@ -216,3 +216,46 @@ func TestTrainingSet_Pushed(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 }
+
+// TestHistorical_LongValues: a row group of an answer is bounded by what its values take, of few rows too.
+func TestHistorical_LongValues(t *testing.T) {
+	w := newFixture(t)
+	_, err := w.cfg.Dispatcher.Dispatch(t.Context(), &commands.ApplyFeatureView{FeatureViewApplied: events.FeatureViewApplied{View: "plots", Entities: []string{"movie"},
+		JoinKeys: []events.FeatureField{{Name: "movie_id", Type: "int64"}}, Features: []events.FeatureField{{Name: "plot", Type: "string"}}, FeatureMeta: events.FeatureMeta{Project: "theatre"}}}, handlers.Meta{Actor: "test"})
+	w.must(err)
+	const n, long = 24, 800_000
+	plot, err := json.Marshal(strings.Repeat("p", long))
+	w.must(err)
+	p, err := w.cfg.Dispatcher.Publish(t.Context(), []commands.Fact{&commands.PushFeatureValues{FeatureValues: events.FeatureValues{EntityKey: "movie_id=1", View: "plots",
+		Values: map[string]json.RawMessage{"plot": plot}, Timestamp: "2024-03-08T00:00:00Z"}}}, handlers.Meta{Actor: "test"})
+	w.must(err)
+	w.core.Settle(t.Context(), p.Positions, "feature-values")
+
+	fields := []*arrow.Field{arrow.Int64("movie_id"), arrow.Text("event_timestamp")}
+	movie, at := arrow.NewColumn(fields[0]), arrow.NewColumn(fields[1])
+	for range n {
+		movie.Int(1)
+		at.Text("2024-03-09")
+	}
+	var file bytes.Buffer
+	out := parquet.NewWriter(&file, nil, fields, nil)
+	w.must(out.Group(n, []*arrow.Array{movie.Array(), at.Array()}))
+	w.must(out.Close())
+	b := w.joinedAs("application/vnd.apache.parquet", "?features=plots:plot", file.Bytes(), 200).Body.Bytes()
+	f, err := parquet.Open(bytes.NewReader(b), int64(len(b)))
+	w.must(err)
+	var sizes []int
+	for g := range f.Groups() {
+		rows, columns, err := f.Group(g)
+		w.must(err)
+		for i := range rows {
+			if got := columns[2].Text(i); len(got) != long {
+				t.Errorf("a value of %d bytes", len(got))
+			}
+		}
+		sizes = append(sizes, rows)
+	}
+	if fmt.Sprint(sizes) != "[21 3]" {
+		t.Errorf("row groups of %v", sizes)
+	}
+}
