@@ -225,13 +225,14 @@ func TestOfflineWrite_Refused(t *testing.T) {
 		"table[1].event_timestamp: 2024-06-03T00:00:00": func(c map[string]*arrow.Array) {
 			c["event_timestamp"] = texts("event_timestamp", "2024-05-01", "2024-06-03")
 		},
-		"table[0].made: ":                                 func(c map[string]*arrow.Array) { c["made"] = texts("made", "soon", "-") },
-		"n: is not among the columns":                     func(c map[string]*arrow.Array) { delete(c, "n") },
-		"event_timestamp: is not among the columns":       func(c map[string]*arrow.Array) { delete(c, "event_timestamp") },
-		"more: is no column of sold":                      func(c map[string]*arrow.Array) { c["more"] = ints("more", 1, 2) },
-		"table[0].till: want a time":                      func(c map[string]*arrow.Array) { c["till"] = truths("till", 1, 1) },
-		"table[0].city: the join keys have":               func(c map[string]*arrow.Array) { c["city"] = texts("city", strings.Repeat("x", 2000), "ulm") },
-		"table[0]: entity_key: must not hold the control": func(c map[string]*arrow.Array) { c["city"] = texts("city", "u\nlm", "ulm") },
+		"table[0].made: ":                                           func(c map[string]*arrow.Array) { c["made"] = texts("made", "soon", "-") },
+		"n: is not among the columns":                               func(c map[string]*arrow.Array) { delete(c, "n") },
+		"event_timestamp: is not among the columns":                 func(c map[string]*arrow.Array) { delete(c, "event_timestamp") },
+		"more: is no column of sold":                                func(c map[string]*arrow.Array) { c["more"] = ints("more", 1, 2) },
+		"table[0].till: want a time":                                func(c map[string]*arrow.Array) { c["till"] = truths("till", 1, 1) },
+		"table[0].city: the join keys have":                         func(c map[string]*arrow.Array) { c["city"] = texts("city", strings.Repeat("x", 2000), "ulm") },
+		"table[0].till: want a time of the years 0 to 9999":         func(c map[string]*arrow.Array) { c["till"] = ints("till", 1700000000000000000, 1) },
+		"table[0].city: must not hold the control character U+000A": func(c map[string]*arrow.Array) { c["city"] = texts("city", "u\nlm", "ulm") },
 	} {
 		columns := ok()
 		change(columns)
@@ -331,12 +332,13 @@ func TestHistorical_PushedRefused(t *testing.T) {
 	c := map[string]any{"api": "get_historical_features", "feature_refs": []string{"sold:price"}, "feature_view_names": []string{"sold"}, "name_aliases": []any{nil}}
 	d := command(t, c)
 	for want, columns := range map[string][]*arrow.Array{
-		"city: is not among the columns":                {ints("seat", 1), at},
-		"seat: holds no ids":                            {times(t, "seat", "2024-05-01T12:00:00Z"), texts("city", "ulm"), at},
-		`entity_df[0].seat: "first" is no whole number`: {texts("seat", "first"), texts("city", "ulm"), at},
-		`entity_df[0].seat: "1.5" is no whole number`:   {floats("seat", 1.5), texts("city", "ulm"), at},
-		"price: has the name of a feature":              {ints("seat", 1), texts("city", "ulm"), at, ints("price", 1)},
-		"entity_df[0].city: the join keys have 2":       {ints("seat", 1), texts("city", strings.Repeat("x", 2000)), at},
+		"city: is not among the columns":                                {ints("seat", 1), at},
+		"seat: holds no ids":                                            {times(t, "seat", "2024-05-01T12:00:00Z"), texts("city", "ulm"), at},
+		`entity_df[0].seat: "first" is no whole number`:                 {texts("seat", "first"), texts("city", "ulm"), at},
+		`entity_df[0].seat: "1.5" is no whole number`:                   {floats("seat", 1.5), texts("city", "ulm"), at},
+		"price: has the name of a feature":                              {ints("seat", 1), texts("city", "ulm"), at, ints("price", 1)},
+		"entity_df[0].city: must not hold the control character U+0000": {ints("seat", 1), texts("city", "u\x00lm"), at},
+		"entity_df[0].city: the join keys have 2":                       {ints("seat", 1), texts("city", strings.Repeat("x", 2000)), at},
 	} {
 		f.refused(d, nil, columns, "3", want)
 	}

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/document"
@@ -163,6 +165,9 @@ const (
 	listSuffix    = "_list"     // of a list of any of them
 )
 
+// secondsMin and secondsMax are those of the years 0 to 9999, which every form of a time can say.
+const secondsMin, secondsMax = -62_167_219_200, 253_402_300_799
+
 var scalars = []string{TypeBytes, string(String), TypeInt32, string(Int64), string(Float64), TypeFloat32, TypeBool, TypeTimestamp}
 
 // ExternalTypes are the types that a feature of an external view can have.
@@ -265,13 +270,14 @@ func coerced(t, text string) (json.RawMessage, error) {
 			return AppendFloat(nil, x, bits), nil
 		}
 	case TypeTimestamp:
-		if n, ok := wholeOf(word); ok {
+		n, ok := wholeOf(word)
+		if millis, err := events.TimeMillis(quoted); !ok && isText && err == nil {
+			n, ok = time.UnixMilli(millis).Unix(), true
+		}
+		if ok && n >= secondsMin && n <= secondsMax {
 			return strconv.AppendInt(nil, n, 10), nil
 		}
-		if millis, err := events.TimeMillis(quoted); isText && err == nil {
-			return strconv.AppendInt(nil, time.UnixMilli(millis).Unix(), 10), nil
-		}
-		return nil, fault.New(fault.Invalid, "want a time, as ISO 8601 or in whole seconds since 1970")
+		return nil, fault.New(fault.Invalid, "want a time of the years 0 to 9999, as ISO 8601 or in whole seconds since 1970")
 	}
 	return nil, fault.New(fault.Invalid, "want a value of type %s", t)
 }
@@ -369,6 +375,10 @@ func entityID(k events.FeatureField, raw json.RawMessage) (string, error) {
 		}
 	} else if c := text[0]; c != '-' && (c < '0' || c > '9') {
 		return "", fault.Field(k.Name, "is %s; want an id, as a text or a whole number, or null", text)
+	}
+	if i := strings.IndexFunc(id, unicode.IsControl); i >= 0 { // which no entity key in the log holds
+		r, _ := utf8.DecodeRuneInString(id[i:])
+		return "", fault.Field(k.Name, "must not hold the control character %U", r).WithHint("leave it out: of no such id anything is known")
 	}
 	switch k.Name { // as everywhere else
 	case "movie_id":

@@ -18,6 +18,8 @@ func TestCoerce(t *testing.T) {
 		{"int32", "2147483648", ""}, {"int32", "-5", "-5"}, {"bool", "true", "true"}, {"bool", "1", ""},
 		{"string", `"a\u0041"`, `"aA"`}, {"string", "1", ""}, {"bytes", `"AQI="`, `"AQI="`}, {"bytes", `"*"`, ""},
 		{"timestamp", "1700000000", "1700000000"}, {"timestamp", `"2023-11-14T22:13:20Z"`, "1700000000"}, {"timestamp", `"soon"`, ""},
+		{"timestamp", "253402300799", "253402300799"}, {"timestamp", "253402300800", ""}, {"timestamp", "-62167219200", "-62167219200"}, {"timestamp", "-62167219201", ""},
+		{"timestamp", "1700000000000", ""}, {"timestamp", `"1700000000000000000"`, ""}, {"timestamp", `"9999-12-31T23:59:59-01:00"`, ""}, {"timestamp_list", "[0,1700000000000]", ""},
 		{"string_list", `[ "a", "b" ]`, `["a","b"]`}, {"float64_list", "[1,2.5]", "[1.0,2.5]"}, {"int64_list", "[1,null]", ""}, {"int64_list", "1", ""}, {"int64_list", "[]", "[]"},
 		{"int64", "null", "null"}, {"string_list", "null", "null"},
 	} {
@@ -38,7 +40,7 @@ func TestEntityKey(t *testing.T) {
 	x := &features.External{JoinKeys: []events.FeatureField{{Name: "movie_id", Type: "int64"}, {Name: "city", Type: "string"}}}
 	for _, c := range []struct{ movie, city, want string }{
 		{"42", `"a=b&c"`, "city=a%3Db%26c&movie_id=42"}, {`"42"`, `"x"`, "city=x&movie_id=42"}, {"42.0", `"7"`, "city=7&movie_id=42"}, {"42", "7", "city=7&movie_id=42"},
-		{"null", `"x"`, ""}, {`"abc"`, `"x"`, "!movie_id"}, {"[1]", `"x"`, "!movie_id"}, {"1", "1.5", "!city"},
+		{"null", `"x"`, ""}, {`"abc"`, `"x"`, "!movie_id"}, {"[1]", `"x"`, "!movie_id"}, {"1", "1.5", "!city"}, {"1", `"u\u0000lm"`, "!city"}, {"1", `"u\nlm"`, "!city"}, {"1", `"u\u0085lm"`, "!city"}, {`"\u00001"`, `"ulm"`, "!movie_id"}, {"1", `"ülm "`, "city=ülm &movie_id=1"},
 	} {
 		got, err := x.EntityKey(func(k string) json.RawMessage {
 			return json.RawMessage(map[string]string{"movie_id": c.movie, "city": c.city}[k])

@@ -94,9 +94,7 @@ func (v *Value) appendPushedText(dst []byte) []byte {
 func appendCell(dst []byte, t string, form []byte) []byte {
 	switch {
 	case t == TypeTimestamp:
-		if at := time.Unix(ScalarOf(t, form).Int, 0).UTC(); at.Year() >= 0 && at.Year() <= 9999 {
-			return at.AppendFormat(dst, time.RFC3339)
-		}
+		return time.Unix(ScalarOf(t, form).Int, 0).UTC().AppendFormat(dst, time.RFC3339)
 	case form[0] == '"': // bytes in base64, what is no number
 		return append(dst, textOf(form)...)
 	}

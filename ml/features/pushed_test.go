@@ -14,7 +14,8 @@ func TestPushedValues(t *testing.T) {
 	for _, c := range []struct{ typ, form, json, text string }{
 		{"float64", "2.0", "2", "2"}, {"float64", `"NaN"`, `"NaN"`, "NaN"}, {"float64", `"-Infinity"`, `"-Infinity"`, "-Inf"}, {"float32", "0.1", "0.1", "0.1"}, {"float32", `"NaN"`, `"NaN"`, "NaN"},
 		{"int64", "9007199254740993", "9007199254740993", "9007199254740993"}, {"int32", "-5", "-5", "-5"}, {"bool", "true", "true", "true"}, {"string", `"a|\n"`, `"a|\n"`, "a|\n"},
-		{"bytes", `"AQI="`, `"AQI="`, "AQI="}, {"timestamp", "1700000000", "1700000000", "2023-11-14T22:13:20Z"}, {"timestamp", "-62200000000000", "-62200000000000", "-62200000000000"},
+		{"bytes", `"AQI="`, `"AQI="`, "AQI="}, {"timestamp", "1700000000", "1700000000", "2023-11-14T22:13:20Z"}, {"timestamp", "-62167219200", "-62167219200", "0000-01-01T00:00:00Z"},
+		{"timestamp", "253402300799", "253402300799", "9999-12-31T23:59:59Z"},
 		{"string_list", `["a","b|c"]`, `["a","b|c"]`, "a|b|c"}, {"string_list", "[]", "[]", ""}, {"float64_list", `[1.0,"NaN"]`, `[1.0,"NaN"]`, "1.0|NaN"}, {"timestamp_list", "[0]", "[0]", "1970-01-01T00:00:00Z"},
 	} {
 		form, err := features.Coerce(c.typ, json.RawMessage(c.form))
