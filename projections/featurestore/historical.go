@@ -19,7 +19,7 @@ import (
 
 const (
 	// chunkValues is how many values of rows are joined at once: each entity's history is folded once for them, and
-	// they take some 5 bytes each on the disk. With a hundred features that is 2.7 million rows.
+	// they take some 5 bytes each on the disk, and longValue at most. With a hundred features that is 2.7 million rows.
 	chunkValues = 1 << 28
 	// keysMemory and valuesMemory are what the sorting of a chunk takes before it goes to the disk: by each kind of entity, or
 	// less where there are many.
@@ -74,7 +74,10 @@ type joining struct {
 	lastMillis int64
 	keys       []*spill.Sorter // by entity, as in entities, and behind them by each set of join keys; nil of those that nothing is of
 	values     *spill.Sorter
+	long       *spill.File           // values that are kept apart
+	lastLong   [len(entities)][]kept // of the features of each entity that are computed, the last of those
 	record     []byte
+	form       []byte // of a long value that is read
 }
 
 var entities = [2]features.Entity{features.User, features.Movie}
@@ -127,6 +130,7 @@ func (j *joining) begin() {
 		}
 	}
 	j.values = spill.NewSorter(j.h.Scratch, cmp.Or(j.h.valuesMemory, valuesMemory))
+	j.long, j.lastLong = spill.NewFile(j.h.Scratch, cmp.Or(j.h.valuesMemory, valuesMemory)), [len(entities)][]kept{}
 }
 
 func (j *joining) close() (err error) {
@@ -134,6 +138,9 @@ func (j *joining) close() (err error) {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}
+	}
+	if j.long != nil {
+		err = errors.Join(err, j.long.Close())
 	}
 	return err
 }
@@ -257,10 +264,15 @@ func (j *joining) sweep(kind int, read func(kind int, id string, next func() (in
 // computed reads what is computed of an entity.
 func (j *joining) computed(kind int, id string, next func() (int64, bool, error), emit func(int, []byte) error) error {
 	var stored []byte
-	return j.one.Sweep(entities[kind], id, j.lastMillis, next, func(values []features.Value) error {
+	return j.one.Sweep(entities[kind], id, j.lastMillis, next, func(values []features.Value) (err error) {
+		if j.lastLong[kind] == nil {
+			j.lastLong[kind] = make([]kept, len(values))
+		}
 		stored = stored[:0]
 		for i := range values {
-			stored = appendValue(stored, &values[i])
+			if stored, err = j.put(stored, &values[i], &j.lastLong[kind][i]); err != nil {
+				return err
+			}
 		}
 		return emit(kind, stored)
 	})
@@ -314,7 +326,10 @@ func (j *joining) give(yield func([]features.Value, error) bool) error {
 				j.h.Selection.heard(b, said)
 			} else {
 				for _, place := range places[part] {
-					b = readValue(b, &values[place])
+					var bad error
+					if b, bad = j.get(b, &values[place]); bad != nil {
+						return bad
+					}
 				}
 			}
 			record, err = j.values.Next()
@@ -358,6 +373,7 @@ const (
 	storedFloat
 	storedText
 	storedList
+	storedLong   // where it is among the long ones
 	storedStatus = 1<<2 - 1
 )
 

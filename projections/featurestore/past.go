@@ -88,7 +88,9 @@ func (p *past) at(dst []byte, millis int64) ([]byte, error) {
 	if len(p.held) > 0 && p.held[0].from <= millis {
 		s := &p.held[0]
 		if !expired(p.part.view, s.event, millis) {
-			p.text(s)
+			if err := p.text(s); err != nil {
+				return dst, err
+			}
 			return append(dst, s.text...), nil
 		}
 		none = features.OutsideMaxAge
@@ -106,7 +108,9 @@ func (p *past) hold(s seen) error {
 		p.held = p.held[:n-1]
 	}
 	if p.j.h.AtRow {
-		p.text(&s)
+		if err := p.text(&s); err != nil {
+			return err
+		}
 		if p.bytes += s.size(); p.bytes > heldBytesMax {
 			return fault.New(fault.TooLarge, "of one entity of %s more than %d bytes of values were recorded after their event times", p.part.view.Name, heldBytesMax).
 				WithHint("ask for fewer features, or with known_at in the place of known_at_row")
@@ -128,16 +132,19 @@ func (p *past) forget(millis int64) {
 }
 
 // text has the values in the form of a scratch file.
-func (p *past) text(s *seen) {
+func (p *past) text(s *seen) (err error) {
 	if s.text != nil {
-		return
+		return nil
 	}
 	s.text = []byte{}
 	for _, f := range p.part.fields {
 		v := pushedValue(f, &s.row)
-		s.text = appendValue(s.text, &v)
+		if s.text, err = p.j.put(s.text, &v, nil); err != nil {
+			return err
+		}
 	}
 	s.row = projections.PushedValues{}
+	return nil
 }
 
 // pushedValue is a row's value of a feature, as the one function of pushed values has it ([coerced]).
