@@ -219,6 +219,7 @@ func TestOfflineWrite_Refused(t *testing.T) {
 		"table[1].seat: a join key is missing":       func(c map[string]*arrow.Array) { c["seat"] = ints("seat", 1, -1) },
 		"table[0].n: want a value of type int64":     func(c map[string]*arrow.Array) { c["n"] = floats("n", 1.5, 2) },
 		"table[1].open: want a value of type bool":   func(c map[string]*arrow.Array) { c["open"] = texts("open", "-", "yes") },
+		"table[1].tags: must be valid UTF-8":         func(c map[string]*arrow.Array) { c["tags"] = lists("tags", []string{"a"}, []string{"b", "\xff"}) },
 		"table[0].tags: want a list of string":       func(c map[string]*arrow.Array) { c["tags"] = texts("tags", "a", "b") },
 		"table[0].price: is too large for a float32": func(c map[string]*arrow.Array) { c["price"] = floats("price", 1e300, 1) },
 		"table[0].event_timestamp: is missing":       func(c map[string]*arrow.Array) { c["event_timestamp"] = texts("event_timestamp", "-", "2024-05-01") },

@@ -77,15 +77,15 @@ func scalarIn(a *arrow.Array, i int, t string) (json.RawMessage, error) {
 		case f.Type.Bits == 64:
 			return features.AppendFloat(nil, floatOf(a, i), 64), nil
 		}
-	case arrow.Utf8, arrow.LargeUtf8:
-		return json.Marshal(a.Text(i))
-	case arrow.Binary, arrow.LargeBinary:
-		if t == features.TypeBytes {
+	case arrow.Utf8, arrow.LargeUtf8, arrow.Binary, arrow.LargeBinary:
+		if t == features.TypeBytes && (f.Type.ID == arrow.Binary || f.Type.ID == arrow.LargeBinary) {
 			return json.Marshal(base64.StdEncoding.EncodeToString(a.Bytes(i)))
 		}
-		if text := a.Text(i); utf8.ValidString(text) {
-			return json.Marshal(text)
+		text := a.Text(i)
+		if !utf8.ValidString(text) { // JSON would have another in its place
+			return nil, fault.New(fault.Invalid, "must be valid UTF-8")
 		}
+		return json.Marshal(text)
 	case arrow.Timestamp, arrow.Date:
 		if t == features.TypeTimestamp {
 			return strconv.AppendInt(nil, secondsOf(a, i), 10), nil
