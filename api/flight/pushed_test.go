@@ -233,6 +233,7 @@ func TestOfflineWrite_Refused(t *testing.T) {
 		"table[0].till: want a time":                                func(c map[string]*arrow.Array) { c["till"] = truths("till", 1, 1) },
 		"table[0].city: the join keys have":                         func(c map[string]*arrow.Array) { c["city"] = texts("city", strings.Repeat("x", 2000), "ulm") },
 		"table[0].till: want a time of the years 0 to 9999":         func(c map[string]*arrow.Array) { c["till"] = ints("till", 1700000000000000000, 1) },
+		"table[1].city: must be valid UTF-8":                        func(c map[string]*arrow.Array) { c["city"] = texts("city", "ulm", "u\xff") },
 		"table[0].city: must not hold the control character U+000A": func(c map[string]*arrow.Array) { c["city"] = texts("city", "u\nlm", "ulm") },
 	} {
 		columns := ok()

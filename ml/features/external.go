@@ -368,6 +368,9 @@ func entityID(k events.FeatureField, raw json.RawMessage) (string, error) {
 	if text == "" || text == "null" {
 		return "", nil
 	}
+	if !utf8.ValidString(text) { // JSON would have the same in the place of several
+		return "", fault.Field(k.Name, "must be valid UTF-8")
+	}
 	id := text
 	if text[0] == '"' {
 		if err := json.Unmarshal([]byte(text), &id); err != nil {

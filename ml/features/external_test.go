@@ -40,7 +40,7 @@ func TestEntityKey(t *testing.T) {
 	x := &features.External{JoinKeys: []events.FeatureField{{Name: "movie_id", Type: "int64"}, {Name: "city", Type: "string"}}}
 	for _, c := range []struct{ movie, city, want string }{
 		{"42", `"a=b&c"`, "city=a%3Db%26c&movie_id=42"}, {`"42"`, `"x"`, "city=x&movie_id=42"}, {"42.0", `"7"`, "city=7&movie_id=42"}, {"42", "7", "city=7&movie_id=42"},
-		{"null", `"x"`, ""}, {`"abc"`, `"x"`, "!movie_id"}, {"[1]", `"x"`, "!movie_id"}, {"1", "1.5", "!city"}, {"1", `"u\u0000lm"`, "!city"}, {"1", `"u\nlm"`, "!city"}, {"1", `"u\u0085lm"`, "!city"}, {`"\u00001"`, `"ulm"`, "!movie_id"}, {"1", `"ülm "`, "city=ülm &movie_id=1"},
+		{"null", `"x"`, ""}, {`"abc"`, `"x"`, "!movie_id"}, {"[1]", `"x"`, "!movie_id"}, {"1", "1.5", "!city"}, {"1", `"u\u0000lm"`, "!city"}, {"1", "\"u\xff\"", "!city"}, {"1", `"u\nlm"`, "!city"}, {"1", `"u\u0085lm"`, "!city"}, {`"\u00001"`, `"ulm"`, "!movie_id"}, {"1", `"ülm "`, "city=ülm &movie_id=1"},
 	} {
 		got, err := x.EntityKey(func(k string) json.RawMessage {
 			return json.RawMessage(map[string]string{"movie_id": c.movie, "city": c.city}[k])

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/projectionist/projectionist/events"
 )
@@ -112,6 +113,9 @@ func KeyCell(k *events.FeatureField, cell string) json.RawMessage {
 		if err == nil && !ok {
 			return nil
 		}
+	}
+	if !utf8.ValidString(cell) {
+		return json.RawMessage(cell) // which is refused
 	}
 	return appendJSONString(nil, cell)
 }
