@@ -16,11 +16,13 @@ const (
 	// sortMemoryBytes is what the rows of a table that is recorded take before they go to the disk, rowsAtOnce how many are compared
 	// with the log at once, groupBytesMax what these may take, those of one entity and one time together. factsAtOnce is how many are
 	// written to the log at once, rowBytesMax what the values of one take.
-	sortMemoryBytes = 16 << 20
-	groupBytesMax   = 16 << 20
-	rowsAtOnce      = 4096
-	factsAtOnce     = 1000
-	rowBytesMax     = 900_000
+	// recordedBytesMax bounds the rows of one table on the disk: a column without values takes nothing of a table, and its name of each row.
+	sortMemoryBytes  = 16 << 20
+	recordedBytesMax = 64 << 30
+	groupBytesMax    = 16 << 20
+	rowsAtOnce       = 4096
+	factsAtOnce      = 1000
+	rowBytesMax      = 900_000
 
 	putsMax = 16              // tables that were put and not yet asked for
 	putKept = 5 * time.Minute // after which another may take the place of one

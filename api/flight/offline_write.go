@@ -61,7 +61,7 @@ func (s *Surface) offlineWrite(r *http.Request, c *command, p *put) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	w := &offlineWriting{s: s, x: x, meta: m, rows: spill.NewSorter(s.ScratchDir, sortMemoryBytes)}
+	w := &offlineWriting{s: s, x: x, meta: m, rows: spill.NewSorter(s.ScratchDir, sortMemoryBytes), room: recordedBytesMax}
 	defer w.rows.Close() //nolint:errcheck // scratch is emptied at start
 	t, err := openTable(api.Interrupted(ctx, p.body.Open()))
 	if err != nil {
@@ -133,6 +133,7 @@ type offlineWriting struct {
 	x    *features.External
 	meta handlers.Meta
 	rows *spill.Sorter // by entity, time, and place in the table
+	room int64         // bytes that they may still take
 
 	fields      []*arrow.Field
 	keys        []int // columns of the join keys, of the features, and of the times; negative where there is none
@@ -278,6 +279,10 @@ func (w *offlineWriting) take(columns []*arrow.Array, i, number int, now time.Ti
 	b = binary.BigEndian.AppendUint64(b, uint64(number))
 	b = binary.BigEndian.AppendUint64(b, uint64(created))
 	w.row = append(b, values...)
+	if w.room -= int64(len(w.row)); w.room < 0 {
+		return fault.New(fault.TooLarge, "up to row %d the table takes more than %d bytes as it is recorded, where each row has the names of its features", number, int64(recordedBytesMax)).
+			WithHint("send it in parts")
+	}
 	return w.rows.Add(w.row)
 }
 

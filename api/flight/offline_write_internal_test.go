@@ -3,8 +3,15 @@ package flight
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/arrow"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/spill"
+	"github.com/projectionist/projectionist/ml/features"
 )
 
 // TestMoment_Known: what the log has ends with the first rows, as many as can be.
@@ -54,4 +61,33 @@ func TestMoment_KnownOfMany(t *testing.T) {
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("%d rows took %s", n, took)
 	}
+}
+
+// TestTake_TooMuch: what rows take on the disk is bounded; a column of gaps takes nothing of a table that is sent, and its name of every row.
+func TestTake_TooMuch(t *testing.T) {
+	column := func(f *arrow.Field) *arrow.Array {
+		c := arrow.NewColumn(f)
+		for range 100 {
+			c.Int(1_700_000_000_000)
+		}
+		return c.Array()
+	}
+	gaps := &arrow.Array{Field: &arrow.Field{Name: "n", Type: arrow.Type{ID: arrow.Null}}, Len: 100, Nulls: 100}
+	columns := []*arrow.Array{column(arrow.Int64("id")), gaps, column(arrow.Millis("at"))}
+	x := &features.External{Name: "v", JoinKeys: []events.FeatureField{{Name: "id", Type: "int64"}}, Features: []events.FeatureField{{Name: strings.Repeat("n", 100), Type: "int64"}}}
+	w := &offlineWriting{x: x, rows: spill.NewSorter(t.TempDir(), sortMemoryBytes), room: 10_000, fields: []*arrow.Field{columns[0].Field, gaps.Field, columns[2].Field}, keys: []int{0}, features: []int{1}, at: 2, created: -1}
+	defer w.rows.Close()
+	for i := range 100 {
+		err := w.take(columns, i, i, time.UnixMilli(1_800_000_000_000))
+		if i < 50 && err != nil {
+			t.Fatal(i, err)
+		}
+		if err != nil {
+			if !fault.Is(err, fault.TooLarge) {
+				t.Error(err)
+			}
+			return
+		}
+	}
+	t.Error("no end")
 }
