@@ -134,11 +134,11 @@ func (q *inference) input(in *inferInput, takes []tensorMeta, v *served) error {
 	if !slices.ContainsFunc(takes, func(t tensorMeta) bool { return t.Name == in.Name }) {
 		return fault.Field(at, "is no input of %s version %d; want %s", v.Model, v.Number, namesOf(takes))
 	}
-	for _, name := range slices.Sorted(maps.Keys(in.Parameters)) {
-		if name == "binary_data_size" {
-			return noBinary(at + ".parameters." + name)
-		}
-		return fault.Field(at+".parameters."+api.Short(name), "is not a parameter of an input; it takes none")
+	if _, binary := in.Parameters["binary_data_size"]; binary {
+		return noBinary(at + ".parameters.binary_data_size")
+	}
+	if names := slices.Sorted(maps.Keys(in.Parameters)); len(names) > 0 {
+		return fault.Field(at+".parameters."+api.Short(names[0]), "is not a parameter of an input; it takes none")
 	}
 	into, canonical := &q.users, events.CanonicalUser
 	if in.Name == tensorMovie {

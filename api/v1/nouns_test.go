@@ -36,7 +36,7 @@ func TestReadYourWrites(t *testing.T) {
 	if next.at("strategy") != "online" || strings.Contains(string(next.Body), `{"movie_id":"2","title":"Film 2","year":1992`) {
 		t.Errorf("the next answer does not reflect the click: %s", next.Body)
 	}
-	if next.at("items.0.because.0.movie_id") != "2" || next.at("items.0.sources") == "<none>" {
+	if next.at("items.0.because.0.source") != "decayed_popularity" || next.at("items.0.because.1.movie_id") != "2" || next.at("items.0.sources") == "<none>" {
 		t.Errorf("no reason given: %s", next.Body)
 	}
 	history := w.get("/api/v1/users/user_test/history").want(200)

@@ -265,12 +265,7 @@ func TestAdvertise(t *testing.T) {
 
 // A row of a list names what speaks for a film, each once, and not what speaks against it.
 func TestWhy(t *testing.T) {
-	list := func(films ...any) (because []any) {
-		for _, f := range films {
-			because = append(because, f)
-		}
-		return because
-	}
+	list := func(films ...any) []any { return films }
 	heat := map[string]any{"movie_id": "1", "title": "Heat", "score": json.Number("0.5")}
 	got := why(list(heat, map[string]any{"source": "decayed_popularity", "score": json.Number("0.25")}, heat, map[string]any{"title": "Ronin", "score": json.Number("-0.25")}))
 	if got != "Heat; decayed_popularity" || why(nil) != "" {

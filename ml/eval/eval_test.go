@@ -178,10 +178,7 @@ func TestCountingByHand(t *testing.T) {
 }
 
 // memory is a recipe that knows by heart what it was trained on, and ranks that first.
-type memory struct {
-	knows   map[[2]string]bool
-	trained *[]recipe.Input
-}
+type memory struct{ knows map[[2]string]bool }
 
 func (m *memory) recipe(trained *[]recipe.Input) *recipe.Recipe {
 	return &recipe.Recipe{Name: "memory", Code: "memory/1", Predicts: true,
