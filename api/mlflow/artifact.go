@@ -114,7 +114,9 @@ func (s *Surface) place(ctx context.Context, at string) (*keeper, string, error)
 	experiment, rest, _ := strings.Cut(strings.TrimSuffix(at, "/"), "/")
 	rest, ofModel := strings.CutPrefix(rest, "models/")
 	parts := strings.SplitN(rest, "/", 3)
-	if len(parts) < 2 || parts[1] != "artifacts" || !ofModel && !isRunID(parts[0]) || ofModel && !isLoggedModelID(parts[0]) {
+	if owned := isRunID(parts[0]) || ofModel && isLoggedModelID(parts[0]); owned && (len(parts) < 2 || parts[1] != "artifacts") {
+		return nil, "", noFile(at) // beside the files of a run, where it may have meant to put one
+	} else if !owned {
 		return &keeper{files: fold.Of[*projections.Artifacts](s.Views).Files()}, strings.TrimSuffix(at, "/"), nil
 	}
 	k, in, err := s.keeperOf(ctx, parts[0], ofModel)

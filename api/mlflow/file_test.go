@@ -50,7 +50,7 @@ func TestFilesOfNobody(t *testing.T) {
 	}
 	none := strings.Repeat("0", 32)
 	for path, code := range map[string]int{"team/data.csv": 200, "team/b/c.txt": 200, "%ED%95%9C%20%EA%B8%80.txt": 200, "0/loose.txt": 200,
-		"0/" + none + "/artifacts/x": 404, "0/models/m-" + none + "/artifacts/x": 404, "team/..%2Fx": 400} {
+		"0/" + none + "/artifacts/x": 404, "0/" + none + "/x": 404, "0/" + none: 404, "0/models/m-" + none + "/artifacts/x": 404, "team/..%2Fx": 400} {
 		equal(t, path, put(path, "one"), code)
 	}
 	equal(t, "the same path again", put("team/data.csv", "two"), 200)
