@@ -123,25 +123,12 @@ func (r *factored) Rank(m *online.Model, q Query) Ranking {
 	s := r.scratch.Get().(*factoredScratch)
 	defer r.scratch.Put(s)
 	score, trained := r.compute(m, q.User, q.NowMillis, q.Again, s)
-	var out Ranking
-	source := SourceOnline
-	if trained {
-		source, out.Strategy = r.model.Source, r.model.Source
-	}
-	for _, top := range ml.TopKScores(score, q.K, nil) {
-		if top.Score == online.Excluded {
-			break
+	return ranked(score, q, r.model.Source, trained, func(place int) []Reason {
+		if trained {
+			return nil
 		}
-		it := Item{Place: int(top.Index), Score: top.Score}
-		if top.Score > 0 {
-			it.Parts = []Part{{source, top.Score}}
-		}
-		if q.Explain != Unexplained && !trained {
-			it.Because = s.counts.Because(m, r.films.At(it.Place).ID, top.Score, q.Explain)
-		}
-		out.Items = append(out.Items, it)
-	}
-	return out
+		return s.counts.Because(m, r.films.At(place).ID, score[place], q.Explain)
+	})
 }
 
 func (r *factored) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {

@@ -218,10 +218,17 @@ func (r *related) Rank(m *online.Model, q Query) Ranking {
 	s := r.scratch.Get().(*relatedScratch)
 	defer r.scratch.Put(s)
 	score, trained := r.compute(m, q.User, q.NowMillis, q.Again, s)
+	return ranked(score, q, r.model.Source, trained, func(place int) []Reason {
+		return r.reasons(m, place, score, trained, q.Explain, s)
+	})
+}
+
+// ranked is the list of the best by scores: of a model, or, where it says nothing of a person, of counting.
+func ranked(score []float32, q Query, model string, trained bool, because func(place int) []Reason) Ranking {
 	var out Ranking
 	source := SourceOnline
 	if trained {
-		source, out.Strategy = r.model.Source, r.model.Source
+		source, out.Strategy = model, model
 	}
 	for _, top := range ml.TopKScores(score, q.K, nil) {
 		if top.Score == online.Excluded {
@@ -232,7 +239,7 @@ func (r *related) Rank(m *online.Model, q Query) Ranking {
 			it.Parts = []Part{{source, top.Score}}
 		}
 		if q.Explain != Unexplained {
-			it.Because = r.reasons(m, it.Place, score, trained, q.Explain, s)
+			it.Because = because(it.Place)
 		}
 		out.Items = append(out.Items, it)
 	}
