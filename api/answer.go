@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 )
 
 // Answer is a body of any size that is written as it is made. Nothing is sent before answerHeldBytes of it are there:
@@ -16,6 +17,9 @@ type Answer struct {
 	begun bool
 }
 
+// heldBytes are buffers of answers that have ended: one for each answer would be most of what small ones allocate.
+var heldBytes = sync.Pool{New: func() any { return new([answerHeldBytes]byte) }}
+
 // NewAnswer begins one. It ends with ctx, which is the request's or comes of it.
 func NewAnswer(ctx context.Context, w http.ResponseWriter, r *http.Request, mediaType string) *Answer {
 	w.Header().Set("Content-Type", mediaType)
@@ -25,7 +29,7 @@ func NewAnswer(ctx context.Context, w http.ResponseWriter, r *http.Request, medi
 // Write adds to the body. The error is that of the context, or of a client that is gone.
 func (a *Answer) Write(b []byte) (int, error) {
 	if a.held == nil {
-		a.held = make([]byte, 0, answerHeldBytes)
+		a.held = heldBytes.Get().(*[answerHeldBytes]byte)[:0]
 	}
 	n := 0
 	for {
@@ -62,8 +66,14 @@ func (a *Answer) Flush() error {
 }
 
 // End sends what is left. An error of the work is returned, to be answered, while nothing was sent; afterwards it
-// ends the request, so that the client cannot take the body for whole.
+// ends the request, so that the client cannot take the body for whole. Nothing is written afterwards.
 func (a *Answer) End(err error) error {
+	defer func() {
+		if a.held != nil {
+			heldBytes.Put((*[answerHeldBytes]byte)(a.held[:answerHeldBytes]))
+			a.held = nil
+		}
+	}()
 	if err == nil {
 		if !a.begun {
 			a.w.Header().Set("Content-Length", strconv.Itoa(len(a.held)))

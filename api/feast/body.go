@@ -135,11 +135,15 @@ func (r *reading) entities(raw json.RawMessage) (columns []column) {
 	return columns
 }
 
+// listRoom is for how many values of a list there is room before they are read.
+const listRoom = 1024
+
 func (r *reading) list(raw json.RawMessage, loc ...any) (all []json.RawMessage) {
 	if raw[0] != '[' {
 		r.wrong("list_type", "Input should be a valid list", raw, loc...)
 		return nil
 	}
+	all = make([]json.RawMessage, 0, min(1+bytes.Count(raw, []byte{','}), listRoom))
 	rawjson.Each(raw, func(_, value []byte) { all = append(all, value) })
 	return all
 }

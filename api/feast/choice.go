@@ -41,7 +41,7 @@ func (s *Surface) choose(reg *featurestore.Registry, a *asked) (*choice, *refusa
 	if s.reg != reg || len(s.kept) >= keptMax || s.bytes > keptBytesMax {
 		s.reg, s.kept, s.bytes = reg, map[string]*choice{}, 0
 	}
-	c := s.kept[key]
+	c := s.kept[string(key)]
 	s.mu.Unlock()
 	if c != nil {
 		return c, nil, nil
@@ -52,24 +52,26 @@ func (s *Surface) choose(reg *featurestore.Registry, a *asked) (*choice, *refusa
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reg == reg && s.kept[key] == nil {
-		s.kept[key] = c
+	if s.reg == reg && s.kept[string(key)] == nil {
+		s.kept[string(key)] = c
 		s.bytes += len(key)
 	}
 	return c, nil, nil
 }
 
 // key tells apart what is asked for.
-func (a *asked) key() string {
-	size := 16 + len(a.service)
+func (a *asked) key() []byte {
+	size := 24 + len(a.service)
 	for _, f := range a.features {
 		size += len(f) + 4
 	}
 	b := strconv.AppendBool(make([]byte, 0, size), a.full)
-	for _, text := range append([]string{a.service}, a.features...) {
-		b = append(append(strconv.AppendInt(b, int64(len(text)), 10), ':'), text...)
+	add := func(text string) { b = append(append(strconv.AppendInt(b, int64(len(text)), 10), ':'), text...) }
+	add(a.service)
+	for _, f := range a.features {
+		add(f)
 	}
-	return string(b)
+	return b
 }
 
 func (s *Surface) resolve(reg *featurestore.Registry, a *asked) (*choice, *refusal, error) {

@@ -185,6 +185,7 @@ func (f *Store) ReadPushed(ctx context.Context, dst []PushedValue, x *features.E
 // AppendPushed appends the named features of a row of an external view as they are at a moment; ok is false for an entity
 // of whom there is none.
 func AppendPushed(dst []PushedValue, x *features.External, names []string, ok bool, row *projections.PushedValues, nowMillis int64) []PushedValue {
+	dst = slices.Grow(dst, len(names))
 	for _, name := range names {
 		v := PushedValue{JSON: null, Status: features.NotFound}
 		if ok {
