@@ -2,10 +2,12 @@ package ml
 
 import "math"
 
-// All heavy arithmetic goes through two kernels over rows of a float32 matrix, chosen by index:
+// All heavy arithmetic goes through two kernels over rows of a float32 matrix, chosen by index, and a third that is the
+// second of several destinations at once, from rows that lie side by side:
 //
 //	dotRows:  out[i] = x · row(idx[i])
 //	axpyRows: dst   += Σ t[i]·row(idx[i]), in the order of i
+//	axpyTile: dst_r += Σ coefs_r[i]·tile_i, in the order of i
 //
 // where row(j) is base[j*stride : j*stride+cols] and cols is a multiple of [lanes]. Callers have
 // checked that every index is in range: the assembly does not. Slices hold what is read and written.
@@ -64,6 +66,14 @@ func dot(x, y []float32, cols int) float32 {
 func axpy(dst []float32, a float32, x []float32, cols int) {
 	t := [1]float32{a}
 	axpyRows(dst, t[:], x[:cols], iota32[:1], cols, cols)
+}
+
+// axpyTileRows is axpyTile row by row: dst has n rows, each the first [tileCols] of stride values, coefs has rows values in
+// each of n rows of step, and tile has as many rows of tileCols.
+func axpyTileRows(dst, coefs, tile []float32, n, rows, stride, step int) {
+	for i := range n {
+		axpyRows(dst[i*stride:][:tileCols], coefs[i*step:][:rows], tile, iota32[:rows], tileCols, tileCols)
+	}
 }
 
 func dotRowsGo(out, x, base []float32, idx []int32, stride, cols int) {

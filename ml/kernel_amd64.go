@@ -10,7 +10,13 @@ func dotRowsAVX2(out, x, base *float32, idx *int32, n, stride, cols int)
 //go:noescape
 func axpyRowsAVX2(dst, t, base *float32, idx *int32, n, stride, cols int)
 
-var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+//go:noescape
+func axpyTileAVX512(dst, coefs, tile *float32, fours, rows, stride, step int)
+
+var (
+	hasAVX2   = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+	hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F
+)
 
 // Kernel names the arithmetic kernels in use. Every kernel gives the same bits; the name says how
 // fast a model was trained, and where to look should a rebuild ever differ.
@@ -43,4 +49,19 @@ func axpyRows(dst, t, base []float32, idx []int32, stride, cols int) {
 		return
 	}
 	axpyRowsGo(dst, t, base, idx, stride, cols)
+}
+
+func axpyTile(dst, coefs, tile []float32, n, rows, stride, step int) {
+	if n == 0 || rows == 0 {
+		return
+	}
+	_, _, _ = dst[(n-1)*stride+tileCols-1], coefs[(n-1)*step+rows-1], tile[rows*tileCols-1]
+	done := 0
+	if hasAVX512 && n >= 4 {
+		axpyTileAVX512(&dst[0], &coefs[0], &tile[0], n/4, rows, stride, step)
+		if done = n &^ 3; done == n {
+			return
+		}
+	}
+	axpyTileRows(dst[done*stride:], coefs[done*step:], tile, n-done, rows, stride, step)
 }

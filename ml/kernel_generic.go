@@ -13,3 +13,7 @@ func dotRows(out, x, base []float32, idx []int32, stride, cols int) {
 func axpyRows(dst, t, base []float32, idx []int32, stride, cols int) {
 	axpyRowsGo(dst, t, base, idx, stride, cols)
 }
+
+func axpyTile(dst, coefs, tile []float32, n, rows, stride, step int) {
+	axpyTileRows(dst, coefs, tile, n, rows, stride, step)
+}

@@ -1,8 +1,10 @@
 package ml
 
 import (
+	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"testing"
 )
 
@@ -82,6 +84,28 @@ func TestKernels(t *testing.T) {
 			axpyRows(got, w, base, idx, stride, cols)
 			axpyRowsGo(want, w, base, idx, stride, cols)
 			sameBits(t, "axpyRows", got, want)
+		}
+	}
+}
+
+// A tile that goes over several rows gives each of them what it has alone, and touches nothing else.
+func TestTileKernel(t *testing.T) {
+	r := newRNG(3)
+	for _, n := range []int{0, 1, 2, 3, 4, 5, 7, 8, 33} {
+		for _, rows := range []int{0, 1, 2, 5, 96} {
+			stride, step := tileCols+8*int(r.next()%3), rows+int(r.next()%3)
+			dst, coefs, tile := make([]float32, n*stride+tileCols), make([]float32, n*step+1), make([]float32, rows*tileCols+1)
+			for _, list := range [][]float32{dst, coefs, tile} {
+				for i := range list {
+					list[i] = r.normal()
+				}
+			}
+			got, want := slices.Clone(dst), slices.Clone(dst)
+			axpyTile(got, coefs, tile, n, rows, stride, step)
+			for i := range n {
+				axpyRowsGo(want[i*stride:], coefs[i*step:], tile, iota32[:rows], tileCols, tileCols)
+			}
+			sameBits(t, fmt.Sprintf("%d rows of a tile of %d", n, rows), got, want)
 		}
 	}
 }

@@ -74,10 +74,10 @@ func invertSPD(ctx context.Context, a []float32, n int, progress func(done, of i
 		}
 		err = parallel(ctx, workerCount(), n, rowChunk, func(_, lo, hi int) {
 			for t := lo / tileCols; t < tiles; t++ {
-				q := solved[t*invertBlock*tileCols:][:nb*tileCols]
-				for i := lo; i < min(hi, (t+1)*tileCols); i++ {
-					if i < k0 || i >= k1 {
-						axpyRows(a[i*s+t*tileCols:][:tileCols], coefs[i*invertBlock:], q, iota32[:nb], tileCols, tileCols)
+				q, last := solved[t*invertBlock*tileCols:][:nb*tileCols], min(hi, (t+1)*tileCols)
+				for _, rows := range [][2]int{{lo, min(last, k0)}, {max(lo, k1), last}} { // but the block's own
+					if from, n := rows[0], rows[1]-rows[0]; n > 0 {
+						axpyTile(a[from*s+t*tileCols:], coefs[from*invertBlock:], q, n, nb, s, invertBlock)
 					}
 				}
 			}
@@ -175,9 +175,7 @@ func multiplyRows(ctx context.Context, a, b []float32, n int, f func(row int, va
 				for r := range rows {
 					copy(tile[r*tileCols:(r+1)*tileCols], b[(k+r)*s+t:])
 				}
-				for i := lo; i < hi; i++ {
-					axpyRows(out[(i-lo)*s+t:][:tileCols], a[i*s+k:], tile, iota32[:rows], tileCols, tileCols)
-				}
+				axpyTile(out[t:], a[lo*s+k:], tile, hi-lo, rows, s, s)
 			}
 		}
 		for i := lo; i < hi; i++ {
