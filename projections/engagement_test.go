@@ -1,10 +1,12 @@
 package projections_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,8 +18,10 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// engaged folds records in their order, and gives what came of it.
-func engaged(t *testing.T, in []fold.Input) ([]projections.EngagementDay, projections.EngagementCounts) {
+var breakdowns = []projections.Breakdown{projections.ByVersion, projections.ByStrategy, projections.BySource, projections.ByPosition}
+
+// engaged folds records in their order, and gives what came of it: the rows of all breakdowns, one after the other.
+func engaged(t *testing.T, in []fold.Input) (rows []projections.EngagementDay, all projections.EngagementCounts) {
 	t.Helper()
 	v, s := projections.NewEngagement(), foldtest.NewMemory()
 	must0(t, v.Open(s))
@@ -26,11 +30,14 @@ func engaged(t *testing.T, in []fold.Input) ([]projections.EngagementDay, projec
 		must0(t, v.Apply(b, in[i:i+1]))
 	}
 	b.Commit()
-	days, err := v.Days(0, foldtest.Day(1000), 1000)
-	must0(t, err)
+	for _, by := range breakdowns {
+		days, err := v.Days(by, 0, foldtest.Day(1000), 1000)
+		must0(t, err)
+		rows = append(rows, days...)
+	}
 	all, err := v.All()
 	must0(t, err)
-	return days, all
+	return rows, all
 }
 
 // engagementLog makes records.
@@ -49,13 +56,19 @@ func (l *engagementLog) record(topic string, partition int32, millis int64, acto
 	l.next[tp]++
 }
 
+// list shows films, named as FILM or FILM/SOURCE.
 func (l *engagementLog) list(millis int64, user, model string, films ...string) {
-	x := &events.RecommendationServed{RequestID: fmt.Sprint("r", len(l.in)), UserID: user, ModelName: model, Timestamp: events.FormatTime(time.UnixMilli(millis))}
+	x := &events.RecommendationServed{RequestID: fmt.Sprint("r", len(l.in)), UserID: user, ModelName: model, Strategy: "online", Timestamp: events.FormatTime(time.UnixMilli(millis))}
 	if model != "" {
-		x.ModelVersion = 1
+		x.ModelVersion, x.Strategy = 1, "blend"
 	}
 	for _, f := range films {
-		x.Items = append(x.Items, events.RecommendedItem{MovieID: f})
+		film, source, ok := strings.Cut(f, "/")
+		it := events.RecommendedItem{MovieID: film}
+		if ok {
+			it.Sources = map[string]float64{source: .5, "zz": .5, "aa": .25}
+		}
+		x.Items = append(x.Items, it)
 	}
 	l.record(events.RecommendationsTopic, 0, millis, "api", x)
 }
@@ -69,40 +82,79 @@ const (
 	hour   = 60 * minute
 )
 
-// What came of a list is counted on its day, by what made it.
+// What came of a list is counted on its day, by what made it, and by its strategy and the films' sources and places.
 func TestEngagement(t *testing.T) {
 	l, day := &engagementLog{}, foldtest.Day(400)
 	late := day + 23*hour
-	l.list(late, "1", "als", "7", "8", "9")
+	l.list(late, "1", "als", "7/als", "8/als", "9")
 	l.act(late+10*minute, "1", "7", "impression", 0, "") // shown once more, not taken up
 	l.act(late+70*minute, "1", "8", "click", 0, "")      // the next day, of the list before; a session of its own
 	l.act(late+80*minute, "1", "8", "rating", 4.5, "")
-	l.act(late+81*minute, "1", "3", "like", 0, "") // was shown by no list
+	l.act(late+81*minute, "1", "3", "like", 0, "") // was shown by no list, and is missed by the last
 	l.list(late+90*minute, "1", "", "8", "9")
-	l.act(late+91*minute, "1", "8", "rating", 1, "")          // the doing of the second list
+	l.act(late+91*minute, "1", "8", "rating", 2, "")          // the doing of the second list; met before it
+	l.act(late+92*minute, "1", "8", "rating", 1, "")          // the last stars count
 	l.act(late+25*hour+91*minute, "1", "9", "click", 0, "s1") // too late
 	l.act(late+26*hour+91*minute, "1", "9", "click", 0, "s1") // the same session, however long
 	l.record(events.UserEventsTopic, 1, late+2*minute, events.ActorImporter, &events.Interaction{UserID: "1", MovieID: "9", Kind: "click"})
 	l.list(late+92*minute, events.Anonymous, "als", "7") // to nobody of whom one could hear again
-	days, all := engaged(t, l.in)
+	rows, all := engaged(t, l.in)
+	next := day + 24*hour
+	first := projections.EngagementCounts{Lists: 1, ListsTaken: 1, Films: 3, FilmsTaken: 1, FilmsLiked: 1, FilmsRated: 1, StarsCenti: 450, Met: 2, Hits5: 1, Hits10: 1, Hits20: 1}
+	taken := projections.EngagementCounts{Films: 1, FilmsTaken: 1, FilmsLiked: 1, FilmsRated: 1, StarsCenti: 450}
+	second := projections.EngagementCounts{Lists: 1, ListsTaken: 1, Films: 2, FilmsTaken: 1, FilmsDisliked: 1, FilmsRated: 1, StarsCenti: 100}
+	secondDay := second
+	secondDay.Sessions, secondDay.People = 1, 1
+	both := taken
+	both.Films = 2
 	want := []projections.EngagementDay{
 		{DayMillis: day, EngagementCounts: projections.EngagementCounts{Sessions: 1, People: 1}},
-		{DayMillis: day, ModelName: "als", ModelVersion: 1, EngagementCounts: projections.EngagementCounts{Lists: 1, ListsTaken: 1, Films: 3, FilmsTaken: 1, FilmsLiked: 1}},
-		{DayMillis: day + 24*hour, EngagementCounts: projections.EngagementCounts{Lists: 1, ListsTaken: 1, Films: 2, FilmsTaken: 1, FilmsDisliked: 1, Sessions: 1, People: 1}},
+		{DayMillis: day, ModelName: "als", ModelVersion: 1, EngagementCounts: first},
+		{DayMillis: next, EngagementCounts: secondDay},
 		{DayMillis: day + 48*hour, EngagementCounts: projections.EngagementCounts{Sessions: 1, People: 1}},
+
+		{DayMillis: day, ModelName: "als", ModelVersion: 1, Strategy: "blend", EngagementCounts: first},
+		{DayMillis: next, Strategy: "online", EngagementCounts: second},
+
+		{DayMillis: day, ModelName: "als", ModelVersion: 1, EngagementCounts: projections.EngagementCounts{Films: 1}},
+		{DayMillis: day, ModelName: "als", ModelVersion: 1, Source: "als", EngagementCounts: both},
+		{DayMillis: next, EngagementCounts: projections.EngagementCounts{Films: 2, FilmsTaken: 1, FilmsDisliked: 1, FilmsRated: 1, StarsCenti: 100}},
+
+		{DayMillis: day, ModelName: "als", ModelVersion: 1, Position: 1, EngagementCounts: projections.EngagementCounts{Films: 1}},
+		{DayMillis: day, ModelName: "als", ModelVersion: 1, Position: 2, EngagementCounts: taken},
+		{DayMillis: day, ModelName: "als", ModelVersion: 1, Position: 3, EngagementCounts: projections.EngagementCounts{Films: 1}},
+		{DayMillis: next, Position: 1, EngagementCounts: projections.EngagementCounts{Films: 1, FilmsTaken: 1, FilmsDisliked: 1, FilmsRated: 1, StarsCenti: 100}},
+		{DayMillis: next, Position: 2, EngagementCounts: projections.EngagementCounts{Films: 1}},
 	}
-	if !reflect.DeepEqual(days, want) {
-		t.Errorf("got\n%+v, want\n%+v", days, want)
+	for i := range max(len(rows), len(want)) {
+		if i >= len(rows) || i >= len(want) || rows[i] != want[i] {
+			t.Fatalf("row %d: got\n%+v, want\n%+v", i, rows[min(i, len(rows)):], want[min(i, len(want)):])
+		}
 	}
-	if want := (projections.EngagementCounts{Lists: 2, ListsTaken: 2, Films: 5, FilmsTaken: 2, FilmsLiked: 1, FilmsDisliked: 1, Sessions: 3}); all != want {
-		t.Errorf("of all days %+v, want %+v", all, want)
+	sum := first
+	sum.Add(&second)
+	sum.Sessions = 3
+	if all != sum {
+		t.Errorf("of all days %+v, want %+v", all, sum)
+	}
+}
+
+// A version that takes another's place between a list and a click does not get the click: it is the list's.
+func TestEngagementOfASwappedVersion(t *testing.T) {
+	l, day := &engagementLog{}, foldtest.Day(400)
+	l.list(day, "1", "als", "7", "8")
+	l.list(day+minute, "2", "", "8", "7") // by what serves now
+	l.act(day+2*minute, "1", "7", "click", 0, "")
+	rows, _ := engaged(t, l.in)
+	if got := rows[1].EngagementCounts; rows[1].ModelName != "als" || got.FilmsTaken != 1 || got.Hits1 != 1 || rows[0].FilmsTaken+rows[0].Met != 0 {
+		t.Errorf("got %+v", rows)
 	}
 }
 
 // The counts are what the definition says, computed from the whole, in whatever order lists and acts come; a rating that is corrected is
 // taken back.
 func TestEngagementEqualsNaive(t *testing.T) {
-	taken := 0
+	taken, hits, behind := 0, 0, 0
 	for seed := range uint64(300) {
 		rng, l := rand.New(rand.NewPCG(seed, 5)), &engagementLog{}
 		span := []int64{40 * minute, 3 * hour, 60 * hour}[rng.IntN(3)]
@@ -110,7 +162,14 @@ func TestEngagementEqualsNaive(t *testing.T) {
 		for i := range 5 + rng.Int64N(60) {
 			millis, user := foldtest.Day(400)+rng.Int64N(span)/minute*minute, pick(rng, "1", "anna")
 			if rng.IntN(3) == 0 {
-				l.list(millis+i, user, pick(rng, "", "als"), []string{film(), film()}[:1+rng.IntN(2)]...)
+				var films []string
+				for k := range rng.IntN(30) - 5 {
+					films = append(films, fmt.Sprint("f", k))
+				}
+				for range 1 + rng.IntN(2) {
+					films = append(films, film()+pick(rng, "", "/als", "/zz", "/zzz"))
+				}
+				l.list(millis+i, user, pick(rng, "", "als"), films...)
 				continue
 			}
 			kind, rating := pick(rng, "click", "impression", "dislike", "hummed"), 0.
@@ -121,14 +180,16 @@ func TestEngagementEqualsNaive(t *testing.T) {
 		}
 		want, wantAll := naive(l.in)
 		rng.Shuffle(len(l.in), func(i, j int) { l.in[i], l.in[j] = l.in[j], l.in[i] })
-		days, all := engaged(t, l.in)
-		if !reflect.DeepEqual(days, want) || all != wantAll {
-			t.Fatalf("seed %d: got\n%+v\n%+v, want\n%+v\n%+v", seed, days, all, want, wantAll)
+		rows, all := engaged(t, l.in)
+		if !reflect.DeepEqual(rows, want) || all != wantAll {
+			t.Fatalf("seed %d: got\n%+v\n%+v, want\n%+v\n%+v", seed, rows, all, want, wantAll)
 		}
 		taken += int(all.FilmsTaken)
+		hits += int(all.Hits5)
+		behind += int(all.Met - all.Hits20)
 	}
-	if taken < 500 {
-		t.Errorf("%d films were taken up: the test's data does not try it", taken)
+	if taken < 500 || hits < 100 || behind < 100 {
+		t.Errorf("%d films were taken up, of those met %d were among the first five and %d behind all: the test's data does not try it", taken, hits, behind)
 	}
 }
 
@@ -152,19 +213,17 @@ func TestEngagementOfARepetition(t *testing.T) {
 }
 
 // naive is the definition, word by word.
-func naive(in []fold.Input) (days []projections.EngagementDay, all projections.EngagementCounts) {
-	type of struct {
-		day     int64
-		model   string
-		version int
+func naive(in []fold.Input) (rows []projections.EngagementDay, all projections.EngagementCounts) {
+	tables := map[projections.Breakdown]map[projections.EngagementDay]*projections.EngagementCounts{}
+	for _, by := range breakdowns {
+		tables[by] = map[projections.EngagementDay]*projections.EngagementCounts{}
 	}
-	byDay := map[of]*projections.EngagementCounts{}
-	at := func(millis int64, model string, version int) *projections.EngagementCounts {
-		key := of{millis - millis%(24*hour), model, version}
-		if byDay[key] == nil {
-			byDay[key] = &projections.EngagementCounts{}
+	at := func(by projections.Breakdown, key projections.EngagementDay) *projections.EngagementCounts {
+		key.DayMillis -= key.DayMillis % (24 * hour)
+		if tables[by][key] == nil {
+			tables[by][key] = &projections.EngagementCounts{}
 		}
-		return byDay[key]
+		return tables[by][key]
 	}
 	type act struct {
 		*events.Interaction
@@ -190,14 +249,15 @@ func naive(in []fold.Input) (days []projections.EngagementDay, all projections.E
 	last := map[string]int64{}
 	met := map[string]bool{}
 	for _, a := range acts {
+		day := projections.EngagementDay{DayMillis: a.millis}
 		session := a.UserID + "/" + a.SessionID
 		if before, ok := last[session]; !ok || a.SessionID == "" && a.millis-before > 30*minute {
-			at(a.millis, "", 0).Sessions++
+			at(projections.ByVersion, day).Sessions++
 		}
 		last[session] = a.millis
 		if person := fmt.Sprint(a.UserID, a.millis/(24*hour)); !met[person] {
 			met[person] = true
-			at(a.millis, "", 0).People++
+			at(projections.ByVersion, day).People++
 		}
 	}
 	counted := slices.DeleteFunc(slices.Clone(acts), func(a act) bool {
@@ -205,53 +265,106 @@ func naive(in []fold.Input) (days []projections.EngagementDay, all projections.E
 			return a.UserID == b.UserID && a.MovieID == b.MovieID && a.Kind == b.Kind && a.millis == b.millis && a.offset < b.offset
 		})
 	})
-	shows := func(l list, film string) bool {
-		return slices.ContainsFunc(l.Items, func(it events.RecommendedItem) bool { return it.MovieID == film })
+	slices.SortStableFunc(counted, func(a, b act) int {
+		return cmp.Or(cmp.Compare(a.millis, b.millis), cmp.Compare(a.Kind, b.Kind))
+	})
+	position := func(l list, film string) int {
+		return 1 + slices.IndexFunc(l.Items, func(it events.RecommendedItem) bool { return it.MovieID == film })
 	}
 	for _, l := range lists {
-		c, films, takenUp := at(l.millis, l.ModelName, l.ModelVersion), map[string]bool{}, 0
-		c.Lists++
-		for _, it := range l.Items {
+		key := projections.EngagementDay{DayMillis: l.millis, ModelName: l.ModelName, ModelVersion: l.ModelVersion}
+		byStrategy := key
+		byStrategy.Strategy = l.Strategy
+		whole := []*projections.EngagementCounts{at(projections.ByVersion, key), at(projections.ByStrategy, byStrategy)}
+		films, takenUp := map[string]bool{}, 0
+		for i, it := range l.Items {
 			if films[it.MovieID] {
 				continue
 			}
 			films[it.MovieID] = true
-			c.Films++
-			met, liked, disliked := false, false, false
+			bySource, byPosition := key, key
+			for source := range it.Sources { // its own has the most with zz, and the first by name counts
+				if source != "aa" && (bySource.Source == "" || source < bySource.Source) {
+					bySource.Source = source
+				}
+			}
+			byPosition.Position = min(i+1, 21)
+			var c projections.EngagementCounts
+			c.Films = 1
 			for _, a := range counted {
 				if a.UserID != l.UserID || a.MovieID != it.MovieID || !a.means.Meets() || a.millis <= l.millis || a.millis-l.millis > 24*hour {
 					continue
 				}
 				if slices.ContainsFunc(lists, func(m list) bool {
-					return m.UserID == l.UserID && shows(m, it.MovieID) && m.millis < a.millis && m.millis > l.millis
+					return m.UserID == l.UserID && position(m, it.MovieID) > 0 && m.millis < a.millis && m.millis > l.millis
 				}) {
 					continue
 				}
-				met, liked, disliked = true, liked || a.means.Weight() > 0, disliked || a.means.Weight() < 0
-			}
-			for flag, n := range map[*uint64]bool{&c.FilmsTaken: met, &c.FilmsLiked: liked, &c.FilmsDisliked: disliked} {
-				if n {
-					*flag++
+				c.FilmsTaken = 1
+				if a.means.Weight() > 0 {
+					c.FilmsLiked = 1
+				}
+				if a.means.Weight() < 0 {
+					c.FilmsDisliked = 1
+				}
+				if a.Rating > 0 {
+					c.FilmsRated, c.StarsCenti = 1, uint64(a.Rating*100)
 				}
 			}
-			if met {
-				takenUp++
+			takenUp += int(c.FilmsTaken)
+			for _, counts := range append(slices.Clone(whole), at(projections.BySource, bySource), at(projections.ByPosition, byPosition)) {
+				counts.Add(&c)
 			}
 		}
-		if takenUp > 0 {
-			c.ListsTaken++
+		for _, counts := range whole {
+			counts.Add(&projections.EngagementCounts{Lists: 1, ListsTaken: uint64(min(takenUp, 1))})
 		}
 	}
-	for key, c := range byDay {
-		if *c != (projections.EngagementCounts{}) {
-			days = append(days, projections.EngagementDay{DayMillis: key.day, ModelName: key.model, ModelVersion: key.version, EngagementCounts: *c})
+	first := map[[2]string]bool{}
+	for _, a := range acts {
+		if pair := [2]string{a.UserID, a.MovieID}; !a.means.Meets() || first[pair] {
+			continue
+		} else {
+			first[pair] = true
 		}
-		one := *c
-		one.People = 0
-		all.Add(&one)
+		var l list // the last before it; no two are of one moment
+		for _, m := range lists {
+			if m.UserID == a.UserID && m.millis < a.millis && m.millis > l.millis {
+				l = m
+			}
+		}
+		if l.millis == 0 || a.millis-l.millis > 24*hour {
+			continue
+		}
+		key := projections.EngagementDay{DayMillis: l.millis, ModelName: l.ModelName, ModelVersion: l.ModelVersion}
+		byStrategy := key
+		byStrategy.Strategy = l.Strategy
+		c := projections.EngagementCounts{Met: 1}
+		if p := position(l, a.MovieID); p > 0 {
+			for k, hits := range map[int]*uint64{1: &c.Hits1, 5: &c.Hits5, 10: &c.Hits10, 20: &c.Hits20} {
+				if p <= k {
+					*hits = 1
+				}
+			}
+		}
+		at(projections.ByVersion, key).Add(&c)
+		at(projections.ByStrategy, byStrategy).Add(&c)
 	}
-	slices.SortFunc(days, func(a, b projections.EngagementDay) int {
-		return slices.Compare([]string{fmt.Sprint(a.DayMillis), a.ModelName}, []string{fmt.Sprint(b.DayMillis), b.ModelName})
-	})
-	return days, all
+	for _, by := range breakdowns {
+		var days []projections.EngagementDay
+		for key, c := range tables[by] {
+			key.EngagementCounts = *c
+			days = append(days, key)
+			if by == projections.ByVersion {
+				one := *c
+				one.People = 0
+				all.Add(&one)
+			}
+		}
+		slices.SortFunc(days, func(a, b projections.EngagementDay) int {
+			return cmp.Or(cmp.Compare(a.DayMillis, b.DayMillis), cmp.Compare(a.ModelName, b.ModelName), cmp.Compare(a.Strategy, b.Strategy), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Position, b.Position))
+		})
+		rows = append(rows, days...)
+	}
+	return rows, all
 }

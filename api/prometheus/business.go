@@ -23,6 +23,8 @@ var (
 	descDisliked     = desc("recommendation_films_disliked_total", "Films on lists that were disliked within a day.")
 	descClickRate    = desc("recommendation_click_rate", "Share of the lists of the last seven days (UTC) of which a film was taken up within a day.")
 	descSatisfaction = desc("recommendation_satisfaction", "Of the recommended films of the last seven days (UTC) that were liked or disliked, the share that was liked.")
+	descMeanRating   = desc("recommendation_mean_rating", "Mean stars of the recommended films of the last seven days (UTC) that were rated within a day.")
+	descHitRate      = desc("recommendation_hit_rate", "Of the films that people met within a day of their last list of the last seven days (UTC), the share that was among its first k.", "k")
 	descSessions     = desc("user_sessions_total", "Sessions that people have begun, imported acts apart.")
 	descPeople       = desc("users_active", "People who acted today (UTC), imported acts apart.")
 
@@ -53,7 +55,7 @@ const (
 type businessCollector struct{ s *Surface }
 
 func (c *businessCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descLists, descListsTaken, descFilms, descFilmsTaken, descLiked, descDisliked, descClickRate, descSatisfaction, descSessions,
+	for _, d := range []*prometheus.Desc{descLists, descListsTaken, descFilms, descFilmsTaken, descLiked, descDisliked, descClickRate, descSatisfaction, descMeanRating, descHitRate, descSessions,
 		descPeople, descJudgement, descNewestAt, descServing, descServingAt, descRecords, descDegraded, descTaskSeconds, descDecisions, descDrift, descFreshness, descTTL} {
 		out <- d
 	}
@@ -92,7 +94,7 @@ func (c *businessCollector) engagement(out chan<- prometheus.Metric) error {
 	}
 	now := c.s.Now().UnixMilli()
 	today := now - now%dayMillis
-	days, err := view.Days(today-(recentDays-1)*dayMillis, now+1, recentRowsMax)
+	days, err := view.Days(projections.ByVersion, today-(recentDays-1)*dayMillis, now+1, recentRowsMax)
 	if err != nil {
 		return err
 	}
@@ -108,6 +110,14 @@ func (c *businessCollector) engagement(out chan<- prometheus.Metric) error {
 	}
 	if judged := recent.FilmsLiked + recent.FilmsDisliked; judged > 0 {
 		told(out, descSatisfaction, prometheus.GaugeValue, float64(recent.FilmsLiked)/float64(judged))
+	}
+	if recent.FilmsRated > 0 {
+		told(out, descMeanRating, prometheus.GaugeValue, float64(recent.StarsCenti)/100/float64(recent.FilmsRated))
+	}
+	if recent.Met > 0 {
+		for k, hits := range map[string]uint64{"1": recent.Hits1, "5": recent.Hits5, "10": recent.Hits10, "20": recent.Hits20} {
+			told(out, descHitRate, prometheus.GaugeValue, float64(hits)/float64(recent.Met), k)
+		}
 	}
 	return nil
 }

@@ -74,6 +74,7 @@ func TestBadInput(t *testing.T) {
 		{"after that is no position", "GET", "/api/v1/users/1/history?after=now", nil, 400, "after"},
 		{"after of no topic", "GET", "/api/v1/users/1/history?after=rumours/0@1", nil, 400, "after"},
 		{"engagement from after to", "GET", "/api/v1/engagement?from=2024-02-01&to=2024-01-01", nil, 400, "from"},
+		{"engagement by what", "GET", "/api/v1/engagement?by=mood", nil, 400, "by"},
 		{"engagement of ten years", "GET", "/api/v1/engagement?from=2014-02-01&to=2024-01-01", nil, 400, "from"},
 		{"engagement as it was known", "GET", "/api/v1/engagement?known_at=2024-01-01", nil, 400, "known_at"},
 		{"from after to", "GET", "/api/v1/users/1/history?from=2024-02-01&to=2024-01-01", nil, 400, "to"},

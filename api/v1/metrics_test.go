@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,7 +122,7 @@ func TestEngagement(t *testing.T) {
 			Day   string
 			Lists int
 		}
-		Total map[string]float64
+		Total map[string]any
 	}
 	w.get("/api/v1/engagement").want(200).into(&got)
 	if len(got.Days) == 0 || got.Days[0].Day != w.clock.Now().UTC().Format(time.DateOnly) {
@@ -131,15 +132,34 @@ func TestEngagement(t *testing.T) {
 	if after := m["user_sessions_total"]; after != before+1 {
 		t.Errorf("there were %v sessions and then %v", before, after)
 	}
-	for name, want := range map[string]float64{"lists": 1, "lists_taken_up": 1, "films": 3, "films_taken_up": 1, "films_liked": 1, "films_disliked": 0, "sessions": 1,
-		"click_rate": 1, "satisfaction": 1} {
-		if got.Total[name] != want {
+	for name, want := range map[string]any{"lists": 1., "lists_taken_up": 1., "films": 3., "films_taken_up": 1., "films_liked": 1., "films_disliked": 0., "sessions": 1.,
+		"click_rate": 1., "satisfaction": 1., "films_rated": 1., "mean_rating": 4.5, "films_met": 1., "hits_at_1": 0., "hits_at_5": 1.,
+		"hit_rate_at": map[string]any{"1": 0., "5": 1., "10": 1., "20": 1.}} {
+		if !reflect.DeepEqual(got.Total[name], want) {
 			t.Errorf("%s is %v, want %v", name, got.Total[name], want)
+		}
+	}
+	for by, want := range map[string]map[string]any{
+		"strategy": {"strategy": "online", "lists": 1., "films_met": 1., "click_rate": 1.},
+		"source":   {"source": "online", "films": 3., "films_taken_up": 1., "click_rate": 1. / 3, "mean_rating": 4.5, "lists": nil},
+		"position": {"position": 2., "films": 1., "films_taken_up": 1., "click_rate": 1., "mean_rating": 4.5},
+	} {
+		var rows struct{ Days []map[string]any }
+		w.get("/api/v1/engagement?by=" + by).want(200).into(&rows)
+		at := slices.IndexFunc(rows.Days, func(row map[string]any) bool { return row[by] == want[by] })
+		if at < 0 {
+			t.Errorf("by %s there is no row of %v: %v", by, want[by], rows.Days)
+			continue
+		}
+		for name, v := range want {
+			if !reflect.DeepEqual(rows.Days[at][name], v) {
+				t.Errorf("by %s, %s is %v, want %v", by, name, rows.Days[at][name], v)
+			}
 		}
 	}
 	for name, want := range map[string]float64{"recommendation_lists_total": 1, "recommendation_lists_clicked_total": 1, "recommendation_films_total": 3,
 		"recommendation_films_clicked_total": 1, "recommendation_films_liked_total": 1, "recommendation_films_disliked_total": 0,
-		"recommendation_click_rate": 1, "recommendation_satisfaction": 1, "users_active": 1, `log_records_total{topic="movie-recommendations"}`: 1} {
+		"recommendation_click_rate": 1, "recommendation_satisfaction": 1, "recommendation_mean_rating": 4.5, `recommendation_hit_rate{k="1"}`: 0, `recommendation_hit_rate{k="10"}`: 1, "users_active": 1, `log_records_total{topic="movie-recommendations"}`: 1} {
 		if v, ok := m[name]; !ok || v != want {
 			t.Errorf("%s is %v (there: %t), want %v", name, v, ok, want)
 		}
