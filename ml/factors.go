@@ -106,7 +106,7 @@ func (m *Factors) Tensors() []Tensor {
 }
 
 // FactorsFromArtifact reads the model of an artifact with [Factors.Tensors] and the lists "users" and "items". Errors: what
-// does not fit together.
+// does not fit together, factors so large that a score may not be finite.
 func FactorsFromArtifact(a *Artifact, dim int) (*Factors, error) {
 	if dim < 1 {
 		return nil, fmt.Errorf("ml: factors of length %d", dim)
@@ -147,6 +147,11 @@ func FactorsFromArtifact(a *Artifact, dim int) (*Factors, error) {
 		if *t.to, err = a.Tensor(t.name, t.shape...); err != nil {
 			return nil, err
 		}
+	}
+	vector := max(farthest(m.User), farthest(m.Item))
+	most := math.Abs(float64(m.Mean)) + farthest(m.UserBias) + farthest(m.ItemBias) + float64(float64(m.Dim)*float64(vector*vector))
+	if most > math.MaxFloat32 {
+		return nil, fmt.Errorf("ml: factors so large that scores may reach %.3g: they are to stay below %.3g", most, math.MaxFloat32)
 	}
 	return m, nil
 }

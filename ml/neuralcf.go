@@ -129,12 +129,15 @@ func (m *NeuralCF) Parameters() int {
 	return n
 }
 
-// ready prepares predictions. Errors: weights that are not finite, an id that is there twice.
+// ready prepares predictions. Errors: weights that are not finite, or so large that a prediction may not be; an id that is there twice.
 func (m *NeuralCF) ready() error {
 	for _, w := range [][]float32{m.user, m.movie, m.mlp} {
 		if notFinite(w) >= 0 {
 			return fmt.Errorf("ml: weights that are not finite: training diverged, lower learning_rate (%v)", m.Params.LearningRate)
 		}
+	}
+	if most := m.most(); most > math.MaxFloat32 {
+		return fmt.Errorf("ml: weights so large that predictions may reach %.3g: they are to stay below %.3g", most, math.MaxFloat32)
 	}
 	var err error
 	if m.userRow, err = rowsOf("person", m.Users); err != nil {
@@ -163,6 +166,32 @@ func (m *NeuralCF) ready() error {
 	copy(x, meanRow(m.movie, m.Movies, e))
 	m.byMovie.apply(m.first[len(m.Movies)*s:], x)
 	return nil
+}
+
+// most is a bound of what can come out of any layer, and of any sum on the way there.
+func (m *NeuralCF) most() float64 {
+	in := max(farthest(m.user), farthest(m.movie))
+	most := in
+	for _, l := range ncfLayers(m.Params, m.mlp) {
+		out := 0.
+		for h := range l.out {
+			sum := math.Abs(float64(l.b[h]))
+			for _, w := range l.w[h*l.stride() : h*l.stride()+l.in] {
+				sum += float64(math.Abs(float64(w)) * in)
+			}
+			out = max(out, sum)
+		}
+		in, most = out, max(most, out)
+	}
+	return most
+}
+
+// farthest is the greatest distance of a value from 0.
+func farthest(v []float32) (most float64) {
+	for _, x := range v {
+		most = max(most, math.Abs(float64(x)))
+	}
+	return most
 }
 
 func rowsOf(what string, ids []string) (map[string]int, error) {

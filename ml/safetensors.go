@@ -26,19 +26,23 @@ type Safetensors struct {
 	Metadata map[string]string
 }
 
-// safetensorsHeaderMax is the format's own limit.
-const safetensorsHeaderMax = 100_000_000
+// safetensorsHeaderMax is the format's own limit. A file of more than safetensorsTensorsMax tensors is no model's: each costs
+// more to read than its place in the header.
+const (
+	safetensorsHeaderMax  = 100_000_000
+	safetensorsTensorsMax = 4096
+)
 
 const safetensorsMetadata = "__metadata__"
 
 type safetensorsEntry struct {
-	DType   string    `json:"dtype"`
-	Shape   []int     `json:"shape"`
-	Offsets [2]uint64 `json:"data_offsets"`
+	DType   string   `json:"dtype"`
+	Shape   []int    `json:"shape"`
+	Offsets []uint64 `json:"data_offsets"` // from and to, behind the header
 }
 
-// Encode returns the file. Errors: those of [Artifact.Encode] for its tensors.
-func (f *Safetensors) Encode() ([]byte, error) {
+// File makes the file. Errors: those of [Artifact.Encode] for its tensors.
+func (f *Safetensors) File() (*File, error) {
 	var header bytes.Buffer
 	field := func(name string, v any) error {
 		if header.Len() > 1 {
@@ -76,7 +80,7 @@ func (f *Safetensors) Encode() ([]byte, error) {
 		}
 		seen[t.Name] = true
 		end := at + 4*uint64(n)
-		if err := field(t.Name, safetensorsEntry{"F32", t.Shape, [2]uint64{at, end}}); err != nil {
+		if err := field(t.Name, safetensorsEntry{"F32", t.Shape, []uint64{at, end}}); err != nil {
 			return nil, err
 		}
 		at = end
@@ -88,15 +92,13 @@ func (f *Safetensors) Encode() ([]byte, error) {
 	if header.Len() > safetensorsHeaderMax {
 		return nil, fmt.Errorf("ml: a header of %d bytes; the format has at most %d", header.Len(), safetensorsHeaderMax)
 	}
-	out := make([]byte, 0, 8+header.Len()+int(at))
-	out = binary.LittleEndian.AppendUint64(out, uint64(header.Len()))
-	out = append(out, header.Bytes()...)
+	file := &File{}
+	file.addBytes(binary.LittleEndian.AppendUint64(nil, uint64(header.Len())))
+	file.addBytes(header.Bytes())
 	for _, t := range f.Tensors {
-		for _, v := range t.Data {
-			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
-		}
+		file.addFloats(t.Data)
 	}
-	return out, nil
+	return file, nil
 }
 
 // DecodeSafetensors reads a file whole. Tensors come in the order of their bytes. Errors: a file that is cut short, a
@@ -111,24 +113,25 @@ func DecodeSafetensors(b []byte) (*Safetensors, error) {
 		return nil, fmt.Errorf("ml: no safetensors file: its header claims %d bytes of %d", n, len(b)-8)
 	}
 	header, data := b[8:8+n], b[8+n:]
-	raw, err := safetensorsFields(header)
+	if len(header) == 0 || header[0] != '{' || !utf8.Valid(header) {
+		return nil, errors.New("ml: no safetensors file: its header is no UTF-8 that begins with a brace")
+	}
+	raw, err := objectFields(header, safetensorsTensorsMax+1)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ml: the file's header is no JSON object of tensors: %w", err)
 	}
 	f := &Safetensors{}
 	if m, ok := raw[safetensorsMetadata]; ok {
-		if err := json.Unmarshal(m, &f.Metadata); err != nil {
+		if f.Metadata, err = safetensorsTexts(m); err != nil {
 			return nil, fmt.Errorf("ml: %s of the file is not text by name: %w", safetensorsMetadata, err)
 		}
 		delete(raw, safetensorsMetadata)
 	}
 	entries := make(map[string]safetensorsEntry, len(raw))
-	for name, v := range raw {
-		var e safetensorsEntry
-		d := json.NewDecoder(bytes.NewReader(v))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&e); err != nil {
-			return nil, fmt.Errorf("ml: tensor %q in the file's header: %w", name, err)
+	for _, name := range slices.Sorted(maps.Keys(raw)) { // in order, so that of several errors the same is told
+		e, err := safetensorsEntryOf(raw[name])
+		if err != nil {
+			return nil, fmt.Errorf("ml: tensor %.60q in the file's header: %w", name, err)
 		}
 		entries[name] = e
 	}
@@ -140,53 +143,97 @@ func DecodeSafetensors(b []byte) (*Safetensors, error) {
 	for _, name := range names {
 		e := entries[name]
 		if e.Offsets[0] != at || e.Offsets[1] < at || e.Offsets[1] > uint64(len(data)) {
-			return nil, fmt.Errorf("ml: tensor %q claims the bytes %d to %d; those from %d on are next, of %d", name, e.Offsets[0], e.Offsets[1], at, len(data))
+			return nil, fmt.Errorf("ml: tensor %.60q claims the bytes %d to %d; those from %d on are next, of %d", name, e.Offsets[0], e.Offsets[1], at, len(data))
 		}
-		t, err := safetensorsTensor(name, e, data[at:e.Offsets[1]])
-		if err != nil {
-			return nil, err
-		}
-		f.Tensors = append(f.Tensors, t)
 		at = e.Offsets[1]
 	}
 	if at != uint64(len(data)) {
 		return nil, fmt.Errorf("ml: %d bytes follow the last tensor", uint64(len(data))-at)
 	}
+	for _, name := range names {
+		e := entries[name]
+		t, err := safetensorsTensor(name, e, data[e.Offsets[0]:e.Offsets[1]])
+		if err != nil {
+			return nil, err
+		}
+		f.Tensors = append(f.Tensors, t)
+	}
 	return f, nil
 }
 
-// safetensorsFields reads the header's object; a name that is there twice is an error.
-func safetensorsFields(header []byte) (map[string]json.RawMessage, error) {
-	bad := func(err error) error {
-		return fmt.Errorf("ml: the file's header is no JSON object of tensors: %w", err)
-	}
-	d := json.NewDecoder(bytes.NewReader(header))
+// objectFields reads a JSON object of at most so many fields; one that is there twice is an error.
+func objectFields(object []byte, most int) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(object))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, bad(errors.Join(err, errors.New("it does not begin with a brace")))
+		return nil, errors.Join(err, errors.New("it does not begin with a brace"))
 	}
 	all := map[string]json.RawMessage{}
 	for d.More() {
+		if len(all) == most {
+			return nil, fmt.Errorf("it has more than %d fields", most)
+		}
 		name, err := d.Token()
 		if err != nil {
-			return nil, bad(err)
+			return nil, err
 		}
 		key, _ := name.(string)
 		var v json.RawMessage
 		if err := d.Decode(&v); err != nil {
-			return nil, bad(err)
+			return nil, err
 		}
 		if _, twice := all[key]; twice {
-			return nil, fmt.Errorf("ml: the file's header has %q twice", key)
+			return nil, fmt.Errorf("it has %.60q twice", key)
 		}
 		all[key] = v
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, bad(err)
+		return nil, err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, bad(errors.New("more follows it"))
+		return nil, errors.New("more follows it")
 	}
 	return all, nil
+}
+
+// safetensorsTexts reads the metadata: texts by name.
+func safetensorsTexts(object []byte) (map[string]string, error) {
+	raw, err := objectFields(object, safetensorsTensorsMax)
+	if err != nil {
+		return nil, err
+	}
+	texts := make(map[string]string, len(raw))
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		var text *string
+		if err := json.Unmarshal(raw[name], &text); err != nil || text == nil {
+			return nil, fmt.Errorf("%.60q is no text", name)
+		}
+		texts[name] = *text
+	}
+	return texts, nil
+}
+
+// safetensorsEntryOf reads what the header says of a tensor: dtype, shape and data_offsets, each once, and no more.
+func safetensorsEntryOf(object []byte) (e safetensorsEntry, err error) {
+	raw, err := objectFields(object, 3)
+	if err != nil {
+		return e, err
+	}
+	for _, field := range []struct {
+		name string
+		to   any
+	}{{"dtype", &e.DType}, {"shape", &e.Shape}, {"data_offsets", &e.Offsets}} {
+		v, ok := raw[field.name]
+		if !ok || string(v) == "null" {
+			return e, errors.New("want dtype, shape and data_offsets, and nothing else")
+		}
+		if err := json.Unmarshal(v, field.to); err != nil {
+			return e, fmt.Errorf("%s: %w", field.name, err)
+		}
+	}
+	if len(e.Offsets) != 2 {
+		return e, fmt.Errorf("data_offsets are %d numbers; want where its bytes begin and end", len(e.Offsets))
+	}
+	return e, nil
 }
 
 func safetensorsTensor(name string, e safetensorsEntry, b []byte) (Tensor, error) {
@@ -195,15 +242,15 @@ func safetensorsTensor(name string, e safetensorsEntry, b []byte) (Tensor, error
 	if len(e.Shape) > 0 { // a scalar has no shape
 		var err error
 		if n, err = volume(e.Shape); err != nil {
-			return t, fmt.Errorf("ml: tensor %q: %w", name, err)
+			return t, fmt.Errorf("ml: tensor %.60q: %w", name, err)
 		}
 	}
 	size := map[string]int{"F16": 2, "BF16": 2, "F32": 4, "F64": 8}[e.DType]
 	if size == 0 {
-		return t, fmt.Errorf("ml: tensor %q has numbers of type %q: F32, F64, F16 and BF16 are read", name, e.DType)
+		return t, fmt.Errorf("ml: tensor %.60q has numbers of type %.20q: F32, F64, F16 and BF16 are read", name, e.DType)
 	}
 	if len(b) != n*size {
-		return t, fmt.Errorf("ml: tensor %q of shape %v and type %s has %d bytes, not %d", name, e.Shape, e.DType, len(b), n*size)
+		return t, fmt.Errorf("ml: tensor %.60q of shape %v and type %s has %d bytes, not %d", name, e.Shape, e.DType, len(b), n*size)
 	}
 	t.Data = make([]float32, n)
 	for i := range t.Data {
@@ -220,7 +267,7 @@ func safetensorsTensor(name string, e safetensorsEntry, b []byte) (Tensor, error
 		}
 	}
 	if i := notFinite(t.Data); i >= 0 {
-		return t, fmt.Errorf("ml: tensor %q, value %d is %v: want finite numbers", name, i, t.Data[i])
+		return t, fmt.Errorf("ml: tensor %.60q, value %d is %v: want finite numbers", name, i, t.Data[i])
 	}
 	return t, nil
 }
@@ -273,8 +320,8 @@ func NeuralCFFromSafetensors(f *Safetensors) (*NeuralCF, error) {
 		return nil, err
 	}
 	user, movie := shapes[ncfUsers], shapes[ncfMovies]
-	for name, shape := range map[string][]int{ncfUsers: user, ncfMovies: movie} {
-		if len(shape) != 2 {
+	for _, name := range []string{ncfUsers, ncfMovies} {
+		if len(shapes[name]) != 2 {
 			return nil, fmt.Errorf("ml: the file has no tensor %s of two dimensions; it has %s", name, namesOf(f.Tensors))
 		}
 	}
@@ -305,12 +352,13 @@ func NeuralCFFromSafetensors(f *Safetensors) (*NeuralCF, error) {
 	return m, m.ready()
 }
 
-// readHeader takes over what a file of this program says of its training; another one has no word of it.
+// readHeader takes over what a file of kind "neural-cf" says of its training in params, a JSON object: rating_min and
+// rating_max, the scale that predictions are cut to, and parameters. Another one has no word of it.
 func (m *NeuralCF) readHeader(f *Safetensors) error {
 	if f.Metadata[metadataKind] != ncfKind {
 		return nil
 	}
-	var header ncfHeader
+	header := ncfHeader{NeuralCFParams: m.Params}
 	if err := json.Unmarshal([]byte(f.Metadata[metadataParams]), &header); err != nil {
 		return fmt.Errorf("ml: params in the file's metadata: %w", err)
 	}
@@ -339,7 +387,11 @@ func idsOf(f *Safetensors, name string, rows int) ([]string, error) {
 	var raw []any
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.UseNumber()
-	if err := d.Decode(&raw); err != nil {
+	err := d.Decode(&raw)
+	if _, end := d.Token(); err == nil && end != io.EOF {
+		err = errors.New("more follows it")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("ml: %s in the file's metadata is no JSON array: %w", name, err)
 	}
 	if len(raw) != rows {

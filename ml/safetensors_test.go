@@ -3,6 +3,7 @@ package ml
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -12,13 +13,24 @@ func file(header string, data ...byte) []byte {
 	return append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), data...)
 }
 
-func TestSafetensors(t *testing.T) {
-	f := &Safetensors{Tensors: []Tensor{{"a", []int{2, 2}, []float32{1, -2, .5, 4}}, {"b", []int{0}, []float32{}}, {"c", []int{1}, []float32{7}}},
-		Metadata: map[string]string{"ids": `["1","é"]`}}
-	b, err := f.Encode()
+// written is a file as bytes, of the size that it says.
+func written(t *testing.T, f *File, err error) []byte {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var b bytes.Buffer
+	if n, err := f.WriteTo(&b); err != nil || n != f.Size() || n != int64(b.Len()) {
+		t.Fatalf("%d bytes of %d, %d are there: %v", n, f.Size(), b.Len(), err)
+	}
+	return b.Bytes()
+}
+
+func TestSafetensors(t *testing.T) {
+	f := &Safetensors{Tensors: []Tensor{{"a", []int{2, 2}, []float32{1, -2, .5, 4}}, {"b", []int{0}, []float32{}}, {"c", []int{1}, []float32{7}}},
+		Metadata: map[string]string{"ids": `["1","é"]`}}
+	made, err := f.File()
+	b := written(t, made, err)
 	if n := binary.LittleEndian.Uint64(b); n%8 != 0 || !bytes.Contains(b, []byte(`"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}`)) {
 		t.Errorf("%d, %q", n, b)
 	}
@@ -52,12 +64,39 @@ func TestSafetensors_Types(t *testing.T) {
 	}
 }
 
+// many is a header of so many tensors without numbers.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `%c"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, "{,"[min(i, 1)], i)
+	}
+	return b.String() + "}"
+}
+
 func TestSafetensors_Refusals(t *testing.T) {
 	nan := []byte{0, 0, 0xc0, 0x7f}
 	for header, says := range map[string]string{
-		`{`:   "no JSON object",
-		`[]`:  "no JSON object",
-		`{}x`: "more follows",
+		`{`:             "no JSON object",
+		`[]`:            "begins with a brace",
+		` {}`:           "begins with a brace",
+		"{\"\xff\":{}}": "UTF-8",
+		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`: `"y" claims the bytes 0 to 4; those from 4 on are next`,
+		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}`:                                                      "claims the bytes",
+		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4,9]}}`:                                                    "data_offsets are 3 numbers",
+		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0]}}`:                                                        "data_offsets are 1 numbers",
+		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}`:                                                     "data_offsets",
+		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,99999999999999999999]}}`:                                   "data_offsets",
+		`{"x":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}`:                                                    "shape",
+		`{"x":{"dtype":"F32","shape":null,"data_offsets":[0,4]}}`:                                                     "want dtype, shape and data_offsets",
+		`{"x":{"dtype":"F32","data_offsets":[0,4]}}`:                                                                  "want dtype, shape and data_offsets",
+		`{"x":{"dtype":"F32","DTYPE":"F16","shape":[1],"data_offsets":[0,4]}}`:                                        "more than 3 fields",
+		`{"x":{"dtype":"F32","dtype":"F32","shape":[1]}}`:                                                             "twice",
+		`{"x":7}`:                             "brace",
+		`{"__metadata__":{"a":"1","a":"2"}}`:  "twice",
+		`{"__metadata__":{"a":null}}`:         `"a" is no text`,
+		"{" + strings.Repeat(`"a":{`, 20_000): "no JSON object",
+		many(safetensorsTensorsMax + 2):       "more than",
+		`{}x`:                                 "more follows",
 		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`: "twice",
 		`{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`:                                                      "has 4 bytes, not 8",
 		`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,400]}}`:                                                    "claims the bytes",
@@ -84,7 +123,7 @@ func TestSafetensors_Refusals(t *testing.T) {
 		{Tensors: []Tensor{{"__metadata__", []int{1}, []float32{1}}}},
 		{Tensors: []Tensor{{"x", []int{1}, []float32{float32(math.NaN())}}}},
 	} {
-		if _, err := bad.Encode(); err == nil {
+		if _, err := bad.File(); err == nil {
 			t.Errorf("%+v is written", bad)
 		}
 	}
@@ -102,11 +141,8 @@ func TestNeuralCFFromSafetensors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := f.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if f, err = DecodeSafetensors(b); err != nil {
+		made, err := f.File()
+		if f, err = DecodeSafetensors(written(t, made, err)); err != nil {
 			t.Fatal(err)
 		}
 		return f
@@ -126,6 +162,11 @@ func TestNeuralCFFromSafetensors(t *testing.T) {
 	if other.Predict(got[:], "x", []int32{3}); got != want {
 		t.Errorf("%v, want %v", got, want)
 	}
+	scaled := fresh()
+	scaled.Metadata["params"] = `{"rating_min":2,"rating_max":3}`
+	if m, err := NeuralCFFromSafetensors(scaled); err != nil || m.RatingMin != 2 || m.RatingMax != 3 || m.Cut(9) != 3 {
+		t.Error("a file that says its scale alone:", err)
+	}
 	for says, change := range map[string]func(*Safetensors){
 		"no tensor user_embedding.weight": func(f *Safetensors) { f.Tensors = f.Tensors[1:] },
 		`"mlp.3.weight" has shape`:        func(f *Safetensors) { f.Tensors[4].Shape = []int{9, 5} },
@@ -134,6 +175,8 @@ func TestNeuralCFFromSafetensors(t *testing.T) {
 		"0 hidden layers":                 func(f *Safetensors) { f.Tensors[2].Name = "fc.weight" },
 		"no user_ids":                     func(f *Safetensors) { delete(f.Metadata, "user_ids") },
 		"movie_ids has 1 ids":             func(f *Safetensors) { f.Metadata["movie_ids"] = `["1"]` },
+		"more follows it":                 func(f *Safetensors) { f.Metadata["movie_ids"] += "]" },
+		"may reach":                       func(f *Safetensors) { f.Tensors[0].Data[3], f.Tensors[2].Data[3] = 3e38, 3e38 },
 		"no JSON array":                   func(f *Safetensors) { f.Metadata["movie_ids"] = `{"1":2}` },
 		"entry 0 is 1.5":                  func(f *Safetensors) { f.Metadata["movie_ids"] = "[1.5" + strings.Repeat(",1", 19) + "]" },
 		`film "1" has the rows 0 and 1`:   func(f *Safetensors) { f.Metadata["movie_ids"] = "[1" + strings.Repeat(",1", 19) + "]" },
@@ -145,4 +188,70 @@ func TestNeuralCFFromSafetensors(t *testing.T) {
 			t.Errorf("%v; want %q", err, says)
 		}
 	}
+}
+
+// Whatever a file is, it is refused, or read to what is written and read again the same; a model in it predicts numbers.
+func FuzzDecodeSafetensors(f *testing.F) {
+	p := smallCF()
+	p.Embedding, p.Hidden = 2, []int{3, 2}
+	m, err := NewNeuralCFTrainer(NeuralCFData{Users: []string{"a", ""}, Movies: []string{"b", "c"}}, p)
+	if err != nil {
+		f.Fatal(err)
+	}
+	a, err := m.m.Artifact()
+	if err != nil {
+		f.Fatal(err)
+	}
+	whole, err := a.Safetensors()
+	if err != nil {
+		f.Fatal(err)
+	}
+	made, err := whole.File()
+	if err != nil {
+		f.Fatal(err)
+	}
+	var b bytes.Buffer
+	if _, err := made.WriteTo(&b); err != nil {
+		f.Fatal(err)
+	}
+	n := binary.LittleEndian.Uint64(b.Bytes())
+	f.Add(string(b.Bytes()[8:8+n]), b.Bytes()[8+n:], uint64(n))
+	f.Add(`{"x":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]},"y":{"dtype":"F64","shape":[],"data_offsets":[2,10]}}`, make([]byte, 10), uint64(106))
+	f.Add(`{"__metadata__":{"a":"b"}}   `, []byte{}, uint64(1)<<63)
+	f.Fuzz(func(t *testing.T, header string, data []byte, claimed uint64) {
+		raw := file(header, data...)
+		if claimed%4 == 1 {
+			binary.LittleEndian.PutUint64(raw, claimed)
+		}
+		got, err := DecodeSafetensors(raw)
+		if err != nil {
+			return
+		}
+		if m, err := NeuralCFFromSafetensors(got); err == nil {
+			rating := make([]float32, 1)
+			for _, user := range append([]string{"nobody"}, m.Users...) {
+				if m.Predict(rating, user, []int32{int32(len(m.Movies))}); notFinite(rating) >= 0 {
+					t.Fatalf("a model that is taken predicts %v", rating)
+				}
+			}
+			if g, err := m.ONNX(); err != nil || g.Size() == 0 {
+				t.Fatal("a model that is taken is no graph:", err)
+			}
+		}
+		for _, tensor := range got.Tensors {
+			if len(tensor.Shape) == 0 || tensor.Name == "" { // a scalar is read, and not written
+				return
+			}
+		}
+		made, err := got.File()
+		again, err := DecodeSafetensors(written(t, made, err))
+		if err != nil || len(again.Tensors) != len(got.Tensors) || len(again.Metadata) != len(got.Metadata) {
+			t.Fatal("it comes back as another", err)
+		}
+		for i := range got.Tensors {
+			if a, b := again.Tensors[i], got.Tensors[i]; fmt.Sprint(a.Shape) != fmt.Sprint(b.Shape) || len(a.Data) != len(b.Data) {
+				t.Fatalf("%+v, was %+v", a, b)
+			}
+		}
+	})
 }

@@ -149,6 +149,9 @@ func (s *Surface) served(ctx context.Context, name string, n int) (commands.Serv
 		if err := s.deployable(version); err != nil {
 			return nil, err
 		}
+		if err := s.Recommend.Check(model.Key, version); err != nil {
+			return nil, err
+		}
 	}
 	return s.slots()
 }

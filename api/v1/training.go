@@ -1,13 +1,14 @@
 package v1
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -92,9 +93,11 @@ func (s *Surface) importModel(w http.ResponseWriter, r *http.Request) error {
 	return api.WriteJSON(w, http.StatusCreated, res)
 }
 
-// weights gives a version's weights as a safetensors file.
+// weights gives a version's weights as a file that others read, format=safetensors or onnx.
 func (s *Surface) weights(w http.ResponseWriter, r *http.Request) error {
-	if err := api.QueryOf(r).Err(); err != nil {
+	q := api.QueryOf(r, "format")
+	format := cmp.Or(q.Str("format"), all.Safetensors)
+	if err := q.Err(); err != nil {
 		return err
 	}
 	n, err := versionOf(r)
@@ -109,6 +112,9 @@ func (s *Surface) weights(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return fault.New(fault.NotFound, "no version %d of model %q", n, api.Short(name))
 	}
+	if v.Blob == "" {
+		return fault.New(fault.Conflict, "%s version %d was registered without weights that this program has", api.Short(name), n)
+	}
 	if v.Bytes > weightsBytesMax {
 		return fault.New(fault.TooLarge, "the weights have %d bytes; up to %d are given as a file", v.Bytes, weightsBytesMax)
 	}
@@ -121,20 +127,13 @@ func (s *Surface) weights(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a, err := ml.DecodeArtifact(b)
+	f, err := all.Export(v.Algorithm, b, format)
 	if err != nil {
-		return fault.Wrap(fault.Corrupt, err, "weights of %s version %d", name, n)
-	}
-	f, err := a.Safetensors()
-	if err != nil {
-		return err
-	}
-	if b, err = f.Encode(); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.Header().Set("Content-Length", strconv.FormatInt(f.Size(), 10))
 	w.WriteHeader(http.StatusOK)
-	w.Write(b) //nolint:errcheck // the client is gone
+	f.WriteTo(w) //nolint:errcheck // the client is gone
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -57,7 +57,7 @@ func export(ctx context.Context, w *job) (map[string]string, error) {
 	case exportDataset:
 		e, err = w.exportDataset(ctx, args[argDataset])
 	case exportModel:
-		e, err = w.exportModel(ctx, args[argModel], args[argVersion])
+		e, err = w.exportModel(ctx, args[argModel], args[argVersion], name)
 	default:
 		e, err = w.exportTopic(ctx, args[argTopic])
 	}
@@ -204,8 +204,8 @@ func (w *job) exportDataset(ctx context.Context, id string) (e exported, err err
 	}}, nil
 }
 
-// exportModel is the weights of a version as `projectionist models export` writes them.
-func (w *job) exportModel(ctx context.Context, name, called string) (e exported, err error) {
+// exportModel is the weights of a version as `projectionist models export` writes them, in the format that the path says.
+func (w *job) exportModel(ctx context.Context, name, called, path string) (e exported, err error) {
 	if name == "" {
 		return e, react.Permanent(fault.Field(argModel, "is needed: the name of a registered model"))
 	}
@@ -217,20 +217,12 @@ func (w *job) exportModel(ctx context.Context, name, called string) (e exported,
 	if err != nil {
 		return e, err
 	}
-	a, err := ml.DecodeArtifact(weights)
-	if err != nil {
-		return e, react.Permanent(err)
-	}
-	file, err := a.Safetensors()
-	if err != nil {
-		return e, react.Permanent(err)
-	}
-	b, err := file.Encode()
+	file, err := all.Export(v.Algorithm, weights, all.FormatOf(path))
 	if err != nil {
 		return e, react.Permanent(err)
 	}
 	return exported{more: map[string]string{"model": m.Name, "version": strconv.Itoa(v.Version)}, write: func(to io.Writer) error {
-		_, err := to.Write(b)
+		_, err := file.WriteTo(to)
 		return err
 	}}, nil
 }

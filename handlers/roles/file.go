@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/internal/fault"
-	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/recipe/all"
 )
 
 // modelFolder has the weights of versions as files, below Config.Files.
@@ -50,21 +50,13 @@ func (c *Config) writeFile(path string, write func(io.Writer) error) error {
 // writeModel writes a version's weights as a safetensors file, and gives its path below [Config.Files]. The file is for
 // people: what serves is the blob.
 func (c *Config) writeModel(name string, version int, weights []byte) (string, error) {
-	a, err := ml.DecodeArtifact(weights)
+	file, err := all.Export("", weights, all.Safetensors)
 	if err != nil {
 		return "", err
 	}
-	file, err := a.Safetensors()
-	if err != nil {
-		return "", err
-	}
-	b, err := file.Encode()
-	if err != nil {
-		return "", err
-	}
-	path := modelFolder + "/" + fileName(name) + "-" + strconv.Itoa(version) + ".safetensors"
+	path := modelFolder + "/" + fileName(name) + "-" + strconv.Itoa(version) + "." + all.Safetensors
 	return path, c.writeFile(path, func(w io.Writer) error {
-		_, err := w.Write(b)
+		_, err := file.WriteTo(w)
 		return err
 	})
 }

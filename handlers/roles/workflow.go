@@ -138,7 +138,7 @@ func Operators() workflow.Operators {
 			Outputs: []string{"cut", "features_hash", "views", "features", "services", "waited_ms"},
 		}, {
 			Name: opExport, Description: "Writes a training set, the weights of a model version, or a topic of the log as a file below data/exports of the folder of files",
-			Args: []workflow.Param{{Name: argWhat, Type: workflow.Text, OneOf: []string{exportDataset, exportModel, exportTopic}, Description: "a table as CSV, safetensors, or a line of JSON a record"},
+			Args: []workflow.Param{{Name: argWhat, Type: workflow.Text, OneOf: []string{exportDataset, exportModel, exportTopic}, Description: "a table as CSV, safetensors (ONNX where the path ends in .onnx), or a line of JSON a record"},
 				{Name: argPath, Type: workflow.Text, Description: "of the file, below data/exports; one that is there is replaced"},
 				{Name: argDataset, Type: workflow.Text, Default: text(""), Description: "id of the training set, as the operator dataset puts it out"},
 				{Name: argModel, Type: workflow.Text, Default: text("")}, {Name: argVersion, Type: workflow.Text, Default: text(latestVersion), Description: "its number, an alias, or latest"},

@@ -1,12 +1,14 @@
 package cli
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -149,51 +151,76 @@ func (p *program) registered(raw []byte) error {
 }
 
 func (p *program) modelExportCommand() *cobra.Command {
-	return &cobra.Command{Use: "export NAME VERSION FILE", Short: "Write a version's weights as a safetensors file", Args: cobra.ExactArgs(3),
-		Long: "Write a version's weights as a safetensors file, which PyTorch and others read. Its tensors are named as in\n" +
-			"the model's state_dict; lists such as user_ids and movie_ids are JSON arrays in its __metadata__. A file that is\n" +
-			"there is not overwritten.",
-		Example: "  projectionist models export neural_cf 1 neural_cf.safetensors",
+	var format string
+	cmd := &cobra.Command{Use: "export NAME VERSION [FILE]", Short: "Write a version's weights as a safetensors or ONNX file", Args: cobra.RangeArgs(2, 3),
+		Long: "Write a version's weights as a file that others read. One that is there is not overwritten; without FILE it is\n" +
+			"NAME-VERSION.FORMAT.\n" +
+			"safetensors, for PyTorch and others: the tensors of any model, named as in its state_dict; lists such as user_ids\n" +
+			"and movie_ids are JSON arrays in __metadata__.\n" +
+			"onnx, for onnxruntime and others (operators of set 13), also where FILE ends in .onnx: a graph of " + strings.Join(all.Graphs(), ", ") + ".\n" +
+			"Its inputs user and item are rows, int64[n]; its output is rating, float32[n], cut to the scale as by /predict, or\n" +
+			"score where the model predicts no ratings. user_ids and item_ids in the metadata are JSON arrays with the id of\n" +
+			"each row; the row -1 is whoever, or whatever, has none.",
+		Example: "  projectionist models export neural_cf 1 neural_cf.safetensors\n  projectionist models export neural_cf 1 --format onnx",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			raw, err := c.get(ctx, version(args)+"/weights", nil)
+			as := format
+			if as == "" && len(args) > 2 {
+				as = all.FormatOf(args[2])
+			}
+			as = cmp.Or(as, all.Safetensors)
+			file := strings.NewReplacer("/", "_", `\`, "_").Replace(args[0]+"-"+args[1]) + "." + as
+			if len(args) > 2 {
+				file = args[2]
+			}
+			res, err := c.do(ctx, call{method: http.MethodGet, path: version(args) + "/weights", query: url.Values{"format": {as}}})
 			if err != nil {
 				return err
 			}
-			if err := writeNew(args[2], raw); err != nil {
+			defer res.Body.Close()
+			n, err := writeNew(file, res.Body)
+			if err != nil {
 				return err
 			}
-			fmt.Fprintf(p.out, "wrote %s, %s bytes\n", args[2], thousands(int64(len(raw))))
+			fmt.Fprintf(p.out, "wrote %s, %s bytes\n", file, thousands(n))
 			return nil
 		})}
+	cmd.Flags().StringVar(&format, "format", "", "safetensors or onnx (default: what FILE ends in, else safetensors)")
+	return cmd
 }
 
 // writeNew writes a file that is not there, whole or not at all.
-func writeNew(path string, content []byte) error {
+func writeNew(path string, content io.Reader) (n int64, err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = f.Write(content)
+	n, err = io.Copy(f, content)
 	if err = errors.Join(err, f.Close()); err != nil {
 		err = errors.Join(err, os.Remove(path))
 	}
-	return err
+	return n, err
 }
 
 func (p *program) modelImportCommand() *cobra.Command {
 	return &cobra.Command{Use: "import NAME FILE", Short: "Register a version from a safetensors file, such as PyTorch writes", Args: cobra.ExactArgs(2),
 		Long: "Register a version from a safetensors file whose tensors have the names of neural_cf's state_dict:\n" +
 			"user_embedding.weight, movie_embedding.weight, mlp.0.weight, mlp.0.bias, mlp.3.…, mlp.6.…, output.weight and\n" +
-			"output.bias, with user_ids and movie_ids as JSON arrays in its __metadata__. A file that does not fit is refused,\n" +
+			"output.bias, with user_ids and movie_ids as JSON arrays in its __metadata__. With kind neural-cf there, and params\n" +
+			"an object with rating_min and rating_max, predictions are cut to that scale. A file that does not fit is refused,\n" +
 			"and why is said.",
 		Example: "  projectionist models import neural_cf neural_cf.safetensors",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			file, err := os.ReadFile(args[1])
+			file, err := os.Open(args[1])
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			info, err := file.Stat()
 			if err != nil {
 				return err
 			}
 			raw, err := c.whole(ctx, call{method: "POST", path: "/api/v1/ops/models/" + escape(args[0]) + "/import",
-				body: content{mediaType: "application/octet-stream", Reader: bytes.NewReader(file), size: int64(len(file))}})
+				body: content{mediaType: "application/octet-stream", Reader: file, size: info.Size()}})
 			if err != nil {
 				return err
 			}

@@ -30,6 +30,13 @@ func TestTrain(t *testing.T) {
 	if b, err := os.ReadFile("out.safetensors"); err != nil || len(b) < 4*97_281 {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
+	ok(t, "--dir", dir, "models", "export", "neural_cf", "1", "--format", "onnx")
+	ok(t, "--dir", dir, "models", "export", "neural_cf", "1", "named.onnx")
+	if a, err := os.ReadFile("neural_cf-1.onnx"); err != nil || len(a) < 4*97_281 || !strings.Contains(string(a[:200]), "Gather") {
+		t.Errorf("%d bytes, %v", len(a), err)
+	} else if b, err := os.ReadFile("named.onnx"); err != nil || string(a) != string(b) {
+		t.Errorf("another file by its name: %v", err)
+	}
 	t.Setenv(envFiles, "for-people")
 	contains(t, "files", ok(t, "--dir", dir, "train", "popularity"), filepath.Join("for-people", "models", "trained", "popularity-2.safetensors"))
 	for _, at := range []string{filepath.Join(dir, "models/trained/neural_cf-1.safetensors"), "for-people/models/trained/popularity-2.safetensors"} {
@@ -56,6 +63,10 @@ func TestTrain(t *testing.T) {
 		{[]string{"train", "als", "--num-users", "3"}, exitFailed, "als.users"},
 		{[]string{"models", "export", "neural_cf", "9", "x.safetensors"}, exitFailed, "no version 9"},
 		{[]string{"models", "export", "neural_cf", "1", "out.safetensors"}, exitFailed, "exists"},
+		{[]string{"models", "export", "neural_cf", "1", "x", "--format", "pickle"}, exitFailed, "format"},
+		{[]string{"models", "export", "popularity", "1", "x.onnx"}, exitFailed, "popularity is no graph of ONNX; those of neural_cf, "},
+		{[]string{"models", "export", "movie_predictor", "1", "x.onnx"}, exitFailed, "is no graph of ONNX"},
+		{[]string{"models", "import", "other", "nowhere.safetensors"}, exitFailed, "no such file"},
 		{[]string{"models", "import", "other", "half.safetensors"}, exitFailed, "no safetensors file"},
 		{[]string{"models", "import", "a:b", "out.safetensors"}, exitFailed, "colon"},
 	} {

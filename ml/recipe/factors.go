@@ -22,6 +22,8 @@ type Factors struct {
 	Found        map[string]float64 // what training has found out
 }
 
+var _ Graph = (*Factors)(nil)
+
 // factorsHeader is what the artifact says beside its tensors.
 type factorsHeader struct {
 	Dim   int                `json:"dim"`

@@ -30,6 +30,8 @@ type Recipe struct {
 	Params []Param // its own; see [Recipe.Declared]
 	// Predicts says that its models are [Predictor]s.
 	Predicts bool
+	// ONNX says that its models are [Graph]s.
+	ONNX bool
 	// Check says what is wrong with parameters that are each in range, as faults that name them; may be nil.
 	Check func(Params) error
 	// Train fits a model. Errors: parameters or samples it cannot work with, those of the hooks, ctx done.
@@ -86,6 +88,12 @@ type Predictor interface {
 	// the model has not learned it takes the mean one.
 	Predict(user string, films []string) Prediction
 	Neighbours
+}
+
+// Graph is a [Model] that others can run: as a graph of ONNX, which gives the numbers that the model gives.
+type Graph interface {
+	Model
+	ONNX() (*ml.File, error)
 }
 
 // Neighbours is a [Model] that has learned which films are alike.

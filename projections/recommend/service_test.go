@@ -3,8 +3,10 @@ package recommend
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"runtime"
 	"slices"
@@ -408,6 +410,25 @@ func TestUnknownAlgorithm(t *testing.T) {
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "one of als") {
 		t.Error(err)
 	}
+	registered, _, err := fold.Of[*projections.Registry](w.views).Version("magic", v)
+	w.must(err)
+	if err := w.service.Check("magic", &registered); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "cannot be served by this program") {
+		t.Error("as the version to be deployed:", err)
+	}
+	// Another program has deployed it: what served before goes on, also in a process that begins so.
+	good := w.train("popularity", nil)
+	w.deploy("popularity", good)
+	w.deploy("magic", v)
+	for range 2 {
+		if res := w.recommend("1", 5); res.ModelName != "popularity" || res.ModelVersion != good {
+			t.Errorf("%+v", res)
+		}
+		if err := w.service.Behind(); !fault.Is(err, fault.Conflict) {
+			t.Error("nobody says why the deployed version does not serve:", err)
+		}
+		w.service.Close()
+		w.service = New(w.views, w.blob)
+	}
 }
 
 // Weights that are missing or damaged do not stop what served before. They are looked at again after a while.
@@ -420,6 +441,12 @@ func TestBadWeights(t *testing.T) {
 			w.keep(hash, b)
 		},
 		"empty": func(w *world, hash string, _ []byte) { w.keep(hash, nil) },
+		"not a number": func(w *world, hash string, weights []byte) {
+			b := bytes.Clone(weights)
+			at := 16 + int(binary.LittleEndian.Uint32(b[12:])) // of the first tensor
+			binary.LittleEndian.PutUint32(b[at:], math.Float32bits(float32(math.NaN())))
+			w.keep(hash, binary.LittleEndian.AppendUint32(b[:len(b)-4], crc32.Checksum(b[:len(b)-4], crc32.MakeTable(crc32.Castagnoli))))
+		},
 		"of another recipe": func(w *world, hash string, _ []byte) {
 			v, _, err := fold.Of[*projections.Registry](w.views).Version("popularity", 1)
 			w.must(err)
@@ -462,6 +489,14 @@ func TestBadWeights(t *testing.T) {
 			if _, err := w.service.RecommendBy("als", bad, Request{UserID: "1", K: 5}); err == nil {
 				t.Error("the bad version ranks by its name")
 			}
+			if err := w.service.Check("als", &v); err == nil || !strings.Contains(err.Error(), "weights of als version 2") {
+				t.Error("it may be deployed:", err)
+			}
+			next := New(w.views, w.blob) // a process that begins so
+			if res, err := next.Recommend(Request{UserID: "1", K: 5, NowMillis: now.UnixMilli(), Current: true}); err != nil || res.ModelVersion != good {
+				t.Errorf("the next process: %+v, %v", res, err)
+			}
+			next.Close()
 			w.keep(v.Blob, weights) // mended
 			if res := w.recommend("1", 5); res.ModelVersion != good {
 				t.Error("looked at again at once")

@@ -259,8 +259,37 @@ func protected(f func() recipe.Ranker) (r recipe.Ranker, err error) {
 	return f(), nil
 }
 
+// Check says why a registered version of the model of that key cannot rank here; it reads its weights. Errors:
+// fault.Conflict for one of an algorithm or of features that there are not, fault.Corrupt for weights that are none,
+// fault.Unavailable while they are on their way.
+func (s *Service) Check(key string, v *projections.ModelVersion) error {
+	if err := madeHere(v); err != nil {
+		return err
+	}
+	if err := s.catchUp(true); err != nil {
+		return err
+	}
+	it := version{key, v.Version, v.Blob}
+	if _, _, err := s.recipeOf(it, v.Position); err != nil { // also where the same weights are at hand by another name
+		return err
+	}
+	_, _, err := s.at(it, v.Position)
+	return err
+}
+
+// before is the version that was in the slot before the one deployed, as the ledger has it; none where the views do not say.
+func (s *Service) before() (v version, ok bool) {
+	slot, ok, err := fold.Of[*projections.Deployments](s.views).Slot(events.ProductionSlot)
+	if err != nil || !ok || slot.Current.PreviousModel == "" {
+		return version{}, false
+	}
+	d := &slot.Current
+	registered, ok, err := fold.Of[*projections.Registry](s.views).VersionOf(d.PreviousModel, d.PreviousVersion)
+	return version{d.PreviousModel, d.PreviousVersion, registered.Blob}, ok && err == nil && registered.Blob != ""
+}
+
 // slot is what ranks for the slot: the version deployed or, where that cannot be had, the one that served
-// before: behind is why it is not the one deployed.
+// before, in this process or, where that is not for weights on their way, by the ledger. behind is why it is not the one deployed.
 func (s *Service) slot() (v version, r recipe.Ranker, f *films, behind, err error) {
 	v, position, err := s.deployed()
 	if err != nil {
@@ -279,6 +308,9 @@ func (s *Service) slot() (v version, r recipe.Ranker, f *films, behind, err erro
 	s.mu.Unlock()
 	if err == nil { // of other features than it was trained on it goes on serving, and that is said
 		return v, r, f, s.fits(v, views), nil
+	}
+	if (!served || was == v) && !fault.Is(err, fault.Unavailable) {
+		was, served = s.before()
 	}
 	if !served || was == v {
 		return v, nil, nil, nil, err

@@ -73,7 +73,13 @@ func survives(t *testing.T, r *recipe.Recipe, b []byte, in recipe.Input, o *onli
 		}
 	}
 	if p, ok := m.(recipe.Predictor); ok {
-		p.Predict("u03", []string{"01", "none"})
+		for _, user := range []string{"u03", "stranger"} {
+			for _, v := range p.Predict(user, []string{"01", "none"}).Ratings {
+				if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+					t.Fatalf("%s is told a rating of %v", user, v)
+				}
+			}
+		}
 		p.Near("01", 3)
 	}
 }

@@ -28,6 +28,7 @@ var Recipe = &recipe.Recipe{
 	Description: "Bayesian matrix factorisation of ratings with biases, by alternating draws",
 	Code:        "rating-mf/1",
 	Predicts:    true,
+	ONNX:        true,
 	Check: func(p recipe.Params) error {
 		if n := p.Int(dim) * p.Int(samples); n > rowMax {
 			return fault.Field(samples, "%d of %s %d are %d numbers of each person and film; at most %d are kept", p.Int(samples), dim, p.Int(dim), n, rowMax).

@@ -92,10 +92,15 @@ func TestImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := f.Encode()
+	made, err := f.File()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var out bytes.Buffer
+	if _, err := made.WriteTo(&out); err != nil {
+		t.Fatal(err)
+	}
+	file := out.Bytes()
 	same := func(id string) (string, error) { return id, nil }
 	got, err := neuralcf.Recipe.Import(file, same, same)
 	if err != nil {
