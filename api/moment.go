@@ -162,6 +162,28 @@ func (c *Core) recordedMillis(ctx context.Context, cut streams.Cut) (int64, erro
 	return newest, nil
 }
 
+// Newest is when the log took the newest record of a cut; false for a cut without any.
+func (c *Core) Newest(ctx context.Context, cut streams.Cut) (time.Time, bool, error) {
+	millis, err := c.recordedMillis(ctx, cut)
+	return events.TimeOf(millis), err == nil && millis > events.TimeMillisMin+1, err
+}
+
+// First is when the log took its first record; false for an empty log.
+func (c *Core) First(ctx context.Context) (first time.Time, ok bool, err error) {
+	for _, tp := range streams.PartitionsOf() {
+		for rec, err := range c.Log.Feed().Read(ctx, tp, 0) {
+			if err != nil {
+				return first, false, err
+			}
+			if !ok || rec.Recorded.Before(first) {
+				first, ok = rec.Recorded, true
+			}
+			break
+		}
+	}
+	return first, ok, nil
+}
+
 // Cut is what of the log the moment knows.
 func (m *Moment) Cut(ctx context.Context, log streams.Log) (streams.Cut, error) {
 	if m.At.Cut != nil {

@@ -33,6 +33,8 @@ func QueryOf(r *http.Request, known ...string) *Query {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		switch {
 		case slices.Contains(known, name+"*"):
+		case name == KnownAtParam && !slices.Contains(known, name):
+			q.errs = append(q.errs, notThen())
 		case name != "after" && !slices.Contains(known, name):
 			f := fault.Field(Short(name), "is not a parameter of this request")
 			if len(known) > 0 {

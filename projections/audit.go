@@ -1,8 +1,10 @@
 package projections
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +43,8 @@ type AuditFilter struct {
 	StreamPrefix string // "model/"
 	FromMillis   int64  // event time, inclusive
 	ToMillis     int64  // event time, exclusive; 0 is no end
+	FromOffset   int64  // in the ledger, inclusive
+	ToOffset     int64  // exclusive; 0 is no end
 	At           fold.At
 }
 
@@ -100,7 +104,14 @@ func (v *Audit) Entries(f AuditFilter, q fold.PageQuery) (fold.Page[AuditEntry],
 	case f.Type != "":
 		prefix = fold.Table('t').Str(f.Type)
 	default:
-		return fold.PageJSON(v.r, fold.Table('p'), true, q, f.keeps)
+		prefix = fold.Table('p')
+	}
+	q.Lo = slices.Clone(prefix).U64(uint64(f.FromOffset))
+	if f.ToOffset != 0 {
+		q.Hi = slices.Clone(prefix).U64(uint64(f.ToOffset))
+	}
+	if len(prefix) == 1 {
+		return fold.PageJSON(v.r, prefix, true, q, f.keeps)
 	}
 	return fold.Paginate(v.r, prefix, true, q, func(r fold.Reader, kv fold.KV) (e AuditEntry, ok bool, err error) {
 		place := kv.Key[len(prefix):]
@@ -122,6 +133,38 @@ func (f *AuditFilter) keeps(e *AuditEntry) (bool, error) {
 		return false, nil
 	}
 	return e.AdmittedBy(f.At)
+}
+
+// Latest are the newest entries of some types that stand from an offset of the ledger to before another, oldest first, at most n of
+// them, and how many older ones there are. Of these the index is read alone.
+func (v *Audit) Latest(types []string, from, to int64, n int) (latest []AuditEntry, older int, err error) {
+	var places []fold.Key // of the newest of each type
+	for _, t := range types {
+		prefix := fold.Table('t').Str(t)
+		kept := 0
+		for kv, err := range v.r.ScanBack(slices.Clone(prefix).U64(uint64(from)), slices.Clone(prefix).U64(uint64(to))) {
+			if err != nil {
+				return nil, 0, err
+			}
+			if kept++; kept > n {
+				older++
+				continue
+			}
+			places = append(places, slices.Clone(fold.Key(kv.Key[len(prefix):])))
+		}
+	}
+	slices.SortFunc(places, func(a, b fold.Key) int { return bytes.Compare(a, b) })
+	if more := len(places) - n; more > 0 {
+		places, older = places[more:], older+more
+	}
+	for _, place := range places {
+		var e AuditEntry
+		if _, err := fold.GetJSON(v.r, append(fold.Table('p'), place...), &e); err != nil {
+			return nil, 0, err
+		}
+		latest = append(latest, e)
+	}
+	return latest, older, nil
 }
 
 // summary says in a few words what an event says.

@@ -67,6 +67,28 @@ func (v *Audit) First(stream string) (e AuditEntry, ok bool, err error) {
 	return e, false, nil
 }
 
+// Caused are the first n entries that an event, or a fact, has led to, and whether there are more.
+func (v *Audit) Caused(id string, n int) (all []AuditEntry, more bool, err error) {
+	prefix := fold.Table('k').ID(id)
+	for kv, err := range v.r.Scan(prefix, prefix.End()) {
+		if err != nil {
+			return nil, false, err
+		}
+		if len(all) == n {
+			return all, true, nil
+		}
+		var e AuditEntry
+		ok, err := fold.GetJSON(v.r, append(fold.Table('p'), kv.Key[len(prefix):]...), &e)
+		if err != nil {
+			return nil, false, err
+		}
+		if ok {
+			all = append(all, e)
+		}
+	}
+	return all, false, nil
+}
+
 // Chain is that of an event by its id, or of a fact's, of which the ledger knows what came of it alone: then the root's entry has nothing but its
 // id, and the position where something in the ledger says it. The error is fault.NotFound where the ledger knows of neither. With all,
 // renewals of leases and metrics are in it.

@@ -64,7 +64,7 @@ var movieDocs = fold.Documents[Movie]{
 		m.Simulated = len(m.Datasets) == 1 && m.Datasets[0] == datasetSimulated && m.Fetched == nil
 	},
 	Index: func(m *Movie) []fold.Key {
-		words := titleWords(m.Title)
+		words := TitleWords(m.Title)
 		title := titleKey(words)
 		keys := []fold.Key{fold.Table('n').Str(title).Str(m.MovieID), fold.Table('o').U64(uint64(m.Offset)).Str(m.MovieID)}
 		if m.IMDbID != "" {
@@ -99,9 +99,9 @@ var accents = func() map[rune]string {
 	return m
 }()
 
-// titleWords are the folded words of a text, in its order. An apostrophe ends an elided article ("l'",
+// TitleWords are the folded words of a text, in its order. An apostrophe ends an elided article ("l'",
 // "d'", "qu'") and is left out of longer words, so that "Schindler's" is found as "schindlers".
-func titleWords(text string) []string {
+func TitleWords(text string) []string {
 	const elidedLetters = 2
 	var b strings.Builder
 	letters := 0 // of the word so far
@@ -132,7 +132,7 @@ func titleKey(words []string) string {
 }
 
 // genreKey folds a genre: "Sci-Fi" and "sci fi" are one.
-func genreKey(genre string) string { return strings.Join(titleWords(genre), " ") }
+func genreKey(genre string) string { return strings.Join(TitleWords(genre), " ") }
 
 // imdbKey is an IMDb id without its "tt" and leading zeros.
 func imdbKey(id string) string {
@@ -205,7 +205,7 @@ func (c *Catalogue) ByGenre(genre string, q fold.PageQuery) (fold.Page[Movie], e
 // Search pages through the films in whose title every word of the text begins some word, whatever the
 // order, case and accents.
 func (c *Catalogue) Search(text string, q fold.PageQuery) (fold.Page[Movie], error) {
-	words := titleWords(text)
+	words := TitleWords(text)
 	if len(words) == 0 {
 		return fold.Page[Movie]{Items: []Movie{}}, fault.Field("q", "must hold a letter or a digit of the title")
 	}
@@ -218,7 +218,7 @@ func (c *Catalogue) Search(text string, q fold.PageQuery) (fold.Page[Movie], err
 			return m, false, err
 		}
 		// A title with several words that fit has as many entries: the first counts.
-		word, title := fold.Parts(kv.Key).Str(), titleWords(m.Title)
+		word, title := fold.Parts(kv.Key).Str(), TitleWords(m.Title)
 		for _, w := range title {
 			if strings.HasPrefix(w, rare) && w < word {
 				return m, false, nil

@@ -12,8 +12,8 @@ import (
 
 func (s *Surface) backfillRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/workflows/{workflow}/backfills", s.requestBackfill, "workflows")
-	r.Handle("GET /api/v1/workflows/backfills", s.backfills, "workflows")
-	r.Handle("GET /api/v1/workflows/backfills/{backfill}", s.backfill, "workflows")
+	s.then(r, "GET /api/v1/workflows/backfills", (*Surface).backfills, "workflows")
+	s.then(r, "GET /api/v1/workflows/backfills/{backfill}", (*Surface).backfill, "workflows")
 	r.Handle("POST /api/v1/workflows/backfills/{backfill}/cancel", s.cancelBackfill, "workflows")
 	r.Handle("POST /api/v1/workflows/backfills/{backfill}/pause", s.pauseBackfill, "workflows")
 	r.Handle("POST /api/v1/workflows/backfills/{backfill}/unpause", s.unpauseBackfill, "workflows")

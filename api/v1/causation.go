@@ -14,7 +14,7 @@ import (
 )
 
 func (s *Surface) causationRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/audit/chain", s.chain, "audit", "deployments")
+	s.then(r, "GET /api/v1/audit/chain", (*Surface).chain, "audit", "deployments")
 }
 
 // chain is what led to an event and what came of it: of an id, a position, the first event of a stream, or, for deployment/SLOT, what put

@@ -9,8 +9,8 @@ import (
 )
 
 func (s *Surface) datasetRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/datasets", s.datasets, "datasets")
-	r.Handle("GET /api/v1/datasets/{dataset}", s.dataset, "datasets")
+	s.then(r, "GET /api/v1/datasets", (*Surface).datasets, "datasets")
+	s.then(r, "GET /api/v1/datasets/{dataset}", (*Surface).dataset, "datasets")
 }
 
 func (s *Surface) datasets(w http.ResponseWriter, r *http.Request) error {

@@ -12,8 +12,8 @@ import (
 )
 
 func (s *Surface) deadLetterRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/dead-letters", s.deadLetters, "deadletters")
-	r.Handle("GET /api/v1/dead-letters/{letter}", s.deadLetter, "deadletters")
+	s.then(r, "GET /api/v1/dead-letters", (*Surface).deadLetters, "deadletters")
+	s.then(r, "GET /api/v1/dead-letters/{letter}", (*Surface).deadLetter, "deadletters")
 	r.Handle("POST /api/v1/dead-letters/{letter}/retry", s.retryDeadLetter)
 	r.Handle("POST /api/v1/dead-letters/{letter}/drop", s.dropDeadLetter)
 }

@@ -12,7 +12,7 @@ import (
 
 func (s *Surface) driftRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/trigger/model-drift", s.triggerDrift)
-	r.Handle("GET /api/v1/drift/alerts", s.driftAlerts, "drift")
+	s.then(r, "GET /api/v1/drift/alerts", (*Surface).driftAlerts, "drift")
 }
 
 func (s *Surface) triggerDrift(w http.ResponseWriter, r *http.Request) error {

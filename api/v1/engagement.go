@@ -11,7 +11,7 @@ import (
 )
 
 func (s *Surface) engagementRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/engagement", s.engagement, "engagement")
+	s.then(r, "GET /api/v1/engagement", (*Surface).engagement, "engagement", "registry")
 }
 
 const (
@@ -99,7 +99,7 @@ func (s *Surface) engagement(w http.ResponseWriter, r *http.Request) error {
 	q := api.QueryOf(r, "from", "to", "by")
 	from, to := q.Millis("from"), q.Millis("to")
 	if to == 0 {
-		to = s.Now().UnixMilli() + 1
+		to = s.today().UnixMilli() + 1
 	}
 	if from == 0 {
 		from = time.UnixMilli(to - 1).Truncate(day).Add(-(engagementDays - 1) * day).UnixMilli()

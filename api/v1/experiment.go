@@ -9,8 +9,8 @@ import (
 )
 
 func (s *Surface) experimentRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/experiments", s.experiments, "runs")
-	r.Handle("GET /api/v1/experiments/{experiment}", s.experiment, "runs")
+	s.then(r, "GET /api/v1/experiments", (*Surface).experiments, "runs")
+	s.then(r, "GET /api/v1/experiments/{experiment}", (*Surface).experiment, "runs")
 }
 
 func (s *Surface) experiments(w http.ResponseWriter, r *http.Request) error {

@@ -22,3 +22,15 @@ func (s *Surface) HoldSnapshots() (release func()) {
 	s.snapshotting.Lock()
 	return s.snapshotting.Unlock
 }
+
+// HoldListeners takes all places of listeners but for those that are taken, until release is called.
+func (s *Surface) HoldListeners(taken int) (release func()) {
+	for range listenersMax - taken {
+		s.listeners <- struct{}{}
+	}
+	return func() {
+		for range listenersMax - taken {
+			<-s.listeners
+		}
+	}
+}

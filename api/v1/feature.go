@@ -30,7 +30,7 @@ func (s *Surface) featureRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/features/historical", s.historicalFeatures)
 	r.Handle("GET /api/v1/features/definitions", s.definitions, "definitions")
 	r.Handle("POST /api/v1/features/definitions", s.define)
-	r.Handle("GET /api/v1/features/definitions/history", s.definitionsHistory, "definitions")
+	s.then(r, "GET /api/v1/features/definitions/history", (*Surface).definitionsHistory, "definitions")
 	r.Handle("GET /api/v1/features/views", func(w http.ResponseWriter, r *http.Request) error {
 		return s.listed(w, r, func(d *features.Definitions) any { return fold.Page[*features.View]{Items: d.Views} })
 	}, "definitions")

@@ -17,7 +17,11 @@ func (s *Surface) featureValueRoutes(r *api.Routes) {
 
 // externalViews lists the views whose values are pushed.
 func (s *Surface) externalViews(w http.ResponseWriter, r *http.Request) error {
-	reg, err := s.Features.Registry()
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.KnownAtParam))
+	if err != nil {
+		return err
+	}
+	reg, err := s.Features.RegistryAt(m.At)
 	if err != nil {
 		return err
 	}

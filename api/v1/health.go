@@ -19,13 +19,16 @@ func (s *Surface) healthRoutes(r *api.Routes) {
 	r.Handle("GET /healthz", s.healthz)
 	r.Handle("GET /health", s.healthz)
 	r.Handle("GET /readyz", s.readyz)
-	r.Handle("GET /api/v1/health/services", s.services, "health")
-	r.Handle("GET /api/v1/health/services/{service}", s.service, "health")
-	r.Handle("GET /api/v1/health/alerts", s.healthAlerts, "health")
+	s.then(r, "GET /api/v1/health/services", (*Surface).services, "health")
+	s.then(r, "GET /api/v1/health/services/{service}", (*Surface).service, "health")
+	s.then(r, "GET /api/v1/health/alerts", (*Surface).healthAlerts, "health")
 	r.Handle("POST /api/v1/trigger/system-overload", s.triggerOverload)
 }
 
 func (s *Surface) healthz(w http.ResponseWriter, r *http.Request) error {
+	if err := api.Now(r); err != nil {
+		return err
+	}
 	return api.WriteJSON(w, http.StatusOK, struct {
 		Status  string `json:"status"`
 		Version string `json:"version,omitempty"`
@@ -35,6 +38,9 @@ func (s *Surface) healthz(w http.ResponseWriter, r *http.Request) error {
 // readyz says whether recommendations can be served, and if not, all that is missing. A log that takes nothing
 // more, such as one on a full disk, does not stop reading: the answer then says what does not go.
 func (s *Surface) readyz(w http.ResponseWriter, r *http.Request) error {
+	if err := api.Now(r); err != nil {
+		return err
+	}
 	missing, err := s.missing(r.Context())
 	if err != nil {
 		return err

@@ -16,8 +16,8 @@ import (
 )
 
 func (s *Surface) importRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/imports", s.imports, "imports")
-	r.Handle("GET /api/v1/imports/{import}", s.importOne, "imports")
+	s.then(r, "GET /api/v1/imports", (*Surface).imports, "imports")
+	s.then(r, "GET /api/v1/imports/{import}", (*Surface).importOne, "imports")
 	r.Handle("POST /api/v1/imports", s.importData)
 }
 

@@ -16,6 +16,13 @@ const (
 	recordsDefault = 100
 	recordsMax     = 100_000 // of one answer that does not follow; lines are streamed, not held
 	commitsMax     = 1000    // of one page of a stream
+	recordsPageMax = 1000    // of one page
+	recordsScanMax = 20_000  // that a page looks at: some 200 ms
+	// recordsBackMax is how many records are read at once where the newest come first, and recordsBackBytes what they may take; one more of
+	// the largest may be among them.
+	recordsBackMax   = 512
+	recordsBackBytes = 4 << 20
+	causedMax        = 100 // events that are told to have come of another
 	// commitsBytesMax ends a page of a stream early: an event may take a megabyte.
 	commitsBytesMax = 4 << 20
 
@@ -31,6 +38,35 @@ const (
 	fieldNamesBytesMax = 1 << 20  // of the names of a JSON body's fields, which are held
 	groupBytes         = 16 << 20 // of the values of a row group in Parquet, which is held
 	spoolMemoryBytes   = 1 << 20  // of a body, and of its rows' keys, before they go to the disk: most do not
+)
+
+// Limits of what is told of the log over time.
+const (
+	bucketsDefault = 200
+	bucketsMax     = 1000
+	marksMax       = 500
+)
+
+// Limits of finding things by a text.
+const (
+	findBytesMax = 256
+	findDefault  = 20
+	findMax      = 50
+	// findScanMax is how many things of one kind are looked through for their names: some 100 ms.
+	findScanMax = 100_000
+	// findFilmsMax is how many films with the words are ordered.
+	findFilmsMax = 200
+)
+
+// Limits of what is told as it happens.
+const (
+	listenersMax  = 256                    // at once: each reads what comes into the log
+	liveReadMax   = 5000                   // records of a partition that are looked through for one message; of more it is said that they are many
+	liveIDsMax    = 100                    // of a resource, in one message
+	liveEvery     = 250 * time.Millisecond // between messages of one listener
+	liveHeartbeat = 15 * time.Second
+	liveLook      = time.Second // at readiness
+	liveRetry     = time.Second // after which a listener that has lost the connection comes back
 )
 
 const (

@@ -18,9 +18,12 @@ import (
 )
 
 func (s *Surface) logRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/log/topics", s.topics)
+	r.Handle("GET /api/v1/log/moment", s.moment)
+	r.Handle("GET /api/v1/log/histogram", s.histogram, "audit")
+	s.then(r, "GET /api/v1/log/topics", (*Surface).topics)
 	r.Handle("GET /api/v1/log/topics/{topic}/records", s.records)
 	r.Handle("GET /api/v1/log/streams/{stream...}", s.streamCommits)
+	r.Handle("GET /api/v1/log/events/{id...}", s.event, "audit", "idempotency")
 }
 
 // topicInfo is a topic; the ledger's has how far it is copied, where that is on EventStoreDB.
@@ -36,7 +39,7 @@ type relayInfo struct {
 }
 
 func (s *Surface) relay() *relayInfo {
-	if s.Relay == nil {
+	if s.Relay == nil || s.now != nil {
 		return nil
 	}
 	r := s.Relay()
@@ -87,6 +90,7 @@ type record struct {
 
 	offset   int64
 	recorded time.Time
+	bytes    int // of its value in the log
 }
 
 func (rec *record) of(ev *events.Event) {
@@ -95,7 +99,8 @@ func (rec *record) of(ev *events.Event) {
 }
 
 func factRecord(r *streams.Record) record {
-	rec := record{Position: r.Position.String(), Recorded: events.FormatTime(r.Recorded), Key: string(r.Key), offset: r.Offset, recorded: r.Recorded}
+	rec := record{Position: r.Position.String(), Recorded: events.FormatTime(r.Recorded), Key: string(r.Key),
+		offset: r.Offset, recorded: r.Recorded, bytes: len(r.Value)}
 	ev, err := streams.ReadFact(r)
 	if err != nil {
 		rec.Error = err.Error()
@@ -118,7 +123,7 @@ func commitRecords(c *streams.Committed) []record {
 	for i := range c.Events {
 		revision := c.Revision + streams.Revision(i)
 		out[i] = record{Position: c.Position.String(), Recorded: events.FormatTime(c.Recorded), Stream: c.Stream, Revision: &revision,
-			offset: c.Position.Offset, recorded: c.Recorded}
+			offset: c.Position.Offset, recorded: c.Recorded, bytes: len(c.Events[i].Raw)}
 		out[i].of(&c.Events[i])
 		if unread != nil {
 			out[i].Data, out[i].Value, out[i].Error = nil, c.Events[i].Raw, errors.Unwrap(unread).Error()
@@ -128,10 +133,10 @@ func commitRecords(c *streams.Committed) []record {
 }
 
 // read yields a partition's events from an offset up to the head.
-func (s *Surface) read(ctx context.Context, tp streams.TP, from int64) iter.Seq2[record, error] {
+func read(ctx context.Context, log streams.Log, tp streams.TP, from int64) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
 		if tp.Topic == events.LedgerTopic {
-			for c, err := range s.Log.Ledger().Read(ctx, from) {
+			for c, err := range log.Ledger().Read(ctx, from) {
 				if c == nil {
 					yield(record{}, err)
 					return
@@ -144,7 +149,7 @@ func (s *Surface) read(ctx context.Context, tp streams.TP, from int64) iter.Seq2
 			}
 			return
 		}
-		for r, err := range s.Log.Feed().Read(ctx, tp, from) {
+		for r, err := range log.Feed().Read(ctx, tp, from) {
 			if err != nil {
 				yield(record{}, err)
 				return
@@ -162,40 +167,91 @@ type tail struct {
 	next int64
 }
 
-// records streams a topic's events as lines: of one partition, or of all, merged by recorded time. from
-// is an offset, beginning or end; follow waits for more. Following begins at the end unless told.
+// recordsAsked is what is asked of a topic's records.
+type recordsAsked struct {
+	topic  string
+	head   streams.Cut // what is known
+	tails  []tail
+	filter recordFilter
+	limit  int64 // negative: none
+	follow bool
+}
+
+// records gives a topic's events, of one partition or of all, merged by recorded time. from is an offset, beginning or end. Without order=, they are
+// lines, oldest first, and follow waits for more; following begins at the end unless told. With order=, they are a page: see [Surface.recordsPage].
+// type=, stream=, actor= and q= leave out what does not fit.
 func (s *Surface) records(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "partition", "from", "limit", "follow")
-	follow := q.Flag("follow")
-	limit := q.Number("limit", recordsDefault, 1, recordsMax)
-	if follow && q.Str("limit") == "" {
-		limit = -1
+	q := api.QueryOf(r, "partition", "from", "limit", "follow", "order", "cursor", "type", "stream", "actor", "q", api.KnownAtParam)
+	a := recordsAsked{topic: r.PathValue("topic"), follow: q.Flag("follow"), limit: q.Number("limit", recordsDefault, 1, recordsMax), filter: filterOf(q)}
+	if !api.Known(streams.TP{Topic: a.topic}) {
+		return fault.New(fault.NotFound, "no topic %q", api.Short(a.topic)).WithHint("GET /api/v1/log/topics lists them")
 	}
-	topic := r.PathValue("topic")
-	if !api.Known(streams.TP{Topic: topic}) {
-		return fault.New(fault.NotFound, "no topic %q", api.Short(topic)).WithHint("GET /api/v1/log/topics lists them")
+	if a.follow && q.Str("limit") == "" {
+		a.limit = -1
 	}
-	head, err := fold.HeadCut(r.Context(), s.Log, time.Time{})
+	order := q.Str("order")
+	switch {
+	case order != "" && order != "asc" && order != "desc":
+		q.Fault("order", "is %q; want asc or desc", api.Short(order))
+	case order != "" && a.follow:
+		q.Fault("follow", "cannot be combined with order; leave one of them out")
+	case order == "" && q.Str("cursor") != "":
+		q.Fault("cursor", "is of a page; give the order= that it was given with")
+	case a.follow && q.Str(api.KnownAtParam) != "":
+		q.Fault(api.KnownAtParam, "cannot be combined with follow: nothing comes after what is known")
+	}
+	m, err := s.Moment(r.Context(), q)
 	if err != nil {
 		return err
 	}
-	tails := fromOffsets(q, topic, head, follow)
+	if a.head, err = s.known(r.Context(), &m); err != nil {
+		return err
+	}
+	if order != "" {
+		return s.recordsPage(w, r, q, &a, order == "desc")
+	}
+	a.tails = fromOffsets(q, a.topic, a.head, a.follow)
 	if err := q.Err(); err != nil {
 		return err
 	}
-	if follow && s.Draining() {
+	if a.follow && s.Draining() {
 		return fault.New(fault.Unavailable, "the server is shutting down")
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	if follow {
+	if a.follow {
 		defer context.AfterFunc(s.Follow(), cancel)()
 	} else {
 		defer context.AfterFunc(s.Work(), cancel)()
 	}
+	return s.sendRecords(ctx, w, r, &a, m.Given())
+}
+
+// known is all that a moment knows, of every partition.
+func (s *Surface) known(ctx context.Context, m *api.Moment) (streams.Cut, error) {
+	head, err := fold.HeadCut(ctx, s.Log, time.Time{})
+	if err != nil || !m.Given() {
+		return head, err
+	}
+	cut, err := m.Cut(ctx, s.Log)
+	if err != nil {
+		return nil, err
+	}
+	for tp, next := range head {
+		head[tp] = min(next, cut[tp])
+	}
+	return head, nil
+}
+
+// sendRecords sends lines: of what is known alone, or of all that there is, and comes.
+func (s *Surface) sendRecords(ctx context.Context, w http.ResponseWriter, r *http.Request, a *recordsAsked, known bool) (err error) {
+	log := s.Log
+	if known {
+		log = fold.UpTo(s.Log, a.head)
+	}
 	out := api.NewLines(w)
 	for {
-		if limit, err = s.sendNew(ctx, out, tails, limit); err != nil {
+		if a.limit, err = sendNew(ctx, log, out, a); err != nil {
 			if !out.Begun() {
 				return err
 			}
@@ -208,7 +264,7 @@ func (s *Surface) records(w http.ResponseWriter, r *http.Request) error {
 		}
 		out.Begin()
 		out.Flush()
-		if !follow || limit == 0 || !s.awaitAny(ctx, tails) {
+		if !a.follow || a.limit == 0 || !s.awaitAny(ctx, a.tails) {
 			return nil
 		}
 	}
@@ -248,24 +304,28 @@ func fromOffsets(q *api.Query, topic string, head streams.Cut, follow bool) []ta
 	return tails
 }
 
-// sendNew sends what the partitions hold from where each goes on, oldest recorded first, at most limit
-// (negative: no limit) lines. It returns how many more may be sent.
-func (s *Surface) sendNew(ctx context.Context, out *api.Lines, tails []tail, limit int64) (int64, error) {
-	type source struct {
-		rec  record
-		ok   bool
-		next func() (record, error, bool)
-	}
-	sources := make([]source, len(tails))
-	advance := func(i int) (err error) {
-		sources[i].rec, err, sources[i].ok = sources[i].next()
-		return err
-	}
-	for i := range tails {
-		next, stop := iter.Pull2(s.read(ctx, tails[i].tp, tails[i].next))
+// source is a partition's events, one at a time.
+type source struct {
+	rec  record
+	ok   bool
+	next func() (record, error, bool)
+}
+
+func (s *source) advance() (err error) {
+	s.rec, err, s.ok = s.next()
+	return err
+}
+
+// sendNew sends what the partitions hold from where each goes on, oldest recorded first, at most as many lines as are asked for. It returns how many
+// more may be sent.
+func sendNew(ctx context.Context, log streams.Log, out *api.Lines, a *recordsAsked) (int64, error) {
+	limit := a.limit
+	sources := make([]source, len(a.tails))
+	for i := range a.tails {
+		next, stop := iter.Pull2(read(ctx, log, a.tails[i].tp, a.tails[i].next))
 		defer stop()
 		sources[i].next = next
-		if err := advance(i); err != nil {
+		if err := sources[i].advance(); err != nil {
 			return limit, err
 		}
 	}
@@ -280,10 +340,16 @@ func (s *Surface) sendNew(ctx context.Context, out *api.Lines, tails []tail, lim
 			break
 		}
 		rec := &sources[oldest].rec
-		out.Write(rec)
-		tails[oldest].next = rec.offset + 1
-		limit--
-		if err := advance(oldest); err != nil {
+		keeps, err := a.filter.keeps(rec)
+		if err != nil {
+			return limit, err
+		}
+		if keeps {
+			out.Write(rec)
+			limit--
+		}
+		a.tails[oldest].next = rec.offset + 1
+		if err := sources[oldest].advance(); err != nil {
 			return limit, err
 		}
 		if ctx.Err() != nil {
@@ -312,7 +378,7 @@ func (s *Surface) awaitAny(ctx context.Context, tails []tail) bool {
 
 // streamCommits pages through a stream of the ledger by revision.
 func (s *Surface) streamCommits(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "from", "limit", "cursor")
+	q := api.QueryOf(r, "from", "limit", "cursor", api.KnownAtParam)
 	from := q.Number("from", 0, 0, 1<<62)
 	limit := q.Number("limit", recordsDefault, 1, commitsMax)
 	if q.Str("cursor") != "" {
@@ -322,7 +388,8 @@ func (s *Surface) streamCommits(w http.ResponseWriter, r *http.Request) error {
 	if err := streams.CheckStream(name); err != nil {
 		q.Add(err)
 	}
-	if err := q.Err(); err != nil {
+	m, err := s.Moment(r.Context(), q)
+	if err != nil {
 		return err
 	}
 	out := fold.Page[json.RawMessage]{Items: []json.RawMessage{}}
@@ -330,6 +397,9 @@ func (s *Surface) streamCommits(w http.ResponseWriter, r *http.Request) error {
 	for c, err := range s.Log.Ledger().ReadStream(r.Context(), name, streams.Revision(from)) {
 		if c == nil {
 			return err
+		}
+		if !m.At.Admits(0, c.Recorded.UnixMilli(), c.Position) {
+			break
 		}
 		head = c.Revision
 		for _, rec := range commitRecords(c) {

@@ -13,11 +13,11 @@ import (
 )
 
 func (s *Surface) modelRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/models", s.models, "registry")
+	s.then(r, "GET /api/v1/models", (*Surface).models, "registry")
 	r.Handle("POST /api/v1/models", s.registerModel)
 	r.Handle("GET /api/v1/models/{model}", s.model, "registry")
 	r.Handle("GET /api/v1/models/{model}/versions/{version}", s.modelVersion, "registry")
-	r.Handle("GET /api/v1/models/{model}/versions/{version}/weights", s.weights, "registry")
+	s.then(r, "GET /api/v1/models/{model}/versions/{version}/weights", (*Surface).weights, "registry")
 	r.Handle("POST /api/v1/models/{model}/rename", s.renameModel)
 	r.Handle("POST /api/v1/models/{model}/versions/{version}/stage", s.stageModel)
 	r.Handle("PUT /api/v1/models/{model}/aliases/{alias}", s.setAlias)
@@ -35,7 +35,7 @@ func (s *Surface) modelAt(ctx context.Context, name string, m api.Moment) (proje
 func (s *Surface) registry() *projections.Registry { return fold.Of[*projections.Registry](s.Views) }
 
 func (s *Surface) models(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, api.AsOfParam, api.KnownAtParam, "limit", "cursor")
+	q := api.QueryOf(r, api.AsOfParam, "limit", "cursor")
 	page := q.Page()
 	m, err := s.Moment(r.Context(), q)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 func (s *Surface) movieRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/movies", s.movies, "catalogue")
+	s.then(r, "GET /api/v1/movies", (*Surface).movies, "catalogue")
 	r.Handle("GET /api/v1/movies/{movie}", s.movie, "catalogue")
 	r.Handle("GET /api/v1/movies/{movie}/similar", s.similar, "catalogue", "online")
 	r.Handle("GET /api/v1/movies/{movie}/history", s.movieHistory, "histories")

@@ -11,7 +11,7 @@ import (
 )
 
 func (s *Surface) poolRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/workflows/pools", s.pools, "workflows")
+	s.then(r, "GET /api/v1/workflows/pools", (*Surface).pools, "workflows")
 	r.Handle("PUT /api/v1/workflows/pools/{pool}", s.definePool)
 	r.Handle("DELETE /api/v1/workflows/pools/{pool}", s.removePool)
 }

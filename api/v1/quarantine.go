@@ -11,9 +11,9 @@ import (
 )
 
 func (s *Surface) quarantineRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/quarantine", s.quarantine, "quarantine")
-	r.Handle("GET /api/v1/quarantine/counts", s.quarantineCounts, "quarantine")
-	r.Handle("GET /api/v1/quarantine/records/{position...}", s.quarantined, "quarantine")
+	s.then(r, "GET /api/v1/quarantine", (*Surface).quarantine, "quarantine")
+	s.then(r, "GET /api/v1/quarantine/counts", (*Surface).quarantineCounts, "quarantine")
+	s.then(r, "GET /api/v1/quarantine/records/{position...}", (*Surface).quarantined, "quarantine")
 }
 
 func (s *Surface) quarantine(w http.ResponseWriter, r *http.Request) error {

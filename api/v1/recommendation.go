@@ -214,21 +214,21 @@ type filmRef struct {
 	Year    int    `json:"year,omitempty"`
 }
 
-func (s *Surface) shown(v projections.ServedRecommendation) (shown, error) {
-	name, err := s.registry().NameOf(v.ModelName)
+func (f *filmRefs) shown(v projections.ServedRecommendation) (shown, error) {
+	name, err := f.registry().NameOf(v.ModelName)
 	if err != nil {
 		return shown{}, err
 	}
 	out := shown{RequestID: v.RequestID, UserID: v.UserID, Timestamp: v.Timestamp, ModelName: name, ModelVersion: v.ModelVersion,
 		Strategy: v.Strategy, Cut: v.Cut, Items: make([]shownItem, len(v.Items)), Origin: v.Origin}
 	for i, it := range v.Items {
-		ref, err := s.filmRef(it.MovieID)
+		ref, err := f.ref(it.MovieID)
 		if err != nil {
 			return out, err
 		}
 		out.Items[i] = shownItem{filmRef: ref, Score: it.Score, Sources: it.Sources}
 		for _, id := range it.Because {
-			if ref, err = s.filmRef(id); err != nil {
+			if ref, err = f.ref(id); err != nil {
 				return out, err
 			}
 			out.Items[i].Because = append(out.Items[i].Because, ref)
@@ -237,9 +237,32 @@ func (s *Surface) shown(v projections.ServedRecommendation) (shown, error) {
 	return out, nil
 }
 
-func (s *Surface) filmRef(id string) (filmRef, error) {
-	m, _, err := fold.Of[*projections.Catalogue](s.Views).Movie(id)
-	return filmRef{id, m.Title, m.Year}, err
+// filmRefs are films as they are called now, or were at a moment, each looked up once.
+type filmRefs struct {
+	*Surface
+	ctx  context.Context
+	at   fold.At // what is known
+	seen map[string]filmRef
+}
+
+func (s *Surface) filmsAt(ctx context.Context, m *api.Moment) *filmRefs {
+	return &filmRefs{s, ctx, fold.At{RecordedMillis: m.At.RecordedMillis, Cut: m.At.Cut}, map[string]filmRef{}}
+}
+
+func (f *filmRefs) ref(id string) (ref filmRef, err error) {
+	ref, known := f.seen[id]
+	if known {
+		return ref, nil
+	}
+	var m projections.Movie
+	if f.at.IsZero() {
+		m, _, err = fold.Of[*projections.Catalogue](f.Views).Movie(id)
+	} else {
+		m, _, err = projections.FoldMovie(f.Log.Ledger().ReadStream(f.ctx, "movie/"+events.CanonicalMovie(id), 0), f.at)
+	}
+	ref = filmRef{id, m.Title, m.Year}
+	f.seen[id] = ref
+	return ref, err
 }
 
 // givenFolded waits until what this server has answered is among what people were shown: an answer does not
@@ -256,7 +279,8 @@ func (s *Surface) givenFolded(ctx context.Context) error {
 }
 
 func (s *Surface) recommendation(w http.ResponseWriter, r *http.Request) error {
-	if err := api.QueryOf(r).Err(); err != nil {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.KnownAtParam))
+	if err != nil {
 		return err
 	}
 	if err := s.givenFolded(r.Context()); err != nil {
@@ -264,10 +288,13 @@ func (s *Surface) recommendation(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("request")
 	v, ok, err := fold.Of[*projections.Served](s.Views).ByRequest(id)
+	if ok && err == nil {
+		ok, err = v.AdmittedBy(m.At)
+	}
 	if err != nil {
 		return err
 	}
-	out, err := s.shown(v)
+	out, err := s.filmsAt(r.Context(), &m).shown(v)
 	return api.Found(w, out, ok, err, "no recommendation was given under the request id %s", strconv.Quote(api.Short(id)))
 }
 
@@ -290,14 +317,14 @@ func (s *Surface) userRecommendations(w http.ResponseWriter, r *http.Request) er
 	if err := s.givenFolded(r.Context()); err != nil {
 		return err
 	}
-	view := fold.Of[*projections.Served](s.Views)
+	view, films := fold.Of[*projections.Served](s.Views), s.filmsAt(r.Context(), &m)
 	if at != 0 {
 		m.At.EventMillis = at
 		v, ok, err := view.At(user, m.At)
 		if err != nil {
 			return err
 		}
-		out, err := s.shown(v)
+		out, err := films.shown(v)
 		return api.Found(w, out, ok, err, "user %q had been shown nothing by then", user)
 	}
 	p, err := view.ByUser(user, m.At, page)
@@ -306,7 +333,7 @@ func (s *Surface) userRecommendations(w http.ResponseWriter, r *http.Request) er
 	}
 	out := fold.Page[shown]{Items: []shown{}, Next: p.Next}
 	for _, v := range p.Items {
-		one, err := s.shown(v)
+		one, err := films.shown(v)
 		if err != nil {
 			return err
 		}

@@ -10,9 +10,9 @@ import (
 )
 
 func (s *Surface) runRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/runs", s.runs, "runs")
-	r.Handle("GET /api/v1/runs/{run}", s.run, "runs")
-	r.Handle("GET /api/v1/runs/{run}/metrics/{metric...}", s.metricHistory, "runs")
+	s.then(r, "GET /api/v1/runs", (*Surface).runs, "runs")
+	s.then(r, "GET /api/v1/runs/{run}", (*Surface).run, "runs")
+	s.then(r, "GET /api/v1/runs/{run}/metrics/{metric...}", (*Surface).metricHistory, "runs")
 }
 
 func (s *Surface) runs(w http.ResponseWriter, r *http.Request) error {

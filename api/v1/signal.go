@@ -14,7 +14,7 @@ import (
 func (s *Surface) signalRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/signals", s.signals, "definitions")
 	r.Handle("POST /api/v1/signals", s.defineSignals)
-	r.Handle("GET /api/v1/signals/history", s.signalsHistory, "definitions")
+	s.then(r, "GET /api/v1/signals/history", (*Surface).signalsHistory, "definitions")
 }
 
 // signals is the definition in force of what acts mean, now or at a moment: as JSON around the file, or the file

@@ -9,9 +9,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/ingest"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/blob"
@@ -103,8 +106,12 @@ type Surface struct {
 	Config
 	metrics    *metrics
 	selections selections
+	listeners  chan struct{} // a token for each
+	readiness  readiness
 
 	snapshotting sync.Mutex
+
+	now *Surface // of which this one answers what was known at a moment; nil: it is that
 }
 
 var _ api.Surface = (*Surface)(nil)
@@ -114,8 +121,44 @@ func New(core *api.Core, c Config) (*Surface, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	s := &Surface{Core: core, Config: c, metrics: newMetrics(core)}
+	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax)}
 	return s, nil
+}
+
+// ofLedger are views of the ledger of which a moment's are folded together, once for all reads that are answered from some of them: reading the
+// ledger is most of it.
+var ofLedger = []string{"catalogue", "users", "definitions", "runs", "registry", "workflows", "variables", "datasets", "training_sets", "imports", "deadletters", "webhooks"}
+
+// then adds a read that is answered from views that tell of now alone. With known_at= it is answered from these as they were, and from a log that
+// ends there.
+func (s *Surface) then(r *api.Routes, pattern string, answer func(*Surface, http.ResponseWriter, *http.Request) error, views ...string) {
+	folded := views
+	if !slices.ContainsFunc(views, func(v string) bool { return !slices.Contains(ofLedger, v) }) {
+		folded = ofLedger
+	}
+	r.Handle(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		return s.Known(r, folded, func(core *api.Core, r *http.Request) error { return answer(s.over(core), w, r) })
+	}, views...)
+}
+
+// today is now, or the moment that this surface answers of.
+func (s *Surface) today() time.Time {
+	if _, millis := s.Then(); millis != 0 {
+		return events.TimeOf(millis)
+	}
+	return s.Now()
+}
+
+// over is the surface over another core. What it has beside views and log is of now.
+func (s *Surface) over(core *api.Core) *Surface {
+	if core == s.Core {
+		return s
+	}
+	c := s.Config
+	if c.Workflows != nil {
+		c.Workflows = &projections.DefinedWorkflows{Views: core.Views, Operators: c.Workflows.Operators}
+	}
+	return &Surface{Core: core, Config: c, metrics: s.metrics, now: s}
 }
 
 func (s *Surface) Name() string { return "v1" }
@@ -126,8 +169,8 @@ func (s *Surface) Render(w http.ResponseWriter, r *http.Request, p *api.Problem)
 
 func (s *Surface) Routes(r *api.Routes) {
 	for _, add := range []func(*api.Routes){
-		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes, s.featureValueRoutes, s.featureHistoryRoutes, s.featureStatisticsRoutes,
-		s.engagementRoutes, s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.logRoutes, s.modelRoutes,
+		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes, s.featureValueRoutes, s.featureHistoryRoutes, s.featureStatisticsRoutes, s.findRoutes,
+		s.engagementRoutes, s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.liveRoutes, s.logRoutes, s.modelRoutes,
 		s.movieRoutes, s.operationRoutes, s.produceRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.signalRoutes, s.snapshotRoutes, s.trainingSetRoutes, s.userRoutes, s.viewRoutes, s.webhookRoutes,
 		s.workflowRoutes, s.variableRoutes, s.triggerRoutes, s.poolRoutes, s.backfillRoutes, s.causationRoutes,
 	} {

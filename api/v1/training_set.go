@@ -29,12 +29,12 @@ import (
 )
 
 func (s *Surface) trainingSetRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/training-sets", s.trainingSets, "training_sets")
+	s.then(r, "GET /api/v1/training-sets", (*Surface).trainingSets, "training_sets")
 	r.Handle("POST /api/v1/training-sets/{set}", s.versionTrainingSet)
-	r.Handle("GET /api/v1/training-sets/{set}", s.trainingSetVersions, "training_sets")
-	r.Handle("GET /api/v1/training-sets/{set}/{version}", s.trainingSet, "training_sets")
-	r.Handle("GET /api/v1/training-sets/{set}/{version}/rows", s.trainingSetRows, "training_sets")
-	r.Handle("GET /api/v1/training-sets/{set}/{version}/diff/{other}", s.diffTrainingSets, "training_sets")
+	s.then(r, "GET /api/v1/training-sets/{set}", (*Surface).trainingSetVersions, "training_sets")
+	s.then(r, "GET /api/v1/training-sets/{set}/{version}", (*Surface).trainingSet, "training_sets")
+	s.then(r, "GET /api/v1/training-sets/{set}/{version}/rows", (*Surface).trainingSetRows, "training_sets")
+	s.then(r, "GET /api/v1/training-sets/{set}/{version}/diff/{other}", (*Surface).diffTrainingSets, "training_sets")
 }
 
 func (s *Surface) trainingSets(w http.ResponseWriter, r *http.Request) error {

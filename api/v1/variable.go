@@ -10,8 +10,8 @@ import (
 )
 
 func (s *Surface) variableRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/variables", s.variables, "variables")
-	r.Handle("GET /api/v1/variables/{key}", s.variable, "variables")
+	s.then(r, "GET /api/v1/variables", (*Surface).variables, "variables")
+	s.then(r, "GET /api/v1/variables/{key}", (*Surface).variable, "variables")
 	r.Handle("PUT /api/v1/variables/{key}", s.setVariable)
 	r.Handle("DELETE /api/v1/variables/{key}", s.deleteVariable)
 }

@@ -10,8 +10,8 @@ import (
 )
 
 func (s *Surface) webhookRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/webhooks", s.webhooks, "webhooks")
-	r.Handle("GET /api/v1/webhooks/{webhook}/deliveries", s.deliveries, "webhooks")
+	s.then(r, "GET /api/v1/webhooks", (*Surface).webhooks, "webhooks")
+	s.then(r, "GET /api/v1/webhooks/{webhook}/deliveries", (*Surface).deliveries, "webhooks")
 }
 
 // shownWebhook is a webhook and how it fares. Its secret is told nobody.

@@ -15,17 +15,17 @@ import (
 )
 
 func (s *Surface) workflowRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/workflows", s.workflows, "workflows")
+	s.then(r, "GET /api/v1/workflows", (*Surface).workflows, "workflows")
 	r.Handle("GET /api/v1/workflows/operators", s.operators)
 	r.Handle("POST /api/v1/workflows/validate", s.validateWorkflow)
-	r.Handle("GET /api/v1/workflows/{workflow}", s.workflow, "workflows")
-	r.Handle("GET /api/v1/workflows/definitions/{workflow}", s.workflowSource, "workflows")
+	s.then(r, "GET /api/v1/workflows/{workflow}", (*Surface).workflow, "workflows")
+	s.then(r, "GET /api/v1/workflows/definitions/{workflow}", (*Surface).workflowSource, "workflows")
 	r.Handle("PUT /api/v1/workflows/definitions/{workflow}", s.defineWorkflow)
 	r.Handle("POST /api/v1/workflows/{workflow}/pause", s.pauseWorkflow)
 	r.Handle("POST /api/v1/workflows/{workflow}/unpause", s.unpauseWorkflow)
 	r.Handle("POST /api/v1/workflows/{workflow}/runs", s.requestWorkflowRun, "workflows")
-	r.Handle("GET /api/v1/workflows/runs", s.workflowRuns, "workflows")
-	r.Handle("GET /api/v1/workflows/runs/{run}", s.workflowRun, "workflows")
+	s.then(r, "GET /api/v1/workflows/runs", (*Surface).workflowRuns, "workflows")
+	s.then(r, "GET /api/v1/workflows/runs/{run}", (*Surface).workflowRun, "workflows")
 	r.Handle("GET /api/v1/workflows/runs/{run}/tasks/{task}/logs", s.taskLog, "workflows")
 	r.Handle("POST /api/v1/workflows/runs/{run}/cancel", s.cancelWorkflowRun)
 	r.Handle("POST /api/v1/workflows/runs/{run}/clear", s.clearWorkflowRun, "workflows")
@@ -74,7 +74,7 @@ func (s *Surface) workflows(w http.ResponseWriter, r *http.Request) error {
 	}
 	items := []shownWorkflow{}
 	for i := range all {
-		items = append(items, workflowOf(&all[i], s.Now()))
+		items = append(items, workflowOf(&all[i], s.today()))
 	}
 	return api.WriteJSON(w, http.StatusOK, fold.Page[shownWorkflow]{Items: items})
 }
@@ -99,7 +99,7 @@ func (s *Surface) workflow(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	api.SetETag(w, k.Revision)
-	return api.WriteJSON(w, http.StatusOK, workflowOf(&k, s.Now()))
+	return api.WriteJSON(w, http.StatusOK, workflowOf(&k, s.today()))
 }
 
 // workflowSource gives a definition as it was written: the one in force, or that of a run.

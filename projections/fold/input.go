@@ -29,7 +29,7 @@ const (
 func HeadCut(ctx context.Context, log streams.Log, until time.Time) (streams.Cut, error) {
 	cut := streams.Cut{}
 	for _, tp := range streams.PartitionsOf() {
-		head, err := headOf(ctx, log, tp, until)
+		head, err := HeadAt(ctx, log, tp, until)
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +38,9 @@ func HeadCut(ctx context.Context, log streams.Log, until time.Time) (streams.Cut
 	return cut, nil
 }
 
-func headOf(ctx context.Context, log streams.Log, tp streams.TP, until time.Time) (int64, error) {
+// HeadAt is how much of a partition the log had at `until` (recorded time): the offset of the first record not in it. The
+// zero time means now.
+func HeadAt(ctx context.Context, log streams.Log, tp streams.TP, until time.Time) (int64, error) {
 	if tp.Topic == events.LedgerTopic {
 		return log.Ledger().Head(ctx, until)
 	}
@@ -47,7 +49,7 @@ func headOf(ctx context.Context, log streams.Log, tp streams.TP, until time.Time
 
 // readChunk decodes records of a partition from an offset, up to the head or `until`, whichever is first.
 func readChunk(ctx context.Context, log streams.Log, tp streams.TP, from, until int64) (*chunk, error) {
-	head, err := headOf(ctx, log, tp, time.Time{})
+	head, err := HeadAt(ctx, log, tp, time.Time{})
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,8 @@ const (
 type PageQuery struct {
 	Cursor string // where the last page ended, its Next; "" is the start
 	Limit  int    // 1..PageLimitMax; 0 is PageLimitMax
+	// Lo and Hi bound the entries of the list that are looked at: lo <= key < hi. nil is no bound.
+	Lo, Hi Key
 }
 
 // Page is a piece of a list. Next is the cursor of the next one, "" at the end; a page may hold fewer
@@ -83,6 +85,12 @@ func Paginate[T any](r Reader, prefix Key, back bool, q PageQuery, load func(r R
 	lo, hi, scan := []byte(prefix), prefix.End(), r.Scan
 	if back {
 		scan = r.ScanBack
+	}
+	if bytes.Compare(q.Lo, lo) > 0 {
+		lo = q.Lo
+	}
+	if q.Hi != nil && bytes.Compare(q.Hi, hi) < 0 {
+		hi = q.Hi
 	}
 	switch {
 	case after != nil && back:

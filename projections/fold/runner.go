@@ -339,7 +339,7 @@ func (r *Runner) watchers() []func(context.Context) {
 // watch notes how far a partition reaches, and wakes who folds it.
 func (r *Runner) watch(ctx context.Context, l *lane) {
 	for ctx.Err() == nil {
-		head, err := headOf(ctx, r.log, l.tp, time.Time{})
+		head, err := HeadAt(ctx, r.log, l.tp, time.Time{})
 		if err == nil {
 			if err = r.grown(ctx, l, head); err == nil {
 				err = r.waitFor(ctx, l.tp, head)

@@ -1,0 +1,220 @@
+package v1_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/internal/fault"
+)
+
+// sse is a connection of a listener.
+type sse struct {
+	t     *testing.T
+	lines *bufio.Scanner
+	id    string // the last one
+	close func()
+}
+
+type sseEvent struct {
+	Kind string
+	Data struct {
+		Cut    string
+		Events int64
+		Views  map[string][]string
+		Ready  bool
+		Reason string
+	}
+}
+
+// serve listens until the test ends, and longer than those who have connected.
+func (w *fixture) serve() *httptest.Server {
+	srv := httptest.NewServer(w.server)
+	w.t.Cleanup(srv.Close)
+	return srv
+}
+
+func (w *fixture) listen(srv *httptest.Server, query string, header ...string) *sse {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	r, err := http.NewRequestWithContext(ctx, "GET", srv.URL+"/api/v1/live"+query, nil)
+	w.must(err)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	res, err := srv.Client().Do(r)
+	w.must(err)
+	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
+		w.t.Fatalf("%s %s", res.Status, res.Header.Get("Content-Type"))
+	}
+	l := &sse{t: w.t.(*testing.T), lines: bufio.NewScanner(res.Body), close: func() { cancel(); res.Body.Close() }}
+	w.t.Cleanup(l.close)
+	return l
+}
+
+// next is the next event of a kind; false at the end.
+func (l *sse) next(kind string) (e sseEvent, ok bool) {
+	l.t.Helper()
+	for l.lines.Scan() {
+		field, value, _ := strings.Cut(l.lines.Text(), ": ")
+		switch field {
+		case "event":
+			e.Kind = value
+		case "id":
+			l.id = value
+		case "data":
+			if err := json.Unmarshal([]byte(value), &e.Data); err != nil {
+				l.t.Fatal(err)
+			}
+		case "":
+			if e.Kind == kind {
+				return e, true
+			}
+			e = sseEvent{}
+		}
+	}
+	return e, false
+}
+
+// until gathers what changes are told of until all of some ids were named.
+func (l *sse) until(wanted map[string][]string) (events int64) {
+	l.t.Helper()
+	seen := map[string][]string{}
+	for {
+		e, ok := l.next("change")
+		if !ok {
+			l.t.Fatalf("the stream ended with %v; want %v", seen, wanted)
+		}
+		events += e.Data.Events
+		missing := false
+		for name, ids := range e.Data.Views {
+			seen[name] = append(seen[name], ids...)
+		}
+		for name, ids := range wanted {
+			for _, id := range ids {
+				missing = missing || !slices.Contains(seen[name], id)
+			}
+		}
+		if !missing {
+			return events
+		}
+	}
+}
+
+// What changes is named when it can be read, and who comes back is told what they missed, once.
+func TestLive(t *testing.T) {
+	w := newFixture(t)
+	srv := w.serve()
+	l := w.listen(srv, "")
+	if e, ok := l.next("readiness"); !ok || !e.Data.Ready && e.Data.Reason == "" {
+		t.Errorf("readiness: %+v", e)
+	}
+	if want := w.get("/api/v1/log/moment").at("cut"); l.id != want {
+		t.Errorf("it begins at %q, the log is at %q", l.id, want)
+	}
+	begin := l.id
+	w.post("/api/v1/feedback", `{"user_id":"007","movie_id":"2","interaction_type":"click"}`).want(200)
+	l.until(map[string][]string{"users": {"7"}, "movies": {"2"}})
+	version := w.train()
+	w.post(fmt.Sprintf("/api/v1/models/als/versions/%d/deploy", version), `{"slot":"canary"}`).want(200)
+	l.until(map[string][]string{"models": {"als"}, "deployments": {"canary"}})
+	if now := w.get("/api/v1/log/moment").at("cut"); l.id != now {
+		t.Errorf("told up to %s, the log is at %s", l.id, now)
+	}
+	before := l.id
+	l.close()
+	w.post("/api/v1/feedback", `{"user_id":"8","movie_id":"3","interaction_type":"click"}`).want(200)
+	again := w.listen(srv, "?after="+url.QueryEscape(begin), "Last-Event-ID", before)
+	e, ok := again.next("change")
+	if !ok || e.Data.Events != 1 || fmt.Sprint(e.Data.Views) != "map[movies:[3] users:[8]]" {
+		t.Errorf("after the last id: %+v", e)
+	}
+	all := w.listen(srv, "?after="+url.QueryEscape(begin))
+	if n := all.until(map[string][]string{"users": {"7", "8"}, "models": {"als"}, "deployments": {"canary"}}); n < 5 {
+		t.Errorf("%d records since the beginning", n)
+	}
+	for _, bad := range []string{"x", "user-events/9:0", "user-events/0:4711", "user-events/0:1,user-events/0:1"} {
+		w.get("/api/v1/live?after="+bad).problem(400, "after")
+	}
+	w.get("/api/v1/live?known_at=2024-01-01").problem(400, "known_at")
+}
+
+// Of many changes it is said that they are many, however far back a listener goes on.
+func TestLiveOfMany(t *testing.T) {
+	w := newFixture(t)
+	srv := w.serve()
+	begin := w.get("/api/v1/log/moment").at("cut")
+	var acts []commands.Fact
+	for i := range 300 {
+		acts = append(acts, &commands.RecordInteraction{Interaction: events.Interaction{UserID: fmt.Sprintf("u%d", i), MovieID: fmt.Sprint(i%3 + 1), Kind: "click"}})
+	}
+	_, err := w.cfg.Dispatcher.Publish(context.Background(), acts, handlers.Meta{Actor: "test"})
+	w.must(err)
+	l := w.listen(srv, "?after="+url.QueryEscape(begin))
+	e, ok := l.next("change")
+	people, told := e.Data.Views["users"]
+	if !ok || !told || people != nil || e.Data.Events != 300 || len(e.Data.Views["movies"]) != 3 {
+		t.Errorf("%+v", e)
+	}
+	nothing := w.listen(srv, "?after=mlops-events/0:0")
+	if e, ok := nothing.next("change"); !ok || e.Data.Views["movies"] == nil || len(e.Data.Views["movies"]) != testMovies {
+		t.Errorf("since the log began: %+v", e)
+	}
+}
+
+// Listeners are bounded, and do not hold up the end.
+func TestLiveEnds(t *testing.T) {
+	w := newFixture(t)
+	srv := w.serve()
+	l := w.listen(srv, "")
+	release := w.surface.HoldListeners(1)
+	if p := w.get("/api/v1/live").problem(503, ""); p.Hint == "" {
+		t.Errorf("%+v", p)
+	}
+	release()
+	l.next("readiness")
+	w.core.Drain()
+	if _, ok := l.next("change"); ok {
+		t.Error("it goes on")
+	}
+	w.get("/api/v1/live").problem(503, "")
+}
+
+// Whether the program is ready is told when that changes.
+func TestLiveTellsReadiness(t *testing.T) {
+	var broken atomic.Bool
+	w := newFixture(t, func(s *setup) {
+		s.own.Damaged = func() error {
+			if broken.Load() {
+				return fault.New(fault.Corrupt, "a file of the log is damaged")
+			}
+			return nil
+		}
+	})
+	srv := w.serve()
+	l := w.listen(srv, "")
+	first, ok := l.next("readiness")
+	if !ok || strings.Contains(first.Data.Reason, "damaged") {
+		t.Fatalf("%+v", first)
+	}
+	broken.Store(true)
+	if e, ok := l.next("readiness"); !ok || e.Data.Ready || !strings.Contains(e.Data.Reason, "a file of the log is damaged") {
+		t.Errorf("%+v", e)
+	}
+	broken.Store(false)
+	if e, ok := l.next("readiness"); !ok || e.Data.Ready != first.Data.Ready || e.Data.Reason != first.Data.Reason {
+		t.Errorf("%+v, before %+v", e, first)
+	}
+}
