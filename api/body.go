@@ -191,6 +191,17 @@ func (v *ID) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// Names is a list of texts, of which a client may give a single one without a list.
+type Names []string
+
+func (v *Names) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		*v = make(Names, 1)
+		return json.Unmarshal(b, &(*v)[0])
+	}
+	return json.Unmarshal(b, (*[]string)(v))
+}
+
 // Scalar is a setting that a client may give as a string, a number, true or false; it is kept as text.
 type Scalar string
 

@@ -112,6 +112,30 @@ func (q *Query) List(name string) []string {
 	return nil
 }
 
+// Names are the values of a parameter that may be given several times, each of which may be several with commas between.
+func (q *Query) Names(name string) (list []string) {
+	for _, v := range q.values[name] {
+		if v != "" {
+			list = append(list, strings.Split(v, ",")...)
+		}
+	}
+	return list
+}
+
+// Share reads a number of 0 to 1, 0 when absent.
+func (q *Query) Share(name string) float64 {
+	v := q.Str(name)
+	if v == "" {
+		return 0
+	}
+	x, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(x >= 0 && x <= 1) {
+		q.Fault(name, "is %q; want a number of 0 to 1", Short(v))
+		return 0
+	}
+	return x
+}
+
 // Millis reads a time; 0 when absent.
 func (q *Query) Millis(name string) int64 {
 	v := q.Str(name)

@@ -110,14 +110,15 @@ const becauseMax = 5
 func served(res *recommend.Result, requestID string) *commands.PublishRecommendation {
 	fact := &commands.PublishRecommendation{RecommendationServed: events.RecommendationServed{
 		RequestID: requestID, UserID: res.UserID, ModelName: res.ModelKey, ModelVersion: res.ModelVersion, Strategy: res.Strategy,
-		Cut: res.Cut, Items: make([]events.RecommendedItem, len(res.Items)),
+		Cut: res.Cut, Rules: res.Rules, Items: make([]events.RecommendedItem, len(res.Items)),
 	}}
 	if fact.UserID == "" {
 		fact.UserID = events.Anonymous
 	}
 	for i := range res.Items {
 		it := &res.Items[i]
-		item := events.RecommendedItem{MovieID: it.MovieID, Score: it.Score, Sources: it.Sources}
+		item := events.RecommendedItem{MovieID: it.MovieID, Position: it.Position, Score: it.Score, Source: events.MainSource(it.Sources), Sources: it.Sources,
+			Propensity: 1} // no ranking has chance in it
 		for k := range it.Because {
 			if why := &it.Because[k]; why.MovieID != "" && why.Score > 0 && len(item.Because) < becauseMax {
 				item.Because = append(item.Because, why.MovieID)

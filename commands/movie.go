@@ -44,6 +44,38 @@ func (c *FetchMovie) Validate() error {
 	return f.err()
 }
 
+// HideMovie keeps a film off every list until [UnhideMovie]. The same reason again is no event.
+type HideMovie struct {
+	MovieID string `json:"movie_id"`
+	Reason  string `json:"reason"`
+}
+
+func (*HideMovie) CommandType() string { return "movie.hide" }
+func (c *HideMovie) Stream() string    { return movieStream(c.MovieID) }
+
+func (c *HideMovie) Validate() error {
+	var f faults
+	f.id("movie_id", c.MovieID)
+	f.required("reason", c.Reason, TextBytesMax)
+	return f.err()
+}
+
+// UnhideMovie lets a film be on lists again. Of one that is not hidden it is no event.
+type UnhideMovie struct {
+	MovieID string `json:"movie_id"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+func (*UnhideMovie) CommandType() string { return "movie.unhide" }
+func (c *UnhideMovie) Stream() string    { return movieStream(c.MovieID) }
+
+func (c *UnhideMovie) Validate() error {
+	var f faults
+	f.id("movie_id", c.MovieID)
+	f.line("reason", c.Reason, TextBytesMax)
+	return f.err()
+}
+
 func movieStream(id string) string { return "movie/" + events.CanonicalMovie(id) }
 
 const (

@@ -46,6 +46,8 @@ var goldens = []struct {
 }{
 	{"movie/603", &events.MovieListed{goldenMovie, "ml-latest-small"}},
 	{"movie/603", &events.MovieFetched{goldenMovie, goldenSHA256}},
+	{"movie/603", &events.MovieHidden{"603", "the licence has ended"}},
+	{"movie/603", &events.MovieUnhidden{"603", "the licence was renewed"}},
 	{"user/7", &events.UserDescribed{events.User{"7", 34, "F", "writer", "98107-2117"}, "ml-1m", "2024-01-15T10:30:00.000Z"}},
 	{"import/e3b0c442", &events.ImportStarted{"e3b0c442", "ml-latest-small", goldenSHA256, "data/ml-latest-small"}},
 	{"import/e3b0c442", &events.ImportCompleted{"e3b0c442", 9742, 100836, 3}},
@@ -159,7 +161,8 @@ var goldens = []struct {
 	{"refusal/user-events", &events.FactRefused{"user-events", "user_id is empty", 3, []byte("7"), []byte(`{"movie_id":"11"}`)}},
 	{"user/7", &events.Interaction{"7", "603", "rating", "2024-01-15T10:30:00.000Z", 4.5, "s-1"}},
 	{"user/7", &events.RecommendationServed{"req-1", "7", "2024-01-15T10:30:00.000Z", "als", 3, "blend", "user-events/0:40",
-		[]events.RecommendedItem{{"603", 0.875, map[string]float64{"als": 0.75, "cocounts": 0.25}, []string{"604", "605"}}}}},
+		events.ListRules{true, []string{"606"}, []string{"Drama"}, 1990, 2010, []string{"en"}, 0.5, 0.25, 10},
+		[]events.RecommendedItem{{"603", 11, 0.875, "als", map[string]float64{"als": 0.75, "cocounts": 0.25}, []string{"604", "605"}, 1}}}},
 	{"model/als", &events.ModelDrift{"als", "3", 0.31, 0.2, "2024-01-15T10:30:00.000Z", map[string]float64{"psi": 0.31}}},
 	{"entity/movie_id=42", &events.FeatureValues{"movie_id=42", "scores", map[string]json.RawMessage{"score": json.RawMessage("2.5"), "watched": json.RawMessage("true"), "n": json.RawMessage("null")},
 		"2024-01-15T10:30:00.000Z", "2024-01-15T10:31:00.000Z", true}},

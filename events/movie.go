@@ -35,3 +35,19 @@ type MovieFetched struct {
 }
 
 func (*MovieFetched) EventType() string { return "movie.fetched" }
+
+// MovieHidden says that a film is not to be on any list from now on. Stream "movie/ID".
+type MovieHidden struct {
+	MovieID string `json:"movie_id"`
+	Reason  string `json:"reason"`
+}
+
+func (*MovieHidden) EventType() string { return "movie.hidden" }
+
+// MovieUnhidden says that a hidden film may be on lists again. Stream "movie/ID".
+type MovieUnhidden struct {
+	MovieID string `json:"movie_id"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+func (*MovieUnhidden) EventType() string { return "movie.unhidden" }

@@ -39,6 +39,8 @@ func register[T any, P interface {
 func init() {
 	register[MovieListed]()
 	register[MovieFetched]()
+	register[MovieHidden]()
+	register[MovieUnhidden]()
 	register[UserDescribed]()
 	register[ImportStarted]()
 	register[ImportCompleted]()
@@ -147,7 +149,7 @@ func init() {
 	register[DeadLetterResolved]()
 	register[FactRefused]()
 	register[Interaction]()
-	register[RecommendationServed]()
+	register[RecommendationServed](withoutPlaces)
 	register[ModelDrift]()
 	register[SystemHealth]()
 	register[FeatureValues]()

@@ -20,6 +20,7 @@ type movie struct {
 	fetched contentHash
 	// TMDB's id of the film, as the data sets have it and as its details had it: "" is not known.
 	listedID, fetchedID string
+	hidden              string // why it is; "" where it is not
 }
 
 func (s *movie) evolve(d events.Data) {
@@ -30,15 +31,22 @@ func (s *movie) evolve(d events.Data) {
 	case *events.MovieFetched:
 		s.fetched, _ = hashOf(&e.Movie)
 		s.fetchedID = cmp.Or(e.TMDBID, s.fetchedID)
+	case *events.MovieHidden:
+		s.hidden = e.Reason
+	case *events.MovieUnhidden:
+		s.hidden = ""
 	}
 }
+
+// known says whether any source has spoken of the film.
+func (s *movie) known() bool { return len(s.listed) > 0 || s.fetched != contentHash{} }
 
 func (s *movie) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 	switch c := c.(type) {
 	case *commands.ListMovie:
 		m := canonicalMovie(c.Movie)
 		hash, err := hashOf(&m)
-		if err != nil || s.listed[c.Dataset] == hash || c.IfNew && (len(s.listed) > 0 || s.fetched != contentHash{}) {
+		if err != nil || s.listed[c.Dataset] == hash || c.IfNew && s.known() {
 			return nil, err
 		}
 		return one(&events.MovieListed{Movie: m, Dataset: c.Dataset})
@@ -52,6 +60,24 @@ func (s *movie) decide(c commands.Command, _ time.Time) ([]events.Data, error) {
 			return nil, err
 		}
 		return one(&events.MovieFetched{Movie: m, RawSHA256: c.RawSHA256})
+	case *commands.HideMovie:
+		id := events.CanonicalMovie(c.MovieID)
+		switch {
+		case !s.known():
+			return refuse(fault.NotFound, "movie_id", "no movie %q", id)
+		case s.hidden == c.Reason:
+			return nil, nil
+		}
+		return one(&events.MovieHidden{MovieID: id, Reason: c.Reason})
+	case *commands.UnhideMovie:
+		id := events.CanonicalMovie(c.MovieID)
+		switch {
+		case !s.known():
+			return refuse(fault.NotFound, "movie_id", "no movie %q", id)
+		case s.hidden == "":
+			return nil, nil
+		}
+		return one(&events.MovieUnhidden{MovieID: id, Reason: c.Reason})
 	}
 	return nil, noRule(c)
 }

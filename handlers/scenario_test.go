@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata with wh
 var commandTypes = func() map[string]func() commands.Command {
 	m := map[string]func() commands.Command{}
 	for _, c := range []commands.Command{
-		&commands.ListMovie{}, &commands.FetchMovie{}, &commands.DescribeUser{}, &commands.StartImport{}, &commands.CompleteImport{}, &commands.FailImport{},
+		&commands.ListMovie{}, &commands.FetchMovie{}, &commands.HideMovie{}, &commands.UnhideMovie{}, &commands.DescribeUser{}, &commands.StartImport{}, &commands.CompleteImport{}, &commands.FailImport{},
 		&commands.DefineFeatures{}, &commands.DefineSignals{}, &commands.RecordDataset{}, &commands.VersionTrainingSet{}, &commands.CreateExperiment{}, &commands.StartRun{}, &commands.LogMetrics{},
 		&commands.LogParams{}, &commands.SetTags{}, &commands.LogArtifact{}, &commands.EndRun{}, &commands.RegisterModel{},
 		&commands.RegisterModelVersion{}, &commands.StageModelVersion{}, &commands.SetModelAlias{}, &commands.RemoveModelAlias{},

@@ -174,6 +174,10 @@ func summary(data events.Data) string {
 		return fmt.Sprintf("%s lists %s", x.Dataset, title(&x.Movie))
 	case *events.MovieFetched:
 		return fmt.Sprintf("details fetched of %s", title(&x.Movie))
+	case *events.MovieHidden:
+		return short("hidden from lists: " + x.Reason)
+	case *events.MovieUnhidden:
+		return "on lists again"
 	case *events.UserDescribed:
 		return short(cmp.Or(x.Dataset, "somebody") + " describes person " + x.UserID)
 	case *events.ImportStarted:

@@ -17,6 +17,7 @@ import (
 //	d id -> Movie                     c -> number of films
 //	i imdb id -> id                   t tmdb id -> id
 //	n title id -> id                  w word title id -> id              g genre title id -> id
+//	h title id -> id                  of films that are hidden
 //	o offset id -> id                 offset: of the record in the ledger that changed the film last
 //
 // Titles, words and genres are folded: lower case, without accents, letters and digits only.
@@ -33,7 +34,15 @@ type Movie struct {
 	Listed    *events.Movie `json:"listed,omitempty"`     // as data sets have it; only once details were fetched
 	Fetched   *events.Movie `json:"fetched,omitempty"`    // as TMDB has it
 	RawSHA256 string        `json:"raw_sha256,omitempty"` // blob with TMDB's raw answer
+	Hidden    *Hidden       `json:"hidden,omitempty"`     // from every list; nil: it is not
 	fold.Stamp
+}
+
+// Hidden says why a film is on no list, who wanted it and when.
+type Hidden struct {
+	Reason string `json:"reason"`
+	Actor  string `json:"actor"`
+	Millis int64  `json:"event_millis"`
 }
 
 // datasetSimulated is the data set name of films that do not exist.
@@ -41,8 +50,24 @@ const datasetSimulated = "simulated"
 
 var movieDocs = fold.Documents[Movie]{
 	Table: 'd', Count: 'c',
-	ID: func(in *fold.Input) (string, bool) { return events.FilmOf(in.Event.Data) },
+	ID: func(in *fold.Input) (string, bool) {
+		switch x := in.Event.Data.(type) {
+		case *events.MovieHidden:
+			return events.CanonicalMovie(x.MovieID), true
+		case *events.MovieUnhidden:
+			return events.CanonicalMovie(x.MovieID), true
+		}
+		return events.FilmOf(in.Event.Data)
+	},
 	Fold: func(m *Movie, in *fold.Input) {
+		switch x := in.Event.Data.(type) {
+		case *events.MovieHidden:
+			m.MovieID, m.Hidden = events.CanonicalMovie(x.MovieID), &Hidden{x.Reason, in.Event.Actor, in.Event.Time.UnixMilli()}
+			return
+		case *events.MovieUnhidden:
+			m.MovieID, m.Hidden = events.CanonicalMovie(x.MovieID), nil
+			return
+		}
 		film := events.Film{Listed: m.Listed, Fetched: m.Fetched}
 		if film.Fetched == nil {
 			listed := m.Movie
@@ -67,6 +92,9 @@ var movieDocs = fold.Documents[Movie]{
 		words := TitleWords(m.Title)
 		title := titleKey(words)
 		keys := []fold.Key{fold.Table('n').Str(title).Str(m.MovieID), fold.Table('o').U64(uint64(m.Offset)).Str(m.MovieID)}
+		if m.Hidden != nil {
+			keys = append(keys, fold.Table('h').Str(title).Str(m.MovieID))
+		}
 		if m.IMDbID != "" {
 			keys = append(keys, fold.Table('i').Str(imdbKey(m.IMDbID)).Str(m.MovieID))
 		}
@@ -77,7 +105,7 @@ var movieDocs = fold.Documents[Movie]{
 			keys = append(keys, fold.Table('w').Str(w).Str(title).Str(m.MovieID))
 		}
 		for _, g := range m.Genres {
-			keys = append(keys, fold.Table('g').Str(genreKey(g)).Str(title).Str(m.MovieID))
+			keys = append(keys, fold.Table('g').Str(GenreKey(g)).Str(title).Str(m.MovieID))
 		}
 		return keys
 	},
@@ -131,8 +159,8 @@ func titleKey(words []string) string {
 	return t[:min(len(t), titleKeyBytes)]
 }
 
-// genreKey folds a genre: "Sci-Fi" and "sci fi" are one.
-func genreKey(genre string) string { return strings.Join(TitleWords(genre), " ") }
+// GenreKey folds a genre: "Sci-Fi" and "sci fi" are one.
+func GenreKey(genre string) string { return strings.Join(TitleWords(genre), " ") }
 
 // imdbKey is an IMDb id without its "tt" and leading zeros.
 func imdbKey(id string) string {
@@ -140,7 +168,7 @@ func imdbKey(id string) string {
 }
 
 func (*Catalogue) Spec() fold.Spec {
-	return fold.Spec{Name: "catalogue", Format: 2, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "catalogue", Format: 3, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (c *Catalogue) Open(r fold.Reader) error                 { c.r = r; return nil }
@@ -197,9 +225,14 @@ func (c *Catalogue) List(q fold.PageQuery) (fold.Page[Movie], error) {
 	return movieDocs.Paginate(c.r, fold.Table('n'), false, q, nil)
 }
 
+// Hidden pages through the films that are hidden from lists, by title.
+func (c *Catalogue) Hidden(q fold.PageQuery) (fold.Page[Movie], error) {
+	return movieDocs.Paginate(c.r, fold.Table('h'), false, q, nil)
+}
+
 // ByGenre pages through a genre's films by title.
 func (c *Catalogue) ByGenre(genre string, q fold.PageQuery) (fold.Page[Movie], error) {
-	return movieDocs.Paginate(c.r, fold.Table('g').Str(genreKey(genre)), false, q, nil)
+	return movieDocs.Paginate(c.r, fold.Table('g').Str(GenreKey(genre)), false, q, nil)
 }
 
 // Search pages through the films in whose title every word of the text begins some word, whatever the

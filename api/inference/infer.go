@@ -45,6 +45,7 @@ type inference struct {
 	k             int
 	excludeSeen   bool
 	record        bool
+	rules         events.ListRules
 }
 
 func (q *inference) wants(output string) bool { return slices.Contains(q.outputs, output) }
@@ -202,19 +203,25 @@ func (q *inference) output(o *inferOutput, gives []tensorMeta, v *served) error 
 // parameters reads what lists are to be like.
 func (q *inference) parameters(given map[string]json.RawMessage, lists bool) error {
 	flags := map[string]*bool{"exclude_seen": &q.excludeSeen, "record": &q.record}
+	var rules api.Rules
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		value, at := given[name], "parameters."+api.Short(name)
 		flag, isFlag := flags[name]
+		isRule, wrong := readRule(&rules, name, at, value)
 		switch {
 		case name == "binary_data_output":
 			if string(value) != "false" {
 				return noBinary(at)
 			}
 			continue
-		case name != "k" && !isFlag:
-			return fault.Field(at, "is not a parameter of this request; it takes k, exclude_seen, record")
+		case name != "k" && !isFlag && !isRule:
+			return fault.Field(at, "is not a parameter of this request; it takes k, exclude_seen, record, exclude, genre, year_from, year_to, language, diversity, fresh, offset")
 		case !lists:
 			return fault.Field(at, "is of lists, and none is asked for").WithHint("leave it out, or ask for the output %s", tensorListed)
+		case isRule:
+			if wrong != nil {
+				return wrong
+			}
 		case isFlag:
 			if err := json.Unmarshal(value, flag); err != nil || string(value) == "null" {
 				return fault.Field(at, "must be true or false")
@@ -227,6 +234,15 @@ func (q *inference) parameters(given map[string]json.RawMessage, lists bool) err
 	}
 	if most := min(recommend.KMax, itemsMax/len(q.users)); lists && (q.k < 1 || q.k > most) {
 		return fault.Field("parameters.k", "is %d; want 1 to %d for %d people", q.k, most, len(q.users))
+	}
+	if !lists {
+		return nil
+	}
+	var err error
+	q.rules, err = rules.Of(q.k)
+	for _, f := range faultsOf(err) {
+		f.Field = "parameters." + f.Field
+		return f
 	}
 	return nil
 }

@@ -235,7 +235,7 @@ func (s *Surface) infer(w http.ResponseWriter, r *http.Request) error {
 		made[tensorRating] = tensor{tensorRating, []int{len(data)}, typeFP32, data}
 	}
 	if req.wants(tensorListed) || req.wants(tensorScore) {
-		lists, err := s.lists(r, v.Version, req.users, recommend.Request{K: req.k, Again: !req.excludeSeen, Current: true}, req.record)
+		lists, err := s.lists(r, v.Version, req.users, recommend.Request{K: req.k, Again: !req.excludeSeen, Current: true, Rules: req.rules}, req.record)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -14,15 +15,20 @@ func (s *Surface) movieRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/movies", (*Surface).movies, "catalogue")
 	r.Handle("GET /api/v1/movies/{movie}", s.movie, "catalogue")
 	r.Handle("GET /api/v1/movies/{movie}/similar", s.similar, "catalogue", "online")
+	r.Handle("PUT /api/v1/movies/{movie}/hidden", s.hideMovie)
+	r.Handle("DELETE /api/v1/movies/{movie}/hidden", s.unhideMovie)
 	r.Handle("GET /api/v1/movies/{movie}/history", s.movieHistory, "histories")
 	r.Handle("GET /api/v1/users/{user}/history", s.userHistory, "histories")
 }
 
 func (s *Surface) movies(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "q", "genre", "limit", "cursor")
-	page, text, genre := q.Page(), q.Str("q"), q.Str("genre")
+	q := api.QueryOf(r, "q", "genre", "hidden", "limit", "cursor")
+	page, text, genre, hidden := q.Page(), q.Str("q"), q.Str("genre"), q.Flag("hidden")
 	if text != "" && genre != "" {
 		q.Fault("genre", "cannot be combined with q; give one of them")
+	}
+	if hidden && text+genre != "" {
+		q.Fault("hidden", "cannot be combined with q and genre; give one of them")
 	}
 	if err := q.Err(); err != nil {
 		return err
@@ -31,6 +37,8 @@ func (s *Surface) movies(w http.ResponseWriter, r *http.Request) error {
 	var p fold.Page[projections.Movie]
 	var err error
 	switch {
+	case hidden:
+		p, err = view.Hidden(page)
 	case text != "":
 		p, err = view.Search(text, page)
 	case genre != "":
@@ -39,6 +47,36 @@ func (s *Surface) movies(w http.ResponseWriter, r *http.Request) error {
 		p, err = view.List(page)
 	}
 	return api.Paged(w, p, err)
+}
+
+// hideMovie keeps a film off every list, for a reason; If-Match and the like are those of its stream.
+func (s *Surface) hideMovie(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		Reason string `json:"reason"`
+	}
+	id, err := movieOf(r)
+	if err != nil {
+		return err
+	}
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	return s.dispatch(w, r, &commands.HideMovie{MovieID: id, Reason: v.Reason}, http.StatusOK, "catalogue")
+}
+
+// unhideMovie lets a film be on lists again.
+func (s *Surface) unhideMovie(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		Reason string `json:"reason"`
+	}
+	id, err := movieOf(r)
+	if err != nil {
+		return err
+	}
+	if err := api.ReadJSON(w, r, &v, true); err != nil {
+		return err
+	}
+	return s.dispatch(w, r, &commands.UnhideMovie{MovieID: id, Reason: v.Reason}, http.StatusOK, "catalogue")
 }
 
 func (s *Surface) movie(w http.ResponseWriter, r *http.Request) error {

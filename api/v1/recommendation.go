@@ -52,6 +52,7 @@ type wanted struct {
 	After    string    `json:"after"`
 	AsOf     string    `json:"as_of"`
 	KnownAt  string    `json:"known_at"`
+	api.Rules
 }
 
 func (v *wanted) request() (recommend.Request, error) {
@@ -73,15 +74,17 @@ func (v *wanted) request() (recommend.Request, error) {
 			req.Films = append(req.Films, string(id))
 		}
 	}
-	if v.UserID == "" {
-		return req, nil
+	var err error
+	if req.Rules, err = v.Rules.Of(req.K); err != nil || v.UserID == "" {
+		return req, err
 	}
 	return req, api.CheckID("user_id", req.UserID)
 }
 
 func (s *Surface) recommendations(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "user_id", "k", "explain", "record", api.AsOfParam, api.KnownAtParam)
-	v := wanted{UserID: api.ID(q.Str("user_id")), Explain: q.Flag("explain"), AsOf: q.Str(api.AsOfParam), KnownAt: q.Str(api.KnownAtParam), After: q.Str("after")}
+	q := api.QueryOf(r, append([]string{"user_id", "k", "explain", "record", api.AsOfParam, api.KnownAtParam}, api.RulesParams...)...)
+	v := wanted{UserID: api.ID(q.Str("user_id")), Explain: q.Flag("explain"), AsOf: q.Str(api.AsOfParam), KnownAt: q.Str(api.KnownAtParam), After: q.Str("after"),
+		Rules: api.RulesOf(q)}
 	k := q.Number("k", kDefault, 1, KMax)
 	v.K = &k
 	if q.Str("record") != "" {
@@ -190,22 +193,26 @@ func (s *Surface) replayed(ctx context.Context, req recommend.Request, m api.Mom
 
 // shown is an answer as it was given, with titles as the catalogue has them now.
 type shown struct {
-	RequestID    string      `json:"request_id"`
-	UserID       string      `json:"user_id"`
-	Timestamp    string      `json:"timestamp"`
-	ModelName    string      `json:"model_name,omitempty"`
-	ModelVersion int         `json:"model_version,omitempty"`
-	Strategy     string      `json:"strategy"`
-	Cut          string      `json:"cut"`
-	Items        []shownItem `json:"items"`
+	RequestID    string           `json:"request_id"`
+	UserID       string           `json:"user_id"`
+	Timestamp    string           `json:"timestamp"`
+	ModelName    string           `json:"model_name,omitempty"`
+	ModelVersion int              `json:"model_version,omitempty"`
+	Strategy     string           `json:"strategy"`
+	Cut          string           `json:"cut"`
+	Rules        events.ListRules `json:"rules,omitzero"`
+	Items        []shownItem      `json:"items"`
 	fold.Origin
 }
 
 type shownItem struct {
 	filmRef
-	Score   float64            `json:"score"`
-	Sources map[string]float64 `json:"sources,omitempty"`
-	Because []filmRef          `json:"because,omitempty"`
+	Position   int                `json:"position"`
+	Score      float64            `json:"score"`
+	Source     string             `json:"source,omitempty"`
+	Sources    map[string]float64 `json:"sources,omitempty"`
+	Because    []filmRef          `json:"because,omitempty"`
+	Propensity float64            `json:"propensity"`
 }
 
 type filmRef struct {
@@ -220,13 +227,13 @@ func (f *filmRefs) shown(v projections.ServedRecommendation) (shown, error) {
 		return shown{}, err
 	}
 	out := shown{RequestID: v.RequestID, UserID: v.UserID, Timestamp: v.Timestamp, ModelName: name, ModelVersion: v.ModelVersion,
-		Strategy: v.Strategy, Cut: v.Cut, Items: make([]shownItem, len(v.Items)), Origin: v.Origin}
+		Strategy: v.Strategy, Cut: v.Cut, Rules: v.Rules, Items: make([]shownItem, len(v.Items)), Origin: v.Origin}
 	for i, it := range v.Items {
 		ref, err := f.ref(it.MovieID)
 		if err != nil {
 			return out, err
 		}
-		out.Items[i] = shownItem{filmRef: ref, Score: it.Score, Sources: it.Sources}
+		out.Items[i] = shownItem{filmRef: ref, Position: it.Position, Score: it.Score, Source: it.Source, Sources: it.Sources, Propensity: it.Propensity}
 		for _, id := range it.Because {
 			if ref, err = f.ref(id); err != nil {
 				return out, err

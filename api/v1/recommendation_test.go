@@ -104,3 +104,83 @@ func TestRecommendationsOnAFullDisk(t *testing.T) {
 		t.Errorf("with room again: %s", a.Body)
 	}
 }
+
+// What a list was asked to keep to is in the answer, in the log and in what is read of it; a list says of each film where it
+// stood, by what and how likely that was.
+func TestRules(t *testing.T) {
+	w := newFixture(t)
+	whole := w.get("/api/v1/recommendations?user_id=1&k=50&record=false").want(200)
+	first, second := whole.at("items.0.movie_id"), whole.at("items.1.movie_id")
+	if whole.at("items.0.position") != "1" || whole.at("rules") != "null" {
+		t.Errorf("%s", whole.Body)
+	}
+	posted := w.post("/api/v1/recommendations", `{"user_id":1,"k":5,"exclude":["`+first+`"],"year_from":1900,"diversity":0.25}`).want(200)
+	asked := w.get("/api/v1/recommendations?user_id=1&k=5&exclude=" + first + "&year_from=1900&diversity=.25").want(200)
+	if a := posted.at("items"); a != asked.at("items") || asked.at("rules.exclude.0") != first || asked.at("rules.diversity") != "0.25" {
+		t.Errorf("%s\n%s", posted.Body, asked.Body)
+	}
+	if page := w.get("/api/v1/recommendations?user_id=1&k=1&offset=1").want(200); page.at("items.0.movie_id") != second || page.at("items.0.position") != "2" {
+		t.Errorf("%s", page.Body)
+	}
+	shown := w.get("/api/v1/recommendations/" + asked.at("request_id")).want(200)
+	for path, want := range map[string]string{
+		"rules.exclude.0": first, "rules.year_from": "1900", "rules.diversity": "0.25",
+		"items.0.position": "1", "items.0.propensity": "1", "items.0.source": "online", "items.0.movie_id": asked.at("items.0.movie_id"),
+	} {
+		if got := shown.at(path); got != want {
+			t.Errorf("%s is %q; want %q: %s", path, got, want, shown.Body)
+		}
+	}
+	none := w.get("/api/v1/recommendations?user_id=1&genre=Western,Musical&genre=Noir&language=fr").want(200)
+	if none.at("items") != "[]" || none.at("rules.genres.2") != "Noir" {
+		t.Errorf("%s", none.Body)
+	}
+	for query, field := range map[string]string{
+		"diversity=2": "diversity", "diversity=NaN": "diversity", "fresh=x": "fresh", "offset=-1": "offset", "offset=999&k=10": "offset",
+		"year_from=1492": "year_from", "year_from=2000&year_to=1999": "year_to", "language=english": "language", "genre=-": "genre",
+		"exclude=" + strings.Repeat("1,", 10) + strings.Repeat("x", 5000): "exclude", "diversity=.1&diversity=.2": "diversity",
+	} {
+		w.get("/api/v1/recommendations?user_id=1&"+query).problem(400, field)
+	}
+	w.post("/api/v1/recommendations", `{"diversity":"x"}`).problem(400, "diversity")
+	w.post("/api/v1/recommendations", `{"genre":[1]}`).problem(400, "genre")
+	w.post("/api/v1/recommendations", `{"year_from":1492}`).problem(400, "year_from")
+}
+
+// An operator hides a film; moments before still show it.
+func TestHiddenMovie(t *testing.T) {
+	w := newFixture(t)
+	const ask = "/api/v1/recommendations?user_id=1&k=50&record=false"
+	id := w.get(ask).want(200).at("items.0.movie_id")
+	before := w.get("/api/v1/movies/" + id).want(200)
+	if before.at("hidden") != "null" {
+		t.Errorf("%s", before.Body)
+	}
+	w.do("PUT", "/api/v1/movies/"+id+"/hidden", `{}`).problem(400, "reason")
+	w.do("PUT", "/api/v1/movies/none/hidden", `{"reason":"no licence"}`).problem(404, "movie_id")
+	hidden := w.do("PUT", "/api/v1/movies/"+id+"/hidden", `{"reason":"no licence"}`).want(200)
+	for path, lists := range map[string]bool{ask: true, "/?k=100": true, "/api/v1/movies/" + id + "/similar?k=5": false} {
+		if a := w.get(path).want(200); lists && strings.Contains(string(a.Body), `"movie_id":"`+id+`"`) {
+			t.Errorf("%s: %s", path, a.Body)
+		}
+	}
+	if a := w.get("/api/v1/movies?hidden=true").want(200); a.at("items.0.movie_id") != id || a.at("items.0.hidden.reason") != "no licence" || a.at("items.1") != "<none>" {
+		t.Errorf("%s", a.Body)
+	}
+	w.get("/api/v1/movies?hidden=true&q=a").problem(400, "hidden")
+	if a := w.do("PUT", "/api/v1/movies/"+id+"/hidden", `{"reason":"no licence"}`).want(200); a.at("unchanged") != "true" {
+		t.Errorf("%s", a.Body)
+	}
+	at := hidden.at("position")
+	if a := w.get("/api/v1/movies/" + id + "?known_at=" + at).want(200); a.at("hidden.reason") != "no licence" {
+		t.Errorf("%s", a.Body)
+	}
+	w.do("DELETE", "/api/v1/movies/"+id+"/hidden", nil).want(200)
+	if a := w.get(ask).want(200); a.at("items.0.movie_id") != id {
+		t.Errorf("%s", a.Body)
+	}
+	w.do("DELETE", "/api/v1/movies/none/hidden", nil).problem(404, "movie_id")
+	if a := w.post("/api/v1/recommendations", `{"user_id":1,"k":50,"known_at":"`+at+`"}`).want(200); strings.Contains(string(a.Body), `"movie_id":"`+id+`"`) {
+		t.Errorf("as it was known while it was hidden: %s", a.Body)
+	}
+}

@@ -160,7 +160,7 @@ func (p *program) root() *cobra.Command {
 		p.serveCommand(), p.statusCommand(), p.readyCommand(), p.doctorCommand(), p.versionCommand(),
 		p.importCommand(), p.simulateCommand(), p.ingestCommand(), p.evalCommand(),
 		p.verifyCommand(), p.replayCommand(), p.viewsCommand(), p.backupCommand(), p.gcCommand(), p.webhooksCommand(),
-		p.recommendCommand(), p.similarCommand(), p.historyCommand(), p.shownCommand(), p.feedbackCommand(),
+		p.recommendCommand(), p.similarCommand(), p.moviesCommand(), p.historyCommand(), p.shownCommand(), p.feedbackCommand(),
 		p.featuresCommand(), p.featureViewsCommand(), p.entitiesCommand(), p.featureServicesCommand(), p.feastCommand(), p.signalsCommand(),
 		p.trainCommand(), p.tuneCommand(), p.modelsCommand(), p.deploymentsCommand(), p.experimentsCommand(), p.runsCommand(), p.workflowsCommand(), p.poolsCommand(), p.datasetsCommand(), p.variablesCommand(),
 		p.lineageCommand(), p.auditCommand(), p.whyCommand(), p.quarantineCommand(), p.deadLettersCommand(), p.logCommand(), p.produceCommand(), p.consumeCommand(),

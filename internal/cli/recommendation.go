@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -16,13 +17,18 @@ import (
 func (p *program) recommendCommand() *cobra.Command {
 	var user string
 	var k int
-	var explain bool
+	var explain, record bool
 	var m moment
+	var rules listRules
 	cmd := &cobra.Command{Use: "recommend --user U", Short: "Recommend films to somebody, now or as it would have been at a moment", Args: cobra.NoArgs,
-		Long: `Recommend films to somebody. Without a moment this is what they are shown now, and the log keeps it.
+		Long: `Recommend films to somebody. Without a moment this is what they are shown now, and the log keeps it, unless --record=false says only to look.
 With --as-of or --known-at it is what they would have been shown: computed by replay, and not recorded.
-What somebody was really shown is in 'projectionist shown'.`,
-		Example: "  projectionist recommend --user 7 -k 5 --explain\n  projectionist recommend --user 7 --known-at 2024-01-15",
+What somebody was really shown is in 'projectionist shown'.
+
+Films that are left out leave no gap: the next ones move up. With --diversity and --fresh the order is another than that
+of the scores. Pages (--offset) of one cut, version and day neither skip nor repeat a film.`,
+		Example: "  projectionist recommend --user 7 -k 5 --explain\n  projectionist recommend --user 7 --known-at 2024-01-15\n" +
+			"  projectionist recommend --user 7 --genre Drama --genre Crime --year-from 1990 --diversity .3 --record=false",
 		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
 			var raw []byte
 			var err error
@@ -31,9 +37,18 @@ What somebody was really shown is in 'projectionist shown'.`,
 				if explain {
 					q.Set("explain", "true")
 				}
+				if !record {
+					q.Set("record", "false")
+				}
+				for name, v := range rules.given() {
+					for _, one := range listOf(v) {
+						q.Add(name, fmt.Sprint(one))
+					}
+				}
 				raw, err = c.get(ctx, "/api/v1/recommendations", q)
 			} else {
 				body := map[string]any{"user_id": user, "k": k, "explain": explain}
+				maps.Copy(body, rules.given())
 				for name, v := range map[string]string{"as_of": m.asOf, "known_at": m.knownAt} {
 					if v != "" {
 						body[name] = v
@@ -49,8 +64,61 @@ What somebody was really shown is in 'projectionist shown'.`,
 	cmd.Flags().StringVarP(&user, "user", "u", "", "whom; without it, somebody nothing is known of")
 	cmd.Flags().IntVarP(&k, "count", "k", 10, "how many films")
 	cmd.Flags().BoolVar(&explain, "explain", false, "why: which of their films, which source")
+	cmd.Flags().BoolVar(&record, "record", true, "whether the log is to keep that they were shown this")
+	rules.flags(cmd)
 	m.flags(cmd)
 	return cmd
+}
+
+// listRules are what a list has to keep to beside the ranking.
+type listRules struct {
+	exclude, genres, languages []string
+	yearFrom, yearTo, offset   int
+	diversity, fresh           float64
+}
+
+func (r *listRules) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringSliceVar(&r.exclude, "exclude", nil, "films to leave out")
+	f.StringArrayVar(&r.genres, "genre", nil, "only films of this genre; may be repeated, for films of one of them")
+	f.IntVar(&r.yearFrom, "year-from", 0, "only films of that year or later")
+	f.IntVar(&r.yearTo, "year-to", 0, "only films of that year or earlier")
+	f.StringArrayVar(&r.languages, "language", nil, "only films in this language, such as en; may be repeated")
+	f.Float64Var(&r.diversity, "diversity", 0, "0 to 1: how much it weighs that films are unlike those before them")
+	f.Float64Var(&r.fresh, "fresh", 0, "0 to 1: what a film of the year weighs beside a score; of last year half of it, and so on")
+	f.IntVar(&r.offset, "offset", 0, "places to pass over: those of the pages before")
+}
+
+// given are those that say anything, under the names of the API.
+func (r *listRules) given() map[string]any {
+	given := map[string]any{}
+	put := func(name string, v any, says bool) {
+		if says {
+			given[name] = v
+		}
+	}
+	put("exclude", r.exclude, len(r.exclude) > 0)
+	put("genre", r.genres, len(r.genres) > 0)
+	put("language", r.languages, len(r.languages) > 0)
+	put("year_from", r.yearFrom, r.yearFrom != 0)
+	put("year_to", r.yearTo, r.yearTo != 0)
+	put("diversity", r.diversity, r.diversity != 0)
+	put("fresh", r.fresh, r.fresh != 0)
+	put("offset", r.offset, r.offset != 0)
+	return given
+}
+
+// listOf are the values of a parameter.
+func listOf(v any) []any {
+	texts, ok := v.([]string)
+	if !ok {
+		return []any{v}
+	}
+	list := make([]any, len(texts))
+	for i, t := range texts {
+		list[i] = t
+	}
+	return list
 }
 
 // ranking writes films in their order, and what ranked them.
@@ -90,7 +158,9 @@ func (p *program) ranking(raw []byte, explain bool) error {
 		return nil
 	}
 	for i, it := range items {
-		it["rank"] = i + 1
+		if it["rank"] = it["position"]; it["rank"] == nil {
+			it["rank"] = i + 1
+		}
 		if y := cell(it["year"]); y != "-" {
 			it["title"] = fmt.Sprintf("%s (%s)", cell(it["title"]), y)
 		}

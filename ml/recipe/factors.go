@@ -92,6 +92,11 @@ type factoredScratch struct {
 
 func (r *factored) Films() *Films { return r.films }
 
+// Vectors are those that films are ranked by.
+func (r *factored) Vectors(places []int32) []float32 {
+	return Gather(r.factors, r.model.Dim, places)
+}
+
 // compute gives the scores by place. A rating that is predicted is ranked as it is, not cut to the scale: films at its end
 // would be equal. Other scores are scaled so that the best film that may be shown has 1.
 func (r *factored) compute(m *online.Model, user string, nowMillis int64, again bool, s *factoredScratch) (score []float32, trained bool) {

@@ -34,6 +34,43 @@ type Query struct {
 	K         int    // how many films at most
 	Explain   Depth
 	Again     bool // what the person has met may be shown too
+	// Skip says of a place that its film must not be on the list, whatever its score; nil: all may.
+	Skip func(place int32) bool
+	// Order, where not nil, makes the list, K at most, of the best Among films, which it is given best first.
+	Order func(best []ml.Scored) []ml.Scored
+	Among int
+}
+
+// Best is the list by scores, by place: of the films that may be on it the best, or what Order makes of them. Films
+// that are skipped leave no gap.
+func (q *Query) Best(score []float32) []ml.Scored {
+	k := q.K
+	if q.Order != nil {
+		k = q.Among
+	}
+	best := ml.TopKScores(score, k, q.Skip)
+	if at := slices.IndexFunc(best, func(s ml.Scored) bool { return s.Score == online.Excluded }); at >= 0 {
+		best = best[:at]
+	}
+	if q.Order != nil {
+		best = q.Order(best)
+	}
+	return best
+}
+
+// Vectors is a [Ranker] that has a vector for each film: films are alike whose vectors point the same way.
+type Vectors interface {
+	// Vectors gives the vectors of the films at places, one after another, all of one length above 0; nil: there are none.
+	Vectors(places []int32) []float32
+}
+
+// Gather gives the rows of a matrix, dim values each.
+func Gather(rows []float32, dim int, places []int32) []float32 {
+	out := make([]float32, 0, len(places)*dim)
+	for _, p := range places {
+		out = append(out, rows[int(p)*dim:(int(p)+1)*dim]...)
+	}
+	return out
 }
 
 // Depth is how far a ranking is explained.
@@ -190,10 +227,7 @@ func (r *counting) Rank(m *online.Model, q Query) Ranking {
 	defer r.scratch.Put(c)
 	c.Compute(m, r.films, q.User, q.NowMillis, q.Again)
 	var out Ranking
-	for _, top := range ml.TopKScores(c.Score, q.K, nil) {
-		if top.Score == online.Excluded {
-			break
-		}
+	for _, top := range q.Best(c.Score) {
 		it := Item{Place: int(top.Index), Score: top.Score}
 		if top.Score > 0 {
 			it.Parts = []Part{{SourceOnline, top.Score}}

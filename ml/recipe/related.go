@@ -230,10 +230,7 @@ func ranked(score []float32, q Query, model string, trained bool, because func(p
 	if trained {
 		source, out.Strategy = model, model
 	}
-	for _, top := range ml.TopKScores(score, q.K, nil) {
-		if top.Score == online.Excluded {
-			break
-		}
+	for _, top := range q.Best(score) {
 		it := Item{Place: int(top.Index), Score: top.Score}
 		if top.Score > 0 {
 			it.Parts = []Part{{source, top.Score}}

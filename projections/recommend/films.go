@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"slices"
+	"unique"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/recipe"
@@ -17,6 +18,7 @@ type films struct {
 	last   int64                  // offset of the newest change, -1 without any
 	ranked *recipe.Films          // the same as before where nothing changed that matters to a ranking
 	cards  []card                 // by place in ranked
+	hidden int                    // how many are
 }
 
 // card is what an answer says of a film.
@@ -24,10 +26,13 @@ type card struct {
 	film      *recipe.Film
 	title     string
 	simulated bool
+	hidden    bool
+	language  string
+	genres    []unique.Handle[string] // as [projections.GenreKey] folds them
 }
 
 func cardOf(m *projections.Movie) card {
-	return card{&recipe.Film{ID: m.MovieID, Content: recipe.Content{Genres: m.Genres, Year: m.Year}}, m.Title, m.Simulated}
+	return card{&recipe.Film{ID: m.MovieID, Content: recipe.Content{Genres: m.Genres, Year: m.Year}}, m.Title, m.Simulated, m.Hidden != nil, languageOf(m), genresOf(m)}
 }
 
 // changesFew is up to how many changed films are taken in while a request waits: some milliseconds.
@@ -124,6 +129,12 @@ func (f *films) with(cards []card) *films {
 		}
 		if c, ok := changed[id]; ok {
 			f.cards[i] = c
+		}
+	}
+	f.hidden = 0
+	for i := range f.cards {
+		if f.cards[i].hidden {
+			f.hidden++
 		}
 	}
 	return f

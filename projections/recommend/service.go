@@ -68,13 +68,15 @@ func (s *Service) Close() {
 
 // Item is one place of a recommendation.
 type Item struct {
-	MovieID string             `json:"movie_id"`
-	Title   string             `json:"title"`
-	Year    int                `json:"year,omitempty"`
-	Genres  []string           `json:"genres,omitempty"`
-	Score   float64            `json:"score"`
-	Sources map[string]float64 `json:"sources,omitempty"` // parts of the score
-	Because []Reason           `json:"because,omitempty"` // strongest first; without Explain a few that cost next to nothing
+	MovieID string   `json:"movie_id"`
+	Title   string   `json:"title"`
+	Year    int      `json:"year,omitempty"`
+	Genres  []string `json:"genres,omitempty"`
+	// Position is its place in the ranking, from 1, behind those of earlier pages; 0 in other lists.
+	Position int                `json:"position,omitempty"`
+	Score    float64            `json:"score"`             // as the model has it, whatever the order was made by
+	Sources  map[string]float64 `json:"sources,omitempty"` // parts of the score
+	Because  []Reason           `json:"because,omitempty"` // strongest first; without Explain a few that cost next to nothing
 }
 
 // Reason is what speaks for a recommended film: a film of the person's history, or, without an id,
@@ -91,8 +93,9 @@ type Request struct {
 	UserID    string
 	K         int // 1..KMax
 	NowMillis int64
-	Explain   bool // with every reason there is, which add up to the score, and titles
-	Again     bool // films that the person has met may be shown too
+	Explain   bool             // with every reason there is, which add up to the score, and titles
+	Again     bool             // films that the person has met may be shown too
+	Rules     events.ListRules // what else the list has to keep to; Again is that of the request
 	// Films make it a request of somebody without an id: they are what these have looked at, the last one last. Nothing
 	// is kept of it.
 	Films []string
@@ -111,10 +114,11 @@ type Result struct {
 	// Strategy is the recipe's word for what it does, such as "blend" (trained factors and online counts),
 	// "online" (counts alone: no model is deployed, or it does not know any film of the person) or "cold"
 	// (nothing is known of the person).
-	Strategy  string `json:"strategy"`
-	Cut       string `json:"cut"` // what of the log the online model had folded
-	Simulated bool   `json:"simulated,omitempty"`
-	Items     []Item `json:"items"`
+	Strategy  string           `json:"strategy"`
+	Rules     events.ListRules `json:"rules,omitzero"` // that the list keeps to
+	Cut       string           `json:"cut"`            // what of the log the online model had folded
+	Simulated bool             `json:"simulated,omitempty"`
+	Items     []Item           `json:"items"`
 }
 
 // Recommend ranks the films that the person has not met, by the version in the slot.
@@ -138,10 +142,14 @@ func (s *Service) RecommendEach(by Version, users []string, req Request) ([]*Res
 	if err := s.prepare(req); err != nil {
 		return nil, err
 	}
+	var err error
+	if req.Rules, err = CheckRules(req.Rules, req.K); err != nil {
+		return nil, err
+	}
+	req.Rules.Again = req.Again
 	var v version
 	var r recipe.Ranker
 	var f *films
-	var err error
 	if by.Model == "" {
 		v, r, f, err = s.slotFor(req)
 	} else {
@@ -225,7 +233,7 @@ func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) (*Resu
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{UserID: req.UserID, ModelName: name, ModelKey: v.model, ModelVersion: v.number, Strategy: "cold"}
+	res := &Result{UserID: req.UserID, ModelName: name, ModelKey: v.model, ModelVersion: v.number, Strategy: "cold", Rules: req.Rules}
 	q := recipe.Query{User: req.UserID, NowMillis: req.NowMillis, K: req.K, Explain: recipe.Briefly, Again: req.Again}
 	if req.Explain {
 		q.Explain = recipe.Fully
@@ -238,19 +246,21 @@ func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) (*Resu
 		}
 		ranking = r.Rank(m, q)
 	}
-	if view := fold.Of[*projections.Online](s.views); len(req.Films) == 0 {
+	chosen, err := f.chosen(req.Films)
+	if err != nil {
+		return nil, err
+	}
+	met := chosen // of which the online model does not know those that nobody else has met
+	if req.Again {
+		met = nil
+	}
+	q.Skip = f.skips(&req.Rules, met)
+	f.page(&q, &req.Rules, r)
+	if view := fold.Of[*projections.Online](s.views); len(chosen) == 0 {
 		err = view.ReadFor(req.UserID, rank)
 	} else {
-		var films []string
-		if films, err = f.chosen(req.Films); err != nil {
-			return nil, err
-		}
-		q.K += len(films) // of which those that nobody has met are taken out below
 		res.Guest = true
-		if err = view.ReadGuest(films, req.NowMillis, rank); err == nil && !req.Again {
-			ranking.Items = slices.DeleteFunc(ranking.Items, func(it recipe.Item) bool { return slices.Contains(films, f.ranked.At(it.Place).ID) })
-		}
-		ranking.Items = ranking.Items[:min(req.K, len(ranking.Items))]
+		err = view.ReadGuest(chosen, req.NowMillis, rank)
 	}
 	if err != nil {
 		return nil, err
@@ -261,6 +271,7 @@ func (s *Service) rank(v version, r recipe.Ranker, f *films, req Request) (*Resu
 	res.Items = make([]Item, len(ranking.Items))
 	for i := range ranking.Items {
 		res.Items[i] = f.item(&ranking.Items[i], req.Explain, req.K)
+		res.Items[i].Position = req.Rules.Offset + i + 1
 		res.Simulated = res.Simulated || f.cards[ranking.Items[i].Place].simulated
 	}
 	return res, nil
@@ -331,7 +342,7 @@ func (s *Service) Popular(k int) ([]Item, error) {
 	items := []Item{}
 	fold.Of[*projections.Online](s.views).Read(func(m *online.Model) {
 		place := f.ranked.Places(m)
-		for _, i := range m.MostCounted(k, func(i int) bool { return place[i] >= 0 }) {
+		for _, i := range m.MostCounted(k, func(i int) bool { return place[i] >= 0 && !f.cards[place[i]].hidden }) {
 			items = append(items, f.show(int(place[i]), float64(m.Stats(m.ItemID(i)).Counted)))
 		}
 	})

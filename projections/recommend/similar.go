@@ -66,7 +66,7 @@ func (n *nearest) full() bool { return len(n.items) >= n.k }
 
 // add puts a film at the end, unless it is there.
 func (n *nearest) add(place int, score float32, source string) {
-	if !n.full() && !n.there[place] {
+	if !n.full() && !n.there[place] && !n.films.cards[place].hidden {
 		n.there[place] = true
 		it := n.films.show(place, float64(score))
 		it.Sources = map[string]float64{source: it.Score}
@@ -77,7 +77,7 @@ func (n *nearest) add(place int, score float32, source string) {
 // addMet adds the films that people meet together with one.
 func (s *Service) addMet(n *nearest, id string) error {
 	var near []online.Neighbour
-	err := fold.Of[*projections.Online](s.views).ReadAll(func(m *online.Model) { near = m.Similar(id, n.k+len(n.there)+nearSpare) })
+	err := fold.Of[*projections.Online](s.views).ReadAll(func(m *online.Model) { near = m.Similar(id, n.enough()) })
 	for _, one := range near {
 		if at, ok := n.films.ranked.Place(one.ItemID); ok {
 			n.add(at, one.Score, sourceCounts)
@@ -88,6 +88,9 @@ func (s *Service) addMet(n *nearest, id string) error {
 
 // nearSpare is how many more are asked for, since some may be no films.
 const nearSpare = 64
+
+// enough is how many have to be asked for, of which those that are there already and those that are hidden do not count.
+func (n *nearest) enough() int { return n.k + len(n.there) + n.films.hidden + nearSpare }
 
 // addLearned adds the films that a version has learned to be like one.
 func (s *Service) addLearned(n *nearest, v version, id string) error {
@@ -105,7 +108,7 @@ func (s *Service) addLearned(n *nearest, v version, id string) error {
 		return putAside(v)
 	}
 	if m, ok := l.model.(recipe.Neighbours); ok {
-		for _, one := range m.Near(id, n.k+len(n.there)+nearSpare) {
+		for _, one := range m.Near(id, n.enough()) {
 			if at, ok := n.films.ranked.Place(one.ID); ok && one.Score > 0 {
 				n.add(at, one.Score, cmp.Or(registered.Algorithm, all.Default().Name))
 			}
@@ -135,7 +138,7 @@ func (s *Service) addContent(n *nearest, place int) {
 	alike := n.films.ranked.Alike(place)
 	var order []int
 	for at, score := range alike {
-		if score > 0 && !n.there[at] {
+		if score > 0 && !n.there[at] && !n.films.cards[at].hidden {
 			order = append(order, at)
 		}
 	}
@@ -143,7 +146,7 @@ func (s *Service) addContent(n *nearest, place int) {
 	if len(order)+len(n.items) == 0 {
 		source = sourcePopular
 		for at := range alike {
-			if at != place {
+			if at != place && !n.films.cards[at].hidden {
 				order = append(order, at)
 			}
 		}

@@ -51,6 +51,11 @@ func (m *Model) Ranker(films *recipe.Films, before recipe.Ranker) recipe.Ranker 
 
 func (r *ranker) Films() *recipe.Films { return r.films }
 
+// Vectors are the factors that films are ranked by.
+func (r *ranker) Vectors(places []int32) []float32 {
+	return recipe.Gather(r.factors, r.model.Params.ALS.Dim, places)
+}
+
 type scratch struct {
 	counts     recipe.Counts
 	als, score []float32 // by place
@@ -109,12 +114,9 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	}
 	s.mix(w)
 	var out recipe.Ranking
-	tops := ml.TopKScores(s.score, q.K, nil)
+	tops := q.Best(s.score)
 	parts := make([]recipe.Part, 0, 2*len(tops))
 	for _, top := range tops {
-		if top.Score == online.Excluded {
-			break
-		}
 		counts, factors := (1-w)*s.counts.Score[top.Index], float32(0)
 		if w > 0 {
 			factors = w * s.als[top.Index]

@@ -242,6 +242,16 @@ type scratch struct {
 
 func (r *ranker) Films() *recipe.Films { return r.films }
 
+// Vectors are those of the first part that has any; nil without one.
+func (r *ranker) Vectors(places []int32) []float32 {
+	for _, p := range r.parts {
+		if v, ok := p.(recipe.Vectors); ok {
+			return v.Vectors(places)
+		}
+	}
+	return nil
+}
+
 // compute fills s.parts.
 func (r *ranker) compute(m *online.Model, user string, nowMillis int64, again bool, s *scratch) {
 	for k, p := range r.parts {
@@ -292,10 +302,7 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	r.sum(s)
 	out := recipe.Ranking{Strategy: name}
 	var places []int
-	for _, top := range ml.TopKScores(s.score, q.K, nil) {
-		if top.Score == online.Excluded {
-			break
-		}
+	for _, top := range q.Best(s.score) {
 		it := recipe.Item{Place: int(top.Index), Score: top.Score}
 		for k, part := range s.parts {
 			if v := float32(r.weights[k] * part[top.Index]); v > 0 {

@@ -80,10 +80,7 @@ func (r *ranker) Films() *recipe.Films { return r.films }
 func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	out := recipe.Ranking{Strategy: name}
 	r.score(m, q.User, q.NowMillis, q.Again, func(score []float32) {
-		for _, top := range ml.TopKScores(score, q.K, nil) {
-			if top.Score == online.Excluded {
-				break
-			}
+		for _, top := range q.Best(score) {
 			it := recipe.Item{Place: int(top.Index), Score: top.Score}
 			if top.Score > 0 {
 				it.Parts = []recipe.Part{{Source: name, Score: top.Score}}
