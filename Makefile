@@ -6,7 +6,7 @@ N      ?= 100
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build eval test torture damage test-kafka clients guide image bench vet clean ci
+.PHONY: help run build console test-console eval test torture damage test-kafka clients guide image bench vet clean ci
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -41,6 +41,12 @@ test-kafka: ## real Apache Kafka and Kafka's clients, which it installs (a JDK a
 
 clients: ## MLflow's own pages in a browser, on what its client has logged (a Python and npm are needed)
 	.ci/run clients
+
+console: ## make the web console's files, api/console/dist, of their sources
+	go run ./api/console/build
+
+test-console: ## the web console in a real browser, on a server with a simulated world (npm is needed)
+	deploy/console/test.sh
 
 guide: ## run docs/guide.md from its first block to its last, as typed, and check what each prints
 	go run ./internal/guide

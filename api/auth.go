@@ -86,6 +86,20 @@ func (c *Core) Right(user, password string) bool { return c.credentials.right(us
 // IsToken says whether a bearer token is the program's own.
 func (c *Core) IsToken(token string) bool { return c.credentials.isToken(token) }
 
+// SessionCookie has the session of a browser whose user gave credentials once: a token as of [Core.Sign].
+const SessionCookie = "projectionist_session"
+
+// session is the user of a request that comes with a session and without other credentials. Only what a page of this very address makes
+// a browser send counts, or the user by themselves: a cookie is sent for pages of other ports of the machine, too.
+func (c *Core) session(r *http.Request) (user string, ok bool) {
+	cookie, err := r.Cookie(SessionCookie)
+	if err != nil || r.Header.Get("Authorization") != "" || CrossSite(r) || r.Header.Get("Sec-Fetch-Site") == "same-site" {
+		return "", false
+	}
+	user, err = c.Verify(cookie.Value)
+	return user, err == nil
+}
+
 // own says whether the request is meant for this program by the name it was asked under. Without
 // credentials only this machine can reach it, but so can a page in this machine's browser whose name was
 // made to resolve to it (DNS rebinding): such a request has that page's name as its host.

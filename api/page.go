@@ -4,7 +4,10 @@ import (
 	"bytes"
 	_ "embed"
 	"html/template"
+	"mime"
 	"net/http"
+	"strconv"
+	"strings"
 )
 
 //go:embed page.html
@@ -24,6 +27,18 @@ func WritePage(w http.ResponseWriter, page *template.Template, v any) error {
 	}
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	return WriteText(w, "text/html", b.Bytes())
+}
+
+// WantsPage says whether a request comes from whoever would rather see a page than JSON, as a browser's address bar does.
+func WantsPage(r *http.Request) bool {
+	for _, one := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		mediaType, params, err := mime.ParseMediaType(one)
+		if err == nil && mediaType == "text/html" {
+			q, err := strconv.ParseFloat(params["q"], 64)
+			return params["q"] == "" || err == nil && q > 0
+		}
+	}
+	return false
 }
 
 // WriteText answers with text of a type such as text/plain.

@@ -20,6 +20,7 @@ type Server struct {
 	mux       *http.ServeMux
 	first     Surface         // says what no surface is asked for
 	gated     []Gated         // have paths to themselves
+	sessions  bool            // of browsers are credentials here
 	patterns  map[string]bool // of the surfaces: whether each is a read
 	crossSite *http.CrossOriginProtection
 }
@@ -39,6 +40,9 @@ func (c *Core) Serve(first Surface, others ...Surface) *Server {
 		surface.Routes(&Routes{server: s, surface: surface})
 		if a, ok := surface.(Gated); ok {
 			s.gated = append(s.gated, a)
+		}
+		if _, ok := surface.(Sessioned); ok {
+			s.sessions = true
 		}
 		if _, ok := surface.(Historical); ok && !hasPast && c.past != nil {
 			hasPast = true
@@ -64,6 +68,9 @@ func (s *Server) admit(r *http.Request, surface Surface) (user string, refused *
 		return a.Admit(r)
 	}
 	user, ok := s.core.credentials.admit(r)
+	if !ok && s.sessions {
+		user, ok = s.core.session(r)
+	}
 	if ok {
 		return user, nil
 	}
@@ -211,7 +218,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	user, refused := s.admit(r, surface)
 	if refused != nil {
 		if surface == s.first {
-			rw.Header()["Www-Authenticate"] = []string{`Basic realm="projectionist", charset="UTF-8"`, `Bearer realm="projectionist"`}
+			rw.Header()["Www-Authenticate"] = challenges(r)
 		}
 		refused.RequestID = q.id
 		Refuse(rw, r, surface, refused)
@@ -219,6 +226,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q.user = user
 	s.mux.ServeHTTP(rw, r)
+}
+
+// challenges are the kinds of credentials that a request may come with. A page's own request is not asked for a user and a password: the
+// browser would ask the user itself, in the page's stead.
+func challenges(r *http.Request) []string {
+	bearer := `Bearer realm="projectionist"`
+	if r.Header.Get("Sec-Fetch-Dest") == "empty" {
+		return []string{bearer}
+	}
+	return []string{`Basic realm="projectionist", charset="UTF-8"`, bearer}
 }
 
 func fail(w http.ResponseWriter, r *http.Request, surface Surface, err error) {

@@ -43,6 +43,13 @@ type Gated interface {
 	Admit(r *http.Request) (user string, refused *Problem)
 }
 
+// Sessioned is a surface of pages that gives browsers a session for their users' credentials ([SessionCookie]). On its listener the session counts as
+// those credentials.
+type Sessioned interface {
+	Surface
+	Sessions()
+}
+
 // Routes takes the endpoints of one surface.
 type Routes struct {
 	server  *Server

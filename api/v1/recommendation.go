@@ -24,8 +24,14 @@ func (s *Surface) recommendationRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/users/{user}/recommendations", s.userRecommendations, "served")
 }
 
-// baseline is what everyone gets without a model: the films with the most interactions.
+// baseline is what everyone gets without a model: the films with the most interactions. A browser that asks for nothing in particular is
+// sent to the console.
 func (s *Surface) baseline(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "Accept")
+	if s.Console != "" && r.URL.RawQuery == "" && api.WantsPage(r) {
+		http.Redirect(w, r, s.Console, http.StatusFound)
+		return nil
+	}
 	q := api.QueryOf(r, "k")
 	k := int(q.Number("k", kDefault, 1, KMax))
 	if err := q.Err(); err != nil {

@@ -53,6 +53,7 @@ type Config struct {
 	Dir        string // the data folder; "" is none
 	ScratchDir string // for replays; made when missing
 	Version    string
+	Console    string // where browsers that ask for / are sent, "" for nowhere
 
 	// Backup copies the running log and the blobs into a new folder, compares the copy with them, and says what it holds.
 	Backup func(ctx context.Context, dir string, progress func(stage string, done, total int64)) (any, error)

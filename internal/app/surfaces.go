@@ -6,6 +6,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/airflow"
+	"github.com/projectionist/projectionist/api/console"
 	"github.com/projectionist/projectionist/api/feast"
 	"github.com/projectionist/projectionist/api/feast/registry"
 	"github.com/projectionist/projectionist/api/flight"
@@ -28,7 +29,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	}
 	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: a.operators()}
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
-		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version,
+		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version, Console: console.Path,
 		TaskLog: a.TaskLog, Train: a.train, Tune: a.tune, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}
 	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided, Features: a.Features}
 	if a.embedded != nil {
@@ -59,10 +60,14 @@ func (a *App) surfaces(scratch string) (err error) {
 			sent := a.messenger.Test(ctx, h, event)
 			return sent.Status, sent.Body, sent.Err
 		}}})
+	pages, err := console.New(a.API, Version)
+	if err != nil {
+		return err
+	}
 	dags := a.airflow(workflows)
 	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
-		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures)),
+		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures), pages),
 		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
 		"workflows":  a.API.Serve(dags, airflow.NewV2(dags)),
 		"features":   a.API.Serve(features),

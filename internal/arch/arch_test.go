@@ -143,6 +143,25 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestProgramBundlesNothing: what makes the console's files of their sources is no part of the program.
+func TestProgramBundlesNothing(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", ".")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, module+"/api/console") {
+		t.Fatal("the program does not link the console")
+	}
+	for _, dep := range deps {
+		if strings.HasPrefix(dep, "github.com/evanw/esbuild") {
+			t.Errorf("the program links %s", dep)
+		}
+	}
+}
+
 // sources calls f for every Go file of the project that is not a test's.
 func sources(t *testing.T, f func(path string, file *ast.File, set *token.FileSet)) {
 	t.Helper()

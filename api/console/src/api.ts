@@ -1,0 +1,174 @@
+// Asking /api/v1. What is asked as known at a moment is asked with that moment, always: a route that does not know moments refuses it, and the
+// page says so.
+import { signal } from '@preact/signals'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { parseExact } from './exact'
+import { changes, type Changes } from './live'
+import { knownAt, type Params } from './router'
+
+export interface FieldProblem {
+	field?: string
+	message: string
+	hint?: string
+}
+
+// Problem is why there is no answer. Status 0: the server was not reached.
+export class Problem extends Error {
+	status = 0
+	title = ''
+	detail = ''
+	hint = ''
+	field = ''
+	requestId = ''
+	errors: FieldProblem[] = []
+	constructor(p: Partial<Problem>) {
+		super(p.detail ?? p.title ?? '')
+		Object.assign(this, p)
+	}
+}
+
+export const needsSession = signal(false)
+
+async function problemOf(r: Response): Promise<Problem> {
+	const p = new Problem({ status: r.status, title: `${r.status} ${r.statusText}`, requestId: r.headers.get('X-Request-ID') ?? '' })
+	try {
+		const body = (await r.json()) as Record<string, unknown>
+		p.title = String(body.title ?? p.title)
+		p.detail = String(body.detail ?? '')
+		p.hint = String(body.hint ?? '')
+		p.field = String(body.field ?? '')
+		p.errors = (body.errors as FieldProblem[] | undefined) ?? []
+	} catch {
+		// no problem document: the status is all that is known
+	}
+	if (r.status === 401) needsSession.value = true
+	return p
+}
+
+export async function send(path: string, init: RequestInit = {}): Promise<Response> {
+	let r: Response
+	try {
+		r = await fetch(path, { credentials: 'same-origin', ...init })
+	} catch (e) {
+		if (init.signal?.aborted) throw e
+		throw new Problem({ status: 0 })
+	}
+	if (!r.ok) throw await problemOf(r)
+	return r
+}
+
+// The kinds of answers.
+export const json = async (r: Response): Promise<unknown> => r.json()
+export const exact = async (r: Response): Promise<unknown> => parseExact(await r.text())
+export const lines = async (r: Response): Promise<unknown> => (await r.text()).split('\n').filter(l => l !== '').map(l => parseExact(l))
+
+export async function ask<T>(path: string, signal?: AbortSignal, as: (r: Response) => Promise<unknown> = json): Promise<T> {
+	return (await as(await send(path, { signal: signal ?? null }))) as T
+}
+
+// command asks for a change. A key makes a repetition, as by a double click, the same one.
+export async function command<T>(method: string, path: string, body: unknown, more: { key?: string; revision?: number } = {}): Promise<T> {
+	const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Idempotency-Key': more.key ?? crypto.randomUUID?.() ?? String(Math.random()).slice(2) }
+	if (more.revision !== undefined) headers['If-Match'] = `"${more.revision}"`
+	const r = await send(path, { method, headers, body: JSON.stringify(body) })
+	return (r.status === 204 ? undefined : await r.json()) as T
+}
+
+// url is an address of the API with parameters; those without a value are left out.
+export function url(path: string, params: Params = {}): string {
+	const q = new URLSearchParams()
+	for (const [k, v] of Object.entries(params)) if (v !== undefined && v !== null && v !== '' && v !== false) q.set(k, String(v))
+	const text = q.toString()
+	return text === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${text}`
+}
+
+// then is an address as known at the page's moment.
+export const then = (path: string, params: Params = {}): string => url(path, { ...params, known_at: knownAt.value })
+
+export const segment = encodeURIComponent
+
+// What of the past was answered stays as it is: it is not asked for again.
+const past = new Map<string, unknown>()
+function remember(path: string, data: unknown) {
+	past.set(path, data)
+	for (const oldest of past.keys()) {
+		if (past.size <= 64) break
+		past.delete(oldest)
+	}
+}
+const isPast = (path: string) => /[?&]known_at=/.test(path)
+
+export interface Got<T> {
+	data?: T
+	problem?: Problem
+	loading: boolean
+	news: number // changes that are not shown yet
+	again: () => void
+}
+
+export interface Options {
+	views?: string[] // whose changes make the answer another
+	hold?: boolean // changes are counted, and shown when they are asked for
+	as?: (r: Response) => Promise<unknown>
+}
+
+// counted is how much of what some views answer has changed; of the view "log", all there is.
+const counted = (c: Changes, views: string[]): number => views.reduce((n, v) => n + (v === 'log' ? c.events : v in c.views ? (c.views[v]?.length ?? 1) : 0), 0)
+
+// useGet asks, and asks again when what was asked has changed. While it does, what it had stays.
+export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
+	const [state, setState] = useState<{ path: string | null; data?: T; problem?: Problem; loading: boolean }>({ path: null, loading: path !== null })
+	const [asked, setAsked] = useState(0)
+	const [news, setNews] = useState(0)
+	const { views, hold, as } = options
+	const latest = useRef({ views, hold, path })
+	latest.current = { views, hold, path }
+
+	useEffect(() => {
+		if (path === null) {
+			setState({ path, loading: false })
+			return
+		}
+		setNews(0)
+		const known = past.get(path)
+		if (known !== undefined) {
+			setState({ path, data: known as T, loading: false })
+			return
+		}
+		const abort = new AbortController()
+		setState(s => ({ path, ...(s.data === undefined ? {} : { data: s.data }), ...(s.path === path && s.problem ? { problem: s.problem } : {}), loading: true }))
+		ask<T>(path, abort.signal, as).then(
+			data => {
+				if (isPast(path)) remember(path, data)
+				setState({ path, data, loading: false })
+			},
+			(e: unknown) => {
+				if (abort.signal.aborted) return
+				const problem = e instanceof Problem ? e : new Problem({ title: String(e) })
+				setState(s => ({ path, ...(s.path === path && s.data !== undefined && problem.status === 0 ? { data: s.data } : {}), problem, loading: false }))
+			},
+		)
+		return () => abort.abort()
+	}, [path, asked, as])
+
+	useEffect(() => {
+		let waiting: ReturnType<typeof setTimeout> | undefined
+		const stop = changes.subscribe(c => {
+			const now = latest.current
+			if (!c || !now.views || !now.path || isPast(now.path)) return
+			const n = counted(c, now.views)
+			if (n === 0) return
+			if (now.hold) setNews(before => before + n)
+			else waiting ??= setTimeout(() => {
+				waiting = undefined
+				setAsked(a => a + 1)
+			}, 300)
+		})
+		return () => {
+			stop()
+			clearTimeout(waiting)
+		}
+	}, [])
+
+	return { ...(state.data === undefined ? {} : { data: state.data }), ...(state.problem ? { problem: state.problem } : {}), loading: state.loading, news, again: () => setAsked(a => a + 1) }
+}

@@ -1,0 +1,95 @@
+// What changes, as it changes: one stream of events for all tabs of a browser. The tab that has the lock reads it and tells the others.
+import { signal } from '@preact/signals'
+
+export interface Changes {
+	cut: string
+	events: number
+	views: Record<string, string[] | null> // ids that have changed, null for many
+}
+
+type State = { live: boolean; since: number; cut: string; ready: boolean; reason: string }
+type Message = { changes?: Changes; state?: State; asks?: true }
+
+export const changes = signal<Changes | null>(null)
+export const state = signal<State>({ live: false, since: Date.now(), cut: '', ready: true, reason: '' })
+export const paused = signal(false)
+
+const channel = new BroadcastChannel('projectionist-live')
+let leading = false
+
+function tell(m: Message) {
+	channel.postMessage(m)
+	take(m)
+}
+
+let held: Changes | null = null
+function take(m: Message) {
+	if (m.state) state.value = m.state
+	if (m.changes && paused.peek()) held = merged(held, m.changes)
+	else if (m.changes) changes.value = m.changes
+}
+
+function merged(a: Changes | null, b: Changes): Changes {
+	if (!a) return b
+	const views = { ...a.views }
+	for (const [v, ids] of Object.entries(b.views)) {
+		const before = views[v]
+		views[v] = v in views && (before === null || ids === null) ? null : [...new Set([...(before ?? []), ...(ids ?? [])])]
+	}
+	return { cut: b.cut, events: a.events + b.events, views }
+}
+
+export function pause(on: boolean) {
+	paused.value = on
+	if (!on && held) {
+		changes.value = held
+		held = null
+	}
+}
+
+channel.onmessage = e => {
+	const m = e.data as Message
+	if (m.asks) {
+		if (leading) channel.postMessage({ state: state.peek() } satisfies Message)
+		return
+	}
+	take(m)
+}
+
+const set = (s: Partial<State>) => tell({ state: { ...state.peek(), ...s } })
+
+// lead reads the stream for as long as this tab lives. The server is asked again where it was left: no change is missed.
+function lead(): Promise<never> {
+	leading = true
+	let wait = 1000
+	const open = () => {
+		const after = state.peek().cut
+		const source = new EventSource(`/api/v1/live${after ? `?after=${encodeURIComponent(after)}` : ''}`)
+		source.onopen = () => {
+			wait = 1000
+			set({ live: true, since: Date.now() })
+		}
+		source.addEventListener('change', e => {
+			const c = JSON.parse(e.data as string) as Changes
+			tell({ changes: c, state: { ...state.peek(), live: true, cut: c.cut } })
+		})
+		source.addEventListener('readiness', e => set(JSON.parse(e.data as string) as { ready: boolean; reason: string }))
+		source.onerror = () => {
+			if (state.peek().live) set({ live: false, since: Date.now() })
+			if (source.readyState !== EventSource.CLOSED) return // it comes back by itself
+			setTimeout(open, wait)
+			wait = Math.min(wait * 2, 30_000)
+		}
+	}
+	open()
+	return new Promise(() => {})
+}
+
+let begun = false
+export function begin() {
+	if (begun) return
+	begun = true
+	channel.postMessage({ asks: true } satisfies Message)
+	if (navigator.locks) void navigator.locks.request('projectionist-live', lead)
+	else void lead()
+}

@@ -1,0 +1,169 @@
+// Which version is where, when, by whom?
+import { useMemo, useState } from 'preact/hooks'
+import { command, Problem, segment, then, url, useGet } from '../api'
+import { Diff, diff } from '../diff'
+import { bytes } from '../format'
+import { Graph } from '../graph'
+import { Dialog, announce } from '../keys'
+import { Copy, Fact, Facts, Id, Position, State, Stream, Time, Title } from '../parts/bits'
+import { Empty, Fault, Shown } from '../parts/states'
+import { place, set, to } from '../router'
+import { t } from '../text'
+import { noCommands } from '../timebar'
+import type { AuditEntry, Deployment, Model, ModelVersion, Page } from '../types'
+
+export function Models() {
+	const s = place.value.segments
+	if (s[1] === undefined) return <ModelList />
+	return s[2] === undefined ? <ModelPage name={s[1]} /> : <VersionPage name={s[1]} n={Number(s[2])} />
+}
+
+const above = () => <a href={to(['models'])}>{t.models}</a>
+
+function ModelList() {
+	const got = useGet<Page<Model>>(then('/api/v1/models', { limit: 500 }), { views: ['models'] })
+	const slots = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments'] })
+	return (
+		<>
+			<Title>{t.models}</Title>
+			<Shown got={got}>{p => p.items.length === 0 ? <Empty why={t.noModels} command="projectionist workflows run movie_training_pipeline" /> : (
+				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.models}><table><thead><tr><th>{t.model}</th><th class="num">{t.versions}</th><th>{t.serving}</th><th>{t.stage}</th><th>{t.aliases}</th><th>{t.changed}</th></tr></thead>
+					<tbody>{p.items.filter(m => !m.deleted).map(m => (
+						<tr key={m.key}><td><a href={to(['models', m.name])}>{m.name}</a><div class="dim">{m.description}</div></td><td class="num">{m.versions.length}</td>
+							<td>{slots.data?.items.filter(d => d.model === m.name).map(d => <span key={d.slot}>{d.slot}: <a href={to(['models', m.name, d.version])}>{d.version}</a> </span>)}</td>
+							<td>{m.versions.filter(v => v.stage !== 'None' && v.stage !== 'Archived').map(v => <span key={v.version} class="pair"><State of={v.stage} /> {v.version}</span>)}</td>
+							<td>{Object.entries(m.aliases ?? {}).map(([a, v]) => <span key={a} class="pair">@{a} {v}</span>)}</td><td><Time at={m.updated_millis} /></td></tr>
+					))}</tbody></table></div>
+			)}</Shown>
+		</>
+	)
+}
+
+function ModelPage({ name }: { name: string }) {
+	const got = useGet<Model>(then(`/api/v1/models/${segment(name)}`), { views: ['models'] })
+	const history = useGet<Page<Deployment>>(then('/api/v1/deployments/production/history', { limit: 1000 }), { views: ['deployments'] })
+	const vs = place.value.params.get('vs_version')
+	const at = place.value.params.get('version')
+	return (
+		<Shown got={got}>{m => {
+			const deployed = (history.data?.items ?? []).filter(d => d.model === m.name || d.previous_model === m.name)
+			const [a, b] = [m.versions.find(v => String(v.version) === vs), m.versions.find(v => String(v.version) === at)]
+			return (
+				<>
+					<Title of={above()} side={<Stream name={`model/${m.key}`} />}>{m.name}</Title>
+					{m.description && <p>{m.description}</p>}
+					<section><h2>{t.lanes}</h2><Lanes model={m} deployed={deployed} /></section>
+					<section><h2>{t.versions}</h2>
+						<div class="scroll-x" tabIndex={0} role="group" aria-label={t.versions}><table><thead><tr><th class="num">{t.version}</th><th>{t.stage}</th><th>{t.aliases}</th><th>{t.algorithm}</th><th>{t.registered}</th><th>{t.actor}</th><th>{t.run}</th><th class="num">{t.size}</th><th>{t.compare}</th></tr></thead>
+							<tbody>{[...m.versions].reverse().map((v, i, all) => (
+								<tr key={v.version}><td class="num"><a href={to(['models', m.name, v.version])}>{v.version}</a></td><td><State of={v.stage} /></td><td>{Object.entries(m.aliases ?? {}).filter(([, n]) => n === v.version).map(([x]) => `@${x}`).join(' ')}</td><td>{v.algorithm}</td><td><Time at={v.event_millis} /></td><td>{v.actor}</td><td>{v.run_id && <Id id={v.run_id} href={to(['runs', v.run_id])} />}</td><td class="num">{v.bytes ? bytes(v.bytes) : ''}</td>
+									<td>{all[i + 1] && <button type="button" class="quiet" onClick={() => set({ version: v.version, vs_version: all[i + 1]?.version })}>{t.diffWith(all[i + 1]?.version ?? 0)}</button>}</td></tr>
+							))}</tbody></table></div>
+					</section>
+					{a && b && <section><h2>{t.version} {a.version} → {b.version}</h2><Diff changes={diff(stated(a), stated(b))} names={[`${m.name} ${a.version}`, `${m.name} ${b.version}`]} /></section>}
+				</>
+			)
+		}}</Shown>
+	)
+}
+
+// stated is what a version says of how it was made.
+const stated = (v: ModelVersion) => ({ algorithm: v.algorithm, params: v.params ?? {}, seed: v.seed, code_version: v.code_version, dataset_id: v.dataset_id, dataset_cut: v.dataset_cut, features_hash: v.features_hash, run_id: v.run_id, bytes: v.bytes, stage: v.stage })
+
+// Lanes draw when which version served, and when each was registered and staged.
+function Lanes({ model, deployed }: { model: Model; deployed: Deployment[] }) {
+	const order = useMemo(() => [...deployed].sort((a, b) => a.event_millis - b.event_millis), [deployed])
+	const start = Math.min(...model.versions.map(v => v.event_millis), ...order.map(d => d.event_millis))
+	const end = Math.max(model.updated_millis, ...order.map(d => d.event_millis), ...model.versions.map(v => v.staged_millis ?? 0), start + 1000)
+	if (model.versions.length === 0) return <p class="dim">{t.none}</p>
+	const last = model.versions.slice(-30).reverse()
+	const x = (at: number) => 80 + ((at - start) / (end - start)) * 880
+	return (
+		<svg class="lanes" viewBox={`0 0 1000 ${last.length * 22 + 22}`} role="img" aria-label={`${t.lanes}: ${order.map(d => `${d.version} ${new Date(d.event_millis).toISOString()}`).join(', ')}`}>
+			{last.map((v, i) => {
+				const y = 14 + i * 22
+				return (
+					<g key={v.version}>
+						<text x="8" y={y + 4}>{v.version}</text><line class="rule" x1={x(v.event_millis)} x2="980" y1={y} y2={y} />
+						{order.map((d, k) => (d.model === model.name && d.version === v.version ? <rect key={d.position} class="served" x={x(d.event_millis)} y={y - 6} width={Math.max(3, x(order[k + 1]?.event_millis ?? end) - x(d.event_millis) + (order[k + 1] ? 0 : 20))} height="12"><title>{`${d.slot} ${new Date(d.event_millis).toISOString()} ${d.actor ?? ''} ${d.reason ?? ''}`}</title></rect> : null))}
+						<circle cx={x(v.event_millis)} cy={y} r="4"><title>{`${t.registered} ${new Date(v.event_millis).toISOString()}`}</title></circle>
+						{v.staged_millis ? <path d={`M${x(v.staged_millis)} ${y - 6}l5 6l-5 6l-5 -6z`} class="staged"><title>{`${v.stage} ${new Date(v.staged_millis).toISOString()} ${v.stage_reason ?? ''}`}</title></path> : null}
+					</g>
+				)
+			})}
+			<text x="80" y={last.length * 22 + 18} class="dim">{new Date(start).toISOString().slice(0, 16)}</text><text x="980" y={last.length * 22 + 18} text-anchor="end" class="dim">{new Date(end).toISOString().slice(0, 16)}</text>
+		</svg>
+	)
+}
+
+interface LineageGraph { node: string; nodes: string[]; edges: { from: string; to: string; kind: string }[]; truncated?: boolean }
+
+function VersionPage({ name, n }: { name: string; n: number }) {
+	const got = useGet<ModelVersion>(then(`/api/v1/models/${segment(name)}/versions/${n}`), { views: ['models'] })
+	const slots = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments'] })
+	const lineage = useGet<LineageGraph>(then('/api/v1/lineage', { node: `model/${name}/${n}` }), { views: ['models'] })
+	const [deploying, setDeploying] = useState(false)
+	const serves = slots.data?.items.filter(d => d.model === name && d.version === n) ?? []
+	const off = noCommands()
+	return (
+		<Shown got={got}>{v => (
+			<>
+				<Title of={<>{above()} / <a href={to(['models', name])}>{name}</a></>} side={<>
+					<button type="button" class="main" data-focus="deploy" disabled={off !== '' || serves.some(d => d.slot === 'production')} title={off || (serves.length > 0 ? t.servesAlready : '')} onClick={() => setDeploying(true)}>{t.deployVersion(name, n)}</button></>}>{name} {n} <State of={v.stage} /></Title>
+				{off && <p class="dim">{off}</p>}
+				{serves.map(d => <p key={d.slot} class="ok">{t.servesSince(d.slot)} <Time at={d.event_millis} /> <Position at={d.position} /></p>)}
+				<Facts>
+					<Fact name={t.algorithm}>{v.algorithm || '–'}</Fact><Fact name={t.registered}><Time at={v.event_millis} /></Fact><Fact name={t.actor}>{v.actor ?? '–'}</Fact>
+					<Fact name={t.event}><Position at={v.position} /></Fact>{v.run_id && <Fact name={t.run}><Id id={v.run_id} href={to(['runs', v.run_id])} /></Fact>}
+					{v.dataset_id && <Fact name={t.dataset}><Stream name={`dataset/${v.dataset_id}`} /></Fact>}<Fact name={t.seed}><span class="mono">{String(v.seed)}</span></Fact><Fact name={t.code}>{v.code_version || '–'}</Fact>
+					<Fact name={t.size}>{bytes(v.bytes)}</Fact>
+				</Facts>
+				<section><h2>{t.params}</h2><table class="pairs"><tbody>{Object.entries(v.params ?? {}).sort().map(([k, x]) => <tr key={k}><th scope="row" class="mono">{k}</th><td>{x}</td></tr>)}</tbody></table></section>
+				<section><h2>{t.cut}</h2><p class="mono wrap dim">{v.dataset_cut} <Copy text={v.dataset_cut} /></p><h2>{t.blob}</h2><p class="mono wrap dim">{v.blob} <Copy text={v.blob} /></p></section>
+				<section><h2>{t.lineage}</h2><Shown got={lineage}>{g => g.edges.length === 0 ? <p class="dim">{t.none}</p> : <><Graph nodes={[g.node, ...g.nodes].map(id => ({ id, label: id, href: nodePage(id), asked: id === g.node }))} edges={g.edges.map(e => ({ from: e.from, to: e.to, label: e.kind }))} label={t.lineage} />{g.truncated && <p class="warn">{t.truncated(g.nodes.length)}</p>}</>}</Shown></section>
+				{deploying && <Deploy name={name} n={n} now={slots.data?.items.find(d => d.slot === 'production')} close={() => setDeploying(false)} done={() => { setDeploying(false); got.again(); slots.again() }} />}
+			</>
+		)}</Shown>
+	)
+}
+
+function nodePage(id: string): string {
+	const [kind, ...rest] = id.split('/')
+	if (kind === 'model') return to(['models', ...rest])
+	if (kind === 'run') return to(['runs', ...rest])
+	if (kind === 'workflow-run') return to(['workflows', 'runs', ...rest])
+	return to(['events', 'streams', ...id.split('/')])
+}
+
+// Deploy asks for it once, on the state that was looked at: if another has deployed meanwhile, nothing is changed.
+function Deploy({ name, n, now, close, done }: { name: string; n: number; now: Deployment | undefined; close: () => void; done: () => void }) {
+	const [reason, setReason] = useState('')
+	const [busy, setBusy] = useState(false)
+	const [problem, setProblem] = useState<Problem | null>(null)
+	const [key] = useState(() => crypto.randomUUID?.() ?? String(Math.random()))
+	const head = useGet<Page<AuditEntry>>(url('/api/v1/audit', { stream: 'deployment/production', limit: 1 }))
+	const revision = head.data?.items[0]?.revision
+	const act = async (e: Event) => {
+		e.preventDefault()
+		if (busy) return
+		setBusy(true)
+		try {
+			await command('POST', `/api/v1/models/${segment(name)}/versions/${n}/deploy`, { reason }, { key, ...(revision === undefined ? {} : { revision }) })
+			announce(t.deployed(name, n))
+			done()
+		} catch (p) {
+			setProblem(p instanceof Problem ? p : new Problem({ title: String(p) }))
+			setBusy(false)
+		}
+	}
+	return (
+		<Dialog open close={close} title={t.deployVersion(name, n)}>
+			<form onSubmit={e => void act(e)}>
+				<p>{now ? t.deployInstead(`${now.model} ${now.version}`, `${name} ${n}`) : t.deployFirst(`${name} ${n}`)}</p>
+				<label>{t.reason}<input value={reason} onInput={e => setReason(e.currentTarget.value)} autofocus /></label>
+				{problem && <Fault problem={problem} />}
+				<p class="buttons"><button type="submit" class="main" disabled={busy || head.loading}>{t.deployVersion(name, n)}</button> <button type="button" onClick={close}>{t.cancel}</button></p>
+			</form>
+		</Dialog>
+	)
+}

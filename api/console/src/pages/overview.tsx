@@ -1,0 +1,88 @@
+// Is it healthy? What is new?
+import { url, useGet, then, type Problem } from '../api'
+import { duration, count } from '../format'
+import { Fact, Facts, Position, State, Stream, Time, Title } from '../parts/bits'
+import { Empty, News, Shown } from '../parts/states'
+import { to } from '../router'
+import { t } from '../text'
+import type { AuditEntry, DeadLetter, Deployment, Page, Progress, Reactor, ViewStatus } from '../types'
+
+function Readiness() {
+	const got = useGet<{ status: string; degraded?: { field: string; message: string; hint?: string }[] }>('/readyz', { views: ['views', 'deployments', 'models'] })
+	const problem: Problem | undefined = got.problem
+	if (problem?.status === 503) {
+		return (
+			<section class="card bad-edge"><h2><State of="failed" bare /> {t.notReady}</h2>
+				<ul class="plain-list">{(problem.errors.length > 0 ? problem.errors : [{ message: problem.detail, hint: problem.hint }]).map((e, i) => <li key={i}><b>{'field' in e ? e.field : ''}</b> {e.message}{e.hint && <p class="hint">{e.hint}</p>}</li>)}</ul>
+				<p><button type="button" onClick={got.again}>{t.retry}</button></p>
+			</section>
+		)
+	}
+	return (
+		<section class="card"><Shown got={got} rows={1}>{r => <><h2><State of="ready" bare /> {t.ready}</h2>{r.degraded?.map((d, i) => <p key={i} class="warn">{d.field}: {d.message}{d.hint && <span class="hint"> {d.hint}</span>}</p>)}</>}</Shown></section>
+	)
+}
+
+function Serving() {
+	const got = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments', 'models'] })
+	return (
+		<section class="card"><h2>{t.serving}</h2>
+			<Shown got={got} rows={2}>{d => d.items.length === 0
+				? <Empty why={t.noDeployment} command="projectionist workflows run movie_training_pipeline" />
+				: <ul class="plain-list">{d.items.map(i => <li key={i.slot}><span class="dim">{i.slot}</span> <a class="big" href={to(['models', i.model, i.version])}>{i.model} {i.version}</a> <Time at={i.event_millis} /> <span class="dim">{i.actor}{i.previous_version ? ` · ${t.insteadOf} ${i.previous_model ?? i.model} ${i.previous_version}` : ''}</span> <Position at={i.position} /></li>)}</ul>}</Shown>
+		</section>
+	)
+}
+
+function Trouble() {
+	const views = useGet<Page<ViewStatus>>('/api/v1/views', { views: ['views'] })
+	const dead = useGet<Page<DeadLetter>>(then('/api/v1/dead-letters', { state: 'open', limit: 100 }), { views: ['dead_letters'] })
+	const quarantine = useGet<{ topics: Record<string, number>; refused: Record<string, number> }>(then('/api/v1/quarantine/counts'), { views: ['quarantine'] })
+	const sum = (m: Record<string, number>) => Object.values(m).reduce((a, b) => a + b, 0)
+	return (
+		<section class="card"><h2>{t.trouble}</h2>
+			<Facts>
+				<Fact name={t.viewsHalted}><Shown got={views} rows={1}>{v => { const h = v.items.filter(i => i.error); return <><a href={to(['system'])} class={h.length > 0 ? 'bad' : ''}>{h.length}</a> <span class="dim">/ {v.items.length}</span></> }}</Shown></Fact>
+				<Fact name={t.deadLetters}><Shown got={dead} rows={1}>{d => <a href={to(['events'], { tab: 'dead' })} class={d.items.length > 0 ? 'bad' : ''}>{d.items.length}{d.next ? '+' : ''}</a>}</Shown></Fact>
+				<Fact name={t.quarantine}><Shown got={quarantine} rows={1}>{q => <a href={to(['events'], { tab: 'quarantine' })} class={sum(q.topics) > 0 ? 'warn' : ''}>{count(sum(q.topics))}</a>}</Shown></Fact>
+				<Fact name={t.refused}><Shown got={quarantine} rows={1}>{q => count(sum(q.refused))}</Shown></Fact>
+			</Facts>
+		</section>
+	)
+}
+
+function AtWork() {
+	const got = useGet<{ reactors: Reactor[]; tasks: Progress[] }>('/api/v1/reactors', { views: ['workflow_runs'] })
+	return (
+		<section class="card"><h2>{t.atWork}</h2>
+			<Shown got={got} rows={1}>{r => r.tasks.length === 0
+				? <p class="dim">{t.nothingAtWork}</p>
+				: <ul class="plain-list">{r.tasks.map(k => <li key={k.workflow_run + k.task}><State of="running" bare /> <a href={to(['workflows', 'runs', k.workflow_run])}>{k.workflow} · {k.task}</a> <span class="dim">{k.stage}</span> {k.of > 0 && <progress max={k.of} value={k.done} aria-label={k.task} />} <span class="dim">{duration(Date.now() - Date.parse(k.started))}</span></li>)}</ul>}</Shown>
+		</section>
+	)
+}
+
+export function Overview() {
+	const got = useGet<Page<AuditEntry>>(then(url('/api/v1/audit', { limit: 30 })), { views: ['log'], hold: true })
+	return (
+		<>
+			<Title>{t.overview}</Title>
+			<div class="cards"><Readiness /><Serving /><Trouble /><AtWork /></div>
+			<section><h2>{t.latest} <News n={got.news} show={got.again} /></h2>
+				<Shown got={got} rows={10}>{p => p.items.length === 0
+					? <Empty why={t.emptyLog} command="projectionist serve --simulate users=200,movies=200,events=12000" />
+					: <EntryList items={p.items} />}</Shown>
+				<p><a href={to(['events', 'mlops-events'])}>{t.allEvents}</a></p>
+			</section>
+		</>
+	)
+}
+
+// EntryList is events of the ledger, a line each.
+export function EntryList({ items }: { items: AuditEntry[] }) {
+	return (
+		<ol class="entries">{items.map(e => (
+			<li key={`${e.position}.${e.index}`}><Time at={e.recorded_millis} /><a class="type" href={to(['events', e.event_id])}>{e.type}</a><span class="what">{e.summary}</span><span class="dim from"><Stream name={e.stream} /> {e.actor}</span></li>
+		))}</ol>
+	)
+}

@@ -1,0 +1,67 @@
+// What stands where something is not there: not yet, not at all, or not now.
+import type { ComponentChildren } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import type { Got, Problem } from '../api'
+import { knownAt } from '../router'
+import { state } from '../live'
+import { t } from '../text'
+
+// Skeleton shows itself after 150 ms: what comes sooner does not flicker.
+export function Skeleton({ rows = 6 }: { rows?: number }) {
+	const [shown, show] = useState(false)
+	useEffect(() => {
+		const timer = setTimeout(() => show(true), 150)
+		return () => clearTimeout(timer)
+	}, [])
+	return (
+		<div class="skeleton" role="status">
+			<span class="hidden">{t.loading}</span>
+			{shown && Array.from({ length: rows }, (_, i) => <i key={i} />)}
+		</div>
+	)
+}
+
+// Empty says why there is nothing, and what would fill it.
+export function Empty({ why, command }: { why: string; command?: string }) {
+	return (
+		<div class="empty">
+			<p>{knownAt.value ? t.emptyThen : why}</p>
+			{command && !knownAt.value && <pre>{command}</pre>}
+		</div>
+	)
+}
+
+export function Fault({ problem, again }: { problem: Problem; again?: () => void }) {
+	const offline = problem.status === 0
+	const refused = problem.status === 400 && problem.field === 'known_at' && /not a parameter|not taken/.test(problem.detail)
+	return (
+		<div class="fault" role="alert">
+			<b>{offline ? t.offline : refused ? t.notThen : problem.title}</b>
+			{problem.detail && <p>{problem.field && !refused ? `${problem.field}: ` : ''}{problem.detail}</p>}
+			{problem.errors.length > 1 && <ul>{problem.errors.map((e, i) => <li key={i}>{e.field ? `${e.field}: ` : ''}{e.message}</li>)}</ul>}
+			{problem.hint && <p class="hint">{problem.hint}</p>}
+			<p class="dim">{problem.requestId && <>{t.request} <code>{problem.requestId}</code> </>}{again && <button type="button" onClick={again}>{t.retry}</button>}</p>
+		</div>
+	)
+}
+
+// Shown draws what was got, or says what there is instead. Old data stays while new data is on its way, and when the server is gone.
+export function Shown<T>({ got, children, rows }: { got: Got<T>; children: (data: T) => ComponentChildren; rows?: number }) {
+	if (got.data === undefined) return got.problem ? <Fault problem={got.problem} again={got.again} /> : <Skeleton rows={rows ?? 6} />
+	return (
+		<>
+			{got.problem && <Fault problem={got.problem} again={got.again} />}
+			{children(got.data)}
+		</>
+	)
+}
+
+// News are changes that wait to be shown, so that nothing moves under whoever reads.
+export function News({ n, show }: { n: number; show: () => void }) {
+	return n === 0 ? null : <button type="button" class="news" data-key="." onClick={show}>{t.newRows(n)}</button>
+}
+
+export function Stale() {
+	const s = state.value
+	return s.live || !s.cut ? null : <span class="stale" role="status">{t.staleSince(new Date(s.since).toLocaleTimeString(document.documentElement.lang))}</span>
+}
