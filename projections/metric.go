@@ -396,3 +396,69 @@ func (v *Runs) eachMetric(ctx context.Context, run, metric string, from, to int6
 	}
 	return nil
 }
+
+// MetricBucket is the values of a metric whose steps are in a piece of their range.
+type MetricBucket struct {
+	FirstStep       int64         `json:"first_step"` // of the first value that is in it
+	Step            int64         `json:"step"`       // of the last
+	TimestampMillis int64         `json:"timestamp_millis"`
+	Last            events.Number `json:"last"` // by step, timestamp and value
+	Min             events.Number `json:"min"`  // of those that are numbers; NaN where none is
+	Max             events.Number `json:"max"`
+	Count           int           `json:"count"`
+}
+
+func (b *MetricBucket) add(m *events.Metric) {
+	if b.Count == 0 {
+		b.FirstStep, b.Min, b.Max = m.Step, m.Value, m.Value
+	}
+	b.Step, b.TimestampMillis, b.Last = m.Step, m.TimestampMillis, m.Value
+	b.Count++
+	switch v := float64(m.Value); {
+	case math.IsNaN(v):
+	case math.IsNaN(float64(b.Min)):
+		b.Min, b.Max = m.Value, m.Value
+	default:
+		b.Min, b.Max = min(b.Min, m.Value), max(b.Max, m.Value)
+	}
+}
+
+// MetricSteps are the first and the last step of a run's metric; false where it has no value.
+func (v *Runs) MetricSteps(run, metric string) (first, last int64, ok bool, err error) {
+	table := metricTable('h', run, metric)
+	for _, end := range []struct {
+		scan func(lo, hi []byte) iter.Seq2[fold.KV, error]
+		step *int64
+	}{{v.r.Scan, &first}, {v.r.ScanBack, &last}} {
+		for kv, err := range end.scan(table, table.End()) {
+			if err != nil {
+				return 0, 0, false, err
+			}
+			m, err := metricOf(kv.Key)
+			if err != nil {
+				return 0, 0, false, err
+			}
+			*end.step, ok = m.Step, true
+			break
+		}
+	}
+	return first, last, ok, nil
+}
+
+// MetricBuckets are the values of a run's metric whose steps are from..to, in pieces of as many steps, those that have any. It holds no more than these.
+func (v *Runs) MetricBuckets(ctx context.Context, run, metric string, from, to int64, steps uint64) (all []MetricBucket, err error) {
+	var piece uint64 // of the last bucket
+	err = v.eachMetric(ctx, run, metric, from, to, func(key []byte) error {
+		m, err := metricOf(key)
+		if err != nil {
+			return err
+		}
+		at := (uint64(m.Step) - uint64(from)) / steps
+		if len(all) == 0 || at != piece {
+			all, piece = append(all, MetricBucket{}), at
+		}
+		all[len(all)-1].add(&m)
+		return nil
+	})
+	return all, err
+}

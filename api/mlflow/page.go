@@ -27,34 +27,42 @@ func (q *request) page(absent, most int64, zero bool, of ...any) page {
 		q.fault(invalid("Invalid value %d for parameter 'max_results' supplied: It must be at least 1 and at most %d", size, most))
 		return page{}
 	}
-	raw, err := json.Marshal(of)
+	p, err := pageAt(q.text("page_token"), int(size), of...)
 	if err != nil {
 		q.fault(err)
 	}
+	return p
+}
+
+// pageAt is the page that a token, "" for none, says where to begin. The token must be of the same search: what it is of, in parts.
+func pageAt(token string, size int, of ...any) (page, error) {
+	raw, err := json.Marshal(of)
+	if err != nil {
+		return page{}, err
+	}
 	digest := sha256.Sum256(raw)
-	p := page{size: int(size), of: base64.RawURLEncoding.EncodeToString(digest[:9])}
-	token := q.text("page_token")
+	p := page{size: size, of: base64.RawURLEncoding.EncodeToString(digest[:9])}
 	if token == "" {
-		return p
+		return p, nil
 	}
 	var t pageToken
 	raw, err = base64.StdEncoding.DecodeString(token)
 	switch {
 	case err != nil:
-		q.fault(invalid("Invalid page token, could not base64-decode"))
+		return p, invalid("Invalid page token, could not base64-decode")
 	case json.Unmarshal(raw, &t) != nil || t.Of == "":
-		q.fault(invalid("Invalid page token: it is not one that this server gave out"))
+		return p, invalid("Invalid page token: it is not one that this server gave out")
 	case t.Of != p.of:
-		q.fault(invalid("Invalid page token: it is of a search with another filter, order or scope. Leave it out to start at the beginning."))
+		return p, invalid("Invalid page token: it is of a search with another filter, order or scope. Leave it out to start at the beginning.")
 	}
 	for _, part := range t.After {
 		v, ok := part.value()
 		if !ok {
-			q.fault(invalid("Invalid page token: it is not one that this server gave out"))
+			return p, invalid("Invalid page token: it is not one that this server gave out")
 		}
 		p.after = append(p.after, v)
 	}
-	return p
+	return p, nil
 }
 
 // pageToken is what a token says.

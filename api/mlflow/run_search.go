@@ -39,15 +39,17 @@ func (s *Surface) searchRuns(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	search.plan()
-	if search.pages, err = newPager[string](asked, search.order); err != nil {
+	pages, err := newPager[string](asked, search.order)
+	if err != nil {
 		return err
 	}
+	search.offer = func(has having, r *runAtHand) bool { return pages.offer(has, r.found.RunID) }
 	for _, id := range ids {
 		if err := s.find(r.Context(), &search, id, view); err != nil {
 			return err
 		}
 	}
-	found, next, err := search.pages.end()
+	found, next, err := pages.end()
 	if err != nil {
 		return err
 	}
@@ -55,12 +57,13 @@ func (s *Surface) searchRuns(w http.ResponseWriter, r *http.Request) error {
 	return out.End(s.writeRuns(out, found, next))
 }
 
-// runSearch is a search of runs: which columns it reads, and the page it picks out of them. Runs themselves are read when
+// runSearch is a search of runs: which columns it reads, and who is given what it finds. Runs themselves are read when
 // they are answered.
 type runSearch struct {
 	filter filter
 	order  order
-	pages  *pager[string]
+	// offer is given each run that fits; it says whether that, and with it all that come later in the order, is beyond what is wanted.
+	offer func(has having, r *runAtHand) (beyond bool)
 
 	columns []projections.Column
 	needed  []bool     // whether a run without a cell fits nothing
@@ -133,7 +136,7 @@ func (s *Surface) find(ctx context.Context, q *runSearch, experiment, view strin
 			if at.err != nil || !fits {
 				return true, at.err
 			}
-			beyond := q.pages.offer(has, found.RunID)
+			beyond := q.offer(has, at)
 			return !beyond || !q.listed, at.err
 		})
 		if err != nil {

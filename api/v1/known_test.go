@@ -46,7 +46,7 @@ func TestEveryReadKnowsTheMoment(t *testing.T) {
 		"{workflow}", "movie_training_pipeline", "{view}", "movie_features", "{key}", "v", "{service}", "db", "{topic}", "user-events", "{stream...}", "movie/1",
 		"{id...}", drift.at("position"), "{position...}", "user-events/0@0", "{request}", given.at("request_id"), "{$}", "")
 	query := map[string]string{
-		"GET /api/v1/audit/chain": "of=movie/1", "GET /api/v1/lineage": "node=model/als/1", "GET /api/v1/find": "q=one", "GET /api/v1/features/views/{view}/history": "movie_id=1",
+		"GET /api/v1/audit/chain": "of=movie/1", "GET /api/v1/lineage": "node=model/als/1", "GET /api/v1/find": "q=one", "GET /api/v1/runs/metrics": "metric=ndcg&runs=" + run, "GET /api/v1/features/views/{view}/history": "movie_id=1",
 		"GET /api/v1/features/statistics": "view=movie_features", "GET /api/v1/log/topics/{topic}/records": "order=desc", "GET /api/v1/engagement": "from=2024-05-01&to=2024-06-02",
 	}
 	numbers := strings.NewReplacer("{version}", "1")
@@ -124,7 +124,7 @@ func TestEveryReadKnowsTheMoment(t *testing.T) {
 		t.Errorf("only %d reads were answered", checked)
 	}
 	// And now they are another, where they tell of what has changed.
-	for _, pattern := range []string{"GET /api/v1/runs", "GET /api/v1/runs/{run}", "GET /api/v1/runs/{run}/metrics/{metric...}", "GET /api/v1/experiments", "GET /api/v1/workflows/runs", "GET /api/v1/variables", "GET /api/v1/variables/{key}",
+	for _, pattern := range []string{"GET /api/v1/runs", "GET /api/v1/runs/metrics", "GET /api/v1/runs/{run}", "GET /api/v1/runs/{run}/metrics/{metric...}", "GET /api/v1/experiments", "GET /api/v1/workflows/runs", "GET /api/v1/variables", "GET /api/v1/variables/{key}",
 		"GET /api/v1/movies", "GET /api/v1/movies/{movie}", "GET /api/v1/drift/alerts", "GET /api/v1/health/alerts", "GET /api/v1/deployments", "GET /api/v1/users/{user}", "GET /api/v1/log/topics", "GET /api/v1/audit", "GET /api/v1/find"} {
 		if now := w.get(target(pattern, "")).want(200); sameJSON(now.Body, before[pattern].Body) {
 			t.Errorf("%s: now is as then: %.300s", pattern, now.Body)

@@ -47,6 +47,17 @@ const (
 	marksMax       = 500
 )
 
+// Limits of searches of runs.
+const (
+	runsColumnarDefault = 20_000    // rows, where columns are asked for
+	runsColumnarMax     = 50_000    // and at most
+	runCellsMax         = 1_000_000 // of one answer, which is held: rows times columns
+	curvesMax           = 100       // runs whose metrics are told together
+	curveBucketsDefault = 500
+	curveBucketsMax     = 5000
+	curvePointsMax      = 100_000 // runs times buckets
+)
+
 // Limits of finding things by a text.
 const (
 	findBytesMax = 256

@@ -11,12 +11,17 @@ import (
 
 func (s *Surface) runRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/runs", (*Surface).runs, "runs")
+	s.then(r, "GET /api/v1/runs/metrics", (*Surface).runCurves, "runs")
 	s.then(r, "GET /api/v1/runs/{run}", (*Surface).run, "runs")
 	s.then(r, "GET /api/v1/runs/{run}/metrics/{metric...}", (*Surface).metricHistory, "runs")
 }
 
+// runs pages through the runs, newest first, or through those that are searched for: see [Surface.searchRuns].
 func (s *Surface) runs(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "experiment_id", "limit", "cursor")
+	q := api.QueryOf(r, "experiment_id", "q", "order_by*", "columns*", "deleted", "limit", "cursor")
+	if q.Str("q") != "" || q.Str("order_by") != "" || q.Str("columns") != "" || q.Str("deleted") != "" {
+		return s.searchRuns(w, r, q)
+	}
 	page := q.Page()
 	if err := q.Err(); err != nil {
 		return err
