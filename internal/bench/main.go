@@ -76,6 +76,7 @@ var groups = []struct {
 	{"replay", "replay into all views", (*bench).replay},
 	{"topk", "exact top 10 of 27,000 × 64", (*bench).topK},
 	{"als", "iALS beside implicit: a sweep's time, and NDCG@10", (*bench).factorise},
+	{"neural", "an epoch of neural_cf beside PyTorch", (*bench).neural},
 	{"click", "click to changed recommendation over HTTP", (*bench).click},
 	{"memory", "resident memory of a server", (*bench).memory},
 	{"features", "250 features of one entity over HTTP", (*bench).features},
