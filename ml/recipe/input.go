@@ -178,6 +178,20 @@ func (in Input) event(i int) online.Event {
 	return online.Event{User: s.User, Item: s.Item, TimeMillis: s.Time, ID: uint64(i), Signal: in.Signals[i]}
 }
 
+// Shares are what moments count of a mean, by whose they are: everybody counts alike, however many are theirs, and all
+// together are 1. What is chosen by moments alone is chosen by the few people who meet most films.
+func Shares(people []string) []float64 {
+	moments := map[string]int{}
+	for _, p := range people {
+		moments[p]++
+	}
+	shares := make([]float64, len(people))
+	for i, p := range people {
+		shares[i] = 1 / float64(len(moments)*moments[p])
+	}
+	return shares
+}
+
 // Rank is the place, from 1, at which the film stands by these scores among those not [online.Excluded];
 // of equal ones it is the last.
 func Rank(score []float32, film int) int {

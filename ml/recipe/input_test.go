@@ -3,6 +3,7 @@ package recipe
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -78,4 +79,26 @@ func said(m *online.Model, user string, timeMillis int64, film int) string {
 		out += fmt.Sprintf("%s %x %x ", id, m.Encode(nil, online.ItemRows, id), m.Encode(nil, online.NextRows, id))
 	}
 	return out
+}
+
+// Everybody counts alike, however many moments are theirs.
+func TestShares(t *testing.T) {
+	people := []string{"a", "b", "a", "a", "c", "a", "b"}
+	var sum float64
+	of := map[string]float64{}
+	for i, share := range Shares(people) {
+		sum += share
+		of[people[i]] += share
+	}
+	if math.Abs(sum-1) > 1e-12 || len(of) != 3 {
+		t.Fatal(sum, of)
+	}
+	for p, share := range of {
+		if math.Abs(share-1./3) > 1e-12 {
+			t.Errorf("%s has a share of %v", p, share)
+		}
+	}
+	if len(Shares(nil)) != 0 {
+		t.Error("nobody has a share")
+	}
 }

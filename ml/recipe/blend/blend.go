@@ -24,7 +24,7 @@ const (
 
 // Of is the recipe "blend" of parts, whose parameters it has beside whether each is used. The online model is a part always.
 func Of(parts ...*recipe.Recipe) *recipe.Recipe {
-	r := &recipe.Recipe{Name: name, Description: "What several recipes say, by weights learned on the newest part of the data", Code: "blend/1"}
+	r := &recipe.Recipe{Name: name, Description: "What several recipes say, by weights learned on the newest part of the data", Code: "blend/2"}
 	for _, part := range parts {
 		r.Code += "+" + part.Code
 		r.Params = append(r.Params, recipe.Param{Name: use(part), Type: recipe.Choice, Default: yes, Choices: []string{yes, no}, Meaning: "whether " + part.Name + " is a part"})
@@ -185,11 +185,13 @@ const (
 )
 
 // choose learns the weights of the online model and the parts: one after another a share is given to that part which makes
-// the mean gain greatest (Caruana et al. 2004, "Ensemble Selection from Libraries of Models"), as long as that rises.
+// the mean gain greatest (Caruana et al. 2004, "Ensemble Selection from Libraries of Models"), over people ([recipe.Shares]), as
+// long as that rises.
 func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.Params) ([]float32, error) {
 	r := m.Ranker(in.Films(), nil).(*ranker)
 	s := r.scratch.Get().(*scratch)
 	var moments []moment
+	var people []string // whose they are
 	n := len(r.parts)
 	err := in.Replay(ctx, from, len(in.Data.Samples), min(momentsMax, p.Int(recipe.HoldoutEvents)), func(o *online.Model, user string, timeMillis int64, film int) {
 		r.compute(o, user, timeMillis, false, s)
@@ -209,11 +211,12 @@ func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.P
 				said[k] = append(said[k], score[place])
 			}
 		}
-		moments = append(moments, said)
+		moments, people = append(moments, said), append(people, user)
 	})
 	if err != nil {
 		return nil, err
 	}
+	shares := recipe.Shares(people)
 	units, best := make([]int, n), -1.
 	chosen := slices.Clone(units)
 	chosen[0] = 1 // without moments the online model alone
@@ -224,7 +227,7 @@ func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.P
 				return nil, err
 			}
 			units[k]++
-			gain := mean(moments, units)
+			gain := mean(moments, shares, units)
 			units[k]--
 			if gain > round {
 				round, at = gain, k
@@ -246,11 +249,11 @@ func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.P
 	return weights, nil
 }
 
-// mean is the mean gain of moments with weights of so many units.
-func mean(moments []moment, units []int) float64 {
+// mean is the mean gain of moments, each by its share, with weights of so many units.
+func mean(moments []moment, shares []float64, units []int) float64 {
 	var sum float64
 	var score []float32
-	for _, m := range moments {
+	for n, m := range moments {
 		score = recipe.Grow(score, len(m[0]))
 		clear(score)
 		for k, u := range units {
@@ -261,7 +264,7 @@ func mean(moments []moment, units []int) float64 {
 				}
 			}
 		}
-		sum += recipe.Gain(recipe.Rank(score, 0))
+		sum += float64(shares[n] * recipe.Gain(recipe.Rank(score, 0)))
 	}
-	return sum / float64(max(1, len(moments)))
+	return sum
 }
