@@ -174,13 +174,22 @@ func (t *ALSTrainer) hash() string {
 	h := sha256.New()
 	hashStrings(h, t.users)
 	hashStrings(h, t.items)
-	var buf []byte
+	const block = 32 << 10 // bytes that are hashed together: all of a large matrix need not stand in memory once more
+	buf := make([]byte, 0, block+8)
+	full := func() {
+		if len(buf) >= block {
+			h.Write(buf)
+			buf = buf[:0]
+		}
+	}
 	for _, v := range t.byUser.start {
 		buf = binary.LittleEndian.AppendUint64(buf, uint64(v))
+		full()
 	}
 	for i, c := range t.byUser.cols {
 		buf = binary.LittleEndian.AppendUint32(buf, uint32(c))
 		buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(t.byUser.weight[i]))
+		full()
 	}
 	h.Write(buf)
 	return hex.EncodeToString(h.Sum(nil))

@@ -52,11 +52,21 @@ func positives(d *Dataset) (*csr, error) {
 			next[s.User]++
 		}
 	}
+	distinct := 0
+	for u := range users {
+		row := all[m.start[u]:m.start[u+1]]
+		slices.SortStableFunc(row, func(a, b entry) int { return cmp.Compare(a.item, b.item) })
+		for i := range row {
+			if i == 0 || row[i].item != row[i-1].item {
+				distinct++
+			}
+		}
+	}
+	m.cols, m.weight = make([]int32, 0, distinct), make([]float32, 0, distinct) // no more: there may be very many
 	from := 0
 	for u := range users {
 		row := all[from:m.start[u+1]]
 		from = m.start[u+1]
-		slices.SortStableFunc(row, func(a, b entry) int { return cmp.Compare(a.item, b.item) })
 		m.start[u] = len(m.cols)
 		for _, e := range row {
 			if n := len(m.cols); n > m.start[u] && m.cols[n-1] == e.item {
