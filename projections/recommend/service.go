@@ -6,8 +6,10 @@ package recommend
 import (
 	"cmp"
 	"math"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/projectionist/projectionist/events"
@@ -158,10 +160,31 @@ func (s *Service) RecommendEach(by Version, users []string, req Request) ([]*Res
 	if err != nil {
 		return nil, err
 	}
-	lists := make([]*Result, len(users))
-	for i, user := range users {
+	return each(users, func(user string) (*Result, error) {
+		req := req
 		req.UserID = user
-		if lists[i], err = s.rank(v, r, f, req); err != nil {
+		return s.rank(v, r, f, req)
+	})
+}
+
+// each makes a list for everybody, side by side on all processors, and gives them in the order of the people. Error: the first of
+// theirs.
+func each(users []string, list func(user string) (*Result, error)) ([]*Result, error) {
+	lists, errs := make([]*Result, len(users)), make([]error, len(users))
+	var next atomic.Int64
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(users)); i = next.Add(1) - 1 {
+			lists[i], errs[i] = list(users[i])
+		}
+	}
+	var others sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(users)) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+	for _, err := range errs {
+		if err != nil {
 			return nil, err
 		}
 	}
