@@ -26,8 +26,8 @@ var peerProgram string
 // peerPackages are what the peer runs on; the first one is the peer itself.
 var peerPackages = []string{"implicit==0.7.3", "scipy", "numpy"}
 
-// implicit starts implicit in an environment of its own, which is made where it is missing.
-func (b *bench) implicit() (*peer, error) {
+// implicit starts implicit in an environment of its own, which is made where it is missing, with so many threads of its BLAS.
+func (b *bench) implicit(threads int) (*peer, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
@@ -49,15 +49,16 @@ func (b *bench) implicit() (*peer, error) {
 		}
 	}
 	cmd := exec.CommandContext(b.ctx, python, "-c", peerProgram)
-	// Without this its BLAS starts threads of its own beside implicit's, and both are slower.
-	cmd.Env = append(os.Environ(), "OPENBLAS_NUM_THREADS=1")
+	// Of its BLAS, what the machine is and has it finds out itself, whatever is set here.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "OPENBLAS_") })
+	cmd.Env = append(cmd.Env, fmt.Sprintf("OPENBLAS_NUM_THREADS=%d", threads))
 	return startPeer(cmd, "implicit")
 }
 
 // factorise compares iALS with implicit's: the time of a sweep over one matrix on as many cores, and the
 // quality on one split.
 func (b *bench) factorise() error {
-	p, err := b.implicit()
+	p, err := b.implicit(1) // more of its BLAS would stand beside implicit's own, and both be slower
 	if err != nil {
 		if b.ctx.Err() != nil {
 			return err

@@ -30,6 +30,7 @@ const (
 	childServe    = "serve" // the program's command line
 	childLimit    = "limit" // a server that does nothing but sync
 	childDoor     = "door"  // the embedded log with its door, and nothing else
+	childTrain    = "train" // a training, and nothing else
 )
 
 func main() {
@@ -40,6 +41,8 @@ func main() {
 		os.Exit(limitServer())
 	case childDoor:
 		os.Exit(doorServer())
+	case childTrain:
+		os.Exit(trainChild(os.Args[1:]))
 	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -77,6 +80,7 @@ var groups = []struct {
 	{"topk", "exact top 10 of 27,000 × 64", (*bench).topK},
 	{"als", "iALS beside implicit: a sweep's time, and NDCG@10", (*bench).factorise},
 	{"neural", "an epoch of neural_cf beside PyTorch", (*bench).neural},
+	{"models", "EASE beside numpy, an update of the online model, lists among 27,000 films, training on 25 million ratings", (*bench).models},
 	{"click", "click to changed recommendation over HTTP", (*bench).click},
 	{"memory", "resident memory of a server", (*bench).memory},
 	{"features", "250 features of one entity over HTTP", (*bench).features},
