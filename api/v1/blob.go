@@ -30,6 +30,9 @@ func (s *Surface) blob(w http.ResponseWriter, r *http.Request) error {
 	defer f.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("ETag", strconv.Quote(hash))
+	w.Header().Set("X-Content-Type-Options", "nosniff") // a file that a run has logged may be a page: it runs nothing here
+	w.Header().Set("Content-Disposition", "attachment")
+	w.Header().Set("Content-Security-Policy", "sandbox")
 	http.ServeContent(w, r, "", time.Time{}, f)
 	return nil
 }

@@ -60,7 +60,6 @@ export async function send(path: string, init: RequestInit = {}): Promise<Respon
 // The kinds of answers.
 export const json = async (r: Response): Promise<unknown> => r.json()
 export const exact = async (r: Response): Promise<unknown> => parseExact(await r.text())
-export const lines = async (r: Response): Promise<unknown> => (await r.text()).split('\n').filter(l => l !== '').map(l => parseExact(l))
 
 export async function ask<T>(path: string, signal?: AbortSignal, as: (r: Response) => Promise<unknown> = json): Promise<T> {
 	return (await as(await send(path, { signal: signal ?? null }))) as T

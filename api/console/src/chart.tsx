@@ -1,4 +1,4 @@
-// Curves. Each bucket of steps is drawn from its least to its greatest value, so that no outlier is lost, and said to be so.
+// Curves, as they are given.
 import uPlot from 'uplot'
 import { useEffect, useRef } from 'preact/hooks'
 import { figure } from './format'
@@ -19,30 +19,7 @@ function token(name: string): string {
 	return colour
 }
 
-// thinned keeps of each bucket the first, least, greatest and last value, in their order.
-export function thinned(steps: number[], values: number[], most: number): [number[], number[]] {
-	if (steps.length <= most * 4) return [steps, values]
-	const outSteps: number[] = []
-	const outValues: number[] = []
-	const size = steps.length / most
-	for (let b = 0; b < most; b++) {
-		const from = Math.floor(b * size)
-		const end = Math.min(steps.length, Math.floor((b + 1) * size))
-		let lo = from
-		let hi = from
-		for (let i = from + 1; i < end; i++) {
-			if ((values[i] ?? 0) < (values[lo] ?? 0)) lo = i
-			if ((values[i] ?? 0) > (values[hi] ?? 0)) hi = i
-		}
-		for (const i of [...new Set([from, lo, hi, end - 1])].sort((x, y) => x - y)) {
-			outSteps.push(steps[i] ?? 0)
-			outValues.push(values[i] ?? 0)
-		}
-	}
-	return [outSteps, outValues]
-}
-
-export function Chart({ title, curves, height = 220 }: { title: string; curves: Curve[]; height?: number }) {
+export function Chart({ title, curves, note, height = 220 }: { title: string; curves: Curve[]; note: string; height?: number }) {
 	const box = useRef<HTMLDivElement>(null)
 	const look = theme.value
 	useEffect(() => {
@@ -52,7 +29,7 @@ export function Chart({ title, curves, height = 220 }: { title: string; curves: 
 		const make = () => {
 			plot?.destroy()
 			const width = Math.max(200, e.clientWidth)
-			const tables = curves.map(c => thinned(c.steps, c.values, width) as [number[], (number | null)[]])
+			const tables = curves.map(c => [c.steps, c.values.map(v => (Number.isFinite(v) ? v : null))] as [number[], (number | null)[]])
 			const data = (tables.length === 0 ? [[]] : tables.length === 1 ? tables[0] : uPlot.join(tables as unknown as uPlot.AlignedData[])) as uPlot.AlignedData
 			const axis = { stroke: token('--muted'), grid: { stroke: token('--hairline'), width: 1 }, ticks: { stroke: token('--hairline'), width: 1 }, font: '11px system-ui' }
 			plot = new uPlot({
@@ -67,8 +44,6 @@ export function Chart({ title, curves, height = 220 }: { title: string; curves: 
 		watch.observe(e)
 		return () => { watch.disconnect(); plot?.destroy() }
 	}, [curves, look, height])
-	const width = box.current?.clientWidth ?? 600
-	const points = curves.reduce((n, c) => n + c.steps.length, 0)
 	const last = curves.map(c => `${c.name}: ${figure(c.values.at(-1))}`).join(', ')
-	return <figure class="chart"><figcaption>{title} <span class="dim">{curves.some(c => c.steps.length > width * 4) ? t.pointsThinned(points) : t.points(points)}</span></figcaption><div ref={box} role="img" aria-label={`${title}; ${last}`} /></figure>
+	return <figure class="chart"><figcaption>{title} <span class="dim">{note}</span></figcaption><div ref={box} role="img" aria-label={`${title}; ${last}`} /></figure>
 }

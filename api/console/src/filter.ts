@@ -1,7 +1,7 @@
 // The filter of runs: terms with blanks between, each of which must hold. "metrics.ndcg>0.2 params.dim=64 status!=FAILED als"
 // A term without a comparison is a part of the run's name, id, state or user.
 
-export type Cell = string | number | undefined
+export type Cell = string | number | null | undefined
 export interface Term { field: string; op: string; value: string }
 
 const term = /^([A-Za-z_][^\s<>=!~]*?)(>=|<=|!=|=|>|<|~)(.*)$/
@@ -22,7 +22,7 @@ export function holds(terms: Term[], cell: (field: string) => Cell, text: () => 
 	return terms.every(({ field, op, value }) => {
 		if (field === '') return text().includes(value.toLowerCase())
 		const v = cell(field)
-		if (v === undefined || v === '') return op === '!='
+		if (v === undefined || v === null || v === '') return op === '!='
 		const a = typeof v === 'number' ? v : Number(v)
 		const b = Number(value)
 		const numbers = value !== '' && Number.isFinite(b) && (typeof v === 'number' || v.trim() !== '' && Number.isFinite(a))
@@ -40,7 +40,7 @@ export function holds(terms: Term[], cell: (field: string) => Cell, text: () => 
 
 // compare orders cells: numbers by size, texts by letters, what is missing or no number last.
 export function compare(a: Cell, b: Cell, down: boolean): number {
-	const missing = (v: Cell) => v === undefined || v === '' || (typeof v === 'number' && Number.isNaN(v))
+	const missing = (v: Cell) => v === undefined || v === null || v === '' || (typeof v === 'number' && Number.isNaN(v))
 	if (missing(a) || missing(b)) return Number(missing(a)) - Number(missing(b))
 	const na = typeof a === 'number' ? a : Number(a)
 	const nb = typeof b === 'number' ? b : Number(b)

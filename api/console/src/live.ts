@@ -7,11 +7,11 @@ export interface Changes {
 	views: Record<string, string[] | null> // ids that have changed, null for many
 }
 
-type State = { live: boolean; since: number; cut: string; ready: boolean; reason: string }
+type State = { live: boolean; opened: boolean; since: number; cut: string; ready: boolean; reason: string }
 type Message = { changes?: Changes; state?: State; asks?: true }
 
 export const changes = signal<Changes | null>(null)
-export const state = signal<State>({ live: false, since: Date.now(), cut: '', ready: true, reason: '' })
+export const state = signal<State>({ live: false, opened: false, since: Date.now(), cut: '', ready: true, reason: '' })
 export const paused = signal(false)
 
 const channel = new BroadcastChannel('projectionist-live')
@@ -67,7 +67,7 @@ function lead(): Promise<never> {
 		const source = new EventSource(`/api/v1/live${after ? `?after=${encodeURIComponent(after)}` : ''}`)
 		source.onopen = () => {
 			wait = 1000
-			set({ live: true, since: Date.now() })
+			set({ live: true, opened: true, since: Date.now() })
 		}
 		source.addEventListener('change', e => {
 			const c = JSON.parse(e.data as string) as Changes

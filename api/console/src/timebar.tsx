@@ -16,7 +16,11 @@ const buckets = 240
 // moment is the one that is looked at, as the server resolves it.
 export const moment = signal<Moment | null>(null)
 export const marks = signal<Mark[]>([])
-const typing = signal(false)
+const typing = signal<((moment: string) => void) | null>(null)
+
+// askMoment has the reader type a moment, which the server knows, for take.
+export const askMoment = (take: (moment: string) => void) => { typing.value = take }
+const goThere = (known_at: string) => set({ known_at })
 
 const ledgerOf = (cut: string): number => Number(/mlops-events\/0:(\d+)/.exec(cut)?.[1] ?? Number.NaN)
 
@@ -60,7 +64,7 @@ export function TimeBar() {
 		return () => abort.abort()
 	}, [known])
 	useKeys([
-		{ keys: 't', does: t.keyMoment, run: () => { typing.value = true } },
+		{ keys: 't', does: t.keyMoment, run: () => askMoment(goThere) },
 		{ keys: 'n', does: t.keyNow, run: () => set({ known_at: '' }) },
 		{ keys: '[', does: t.keyEventBefore, run: () => void stepEvent(-1) },
 		{ keys: ']', does: t.keyEventAfter, run: () => void stepEvent(1) },
@@ -123,7 +127,7 @@ export function TimeBar() {
 			<div class="moment">
 				{known
 					? <><span class="asknown">{t.asKnown} <b>{Number.isFinite(shown) ? time(shown) : known}</b>{moment.value && <span class="dim"> mlops-events@{ledgerOf(moment.value.cut)}</span>}</span> <button type="button" onClick={() => set({ known_at: '' })}>{t.now}</button></>
-					: <button type="button" class="quiet" onClick={() => { typing.value = true }}>{t.now}{h && Number.isFinite(start) ? <span class="dim wide-only"> · {t.since} {time(start, true)}</span> : null}</button>}
+					: <button type="button" class="quiet" onClick={() => askMoment(goThere)}>{t.now}{h && Number.isFinite(start) ? <span class="dim wide-only"> · {t.since} {time(start, true)}</span> : null}</button>}
 			</div>
 			<MomentDialog />
 		</div>
@@ -142,15 +146,17 @@ function MomentDialog() {
 			setProblem(p instanceof Problem ? `${p.detail} ${p.hint}` : String(p))
 			return
 		}
-		typing.value = false
-		set({ known_at: text.trim() })
+		const taken = typing.peek()
+		typing.value = null
+		taken?.(text.trim())
+		setText('')
 	}
 	return (
-		<Dialog open={typing.value} close={() => { typing.value = false }} title={t.keyMoment}>
+		<Dialog open={typing.value !== null} close={() => { typing.value = null }} title={t.keyMoment}>
 			<form onSubmit={e => void take(e)}>
 				<label>{t.momentForms}<input autofocus class="mono" value={text} placeholder="2026-11-17T09:00:00Z" onInput={e => { setText(e.currentTarget.value); setProblem('') }} aria-invalid={problem !== ''} aria-describedby="moment-fault" /></label>
 				<p id="moment-fault" class="bad" role="alert">{problem}</p>
-				<p class="buttons"><button type="submit" class="main" disabled={text.trim() === ''}>{t.goThere}</button> <button type="button" onClick={() => { typing.value = false; set({ known_at: '' }) }}>{t.now}</button></p>
+				<p class="buttons"><button type="submit" class="main" disabled={text.trim() === ''}>{t.goThere}</button> <button type="button" onClick={() => { const taken = typing.peek(); typing.value = null; taken?.('') }}>{t.now}</button></p>
 			</form>
 		</Dialog>
 	)

@@ -1,6 +1,6 @@
 // What /api/v1 answers, as the pages read it.
 
-export interface Page<T> { items: T[]; next?: string }
+export interface Page<T> { items: T[]; next_cursor?: string }
 
 export interface Origin { position: string; event_id: string; event_millis: number; recorded_millis: number; source?: string; actor?: string; correlation?: string; causation?: string }
 export interface Stamp { revision: number; offset: number; created_millis: number; updated_millis: number; recorded_millis: number }

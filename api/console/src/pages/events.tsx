@@ -1,11 +1,11 @@
 // What happened, what caused it? Topics, their records, one event with its causes, one stream.
 import { useMemo, useState } from 'preact/hooks'
-import { ask, exact, lines, Problem, segment, then, useGet } from '../api'
+import { ask, exact, Problem, segment, then, useGet } from '../api'
 import { count, time } from '../format'
 import { Copy, Fact, Facts, Id, Json, Position, State, Stream, Tabs, Time, Title } from '../parts/bits'
-import { type Column, Table } from '../parts/table'
+import type { Column } from '../parts/table'
 import { Empty, Fault, News, Shown } from '../parts/states'
-import { knownAt, place, set, to } from '../router'
+import { place, set, to } from '../router'
 import { t } from '../text'
 import type { Chain, DeadLetter, Link, LogRecord, Page, Quarantined, Topic } from '../types'
 import { Browser } from './records'
@@ -69,10 +69,10 @@ function EventPage({ of }: { of: string }) {
 	const asked = chain.data ? found(chain.data.root) : undefined
 	const position = at ? of : asked?.position ?? ''
 	const p = /^(.+)\/(\d+)@(\d+)$/.exec(position)
-	const records = useGet<LogRecord[]>(p ? then(`/api/v1/log/topics/${segment(p[1] ?? '')}/records`, { partition: p[2], from: p[3], limit: 50 }) : null, { as: lines })
-	const here = records.data?.filter(r => r.position === position)
+	const records = useGet<Page<LogRecord>>(p ? then(`/api/v1/log/topics/${segment(p[1] ?? '')}/records`, { partition: p[2], from: p[3], limit: 50, order: 'asc' }) : null, { as: exact })
+	const here = records.data?.items.filter(r => r.position === position)
 	const before = p && Number(p[3]) > 0 ? to(['events', p[1] ?? '', `${p[2]}@${Number(p[3]) - 1}`]) : null
-	const after = records.data?.find(r => r.position !== position)?.position
+	const after = records.data?.items.find(r => r.position !== position)?.position
 	return (
 		<>
 			<Title of={<>{above()} / {p && <a href={to(['events', p[1] ?? ''])}>{p[1]}</a>}</>} side={<span class="buttons">{before && <a class="button" href={before}>← {t.before}</a>}{after && <a class="button" href={to(['events', ...after.split('/')])}>{t.after} →</a>}</span>}>
@@ -136,12 +136,12 @@ function StreamPage({ name }: { name: string }) {
 	const [more, setMore] = useState<{ for: unknown; items: LogRecord[]; next: string | undefined } | null>(null)
 	const [problem, setProblem] = useState<Problem | null>(null)
 	const extra = more && more.for === got.data ? more : null
-	const next = extra ? extra.next : got.data?.next
+	const next = extra ? extra.next : got.data?.next_cursor
 	const rows = useMemo(() => [...(got.data?.items ?? []), ...(extra?.items ?? [])], [got.data, extra])
 	const load = async () => {
 		try {
 			const p = await ask<Page<LogRecord>>(then(path, { limit: 200, cursor: next }), undefined, exact)
-			setMore({ for: got.data, items: [...(extra?.items ?? []), ...p.items], next: p.next })
+			setMore({ for: got.data, items: [...(extra?.items ?? []), ...p.items], next: p.next_cursor })
 		} catch (e) {
 			setProblem(e instanceof Problem ? e : new Problem({ title: String(e) }))
 		}
@@ -167,7 +167,7 @@ function StreamPage({ name }: { name: string }) {
 
 export const columnsOf = (): Column<LogRecord>[] => [
 	{ id: 'recorded', head: t.recordedTime, width: '172px', cell: r => <span class="mono">{time(Date.parse(r.recorded)).slice(0, 23)}</span>, line: 2 },
-	{ id: 'position', head: t.position, width: 'minmax(110px, 190px)', cell: r => <a class="mono" href={to(['events', ...(r.event_id && knownAt.value === '' ? r.position.split('/') : r.position.split('/'))])}>{r.position}</a>, line: 2 },
+	{ id: 'position', head: t.position, width: 'minmax(110px, 190px)', cell: r => <a class="mono" href={to(['events', ...r.position.split('/')])}>{r.position}</a>, line: 2 },
 	{ id: 'type', head: t.type, width: 'minmax(120px, 220px)', cell: r => r.type ?? <span class="bad">{t.unreadable}</span>, line: 1 },
 	{ id: 'stream', head: t.stream, width: 'minmax(80px, 1fr)', cell: r => r.stream ?? r.subject ?? r.key ?? '' },
 	{ id: 'actor', head: t.actor, width: '110px', cell: r => r.actor ?? '' },
@@ -175,4 +175,3 @@ export const columnsOf = (): Column<LogRecord>[] => [
 ]
 
 const brief = (v: unknown): string => (v === undefined ? '' : JSON.stringify(v, (_, x: unknown) => (x !== null && typeof x === 'object' && 'text' in x && Object.keys(x).length === 1 ? String(x) : x))?.slice(0, 400) ?? '')
-export { Table }

@@ -6,6 +6,7 @@ import { bytes } from '../format'
 import { Graph } from '../graph'
 import { Dialog, announce } from '../keys'
 import { Copy, Fact, Facts, Id, Position, State, Stream, Time, Title } from '../parts/bits'
+import { Moments } from '../parts/moments'
 import { Empty, Fault, Shown } from '../parts/states'
 import { place, set, to } from '../router'
 import { t } from '../text'
@@ -52,6 +53,7 @@ function ModelPage({ name }: { name: string }) {
 				<>
 					<Title of={above()} side={<Stream name={`model/${m.key}`} />}>{m.name}</Title>
 					{m.description && <p>{m.description}</p>}
+					<Moments path={`/api/v1/models/${segment(name)}`} stream={`model/${m.key}`} />
 					<section><h2>{t.lanes}</h2><Lanes model={m} deployed={deployed} /></section>
 					<section><h2>{t.versions}</h2>
 						<div class="scroll-x" tabIndex={0} role="group" aria-label={t.versions}><table><thead><tr><th class="num">{t.version}</th><th>{t.stage}</th><th>{t.aliases}</th><th>{t.algorithm}</th><th>{t.registered}</th><th>{t.actor}</th><th>{t.run}</th><th class="num">{t.size}</th><th>{t.compare}</th></tr></thead>

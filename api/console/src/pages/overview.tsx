@@ -1,11 +1,15 @@
 // Is it healthy? What is new?
-import { url, useGet, then, type Problem } from '../api'
+import { useEffect } from 'preact/hooks'
+import { ask, url, useGet, then, type Problem } from '../api'
 import { duration, count } from '../format'
-import { Fact, Facts, Position, State, Stream, Time, Title } from '../parts/bits'
+import { Fact, Facts, Position, State, Time, Title } from '../parts/bits'
 import { Empty, News, Shown } from '../parts/states'
-import { to } from '../router'
+import { knownAt, to } from '../router'
+import { state as live } from '../live'
+import { seen } from '../settings'
 import { t } from '../text'
 import type { AuditEntry, DeadLetter, Deployment, Page, Progress, Reactor, ViewStatus } from '../types'
+import { EntryList } from './entries'
 
 function Readiness() {
 	const got = useGet<{ status: string; degraded?: { field: string; message: string; hint?: string }[] }>('/readyz', { views: ['views', 'deployments', 'models'] })
@@ -43,7 +47,7 @@ function Trouble() {
 		<section class="card"><h2>{t.trouble}</h2>
 			<Facts>
 				<Fact name={t.viewsHalted}><Shown got={views} rows={1}>{v => { const h = v.items.filter(i => i.error); return <><a href={to(['system'])} class={h.length > 0 ? 'bad' : ''}>{h.length}</a> <span class="dim">/ {v.items.length}</span></> }}</Shown></Fact>
-				<Fact name={t.deadLetters}><Shown got={dead} rows={1}>{d => <a href={to(['events'], { tab: 'dead' })} class={d.items.length > 0 ? 'bad' : ''}>{d.items.length}{d.next ? '+' : ''}</a>}</Shown></Fact>
+				<Fact name={t.deadLetters}><Shown got={dead} rows={1}>{d => <a href={to(['events'], { tab: 'dead' })} class={d.items.length > 0 ? 'bad' : ''}>{d.items.length}{d.next_cursor ? '+' : ''}</a>}</Shown></Fact>
 				<Fact name={t.quarantine}><Shown got={quarantine} rows={1}>{q => <a href={to(['events'], { tab: 'quarantine' })} class={sum(q.topics) > 0 ? 'warn' : ''}>{count(sum(q.topics))}</a>}</Shown></Fact>
 				<Fact name={t.refused}><Shown got={quarantine} rows={1}>{q => count(sum(q.refused))}</Shown></Fact>
 			</Facts>
@@ -62,12 +66,33 @@ function AtWork() {
 	)
 }
 
+// SinceSeen is what has happened since this browser was here last. It is told of now alone.
+const before = seen.get()
+
+function SinceSeen() {
+	const got = useGet<Page<AuditEntry> & { facts?: Record<string, number> }>(before === '' || knownAt.value !== '' ? null : url('/api/v1/audit', { known_after: before, limit: 1000 }))
+	const cut = live.value.cut
+	useEffect(() => {
+		if (cut !== '') seen.set(cut)
+		else ask<{ cut: string }>('/api/v1/log/moment').then(m => seen.set(m.cut), () => undefined)
+	}, [cut])
+	if (before === '' || knownAt.value !== '' || got.problem) return null
+	return (
+		<section class="card"><h2>{t.sinceSeen}</h2>
+			<Shown got={got} rows={1}>{p => {
+				const kinds = Object.entries(Object.groupBy(p.items, e => e.type)).map(([k, l]) => [k, l?.length ?? 0] as const).sort((a, b) => b[1] - a[1]).slice(0, 5)
+				return <Facts>{Object.entries(p.facts ?? {}).filter(([, n]) => n > 0).map(([topic, n]) => <Fact key={topic} name={topic}><a href={to(['events', topic])}>{count(n)}</a></Fact>)}{kinds.map(([k, n]) => <Fact key={k} name={k}><a href={to(['events', 'mlops-events'], { type: k })}>{count(n)}{p.next_cursor ? '+' : ''}</a></Fact>)}{p.items.length === 0 && <Fact name={t.events}>0</Fact>}</Facts>
+			}}</Shown>
+		</section>
+	)
+}
+
 export function Overview() {
 	const got = useGet<Page<AuditEntry>>(then(url('/api/v1/audit', { limit: 30 })), { views: ['log'], hold: true })
 	return (
 		<>
 			<Title>{t.overview}</Title>
-			<div class="cards"><Readiness /><Serving /><Trouble /><AtWork /></div>
+			<div class="cards"><Readiness /><Serving /><Trouble /><AtWork /><SinceSeen /></div>
 			<section><h2>{t.latest} <News n={got.news} show={got.again} /></h2>
 				<Shown got={got} rows={10}>{p => p.items.length === 0
 					? <Empty why={t.emptyLog} command="projectionist serve --simulate users=200,movies=200,events=12000" />
@@ -75,14 +100,5 @@ export function Overview() {
 				<p><a href={to(['events', 'mlops-events'])}>{t.allEvents}</a></p>
 			</section>
 		</>
-	)
-}
-
-// EntryList is events of the ledger, a line each.
-export function EntryList({ items }: { items: AuditEntry[] }) {
-	return (
-		<ol class="entries">{items.map(e => (
-			<li key={`${e.position}.${e.index}`}><Time at={e.recorded_millis} /><a class="type" href={to(['events', e.event_id])}>{e.type}</a><span class="what">{e.summary}</span><span class="dim from"><Stream name={e.stream} /> {e.actor}</span></li>
-		))}</ol>
 	)
 }

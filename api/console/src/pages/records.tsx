@@ -1,6 +1,6 @@
 // A topic's records, the newest first, with a filter that the server applies.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { ask, lines, Problem, segment, then, url } from '../api'
+import { ask, exact, Problem, segment, then, url } from '../api'
 import { changes, paused } from '../live'
 import { Title } from '../parts/bits'
 import { Empty, Fault, News, Skeleton } from '../parts/states'
@@ -10,8 +10,8 @@ import { t } from '../text'
 import type { LogRecord } from '../types'
 import { columnsOf } from './events'
 
-// Trailer is the last line of an answer: how far back the server looked, and where it goes on.
-interface Trailer { scanned_to?: string; next?: string; cursor?: string }
+// An answer says how far back the server looked: of a filter that little fits, less than a page may come.
+interface Records { items: LogRecord[]; next_cursor?: string; scanned_to: string; scanned: number }
 interface Loaded { rows: LogRecord[]; next: string; scanned: string }
 
 const filters = ['type', 'stream', 'actor', 'q'] as const
@@ -27,9 +27,8 @@ export function Browser({ topic }: { topic: string }) {
 	const busy = useRef(false)
 
 	const load = async (cursor: string, signal: AbortSignal): Promise<Loaded> => {
-		const all = await ask<(LogRecord & Trailer)[]>(cursor === '' ? path : url(path, { cursor }), signal, lines)
-		const end = all.find(r => r.position === undefined)
-		return { rows: all.filter(r => r.position !== undefined), next: end?.next ?? end?.cursor ?? '', scanned: end?.scanned_to ?? '' }
+		const p = await ask<Records>(cursor === '' ? path : url(path, { cursor }), signal, exact)
+		return { rows: p.items, next: p.next_cursor ?? '', scanned: p.scanned_to }
 	}
 	const taken = (e: unknown) => setProblem(e instanceof Problem ? e : new Problem({ title: String(e) }))
 

@@ -1,48 +1,45 @@
 // One run, and several beside each other.
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { ask, Problem, segment, then, url, useGet } from '../api'
+import { ask, Problem, segment, then, useGet } from '../api'
 import { Chart, type Curve } from '../chart'
 import { bytes, duration, figure } from '../format'
 import { Copy, Fact, Facts, Id, State, Stream, Time, Title } from '../parts/bits'
+import { Moments } from '../parts/moments'
 import { Empty, Fault, Shown, Skeleton } from '../parts/states'
 import { place, to } from '../router'
 import { t } from '../text'
-import type { Metric, Page, Run } from '../types'
+import type { Run } from '../types'
 
 const above = () => <a href={to(['runs'])}>{t.runs}</a>
 
-// history reads all values of a metric, by step.
-async function history(run: string, metric: string, signal: AbortSignal): Promise<Curve> {
-	const steps: number[] = []
-	const values: number[] = []
-	const path = then(`/api/v1/runs/${segment(run)}/metrics/${metric.split('/').map(segment).join('/')}`, { limit: 1000 })
-	for (let cursor = ''; ;) {
-		const p = await ask<Page<Metric>>(url(path, { cursor }), signal)
-		for (const m of p.items) {
-			steps.push(m.step)
-			values.push(typeof m.value === 'number' ? m.value : Number(m.value))
-		}
-		cursor = p.next ?? ''
-		if (cursor === '') break
+interface Bucket { first_step: number; step: number; last: number | string; min: number | string; max: number | string; count: number }
+interface Buckets { metric: string; bucket_steps: number; runs: { run_id: string; points: Bucket[] }[] }
+
+// curveOf draws a bucket of several values through its least and its greatest: none that stands out is lost.
+function curveOf(name: string, points: Bucket[]): Curve {
+	const c: Curve = { name, steps: [], values: [] }
+	const at = (step: number, v: number | string) => {
+		c.steps.push(step)
+		c.values.push(Number(v))
 	}
-	return { name: run, steps, values }
+	for (const p of points) {
+		const span = Math.max(p.step - p.first_step, 0.01)
+		if (p.count > 1) {
+			at(p.step - span, p.min)
+			at(p.step - span / 2, p.max)
+		}
+		at(p.step, p.last)
+	}
+	return c
 }
 
+// Curves are of one metric of some runs, read at once.
 function Curves({ runs, metric }: { runs: Run[]; metric: string }) {
-	const [curves, setCurves] = useState<Curve[] | null>(null)
-	const [problem, setProblem] = useState<Problem | null>(null)
-	const of = runs.map(r => `${r.run_id}@${r.revision}`).join(',')
-	useEffect(() => {
-		const abort = new AbortController()
-		Promise.all(runs.filter(r => r.metrics?.[metric]).map(async r => ({ ...(await history(r.run_id, metric, abort.signal)), name: runs.length === 1 ? metric : r.name || r.run_id.slice(0, 8) })))
-			.then(c => { setCurves(c); setProblem(null) }, (e: unknown) => { if (!abort.signal.aborted) setProblem(e instanceof Problem ? e : new Problem({ title: String(e) })) })
-		return () => abort.abort()
-	}, [of, metric])
-	if (problem) return <Fault problem={problem} />
-	if (!curves) return <Skeleton rows={3} />
-	const long = curves.filter(c => c.steps.length > 1)
-	if (long.length === 0) return null
-	return <Chart title={metric} curves={long} />
+	const got = useGet<Buckets>(then('/api/v1/runs/metrics', { runs: runs.map(r => r.run_id).join(','), metric, buckets: 500 }), { views: ['runs'] })
+	const curves = useMemo(() => got.data?.runs.map((c, i) => curveOf(runs.length === 1 ? metric : runs[i]?.name || c.run_id.slice(0, 8), c.points)).filter(c => c.steps.length > 1) ?? [], [got.data])
+	if (got.data === undefined) return got.problem ? <Fault problem={got.problem} again={got.again} /> : <Skeleton rows={3} />
+	const values = got.data.runs.reduce((n, r) => n + r.points.reduce((m, p) => m + p.count, 0), 0)
+	return curves.length === 0 ? null : <Chart title={metric} curves={curves} note={got.data.bucket_steps > 1 ? t.bucketed(values, got.data.bucket_steps) : t.points(values)} />
 }
 
 const metricsOf = (runs: Run[]) => [...new Set(runs.flatMap(r => Object.keys(r.metrics ?? {})))].sort()
@@ -53,6 +50,7 @@ export function RunPage({ id }: { id: string }) {
 		<Shown got={got}>{r => (
 			<>
 				<Title of={above()} side={<><Copy text={r.run_id} label={t.copyId} /> <Stream name={`run/${r.run_id}`} /></>}>{r.name || r.run_id} <State of={r.status} /></Title>
+				<Moments path={`/api/v1/runs/${segment(id)}`} stream={`run/${id}`} />
 				{r.reason && <p class="bad prewrap">{r.reason}</p>}
 				<Facts>
 					<Fact name={t.started}><Time at={r.start_millis} /></Fact>

@@ -4,6 +4,7 @@ import { command, Problem, segment, send, then, url, useGet } from '../api'
 import { duration } from '../format'
 import { announce } from '../keys'
 import { Copy, Fact, Facts, Position, State, Stream, Time, Title } from '../parts/bits'
+import { Moments } from '../parts/moments'
 import { Fault, Shown, Skeleton } from '../parts/states'
 import { knownAt, place, set, to } from '../router'
 import { t } from '../text'
@@ -34,6 +35,7 @@ export function WorkflowRunPage({ id }: { id: string }) {
 						<Copy text={r.run_id} label={t.copyId} /></>}><span class="mono">{r.run_id}</span> <State of={r.state} /></Title>
 					{r.reason && <p class={r.state === 'failed' ? 'bad prewrap' : 'dim'}>{r.reason}</p>}
 					{off && <p class="dim">{off}</p>}
+					<Moments path={`/api/v1/workflows/runs/${segment(id)}`} stream={`workflow-run/${id}`} />
 					<Facts>
 						<Fact name={t.requested}><Time at={r.requested_millis} /></Fact><Fact name={t.started}><Time at={r.started_millis} /></Fact>
 						<Fact name={t.duration}>{r.ended_millis ? duration(r.ended_millis - (r.started_millis ?? r.requested_millis)) : '–'}</Fact>

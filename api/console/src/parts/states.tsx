@@ -33,7 +33,7 @@ export function Empty({ why, command }: { why: string; command?: string }) {
 
 export function Fault({ problem, again }: { problem: Problem; again?: () => void }) {
 	const offline = problem.status === 0
-	const refused = problem.status === 400 && problem.field === 'known_at' && /not a parameter|not taken/.test(problem.detail)
+	const refused = problem.status === 400 && problem.field === 'known_at' && /not taken/.test(problem.detail)
 	return (
 		<div class="fault" role="alert">
 			<b>{offline ? t.offline : refused ? t.notThen : problem.title}</b>
@@ -63,5 +63,5 @@ export function News({ n, show }: { n: number; show: () => void }) {
 
 export function Stale() {
 	const s = state.value
-	return s.live || !s.cut ? null : <span class="stale" role="status">{t.staleSince(new Date(s.since).toLocaleTimeString(document.documentElement.lang))}</span>
+	return s.live || !s.opened ? null : <span class="stale" role="status">{t.staleSince(new Date(s.since).toLocaleTimeString(document.documentElement.lang))}</span>
 }

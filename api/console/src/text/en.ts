@@ -17,7 +17,7 @@ export const en = {
 	beforeLog: 'The log begins here', atEnd: 'There is no later event', noMark: 'There is no further mark', noCommandsThen: 'The past cannot be changed: go to now for commands', happened: 'Happened by',
 	// keys
 	keys: 'Keys', keysOn: 'Single keys do something', keyFilter: 'to the filter', keyPause: 'hold changes back, or show them', keyCopy: 'copy the link', keyNew: 'show what is new', keyUp: 'one level up', keyRowDown: 'next row', keyRowUp: 'row before',
-	keyOpen: 'open the row', keySelect: 'select the row', keyCompare: 'compare what is selected', keyMoment: 'type a moment', keyNow: 'to now', keyEventBefore: 'one event before', keyEventAfter: 'one event after', keyMarkBefore: 'mark before', keyMarkAfter: 'mark after', close: 'Close',
+	keyOpen: 'open the row', keySelect: 'select the row', keyCompare: 'compare what is selected', keyDiff: 'what differs from another moment', between: 'Events between', sinceSeen: 'Since you were here', keyMoment: 'type a moment', keyNow: 'to now', keyEventBefore: 'one event before', keyEventAfter: 'one event after', keyMarkBefore: 'mark before', keyMarkAfter: 'mark after', close: 'Close',
 	// find
 	find: 'Find', findWhat: 'an id, a name, a position', kind: (k: string) => k.replaceAll('_', ' '),
 	// words
@@ -30,8 +30,8 @@ export const en = {
 	causation: 'Causation', noCausation: 'No event of the ledger is known to have led to it or come of it.', leftOut: (n: number) => `${n} renewals and metrics are left out.`, truncated: (n: number) => `There is more than these ${n}.`,
 	position: 'Position', stream: 'Stream', subject: 'Subject', recordedTime: 'Recorded', eventTime: 'Happened', eventId: 'Event id', cause: 'Cause', correlation: 'Correlation', source: 'Source', key: 'Key', event: 'Event',
 	// runs
-	run: 'Run', started: 'Started', duration: 'Duration', experiment: 'Experiment', dataset: 'Data set', workflowRun: 'Workflow run', metrics: 'Metrics', params: 'Parameters', tags: 'Tags', files: 'Files', step: 'step', points: (n: number) => `${n} points`, pointsThinned: (n: number) => `${n} points; each pixel shows its least and greatest`,
-	compare: 'Compare', selectTwo: 'Select two runs or more to compare them.', noRuns: 'There are no runs yet.', noSuchField: (f: string) => `No run has ${f}.`, baseline: 'held against', onlyDifferences: 'Only differences', showAll: (n: number) => `All ${n} fields`, differences: 'Differences', noDifference: 'Nothing differs.',
+	run: 'Run', started: 'Started', duration: 'Duration', experiment: 'Experiment', dataset: 'Data set', workflowRun: 'Workflow run', metrics: 'Metrics', params: 'Parameters', tags: 'Tags', files: 'Files', step: 'step', points: (n: number) => `${n} points`, bucketed: (n: number, steps: number) => `${n} points; of every ${steps} steps the least, the greatest and the last`,
+	compare: 'Compare', selectTwo: 'Select two runs or more to compare them.', newestOf: (n: number) => `the newest of ${n}`, noRuns: 'There are no runs yet.', noSuchField: (f: string) => `No run has ${f}.`, baseline: 'held against', onlyDifferences: 'Only differences', showAll: (n: number) => `All ${n} fields`, differences: 'Differences', noDifference: 'Nothing differs.',
 	// models
 	model: 'Model', version: 'Version', versions: 'Versions', stage: 'Stage', aliases: 'Aliases', algorithm: 'Algorithm', lanes: 'What served when', lineage: 'Lineage', seed: 'Seed', code: 'Code', cut: 'Cut', blob: 'Weights', noModels: 'No model was registered yet.', diffWith: (n: number) => `with ${n}`,
 	deployVersion: (m: string, n: number) => `Deploy ${m} ${n}`, deployInstead: (was: string, will: string) => `Slot production serves ${was}. It will serve ${will}, for everybody, from the next request on.`, deployFirst: (will: string) => `Slot production serves nothing. It will serve ${will}.`, deployed: (m: string, n: number) => `${m} ${n} is deployed`, servesAlready: 'It serves already', servesSince: (slot: string) => `Serves ${slot} since`,

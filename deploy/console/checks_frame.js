@@ -1,0 +1,282 @@
+// Checks of what stands around every page.
+const fs = require('fs')
+const path = require('path')
+const { execFileSync } = require('child_process')
+const { waitMillis } = require('./world.js')
+const axeSource = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
+
+// axe is evaluated by the debugger, which the policy of a page does not bind.
+async function axe(page) {
+  await page.evaluate(axeSource)
+  const found = await page.evaluate(async () => (await window.axe.run(document, { resultTypes: ['violations'] })).violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(' | ')}`))
+  return found
+}
+
+module.exports = (check, w, { must, same }) => {
+  check('1 axe finds nothing serious, on every page in both themes', async () => {
+    const all = []
+    for (const theme of ['light', 'dark']) {
+      for (const [name, at] of Object.entries(w.pages)) {
+        const page = await w.open(at, { theme })
+        await w.settled(page)
+        all.push(...(await axe(page)).map(f => `${theme} ${name}: ${f}`))
+        await w.closeAll()
+      }
+    }
+    same(all, [], 'found')
+    return `${Object.keys(w.pages).length} pages twice`
+  })
+
+  check('1 axe finds nothing serious in dialogs', async () => {
+    const all = []
+    for (const [at, open] of [['/ui/', p => p.keyboard.press('?')], ['/ui/', p => p.keyboard.press('Control+k')], ['/ui/', p => p.keyboard.press('t')], [w.pages.workflow, p => p.getByRole('button', { name: 'Trigger', exact: true }).click()], ['/ui/', p => p.getByRole('button', { name: 'Settings' }).click()]]) {
+      const page = await w.open(at)
+      await w.settled(page)
+      await open(page)
+      await page.locator('dialog[open], .settings:popover-open').first().waitFor({ timeout: waitMillis })
+      await page.waitForTimeout(250)
+      all.push(...(await axe(page)))
+      await w.closeAll()
+    }
+    same(all, [], 'found')
+  })
+
+  check('2 3 4 every page is silent, violates no policy, and asks nobody else', async () => {
+    for (const at of Object.values(w.pages)) {
+      const page = await w.open(at)
+      await w.settled(page)
+      same(await w.violations(page), [], at)
+      await w.closeAll()
+    }
+  })
+
+  check('5 6 at 390 px and at 400 % nothing scrolls sideways', async () => {
+    for (const width of [390, 320]) {
+      for (const [name, at] of Object.entries(w.pages)) {
+        const page = await w.open(at, { width, height: width === 320 ? 256 : 800 })
+        await w.settled(page)
+        const over = await page.evaluate(() => Math.max(document.documentElement.scrollWidth - innerWidth, (m => m.scrollWidth - m.clientWidth)(document.getElementById('main'))))
+        must(over <= 0, `${name} at ${width}: ${over} px`)
+        await w.closeAll()
+      }
+    }
+  })
+
+  check('7 8 9 by keys alone: a run is opened, two are compared, a moment is gone to, and the focus is never lost', async () => {
+    const page = await w.open('/ui/')
+    await w.settled(page)
+    const focused = async where => must(await page.evaluate(() => document.activeElement !== null && document.activeElement !== document.body), `${where}: the focus is nowhere`)
+    await page.keyboard.press('g')
+    await page.keyboard.press('r')
+    await page.locator('[role=grid] [data-row="0"]').waitFor({ timeout: waitMillis })
+    await focused('runs')
+    await page.keyboard.press('j')
+    await page.waitForFunction(() => document.activeElement?.hasAttribute('data-row'), null, { timeout: waitMillis })
+    await page.keyboard.press('x')
+    await page.keyboard.press('j')
+    await page.keyboard.press('j')
+    await page.keyboard.press('x')
+    await page.waitForFunction(() => new URLSearchParams(location.search).get('sel')?.split(',').length === 2, null, { timeout: waitMillis })
+    await page.keyboard.press('c')
+    await page.locator('table.compare').waitFor({ timeout: waitMillis })
+    await focused('compare')
+    await page.goBack()
+    await page.locator('[role=grid] [data-row="0"]').waitFor({ timeout: waitMillis })
+    await page.waitForFunction(() => document.activeElement?.hasAttribute('data-row'), null, { timeout: waitMillis })
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/\/ui\/runs\/[0-9a-f]{32}/, { timeout: waitMillis })
+    await page.locator('main h1').waitFor({ timeout: waitMillis })
+    await focused('run')
+    await page.keyboard.press('t')
+    await page.keyboard.type('mlops-events/0@20')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/known_at=mlops-events\/0@20/, { timeout: waitMillis })
+    await focused('moment')
+    await page.keyboard.press('n')
+    await page.waitForFunction(() => !location.search.includes('known_at'), null, { timeout: waitMillis })
+    w.take() // the run was not known at that moment: 404 is what is wanted
+    await page.keyboard.press('Escape')
+    await page.waitForURL(/\/ui\/runs$/, { timeout: waitMillis })
+  })
+
+  check('9 ? lists every key, in Hangul mode too, and single keys can be switched off', async () => {
+    const page = await w.open('/ui/runs')
+    await w.settled(page)
+    const press = (key, code, shiftKey = false) => page.evaluate(([key, code, shiftKey]) => document.body.dispatchEvent(new KeyboardEvent('keydown', { key, code, shiftKey, bubbles: true, cancelable: true })), [key, code, shiftKey])
+    await page.keyboard.press('?')
+    const listed = await page.locator('dialog[open] .keys dt').allInnerTexts()
+    for (const key of ['Ctrl+K', '/', '?', 'g\nr', 'j', 'k', 'Enter', 'x', 'c', '[', ']', '{', '}', 't', 'n', '.', 'Space', 'y', 'Escape']) must(listed.some(l => l.replace(/\s+/g, ' ') === key.replace(/\s+/g, ' ') || l.replace(/\s+/g, '') === key.replace(/\s+/g, '')), `${key} is not listed in ${JSON.stringify(listed)}`)
+    await page.keyboard.press('Escape')
+    await press('ㅎ', 'KeyG')
+    await press('ㅡ', 'KeyM')
+    await page.waitForURL(/\/ui\/models/, { timeout: waitMillis })
+    await page.keyboard.press('?')
+    await page.getByLabel('Single keys do something').uncheck()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('g')
+    await page.keyboard.press('e')
+    await page.waitForTimeout(200)
+    must(page.url().includes('/ui/models'), 'a key does something though keys are off')
+    await page.evaluate(() => localStorage.clear())
+    return `${listed.length} keys`
+  })
+
+  check('10 with reduced motion nothing moves', async () => {
+    const page = await w.open('/ui/', { motion: 'reduce' })
+    await page.keyboard.press('?')
+    await page.locator('dialog[open]').waitFor()
+    same(await page.evaluate(() => document.getAnimations().length), 0, 'animations')
+  })
+
+  check('18 eight tabs are live by one stream', async () => {
+    const first = await w.open('/ui/')
+    const context = first.context()
+    const streams = []
+    context.on('request', r => { if (r.url().includes('/api/v1/live')) streams.push(r.url()) })
+    const pages = [first]
+    for (let i = 0; i < 7; i++) pages.push(await w.open('/ui/events/user-events', { context }))
+    await w.settled(pages[7])
+    await w.act(3, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
+    for (const p of pages.slice(1)) await p.locator('.news').first().waitFor({ timeout: waitMillis })
+    must(streams.length === 0, `${streams.length} more streams`)
+  })
+
+  check('17 an event is told of as it comes', async () => {
+    const page = await w.open('/ui/events/user-events')
+    await w.settled(page)
+    await page.waitForTimeout(500)
+    const start = Date.now()
+    await w.act(4, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
+    await page.locator('.news').waitFor({ timeout: waitMillis })
+    return `after ${Date.now() - start} ms`
+  })
+
+  check('19 a server that is killed and comes back: stale, then live, without a gap', async () => {
+    const page = await w.open('/ui/events/user-events', { expected: ['/api/v1/', 'ERR_', '503', 'net::'] })
+    await w.settled(page)
+    await page.waitForTimeout(500)
+    process.kill(Number(fs.readFileSync(path.join(process.env.WORK, 'pid-main'), 'utf8')), 'SIGKILL')
+    await page.locator('.stale').waitFor({ timeout: waitMillis })
+    execFileSync(path.join(process.env.WORK, 'serve'))
+    for (let i = 0; i < 200 && !(await fetch(`${w.base}/readyz`).then(r => r.ok, () => false)); i++) await new Promise(r => setTimeout(r, 200))
+    await w.act(5, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
+    await page.locator('.stale').waitFor({ state: 'detached', timeout: 60000 })
+    await page.locator('.news').waitFor({ timeout: waitMillis })
+    await page.locator('.news').click()
+    await w.settled(page)
+    await page.waitForFunction(() => !document.querySelector('.news'), null, { timeout: waitMillis })
+    const rows = await page.locator('[role=grid] .rows [role=row]').evaluateAll(all => all.map(r => r.innerText))
+    same(new Set(rows).size, rows.length, 'rows that are there once')
+    w.take()
+  })
+
+  check('23 24 27 a link with known_at shows what was known, and goes on to, whatever comes', async () => {
+    const at = w.position
+    const then = await w.get(`/api/v1/models/${w.model}?known_at=${at}`)
+    const page = await w.open(`/ui/models/${w.model}?known_at=${at}`)
+    await w.settled(page)
+    same(await page.locator('main table tbody tr').count(), then.versions.length, 'versions')
+    must(await page.locator('.asknown').isVisible(), 'it does not say so')
+    const before = await page.locator('main').innerText()
+    for (let i = 0; i < 20; i++) await w.act(i, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
+    await page.reload()
+    await w.settled(page)
+    same(await page.locator('main').innerText(), before, 'what is shown')
+    await page.goto(`${w.base}/ui/models/${w.model}/${w.version}?known_at=${at}`)
+    await w.settled(page)
+    must(await page.getByRole('button', { name: /^Deploy/ }).isDisabled(), 'the past can be changed')
+    await page.goto(`${w.base}/ui/models/${w.model}?known_at=mlops-events/0@0`)
+    await page.locator('.fault').waitFor({ timeout: waitMillis })
+    must(!(await page.locator('main').innerText()).includes('Versions'), 'now is shown for then')
+    w.take() // that it was not there is a 404
+  })
+
+  check('24 dragging on the bar asks for moments, and the ends lead to now', async () => {
+    const page = await w.open('/ui/models')
+    await w.settled(page)
+    const box = await page.locator('[role=slider]').boundingBox()
+    await page.mouse.move(box.x + box.width * 0.9, box.y + 10)
+    await page.mouse.down()
+    for (let i = 9; i > 4; i--) await page.mouse.move(box.x + (box.width * i) / 10, box.y + 10)
+    await page.mouse.up()
+    await page.waitForFunction(() => location.search.includes('known_at'), null, { timeout: waitMillis })
+    await page.locator('.asknown').waitFor()
+    await page.keyboard.press('n')
+    await page.waitForFunction(() => !location.search.includes('known_at'), null, { timeout: waitMillis })
+    await page.keyboard.press('[')
+    await page.waitForURL(/known_at=mlops-events\/0@\d+/, { timeout: waitMillis })
+    await page.keyboard.press('{')
+    await page.waitForTimeout(500)
+    w.take()
+  })
+
+  check('35 an error, a slow answer and no network have their states', async () => {
+    const page = await w.open('/ui/', { expected: ['/api/v1/models', 'ERR_', '503'] })
+    await page.route('**/api/v1/models?*', r => r.fulfill({ status: 503, contentType: 'application/problem+json', headers: { 'X-Request-ID': 'abc' }, body: JSON.stringify({ title: 'Not now', detail: 'the view rebuilds', hint: 'wait', status: 503 }) }))
+    await page.getByRole('link', { name: 'Models' }).first().click()
+    await page.locator('.fault').filter({ hasText: 'the view rebuilds' }).filter({ hasText: 'abc' }).waitFor({ timeout: waitMillis })
+    await page.unroute('**/api/v1/models?*')
+    await page.route('**/api/v1/models?*', async r => { await new Promise(f => setTimeout(f, 2000)); await r.continue() })
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await page.getByRole('cell', { name: w.model }).first().waitFor({ timeout: waitMillis })
+    await page.unroute('**/api/v1/models?*')
+    await page.context().setOffline(true)
+    await page.getByRole('link', { name: 'Workflows' }).first().click()
+    await page.getByText('The server cannot be reached').first().waitFor({ timeout: waitMillis })
+    await page.context().setOffline(false)
+    w.take()
+  })
+
+  check('35 36 without a session nothing is shown; with one, an empty log says so; after it, nothing again', async () => {
+    const page = await w.open('/ui/', { base: w.locked, bare: true, expected: ['401'] })
+    await page.locator('input[name=secret]').waitFor({ timeout: waitMillis })
+    await page.locator('input[name=secret]').fill('wrong')
+    await page.getByRole('button', { name: 'Begin' }).click()
+    await page.getByRole('alert').filter({ hasText: 'neither' }).waitFor({ timeout: waitMillis })
+    await page.locator('input[name=secret]').fill('sesame')
+    await page.getByRole('button', { name: 'Begin' }).click()
+    await page.getByRole('heading', { name: 'Overview' }).waitFor({ timeout: waitMillis })
+    await w.settled(page)
+    for (const [name, at] of [['models', '/ui/models'], ['runs', '/ui/runs']]) {
+      await page.goto(w.locked + at)
+      await page.locator('.empty').first().waitFor({ timeout: waitMillis }).catch(() => must(false, `${name} does not say that it is empty`))
+    }
+    await page.goto(`${w.locked}/ui/`)
+    await w.settled(page)
+    await page.getByRole('button', { name: 'Settings' }).click()
+    await page.getByRole('button', { name: 'End the session' }).click()
+    await page.locator('input[name=secret]').waitFor({ timeout: waitMillis })
+    same((await page.request.get(`${w.locked}/api/v1/models`)).status(), 401, 'the status after the session')
+    w.take() // 401 and 503 are what an empty server that wants a token says
+  })
+
+  check('37 in Korean every page is whole', async () => {
+    for (const [name, at] of Object.entries(w.pages)) {
+      const page = await w.open(at, { locale: 'ko-KR', width: 390 })
+      await w.settled(page)
+      same(await page.evaluate(() => document.documentElement.lang), 'ko', name)
+      must(/[가-힣]/.test(await page.locator('main').innerText()), `${name} has no Korean`)
+      must(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} scrolls sideways`)
+      await w.closeAll()
+    }
+  })
+
+  check('38 on paper there is the moment', async () => {
+    const page = await w.open(`/ui/models/${w.model}?known_at=${w.position}`)
+    await w.settled(page)
+    await page.emulateMedia({ media: 'print' })
+    must((await page.locator('footer.paper').innerText()).includes(`known_at=${w.position}`), 'the footer has no moment')
+    must(!(await page.locator('#nav').isVisible()), 'the navigation is on paper')
+  })
+
+  check('find leads to a run, a model and an event', async () => {
+    const page = await w.open('/ui/')
+    for (const [text, url] of [['outlier', /\/ui\/runs\/[0-9a-f]{32}/], [w.model, /\/ui\/models\//], [w.position, /\/ui\/events\//]]) {
+      await page.keyboard.press('Control+k')
+      await page.getByRole('combobox').fill(text)
+      await page.getByRole('option').first().waitFor({ timeout: waitMillis })
+      await page.keyboard.press('Enter')
+      await page.waitForURL(url, { timeout: waitMillis })
+    }
+  })
+}

@@ -1,0 +1,53 @@
+// The console in a real browser. Each check has a name; what it counts or takes stands beside it, and no time is judged.
+//
+//   node test.js BASE TRACKING LOCKED [PICTURES]
+
+const { chromium } = require('playwright-core')
+const fs = require('fs')
+const path = require('path')
+const { World, waitMillis } = require('./world.js')
+
+const [base, tracking, locked, pictures] = process.argv.slice(2)
+const only = process.env.ONLY || ''
+let failed = 0
+let passed = 0
+
+class Failure extends Error {}
+const must = (ok, text) => { if (!ok) throw new Failure(text) }
+const same = (got, want, what) => must(JSON.stringify(got) === JSON.stringify(want), `${what}: ${JSON.stringify(got)}, want ${JSON.stringify(want)}`)
+
+const checks = []
+const check = (name, run) => checks.push({ name, run })
+
+async function main() {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
+  const world = new World({ browser, base, tracking, locked, pictures, must })
+  await world.seed()
+  require('./checks_frame.js')(check, world, { must, same })
+  require('./checks_pages.js')(check, world, { must, same })
+  for (const { name, run } of checks) {
+    if (only && !name.includes(only)) continue
+    const start = Date.now()
+    try {
+      const said = await run()
+      const noise = world.take()
+      if (noise.length > 0) throw new Failure(noise.slice(0, 5).join('; '))
+      passed++
+      console.log(`ok      ${name}${said ? `: ${said}` : ''} (${((Date.now() - start) / 1000).toFixed(1)} s)`)
+    } catch (e) {
+      failed++
+      world.take()
+      console.log(`FAILED  ${name}: ${e instanceof Failure ? e.message : String(e.stack).slice(0, 900)}`)
+      await world.picture(`failed-${failed}`)
+    }
+    await world.closeAll()
+  }
+  if (pictures && !only) await world.pictures()
+  await browser.close()
+  console.log(`${passed} passed, ${failed} failed`)
+  process.exit(failed ? 1 : 0)
+}
+main().catch(e => { console.log(e); process.exit(1) })
+void fs
+void path
+void waitMillis
