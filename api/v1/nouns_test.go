@@ -89,6 +89,13 @@ func TestServedRecommendations(t *testing.T) {
 	if got := w.get("/?k=3").want(200); got.at("items.2.title") == "<none>" || got.at("strategy") != "popularity" {
 		t.Errorf("baseline: %s", got.Body)
 	}
+	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	if got := w.get("/", "Accept", browser).want(302); got.Header().Get("Location") != "/ui/" || got.Header().Get("Vary") != "Accept" {
+		t.Errorf("a browser is sent to %v", got.Header())
+	}
+	for path, accept := range map[string]string{"/?k=3": browser, "/": "*/*", "/?": "text/html;q=0, application/json"} {
+		w.get(path, "Accept", accept).want(200)
+	}
 	if got := w.get("/api/v1/movies/1/similar?k=2").want(200); got.at("items.0.title") == "<none>" {
 		t.Errorf("similar: %s", got.Body)
 	}

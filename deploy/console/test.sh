@@ -57,7 +57,7 @@ cat >"$work/serve" <<END
 echo \$! >"$work/pid-main"
 END
 chmod +x "$work/serve" && "$work/serve"
-PROJECTIONIST_TOKEN=sesame "$work/projectionist" serve --dir "$work/empty" --listen "$locked" --listen-tracking off "${off[@]}" >"$work/out-locked" 2>&1 &
+PROJECTIONIST_TOKEN=sesame "$work/projectionist" serve --dir "$work/empty" --simulate off --listen "$locked" --listen-tracking off "${off[@]}" >"$work/out-locked" 2>&1 &
 pids+=($!)
 trained() { curl -fs "http://$main/readyz" >/dev/null && curl -fs "http://$main/api/v1/deployments/production" >/dev/null; }
 for _ in $(seq 240); do

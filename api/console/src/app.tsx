@@ -93,10 +93,11 @@ function Frame() {
 			if (e) e.focus({ preventScroll: true })
 			else if (document.activeElement === document.body || document.activeElement === null) main.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true })
 			if (main.scrollTop < restored('main')) main.scrollTop = restored('main')
-			if (!e && want !== '' && tries++ < 20) setTimeout(settle, 50)
+			const lost = document.activeElement === document.body || document.activeElement === null
+			if (!e && (want !== '' ? tries++ < 40 : lost && tries++ < 200)) waiting = setTimeout(settle, 50)
 		}
-		const first = setTimeout(settle, 0)
-		return () => clearTimeout(first)
+		let waiting = setTimeout(settle, 0)
+		return () => clearTimeout(waiting)
 	}, [entry, path])
 
 	if (needsSession.value) return <Session />

@@ -30,7 +30,7 @@ export function Graph({ nodes, edges, label }: { nodes: Node[]; edges: Edge[]; l
 				{nodes.map(n => {
 					const at = laid.node(n.id)
 					const box = <><rect x={at.x - wide / 2} y={at.y - high / 2} width={wide} height={high} rx="4" class={`node${n.asked ? ' asked' : ''} ${n.tone ?? ''}`} /><text x={at.x} y={at.y + 4} text-anchor="middle">{short(n.label)}</text><title>{n.label}</title></>
-					return n.href ? <a key={n.id} href={n.href} aria-label={n.label}>{box}</a> : <g key={n.id}>{box}</g>
+					return n.href ? <a key={n.id} href={n.href}>{box}</a> : <g key={n.id}>{box}</g>
 				})}
 			</svg>
 		</div>

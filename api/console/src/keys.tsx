@@ -50,6 +50,7 @@ export function listen() {
 		const key = name(e)
 		const global = key === 'Ctrl+K'
 		if (!global && (keysOn.peek() === 'off' || inField(e) || inDialog() || key.startsWith('Ctrl+'))) return
+		if (key === 'Escape' && document.querySelector(':popover-open')) return // which it closes
 		if (key === 'Space' && (e.target as Element).closest('button, a, [role=grid], summary, input')) return
 		const pressed = before === 'g' && e.timeStamp - since < 1500 ? `g ${key}` : key
 		before = key

@@ -31,7 +31,7 @@ function ModelList() {
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.models}><table><thead><tr><th>{t.model}</th><th class="num">{t.versions}</th><th>{t.serving}</th><th>{t.stage}</th><th>{t.aliases}</th><th>{t.changed}</th></tr></thead>
 					<tbody>{p.items.filter(m => !m.deleted).map(m => (
 						<tr key={m.key}><td><a href={to(['models', m.name])}>{m.name}</a><div class="dim">{m.description}</div></td><td class="num">{m.versions.length}</td>
-							<td>{slots.data?.items.filter(d => d.model === m.name).map(d => <span key={d.slot}>{d.slot}: <a href={to(['models', m.name, d.version])}>{d.version}</a> </span>)}</td>
+							<td class="slots">{slots.data?.items.filter(d => d.model === m.name).map(d => <span key={d.slot}>{d.slot}: <a href={to(['models', m.name, d.version])}>{d.version}</a> </span>)}</td>
 							<td>{m.versions.filter(v => v.stage !== 'None' && v.stage !== 'Archived').map(v => <span key={v.version} class="pair"><State of={v.stage} /> {v.version}</span>)}</td>
 							<td>{Object.entries(m.aliases ?? {}).map(([a, v]) => <span key={a} class="pair">@{a} {v}</span>)}</td><td><Time at={m.updated_millis} /></td></tr>
 					))}</tbody></table></div>
@@ -122,19 +122,20 @@ function VersionPage({ name, n }: { name: string; n: number }) {
 				</Facts>
 				<section><h2>{t.params}</h2><table class="pairs"><tbody>{Object.entries(v.params ?? {}).sort().map(([k, x]) => <tr key={k}><th scope="row" class="mono">{k}</th><td>{x}</td></tr>)}</tbody></table></section>
 				<section><h2>{t.cut}</h2><p class="mono wrap dim">{v.dataset_cut} <Copy text={v.dataset_cut} /></p><h2>{t.blob}</h2><p class="mono wrap dim">{v.blob} <Copy text={v.blob} /></p></section>
-				<section><h2>{t.lineage}</h2><Shown got={lineage}>{g => g.edges.length === 0 ? <p class="dim">{t.none}</p> : <><Graph nodes={[g.node, ...g.nodes].map(id => ({ id, label: id, href: nodePage(id), asked: id === g.node }))} edges={g.edges.map(e => ({ from: e.from, to: e.to, label: e.kind }))} label={t.lineage} />{g.truncated && <p class="warn">{t.truncated(g.nodes.length)}</p>}</>}</Shown></section>
+				<section><h2>{t.lineage}</h2><Shown got={lineage}>{g => g.edges.length === 0 ? <p class="dim">{t.none}</p> : <><Graph nodes={[g.node, ...g.nodes].map(id => ({ id, label: id, ...(nodePage(id) === '' ? {} : { href: nodePage(id) }), asked: id === g.node }))} edges={g.edges.map(e => ({ from: e.from, to: e.to, label: e.kind }))} label={t.lineage} />{g.truncated && <p class="warn">{t.truncated(g.nodes.length)}</p>}</>}</Shown></section>
 				{deploying && <Deploy name={name} n={n} now={slots.data?.items.find(d => d.slot === 'production')} close={() => setDeploying(false)} done={() => { setDeploying(false); got.again(); slots.again() }} />}
 			</>
 		)}</Shown>
 	)
 }
 
+// nodePage is where a node of the lineage is shown; "" for one that is shown nowhere.
 function nodePage(id: string): string {
 	const [kind, ...rest] = id.split('/')
 	if (kind === 'model') return to(['models', ...rest])
 	if (kind === 'run') return to(['runs', ...rest])
 	if (kind === 'workflow-run') return to(['workflows', 'runs', ...rest])
-	return to(['events', 'streams', ...id.split('/')])
+	return kind === 'dataset' || kind === 'training-set' || kind === 'import' ? to(['events', 'streams', ...id.split('/')]) : ''
 }
 
 // Deploy asks for it once, on the state that was looked at: if another has deployed meanwhile, nothing is changed.
