@@ -78,14 +78,14 @@ class World {
     for (let i = 0; i < this.runsMany; i += 30) {
       await Promise.all(Array.from({ length: 30 }, async (_, k) => {
         const { run } = await this.mlflow('runs/create', { experiment_id, run_name: `run ${String(i + k).padStart(4, '0')}`, start_time: 1700000000000 + (i + k) * 1000 })
-        await this.mlflow('runs/log-batch', { run_id: run.info.run_id, metrics: [{ key: 'ndcg', value: ((i + k) * 37 % 600) / 600, timestamp: 1700000000000, step: 0 }], params: [{ key: 'dim', value: String(8 << (k % 4)) }] })
+        await this.mlflow('runs/log-batch', { run_id: run.info.run_id, metrics: [{ key: 'ndcg', value: ((i + k) * 37 % 600) / 600, timestamp: 1700000000000, step: 0 }], params: [{ key: 'dim', value: String(8 << ((i + k) % 4)) }] })
       }))
     }
     const bad = await this.mlflow('experiments/create', { name: hostile.img })
     const { run } = await this.mlflow('runs/create', { experiment_id: bad.experiment_id, run_name: hostile.script, start_time: 1700000000000, tags: [{ key: 'note', value: hostile.js }, { key: 'rtl', value: hostile.rtl }, { key: 'long', value: hostile.long.slice(0, 5000) }] })
     this.badRun = run.info.run_id
     this.badExperiment = bad.experiment_id
-    await this.mlflow('runs/log-batch', { run_id: this.badRun, params: [{ key: 'html', value: hostile.img }], metrics: [{ key: 'big', value: 1, timestamp: 1700000000000, step: 9007199254740993 }] })
+    await this.mlflow('runs/log-batch', { run_id: this.badRun, params: [{ key: 'html', value: hostile.img }], metrics: [{ key: 'big', value: 1, timestamp: 1700000000000, step: '9007199254740993' }] })
     await this.mlflow('registered-models/create', { name: 'a<b>"c', description: hostile.img })
     const long = await this.mlflow('runs/create', { experiment_id, run_name: 'outlier', start_time: 1600000000000 })
     this.outlier = long.run.info.run_id

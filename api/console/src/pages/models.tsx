@@ -1,6 +1,6 @@
 // Which version is where, when, by whom?
 import { useMemo, useState } from 'preact/hooks'
-import { command, Problem, segment, then, url, useGet } from '../api'
+import { command, Problem, segment, then, useGet } from '../api'
 import { Diff, diff } from '../diff'
 import { bytes } from '../format'
 import { Graph } from '../graph'
@@ -11,7 +11,7 @@ import { Empty, Fault, Shown } from '../parts/states'
 import { place, set, to } from '../router'
 import { t } from '../text'
 import { noCommands } from '../timebar'
-import type { AuditEntry, Deployment, Model, ModelVersion, Page } from '../types'
+import type { Deployment, Model, ModelVersion, Page } from '../types'
 
 export function Models() {
 	const s = place.value.segments
@@ -144,8 +144,8 @@ function Deploy({ name, n, now, close, done }: { name: string; n: number; now: D
 	const [busy, setBusy] = useState(false)
 	const [problem, setProblem] = useState<Problem | null>(null)
 	const [key] = useState(() => crypto.randomUUID?.() ?? String(Math.random()))
-	const head = useGet<Page<AuditEntry>>(url('/api/v1/audit', { stream: 'deployment/production', limit: 1 }))
-	const revision = head.data?.items[0]?.revision
+	const head = useGet<Model>(`/api/v1/models/${segment(name)}`) // as it is while this is read: no later change is taken in
+	const revision = head.data?.revision
 	const act = async (e: Event) => {
 		e.preventDefault()
 		if (busy) return

@@ -59,7 +59,7 @@ export function Browser({ topic }: { topic: string }) {
 			{problem && <Fault problem={problem} again={() => setAsked(a => a + 1)} />}
 			{state === null ? problem ? null : <Skeleton rows={12} /> : state.rows.length === 0
 				? <Empty why={filters.some(f => chosen[f]) ? t.nothingFound : t.emptyTopic} />
-				: <Table id={`records-${topic}`} label={topic} rows={state.rows} columns={columns} keyOf={r => `${r.position}.${r.event_id ?? r.revision ?? ''}`} href={r => to(['events', ...r.position.split('/')])} total={state.next === '' ? state.rows.length : -1} more={more} />}
+				: <Table id={`records-${topic}`} of={path} label={topic} rows={state.rows} columns={columns} keyOf={r => `${r.position}.${r.event_id ?? r.revision ?? ''}`} href={r => to(['events', ...r.position.split('/')])} total={state.next === '' ? state.rows.length : -1} more={more} />}
 			{state && <p class="dim foot">{t.shown(state.rows.length)}{state.scanned && ` · ${t.scannedTo} ${state.scanned}`}{state.next !== '' && <button type="button" class="quiet" onClick={() => more?.()}>{t.more}</button>}</p>}
 		</div>
 	)

@@ -111,7 +111,7 @@ function RunTable() {
 			{frame === null ? problem ? null : <Skeleton rows={14} /> : frame.n === 0
 				? <Empty why={t.noRuns} command="projectionist train als" />
 				: rows.length === 0 ? <Empty why={t.nothingFound} />
-					: <Table id="runs" label={t.runs} rows={rows} columns={columns} keyOf={id} href={i => to(['runs', id(i)])} sort={sort} onSort={s => set({ sort: s })} selected={selected} onSelect={toggle} />}
+					: <Table id="runs" of={`${experiment} ${q} ${sort}`} label={t.runs} rows={rows} columns={columns} keyOf={id} href={i => to(['runs', id(i)])} sort={sort} onSort={s => set({ sort: s })} selected={selected} onSelect={toggle} />}
 			{frame && <p class="dim foot">{rows.length === frame.n ? count(frame.n) : `${count(rows.length)} / ${count(frame.n)}`} {t.runs}{total > frame.n && ` · ${t.newestOf(total)}`}</p>}
 		</div>
 	)

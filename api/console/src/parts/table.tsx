@@ -30,6 +30,7 @@ interface Props<T> {
 	total?: number // rows there are, if more than these; -1 is not known
 	more?: (() => void) | undefined // the end is near
 	fresh?: Set<string> // rows that have just changed
+	of?: string // what is shown: of something else it is shown from its top
 }
 
 const overscan = 6
@@ -61,6 +62,15 @@ export function Table<T>(p: Props<T>) {
 		e.scrollTop = restored(p.id)
 		setTop(e.scrollTop)
 	}, [entry, some])
+
+	const shown = useRef(p.of)
+	useLayoutEffect(() => {
+		if (shown.current === p.of) return
+		shown.current = p.of
+		setCursor(0)
+		setTop(0)
+		if (scroller.current) scroller.current.scrollTop = 0
+	}, [p.of])
 
 	const first = Math.max(0, Math.floor(top / rowHeight) - overscan)
 	const last = Math.min(p.rows.length, Math.ceil((top + height) / rowHeight) + overscan)
