@@ -158,6 +158,7 @@ var goldens = []struct {
 	{"view/features", &events.ViewEventSkipped{"features", "user-events/0@17", "not a fact"}},
 	{"dead-letter/x1", &events.DeadLettered{"x1", "retrain", "mlops-events/0@5", "ev-1", "timeout", 5}},
 	{"dead-letter/x1", &events.DeadLetterResolved{"x1", "retried", "disk was full"}},
+	{"quality/2024-01-15T10", &events.QualityJudged{"2024-01-15T10", "als", 3, []string{"served", "popularity"}, []events.JudgedAct{{"user-events/1@4711", 1705314600000, 4, 27000, []int{3, 120}}}}},
 	{"refusal/user-events", &events.FactRefused{"user-events", "user_id is empty", 3, []byte("7"), []byte(`{"movie_id":"11"}`)}},
 	{"user/7", &events.Interaction{"7", "603", "rating", "2024-01-15T10:30:00.000Z", 4.5, "s-1"}},
 	{"user/7", &events.RecommendationServed{"req-1", "7", "2024-01-15T10:30:00.000Z", "als", 3, "blend", "user-events/0:40",

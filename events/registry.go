@@ -148,6 +148,7 @@ func init() {
 	register[DeadLettered]()
 	register[DeadLetterResolved]()
 	register[FactRefused]()
+	register[QualityJudged]()
 	register[Interaction]()
 	register[RecommendationServed](withoutPlaces)
 	register[ModelDrift]()

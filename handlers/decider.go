@@ -7,6 +7,7 @@ import (
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/streams"
 )
 
 // decider is the state of one stream, as far as its rules need it.
@@ -67,6 +68,8 @@ func newDecider(stream string) decider {
 		return &view{skipped: map[string]bool{}}
 	case "dead-letter":
 		return &deadLetter{}
+	case "quality":
+		return &quality{judged: map[streams.TP]int64{}}
 	case "refusal":
 		return refusals{}
 	}

@@ -28,6 +28,7 @@ func All() []fold.Factory {
 		func() fold.View { return NewAudit() },
 		func() fold.View { return NewServed() },
 		func() fold.View { return NewEngagement() },
+		func() fold.View { return NewQuality() },
 		func() fold.View { return NewHealth() },
 		func() fold.View { return NewDrift() },
 		func() fold.View { return NewQuarantine() },

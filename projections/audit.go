@@ -197,6 +197,8 @@ func summary(data events.Data) string {
 		return fmt.Sprintf("data set of %d interactions of %d users with %d items, %d rows", x.Interactions, x.Users, x.Items, x.Rows)
 	case *events.TrainingSetVersioned:
 		return short(fmt.Sprintf("training set %s, version %d: %d rows with %d features", x.Name, x.Version, x.Rows, len(x.Columns)))
+	case *events.QualityJudged:
+		return fmt.Sprintf("%d acts of the hour %s: where what served had their films", len(x.Acts), x.Hour)
 	case *events.ExperimentCreated:
 		return short("experiment " + x.Name + " created")
 	case *events.ExperimentNameClaimed:

@@ -228,7 +228,7 @@ func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Da
 func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	n := rng.IntN(4)
 	id := fmt.Sprint("id", n)
-	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "artifacts", "import", "dataset", "training-set", "experiment", "deployment", "dead-letter", "refusal", "features", "view", "feature-view", "feature-entity")
+	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "artifacts", "import", "dataset", "training-set", "experiment", "deployment", "dead-letter", "refusal", "quality", "features", "view", "feature-view", "feature-entity")
 	if stream != "" {
 		for i := range stream {
 			if stream[i] == '/' {
@@ -315,6 +315,13 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 		d = pick[events.Data](rng, &events.DeadLettered{DeadLetterID: id, Reactor: "train", Error: "x"}, &events.DeadLetterResolved{DeadLetterID: id, Resolution: "retried"})
 	case "refusal":
 		id, d = "user-events", &events.FactRefused{Topic: "user-events", Reason: pick(rng, "a", "b"), Count: int64(rng.IntN(9) + 1), Value: []byte("{}")}
+	case "quality":
+		id = "2024-01-15T10"
+		x := &events.QualityJudged{Hour: id, ModelName: pick(rng, "", "als"), ModelVersion: version, Sources: []string{"served", "popularity"}}
+		for range 1 + rng.IntN(60) {
+			x.Acts = append(x.Acts, events.JudgedAct{Position: fmt.Sprint("user-events/0@", rng.IntN(99)), TimeMillis: foldtest.Day(1) + int64(rng.IntN(1e8)), Of: 1, Films: 40, Ranks: []int{rng.IntN(40), rng.IntN(40)}})
+		}
+		d = x
 	case "feature-view":
 		d = pick[events.Data](rng, &events.FeatureViewApplied{View: id, Features: []events.FeatureField{{Name: blob, Type: "int64"}}, FeatureMeta: events.FeatureMeta{Project: "p", Tags: map[string]string{"b": "1", "a": "2"}}},
 			&events.FeatureViewDeleted{View: id, Project: "p"})

@@ -39,7 +39,20 @@ type Online struct {
 	films filmStates
 
 	damage atomic.Pointer[error] // that a query has met
+	watch  atomic.Pointer[func(*Learning)]
 }
+
+// Learning is an act that the online model is about to learn, and the model as it stands before.
+type Learning struct {
+	Model  *online.Model // at rest, and the watcher's alone; what concerns the person is at hand
+	Input  *fold.Input
+	Act    *events.Interaction // of the input
+	Signal signal.Signal       // what it means
+}
+
+// Watch has f told of each act before it is learned, from now on, also by what takes the view's place. It is one that looks on: what is folded does not
+// depend on it, and it keeps nothing of what it is given. Who reads the model waits meanwhile.
+func (v *Online) Watch(f func(*Learning)) { v.watch.Store(&f) }
 
 // NewOnline makes an empty online view.
 func NewOnline() *Online {
@@ -137,6 +150,9 @@ func (v *Online) Apply(_ fold.Writer, in []fold.Input) error {
 		}
 		if err := v.m.FetchUser(x.UserID); err != nil {
 			return unreadable(err)
+		}
+		if watch := v.watch.Load(); watch != nil {
+			(*watch)(&Learning{v.m, &in[i], x, v.signals.Of(x.Kind, x.Rating)})
 		}
 		fact := features.Fact{TimeMillis: ev.Time.UnixMilli(), RecordedMillis: in[i].RecordedMillis, Other: x.UserID, Kind: x.Kind, Rating: x.Rating}
 		was, is := v.learn(ev, x, in[i].Position.Partition)
@@ -298,6 +314,7 @@ func (v *Online) Replaced(by fold.View) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.by = by.(*Online)
+	v.by.watch.Store(v.watch.Load())
 }
 
 // read calls f with the view that answers, at rest, once have says that what f wants is in memory; until then it has
