@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -25,6 +26,9 @@ var (
 	descSatisfaction = desc("recommendation_satisfaction", "Of the recommended films of the last seven days (UTC) that were liked or disliked, the share that was liked.")
 	descMeanRating   = desc("recommendation_mean_rating", "Mean stars of the recommended films of the last seven days (UTC) that were rated within a day.")
 	descHitRate      = desc("recommendation_hit_rate", "Of the films that people met within a day of their last list of the last seven days (UTC), the share that was among its first k.", "k")
+	descForeseen     = desc("recommendation_quality", "How well what serves foresaw the acts of the last 24 hours before it learned of them, beside its parts and popularity: metric hr@10 or ndcg@10 over the ranking of all films not met.", "model", "version", "source", "metric")
+	descForeseenOf   = desc("recommendation_quality_acts", "Acts of the last 24 hours that a version was judged by.", "model", "version")
+	descForeseenAll  = desc("recommendation_acts_judged_total", "Acts that what serves was judged by.")
 	descSessions     = desc("user_sessions_total", "Sessions that people have begun, imported acts apart.")
 	descPeople       = desc("users_active", "People who acted today (UTC), imported acts apart.")
 
@@ -47,7 +51,8 @@ const (
 	recentRowsMax  = 10_000
 	servicesMax    = 1000
 	slotsMax       = 100
-	dayMillis      = 24 * 60 * 60 * 1000
+	hourMillis     = 60 * 60 * 1000
+	dayMillis      = 24 * hourMillis
 	millisOfSecond = 1000
 )
 
@@ -55,7 +60,7 @@ const (
 type businessCollector struct{ s *Surface }
 
 func (c *businessCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descLists, descListsTaken, descFilms, descFilmsTaken, descLiked, descDisliked, descClickRate, descSatisfaction, descMeanRating, descHitRate, descSessions,
+	for _, d := range []*prometheus.Desc{descLists, descListsTaken, descFilms, descFilmsTaken, descLiked, descDisliked, descClickRate, descSatisfaction, descMeanRating, descHitRate, descForeseen, descForeseenOf, descForeseenAll, descSessions,
 		descPeople, descJudgement, descNewestAt, descServing, descServingAt, descRecords, descDegraded, descTaskSeconds, descDecisions, descDrift, descFreshness, descTTL} {
 		out <- d
 	}
@@ -69,7 +74,7 @@ func (c *businessCollector) Collect(out chan<- prometheus.Metric) {
 		}
 	}()
 	for d, collect := range map[*prometheus.Desc]func(out chan<- prometheus.Metric) error{
-		descLists: c.engagement, descJudgement: c.judgements, descServing: c.serving, descRecords: c.records, descDegraded: c.services,
+		descLists: c.engagement, descForeseen: c.quality, descJudgement: c.judgements, descServing: c.serving, descRecords: c.records, descDegraded: c.services,
 		descTaskSeconds: c.training, descDrift: c.drift, descFreshness: c.freshness,
 	} {
 		if err := collect(out); err != nil {
@@ -118,6 +123,48 @@ func (c *businessCollector) engagement(out chan<- prometheus.Metric) error {
 		for k, hits := range map[string]uint64{"1": recent.Hits1, "5": recent.Hits5, "10": recent.Hits10, "20": recent.Hits20} {
 			told(out, descHitRate, prometheus.GaugeValue, float64(hits)/float64(recent.Met), k)
 		}
+	}
+	return nil
+}
+
+// quality tells how well the versions that served in the last 24 hours foresaw what people chose.
+func (c *businessCollector) quality(out chan<- prometheus.Metric) error {
+	view := fold.Of[*projections.Quality](c.s.Views)
+	all, err := view.Judged()
+	if err != nil {
+		return err
+	}
+	told(out, descForeseenAll, prometheus.CounterValue, float64(all))
+	now := c.s.Now().UnixMilli()
+	rows, err := view.Hours(now-now%hourMillis-(dayMillis-hourMillis), now+1, 1, recentRowsMax)
+	if err != nil {
+		return err
+	}
+	type of struct {
+		model   string
+		version int
+		source  string
+	}
+	counts := map[of]*projections.QualityCounts{}
+	for i := range rows {
+		r := &rows[i]
+		key := of{r.ModelName, r.ModelVersion, r.Source}
+		if counts[key] == nil {
+			counts[key] = &projections.QualityCounts{}
+		}
+		counts[key].Add(&r.QualityCounts)
+	}
+	for key, n := range counts {
+		name, err := fold.Of[*projections.Registry](c.s.Views).NameOf(key.model)
+		if err != nil {
+			return err
+		}
+		version := fmt.Sprint(key.version)
+		if key.source == events.SourceServed {
+			told(out, descForeseenOf, prometheus.GaugeValue, float64(n.Judged), name, version)
+		}
+		told(out, descForeseen, prometheus.GaugeValue, n.HitRate(10), name, version, key.source, "hr@10")
+		told(out, descForeseen, prometheus.GaugeValue, n.NDCG(10), name, version, key.source, "ndcg@10")
 	}
 	return nil
 }

@@ -90,8 +90,8 @@ func TestServedRecommendations(t *testing.T) {
 		t.Errorf("baseline: %s", got.Body)
 	}
 	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-	if got := w.get("/", "Accept", browser).want(302); got.Header().Get("Location") != "/ui/" || got.Header().Get("Vary") != "Accept" {
-		t.Errorf("a browser is sent to %v", got.Header())
+	if got := w.get("/", "Accept", browser).want(302); got.Header.Get("Location") != "/ui/" || got.Header.Get("Vary") != "Accept" {
+		t.Errorf("a browser is sent to %v", got.Header)
 	}
 	for path, accept := range map[string]string{"/?k=3": browser, "/": "*/*", "/?": "text/html;q=0, application/json"} {
 		w.get(path, "Accept", accept).want(200)

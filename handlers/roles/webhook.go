@@ -73,9 +73,11 @@ func (c *Config) messenger() react.Role {
 }
 
 // MessengerHere says whether the role is this node's.
-func MessengerHere(stats []react.Stat) bool {
+func MessengerHere(stats []react.Stat) bool { return here(stats, nameMessenger) }
+
+func here(stats []react.Stat, role string) bool {
 	for _, s := range stats {
-		if s.Reactor == nameMessenger {
+		if s.Reactor == role {
 			return s.Here
 		}
 	}

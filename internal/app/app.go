@@ -115,6 +115,7 @@ type App struct {
 	tuning     sync.Mutex      // held by a search for parameters
 	Reactors   *react.Reactors
 	messenger  *roles.Messenger
+	judge      *roles.Judge
 	seals      *seals
 	main       *v1.Surface
 	API        *api.Core
@@ -201,6 +202,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	private, _ := strconv.ParseBool(os.Getenv(WebhooksPrivateVariable)) // anything else is no
 	a.messenger = &roles.Messenger{Ledger: a.Log.Ledger(), Views: a.Views, Dispatcher: a.Dispatcher, Unseal: a.seals.Unseal, Private: private, Now: o.Now, Logger: o.Logger,
 		Here: func() bool { return roles.MessengerHere(a.Reactors.Stats(a.work)) }}
+	if a.judge, err = a.qualityJudge(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.surfaces(scratch); err != nil {
 		return nil, err
 	}
@@ -331,6 +335,7 @@ func (a *App) Serve(ctx context.Context, ready func([]Answered)) (err error) {
 		beside.Go(func() { a.mirror(work) })
 	}
 	beside.Go(func() { a.messenger.Run(work) })
+	beside.Go(func() { a.judge.Run(work) })
 	if a.opts.MLflowUI == "" && a.opts.Also["tracking"] != "" {
 		beside.Go(func() { a.findMLflowPages(work) })
 	}

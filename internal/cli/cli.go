@@ -163,7 +163,7 @@ func (p *program) root() *cobra.Command {
 		p.recommendCommand(), p.similarCommand(), p.moviesCommand(), p.historyCommand(), p.shownCommand(), p.feedbackCommand(),
 		p.featuresCommand(), p.featureViewsCommand(), p.entitiesCommand(), p.featureServicesCommand(), p.feastCommand(), p.signalsCommand(),
 		p.trainCommand(), p.tuneCommand(), p.modelsCommand(), p.deploymentsCommand(), p.experimentsCommand(), p.runsCommand(), p.workflowsCommand(), p.poolsCommand(), p.datasetsCommand(), p.variablesCommand(),
-		p.lineageCommand(), p.auditCommand(), p.whyCommand(), p.quarantineCommand(), p.deadLettersCommand(), p.logCommand(), p.produceCommand(), p.consumeCommand(),
+		p.lineageCommand(), p.auditCommand(), p.whyCommand(), p.quarantineCommand(), p.deadLettersCommand(), p.logCommand(), p.produceCommand(), p.consumeCommand(), p.qualityCommand(),
 	)
 	return root
 }

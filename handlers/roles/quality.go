@@ -1,0 +1,224 @@
+package roles
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Judge scores what serves by what people choose, test-then-learn: it is told of each act before the online model learns of it ([Judge.Learning]), has the film ranked, and
+// records ranks in batches as [events.QualityJudged]. It is a part of the role evaluator: where nodes share a log, the node that has that role's place judges.
+//
+// An act is judged if it makes a film popular (see [signal.Signal.Counted]: it is no dislike), and the person has not met the film, or may be shown it again. Acts of imports are not, since nobody was
+// served; nor are those that the log had before the process began, nor late ones, after which the model has learned of the person: it would know what came afterwards.
+//
+// All are judged while that takes little. Else a sample is, by the hash of the act's id: half of them, a quarter and so on. What is not recorded when a process is killed, some seconds, is lost.
+type Judge struct {
+	Dispatcher react.Dispatcher
+	Rank       func(*projections.Learning) (events.QualityJudged, bool) // has one act, without place and time
+	Hold       func() error                                             // has at hand what Rank ranks by
+	Here       func() bool                                              // whether this node is the one that judges
+	Since      streams.Cut                                              // acts from here on are judged
+	Now        func() time.Time                                         // default time.Now
+	Logger     *slog.Logger                                             // default slog.Default
+
+	here   atomic.Bool
+	mu     sync.Mutex
+	queue  []events.QualityJudged // each of one act
+	passed map[streams.TP]int     // acts since the last one that was judged
+	sample sample
+	full   chan struct{}
+	once   sync.Once
+}
+
+// JudgeHere says whether the role that judges is this node's.
+func JudgeHere(stats []react.Stat) bool { return here(stats, nameEvaluator) }
+
+const (
+	// judgedEvery is how often what was judged is recorded.
+	judgedEvery = 5 * time.Second
+	// judgedMax bounds what is not recorded yet.
+	judgedMax = 8 * commands.QualityActsMax
+	// actLate is by how much an act may come after it happened: what serves was not what was served, otherwise.
+	actLate = time.Hour
+)
+
+func (j *Judge) setup() {
+	j.once.Do(func() {
+		if j.Now == nil {
+			j.Now = time.Now
+		}
+		if j.Logger == nil {
+			j.Logger = slog.Default()
+		}
+		j.Logger = j.Logger.With("reactor", nameEvaluator)
+		j.passed, j.full = map[streams.TP]int{}, make(chan struct{}, 1)
+	})
+}
+
+// Learning judges an act, if it is to be.
+func (j *Judge) Learning(l *projections.Learning) {
+	j.setup()
+	defer func() {
+		if p := recover(); p != nil { // the act is learned all the same
+			j.Logger.Error("judging what serves met a defect", "position", l.Input.Position.String(), "panic", p)
+		}
+	}()
+	if !j.here.Load() || !j.judges(l) {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	tp := l.Input.Position.TP
+	j.passed[tp]++
+	begin := j.Now()
+	if len(j.queue) == judgedMax || !j.sample.takes(events.Hash(0, l.Input.Event.ID), begin) {
+		return
+	}
+	judged, ok := j.Rank(l)
+	j.sample.spend(j.Now().Sub(begin))
+	if !ok {
+		return
+	}
+	millis := l.Input.Event.Time.UnixMilli()
+	judged.Hour = time.UnixMilli(millis).UTC().Format(events.HourLayout)
+	a := &judged.Acts[0]
+	a.Position, a.TimeMillis, a.Of = l.Input.Position.String(), millis, j.passed[tp]
+	j.passed[tp] = 0
+	if j.queue = append(j.queue, judged); len(j.queue) >= commands.QualityActsMax {
+		select {
+		case j.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// judges says whether an act is one that is judged.
+func (j *Judge) judges(l *projections.Learning) bool {
+	at := l.Input.Position
+	millis := l.Input.Event.Time.UnixMilli()
+	if at.Offset < j.Since[at.TP] || l.Input.Event.Actor == events.ActorImporter || !l.Signal.Counted() || l.Input.RecordedMillis-millis > actLate.Milliseconds() {
+		return false
+	}
+	for e := range l.Model.UserEntries(l.Act.UserID) { // newest first
+		if e.TimeMillis > millis || l.Model.ItemID(e.Item) == l.Act.MovieID && e.Signal.Hides(e.TimeMillis, millis) {
+			return false
+		}
+	}
+	return true
+}
+
+// Run records what is judged until ctx ends, and then what is left.
+func (j *Judge) Run(ctx context.Context) {
+	j.setup()
+	tick := time.NewTicker(judgedEvery)
+	defer tick.Stop()
+	var behind string
+	for ctx.Err() == nil {
+		j.here.Store(j.Here())
+		if j.here.Load() {
+			said := ""
+			if err := j.Hold(); err != nil {
+				said = err.Error()
+			}
+			if said != behind && said != "" {
+				j.Logger.Warn("what is deployed cannot be judged", "error", said)
+			}
+			behind = said
+		}
+		j.record(ctx)
+		select {
+		case <-ctx.Done():
+		case <-j.full:
+		case <-tick.C:
+		}
+	}
+	j.here.Store(false)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), judgedEvery)
+	defer cancel()
+	j.record(last)
+}
+
+// record records what is in the queue. What cannot be for now is tried again.
+func (j *Judge) record(ctx context.Context) {
+	j.mu.Lock()
+	queue := j.queue
+	j.queue = nil
+	j.mu.Unlock()
+	for len(queue) > 0 {
+		n := 1
+		for n < min(len(queue), commands.QualityActsMax) && together(&queue[0], &queue[n]) {
+			n++
+		}
+		c := &commands.JudgeQuality{QualityJudged: queue[0]}
+		c.Acts = nil
+		for i := range queue[:n] {
+			c.Acts = append(c.Acts, queue[i].Acts...)
+		}
+		_, err := j.Dispatcher.Dispatch(ctx, c, handlers.Meta{Actor: "reactor:" + nameEvaluator})
+		if err != nil && !fault.Is(err, fault.Invalid) {
+			j.Logger.Warn("what was judged of what serves cannot be recorded; it is tried again", "acts", len(queue), "error", err)
+			j.mu.Lock()
+			j.queue = append(queue, j.queue...)
+			j.mu.Unlock()
+			return
+		}
+		if err != nil {
+			j.Logger.Error("what was judged of what serves is refused", "acts", n, "error", err)
+		}
+		queue = queue[n:]
+	}
+}
+
+// together says whether acts go into one event.
+func together(a, b *events.QualityJudged) bool {
+	return a.Hour == b.Hour && a.ModelName == b.ModelName && a.ModelVersion == b.ModelVersion && slices.Equal(a.Sources, b.Sources)
+}
+
+// sample chooses what is judged, so that judging takes at most a twentieth of the time, and no more than some acts a second.
+type sample struct {
+	halvings int // how often the share was halved
+	since    time.Time
+	spent    time.Duration // since then
+	taken    int
+}
+
+const (
+	sampleTime    = 50 * time.Millisecond // of a second
+	sampleActs    = 25
+	samplePeriod  = time.Second
+	halvingsMax   = 20
+	sampleHashLen = 64
+)
+
+// takes says whether an act with a hash is in the sample.
+func (s *sample) takes(hash uint64, now time.Time) bool {
+	if past := now.Sub(s.since); past >= samplePeriod || past < 0 {
+		periods := max(1, int64(past/samplePeriod))
+		switch busy := s.spent >= sampleTime || s.taken >= sampleActs; {
+		case busy && periods == 1:
+			s.halvings = min(s.halvings+1, halvingsMax)
+		case !busy && (s.spent < sampleTime/4 && s.taken < sampleActs/4 || periods > 1):
+			s.halvings = max(s.halvings-int(min(periods, halvingsMax)), 0)
+		}
+		s.since, s.spent, s.taken = now, 0, 0
+	}
+	if s.halvings > 0 && hash>>(sampleHashLen-s.halvings) != 0 || s.spent >= sampleTime || s.taken >= sampleActs {
+		return false
+	}
+	s.taken++
+	return true
+}
+
+func (s *sample) spend(d time.Duration) { s.spent += d }

@@ -1,0 +1,87 @@
+package recommend
+
+import (
+	"cmp"
+	"sync"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/projections"
+)
+
+// judging is the memory of one judgement.
+type judging struct {
+	raw, byPlace []float32
+	scratch      online.Scratch
+}
+
+var judgings = sync.Pool{New: func() any { return &judging{} }}
+
+// Judge says at which ranks the version that ranks for the slot, as it is at hand, its parts, and popularity would put the film of an act among those that the
+// person has not met, at its event time; 0 for a film that is not in the catalogue. It loads nothing: false where no version is at hand. Of what is given it
+// fills in all but the place and the time of the act.
+func (s *Service) Judge(l *projections.Learning) (out events.QualityJudged, ok bool) {
+	s.mu.Lock()
+	var ranker recipe.Ranker
+	if at := s.loaded[s.serving.blob]; s.served && at != nil {
+		ranker = at.ranker
+	}
+	out.ModelName, out.ModelVersion = s.serving.model, s.serving.number
+	s.mu.Unlock()
+	user, film, millis := events.CanonicalUser(l.Act.UserID), events.CanonicalMovie(l.Act.MovieID), l.Input.Event.Time.UnixMilli()
+	if ranker == nil || ranker.Films().Len() == 0 || l.Model.Fetch(user) != nil {
+		return out, false
+	}
+	films := ranker.Films()
+	act := events.JudgedAct{Films: films.Len()}
+	place, known := films.Place(film)
+	rank := func(source string, score []float32) {
+		at := 0
+		if known {
+			if at = recipe.Rank(score, place); score[place] != score[place] { // no number
+				at = films.Len()
+			}
+		}
+		out.Sources, act.Ranks = append(out.Sources, source), append(act.Ranks, at)
+	}
+	ranker.Score(l.Model, user, millis, func(part string, score []float32) {
+		switch part {
+		case "":
+			rank(events.SourceServed, score)
+		case events.SourceServed, online.Popularity.String(), online.DecayedPopularity.String(): // those have their own below
+		default:
+			rank(part, score)
+		}
+	})
+	j := judgings.Get().(*judging)
+	defer judgings.Put(j)
+	for _, b := range []online.Source{online.Popularity, online.DecayedPopularity} {
+		rank(b.String(), j.scores(l.Model, films, user, millis, b))
+	}
+	out.Acts = []events.JudgedAct{act}
+	return out, true
+}
+
+// scores are a source's scores by place.
+func (j *judging) scores(m *online.Model, films *recipe.Films, user string, millis int64, source online.Source) []float32 {
+	place := films.Places(m)
+	j.byPlace = recipe.Grow(j.byPlace, films.Len())
+	clear(j.byPlace)
+	j.raw = m.Score(j.raw, user, millis, source, &j.scratch)
+	for i, v := range j.raw {
+		if p := place[i]; p >= 0 {
+			j.byPlace[p] = v
+		}
+	}
+	return j.byPlace
+}
+
+// Hold has the version in the slot at hand, and the films that there are, so that [Service.Judge] judges by them.
+func (s *Service) Hold() error {
+	if err := s.catchUp(false); err != nil {
+		return err
+	}
+	_, _, _, behind, err := s.slot()
+	return cmp.Or(err, behind)
+}
