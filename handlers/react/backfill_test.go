@@ -41,10 +41,7 @@ func TestBackfill(t *testing.T) {
 		newKitchen(b).stop()
 		burnt := false
 		start := func() *kitchen {
-			k := newKitchen(b)
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			k.stirs["stir"] = func(ctx context.Context, w *react.Work) error {
+			return newKitchen(b, map[string]func(context.Context, *react.Work) error{"stir": func(ctx context.Context, w *react.Work) error {
 				select {
 				case <-time.After(10 * time.Second):
 				case <-ctx.Done():
@@ -55,8 +52,7 @@ func TestBackfill(t *testing.T) {
 					return react.Permanent(fmt.Errorf("burnt"))
 				}
 				return nil
-			}
-			return k
+			}})
 		}
 		one, two := start(), start()
 		synctest.Wait()
@@ -104,18 +100,14 @@ func TestBackfillSteered(t *testing.T) {
 		day := func(n int) int64 { return time.Date(1999, 12, n, 0, 0, 0, 0, time.UTC).UnixMilli() }
 		b.define("name: daily\nschedule: '@daily'\nparams: [{name: heat, type: whole, default: 1}]\ntasks: [{name: stir, operator: stir, retries: 0}]\n")
 		start := func() *kitchen {
-			k := newKitchen(b)
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			k.stirs["stir"] = func(ctx context.Context, _ *react.Work) error {
+			return newKitchen(b, map[string]func(context.Context, *react.Work) error{"stir": func(ctx context.Context, _ *react.Work) error {
 				select {
 				case <-time.After(10 * time.Second):
 				case <-ctx.Done():
 					return ctx.Err()
 				}
 				return nil
-			}
-			return k
+			}})
 		}
 		one := start()
 		synctest.Wait()

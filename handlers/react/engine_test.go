@@ -35,10 +35,16 @@ type kitchen struct {
 	stop   func()
 }
 
-func newKitchen(b *bench) *kitchen { return newKitchenOf(b, b.config(b.TempDir(), nil)) }
+// newKitchen starts one; stirs are what its first tasks do, where there are any at once.
+func newKitchen(b *bench, stirs ...map[string]func(context.Context, *react.Work) error) *kitchen {
+	return newKitchenOf(b, b.config(b.TempDir(), nil), stirs...)
+}
 
-func newKitchenOf(b *bench, c react.Config) *kitchen {
+func newKitchenOf(b *bench, c react.Config, stirs ...map[string]func(context.Context, *react.Work) error) *kitchen {
 	k := &kitchen{bench: b, stirs: map[string]func(context.Context, *react.Work) error{}, output: map[string]map[string]string{}}
+	for _, all := range stirs {
+		maps.Copy(k.stirs, all)
+	}
 	all := roles(well, well, nil)
 	all[3].Tasks[stir] = k.stir
 	_, k.stop = b.run(c, all)
