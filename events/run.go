@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-	"unicode/utf8"
 )
 
 // RunStarted opens a run: one training or evaluation. Stream "run/ID".
@@ -95,20 +93,9 @@ func appendText(b []byte, text string) []byte {
 	return append(append(append(b, '"'), text...), '"')
 }
 
-// Plain says whether an event of a commit is the very one that reading it will give, but for [Event.Raw], so that it can stand
-// for it: values of metrics, which are what comes in numbers, and whose texts and time JSON keeps as they are.
-func (e *Event) Plain() bool {
-	x, ok := e.Data.(*RunMetricsLogged)
-	if !ok || len(x.Metrics) == 0 || e.Schema != SchemaOf(x.EventType()) || !e.Time.Equal(TimeOf(e.Time.UnixMilli())) || e.Time.Location() != time.UTC {
-		return false
-	}
-	for _, text := range []string{e.ID, e.Source, e.Subject, e.Actor, e.Correlation, e.Causation, x.RunID} {
-		if !utf8.ValidString(text) {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(x.Metrics, func(m Metric) bool {
-		return !utf8.ValidString(m.Key) || !utf8.ValidString(m.ModelID) || !utf8.ValidString(m.DatasetName) || !utf8.ValidString(m.DatasetDigest)
+func (x *RunMetricsLogged) plain() bool {
+	return len(x.Metrics) > 0 && areTexts(x.RunID) && !slices.ContainsFunc(x.Metrics, func(m Metric) bool {
+		return !areTexts(m.Key, m.ModelID, m.DatasetName, m.DatasetDigest)
 	})
 }
 
