@@ -30,10 +30,9 @@ type engine struct {
 	definitions map[string]*definitions      // by workflow, of those that runs were seen of
 	backfills   map[string]*backfill         // that go on
 
-	finished chan func()   // what was done aside has come to, for the engine to take in
-	working  int           // how much is done aside
-	asking   chan struct{} // room for slots that are asked for
-	slot     alarm         // the next slot
+	finished chan func() // what was done aside has come to, for the engine to take in
+	working  int         // how much is done aside
+	slot     alarm       // the next slot
 }
 
 // liveRun is a run that has not ended.
@@ -85,7 +84,7 @@ func (e *engine) run(ctx context.Context) {
 	go func() { defer close(followed); e.follow(fctx, e.next, commits) }()
 	look := time.NewTicker(e.cfg.Poll)
 	defer look.Stop()
-	e.asking, e.slot = make(chan struct{}, asksAtOnce), alarm{Timer: time.NewTimer(0)}
+	e.slot = alarm{Timer: time.NewTimer(0)}
 	defer e.slot.Stop()
 	e.watch(ctx)
 	due := time.NewTimer(0)
@@ -310,7 +309,7 @@ func (e *engine) take(ctx context.Context, c *streams.Committed) {
 			case *events.PoolDefined:
 				e.gate.define(ev.Pool, ev.Slots)
 			case *events.PoolRemoved:
-				e.gate.remove(ev.Pool)
+				e.gate.undefine(ev.Pool)
 			}
 		}
 	}

@@ -14,7 +14,9 @@ import (
 
 // gate lets tasks begin: as many of a role as it has slots here, and as many of a pool as that has, the greater priority first, then
 // the run that was requested first. In a pool nobody overtakes who waits for more slots than are free. One that wants more than its pool has at all, or whose
-// pool there is not, waits until that changes, and holds up nobody.
+// pool there is not, waits until that changes, and holds up nobody. A task has its role's slot while it is worked on, and those of its pool until the ledger has its end.
+//
+// What can wait, the keeping of logs and with it the ends of runs, waits while tasks come here and are about to begin: see calm.
 //
 // Slots of a pool hold over all nodes. What tasks have there the ledger says, and where two nodes take the last slots at once, so
 // does it who was first: the other one gives its task back before it begins to work.
@@ -22,16 +24,23 @@ type gate struct {
 	shared bool // there may be other nodes
 
 	mu      sync.Mutex
-	roles   map[string]int // slots of this process
-	pools   map[string]int // slots; -1: any number
-	used    map[string]int // of roles
-	taken   map[string]int // of pools, by this process
-	waiting map[string][]*claim
+	roles   map[string]int        // slots of this process
+	pools   map[string]int        // slots; -1: any number
+	used    map[string]int        // of roles
+	taken   map[string]int        // of pools, by this process
+	waiting map[line][]*claim     // in their order
 	runs    map[string][]occupant // on all nodes, of runs that go on; where they are shared
 	seen    int64                 // the offset up to which runs are known, inclusive
 	changed chan struct{}
-	came    time.Time // when a task came here last
+
+	coming []*claim      // as they came; see forget
+	eager  int           // those of them that are about to begin
+	last   time.Time     // when a task came here, or began, last
+	rest   chan struct{} // closed when it is calm; nil while nobody waits for that
 }
+
+// line is where those wait who want the same.
+type line struct{ role, pool string }
 
 // claim is a task's wish to begin.
 type claim struct {
@@ -40,6 +49,9 @@ type claim struct {
 	run             int64 // offset of its request
 	task            int   // place in its definition
 	admitted        chan struct{}
+	came            time.Time
+	begun           bool // its beginning was said, or it is not about to begin
+	over            bool // it is worked on no more, and its role's slot is given back
 }
 
 // occupant is a task at work, as the ledger has it.
@@ -51,28 +63,33 @@ type occupant struct {
 }
 
 const (
-	// calmFor is how long nobody must have come that what can wait is done, and calmWithin how long that waits at most.
+	// calmFor is how long nobody must have come, nor been about to begin, that what can wait is done, and calmWithin how long that waits at most. Whoever has
+	// waited for that long to begin, for a slot as a rule, is not about to.
 	calmFor    = 50 * time.Millisecond
 	calmWithin = time.Second
+	// rushFrom is how many tasks are about to begin in a rush.
+	rushFrom = 32
 )
 
 func newGate(shared bool) *gate {
 	return &gate{shared: shared, roles: map[string]int{}, pools: map[string]int{events.PoolDefault: events.PoolSlotsDefault}, used: map[string]int{}, taken: map[string]int{},
-		waiting: map[string][]*claim{}, runs: map[string][]occupant{}, changed: make(chan struct{})}
+		waiting: map[line][]*claim{}, runs: map[string][]occupant{}, changed: make(chan struct{})}
 }
 
 func (c *claim) compare(d *claim) int {
 	return cmp.Or(cmp.Compare(d.priority, c.priority), cmp.Compare(c.run, d.run), cmp.Compare(c.task, d.task))
 }
 
-// enter waits for the claim to be let in, or ctx to end.
+// enter waits for the claim to be let in, or ctx to end. Whoever is let in says when it has begun.
 func (g *gate) enter(ctx context.Context, c *claim) error {
 	c.admitted = make(chan struct{})
+	at := line{c.role, c.pool}
 	g.mu.Lock()
-	g.came = time.Now()
-	line := g.waiting[c.role]
-	at, _ := slices.BinarySearchFunc(line, c, func(a, b *claim) int { return cmp.Or(a.compare(b), -1) }) // behind its like
-	g.waiting[c.role] = slices.Insert(line, at, c)
+	c.came = time.Now()
+	g.forget(c.came)
+	g.coming, g.eager, g.last = append(g.coming, c), g.eager+1, c.came
+	i, _ := slices.BinarySearchFunc(g.waiting[at], c, func(a, b *claim) int { return cmp.Or(a.compare(b), -1) }) // behind its like
+	g.waiting[at] = slices.Insert(g.waiting[at], i, c)
 	g.admit()
 	g.mu.Unlock()
 	select {
@@ -82,8 +99,9 @@ func (g *gate) enter(ctx context.Context, c *claim) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if i := slices.Index(g.waiting[c.role], c); i >= 0 {
-		g.waiting[c.role] = slices.Delete(g.waiting[c.role], i, i+1)
+	g.settle(c)
+	if i := slices.Index(g.waiting[at], c); i >= 0 {
+		g.remove(at, i)
 		g.admit() // it may have been in the way
 	} else {
 		g.free(c)
@@ -91,16 +109,36 @@ func (g *gate) enter(ctx context.Context, c *claim) error {
 	return context.Cause(ctx)
 }
 
-// calm waits until no task has come here for a moment, but not for long, nor when ctx ends.
-func (g *gate) calm(ctx context.Context) {
-	for end := time.Now().Add(calmWithin); ; {
-		g.mu.Lock()
-		quiet := time.Since(g.came)
-		g.mu.Unlock()
-		if quiet >= calmFor || time.Now().After(end) || !sleep(ctx, calmFor-quiet) {
-			return
-		}
+// began says that the beginning of a task that was let in is said, or will not be.
+func (g *gate) began(c *claim) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.settle(c)
+	g.last = time.Now()
+}
+
+// settle no longer takes it that a task is about to begin. mu is held.
+func (g *gate) settle(c *claim) {
+	if !c.begun {
+		c.begun = true
+		g.eager--
 	}
+}
+
+// rush says whether many tasks are about to begin, of which more are known of elsewhere.
+func (g *gate) rush(more int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forget(time.Now())
+	return g.eager+more >= rushFrom
+}
+
+// worked says that a task is worked on no more: its role may begin another while its end is said.
+func (g *gate) worked(c *claim) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.giveBack(c)
+	g.admit()
 }
 
 // leave gives back what the claim was let in with.
@@ -111,38 +149,107 @@ func (g *gate) leave(c *claim) {
 }
 
 func (g *gate) free(c *claim) {
-	g.used[c.role]--
+	g.giveBack(c)
 	g.taken[c.pool] -= c.slots
 	g.admit()
 }
 
+// giveBack gives back the role's slot, once.
+func (g *gate) giveBack(c *claim) {
+	if !c.over {
+		c.over = true
+		g.used[c.role]--
+	}
+}
+
+// calm waits until no task has come here, or was about to begin, for a moment, but not for long, nor when ctx ends.
+func (g *gate) calm(ctx context.Context) {
+	g.mu.Lock()
+	if g.unrest() <= 0 {
+		g.mu.Unlock()
+		return
+	}
+	if g.rest == nil {
+		g.rest = make(chan struct{})
+		time.AfterFunc(calmFor, g.look)
+	}
+	rest := g.rest
+	g.mu.Unlock()
+	most := time.NewTimer(calmWithin)
+	defer most.Stop()
+	select {
+	case <-rest:
+	case <-most.C:
+	case <-ctx.Done():
+	}
+}
+
+// look ends the wait for calm when it has come.
+func (g *gate) look() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if left := g.unrest(); left > 0 {
+		time.AfterFunc(left, g.look)
+		return
+	}
+	close(g.rest)
+	g.rest = nil
+}
+
+// unrest is how long it is until it is calm, if nobody comes and those about to begin do so at once. mu is held.
+func (g *gate) unrest() time.Duration {
+	now := time.Now()
+	if g.forget(now); g.eager > 0 {
+		return calmFor
+	}
+	return calmFor - now.Sub(g.last)
+}
+
+// forget looks no more at those who came first and have begun, or have waited for calmWithin. mu is held.
+func (g *gate) forget(now time.Time) {
+	for len(g.coming) > 0 && (g.coming[0].begun || now.Sub(g.coming[0].came) >= calmWithin) {
+		g.settle(g.coming[0])
+		g.coming[0] = nil
+		g.coming = g.coming[1:]
+	}
+}
+
 // admit lets in who may. mu is held.
 func (g *gate) admit() {
-	inTheWay := map[string]bool{} // pools for which somebody waits
+	var inTheWay map[string]bool // pools for which somebody waits
 	for {
 		var best *claim
-		for role, line := range g.waiting {
-			if g.used[role] >= g.roles[role] {
+		var first int // its place
+		for at, all := range g.waiting {
+			if g.used[at.role] >= g.roles[at.role] || inTheWay[at.pool] {
 				continue
 			}
-			i := slices.IndexFunc(line, func(c *claim) bool { return !inTheWay[c.pool] && g.possible(c) })
-			if i >= 0 && (best == nil || line[i].compare(best) < 0) {
-				best = line[i]
+			i := slices.IndexFunc(all, g.possible)
+			if i >= 0 && (best == nil || all[i].compare(best) < 0) {
+				best, first = all[i], i
 			}
 		}
 		switch {
 		case best == nil:
 			return
 		case !g.fits(best):
+			if inTheWay == nil {
+				inTheWay = map[string]bool{}
+			}
 			inTheWay[best.pool] = true
 		default:
-			line := g.waiting[best.role]
-			i := slices.Index(line, best)
-			g.waiting[best.role] = slices.Delete(line, i, i+1)
+			g.remove(line{best.role, best.pool}, first)
 			g.used[best.role]++
 			g.taken[best.pool] += best.slots
 			close(best.admitted)
 		}
+	}
+}
+
+// remove takes one out of its line. mu is held.
+func (g *gate) remove(at line, i int) {
+	if g.waiting[at] = slices.Delete(g.waiting[at], i, i+1); len(g.waiting[at]) == 0 {
+		delete(g.waiting, at)
 	}
 }
 
@@ -183,7 +290,7 @@ func (g *gate) has(pool string) bool {
 	return ok
 }
 
-func (g *gate) remove(pool string) {
+func (g *gate) undefine(pool string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.pools, pool)

@@ -43,7 +43,7 @@ func New(cfg Config, roles ...Role) (*Reactors, error) {
 		return nil, err
 	}
 	r := &Reactors{cfg: cfg, log: cfg.Logger, counters: map[string]*counters{}}
-	r.runs = &runs{cfg: &r.cfg, log: r.log, roles: by, gate: newGate(cfg.Subscribe != nil), tasks: map[*Work]*Task{}, keeping: make(chan struct{}, keepAtOnce)}
+	r.runs = &runs{cfg: &r.cfg, log: r.log, roles: by, gate: newGate(cfg.Subscribe != nil), tasks: map[*Work]*Task{}, keeping: make(chan struct{}, keepAtOnce), asking: make(chan struct{}, asksAtOnce)}
 	for _, role := range roles {
 		r.reactors = append(r.reactors, r.of(role))
 		slots := role.Slots
@@ -80,6 +80,9 @@ func (r *Reactors) leads(role string) bool {
 	}
 	return true
 }
+
+// Rush says whether many tasks of workflows are about to begin here: what can wait, may wait until they have, for a moment.
+func (r *Reactors) Rush() bool { return r.runs.gate.rush(len(r.runs.asking)) }
 
 func (r *Reactors) reactor(name string) *reactor {
 	if i := slices.IndexFunc(r.reactors, func(x *reactor) bool { return x.name == name }); i >= 0 {

@@ -23,6 +23,7 @@ type runs struct {
 	node  string // begins the names of all holders from this folder
 
 	keeping chan struct{} // room for logs that are kept
+	asking  chan struct{} // room for slots of schedules that are asked for
 
 	mu    sync.Mutex
 	tasks map[*Work]*Task
@@ -71,15 +72,15 @@ func (w *Work) proceed(ctx context.Context, role *Role, t *taskFold, head int64,
 		return orThere(w.fail(ctx, givenUp(t.crashes+1), 0))
 	}
 	w.checkpoint, w.failures, w.watched = t.checkpoint, t.failures, seen.untilMillis
-	place := &claim{role: role.Name, pool: w.task.Pool, slots: w.task.PoolSlots, priority: w.task.Priority, run: w.run.requested, task: w.definition.Index(w.task.Name)}
+	w.place = &claim{role: role.Name, pool: w.task.Pool, slots: w.task.PoolSlots, priority: w.task.Priority, run: w.run.requested, task: w.definition.Index(w.task.Name)}
 	if !s.gate.has(w.task.Pool) {
 		s.log.Warn("there is no pool of this name: the task waits until one is defined", "pool", w.task.Pool, "workflow_run", w.run.id, "task", w.task.Name)
 	}
-	if err := s.gate.enter(ctx, place); err != nil {
+	if err := s.gate.enter(ctx, w.place); err != nil {
 		return err
 	}
 	first, err := w.take(ctx, t.try+1, role.Tasks[w.task.Operator])
-	s.gate.leave(place)
+	s.gate.leave(w.place)
 	w.keepLog(ctx)
 	if !first && fault.Is(err, fault.Conflict) { // somebody else was first
 		err = s.await(ctx, head, s.cfg.Poll)
@@ -95,7 +96,9 @@ func (s *runs) work(role *Role, task *workflow.Task, d *workflow.Definition, run
 
 // take takes the task, and works on it; first is false where it could not be taken, or another node has the slots of its pool.
 func (w *Work) take(ctx context.Context, try int, do TaskFunc) (first bool, err error) {
-	if err := w.start(ctx, try); err != nil {
+	err = w.start(ctx, try)
+	w.runs.gate.began(w.place)
+	if err != nil {
 		return false, err
 	}
 	full, err := w.runs.gate.beyond(ctx, w.started, w.task)
@@ -143,6 +146,7 @@ func (w *Work) attempt(ctx context.Context, do TaskFunc) error {
 	var heart sync.WaitGroup
 	heart.Go(func() { w.heartbeat(wctx) })
 	output, err := w.call(wctx, do)
+	w.runs.gate.worked(w.place)
 	lost, timedOut := errors.Is(context.Cause(wctx), errLost), errors.Is(context.Cause(wctx), errTimedOut)
 	if timedOut && err != nil {
 		err = fault.New(fault.Unavailable, "it took longer than its timeout of %v", w.task.Timeout)

@@ -30,6 +30,7 @@ type Work struct {
 	watched    int64  // see commands.StartTask
 	started    int64  // offset of the try's beginning
 	ended      int64  // offset of the task's end, where it was this work that said it; else 0
+	place      *claim // at the gate
 
 	cancel context.CancelCauseFunc
 

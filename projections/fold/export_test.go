@@ -78,6 +78,9 @@ func (r *Runner) ReaderOf(view string) Reader {
 // GatherFor has views that nobody awaits wait so long for more.
 func (r *Runner) GatherFor(d time.Duration) { r.gatherFor = d }
 
+// YieldWithin has them do so no longer than this while others need the processors.
+func (r *Runner) YieldWithin(d time.Duration) { r.yieldWithin = d }
+
 // Room is what folding asks for.
 func (s *Store) Room() error { return s.room() }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -244,7 +245,7 @@ func TestLargeCommits(t *testing.T) {
 }
 
 // batches counts how often it is called, and with how many inputs.
-type batches struct{ calls, inputs int }
+type batches struct{ calls, inputs atomic.Int64 }
 
 func (*batches) Spec() fold.Spec {
 	return fold.Spec{Name: "batches", Format: 1, Topics: []string{events.UserEventsTopic}}
@@ -252,7 +253,8 @@ func (*batches) Spec() fold.Spec {
 func (*batches) Open(fold.Reader) error  { return nil }
 func (*batches) Flush(fold.Writer) error { return nil }
 func (v *batches) Apply(w fold.Writer, in []fold.Input) error {
-	v.calls, v.inputs = v.calls+1, v.inputs+len(in)
+	v.calls.Add(1)
+	v.inputs.Add(int64(len(in)))
 	return w.Set(fold.Table('n'), nil)
 }
 
@@ -297,7 +299,63 @@ func TestGather(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if v.inputs != 302 || v.calls > 8 { // some may have come before anybody looked, or the log was seen to grow
-		t.Errorf("%d inputs in %d calls", v.inputs, v.calls)
+	if inputs, calls := v.inputs.Load(), v.calls.Load(); inputs != 302 || calls > 8 { // some may have come before anybody looked, or the log was seen to grow
+		t.Errorf("%d inputs in %d calls", inputs, calls)
+	}
+}
+
+// While others need the processors a view that nobody awaits waits, but not for ever; who waits for it has it at once.
+func TestYield(t *testing.T) {
+	for name, within := range map[string]time.Duration{"others cease": time.Hour, "others never cease": 1} {
+		t.Run(name, func(t *testing.T) {
+			log, v := testLog(t), &batches{}
+			r, err := fold.NewRunner(context.Background(), log, testStore(t), func() fold.View { return v })
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.GatherFor(time.Millisecond)
+			r.YieldWithin(within)
+			var busy atomic.Bool
+			busy.Store(true)
+			asked := make(chan struct{})
+			r.YieldTo(func() bool {
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+				return busy.Load()
+			})
+			running, stop := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- r.Run(running) }()
+			user, n := personIn(t, 0), 0
+			come := func() streams.Position { n++; return act(t, log, user, "a", n).Position }
+			folded := func() {
+				for v.inputs.Load() != int64(n) {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			first := come()
+			if within == time.Hour {
+				for range 10 {
+					<-asked
+				}
+				if n := v.inputs.Load(); n != 0 {
+					t.Errorf("%d were folded while others needed the processors", n)
+				}
+				if err := r.Wait(t.Context(), first); err != nil {
+					t.Fatal(err)
+				}
+				come()
+				busy.Store(false)
+			}
+			folded()
+			come()
+			folded()
+			stop()
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }

@@ -45,6 +45,9 @@ type Runner struct {
 	definedAt streams.Cut // the moment whose definitions views that are begun read by; nil: now
 	gatherFor time.Duration
 
+	yields      func() bool // whether others need the processors more, for now; nil: never
+	yieldWithin time.Duration
+
 	mu    sync.Mutex // guards what follows, and of slots what is said there. Nothing is folded, read or written under it
 	slots []*slot    // by the number of their factory
 	lanes []*lane
@@ -133,7 +136,7 @@ func (r *Runner) begin(ctx context.Context, definitions map[string]Definition) (
 }
 
 func newRunner(log streams.Log, store *Store, factories []Factory) *Runner {
-	return &Runner{log: log, store: store, factories: factories, gatherFor: gatherFor, halts: make(chan struct{})}
+	return &Runner{log: log, store: store, factories: factories, gatherFor: gatherFor, yieldWithin: yieldWithin, halts: make(chan struct{})}
 }
 
 func (r *Runner) open(ctx context.Context, f Factory, definition Definition) (*slot, error) {
@@ -283,7 +286,12 @@ const (
 	gatherFor = 10 * time.Millisecond
 	// gatherMost is with how many of a partition at hand it does not.
 	gatherMost = 1024
+	// yieldWithin is for how long it does while others need the processors more.
+	yieldWithin = 500 * time.Millisecond
 )
+
+// YieldTo has views that nobody awaits wait, for a moment, while others need the processors more. It is called before Run.
+func (r *Runner) YieldTo(others func() bool) { r.yields = others }
 
 // gather waits a moment for more, unless somebody waits for the view, or there is enough.
 func (r *Runner) gather(ctx context.Context, s *slot) {
@@ -291,19 +299,30 @@ func (r *Runner) gather(ctx context.Context, s *slot) {
 	case <-s.hurry: // of those who have what they waited for
 	default:
 	}
-	r.mu.Lock()
-	now := s.awaited > 0 || slices.ContainsFunc(r.lanes, func(l *lane) bool { return s.folds(l.tp) && l.end(s)-s.cursor[l.tp] >= gatherMost })
-	r.mu.Unlock()
-	if now {
-		return
+	yields := func() bool { return r.yields != nil && r.yields() }
+	for since := time.Now(); ; {
+		much := !yields()
+		r.mu.Lock()
+		much = much && slices.ContainsFunc(r.lanes, func(l *lane) bool { return s.folds(l.tp) && l.end(s)-s.cursor[l.tp] >= gatherMost })
+		awaited := s.awaited > 0
+		r.mu.Unlock()
+		if awaited || much || !r.pause(ctx, s) || !yields() || time.Since(since) >= r.yieldWithin {
+			return
+		}
 	}
+}
+
+// pause waits for gatherFor; false where it was not to end then: somebody waits for the view, or ctx has ended.
+func (r *Runner) pause(ctx context.Context, s *slot) bool {
 	more := time.NewTimer(r.gatherFor)
 	defer more.Stop()
 	select {
 	case <-more.C:
+		return true
 	case <-s.hurry:
 	case <-ctx.Done():
 	}
+	return false
 }
 
 // stall shows why a view is not folded for now.
