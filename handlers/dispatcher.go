@@ -174,7 +174,12 @@ func (d *Dispatcher) decideAt(ctx context.Context, stream string, c commands.Com
 	defer e.release()
 
 	// What is known of the stream is decided on first, where anything is: the log refuses the commit if there is more. Any
-	// other answer than a commit is given on the whole stream alone.
+	// other answer than a commit is given on the whole stream alone. A command that opens a stream takes one that nothing is known of to be empty.
+	if _, opens := c.(*commands.RequestWorkflowRun); opens && e.value.state == nil {
+		if err := e.value.begin(stream); err != nil {
+			return Result{}, nil, err
+		}
+	}
 	known := e.value.state != nil
 	for range conflictsMax {
 		if !known {
@@ -232,11 +237,8 @@ func notMatching(stream string, want, have streams.Revision) error {
 // load folds what the stream holds beyond what f has seen of it. Where that has a commit that this program cannot
 // read, the error is that of [streams.Committed.Unreadable].
 func (d *Dispatcher) load(ctx context.Context, stream string, f *folded) error {
-	if f.state == nil {
-		if f.state = newDecider(stream); f.state == nil {
-			return fault.New(fault.Internal, "no rules for a stream such as %s", stream)
-		}
-		f.keyed = map[string]keyedCommit{}
+	if err := f.begin(stream); err != nil {
+		return err
 	}
 	for c, err := range d.ledger.ReadStream(ctx, stream, f.revision+1) {
 		if _, deaf := f.state.(deaf); err != nil && !(c != nil && deaf) {
@@ -248,6 +250,18 @@ func (d *Dispatcher) load(ctx context.Context, stream string, f *folded) error {
 		}
 		f.take(c)
 	}
+	return nil
+}
+
+// begin makes the state before the first commit, where there is none yet.
+func (f *folded) begin(stream string) error {
+	if f.state != nil {
+		return nil
+	}
+	if f.state = newDecider(stream); f.state == nil {
+		return fault.New(fault.Internal, "no rules for a stream such as %s", stream)
+	}
+	f.keyed = map[string]keyedCommit{}
 	return nil
 }
 

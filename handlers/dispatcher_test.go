@@ -130,6 +130,32 @@ func TestDispatchReadsTailOnly(t *testing.T) {
 	}
 }
 
+// TestDispatchOpensStream: a run is asked for without its stream being read; one that there is, by whichever dispatcher, is found all the same.
+func TestDispatchOpensStream(t *testing.T) {
+	l := newTestLog(t)
+	request := &commands.RequestWorkflowRun{RunID: "r", Workflow: "w", RunType: "scheduled"}
+	first := mustDispatch(t, newTestDispatcher(l, "a"), request, Meta{IdempotencyKey: "k"})
+	if l.reads.Load() != 0 || first.Revision != 0 {
+		t.Errorf("%d reads; %+v", l.reads.Load(), first)
+	}
+	_, err := newTestDispatcher(l, "b").Dispatch(t.Context(), request, Meta{})
+	wantFault(t, err, fault.Conflict, "exists already")
+	if again := mustDispatch(t, newTestDispatcher(l, "c"), request, Meta{IdempotencyKey: "k"}); !again.Duplicate || again.Position != first.Position {
+		t.Errorf("%+v; want the answer of %+v", again, first)
+	}
+	none := streams.NoStream
+	_, err = newTestDispatcher(l, "d").Dispatch(t.Context(), request, Meta{IfMatch: &none})
+	wantFault(t, err, fault.Conflict, "is at revision 0")
+	d := newTestDispatcher(l, "e") // what it has begun to know of the stream is no hindrance to what comes then
+	if _, err := d.Dispatch(t.Context(), request, Meta{}); !fault.Is(err, fault.Conflict) {
+		t.Fatal(err)
+	}
+	mustDispatch(t, d, &commands.EndWorkflowRun{RunID: "r", State: "cancelled"}, Meta{})
+	if n := len(l.commits(t, "workflow-run/r")); n != 2 {
+		t.Errorf("%d commits; want 2", n)
+	}
+}
+
 // TestDispatchOnStaleStream: whatever a dispatcher has in memory, its answers are those of one that reads the stream.
 func TestDispatchOnStaleStream(t *testing.T) {
 	for seed := range uint64(40) {

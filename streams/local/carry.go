@@ -65,12 +65,12 @@ func (f feed) Carried(tp streams.TP, from, until int64) []streams.Carried {
 // Commits of the ledger are kept in the same way, for several follow it: the views, the reactors, and the engine of workflows. One whose events are
 // plain ([events.Event.Plain]) is kept as it is appended, which saves the dispatcher's stream reading it too; any other when the first of them has read it.
 type commitRing struct {
-	slots [ringFacts]atomic.Pointer[keptCommit]
+	slots [ringCommits]atomic.Pointer[keptCommit]
 
 	mu    sync.Mutex
-	sizes [ringFacts]int // of their records
-	bytes int            // the sum of them
-	first int64          // no slot holds an offset below it
+	sizes [ringCommits]int // of their records
+	bytes int              // the sum of them
+	first int64            // no slot holds an offset below it
 }
 
 // keptCommit is a commit that is at hand. One that was read is for those who follow the ledger, who change nothing of it; who folds a stream may take what it is
@@ -79,6 +79,9 @@ type keptCommit struct {
 	streams.Committed
 	read bool
 }
+
+// ringCommits bounds the commits that are kept: more than come while who follows them is busy with a thousand workflows of one slot.
+const ringCommits = 4096
 
 // commitBytesMax bounds the records of the commits that are kept, together: what a training loop logs in some tenths of a
 // second, a thousand values at a time. A commit takes about twice its record.
@@ -91,7 +94,7 @@ func (r *commitRing) keep(c *keptCommit, size int) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	offset, slot := c.Position.Offset, c.Position.Offset%ringFacts
+	offset, slot := c.Position.Offset, c.Position.Offset%ringCommits
 	if there := r.slots[slot].Load(); offset < r.first || there != nil && there.Position.Offset >= offset {
 		return
 	}
@@ -102,8 +105,8 @@ func (r *commitRing) keep(c *keptCommit, size int) {
 	}
 	drop(slot)
 	for ; r.bytes+size > commitBytesMax; r.first++ {
-		if there := r.slots[r.first%ringFacts].Load(); there != nil && there.Position.Offset == r.first {
-			drop(r.first % ringFacts)
+		if there := r.slots[r.first%ringCommits].Load(); there != nil && there.Position.Offset == r.first {
+			drop(r.first % ringCommits)
 		}
 	}
 	if offset < r.first {
@@ -140,7 +143,7 @@ func (p *partition) carryCommit(c *streams.Commit, rec *streams.Record, revision
 
 // keepRead keeps a commit that was read, if it is one of the last.
 func (p *partition) keepRead(c *streams.Committed, size int) {
-	if c.Position.Offset >= p.head.Load()-ringFacts && c.Unreadable() == nil {
+	if c.Position.Offset >= p.head.Load()-ringCommits && c.Unreadable() == nil {
 		kept := keptCommit{Committed: *c, read: true}
 		kept.Events = slices.Clone(c.Events)
 		p.ring().keep(&kept, size)
@@ -163,7 +166,7 @@ func (p *partition) carriedCommit(offset int64, read bool) *streams.Committed {
 	if r == nil {
 		return nil
 	}
-	c := r.slots[offset%ringFacts].Load()
+	c := r.slots[offset%ringCommits].Load()
 	if c == nil || c.Position.Offset != offset || c.read && !read {
 		return nil
 	}

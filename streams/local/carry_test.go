@@ -311,18 +311,18 @@ func TestCarriedCommitsAreBounded(t *testing.T) {
 	if n < 10 || bytes > commitBytesMax {
 		t.Errorf("%d of the large ones are at hand, %d bytes", n, bytes)
 	}
-	for range 2 * ringFacts {
+	for range 2 * ringCommits {
 		commit(1)
 	}
-	if n, _ := carried(); n != ringFacts {
-		t.Errorf("%d of the small ones are at hand; want %d", n, ringFacts)
+	if n, _ := carried(); n != ringCommits {
+		t.Errorf("%d of the small ones are at hand; want %d", n, ringCommits)
 	}
 }
 
 // TestReadOnce: those who follow the ledger are given what the first of them has read, of the last commits; who folds a stream has it for itself.
 func TestReadOnce(t *testing.T) {
 	l := mustOpen(t, "log", Options{FS: vfs.NewMem()})
-	const commits = ringFacts + 10
+	const commits = ringCommits + 10
 	for i := range commits {
 		tags := &events.RunTagsSet{RunID: "r", Tags: map[string]string{"at": fmt.Sprint(i)}}
 		event := events.Event{ID: fmt.Sprint("e", i), Source: "/test", Subject: "run/r", Time: time.UnixMilli(0).UTC(), Schema: events.SchemaOf(tags.EventType()), Data: tags}
@@ -349,7 +349,7 @@ func TestReadOnce(t *testing.T) {
 		t.Fatalf("%d, %d and %d commits; want %d", len(first), len(second), len(stream), commits)
 	}
 	for i := range first {
-		if shared := first[i] == second[i]; shared != (i >= commits-ringFacts) {
+		if shared := first[i] == second[i]; shared != (i >= commits-ringCommits) {
 			t.Errorf("commit %d of %d: shared %v", i, commits, shared)
 		}
 		if stream[i] == first[i] || stream[i] == second[i] {
