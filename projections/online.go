@@ -38,8 +38,9 @@ type Online struct {
 	m     *online.Model
 	films filmStates
 
-	damage atomic.Pointer[error] // that a query has met
-	watch  atomic.Pointer[func(*Learning)]
+	damage   atomic.Pointer[error] // that a query has met
+	watch    atomic.Pointer[func(*Learning)]
+	learning Learning // what who watches is told of
 }
 
 // Learning is an act that the online model is about to learn, and the model as it stands before.
@@ -151,11 +152,14 @@ func (v *Online) Apply(_ fold.Writer, in []fold.Input) error {
 		if err := v.m.FetchUser(x.UserID); err != nil {
 			return unreadable(err)
 		}
+		meaning := v.signals.Of(x.Kind, x.Rating)
 		if watch := v.watch.Load(); watch != nil {
-			(*watch)(&Learning{v.m, &in[i], x, v.signals.Of(x.Kind, x.Rating)})
+			v.learning = Learning{v.m, &in[i], x, meaning}
+			(*watch)(&v.learning)
+			v.learning = Learning{}
 		}
 		fact := features.Fact{TimeMillis: ev.Time.UnixMilli(), RecordedMillis: in[i].RecordedMillis, Other: x.UserID, Kind: x.Kind, Rating: x.Rating}
-		was, is := v.learn(ev, x, in[i].Position.Partition)
+		was, is := v.learn(ev, x, meaning, in[i].Position.Partition)
 		if was == is {
 			continue // a repetition, or what counts says as much
 		}
@@ -181,8 +185,8 @@ const (
 )
 
 // learn has the model learn a fact, and says what counted of such a one before and what does now.
-func (v *Online) learn(ev *events.Event, x *events.Interaction, partition int32) (was, is int) {
-	at, id, meaning := ev.Time.UnixMilli(), events.FactHash(ev.Source, ev.ID, x), v.signals.Of(x.Kind, x.Rating)
+func (v *Online) learn(ev *events.Event, x *events.Interaction, meaning signal.Signal, partition int32) (was, is int) {
+	at, id := ev.Time.UnixMilli(), events.FactHash(ev.Source, ev.ID, x)
 	if meaning.RatingCenti() > 0 {
 		return v.m.Rate(x.UserID, x.MovieID, at, id, meaning, x.Kind, partition)
 	}

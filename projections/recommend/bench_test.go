@@ -4,6 +4,11 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
+
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
 )
 
 // A list in a world of 20,000 films, 4,000 people and 200,000 facts, with a model deployed.
@@ -30,6 +35,18 @@ func BenchmarkRecommend(b *testing.B) {
 		for b.Loop() {
 			if items, err := w.service.Popular(10); err != nil || len(items) != 10 {
 				b.Fatal(items, err)
+			}
+		}
+	})
+	b.Run("judge", func(b *testing.B) {
+		w.must(w.service.Hold())
+		l := &projections.Learning{Input: &fold.Input{Event: &events.Event{Time: now}}, Act: &events.Interaction{MovieID: "17"}}
+		fold.Of[*projections.Online](w.views).Read(func(m *online.Model) { l.Model = m })
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			l.Act.UserID = strconv.Itoa(1 + i%4_000)
+			if _, ok := w.service.Judge(l); !ok {
+				b.Fatal("nothing is at hand")
 			}
 		}
 	})
