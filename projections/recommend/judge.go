@@ -22,17 +22,12 @@ var judgings = sync.Pool{New: func() any { return &judging{} }}
 // person has not met, at its event time; 0 for a film that is not in the catalogue. It loads nothing: false where no version is at hand. Of what is given it
 // fills in all but the place and the time of the act.
 func (s *Service) Judge(l *projections.Learning) (out events.QualityJudged, ok bool) {
-	s.mu.Lock()
-	var ranker recipe.Ranker
-	if at := s.loaded[s.serving.blob]; s.served && at != nil {
-		ranker = at.ranker
-	}
-	out.ModelName, out.ModelVersion = s.serving.model, s.serving.number
-	s.mu.Unlock()
+	v, ranker := s.atHand()
 	user, film, millis := events.CanonicalUser(l.Act.UserID), events.CanonicalMovie(l.Act.MovieID), l.Input.Event.Time.UnixMilli()
 	if ranker == nil || ranker.Films().Len() == 0 || l.Model.Fetch(user) != nil {
 		return out, false
 	}
+	out.ModelName, out.ModelVersion = v.model, v.number
 	films := ranker.Films()
 	act := events.JudgedAct{Films: films.Len()}
 	place, known := films.Place(film)
@@ -61,6 +56,24 @@ func (s *Service) Judge(l *projections.Learning) (out events.QualityJudged, ok b
 	}
 	out.Acts = []events.JudgedAct{act}
 	return out, true
+}
+
+// atHand is what a request that came now would be ranked by for the slot, if that is at hand; nil if not.
+func (s *Service) atHand() (version, recipe.Ranker) {
+	deployed, _, err := s.deployed()
+	if err != nil {
+		return version{}, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.loaded[deployed.blob]
+	if _, failed := s.failed[deployed.blob]; at == nil && failed && s.served {
+		deployed, at = s.serving, s.loaded[s.serving.blob] // which goes on in its place
+	}
+	if at == nil || s.films == nil {
+		return deployed, nil
+	}
+	return deployed, at.ranker
 }
 
 // scores are a source's scores by place.

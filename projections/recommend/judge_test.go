@@ -83,6 +83,27 @@ func TestJudge(t *testing.T) {
 	if j := <-got; !j.ok || slices.Max(j.out.Acts[0].Ranks) != 0 {
 		t.Errorf("a film that the catalogue does not have is ranked: %+v", j)
 	}
+	// What is deployed judges from then on: not before it is at hand, and what served goes on where it cannot be had.
+	act := func(model string, number int, ok bool) {
+		t.Helper()
+		p, err := w.dispatcher.Publish(t.Context(), []commands.Fact{&commands.RecordInteraction{Interaction: events.Interaction{UserID: "1", MovieID: "5", Kind: "click", Timestamp: events.FormatTime(now)}}}, handlers.Meta{})
+		w.must(err)
+		w.folded(p.Positions[0])
+		if j := <-got; j.ok != ok || ok && (j.out.ModelName != model || j.out.ModelVersion != number) {
+			t.Errorf("judged (%t) by %s %d, want (%t) %s %d", j.ok, j.out.ModelName, j.out.ModelVersion, ok, model, number)
+		}
+	}
+	popular := w.train("popularity", nil)
+	w.deploy("popularity", popular)
+	act("", 0, false)
+	w.must(w.service.Hold())
+	act("popularity", popular, true)
+	bad := w.register("als", "als", []byte("no weights"))
+	w.deploy("als", bad)
+	if err := w.service.Hold(); err == nil {
+		t.Error("weights that are none are at hand")
+	}
+	act("popularity", popular, true)
 	if first < 40 || met < 5 {
 		t.Errorf("%d acts are of films that were offered, %d of others", first, met)
 	}
