@@ -214,6 +214,8 @@ func (m *MoviePredictor) forward(hidden, x []float32) float32 {
 	return b2[0] + dot(hidden, w2, s)
 }
 
+const predictedMax = 5 // stars
+
 // Predict returns the rating expected for a feature vector, cut to 0 to 5 stars. It panics where
 // features has not the length trained on.
 func (m *MoviePredictor) Predict(features []float32) float32 {
@@ -223,7 +225,7 @@ func (m *MoviePredictor) Predict(features []float32) float32 {
 	x := make([]float32, padded(m.Features))
 	m.input(x, features)
 	y := m.forward(make([]float32, padded(m.Params.Hidden)), x)
-	return max(0, min(y, 5))
+	return max(0, min(y, predictedMax))
 }
 
 // adam is the optimiser's state, with the customary β₁ .9, β₂ .999, ε 1e-8.

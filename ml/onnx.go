@@ -21,10 +21,11 @@ type onnxGraph struct {
 	metadata        map[string]string
 }
 
-// onnxValue is an input or output: a vector of as many numbers as are asked for.
+// onnxValue is an input or output: as many numbers as are asked for, or rows of so many columns.
 type onnxValue struct {
-	name string
-	kind uint64 // onnxFloat or onnxInt64
+	name    string
+	kind    uint64 // onnxFloat or onnxInt64
+	columns int    // 0: a vector
 }
 
 // onnxNode computes one output from inputs by an operator of the default set.
@@ -58,13 +59,13 @@ const onnxSizeMax = math.MaxInt32
 
 // Numbers of fields of onnx.proto.
 const (
-	fieldModelIR, fieldModelProducer, fieldModelGraph, fieldModelOperators, fieldModelMetadata                  = 1, 2, 7, 8, 14
-	fieldGraphNode, fieldGraphName, fieldGraphTensor, fieldGraphInput, fieldGraphOutput                         = 1, 2, 5, 11, 12
-	fieldNodeInput, fieldNodeOutput, fieldNodeName, fieldNodeOperator, fieldNodeAttribute                       = 1, 2, 3, 4, 5
-	fieldAttributeName, fieldAttributeInt, fieldAttributeType                                                   = 1, 3, 20
-	fieldTensorDims, fieldTensorType, fieldTensorName, fieldTensorRaw                                           = 1, 2, 8, 9
-	fieldValueName, fieldValueType, fieldTypeTensor, fieldElementType, fieldShapeOf, fieldShapeDim, fieldDimVar = 1, 2, 1, 1, 2, 1, 2
-	fieldSetVersion, fieldEntryKey, fieldEntryValue                                                             = 2, 1, 2
+	fieldModelIR, fieldModelProducer, fieldModelGraph, fieldModelOperators, fieldModelMetadata                                 = 1, 2, 7, 8, 14
+	fieldGraphNode, fieldGraphName, fieldGraphTensor, fieldGraphInput, fieldGraphOutput                                        = 1, 2, 5, 11, 12
+	fieldNodeInput, fieldNodeOutput, fieldNodeName, fieldNodeOperator, fieldNodeAttribute                                      = 1, 2, 3, 4, 5
+	fieldAttributeName, fieldAttributeInt, fieldAttributeType                                                                  = 1, 3, 20
+	fieldTensorDims, fieldTensorType, fieldTensorName, fieldTensorRaw                                                          = 1, 2, 8, 9
+	fieldValueName, fieldValueType, fieldTypeTensor, fieldElementType, fieldShapeOf, fieldShapeDim, fieldDimValue, fieldDimVar = 1, 2, 1, 1, 2, 1, 1, 2
+	fieldSetVersion, fieldEntryKey, fieldEntryValue                                                                            = 2, 1, 2
 )
 
 // onnxMessage is a protobuf message under way.
@@ -232,9 +233,14 @@ func (t *onnxTensor) message() *onnxMessage {
 }
 
 func (v *onnxValue) message() *onnxMessage {
-	var m, kind, tensor, shape, dim onnxMessage
-	dim.text(fieldDimVar, onnxRows)
-	shape.embed(fieldShapeDim, &dim)
+	var m, kind, tensor, shape, rows onnxMessage
+	rows.text(fieldDimVar, onnxRows)
+	shape.embed(fieldShapeDim, &rows)
+	if v.columns > 0 {
+		var columns onnxMessage
+		columns.number(fieldDimValue, uint64(v.columns))
+		shape.embed(fieldShapeDim, &columns)
+	}
 	tensor.number(fieldElementType, v.kind)
 	tensor.embed(fieldShapeOf, &shape)
 	kind.embed(fieldTypeTensor, &tensor)

@@ -16,7 +16,7 @@ const (
 
 // onnxPairs is a graph of pairs of a person and a film, without nodes.
 func onnxPairs(name, output string, users, items []string) (*onnxGraph, error) {
-	g := &onnxGraph{name: name, inputs: []onnxValue{{onnxUser, onnxInt64}, {onnxItem, onnxInt64}}, outputs: []onnxValue{{output, onnxFloat}}, metadata: map[string]string{}}
+	g := &onnxGraph{name: name, inputs: []onnxValue{{onnxUser, onnxInt64, 0}, {onnxItem, onnxInt64, 0}}, outputs: []onnxValue{{output, onnxFloat, 0}}, metadata: map[string]string{}}
 	for key, ids := range map[string][]string{onnxUserIDs: users, onnxItemIDs: items} {
 		if ids == nil {
 			ids = []string{}
@@ -103,5 +103,20 @@ func (m *Factors) ONNX() (*File, error) {
 	biases := g.node("Add", "biases", nil, userBias, itemBias)
 	base := g.node("Add", "base", nil, biases, g.constant("mean", nil, []float32{m.Mean}))
 	g.cut(g.node("Add", "prediction", nil, base, product), output, m.Low, m.High)
+	return g.file()
+}
+
+// ONNX is the predictor as a graph from "features", float32[n, Features] in the order that it was trained on, to "rating",
+// float32[n], as [MoviePredictor.Predict] gives it. Its tensors are named as in PyTorch.
+func (m *MoviePredictor) ONNX() (*File, error) {
+	g := &onnxGraph{name: "movie_predictor", inputs: []onnxValue{{"features", onnxFloat, m.Features}}, outputs: []onnxValue{{onnxRating, onnxFloat, 0}}}
+	w1, b1, w2, b2 := m.layout(m.weights)
+	h, f := m.Params.Hidden, m.Features
+	x := g.node("Sub", "centred", nil, "features", g.constant("input.mean", []int{f}, m.mean))
+	x = g.node("Mul", "standardised", nil, x, g.constant("input.scale", []int{f}, m.scale))
+	x = g.node("Gemm", "linear_0", map[string]int64{"transB": 1}, x, g.constant("fc1.weight", []int{h, f}, unpadRows(w1, h, f)), g.constant("fc1.bias", []int{h}, b1[:h]))
+	x = g.node("Relu", "hidden_0", nil, x)
+	x = g.node("Gemm", "linear_1", map[string]int64{"transB": 1}, x, g.constant("fc2.weight", []int{1, h}, w2[:h]), g.constant("fc2.bias", []int{1}, b2))
+	g.cut(g.node("Squeeze", "prediction", nil, x, g.axis("axis_1", 1)), onnxRating, 0, predictedMax)
 	return g.file()
 }

@@ -1,6 +1,7 @@
 package ml
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -82,6 +83,19 @@ type matrix struct {
 // graphRun reads a file as onnx.proto says, and runs it in float64 as the operators are specified.
 func graphRun(t *testing.T, file []byte, user, item []int64) (output string, got []float64, metadata map[string]string) {
 	t.Helper()
+	vector := func(rows []int64) matrix {
+		m := matrix{rows: len(rows), columns: 1}
+		for _, r := range rows {
+			m.v = append(m.v, float64(r))
+		}
+		return m
+	}
+	return graphOf(t, file, map[string]matrix{"user": vector(user), "item": vector(item)}, "user 7 n", "item 7 n")
+}
+
+// graphOf runs a graph of the inputs that are given, whose names, types and shapes are as want says.
+func graphOf(t *testing.T, file []byte, values map[string]matrix, want ...string) (output string, got []float64, metadata map[string]string) {
+	t.Helper()
 	model := parsed(t, file)
 	sets := model.each(t, 8)
 	if model.number(1) != 7 || len(sets) != 1 || sets[0].text(1) != "" || sets[0].number(2) != 13 || model.text(2) != "projectionist" {
@@ -95,7 +109,6 @@ func graphRun(t *testing.T, file []byte, user, item []int64) (output string, got
 	if graph.text(2) == "" {
 		t.Error("the graph has no name")
 	}
-	values := map[string]matrix{}
 	for _, tensor := range graph.each(t, 5) {
 		shape := []int{}
 		for _, d := range tensor[1] {
@@ -126,20 +139,22 @@ func graphRun(t *testing.T, file []byte, user, item []int64) (output string, got
 	}
 	shapeOf := func(v fields) string {
 		tensor := v.each(t, 2)[0].each(t, 1)[0]
-		return fmt.Sprint(v.text(1), " ", tensor.number(1), " ", tensor.each(t, 2)[0].each(t, 1)[0].text(2))
+		s := fmt.Sprint(v.text(1), " ", tensor.number(1))
+		for _, dim := range tensor.each(t, 2)[0].each(t, 1) {
+			if s += " " + dim.text(2); dim.text(2) == "" {
+				s += fmt.Sprint(dim.number(1))
+			}
+		}
+		return s
 	}
-	inputs, outputs := graph.each(t, 11), graph.each(t, 12)
-	if len(inputs) != 2 || shapeOf(inputs[0]) != "user 7 n" || shapeOf(inputs[1]) != "item 7 n" || len(outputs) != 1 || !strings.HasSuffix(shapeOf(outputs[0]), " 1 n") {
+	var inputs []string
+	for _, in := range graph.each(t, 11) {
+		inputs = append(inputs, shapeOf(in))
+	}
+	outputs := graph.each(t, 12)
+	if !slices.Equal(inputs, want) || len(outputs) != 1 || !strings.HasSuffix(shapeOf(outputs[0]), " 1 n") {
 		t.Errorf("from %v to %v", inputs, outputs)
 	}
-	vector := func(rows []int64) matrix {
-		m := matrix{rows: len(rows), columns: 1}
-		for _, r := range rows {
-			m.v = append(m.v, float64(r))
-		}
-		return m
-	}
-	values["user"], values["item"] = vector(user), vector(item)
 	for _, n := range graph.each(t, 1) {
 		var in []matrix
 		for _, name := range n.texts(1) {
@@ -167,11 +182,7 @@ func operate(t *testing.T, op string, attributes map[string]int64, in []matrix) 
 	pairs := func(f func(a, b float64) float64) matrix {
 		out := matrix{in[0].rows, in[0].columns, nil}
 		for i, a := range in[0].v {
-			b := in[1].v[0]
-			if len(in[1].v) > 1 || len(in[0].v) == 1 {
-				b = in[1].v[i]
-			}
-			out.v = append(out.v, f(a, b))
+			out.v = append(out.v, f(a, in[1].v[i%len(in[1].v)])) // one for all, or a row for each, is repeated
 		}
 		return out
 	}
@@ -234,6 +245,8 @@ func operate(t *testing.T, op string, attributes map[string]int64, in []matrix) 
 		return out
 	case "Identity":
 		return in[0]
+	case "Sub":
+		return pairs(func(a, b float64) float64 { return a - b })
 	case "Add":
 		return pairs(func(a, b float64) float64 { return a + b })
 	case "Mul":
@@ -339,6 +352,40 @@ func TestFactors_ONNX(t *testing.T) {
 	none, err := (&Factors{Dim: 2}).ONNX()
 	if output, got, metadata := graphRun(t, written(t, none, err), []int64{-1}, []int64{-1}); output != "score" || !slices.Equal(got, []float64{0}) || metadata["user_ids"] != "[]" {
 		t.Errorf("of nobody: %v %v", got, metadata)
+	}
+}
+
+func TestMoviePredictor_ONNX(t *testing.T) {
+	r := newRNG(2)
+	var rows [][]float32
+	var stars []float32
+	in := matrix{columns: 3}
+	for range 60 {
+		row := []float32{r.uniform(), 10 * r.uniform(), r.uniform() - 5}
+		rows, stars = append(rows, row), append(stars, 7*row[0]) // beyond the scale
+		for _, v := range row {
+			in.v = append(in.v, float64(v))
+		}
+		in.rows++
+	}
+	m, err := TrainMoviePredictor(context.Background(), rows, stars, MLPParams{Hidden: 5, Batch: 4, Epochs: 40, LearningRate: .05, Seed: 1}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := m.ONNX()
+	output, got, _ := graphOf(t, written(t, made, err), map[string]matrix{"features": in}, "features 1 n 3")
+	cut := 0
+	for i, row := range rows {
+		want := float64(m.Predict(row))
+		if output != "rating" || math.Abs(got[i]-want) > 1e-5 {
+			t.Errorf("%s %v, want %v", output, got[i], want)
+		}
+		if want == predictedMax {
+			cut++
+		}
+	}
+	if cut == 0 || cut == len(rows) {
+		t.Errorf("%d of %d are cut", cut, len(rows))
 	}
 }
 

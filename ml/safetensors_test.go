@@ -3,6 +3,7 @@ package ml
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
@@ -187,6 +188,62 @@ func TestNeuralCFFromSafetensors(t *testing.T) {
 		if _, err := NeuralCFFromSafetensors(f); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v; want %q", err, says)
 		}
+	}
+}
+
+// Of a header in which anything is changed, what is taken says where every byte belongs, once.
+func TestSafetensors_Lies(t *testing.T) {
+	r := newRNG(5)
+	dtypes := []string{"F32", "F16", "BF16", "F64", "I32", "", "f32"}
+	taken := 0
+	for range 20_000 {
+		data := make([]byte, 4*r.intn(6))
+		entries := map[string]safetensorsEntry{}
+		for at, i := uint64(0), 0; i < 1+r.intn(3); i++ {
+			n := r.intn(4)
+			e := safetensorsEntry{"F32", []int{n}, []uint64{at, at + 4*uint64(n)}}
+			at = e.Offsets[1]
+			if i == 0 || r.intn(2) == 0 {
+				data = make([]byte, at)
+			}
+			switch r.intn(8) {
+			case 0:
+				e.DType = dtypes[r.intn(len(dtypes))]
+			case 1:
+				e.Shape = append(e.Shape, r.intn(3)-1)
+			case 2:
+				e.Offsets[r.intn(2)] += uint64(r.intn(9)) - 4
+			case 3:
+				e.Offsets = []uint64{r.next(), r.next()}[:r.intn(3)]
+			case 4:
+				e.Shape = []int{int(r.next() >> 1)}
+			}
+			entries[fmt.Sprint("t", i)] = e
+		}
+		header, err := json.Marshal(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := DecodeSafetensors(file(string(header), data...))
+		if err != nil {
+			continue
+		}
+		taken++
+		covered := uint64(0)
+		for _, tensor := range f.Tensors {
+			e := entries[tensor.Name]
+			size := map[string]int{"F16": 2, "BF16": 2, "F32": 4, "F64": 8}[e.DType]
+			if e.Offsets[0] != covered || e.Offsets[1]-e.Offsets[0] != uint64(size*len(tensor.Data)) || fmt.Sprint(e.Shape) != fmt.Sprint(tensor.Shape) {
+				t.Fatalf("%s of %d bytes is taken", header, len(data))
+			}
+			covered = e.Offsets[1]
+		}
+		if covered != uint64(len(data)) || len(f.Tensors) != len(entries) {
+			t.Fatalf("%s of %d bytes is taken", header, len(data))
+		}
+	}
+	if taken < 500 || taken > 15_000 {
+		t.Errorf("%d are taken", taken)
 	}
 }
 

@@ -249,11 +249,30 @@ def onnx_graphs(people, films):
         most = farthest(algorithm, version, people + ["nobody"], films, by_onnx)
         check(most <= CLOSE, f"{algorithm}: onnxruntime predicts otherwise, by {most}")
         ok(f"{algorithm} as ONNX, by onnxruntime", f"{len(raw):,} bytes, {(len(people) + 1) * len(films)} predictions within {most:.1e}")
+    baseline()
     status, answer = ask(f"{main}/api/v1/models/als/versions/1/weights?format=onnx")
     check(status == 409 and b"neural_cf" in answer, f"als as ONNX: {status} {answer!r}")
     status, answer = ask(f"{main}/api/v1/models/neural_cf/versions/1/weights?format=pickle")
     check(status == 400 and json.loads(answer).get("errors", [{}])[0].get("field", json.loads(answer).get("field")) == "format", f"as a pickle: {status} {answer!r}")
     ok("what has no graph is refused")
+
+
+def baseline():
+    """The neural baseline, from features: onnxruntime beside PyTorch with the tensors of its safetensors file."""
+    run("train", "movie_predictor", "--epochs", "2")
+    version = str(newest("movie_predictor"))
+    run("models", "export", "movie_predictor", version, str(work / "baseline.onnx"))
+    run("models", "export", "movie_predictor", version, str(work / "baseline.safetensors"))
+    onnx.checker.check_model(onnx.load(work / "baseline.onnx"), full_check=True)
+    state = load_file(work / "baseline.safetensors")
+    x = state["input.mean"] + torch.randn(200, len(state["input.mean"])) / state["input.scale"]
+    hidden = torch.relu(nn.functional.linear((x - state["input.mean"]) * state["input.scale"], state["fc1.weight"], state["fc1.bias"]))
+    want = nn.functional.linear(hidden, state["fc2.weight"], state["fc2.bias"]).squeeze(-1).clamp(0, 5)
+    session = onnxruntime.InferenceSession((work / "baseline.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+    got = session.run(["rating"], {"features": x.numpy()})[0]
+    most = max(abs(a - b) for a, b in zip(got.tolist(), want.tolist()))
+    check(most <= CLOSE, f"movie_predictor: onnxruntime predicts otherwise than PyTorch, by {most}")
+    ok("movie_predictor as ONNX, by onnxruntime", f"{x.shape[1]} features, {len(x)} predictions within {most:.1e}")
 
 
 def bad_files(people, films):

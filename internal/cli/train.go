@@ -160,7 +160,7 @@ func (p *program) modelExportCommand() *cobra.Command {
 			"onnx, for onnxruntime and others (operators of set 13), also where FILE ends in .onnx: a graph of " + strings.Join(all.Graphs(), ", ") + ".\n" +
 			"Its inputs user and item are rows, int64[n]; its output is rating, float32[n], cut to the scale as by /predict, or\n" +
 			"score where the model predicts no ratings. user_ids and item_ids in the metadata are JSON arrays with the id of\n" +
-			"each row; the row -1 is whoever, or whatever, has none.",
+			"each row; the row -1 is whoever, or whatever, has none. movie_predictor's input is features, float32[n, features].",
 		Example: "  projectionist models export neural_cf 1 neural_cf.safetensors\n  projectionist models export neural_cf 1 --format onnx",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			as := format

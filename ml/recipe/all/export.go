@@ -12,7 +12,7 @@ import (
 // Formats of files that a version's weights are written in for others.
 const (
 	Safetensors = "safetensors" // the tensors of any model, by name
-	ONNX        = "onnx"        // a graph that runs, of a recipe that says so
+	ONNX        = "onnx"        // a graph that runs, of a recipe that says so, or the neural baseline
 )
 
 // FormatOf is the format that a file's name says.
@@ -40,6 +40,15 @@ func Export(algorithm string, weights []byte, format string) (*ml.File, error) {
 		return f.File()
 	case ONNX:
 		r, err := Find(algorithm)
+		if err != nil { // the neural baseline is no recipe
+			a, err := ml.DecodeArtifact(weights)
+			if err != nil {
+				return nil, damaged(err)
+			}
+			if m, err := ml.MoviePredictorFromArtifact(a); err == nil {
+				return m.ONNX()
+			}
+		}
 		if err != nil || !r.ONNX {
 			return nil, fault.New(fault.Conflict, "a model of %s is no graph of ONNX; those of %s are", cmp.Or(algorithm, Default().Name), strings.Join(Graphs(), ", ")).
 				WithHint("its tensors can be had as %s", Safetensors)

@@ -52,8 +52,26 @@ func TestExport(t *testing.T) {
 	if _, err := all.Export("neural_cf", nil, "pickle"); !fault.Is(err, fault.Invalid) {
 		t.Error(err)
 	}
-	if _, err := all.Export("movie_predictor", nil, all.ONNX); !fault.Is(err, fault.Conflict) {
+	if _, err := all.Export("magic", weights(t, all.Default()), all.ONNX); !fault.Is(err, fault.Conflict) {
 		t.Error(err)
+	}
+	if _, err := all.Export("movie_predictor", nil, all.ONNX); !fault.Is(err, fault.Corrupt) {
+		t.Error(err)
+	}
+	m, err := ml.TrainMoviePredictor(t.Context(), [][]float32{{1, 2}, {3, 4}}, []float32{3, 4}, ml.MLPParams{Hidden: 4, Batch: 1, Epochs: 1, LearningRate: .1, Seed: 1}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := m.Artifact()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := a.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := all.Export("movie_predictor", b, all.ONNX); err != nil || f.Size() < 100 {
+		t.Error("the neural baseline:", err)
 	}
 	for file, want := range map[string]string{"a.onnx": all.ONNX, "a/b.ONNX": all.ONNX, "onnx": all.Safetensors, "a.safetensors": all.Safetensors, "": all.Safetensors} {
 		if got := all.FormatOf(file); got != want {
