@@ -34,13 +34,14 @@ params:
   - {name: model, default: als}
   - {name: path, default: sets/ratings.csv}
   - {name: topic, default: user-events}
+  - {name: file, default: als.safetensors}
   - {name: definitions, default: ""}
   - {name: of, default: "films, genres, people, ratings"}
 tasks:
   - {name: ready, operator: features, with: {path: "{{ params.definitions }}"}}
   - {name: cut, operator: dataset, needs: [ready]}
   - {name: table, operator: export, needs: [cut], with: {what: dataset, dataset: "{{ tasks.cut.dataset_id }}", path: "{{ params.path }}"}}
-  - {name: weights, operator: export, needs: [table], with: {what: model, model: "{{ params.model }}", path: als.safetensors}}
+  - {name: weights, operator: export, needs: [table], with: {what: model, model: "{{ params.model }}", path: "{{ params.file }}"}}
   - {name: acts, operator: export, needs: [weights], with: {what: topic, topic: "{{ params.topic }}", path: acts.jsonl}}
   - {name: tried, operator: try, needs: [acts], with: {model: "{{ params.model }}", people: 7, k: 3}}
   - {name: check, operator: drift, needs: [tried], with: {least: 100, of: "{{ params.of }}"}}
@@ -242,6 +243,7 @@ func TestOperatorsRefuse(t *testing.T) {
 		{map[string]string{"path": "sets/"}, "table", "name of a file"},
 		{map[string]string{"path": "link/stolen.csv"}, "table", "and link is a link"},
 		{map[string]string{"model": "nope"}, "weights", `no model "nope"`},
+		{map[string]string{"file": "als.onnx"}, "weights", "als is no graph of ONNX; those of neural_cf, "},
 		{map[string]string{"topic": "gossip"}, "acts", "want one of mlops-events, user-events"},
 		{map[string]string{"of": "moods"}, "check", "want some of films, genres, people, ratings, kinds"},
 	} {
@@ -253,6 +255,18 @@ func TestOperatorsRefuse(t *testing.T) {
 	}
 	if left, err := os.ReadDir(out); err != nil || len(left) != 1 {
 		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// TestExportedGraph: weights whose path ends so are a graph.
+func TestExportedGraph(t *testing.T) {
+	_, _, own, run := operators(t)
+	r := run(map[string]string{"model": "movie_predictor", "file": "sets/baseline.ONNX"})
+	out := r.TaskOf("weights").Output
+	raw, err := os.ReadFile(filepath.Join(own.Dir, "data", "exports", "sets", "baseline.ONNX"))
+	must(t, err)
+	if out["path"] != "data/exports/sets/baseline.ONNX" || out["bytes"] != strconv.Itoa(len(raw)) || out["model"] != "movie_predictor" || !bytes.Contains(raw, []byte("Gemm")) {
+		t.Errorf("%v, %d bytes", out, len(raw))
 	}
 }
 
