@@ -10,7 +10,7 @@ import (
 
 func (s *Surface) datasetRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/datasets", (*Surface).datasets, "datasets")
-	s.then(r, "GET /api/v1/datasets/{dataset}", (*Surface).dataset, "datasets")
+	r.Handle("GET /api/v1/datasets/{dataset}", s.dataset, "datasets")
 }
 
 func (s *Surface) datasets(w http.ResponseWriter, r *http.Request) error {
@@ -24,10 +24,11 @@ func (s *Surface) datasets(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Surface) dataset(w http.ResponseWriter, r *http.Request) error {
-	if err := api.QueryOf(r).Err(); err != nil {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.KnownAtParam))
+	if err != nil {
 		return err
 	}
 	id := r.PathValue("dataset")
-	d, ok, err := fold.Of[*projections.Datasets](s.Views).Dataset(id)
+	d, ok, err := documentAt(m, fold.Of[*projections.Datasets](s.Views).Dataset, projections.FoldDataset, s.streamOf(r.Context(), "dataset", id), id)
 	return api.Found(w, d, ok, err, "no data set %q", api.Short(id))
 }

@@ -13,7 +13,7 @@ import (
 
 func (s *Surface) deadLetterRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/dead-letters", (*Surface).deadLetters, "deadletters")
-	s.then(r, "GET /api/v1/dead-letters/{letter}", (*Surface).deadLetter, "deadletters")
+	r.Handle("GET /api/v1/dead-letters/{letter}", s.deadLetter, "deadletters")
 	r.Handle("POST /api/v1/dead-letters/{letter}/retry", s.retryDeadLetter)
 	r.Handle("POST /api/v1/dead-letters/{letter}/drop", s.dropDeadLetter)
 }
@@ -34,11 +34,12 @@ func (s *Surface) deadLetters(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Surface) deadLetter(w http.ResponseWriter, r *http.Request) error {
-	if err := api.QueryOf(r).Err(); err != nil {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.KnownAtParam))
+	if err != nil {
 		return err
 	}
 	id := r.PathValue("letter")
-	d, ok, err := fold.Of[*projections.DeadLetters](s.Views).DeadLetter(id)
+	d, ok, err := documentAt(m, fold.Of[*projections.DeadLetters](s.Views).DeadLetter, projections.FoldDeadLetter, s.streamOf(r.Context(), "dead-letter", id), id)
 	return api.Found(w, d, ok, err, "no dead letter %q", api.Short(id))
 }
 

@@ -10,7 +10,7 @@ import (
 
 func (s *Surface) experimentRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/experiments", (*Surface).experiments, "runs")
-	s.then(r, "GET /api/v1/experiments/{experiment}", (*Surface).experiment, "runs")
+	r.Handle("GET /api/v1/experiments/{experiment}", s.experiment, "runs")
 }
 
 func (s *Surface) experiments(w http.ResponseWriter, r *http.Request) error {
@@ -25,14 +25,25 @@ func (s *Surface) experiments(w http.ResponseWriter, r *http.Request) error {
 
 // experiment is found by its id or by its name.
 func (s *Surface) experiment(w http.ResponseWriter, r *http.Request) error {
-	if err := api.QueryOf(r).Err(); err != nil {
+	ctx := r.Context()
+	m, err := s.Moment(ctx, api.QueryOf(r, api.KnownAtParam))
+	if err != nil {
 		return err
 	}
 	id := r.PathValue("experiment")
 	view := fold.Of[*projections.Runs](s.Views)
-	e, ok, err := view.Experiment(id)
+	byID, byName := view.Experiment, view.ExperimentByName
+	if m.Given() {
+		byID = func(id string) (projections.Experiment, bool, error) {
+			return projections.FoldExperiment(s.streamOf(ctx, "experiment", id), m.At)
+		}
+		byName = func(name string) (projections.Experiment, bool, error) {
+			return projections.ExperimentNamed(ctx, s.Log.Ledger(), name, m.At)
+		}
+	}
+	e, ok, err := byID(id)
 	if err == nil && !ok {
-		e, ok, err = view.ExperimentByName(id)
+		e, ok, err = byName(id)
 	}
 	if ok {
 		api.SetETag(w, e.Revision)

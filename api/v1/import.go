@@ -17,7 +17,7 @@ import (
 
 func (s *Surface) importRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/imports", (*Surface).imports, "imports")
-	s.then(r, "GET /api/v1/imports/{import}", (*Surface).importOne, "imports")
+	r.Handle("GET /api/v1/imports/{import}", s.importOne, "imports")
 	r.Handle("POST /api/v1/imports", s.importData)
 }
 
@@ -32,11 +32,12 @@ func (s *Surface) imports(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Surface) importOne(w http.ResponseWriter, r *http.Request) error {
-	if err := api.QueryOf(r).Err(); err != nil {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.KnownAtParam))
+	if err != nil {
 		return err
 	}
 	id := r.PathValue("import")
-	im, ok, err := fold.Of[*projections.Imports](s.Views).Import(id)
+	im, ok, err := documentAt(m, fold.Of[*projections.Imports](s.Views).Import, projections.FoldImport, s.streamOf(r.Context(), "import", id), id)
 	return api.Found(w, im, ok, err, "no import %q", api.Short(id))
 }
 

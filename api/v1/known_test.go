@@ -59,7 +59,7 @@ func TestEveryReadKnowsTheMoment(t *testing.T) {
 	slices.Sort(reads)
 	target := func(pattern, more string) string {
 		p := strings.TrimPrefix(numbers.Replace(pattern), "GET ")
-		if strings.HasPrefix(p, "/api/v1/workflows/runs/") || strings.HasPrefix(p, "/api/v1/workflows/runs/") {
+		if strings.HasPrefix(p, "/api/v1/workflows/runs/") {
 			p = strings.ReplaceAll(p, "{run}", "w1")
 		}
 		q := query[pattern]
@@ -171,5 +171,28 @@ func TestListsOfThenHaveWhatIsGone(t *testing.T) {
 	}
 	if both := w.get("/api/v1/models?as_of=2024-06-02&known_at=" + then).want(200); both.at("items.0.name") != "gone" {
 		t.Errorf("%s", both.Body)
+	}
+}
+
+// A document folded from its stream, and a list folded up to the end of the log, are those that the views have.
+func TestThenIsNowAtTheEnd(t *testing.T) {
+	w := newFixture(t)
+	w.defineWorkflows()
+	runs := w.logRuns(6)
+	w.dispatch(&commands.LogArtifact{RunID: runs[0].id, Path: "a/b.txt", Blob: strings.Repeat("0", 64), Bytes: 3})
+	w.dispatch(&commands.SetTags{RunID: runs[0].id, Tags: map[string]string{"k": "v"}})
+	w.dispatch(&commands.RequestWorkflowRun{RunID: "w1", Workflow: "movie_training_pipeline", RunType: "manual"})
+	w.dispatch(&commands.StartTask{RunID: "w1", Task: "prepare_data", Holder: "test", LeaseMillis: 60_000})
+	w.dispatch(&commands.RequestWorkflowRun{RunID: "w2", Workflow: "movie_training_pipeline", RunType: "manual"})
+	w.dispatch(&commands.EndWorkflowRun{RunID: "w2", State: "cancelled"})
+	w.dispatch(&commands.DeleteWorkflowRun{RunID: "w2"})
+	w.dispatch(&commands.SetVariable{Key: "v", Value: "1"})
+	head := url.QueryEscape(w.get("/api/v1/log/moment").at("cut"))
+	for _, path := range []string{"runs/" + runs[0].id, "runs/" + runs[1].id, "experiments/" + runs[0].experiment, "experiments/first", "workflows/runs/w1", "workflows/runs/w2", "runs", "experiments", "workflows", "workflows/runs", "variables", "movies", "imports", "models", "training-sets",
+		"datasets", "dead-letters", "webhooks", "workflows/pools", "quarantine", "runs/none", "workflows/runs/none", "datasets/none", "imports/none", "dead-letters/none", "runs/%00", "experiments/%ff"} {
+		now, then := w.get("/api/v1/"+path), w.get("/api/v1/"+path+"?known_at="+head)
+		if now.Status != then.Status || !sameJSON(now.Body, then.Body) || now.Header.Get("ETag") != then.Header.Get("ETag") {
+			t.Errorf("%s: now %d %.500s\nthen %d %.500s", path, now.Status, now.Body, then.Status, then.Body)
+		}
 	}
 }

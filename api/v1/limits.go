@@ -17,7 +17,7 @@ const (
 	recordsMax     = 100_000 // of one answer that does not follow; lines are streamed, not held
 	commitsMax     = 1000    // of one page of a stream
 	recordsPageMax = 1000    // of one page
-	recordsScanMax = 20_000  // that a page looks at: some 200 ms
+	recordsScanMax = 10_000  // that a page looks at: some 100 ms
 	// recordsBackMax is how many records are read at once where the newest come first, and recordsBackBytes what they may take; one more of
 	// the largest may be among them.
 	recordsBackMax   = 512
@@ -45,6 +45,8 @@ const (
 	bucketsDefault = 200
 	bucketsMax     = 1000
 	marksMax       = 500
+	// offsetsKept is how many places of times in partitions are remembered: a few megabytes, and some requests' worth.
+	offsetsKept = 1 << 16
 )
 
 // Limits of searches of runs.

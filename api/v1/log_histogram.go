@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
@@ -51,8 +52,9 @@ var markedTypes = []string{
 	(*events.FeaturesDefined)(nil).EventType(), (*events.FeatureViewApplied)(nil).EventType(),
 }
 
-// histogram tells from..to (to excluded; default the whole log) of what known_at has, in buckets of equal length. It looks up where
-// each bucket begins in each partition, by recorded time, and reads no more records than marks.
+// histogram tells from..to (to excluded) of what known_at has, in as many buckets of equal length, or, without from and to, the whole log in fewer,
+// which begin at whole seconds, minutes, hours or days where that can be. It looks up where each bucket begins in each partition, by recorded time, and
+// reads no more records than marks.
 func (s *Surface) histogram(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	q := api.QueryOf(r, "from", "to", "buckets", api.KnownAtParam)
@@ -69,16 +71,24 @@ func (s *Surface) histogram(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out := histogram{Counts: []int64{}, Marks: []mark{}}
+	whole := from == 0 && to == 0
 	if from, to, err = s.span(ctx, cut, from, to); err != nil {
 		return err
 	}
 	if from == 0 {
 		return api.WriteJSON(w, http.StatusOK, out)
 	}
-	out.From, out.To = timeText(events.TimeOf(from)), timeText(events.TimeOf(to))
 	out.BucketMillis = (to - from + buckets - 1) / buckets
+	if whole {
+		from, to, out.BucketMillis = aligned(from, to, buckets)
+	}
+	out.From, out.To = timeText(events.TimeOf(from)), timeText(events.TimeOf(to))
 	out.Counts = make([]int64, (to-from+out.BucketMillis-1)/out.BucketMillis)
-	c := counting{log: s.Log, cut: cut, from: from, width: out.BucketMillis, counts: out.Counts}
+	head, err := fold.HeadCut(ctx, s.Log, time.Time{})
+	if err != nil {
+		return err
+	}
+	c := counting{log: s.Log, head: head, cut: cut, found: s.offsets, from: from, width: out.BucketMillis, counts: out.Counts}
 	ends := map[streams.TP][2]int64{} // the offsets of what is told
 	for _, tp := range cut.Partitions() {
 		first, err := c.before(ctx, tp, from)
@@ -126,10 +136,71 @@ func (s *Surface) span(ctx context.Context, cut streams.Cut, from, to int64) (in
 	return min(first.UnixMilli(), to-1), to, nil
 }
 
+// widths are lengths of buckets that people count in, in milliseconds.
+var widths = func() (all []int64) {
+	for _, n := range []int64{1, 2, 5, 10, 20, 50, 100, 200, 500} {
+		all = append(all, n)
+	}
+	for _, in := range []struct {
+		unit time.Duration
+		of   []int64
+	}{{time.Second, []int64{1, 2, 5, 10, 15, 30}}, {time.Minute, []int64{1, 2, 5, 10, 15, 30}}, {time.Hour, []int64{1, 2, 3, 6, 12}}, {24 * time.Hour, []int64{1, 2, 5, 10, 20, 50, 100, 200}}} {
+		for _, n := range in.of {
+			all = append(all, n*in.unit.Milliseconds())
+		}
+	}
+	return all
+}()
+
+// aligned widens from..to to at most so many buckets of the shortest such length, which begin at multiples of it. Where that would be far from what is asked
+// for, they are of equal length as they are. So buckets stay the same while the log grows, and where they begin need not be looked up again.
+func aligned(from, to, buckets int64) (int64, int64, int64) {
+	exact := (to - from + buckets - 1) / buckets
+	for _, width := range widths {
+		if width < exact || width > 8*exact {
+			continue
+		}
+		if lo, hi := from/width*width, (to+width-1)/width*width; lo > 0 && hi-lo <= buckets*width {
+			return lo, hi, width
+		}
+	}
+	return from, to, exact
+}
+
+// offsets are the offsets that times were found at, of those that do not change any more.
+type offsets struct {
+	sync.Mutex
+	known map[timePlace]int64
+}
+
+// timePlace is a time in a partition.
+type timePlace struct {
+	tp     streams.TP
+	millis int64
+}
+
+func (o *offsets) of(at timePlace) (int64, bool) {
+	o.Lock()
+	defer o.Unlock()
+	offset, ok := o.known[at]
+	return offset, ok
+}
+
+func (o *offsets) keep(at timePlace, offset int64) {
+	o.Lock()
+	defer o.Unlock()
+	if o.known == nil || len(o.known) >= offsetsKept {
+		o.known = map[timePlace]int64{}
+	}
+	o.known[at] = offset
+}
+
 // counting counts records by when the log took them.
 type counting struct {
 	log    streams.Log
-	cut    streams.Cut
+	head   streams.Cut // of the log
+	cut    streams.Cut // of it, what is known
+	found  *offsets
 	from   int64 // recorded, in milliseconds
 	width  int64
 	counts []int64
@@ -137,8 +208,18 @@ type counting struct {
 
 // before is the offset of a partition's first record that was taken at a time or later, or is not in the cut.
 func (c *counting) before(ctx context.Context, tp streams.TP, millis int64) (int64, error) {
-	head, err := fold.HeadAt(ctx, c.log, tp, time.UnixMilli(millis-1))
-	return min(head, c.cut[tp]), err
+	at := timePlace{tp, millis}
+	offset, known := c.found.of(at)
+	if !known {
+		var err error
+		if offset, err = fold.HeadAt(ctx, c.log, tp, time.UnixMilli(millis-1)); err != nil {
+			return 0, err
+		}
+		if offset < c.head[tp] { // a later one is there: none comes before it any more
+			c.found.keep(at, offset)
+		}
+	}
+	return min(offset, c.cut[tp]), nil
 }
 
 // count adds the records from first to before next, which are of the buckets lo to before hi. Where a partition has none it looks for none:

@@ -3,6 +3,7 @@ package v1_test
 import (
 	"fmt"
 	"net/url"
+	"reflect"
 	"strconv"
 	"testing"
 	"time"
@@ -83,7 +84,8 @@ func TestHistogram(t *testing.T) {
 	}
 	for _, buckets := range []int{1, 2, 3, 7, 200, 999, 1000} {
 		h := w.histogram("buckets=" + strconv.Itoa(buckets))
-		if h.sum() != all || len(h.Counts) > buckets || *h.From != events.FormatTime(day0) || h.BucketMillis < 1 {
+		if first, err := time.Parse(time.RFC3339, *h.From); err != nil || first.After(day0) || day0.Sub(first).Milliseconds() >= h.BucketMillis ||
+			h.sum() != all || len(h.Counts) > buckets || len(h.Counts) < buckets/8 || h.Counts[0] == 0 {
 			t.Errorf("%d buckets: %d records of %d in %d buckets of %d ms from %s", buckets, h.sum(), all, len(h.Counts), h.BucketMillis, *h.From)
 		}
 	}
@@ -91,6 +93,19 @@ func TestHistogram(t *testing.T) {
 	for _, c := range []struct{ from, to, buckets, want int64 }{{1, 3, 2, 2}, {2, 60_000, 10, 2}, {60_000, 3_600_001, 4, 2}, {60_001, 3_600_000, 4, 0}, {86_400_001, 99_000_000, 5, 0}} {
 		if h := w.histogram(fmt.Sprintf("from=%d&to=%d&buckets=%d", millis(c.from), millis(c.to), c.buckets)); h.sum() != c.want {
 			t.Errorf("%+v: %d records: %v", c, h.sum(), h.Counts)
+		}
+	}
+	// The same again, from what is remembered, and as the log grows.
+	before := w.histogram("buckets=100")
+	if again := w.histogram("buckets=100"); !reflect.DeepEqual(again, before) {
+		t.Errorf("%+v, and again %+v", before, again)
+	}
+	w.clock.set(day0.Add(24*time.Hour + time.Second))
+	w.post("/api/v1/feedback", `{"user_id":"1","movie_id":"1","interaction_type":"click"}`).want(200)
+	grown := w.histogram("buckets=100")
+	for i := range before.Counts {
+		if more := grown.Counts[i] - before.Counts[i]; *grown.From != *before.From || grown.BucketMillis != before.BucketMillis || more != 0 && (i < len(before.Counts)-1 || more != 1) {
+			t.Fatalf("bucket %d: %d more; %+v", i, more, grown)
 		}
 	}
 	one := w.histogram(fmt.Sprintf("from=%d&to=%d&buckets=10", millis(0), millis(60_010)))

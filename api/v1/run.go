@@ -12,7 +12,7 @@ import (
 func (s *Surface) runRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/runs", (*Surface).runs, "runs")
 	s.then(r, "GET /api/v1/runs/metrics", (*Surface).runCurves, "runs")
-	s.then(r, "GET /api/v1/runs/{run}", (*Surface).run, "runs")
+	r.Handle("GET /api/v1/runs/{run}", s.run, "runs")
 	s.then(r, "GET /api/v1/runs/{run}/metrics/{metric...}", (*Surface).metricHistory, "runs")
 }
 
@@ -34,15 +34,22 @@ func (s *Surface) runs(w http.ResponseWriter, r *http.Request) error {
 const filesShownMax = 1000
 
 func (s *Surface) run(w http.ResponseWriter, r *http.Request) error {
-	if err := api.QueryOf(r).Err(); err != nil {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.KnownAtParam))
+	if err != nil {
 		return err
 	}
 	id := r.PathValue("run")
 	view := fold.Of[*projections.Runs](s.Views)
-	run, ok, err := view.Run(id)
+	var run projections.Run
+	var ok bool
+	if m.Given() {
+		run, ok, err = projections.FoldRun(s.streamOf(r.Context(), "run", id), m.At)
+		run.Artifacts = run.Artifacts[:min(len(run.Artifacts), filesShownMax)]
+	} else if run, ok, err = view.Run(id); ok && err == nil {
+		run.Artifacts, err = view.Files(id).All(filesShownMax)
+	}
 	if ok {
 		api.SetETag(w, run.Revision)
-		run.Artifacts, err = view.Files(id).All(filesShownMax)
 	}
 	return api.Found(w, run, ok, err, "no run %q", api.Short(id))
 }

@@ -8,6 +8,7 @@ package v1
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"slices"
 	"sync"
@@ -109,6 +110,7 @@ type Surface struct {
 	selections selections
 	listeners  chan struct{} // a token for each
 	readiness  readiness
+	offsets    *offsets
 
 	snapshotting sync.Mutex
 
@@ -122,7 +124,7 @@ func New(core *api.Core, c Config) (*Surface, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax)}
+	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), offsets: &offsets{}}
 	return s, nil
 }
 
@@ -140,6 +142,26 @@ func (s *Surface) then(r *api.Routes, pattern string, answer func(*Surface, http
 	r.Handle(pattern, func(w http.ResponseWriter, r *http.Request) error {
 		return s.Known(r, folded, func(core *api.Core, r *http.Request) error { return answer(s.over(core), w, r) })
 	}, views...)
+}
+
+// commits are a stream's.
+type commits = iter.Seq2[*streams.Committed, error]
+
+// streamOf are the commits of a stream, such as of run and an id that a client gives: of one that cannot be, none.
+func (s *Surface) streamOf(ctx context.Context, kind, id string) commits {
+	name := kind + "/" + id
+	if streams.CheckStream(name) != nil {
+		return func(func(*streams.Committed, error) bool) {}
+	}
+	return s.Log.Ledger().ReadStream(ctx, name, 0)
+}
+
+// documentAt reads a document as it is, or folds its stream up to a moment.
+func documentAt[T any](m api.Moment, read func(id string) (T, bool, error), then func(commits, fold.At) (T, bool, error), of commits, id string) (T, bool, error) {
+	if m.Given() {
+		return then(of, m.At)
+	}
+	return read(id)
 }
 
 // today is now, or the moment that this surface answers of.

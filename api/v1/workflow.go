@@ -25,7 +25,7 @@ func (s *Surface) workflowRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/workflows/{workflow}/unpause", s.unpauseWorkflow)
 	r.Handle("POST /api/v1/workflows/{workflow}/runs", s.requestWorkflowRun, "workflows")
 	s.then(r, "GET /api/v1/workflows/runs", (*Surface).workflowRuns, "workflows")
-	s.then(r, "GET /api/v1/workflows/runs/{run}", (*Surface).workflowRun, "workflows")
+	r.Handle("GET /api/v1/workflows/runs/{run}", s.workflowRun, "workflows")
 	r.Handle("GET /api/v1/workflows/runs/{run}/tasks/{task}/logs", s.taskLog, "workflows")
 	r.Handle("POST /api/v1/workflows/runs/{run}/cancel", s.cancelWorkflowRun)
 	r.Handle("POST /api/v1/workflows/runs/{run}/clear", s.clearWorkflowRun, "workflows")
@@ -191,11 +191,13 @@ func (s *Surface) workflowRuns(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Surface) workflowRun(w http.ResponseWriter, r *http.Request) error {
-	if err := api.QueryOf(r).Err(); err != nil {
+	m, err := s.Moment(r.Context(), api.QueryOf(r, api.KnownAtParam))
+	if err != nil {
 		return err
 	}
 	id := r.PathValue("run")
-	run, ok, err := fold.Of[*projections.Workflows](s.Views).Run(id)
+	run, ok, err := documentAt(m, fold.Of[*projections.Workflows](s.Views).Run, projections.FoldWorkflowRun, s.streamOf(r.Context(), "workflow-run", id), id)
+	ok = ok && !run.Deleted
 	if ok {
 		api.SetETag(w, run.Revision)
 	}
