@@ -264,3 +264,30 @@ func TestChallenge(t *testing.T) {
 		t.Errorf("others are asked for %q", got)
 	}
 }
+
+// TestLead: pages of another listener's users are found at the main one, under the name that was asked.
+func TestLead(t *testing.T) {
+	bench := apitest.New(t, nil)
+	c := api.Config{Log: bench.Log, Dispatcher: bench.Dispatcher, Views: bench.Views, Logger: bench.Core.Logger}
+	withToken(&c)
+	core, err := api.New(c)
+	bench.Must(err)
+	t.Cleanup(func() { bench.Must(core.Close()) })
+	main := ""
+	s := core.Serve(probe{core}, console.NewLead(core, func() string { return main }, map[string]string{"/dags/{dag}/runs/{run}": "workflows/runs/{run}"}))
+	if r := ask(s, "GET", "/ui/runs", ""); r.StatusCode != 503 {
+		t.Errorf("before the main address is known: %d", r.StatusCode)
+	}
+	main = "127.0.0.1:8123"
+	for path, want := range map[string]string{"/ui/": "http://localhost:8123/ui/", "/ui/runs?q=a%26b": "http://localhost:8123/ui/runs?q=a%26b", "/ui/events/streams/run%2F1": "http://localhost:8123/ui/events/streams/run%2F1"} {
+		if r := ask(s, "GET", path, ""); r.StatusCode != 302 || r.Header.Get("Location") != want {
+			t.Errorf("%s: %d to %q, want %q", path, r.StatusCode, r.Header.Get("Location"), want)
+		}
+	}
+	if r := ask(s, "GET", "/dags/a/runs/b%2Fc", "", "Authorization", "Bearer a secret"); r.Header.Get("Location") != "http://localhost:8123/ui/workflows/runs/b%2Fc" {
+		t.Errorf("a run is at %q", r.Header.Get("Location"))
+	}
+	if r := ask(s, "GET", "/dags/a/runs/b", ""); r.StatusCode != 401 {
+		t.Errorf("a run, without credentials: %d", r.StatusCode)
+	}
+}

@@ -64,20 +64,33 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
+	lead := console.NewLead(a.API, a.mainAddress, nil)
 	dags := a.airflow(workflows)
 	features := feast.New(a.API, feast.Config{Features: a.Features})
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures), pages),
-		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get})),
-		"workflows":  a.API.Serve(dags, airflow.NewV2(dags)),
-		"features":   a.API.Serve(features),
+		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get}), lead),
+		"workflows":  a.API.Serve(dags, airflow.NewV2(dags), console.NewLead(a.API, a.mainAddress, dagPages)),
+		"features":   a.API.Serve(features, lead),
 		// A browser finds the page of features at the two of gRPC, too.
-		RegistryListener: a.API.Serve(registry.New(a.API, registry.Config{Features: a.Features}), features),
-		OfflineListener:  a.API.Serve(flight.New(a.API, flight.Config{Features: a.Features, ScratchDir: scratch}), features),
-		"tracking":       a.API.Serve(tracking),
-		"topics":         a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()})),
+		RegistryListener: a.API.Serve(registry.New(a.API, registry.Config{Features: a.Features}), features, lead),
+		OfflineListener:  a.API.Serve(flight.New(a.API, flight.Config{Features: a.Features, ScratchDir: scratch}), features, lead),
+		"tracking":       a.API.Serve(tracking, lead),
+		"topics":         a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()}), lead),
 	}
 	return checkAlso(a.opts.Also)
+}
+
+// dagPages are where Airflow's users look for a workflow and a run, and where these are in the console.
+var dagPages = map[string]string{"/dags/{dag}": "workflows/{dag}", "/dags/{dag}/grid": "workflows/{dag}", "/dags/{dag}/runs/{run}": "workflows/runs/{run}"}
+
+// mainAddress is where the program's own API is answered, "" until it is.
+func (a *App) mainAddress() string {
+	at := a.at.Load()
+	if at == nil || len(*at) == 0 {
+		return ""
+	}
+	return (*at)[0].Address
 }
 
 // consumerGroups reads the offsets of the embedded log's consumer groups; nil where the log is elsewhere.
