@@ -58,22 +58,37 @@ const (
 	weightDaysMax = 36525
 )
 
+// Mix weighs what is said of an item: its popularity and its decayed popularity, co-counts, co-counts times trend, and Blend.
+// Each is divided by the greatest there is. The weights are 0 or more; the zero value is Blend alone. Where co-counts say
+// nothing of a person, decayed popularity has their weight.
+type Mix struct {
+	Popularity float32 `json:"popularity"`
+	Decayed    float32 `json:"decayed_popularity"`
+	CoCounts   float32 `json:"co_counts"`
+	Trend      float32 `json:"trend"`
+	Blend      float32 `json:"blend"`
+}
+
 // Scratch keeps the buffers of Score and Explain, so that the next call allocates nothing. The zero
 // value is ready. Not safe for concurrent use.
 type Scratch struct {
 	popularity []float32 // decayed, by weights, …
 	ticks      uint64    // … and what the items were then
 	coCounts   []float32
-	after      []uint32 // what came after each item of a history, a table over all items for each
+	plain      []float32 // co-counts without trend, where a mix has them
+	after      []uint32  // what came after each item of a history, a table over all items for each
 
 	weights []float32 // of a day, by its distance before newest
 	newest  int32     // newest day with an event that is not after the day asked for
 	model   *Model    // that weights were made of …
 	change  uint64    // … and its daysChange then
 
-	scored history // and factors of the last Blend
-	factor struct{ popularity, related float32 }
+	scored history // and factors of the last Blend or Mix
+	factor factors
 }
+
+// factors are what a mix multiplies sources by.
+type factors struct{ popularity, decayed, plain, trend float32 }
 
 // Excluded is the score of what is not to be shown to the person: what they have met, as the signals of their events
 // say.
@@ -85,13 +100,48 @@ var Excluded = float32(math.Inf(-1))
 // Decay is as of nowMillis (event time); an event after it counts as new.
 func (m *Model) Score(dst []float32, userID string, nowMillis int64, source Source, s *Scratch) []float32 {
 	dst = m.ScoreAll(dst, userID, nowMillis, source, s)
-	if u := m.user(userID); u != nil {
-		for _, list := range [][]entry{u.counted, u.other} {
-			for k := range list {
-				if e := &list[k]; e.signal.Hides(e.time, nowMillis) {
-					dst[e.item] = Excluded
-				}
+	m.exclude(dst, userID, nowMillis)
+	return dst
+}
+
+func (m *Model) exclude(dst []float32, userID string, nowMillis int64) {
+	u := m.user(userID)
+	if u == nil {
+		return
+	}
+	for _, list := range [][]entry{u.counted, u.other} {
+		for k := range list {
+			if e := &list[k]; e.signal.Hides(e.time, nowMillis) {
+				dst[e.item] = Excluded
 			}
+		}
+	}
+}
+
+// ScoreMix is Score by a mix.
+func (m *Model) ScoreMix(dst []float32, userID string, nowMillis int64, mix Mix, s *Scratch) []float32 {
+	dst = m.ScoreMixAll(dst, userID, nowMillis, mix, s)
+	m.exclude(dst, userID, nowMillis)
+	return dst
+}
+
+// ScoreMixAll is ScoreMix with nothing excluded.
+func (m *Model) ScoreMixAll(dst []float32, userID string, nowMillis int64, mix Mix, s *Scratch) []float32 {
+	dst = resize(dst, len(m.items))
+	s.scored = m.history(m.user(userID))
+	s.factor = m.mix(dst, s.scored, dayOf(nowMillis), mix, s)
+	f := s.factor
+	for j, c := range dst {
+		dst[j] = float32(f.decayed*s.popularity[j]) + float32(f.trend*c)
+	}
+	if f.plain > 0 {
+		for j, c := range s.plain {
+			dst[j] += float32(f.plain * c)
+		}
+	}
+	if f.popularity > 0 {
+		for j, n := range m.counted {
+			dst[j] += float32(f.popularity * float32(n))
 		}
 	}
 	return dst
@@ -113,23 +163,18 @@ func (m *Model) ScoreAll(dst []float32, userID string, nowMillis int64, source S
 		m.relate(dst, m.history(u), s)
 		for j, c := range dst {
 			if c > 0 {
-				dst[j] = c * root4(1/(float32(m.counted[j])+coShrink))
+				dst[j] = c * m.norm(uint32(j))
 			}
 		}
 	default:
-		s.scored = m.history(u)
-		popularity, related := m.blend(dst, s.scored, dayOf(nowMillis), s)
-		s.factor.popularity, s.factor.related = popularity, related
-		for j, c := range dst {
-			dst[j] = float32(popularity*s.popularity[j]) + float32(related*c)
-		}
+		return m.ScoreMixAll(dst, userID, nowMillis, Mix{}, s)
 	}
 	return dst
 }
 
 // Reason is a part of a Blend score.
 type Reason struct {
-	Source Source // DecayedPopularity or CoCounts
+	Source Source // DecayedPopularity, CoCounts or, of a mix, Popularity
 	ItemID string // the item of the person's history that contributed; empty for popularity
 	Score  float32
 }
@@ -140,7 +185,7 @@ type Reason struct {
 func (m *Model) Explain(userID string, nowMillis int64, s *Scratch, itemIDs ...string) [][]Reason {
 	s.scored = m.history(m.user(userID))
 	s.coCounts = resize(s.coCounts, len(m.items))
-	s.factor.popularity, s.factor.related = m.blend(s.coCounts, s.scored, dayOf(nowMillis), s)
+	s.factor = m.mix(s.coCounts, s.scored, dayOf(nowMillis), Mix{}, s)
 	out := make([][]Reason, len(itemIDs))
 	for k, id := range itemIDs {
 		out[k] = m.ExplainScored(s, id)
@@ -148,20 +193,27 @@ func (m *Model) Explain(userID string, nowMillis int64, s *Scratch, itemIDs ...s
 	return out
 }
 
-// ExplainScored is Explain for one item and the person and time of the last Score by Blend with s, which
+// ExplainScored is Explain for one item and the person, time and mix of the last Score by Blend or ScoreMix with s, which
 // has computed all it takes. The model has not changed since.
 func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
 	at, ok := m.itemAt[itemID]
 	if !ok {
 		return nil
 	}
-	var parts [Window + 1]Reason
+	var parts [Window + 2]Reason
 	n := 0
-	if p := s.factor.popularity * s.popularity[at]; p > 0 {
+	if p := s.factor.decayed * s.popularity[at]; p > 0 {
 		parts[n] = Reason{DecayedPopularity, "", p}
 		n++
 	}
-	factor := s.factor.related * m.trend(at, s)
+	if p := s.factor.popularity * float32(m.counted[at]); p > 0 {
+		parts[n] = Reason{Popularity, "", p}
+		n++
+	}
+	factor := s.factor.trend * m.trend(at, s)
+	if s.factor.plain > 0 {
+		factor += float32(s.factor.plain * m.norm(at))
+	}
 	for k, i := range s.scored.items[:s.scored.n] {
 		if c := s.after[k*len(m.items)+int(at)]; c > 0 {
 			parts[n] = Reason{CoCounts, m.items[i].id, factor * s.scored.weights[k] * float32(c)}
@@ -173,7 +225,7 @@ func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
 	}
 	reasons := slices.Clone(parts[:n])
 	slices.SortFunc(reasons, func(a, b Reason) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ItemID, b.ItemID))
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ItemID, b.ItemID), cmp.Compare(b.Source, a.Source))
 	})
 	return reasons
 }
@@ -282,31 +334,58 @@ func (m *Model) relate(dst []float32, h history, s *Scratch) {
 	}
 }
 
-// blend sets s.popularity to decayed popularity and dst to co-counts with their trend, and gives
-// the factor of each.
-func (m *Model) blend(dst []float32, h history, today int32, s *Scratch) (popularity, related float32) {
+// mix sets s.popularity to decayed popularity, dst to co-counts with their trend and, where w has them, s.plain to co-counts
+// without, and gives the factor of each.
+func (m *Model) mix(dst []float32, h history, today int32, w Mix, s *Scratch) (f factors) {
+	if w == (Mix{}) {
+		w.Blend = 1
+	}
 	m.decay(today, s)
 	m.relate(dst, h, s)
+	if w.CoCounts > 0 {
+		s.plain = resize(s.plain, len(m.items))
+	}
 	// Maxima do not depend on the order of items, as sums of floats would.
-	var popularityMax, relatedMax float32
+	var decayedMax, plainMax, trendMax float32
 	for j, c := range dst {
-		popularityMax = max(popularityMax, s.popularity[j])
+		decayedMax = max(decayedMax, s.popularity[j])
+		if w.CoCounts > 0 {
+			s.plain[j] = 0
+			if c > 0 {
+				s.plain[j] = c * m.norm(uint32(j))
+				plainMax = max(plainMax, s.plain[j])
+			}
+		}
 		if c > 0 {
 			dst[j] = c * m.trend(uint32(j), s)
-			relatedMax = max(relatedMax, dst[j])
+			trendMax = max(trendMax, dst[j])
 		}
 	}
-	mix := float32(mixFloor + (1-mixFloor)*mixHistory/(mixHistory+float64(h.n)))
-	if relatedMax == 0 {
-		mix = 1
+	popular := float32(mixFloor + (1-mixFloor)*mixHistory/(mixHistory+float64(h.n)))
+	decayed := w.Decayed + float32(w.Blend*popular)
+	if trendMax == 0 {
+		decayed = w.Decayed + w.Blend + w.CoCounts + w.Trend
 	} else {
-		related = (1 - mix) / relatedMax
+		f.trend = (w.Trend + float32(w.Blend*(1-popular))) / trendMax
+		if plainMax > 0 {
+			f.plain = w.CoCounts / plainMax
+		}
 	}
-	if popularityMax > 0 {
-		popularity = mix / popularityMax
+	if decayedMax > 0 {
+		f.decayed = decayed / decayedMax
 	}
-	return popularity, related
+	if w.Popularity > 0 {
+		most := uint32(1)
+		for _, n := range m.counted {
+			most = max(most, n)
+		}
+		f.popularity = w.Popularity / float32(most)
+	}
+	return f
 }
+
+// norm is the factor of an item's co-counts where its trend is none.
+func (m *Model) norm(j uint32) float32 { return root4(1 / (float32(m.counted[j]) + coShrink)) }
 
 // trend is the factor of an item's co-counts in a blend: its normalisation and the share of its
 // events that decay has left, under one fourth root.

@@ -232,3 +232,52 @@ func TestScoreAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
+
+// Any mix is the sum of its sources, each divided by the greatest there is, and what explains a score adds up to it; Blend
+// alone is Blend to the bit. Where co-counts say nothing of a person, decayed popularity takes their weight.
+func TestMixAddsUp(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	m := New()
+	for i := range 600 {
+		liked(fmt.Sprint("u", rng.IntN(20)), fmt.Sprint("i", rng.IntN(30)), int64(i)*3_000_000).addTo(m)
+	}
+	now := int64(600 * 3_000_000)
+	var s Scratch
+	scores := func(user string, mix Mix) []float32 { return slices.Clone(m.ScoreMixAll(nil, user, now, mix, &s)) }
+	for _, user := range []string{"u3", "u7", "stranger"} {
+		if got, want := scores(user, Mix{Blend: 1}), m.ScoreAll(nil, user, now, Blend, new(Scratch)); !slices.Equal(got, want) || !slices.Equal(scores(user, Mix{}), want) {
+			t.Errorf("%s: Blend alone is another", user)
+		}
+		alone := []Mix{{Popularity: 1}, {Decayed: 1}, {CoCounts: 1}, {Trend: 1}, {Blend: 1}}
+		for range 20 {
+			w := make([]float32, len(alone))
+			for k := range w {
+				w[k] = float32(rng.IntN(4))
+			}
+			w[4]++
+			mix := Mix{w[0], w[1], w[2], w[3], w[4]}
+			want := make([]float64, 30)
+			for k, one := range alone {
+				for j, v := range scores(user, one) {
+					want[j] += float64(w[k] * v)
+				}
+			}
+			got := scores(user, mix)
+			for j, v := range got {
+				if !near(float64(v), want[j]) {
+					t.Fatalf("%s, %+v: item %d has %v; want %v", user, mix, j, v, want[j])
+				}
+				var sum float64
+				for _, r := range m.ExplainScored(&s, m.ItemID(j)) {
+					sum += float64(r.Score)
+				}
+				if !near(sum, float64(v)) {
+					t.Fatalf("%s, %+v: reasons add up to %v of %v", user, mix, sum, v)
+				}
+			}
+		}
+	}
+	if got, want := scores("stranger", Mix{CoCounts: 2, Trend: 1}), scores("stranger", Mix{Decayed: 3}); !slices.Equal(got, want) {
+		t.Error("a stranger is not shown what is popular", got, want)
+	}
+}

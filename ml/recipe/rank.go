@@ -130,9 +130,10 @@ func Strongest(reasons []Reason) {
 	})
 }
 
-// Counts is how the online model scores films for a person: [online.Blend] by place, scaled so that the
+// Counts is how the online model scores films for a person: by place, scaled so that the
 // best film they have not met has 1. It holds buffers, and belongs to one goroutine at a time.
 type Counts struct {
+	Mix      online.Mix // of what; the zero value is [online.Blend]
 	Score    []float32
 	byOnline []float32
 	scratch  online.Scratch
@@ -140,20 +141,25 @@ type Counts struct {
 
 // Compute fills Score; with again also for films that the person has met.
 func (c *Counts) Compute(m *online.Model, films *Films, user string, nowMillis int64, again bool) {
+	c.Sum(m, films, user, nowMillis, again)
+	Scale(c.Score, c.Score)
+}
+
+// Sum is Compute without scaling.
+func (c *Counts) Sum(m *online.Model, films *Films, user string, nowMillis int64, again bool) {
 	place := films.Places(m)
 	c.Score = Grow(c.Score, films.Len())
 	clear(c.Score)
 	if again {
-		c.byOnline = m.ScoreAll(c.byOnline, user, nowMillis, online.Blend, &c.scratch)
+		c.byOnline = m.ScoreMixAll(c.byOnline, user, nowMillis, c.Mix, &c.scratch)
 	} else {
-		c.byOnline = m.Score(c.byOnline, user, nowMillis, online.Blend, &c.scratch)
+		c.byOnline = m.ScoreMix(c.byOnline, user, nowMillis, c.Mix, &c.scratch)
 	}
 	for i, v := range c.byOnline {
 		if p := place[i]; p >= 0 {
 			c.Score[p] = v
 		}
 	}
-	Scale(c.Score, c.Score)
 }
 
 // Because gives the films of the history that co-counts took a score from, strongest first, their shares

@@ -163,7 +163,7 @@ func TestRankFollowsTasteAndClicks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.ALSWeight = .5
+	m.Blend.ALSWeight = .5
 	model := online.New()
 	for i, s := range in.Data.Samples {
 		model.Add(in.Data.Users[s.User], in.Data.Items[s.Item], s.Time, uint64(i), in.Signals[i])
@@ -224,52 +224,6 @@ func TestRankerTakesOver(t *testing.T) {
 	}
 	if got, want := other.Ranker(films, before).(*ranker), other.Ranker(films, nil).(*ranker); !slices.Equal(got.factors, want.factors) {
 		t.Fatal("factors of another model are taken over")
-	}
-}
-
-// The blend is chosen for people, who count alike, however many moments are theirs.
-func TestWeightIsChosenForPeople(t *testing.T) {
-	in := groups(600)
-	p := small()
-	split := in.At(1 - p.HoldoutShare)
-	m, err := fit(context.Background(), in, split, p, stageTune, 0, checkpoint{}, recipe.Hooks{NoLoss: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := chooseWeight(context.Background(), in, m, split, len(in.Data.Samples), p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The plainest way: the gains of each person, their mean, and the mean of these.
-	gains := map[string][][]float64{}
-	r, s := m.Ranker(in.Films(), nil).(*ranker), &scratch{}
-	err = in.Replay(context.Background(), split, len(in.Data.Samples), p.HoldoutEvents, func(model *online.Model, user string, timeMillis int64, film int) {
-		trained := r.components(model, user, timeMillis, false, s)
-		var all []float64
-		for _, w := range weights {
-			if !trained {
-				w = 0
-			}
-			s.mix(w)
-			all = append(all, recipe.Gain(recipe.Rank(s.score, film)))
-		}
-		gains[user] = append(gains[user], all)
-	})
-	if err != nil || len(gains) < 5 {
-		t.Fatal(len(gains), err)
-	}
-	mean := make([]float64, len(weights))
-	for _, moments := range gains {
-		for i := range weights {
-			var sum float64
-			for _, g := range moments {
-				sum += g[i]
-			}
-			mean[i] += sum / float64(len(moments))
-		}
-	}
-	if best := mean[slices.Index(weights, got)]; slices.Max(mean)-best > 1e-9 {
-		t.Errorf("the weight %v gives people %v in the mean; there is one that gives %v of %v", got, best, slices.Max(mean), mean)
 	}
 }
 

@@ -80,7 +80,7 @@ func TestGoldenBytes(t *testing.T) {
 		}
 		b = onKernel(t, b)
 		sum := sha256.Sum256(b)
-		fmt.Fprintf(&sums, "%-8s  als_weight %.1f  %6d bytes  %s\n", test.name, m.ALSWeight, len(b), hex.EncodeToString(sum[:]))
+		fmt.Fprintf(&sums, "%-8s  als_weight %.2f  %6d bytes  %s\n", test.name, m.Blend.ALSWeight, len(b), hex.EncodeToString(sum[:]))
 		if test.name == "small" {
 			golden(t, "small.bin", b)
 		}
@@ -90,7 +90,13 @@ func TestGoldenBytes(t *testing.T) {
 
 // What a stored version ranks, and how it is explained, stands in events: it does not change either.
 func TestGoldenRanking(t *testing.T) {
-	b, err := os.ReadFile("testdata/small.bin")
+	for weights, list := range map[string]string{"small.bin": "ranking.txt", "small-2.bin": "ranking-2.txt"} {
+		goldenRanking(t, weights, list)
+	}
+}
+
+func goldenRanking(t *testing.T, weights, list string) {
+	b, err := os.ReadFile("testdata/" + weights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +114,8 @@ func TestGoldenRanking(t *testing.T) {
 	model.Add("x", "gone", now, 2, signal.Default().Of("like", 0))
 	films := recipe.NewFilms(append(filmsOf(in), &recipe.Film{ID: "new", Content: recipe.Content{Genres: []string{"Comedy"}, Year: 2005}}))
 	var text bytes.Buffer
-	for _, weight := range []float32{m.ALSWeight, .5} {
-		m.ALSWeight = weight
+	for _, weight := range []float32{m.Blend.ALSWeight, .5} {
+		m.Blend.ALSWeight = weight
 		r := m.Ranker(films, nil)
 		for _, user := range []string{"u00", "u07", "x", "stranger"} {
 			q := recipe.Query{User: user, NowMillis: now, K: 6, Explain: recipe.Briefly}
@@ -132,7 +138,36 @@ func TestGoldenRanking(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "ranking.txt", text.Bytes())
+	golden(t, list, text.Bytes())
+}
+
+// A version of the generation before, which chose the share of the factors alone, is read and ranks as it did.
+func TestGenerationTwo(t *testing.T) {
+	b, err := os.ReadFile("testdata/small-2.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Blend{m.Blend.ALSWeight, 1, online.Mix{Blend: 1}}); m.Blend != want {
+		t.Errorf("%+v", m.Blend)
+	}
+	a, err := ml.DecodeArtifact(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range [][]float32{{-1, 1, 1, 1, 1}, {0, 0, 0, 0, 0}, {1, 0, 0}} {
+		other := *a
+		other.Tensors = append(append([]ml.Tensor(nil), a.Tensors...), ml.Tensor{Name: "history_decay", Shape: []int{1}, Data: []float32{1}},
+			ml.Tensor{Name: "online_weights", Shape: []int{len(bad)}, Data: bad})
+		if b, err := other.Encode(); err != nil {
+			t.Fatal(err)
+		} else if _, err := decode(b); err == nil {
+			t.Errorf("counts weighed %v are taken", bad)
+		}
+	}
 }
 
 func filmsOf(in recipe.Input) []*recipe.Film {

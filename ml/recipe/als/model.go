@@ -10,6 +10,7 @@ import (
 	"sort"
 
 	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
 )
 
@@ -54,7 +55,7 @@ func (p Params) Validate() error {
 // Model is a trained version. Its bytes ([Model.Encode]) are what a registry names by their hash.
 type Model struct {
 	Params       Params
-	ALSWeight    float32 // share of the factors in the blend for a person with history, 0..1
+	Blend        Blend
 	FeaturesHash string
 	Items        []string  // sorted
 	Factors      []float32 // learned, len(Items)×Dim row-major
@@ -66,9 +67,32 @@ type Model struct {
 	rows   recipe.Rows
 }
 
+// Blend is how a score is made; training chooses it.
+type Blend struct {
+	ALSWeight    float32    `json:"als_weight"`    // share of the factors for a person with history, 0..1
+	HistoryDecay float32    `json:"history_decay"` // what a film weighs in a person's vector beside the one after it, above 0 to 1
+	Counts       online.Mix `json:"counts"`        // of the rest
+}
+
 // Figures are what training chose.
 func (m *Model) Figures() map[string]float64 {
-	return map[string]float64{"als_weight": float64(m.ALSWeight)}
+	b := &m.Blend
+	f := map[string]float64{"als_weight": float64(b.ALSWeight), "history_decay": float64(b.HistoryDecay)}
+	for i, w := range weightsOf(b.Counts) {
+		f["online_weight."+parts[i]] = float64(w)
+	}
+	return f
+}
+
+// parts are the names of what counts are a mix of, in the order of [weightsOf].
+var parts = []string{"blend", "popularity", "decayed_popularity", "co_counts", "trend"}
+
+func weightsOf(m online.Mix) []float32 {
+	return []float32{m.Blend, m.Popularity, m.Decayed, m.CoCounts, m.Trend}
+}
+
+func mixOf(w []float32) online.Mix {
+	return online.Mix{Blend: w[0], Popularity: w[1], Decayed: w[2], CoCounts: w[3], Trend: w[4]}
 }
 
 const artifactKind = "hybrid-ials"
@@ -86,7 +110,9 @@ func (m *Model) Encode() ([]byte, error) {
 			{Name: "item_factors", Shape: []int{len(m.Items), dim}, Data: m.Factors},
 			{Name: "item_support", Shape: []int{len(m.Items)}, Data: m.Support},
 			{Name: "content_ridge", Shape: []int{m.Ridge.Features + 1, dim}, Data: m.Ridge.Weights},
-			{Name: "als_weight", Shape: []int{1}, Data: []float32{m.ALSWeight}},
+			{Name: "als_weight", Shape: []int{1}, Data: []float32{m.Blend.ALSWeight}},
+			{Name: "history_decay", Shape: []int{1}, Data: []float32{m.Blend.HistoryDecay}},
+			{Name: "online_weights", Shape: []int{len(parts)}, Data: weightsOf(m.Blend.Counts)},
 		},
 		Strings: []ml.StringList{{Name: "items", Values: m.Items}, {Name: "genres", Values: m.Genres}},
 	}
@@ -133,9 +159,38 @@ func decode(b []byte) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.ALSWeight = weight[0]
+	if m.Blend, err = blendOf(a, weight[0]); err != nil {
+		return nil, err
+	}
 	m.Ridge = &ml.ContentRidge{Features: features, Dim: dim, Weights: ridge}
 	return m, m.ready()
+}
+
+// blendOf is how scores are made; before generation 3 nothing but the share of the factors was chosen.
+func blendOf(a *ml.Artifact, share float32) (b Blend, err error) {
+	b = Blend{share, 1, online.Mix{Blend: 1}}
+	if slices.ContainsFunc(a.Tensors, func(t ml.Tensor) bool { return t.Name == "online_weights" || t.Name == "history_decay" }) {
+		decay, err := a.Tensor("history_decay", 1)
+		if err != nil {
+			return b, err
+		}
+		weights, err := a.Tensor("online_weights", len(parts))
+		if err != nil {
+			return b, err
+		}
+		b.HistoryDecay, b.Counts = decay[0], mixOf(weights)
+	}
+	var sum float32
+	for _, w := range weightsOf(b.Counts) {
+		if w < 0 {
+			return b, fmt.Errorf("the artifact weighs counts by %+v", b.Counts)
+		}
+		sum += w
+	}
+	if !(b.ALSWeight >= 0 && b.ALSWeight <= 1) || !(b.HistoryDecay > 0 && b.HistoryDecay <= 1) || sum == 0 {
+		return b, fmt.Errorf("the artifact makes scores by %+v", b)
+	}
+	return b, nil
 }
 
 func (m *Model) ready() (err error) {

@@ -64,19 +64,32 @@ type scratch struct {
 	vector     []float32
 }
 
+// weightMin is the least that a film of a history weighs; older ones are left out.
+const weightMin = 1e-4
+
 // components fills s.counts and s.als, each scaled so that its best unseen film has 1. It reports whether
 // the trained factors say anything. With again it is of all films, met or not.
 func (r *ranker) components(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
+	s.counts.Mix = r.model.Blend.Counts
 	s.counts.Compute(m, r.films, user, nowMillis, again)
+	return r.fold(m, user, r.model.Blend.HistoryDecay, s)
+}
+
+// fold fills s.als by a history of which each film weighs decay times what the one after it does.
+func (r *ranker) fold(m *online.Model, user string, decay float32, s *scratch) bool {
 	s.als = recipe.Grow(s.als, r.films.Len())
 	s.items, s.weights = s.items[:0], s.weights[:0]
 	trained := r.model.rows.Of(m, r.model.Items)
+	weight := float32(1)
 	for e := range m.UserEntries(user) {
 		if len(s.items) >= r.model.Params.ALS.HistoryMax {
 			break
 		}
 		if w := e.Signal.Weight(); w > 0 && trained[e.Item] >= 0 {
-			s.items, s.weights = append(s.items, trained[e.Item]), append(s.weights, w)
+			s.items, s.weights = append(s.items, trained[e.Item]), append(s.weights, float32(w*weight))
+			if weight *= decay; weight < weightMin {
+				break
+			}
 		}
 	}
 	if len(s.items) == 0 {
@@ -110,7 +123,7 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	defer r.scratch.Put(s)
 	var w float32
 	if r.components(m, q.User, q.NowMillis, q.Again, s) {
-		w = r.model.ALSWeight
+		w = r.model.Blend.ALSWeight
 	}
 	s.mix(w)
 	var out recipe.Ranking
@@ -147,7 +160,7 @@ func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]reci
 	defer r.scratch.Put(s)
 	var w float32
 	if r.components(m, q.User, q.NowMillis, q.Again, s) {
-		w = r.model.ALSWeight
+		w = r.model.Blend.ALSWeight
 	}
 	items := make([]recipe.Item, len(places))
 	for i, p := range places {
@@ -174,7 +187,7 @@ func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(str
 		}
 		return 0
 	}
-	s.mix(share(r.model.ALSWeight))
+	s.mix(share(r.model.Blend.ALSWeight))
 	f("", s.score)
 	s.mix(share(1))
 	f(sourceFactors, s.score)

@@ -10,16 +10,15 @@ import (
 	"slices"
 
 	"github.com/projectionist/projectionist/ml"
-	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
 )
 
 // checkpoint is the state of train after a sweep: which stage it is in, what the stages before it
 // found, and the trainer's own state. It is stored as a line of JSON, and the latter.
 type checkpoint struct {
-	Stage     string  `json:"stage"`
-	ALSWeight float32 `json:"als_weight"`
-	trainer   []byte
+	Stage   string `json:"stage"`
+	Blend          // once it is chosen
+	trainer []byte
 }
 
 func (c *checkpoint) encode() ([]byte, error) {
@@ -42,7 +41,7 @@ func decodeCheckpoint(b []byte) (c checkpoint, err error) {
 // stageTune fits factors of all but the holdout, for choosing the blend; recipe.StageFit those of everything.
 const stageTune = "tune"
 
-// train fits a model: it chooses the weight of the factors in the blend on the last part of the data in
+// train fits a model: it chooses how scores are blended on the last part of the data in
 // time, scored test-then-learn, and then fits the factors on all of it. The same input and parameters
 // give the same bytes, whether or not training was interrupted and resumed.
 func train(ctx context.Context, in recipe.Input, p Params, h recipe.Hooks) (*Model, error) {
@@ -56,29 +55,32 @@ func train(ctx context.Context, in recipe.Input, p Params, h recipe.Hooks) (*Mod
 			return nil, err
 		}
 	}
-	weight := resume.ALSWeight
+	if resume.Stage == recipe.StageFit && resume.HistoryDecay == 0 { // of an earlier generation, which chose less
+		resume = checkpoint{}
+	}
+	chosen := resume.Blend
 	if resume.Stage != recipe.StageFit {
 		split := in.At(1 - p.HoldoutShare)
-		m, err := fit(ctx, in, split, p, stageTune, 0, resume, h)
+		m, err := fit(ctx, in, split, p, stageTune, Blend{}, resume, h)
 		if err != nil {
 			return nil, err
 		}
-		if weight, err = chooseWeight(ctx, in, m, split, len(in.Data.Samples), p); err != nil {
+		if chosen, err = choose(ctx, in, m, split, p); err != nil {
 			return nil, err
 		}
 	}
-	m, err := fit(ctx, in, len(in.Data.Samples), p, recipe.StageFit, weight, resume, h)
+	m, err := fit(ctx, in, len(in.Data.Samples), p, recipe.StageFit, chosen, resume, h)
 	if err != nil {
 		return nil, err
 	}
-	m.ALSWeight = weight
+	m.Blend = chosen
 	return m, nil
 }
 
 // fit trains factors on the first n samples.
-func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, weight float32, resume checkpoint, h recipe.Hooks) (*Model, error) {
+func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, chosen Blend, resume checkpoint, h recipe.Hooks) (*Model, error) {
 	data := in.Before(n).Data
-	m := &Model{Params: p, FeaturesHash: in.FeaturesHash, Items: data.Items, Support: make([]float32, len(data.Items))}
+	m := &Model{Params: p, Blend: Blend{HistoryDecay: 1}, FeaturesHash: in.FeaturesHash, Items: data.Items, Support: make([]float32, len(data.Items))}
 	for _, s := range data.Samples {
 		if s.Weight > 0 {
 			m.Support[s.Item]++
@@ -119,7 +121,7 @@ func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, we
 				if err != nil {
 					return nil, err
 				}
-				return (&checkpoint{stage, weight, state}).encode()
+				return (&checkpoint{stage, chosen, state}).encode()
 			})
 			if err != nil {
 				return nil, err
@@ -153,40 +155,4 @@ func fit(ctx context.Context, in recipe.Input, n int, p Params, stage string, we
 func fitKey(t *ml.ALSTrainer, p Params) (string, error) {
 	params, err := json.Marshal(p.ALS)
 	return sourceFactors + " " + t.Data() + " " + string(params), err
-}
-
-// weights are the shares of the factors that are tried.
-var weights = []float32{0, .1, .2, .3, .4, .5, .6, .7, .8, .9, 1}
-
-// chooseWeight takes the share of the factors that gives people the best NDCG@10 on the samples from..to, in the mean over them
-// ([recipe.Shares]): whoever has a short history is served best by more of it than the few who have met most films.
-func chooseWeight(ctx context.Context, in recipe.Input, m *Model, from, to int, p Params) (float32, error) {
-	r, s := m.Ranker(in.Films(), nil).(*ranker), &scratch{}
-	var people []string
-	var moments [][]float64 // their gains, by weight
-	err := in.Replay(ctx, from, to, p.HoldoutEvents, func(model *online.Model, user string, timeMillis int64, film int) {
-		trained := r.components(model, user, timeMillis, false, s)
-		gains := make([]float64, len(weights))
-		for i, w := range weights {
-			if !trained {
-				w = 0
-			}
-			s.mix(w)
-			gains[i] = recipe.Gain(recipe.Rank(s.score, film))
-		}
-		people, moments = append(people, user), append(moments, gains)
-	})
-	mean := make([]float64, len(weights))
-	for n, share := range recipe.Shares(people) {
-		for i, g := range moments[n] {
-			mean[i] += float64(share * g)
-		}
-	}
-	best := 0
-	for i, g := range mean {
-		if g > mean[best] {
-			best = i
-		}
-	}
-	return weights[best], err
 }

@@ -1,0 +1,202 @@
+package als
+
+import (
+	"context"
+
+	"github.com/projectionist/projectionist/ml"
+	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/recipe"
+)
+
+// What is tried, and how much of it is held at once.
+var decays = []float32{1, .95, .9, .8, .7}
+
+const (
+	candidates = 50   // films, the best, that each part puts forward at a moment
+	momentsMax = 2000 // each takes up to 20 KB
+	rounds     = 24
+	priorUnits = 1 // of the online model's own blend, which is where choosing begins
+	shareSteps = 20
+)
+
+// moment is a person about to like a film: what parts say of the films that any of them puts forward, that film first.
+type moment struct {
+	factors [][]float32 // by decay; of nothing but 0 where they say nothing of the person
+	counts  [][]float32 // as a mix has them: see [weightsOf]
+	trained bool
+	share   float64 // of the mean gain
+}
+
+// choose learns how scores are blended, by the mean gain over people ([recipe.Shares]) on the samples from there on, since whoever has a short
+// history is served best by more of the factors than the few who have met most films: for each decay of histories, one after
+// another a share is given to the part which makes it greatest (Caruana et al. 2004, "Ensemble Selection from Libraries of
+// Models"), as long as it rises; then the share of the factors beside what that has made of the counts.
+func choose(ctx context.Context, in recipe.Input, m *Model, from int, p Params) (Blend, error) {
+	moments, err := momentsOf(ctx, in, m, from, p)
+	if err != nil {
+		return Blend{}, err
+	}
+	best, most := Blend{0, 1, online.Mix{Blend: 1}}, -1.
+	for d, decay := range decays {
+		if err := ctx.Err(); err != nil {
+			return best, err
+		}
+		mix := mixed(moments, d)
+		share, gain := shared(moments, d, mix)
+		if gain > most {
+			best, most = Blend{share, decay, mix}, gain
+		}
+	}
+	return best, nil
+}
+
+// momentsOf are the moments on the samples from there on, of which everybody's count alike.
+func momentsOf(ctx context.Context, in recipe.Input, m *Model, from int, p Params) (moments []moment, err error) {
+	r, s := m.Ranker(in.Films(), nil).(*ranker), &scratch{}
+	var people []string // whose they are
+	err = in.Replay(ctx, from, len(in.Data.Samples), min(momentsMax, p.HoldoutEvents), func(o *online.Model, user string, timeMillis int64, film int) {
+		moments, people = append(moments, r.moment(o, user, timeMillis, film, s)), append(people, user)
+	})
+	for i, share := range recipe.Shares(people) {
+		moments[i].share = share
+	}
+	return moments, err
+}
+
+// moment asks every part.
+func (r *ranker) moment(m *online.Model, user string, timeMillis int64, film int, s *scratch) moment {
+	var all [][]float32
+	for i := range parts {
+		w := make([]float32, len(parts))
+		w[i] = 1
+		s.counts.Mix = mixOf(w)
+		s.counts.Sum(m, r.films, user, timeMillis, false)
+		all = append(all, append([]float32(nil), s.counts.Score...))
+	}
+	var out moment
+	for _, decay := range decays {
+		out.trained = r.fold(m, user, decay, s)
+		if !out.trained {
+			clear(s.als)
+		}
+		all = append(all, append([]float32(nil), s.als...))
+	}
+	forward := []int32{int32(film)}
+	known := map[int32]bool{int32(film): true}
+	for _, score := range all {
+		for _, top := range ml.TopKScores(score, candidates, func(i int32) bool { return s.counts.Score[i] == online.Excluded }) {
+			if top.Score > 0 && !known[top.Index] {
+				known[top.Index] = true
+				forward = append(forward, top.Index)
+			}
+		}
+	}
+	for i, score := range all {
+		said := make([]float32, len(forward))
+		for k, place := range forward {
+			said[k] = score[place]
+		}
+		if i < len(parts) {
+			out.counts = append(out.counts, said)
+		} else {
+			out.factors = append(out.factors, said)
+		}
+	}
+	return out
+}
+
+// mixed is the mix of counts that does best beside factors of a decay.
+func mixed(moments []moment, d int) online.Mix {
+	n := len(parts) + 1 // the last are the factors
+	of := func(m *moment, k int) []float32 {
+		if k == len(parts) {
+			return m.factors[d]
+		}
+		return m.counts[k]
+	}
+	sums, next := make([][]float32, len(moments)), []float32(nil)
+	for i := range moments {
+		sums[i] = make([]float32, len(moments[i].counts[0]))
+		for k, v := range moments[i].counts[0] {
+			sums[i][k] = float32(priorUnits * v)
+		}
+	}
+	gain := func(k int) (sum float64) { // with one unit more of a part, -1 for none
+		for i := range moments {
+			next = append(next[:0], sums[i]...)
+			if k >= 0 {
+				for j, v := range of(&moments[i], k) {
+					next[j] += v
+				}
+			}
+			sum += float64(moments[i].share * recipe.Gain(recipe.Rank(next, 0)))
+		}
+		return sum
+	}
+	units := make([]float32, n)
+	units[0] = priorUnits
+	chosen, best := append([]float32(nil), units...), gain(-1)
+	for range rounds {
+		at, most := 0, -1.
+		for k := range n {
+			if g := gain(k); g > most {
+				at, most = k, g
+			}
+		}
+		units[at]++
+		for i := range moments {
+			for j, v := range of(&moments[i], at) {
+				sums[i][j] += v
+			}
+		}
+		if most > best {
+			best = most
+			copy(chosen, units)
+		}
+	}
+	var total float32
+	for _, u := range chosen[:len(parts)] {
+		total += u
+	}
+	weights := make([]float32, len(parts))
+	for k := range weights {
+		weights[k] = chosen[k] / total
+	}
+	return mixOf(weights)
+}
+
+// shared is the share of the factors, of a decay, beside a mix of counts, and the gain with it; of equal ones the least.
+func shared(moments []moment, d int, mix online.Mix) (share float32, best float64) {
+	best = -1
+	weights := weightsOf(mix)
+	counts := make([][]float32, len(moments))
+	for i := range moments {
+		counts[i] = make([]float32, len(moments[i].counts[0]))
+		for k, w := range weights {
+			for j, v := range moments[i].counts[k] {
+				if w > 0 {
+					counts[i][j] += float32(w * v)
+				}
+			}
+		}
+		recipe.Scale(counts[i], counts[i])
+	}
+	var score []float32
+	for step := range shareSteps + 1 {
+		w, gain := float32(step)/shareSteps, 0.
+		for i := range moments {
+			m := &moments[i]
+			score = append(score[:0], counts[i]...)
+			if m.trained {
+				for j, v := range m.factors[d] {
+					score[j] = float32((1-w)*score[j]) + float32(w*v)
+				}
+			}
+			gain += float64(m.share * recipe.Gain(recipe.Rank(score, 0)))
+		}
+		if gain > best {
+			share, best = w, gain
+		}
+	}
+	return share, best
+}
