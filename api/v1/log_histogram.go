@@ -137,10 +137,8 @@ func (s *Surface) span(ctx context.Context, cut streams.Cut, from, to int64) (in
 }
 
 // widths are lengths of buckets that people count in, in milliseconds.
-var widths = func() (all []int64) {
-	for _, n := range []int64{1, 2, 5, 10, 20, 50, 100, 200, 500} {
-		all = append(all, n)
-	}
+var widths = func() []int64 {
+	all := []int64{1, 2, 5, 10, 20, 50, 100, 200, 500}
 	for _, in := range []struct {
 		unit time.Duration
 		of   []int64
