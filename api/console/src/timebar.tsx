@@ -126,7 +126,7 @@ export function TimeBar() {
 				: <div class="line none">{got.problem ? <span class="dim">{t.noHistogram}: {got.problem.detail || got.problem.title || t.offline}</span> : h ? <span class="dim">{t.emptyLog}</span> : null}</div>}
 			<div class="moment">
 				{known
-					? <><span class="asknown">{t.asKnown} <b>{Number.isFinite(shown) ? time(shown) : known}</b>{moment.value && <span class="dim"> mlops-events@{ledgerOf(moment.value.cut)}</span>}</span> <button type="button" onClick={() => set({ known_at: '' })}>{t.now}</button></>
+					? <><span class="asknown">{t.asKnown} <b>{Number.isFinite(shown) ? time(shown) : known}</b>{moment.value && ledgerOf(moment.value.cut) > 0 && <span class="dim"> mlops-events@{ledgerOf(moment.value.cut) - 1}</span>}</span> <button type="button" onClick={() => set({ known_at: '' })}>{t.now}</button></>
 					: <button type="button" class="quiet" onClick={() => askMoment(goThere)}>{t.now}{h && Number.isFinite(start) ? <span class="dim wide-only"> · {t.since} {time(start, true)}</span> : null}</button>}
 			</div>
 			<MomentDialog />

@@ -1,5 +1,5 @@
 // A thing at two moments: what differs, and below it the events between, with who caused them.
-import { exact, url, useGet } from '../api'
+import { exact, type Got, url, useGet } from '../api'
 import { Diff, diff } from '../diff'
 import { time } from '../format'
 import { useKeys } from '../keys'
@@ -12,6 +12,9 @@ import { Shown } from './states'
 
 interface Between extends Page<AuditEntry> { facts?: Record<string, number> }
 
+// there takes what there was not yet for a thing without fields.
+const there = (got: Got<unknown>): Got<unknown> => (got.problem?.status === 404 ? { loading: false, news: 0, again: got.again, data: {} } : got)
+
 export function Moments({ path, stream }: { path: string; stream: string }) {
 	const vs = place.value.params.get('vs_known_at') ?? ''
 	const then = useGet<unknown>(vs === '' ? null : url(path, { known_at: vs }), { as: exact })
@@ -22,7 +25,7 @@ export function Moments({ path, stream }: { path: string; stream: string }) {
 	const called = (moment: string) => (moment === '' ? t.now : /^\d{4}-/.test(moment) && Number.isFinite(Date.parse(moment)) ? time(Date.parse(moment)) : moment)
 	return (
 		<section class="card" data-diff=""><h2>{called(vs)} → {called(knownAt.value)} <button type="button" class="quiet" onClick={() => set({ vs_known_at: '' })}>{t.close}</button></h2>
-			<Shown got={then} rows={2}>{a => <Shown got={here} rows={2}>{b => <Diff changes={diff(a, b)} names={[called(vs), called(knownAt.value)]} />}</Shown>}</Shown>
+			<Shown got={there(then)} rows={2}>{a => <Shown got={there(here)} rows={2}>{b => <Diff changes={diff(a, b)} names={[called(vs), called(knownAt.value)]} />}</Shown>}</Shown>
 			<h3>{t.between}</h3>
 			<Shown got={between} rows={2}>{p => p.items.length === 0 ? <p class="dim">{t.none}</p> : <EntryList items={p.items} />}</Shown>
 		</section>
