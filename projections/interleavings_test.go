@@ -20,7 +20,7 @@ import (
 // then in random interleavings of the partitions, in chunks of random size, several chunks to a batch,
 // some chunks twice, what is lazy saved and opened again in between. The bytes must be the same.
 func TestInterleavings(t *testing.T) {
-	log := randomLog(rand.New(rand.NewPCG(1, 2)), 1500)
+	log := randomLog(rand.New(rand.NewPCG(1, 2)), 2000)
 	for _, f := range projections.All() {
 		t.Run(f().Spec().Name, func(t *testing.T) {
 			want := foldInterleaved(t, f, log, nil)
@@ -337,7 +337,7 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 
 // TestRandomLogUsesEveryPartition: an interleaving of one partition would show nothing.
 func TestRandomLogUsesEveryPartition(t *testing.T) {
-	log := randomLog(rand.New(rand.NewPCG(1, 2)), 1500)
+	log := randomLog(rand.New(rand.NewPCG(1, 2)), 2000)
 	for _, topic := range streams.Topics {
 		for p := range topic.Partitions {
 			if tp := (streams.TP{Topic: topic.Name, Partition: p}); len(log[tp]) < 20 {

@@ -24,11 +24,9 @@ type moment struct {
 	factors [][]float32 // by decay; of nothing but 0 where they say nothing of the person
 	counts  [][]float32 // as a mix has them: see [weightsOf]
 	trained bool
-	share   float64 // of the mean gain
 }
 
-// choose learns how scores are blended, by the mean gain over people ([recipe.Shares]) on the samples from there on, since whoever has a short
-// history is served best by more of the factors than the few who have met most films: for each decay of histories, one after
+// choose learns how scores are blended, by the mean gain on the samples from there on: for each decay of histories, one after
 // another a share is given to the part which makes it greatest (Caruana et al. 2004, "Ensemble Selection from Libraries of
 // Models"), as long as it rises; then the share of the factors beside what that has made of the counts.
 func choose(ctx context.Context, in recipe.Input, m *Model, from int, p Params) (Blend, error) {
@@ -50,16 +48,12 @@ func choose(ctx context.Context, in recipe.Input, m *Model, from int, p Params) 
 	return best, nil
 }
 
-// momentsOf are the moments on the samples from there on, of which everybody's count alike.
+// momentsOf are the moments on the samples from there on.
 func momentsOf(ctx context.Context, in recipe.Input, m *Model, from int, p Params) (moments []moment, err error) {
 	r, s := m.Ranker(in.Films(), nil).(*ranker), &scratch{}
-	var people []string // whose they are
 	err = in.Replay(ctx, from, len(in.Data.Samples), min(momentsMax, p.HoldoutEvents), func(o *online.Model, user string, timeMillis int64, film int) {
-		moments, people = append(moments, r.moment(o, user, timeMillis, film, s)), append(people, user)
+		moments = append(moments, r.moment(o, user, timeMillis, film, s))
 	})
-	for i, share := range recipe.Shares(people) {
-		moments[i].share = share
-	}
 	return moments, err
 }
 
@@ -129,7 +123,7 @@ func mixed(moments []moment, d int) online.Mix {
 					next[j] += v
 				}
 			}
-			sum += float64(moments[i].share * recipe.Gain(recipe.Rank(next, 0)))
+			sum += recipe.Gain(recipe.Rank(next, 0))
 		}
 		return sum
 	}
@@ -192,7 +186,7 @@ func shared(moments []moment, d int, mix online.Mix) (share float32, best float6
 					score[j] = float32((1-w)*score[j]) + float32(w*v)
 				}
 			}
-			gain += float64(m.share * recipe.Gain(recipe.Rank(score, 0)))
+			gain += recipe.Gain(recipe.Rank(score, 0))
 		}
 		if gain > best {
 			share, best = w, gain
