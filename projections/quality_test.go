@@ -144,8 +144,8 @@ func matches(r *projections.QualityRow, acts []judgedAct) bool {
 	near := func(a, b float64) bool { return math.Abs(a-b) < 1e-12 }
 	lead, low, high := r.Lead()
 	mean := (lost - gained) / n
-	var square float64 // of the differences, act by act, from their mean
-	square = lost*(1-mean)*(1-mean) + gained*(1+mean)*(1+mean) + (n-lost-gained)*mean*mean
+	// The squares of the differences, act by act, from their mean.
+	square := lost*(1-mean)*(1-mean) + gained*(1+mean)*(1+mean) + (n-lost-gained)*mean*mean
 	spread := 1.96 * math.Sqrt(square) / n
 	return r.Judged == uint64(len(acts)) && r.Acts == uint64(of) && r.None == uint64(none) &&
 		near(r.HitRate(1), hits[1]/n) && near(r.HitRate(5), hits[5]/n) && near(r.HitRate(10), hits[10]/n) && near(r.HitRate(20), hits[20]/n) &&
