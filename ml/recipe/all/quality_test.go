@@ -21,7 +21,7 @@ func TestQuality(t *testing.T) {
 		"blend": {"ease.films": "2500", "nextitem.films": "2500"}}
 	for set, figures := range map[string]map[string]least{
 		"ml-latest-small": {
-			"popularity": {.0247, .0088, 0}, "itemknn": {.1020, .0563, 0}, "bpr": {.0806, .0452, 0}, "als": {.1332, .0712, 0},
+			"popularity": {.0247, .0088, 0}, "itemknn": {.1020, .0563, 0}, "bpr": {.0806, .0452, 0}, "als": {.1299, .0700, 0},
 			"ease": {.1201, .0661, 0}, "nextitem": {.1234, .0679, 0}, "blend": {.1398, .0749, 0}, "mf": {0, 0, .8304}, "svdpp": {0, 0, .8375},
 		},
 		"movietweetings-100k": {

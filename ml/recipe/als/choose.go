@@ -15,7 +15,7 @@ const (
 	candidates = 50   // films, the best, that each part puts forward at a moment
 	momentsMax = 2000 // each takes up to 20 KB
 	rounds     = 24
-	priorUnits = 1 // of the online model's own blend, which is where choosing begins
+	priorUnits = 6 // of the online model's own blend, which is where choosing begins
 	shareSteps = 20
 )
 
