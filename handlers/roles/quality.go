@@ -48,6 +48,9 @@ func JudgeHere(stats []react.Stat) bool { return here(stats, nameEvaluator) }
 const (
 	// judgedEvery is how often what was judged is recorded.
 	judgedEvery = 5 * time.Second
+	// lastTries is how often it is tried to record what is left at the end, lastPause apart.
+	lastTries = 3
+	lastPause = 200 * time.Millisecond
 	// judgedMax bounds what is not recorded yet.
 	judgedMax = 8 * commands.QualityActsMax
 	// actLate is by how much an act may come after it happened: what serves was not what was served, otherwise.
@@ -147,11 +150,19 @@ func (j *Judge) Run(ctx context.Context) {
 	j.here.Store(false)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), judgedEvery)
 	defer cancel()
-	j.record(last)
+	for range lastTries {
+		if j.record(last) {
+			break
+		}
+		select {
+		case <-last.Done():
+		case <-time.After(lastPause):
+		}
+	}
 }
 
-// record records what is in the queue. What cannot be for now is tried again.
-func (j *Judge) record(ctx context.Context) {
+// record records what is in the queue; false if something cannot be for now: it is tried again.
+func (j *Judge) record(ctx context.Context) bool {
 	j.mu.Lock()
 	queue := j.queue
 	j.queue = nil
@@ -172,13 +183,14 @@ func (j *Judge) record(ctx context.Context) {
 			j.mu.Lock()
 			j.queue = append(queue, j.queue...)
 			j.mu.Unlock()
-			return
+			return false
 		}
 		if err != nil {
 			j.Logger.Error("what was judged of what serves is refused", "acts", n, "error", err)
 		}
 		queue = queue[n:]
 	}
+	return true
 }
 
 // together says whether acts go into one event.
