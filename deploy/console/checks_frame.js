@@ -65,7 +65,8 @@ module.exports = (check, w, { must, same }) => {
   check('7 8 9 by keys alone: a run is opened, two are compared, a moment is gone to, and the focus is never lost', async () => {
     const page = await w.open('/ui/')
     await w.settled(page)
-    const focused = async where => must(await page.evaluate(() => document.activeElement !== null && document.activeElement !== document.body), `${where}: the focus is nowhere`)
+    // A page takes the focus once it is drawn.
+    const focused = where => page.waitForFunction(() => document.activeElement !== null && document.activeElement !== document.body, null, { timeout: waitMillis }).catch(() => must(false, `${where}: the focus is nowhere`))
     await page.keyboard.press('g')
     await page.keyboard.press('r')
     await page.locator('[role=grid] [data-row="0"]').waitFor({ timeout: waitMillis })
@@ -271,6 +272,7 @@ module.exports = (check, w, { must, same }) => {
 
   check('find leads to a run, a model and an event', async () => {
     const page = await w.open('/ui/')
+    await w.settled(page)
     for (const [text, url] of [['outlier', /\/ui\/runs\/[0-9a-f]{32}/], [w.model, /\/ui\/models\//], [w.position, /\/ui\/events\//]]) {
       await page.keyboard.press('Control+k')
       await page.getByRole('combobox').fill(text)

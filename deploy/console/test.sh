@@ -33,7 +33,12 @@ fi
 work=$(mktemp -d)
 pids=()
 cleanup() {
-	for pid in "${pids[@]}" $(cat "$work"/pid-* 2>/dev/null); do kill "$pid" 2>/dev/null; done
+	local all=("${pids[@]}" $(cat "$work"/pid-* 2>/dev/null)) pid n
+	for pid in "${all[@]}"; do kill "$pid" 2>/dev/null; done
+	for pid in "${all[@]}"; do # one of them is no child of this shell
+		for n in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep .1; done
+		kill -KILL "$pid" 2>/dev/null
+	done
 	wait 2>/dev/null
 	rm -rf "$work"
 }

@@ -1,6 +1,6 @@
 // The keyboard: what each key does is said once, here and by the pages, and ? lists it.
 import { signal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { keysOn } from './settings'
 import { t } from './text'
 
@@ -77,19 +77,21 @@ export function announce(text: string) {
 export function Dialog({ open, close, title, children }: { open: boolean; close: () => void; title: string; children: preact.ComponentChildren }) {
 	const ref = useRef<HTMLDialogElement>(null)
 	const from = useRef<Element | null>(null)
-	useEffect(() => {
+	const closing = useRef(0) // times that it was closed here, and has not said so yet: by then it may be wanted again
+	useLayoutEffect(() => { // before the next key comes: it is for what opens
 		const d = ref.current
 		if (!d) return
 		if (open && !d.open) {
 			from.current = document.activeElement
 			d.showModal()
 		} else if (!open && d.open) {
+			closing.current++
 			d.close()
 			if (from.current instanceof HTMLElement && from.current.isConnected) from.current.focus()
 		}
 	}, [open])
 	return (
-		<dialog ref={ref} aria-label={title} onClose={close} onClick={e => { if (e.target === e.currentTarget) close() }}>
+		<dialog ref={ref} aria-label={title} onClose={() => { if (closing.current > 0) closing.current--; else close() }} onClick={e => { if (e.target === e.currentTarget) close() }}>
 			{open && <div class="dialog"><header><h2>{title}</h2><button type="button" class="quiet" onClick={close} aria-label={t.close}>✕</button></header>{children}</div>}
 		</dialog>
 	)
