@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/flush"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -95,7 +96,11 @@ func OpenStore(dir string, o StoreOptions) (*Store, error) {
 	opts.EnsureDefaults()
 	s := &Store{options: opts, fs: opts.FS, dir: dir}
 	// Without a listener of ours Pebble ends the process: at every start, for views that can be made again.
-	opts.EventListener = &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) { s.damaged(info.Path, info.Details) }}
+	var failures flush.Failures
+	opts.EventListener = &pebble.EventListener{
+		DataCorruption:  func(info pebble.DataCorruptionInfo) { s.damaged(info.Path, info.Details) },
+		BackgroundError: func(err error) { failures.Met(err) },
+	}
 	if err := s.marked(); err != nil {
 		return nil, refused(dir, err)
 	}
@@ -235,7 +240,7 @@ func (s *Store) cursor(gen uint32) (streams.Cut, error) {
 
 // Close flushes and closes the store.
 func (s *Store) Close() error {
-	return errors.Join(s.db.Flush(), s.db.Close())
+	return flush.Close(s.db, flush.Patience)
 }
 
 // Views stop being written while less than a twentieth of the disk is free, within these bounds: half of

@@ -13,6 +13,7 @@ import (
 
 	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/flush"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/lookup"
 )
@@ -20,10 +21,11 @@ import (
 // index is the fold of the ledger's partition, kept in Pebble: which records are accepted commits, what
 // stands in which stream, and how far it has come. Only [index.fold] writes.
 type index struct {
-	db   *pebble.DB
-	dir  string
-	logf func(string, ...any)
-	met  damage.Met
+	db       *pebble.DB
+	dir      string
+	logf     func(string, ...any)
+	met      damage.Met
+	failures flush.Failures
 
 	mu    sync.RWMutex
 	state state
@@ -72,7 +74,9 @@ func openIndex(dir string, logf func(string, ...any)) (*index, error) {
 				}
 			},
 			BackgroundError: func(err error) {
-				logf("the background work of the ledger's index failed and is tried again: %v", damage.Of(err))
+				if ix.failures.Met(err) {
+					logf("the background work of the ledger's index failed and is tried again: %v", damage.Of(err))
+				}
 			},
 		},
 	}
@@ -126,7 +130,7 @@ func (ix *index) load() error {
 	return nil
 }
 
-func (ix *index) close() error { return errors.Join(ix.db.Flush(), ix.db.Close()) }
+func (ix *index) close() error { return flush.Close(ix.db, flush.Patience) }
 
 // broken gives an error of the index its code and remedy; nil stays nil.
 func (ix *index) broken(err error) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/damage"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/flush"
 	"github.com/projectionist/projectionist/streams"
 	"github.com/projectionist/projectionist/streams/internal/gate"
 	"github.com/projectionist/projectionist/streams/internal/lookup"
@@ -26,6 +27,7 @@ type Log struct {
 	lock       io.Closer
 	db         *pebble.DB
 	damaged    damage.Met
+	failures   flush.Failures
 	opening    atomic.Pointer[chan error] // where the WAL cannot be written to tables while the database is opened
 	proof      *proof
 	topics     map[string]*topic // fixed after Open
@@ -243,7 +245,7 @@ func (l *Log) Damaged() error {
 
 // backgroundError hears of work that Pebble failed at, and does again.
 func (l *Log) backgroundError(err error) {
-	if info := pebble.ExtractDataCorruptionInfo(err); info == nil { // else foundDamage has told it
+	if info := pebble.ExtractDataCorruptionInfo(err); l.failures.Met(err) && info == nil { // else foundDamage has told it
 		l.opts.Logf("the log's background work failed and is tried again: %v", damage.Of(err))
 	}
 }
@@ -351,7 +353,7 @@ func (l *Log) close() error {
 		return l.db.Close()
 	}
 	// Flushed, the next start has no WAL to replay.
-	err := errors.Join(l.db.Flush(), l.db.Close(), l.proof.close(), l.lock.Close())
+	err := errors.Join(flush.Close(l.db, l.opts.CloseTimeout), l.proof.close(), l.lock.Close())
 	return fault.Wrap(fault.Unavailable, err, "the log in %s was not closed cleanly; nothing acknowledged is lost", l.dir)
 }
 
