@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -60,36 +61,35 @@ func TestCloseOfAFullDisk(t *testing.T) {
 // Where writes have to wait for flushes that fail, closing does not wait with them.
 func TestCloseOfAStalledDatabase(t *testing.T) {
 	var full atomic.Bool
+	var once sync.Once
+	stalled := make(chan struct{})
 	db, err := pebble.Open("db", &pebble.Options{MemTableSize: 64 << 10, MemTableStopWritesThreshold: 2, DisableWAL: true,
 		FS: errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if full.Load() && op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
 				return errFull
 			}
 			return nil
-		})), EventListener: &pebble.EventListener{BackgroundError: func(error) { time.Sleep(time.Millisecond) }}})
+		})), EventListener: &pebble.EventListener{
+			BackgroundError: func(error) { time.Sleep(time.Millisecond) },
+			WriteStallBegin: func(pebble.WriteStallBeginInfo) { once.Do(func() { close(stalled) }) },
+		}})
 	must(t, err)
 	full.Store(true)
-	stalled := make(chan struct{})
+	written := make(chan struct{})
 	go func() {
+		defer close(written)
 		for i := range 100 {
-			if i == 99 {
-				close(stalled) // not reached before there is space
-			}
 			if err := db.Set([]byte{byte(i)}, make([]byte, 8<<10), pebble.NoSync); err != nil {
 				t.Error(err)
 			}
 		}
 	}()
-	select {
-	case <-stalled:
-		t.Fatal("nothing waits for the flush")
-	case <-time.After(time.Second):
-	}
+	<-stalled
 	if err := flush.Close(db, flush.Pause); !errors.Is(err, flush.ErrNot) || !strings.Contains(err.Error(), "left open") {
 		t.Errorf("closed with %v", err)
 	}
 	full.Store(false)
-	<-stalled
+	<-written
 }
 
 // A failure is told once a while, and another at once.
