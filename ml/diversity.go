@@ -18,9 +18,11 @@ func Diversify(relevance, vectors []float32, dim, k int, diversity float32) []in
 	if dim < 1 || len(vectors) != n*dim {
 		panic(fmt.Sprintf("ml: Diversify of %d candidates and %d values, dim %d", n, len(vectors), dim))
 	}
-	unit := make([]float32, len(vectors))
+	stride := padded(dim) // as [ScoreAll] takes rows without a copy
+	unit := make([]float32, n*stride)
 	for i := range n {
 		from, to := i*dim, (i+1)*dim
+		row := unit[i*stride:]
 		var squares float64
 		for _, v := range vectors[from:to] {
 			squares += float64(float64(v) * float64(v))
@@ -29,8 +31,8 @@ func Diversify(relevance, vectors []float32, dim, k int, diversity float32) []in
 			continue
 		}
 		by := 1 / math.Sqrt(squares)
-		for c := from; c < to; c++ {
-			unit[c] = float32(float64(vectors[c]) * by)
+		for c, v := range vectors[from:to] {
+			row[c] = float32(float64(v) * by)
 		}
 	}
 	alike, cosine, taken := make([]float32, n), make([]float32, n), make([]bool, n)
@@ -47,7 +49,7 @@ func Diversify(relevance, vectors []float32, dim, k int, diversity float32) []in
 		}
 		taken[best] = true
 		order = append(order, best)
-		ScoreAll(cosine, unit[best*dim:(best+1)*dim], unit, dim)
+		ScoreAll(cosine, unit[best*stride:(best+1)*stride], unit, stride)
 		for i, c := range cosine {
 			alike[i] = max(alike[i], c)
 		}

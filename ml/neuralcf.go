@@ -136,7 +136,7 @@ func (m *NeuralCF) ready() error {
 			return fmt.Errorf("ml: weights that are not finite: training diverged, lower learning_rate (%v)", m.Params.LearningRate)
 		}
 	}
-	if most := m.most(); most > math.MaxFloat32 {
+	if most := m.most(); !(most <= math.MaxFloat32) { // it is no number where a layer that may reach infinity meets a weight of 0
 		return fmt.Errorf("ml: weights so large that predictions may reach %.3g: they are to stay below %.3g", most, math.MaxFloat32)
 	}
 	var err error

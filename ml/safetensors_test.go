@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -127,6 +128,33 @@ func TestSafetensors_Refusals(t *testing.T) {
 		if _, err := bad.File(); err == nil {
 			t.Errorf("%+v is written", bad)
 		}
+	}
+}
+
+// Where what may come out of a layer is beyond any number, and the next weighs it by 0, there is no number at all: it is refused too.
+func TestWeightsBeyondNumbers(t *testing.T) {
+	p := smallCF()
+	p.Hidden = slices.Repeat([]int{1}, 8)
+	m, _ := trainedCF(t, ratedCF(200), p)
+	a, err := m.Artifact()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := a.Safetensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, tensor := range f.Tensors {
+		v := float32(3e38)
+		if i == len(f.Tensors)-4 || strings.HasSuffix(tensor.Name, "bias") { // the weights of the last hidden layer
+			v = 0
+		}
+		for k := range tensor.Data {
+			tensor.Data[k] = v
+		}
+	}
+	if _, err := NeuralCFFromSafetensors(f); err == nil || !strings.Contains(err.Error(), "may reach") {
+		t.Errorf("they are taken: %v", err)
 	}
 }
 

@@ -69,16 +69,17 @@ func (s *shownFilm) count(w *tallied, change func(c *EngagementCounts)) error {
 		countOf(w, s.by.row(ByPosition, millis).U32(uint32(min(s.position, EngagementPositions+1))), change))
 }
 
-// placed is where a list shows one of its items, from 1, and the source that gave most of its score, "" where the list does not say. Of equal ones it is the
-// first by name.
+// placed is where a list shows one of its items, from 1, behind the places of pages before it, and the source that gave most of its score, "" where the
+// list does not say.
 func placed(x *events.RecommendationServed, item int) (position int, source string) {
-	var most float64
-	for name, part := range x.Items[item].Sources {
-		if source == "" || part > most || part == most && name < source {
-			source, most = name, part
-		}
+	it := &x.Items[item]
+	if position, source = it.Position, it.Source; position < 1 { // from outside
+		position = x.Rules.Offset + item + 1
 	}
-	return item + 1, source
+	if source == "" {
+		source = events.MainSource(it.Sources)
+	}
+	return position, source
 }
 
 // shownList takes a list in.

@@ -368,3 +368,23 @@ func naive(in []fold.Input) (rows []projections.EngagementDay, all projections.E
 	}
 	return rows, all
 }
+
+// A page of a list is counted at the places it has behind the pages before it, by the sources that it names.
+func TestEngagementOfAPage(t *testing.T) {
+	l, day := &engagementLog{}, foldtest.Day(400)
+	l.record(events.RecommendationsTopic, 0, day, "api", &events.RecommendationServed{RequestID: "r", UserID: "1", ModelName: "als", ModelVersion: 1, Strategy: "blend", Timestamp: events.FormatTime(time.UnixMilli(day)),
+		Rules: events.ListRules{Offset: 20}, Items: []events.RecommendedItem{{MovieID: "7", Position: 21, Source: "editor"}, {MovieID: "8"}}})
+	l.act(day+minute, "1", "7", "click", 0, "")
+	rows, all := engaged(t, l.in)
+	if all.Met != 1 || all.Hits20 != 0 {
+		t.Errorf("a film at place 21 is a hit: %+v", all)
+	}
+	for _, row := range rows {
+		if row.Position != 0 && (row.Position != projections.EngagementPositions+1 || row.Films != 2 || row.FilmsTaken != 1) || row.Source != "" && (row.Source != "editor" || row.FilmsTaken != 1) {
+			t.Errorf("%+v", row)
+		}
+	}
+	if len(rows) != 6 { // the day's sessions, and by version, by strategy, by each of two sources, by place
+		t.Errorf("%d rows: %+v", len(rows), rows)
+	}
+}

@@ -3,6 +3,7 @@ package inference
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -240,7 +241,7 @@ func (q *inference) parameters(given map[string]json.RawMessage, lists bool) err
 	}
 	var err error
 	q.rules, err = rules.Of(q.k)
-	for _, f := range faultsOf(err) {
+	for _, f := range faultsOf(errors.Join(err, bounded(q.rules, len(q.users), q.k))) {
 		f.Field = "parameters." + f.Field
 		return f
 	}

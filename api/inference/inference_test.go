@@ -382,6 +382,8 @@ func TestRefusals(t *testing.T) {
 		{422, "POST", "/recommend", `{"user_ids":[1,2],"user_id":1}`, `"loc":["body","user_ids"],"msg":"Value error, is given with user_id`},
 		{422, "POST", "/recommend", `{"user_ids":[` + strings.Repeat("1,", 1000) + `1]}`, `"max_length":1000`},
 		{422, "POST", "/recommend", `{"user_ids":[` + strings.Repeat("1,", 99) + `1],"k":101}`, `"ctx":{"le":100}`},
+		{422, "POST", "/recommend", `{"user_ids":[` + strings.Repeat("1,", 999) + `1],"k":1,"exclude":[` + strings.Repeat("1,", 10) + `2,3,4,5,6,7,8,9,10,11,12]}`, `"loc":["body","exclude"],"msg":"Value error, has 12 films; want at most 10 for 1000 people`},
+		{422, "POST", "/recommend", `{"user_ids":[` + strings.Repeat("1,", 999) + `1],"k":10,"offset":990,"diversity":0.5}`, `"loc":["body","offset"],"msg":"Value error, and k are 1000 together; want at most 10 for 1000 people`},
 		{422, "POST", "/recommend", `{"user_ids":[1,null]}`, `"loc":["body","user_ids",1,"int"]`},
 		{422, "POST", "/predict", `{"pairs":[{"user_id":1}]}`, `{"type":"missing","loc":["body","pairs",0,"movie_id"]`},
 		{422, "POST", "/predict", `{"pairs":[[1,2]]}`, `"loc":["body","pairs",0]`},

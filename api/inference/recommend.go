@@ -36,7 +36,7 @@ func (s *Surface) recommend(w http.ResponseWriter, r *http.Request) error {
 		users = []string{b.user()}
 	}
 	req := recommend.Request{K: b.k(len(users)), Again: !b.Flag("exclude_seen", true), Explain: b.Flag("explain", false), Current: true, Films: films}
-	req.Rules = b.rules(req.K)
+	req.Rules = b.rules(len(users), req.K)
 	record := b.Flag("record", true)
 	if err := b.Done(); err != nil {
 		return err

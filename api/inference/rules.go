@@ -11,8 +11,8 @@ import (
 	"github.com/projectionist/projectionist/projections/recommend"
 )
 
-// rules reads what lists of k have to keep to beside the ranking.
-func (b body) rules(k int) events.ListRules {
+// rules reads what so many lists of k have to keep to beside the ranking.
+func (b body) rules(lists, k int) events.ListRules {
 	whole := func(name string) int { return int(b.Integer(name, 0, 0, math.MaxInt32)) }
 	share := func(name string) float64 { x, _ := b.Number(name); return x }
 	r := events.ListRules{Genres: b.names("genre"), YearFrom: whole("year_from"), YearTo: whole("year_to"), Languages: b.names("language"),
@@ -21,10 +21,23 @@ func (b body) rules(k int) events.ListRules {
 		r.Exclude = b.ids("exclude", recommend.ExcludeMax)
 	}
 	checked, err := recommend.CheckRules(r, k)
-	for _, f := range faultsOf(err) {
+	for _, f := range faultsOf(errors.Join(err, bounded(checked, lists, k))) {
 		b.Wrong(b.Whole()[f.Field], f.Message, f.Field)
 	}
 	return checked
+}
+
+// bounded says what rules of so many lists are too much of together: each list is recorded with its rules, and each place of another order
+// than the ranking's, those before the page among them, is compared with all candidates.
+func bounded(r events.ListRules, lists, k int) error {
+	var errs []error
+	if most := itemsMax / max(1, lists); lists > 1 && len(r.Exclude) > most {
+		errs = append(errs, fault.Field("exclude", "has %d films; want at most %d for %d people", len(r.Exclude), most, lists))
+	}
+	if most := itemsMax / max(1, lists); lists > 1 && r.Diversity+r.Fresh > 0 && r.Offset+k > most {
+		errs = append(errs, fault.Field("offset", "and k are %d together; want at most %d for %d people with diversity or fresh", r.Offset+k, most, lists))
+	}
+	return errors.Join(errs...)
 }
 
 // names reads one text or a list of some.

@@ -37,11 +37,20 @@ func (s *Surface) dispatch(w http.ResponseWriter, r *http.Request, c commands.Co
 }
 
 func (s *Surface) dispatchAs(w http.ResponseWriter, r *http.Request, c commands.Command, m handlers.Meta, status int, views ...string) error {
-	res, err := s.Dispatcher.Dispatch(r.Context(), c, m)
+	a, res, err := s.command(r, c, m, views...)
 	if err != nil {
 		return err
 	}
-	a := commandAnswer{Stream: c.Stream(), Revision: res.Revision, Position: res.Position.String(), Events: []commandEvent{},
+	return answerCommand(w, a, res, status)
+}
+
+// command hands a command over, and waits a while for the views.
+func (s *Surface) command(r *http.Request, c commands.Command, m handlers.Meta, views ...string) (*commandAnswer, handlers.Result, error) {
+	res, err := s.Dispatcher.Dispatch(r.Context(), c, m)
+	if err != nil {
+		return nil, res, err
+	}
+	a := &commandAnswer{Stream: c.Stream(), Revision: res.Revision, Position: res.Position.String(), Events: []commandEvent{},
 		Unchanged: res.Unchanged(), Duplicate: res.Duplicate}
 	for i := range res.Events {
 		ev := &res.Events[i]
@@ -51,6 +60,10 @@ func (s *Surface) dispatchAs(w http.ResponseWriter, r *http.Request, c commands.
 	if res.Position.Topic != "" { // a stream that does not exist and was not made has none
 		a.Folded = s.Settle(r.Context(), []streams.Position{res.Position}, views...)
 	}
+	return a, res, nil
+}
+
+func answerCommand(w http.ResponseWriter, a *commandAnswer, res handlers.Result, status int) error {
 	api.SetETag(w, res.Revision)
 	if a.Unchanged || a.Duplicate {
 		status = http.StatusOK

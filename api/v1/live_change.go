@@ -111,7 +111,11 @@ func (c changes) noted(r resource, at streams.Position) *changed {
 		one = &changed{ids: []string{}, upTo: streams.Cut{}}
 		c[r.name] = one
 	}
-	for _, view := range r.views {
+	views := r.views
+	if at.TP.Topic == events.LedgerTopic {
+		views = append(slices.Clip(views), "audit") // by which pages tell what happened
+	}
+	for _, view := range views {
 		if !slices.Contains(one.views, view) {
 			one.views = append(one.views, view)
 		}

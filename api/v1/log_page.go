@@ -168,7 +168,7 @@ func readBack(ctx context.Context, log streams.Log, tp streams.TP, before int64)
 		for n := int64(16); before > 0; {
 			from := max(before-n, 0)
 			var some []record
-			size := 0
+			size, fits := 0, true
 			for rec, err := range read(ctx, log, tp, from) {
 				if err != nil {
 					yield(record{}, err)
@@ -177,8 +177,15 @@ func readBack(ctx context.Context, log streams.Log, tp streams.TP, before int64)
 				if rec.offset >= before {
 					break
 				}
+				if size += rec.bytes; size > recordsBackBytes && before-from > 1 {
+					fits = false
+					break
+				}
 				some = append(some, rec)
-				size += rec.bytes
+			}
+			if !fits { // these are larger than those before them
+				n = max((before-from)/4, 1)
+				continue
 			}
 			for _, rec := range slices.Backward(some) {
 				if !yield(rec, nil) {

@@ -61,7 +61,25 @@ func (s *Surface) hideMovie(w http.ResponseWriter, r *http.Request) error {
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
 	}
-	return s.dispatch(w, r, &commands.HideMovie{MovieID: id, Reason: v.Reason}, http.StatusOK, "catalogue")
+	return s.hide(w, r, &commands.HideMovie{MovieID: id, Reason: v.Reason})
+}
+
+// hide answers once lists are made without what is hidden, and with what is not.
+func (s *Surface) hide(w http.ResponseWriter, r *http.Request, c commands.Command) error {
+	m, err := api.MetaOf(r)
+	if err != nil {
+		return err
+	}
+	a, res, err := s.command(r, c, m, "catalogue")
+	if err != nil {
+		return err
+	}
+	if a.Folded {
+		if err := s.Recommend.TakeIn(); err != nil {
+			return err
+		}
+	}
+	return answerCommand(w, a, res, http.StatusOK)
 }
 
 // unhideMovie lets a film be on lists again.
@@ -76,7 +94,7 @@ func (s *Surface) unhideMovie(w http.ResponseWriter, r *http.Request) error {
 	if err := api.ReadJSON(w, r, &v, true); err != nil {
 		return err
 	}
-	return s.dispatch(w, r, &commands.UnhideMovie{MovieID: id, Reason: v.Reason}, http.StatusOK, "catalogue")
+	return s.hide(w, r, &commands.UnhideMovie{MovieID: id, Reason: v.Reason})
 }
 
 func (s *Surface) movie(w http.ResponseWriter, r *http.Request) error {

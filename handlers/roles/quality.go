@@ -86,7 +86,7 @@ func (j *Judge) Learning(l *projections.Learning) {
 	tp := l.Input.Position.TP
 	j.passed[tp]++
 	begin := j.Now()
-	if len(j.queue) == judgedMax || !j.sample.takes(events.Hash(0, l.Input.Event.ID), begin) {
+	if len(j.queue) >= judgedMax || !j.sample.takes(events.Hash(0, l.Input.Event.ID), begin) {
 		return
 	}
 	judged, ok := j.Rank(l)
@@ -140,10 +140,13 @@ func (j *Judge) Run(ctx context.Context) {
 			}
 			behind = said
 		}
-		j.record(ctx)
+		full := j.full
+		if !j.record(ctx) {
+			full = nil // it is tried again at the next tick, however many wait
+		}
 		select {
 		case <-ctx.Done():
-		case <-j.full:
+		case <-full:
 		case <-tick.C:
 		}
 	}
@@ -161,16 +164,23 @@ func (j *Judge) Run(ctx context.Context) {
 	}
 }
 
-// record records what is in the queue; false if something cannot be for now: it is tried again.
+// record records what is in the queue; false if something cannot be for now: it is tried again, and all else of its hour after it. Other hours
+// are other streams, which go on.
 func (j *Judge) record(ctx context.Context) bool {
 	j.mu.Lock()
 	queue := j.queue
 	j.queue = nil
 	j.mu.Unlock()
+	var kept []events.QualityJudged
+	failed := map[string]bool{} // hours
 	for len(queue) > 0 {
 		n := 1
 		for n < min(len(queue), commands.QualityActsMax) && together(&queue[0], &queue[n]) {
 			n++
+		}
+		if failed[queue[0].Hour] {
+			kept, queue = append(kept, queue[:n]...), queue[n:]
+			continue
 		}
 		c := &commands.JudgeQuality{QualityJudged: queue[0]}
 		c.Acts = nil
@@ -179,18 +189,21 @@ func (j *Judge) record(ctx context.Context) bool {
 		}
 		_, err := j.Dispatcher.Dispatch(ctx, c, handlers.Meta{Actor: "reactor:" + nameEvaluator})
 		if err != nil && !fault.Is(err, fault.Invalid) {
-			j.Logger.Warn("what was judged of what serves cannot be recorded; it is tried again", "acts", len(queue), "error", err)
-			j.mu.Lock()
-			j.queue = append(queue, j.queue...)
-			j.mu.Unlock()
-			return false
+			j.Logger.Warn("what was judged of what serves cannot be recorded; it is tried again", "acts", n, "error", err)
+			failed[queue[0].Hour] = true
+			kept, queue = append(kept, queue[:n]...), queue[n:]
+			continue
 		}
 		if err != nil {
 			j.Logger.Error("what was judged of what serves is refused", "acts", n, "error", err)
 		}
 		queue = queue[n:]
 	}
-	return true
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.queue = append(kept, j.queue...)
+	j.queue = j.queue[:min(len(j.queue), judgedMax)] // what came meanwhile is let go of
+	return len(kept) == 0
 }
 
 // together says whether acts go into one event.

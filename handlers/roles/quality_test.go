@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,10 +21,11 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// taker takes commands, and refuses the first so many.
+// taker takes commands, and refuses the first so many, and all of an hour.
 type taker struct {
 	mu     sync.Mutex
 	refuse int
+	never  string
 	got    []events.QualityJudged
 	taken  chan struct{}
 }
@@ -31,7 +33,7 @@ type taker struct {
 func (k *taker) Dispatch(_ context.Context, c commands.Command, _ handlers.Meta) (handlers.Result, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.refuse > 0 {
+	if hour := c.(*commands.JudgeQuality).Hour; k.refuse > 0 || hour == k.never {
 		k.refuse--
 		return handlers.Result{}, errors.New("the log takes nothing for now")
 	}
@@ -96,6 +98,7 @@ func (j *judged) act(partition int32, user, film, kind string, stars float64, at
 func (j *judged) positions() (at []string, of int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	slices.SortStableFunc(j.got, func(a, b events.QualityJudged) int { return strings.Compare(a.Hour, b.Hour) }) // an hour may come after the next
 	for _, x := range j.got {
 		for _, a := range x.Acts {
 			at, of = append(at, a.Position), of+a.Of
@@ -128,11 +131,26 @@ func TestWhatIsJudged(t *testing.T) {
 	j.stop()
 	j.act(2, "5", "7", "view", 0, now, "") // nobody judges any more
 	at, of := j.positions()
-	if want := []string{"user-events/0@0", "user-events/0@5", "user-events/0@11", "user-events/1@0", "user-events/1@1", "user-events/2@1"}; !slices.Equal(at, want) || of != 8 {
+	if want := []string{"user-events/0@0", "user-events/0@5", "user-events/0@11", "user-events/2@1", "user-events/1@0", "user-events/1@1"}; !slices.Equal(at, want) || of != 8 {
 		t.Errorf("judged are %v of %d, want %v", at, of, want)
 	}
-	if len(j.got) != 4 || j.got[0].Hour != "2024-01-15T10" || j.got[1].Hour != "2024-01-15T11" || j.got[2].ModelVersion != 2 || len(j.got[0].Acts) != 3 {
+	if len(j.got) != 4 || j.got[0].Hour != "2024-01-15T10" || j.got[2].Hour != "2024-01-15T11" || j.got[1].ModelVersion != 2 || len(j.got[0].Acts) != 3 {
 		t.Errorf("recorded are %+v", j.got)
+	}
+}
+
+// An hour whose stream takes nothing, as one of a newer release does, holds up no other.
+func TestAnHourThatTakesNothing(t *testing.T) {
+	j := newJudged(t, 0)
+	j.mu.Lock()
+	j.never = "2024-01-15T10"
+	j.mu.Unlock()
+	j.act(0, "1", "7", "click", 0, j.clock, "")
+	j.act(1, "4", "7", "view", 0, j.clock.Add(40*time.Minute), "") // of the next hour
+	j.act(0, "2", "8", "click", 0, j.clock, "")
+	j.stop()
+	if at, of := j.positions(); !slices.Equal(at, []string{"user-events/1@0"}) || of != 1 {
+		t.Errorf("recorded are %v of %d", at, of)
 	}
 }
 

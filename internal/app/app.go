@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -172,7 +173,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if err := os.RemoveAll(scratch); err != nil { // ours alone: the log's lock is held
 		return nil, err
 	}
-	a.store, a.Views, err = fold.Open(ctx, a.Log, fold.StoreDir(o.Dir), fold.StoreOptions{}, o.Now(), projections.All()...)
+	a.store, a.Views, err = fold.Open(ctx, a.Log, fold.StoreDir(o.Dir), fold.StoreOptions{Logf: func(format string, args ...any) { o.Logger.Warn(fmt.Sprintf(format, args...)) }}, o.Now(), projections.All()...)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ With --as-of or --known-at it is what they would have been shown: computed by re
 What somebody was really shown is in 'projectionist shown'.
 
 Films that are left out leave no gap: the next ones move up. With --diversity and --fresh the order is another than that
-of the scores. Pages (--offset) of one cut, version and day neither skip nor repeat a film.`,
+of the scores. Pages (--offset) of one cut, version and day neither skip nor repeat a film, unless one was added or hidden between them.`,
 		Example: "  projectionist recommend --user 7 -k 5 --explain\n  projectionist recommend --user 7 --known-at 2024-01-15\n" +
 			"  projectionist recommend --user 7 --genre Drama --genre Crime --year-from 1990 --diversity .3 --record=false",
 		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {

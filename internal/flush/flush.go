@@ -25,12 +25,14 @@ const (
 // Failures paces work that fails.
 type Failures struct {
 	mu   sync.Mutex
-	what string
-	told time.Time
+	told map[string]time.Time // by what was told
 }
 
+// failuresMax bounds how many kinds of failure are told apart.
+const failuresMax = 16
+
 // Met is for Pebble's BackgroundError: it returns after a pause, before which the work is not tried again, and says whether to tell of the
-// failure: it is another than the last, or that was told a while ago.
+// failure: it was not told before, or a while ago.
 func (f *Failures) Met(err error) (tell bool) {
 	time.Sleep(Pause)
 	what := strings.Map(func(r rune) rune { // each try names another file, by its number
@@ -41,18 +43,24 @@ func (f *Failures) Met(err error) (tell bool) {
 	}, err.Error())
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if what == f.what && time.Since(f.told) < Quiet {
+	if told, ok := f.told[what]; ok && time.Since(told) < Quiet {
 		return false
 	}
-	f.what, f.told = what, time.Now()
+	if f.told == nil || len(f.told) >= failuresMax {
+		f.told = map[string]time.Time{}
+	}
+	f.told[what] = time.Now()
 	return true
 }
 
 // ErrNot says that a database was closed, or could not even be, without what its memory has in its tables. What was written with a WAL stands there.
 var ErrNot = errors.New("it could not be flushed")
 
-// Close flushes a database and closes it, so that the next start has no WAL to replay. It waits for the flush as long as patience; where a
-// flush fails for so long that writes have to wait for it, the database is left open to the end of the process.
+// ErrOpen says that a database is left open to the end of the process: nothing else may open it before.
+var ErrOpen = errors.New("it is left open")
+
+// Close flushes a database and closes it, so that the next start has no WAL to replay. It waits for the flush as long as patience, and as long
+// again for work under way; where that does not end, or flushes fail for so long that writes have to wait for them, the error is [ErrOpen].
 func Close(db *pebble.DB, patience time.Duration) error {
 	type begun struct {
 		done <-chan struct{}
@@ -77,7 +85,16 @@ func Close(db *pebble.DB, patience time.Duration) error {
 			err = fmt.Errorf("%w in %v", ErrNot, patience)
 		}
 	case <-limit.C:
-		return fmt.Errorf("%w in %v; it is left open", ErrNot, patience)
+		return fmt.Errorf("%w in %v: %w", ErrNot, patience, ErrOpen)
 	}
-	return errors.Join(err, db.Close())
+	closed := make(chan error, 1)
+	go func() { closed <- db.Close() }()
+	last := time.NewTimer(patience)
+	defer last.Stop()
+	select {
+	case failed := <-closed:
+		return errors.Join(err, failed)
+	case <-last.C: // for a write or a read that does not return
+		return errors.Join(err, fmt.Errorf("%w: work in the background goes on", ErrOpen))
+	}
 }

@@ -60,6 +60,8 @@ type viewMeta struct {
 type StoreOptions struct {
 	FS         vfs.FS // default: the disk
 	CacheBytes int64  // of blocks, and of what is not in files yet; default 36 MiB
+	// Logf hears of files that cannot be written, while it is tried again; default nobody.
+	Logf func(format string, args ...any)
 }
 
 // quiet drops Pebble's own chatter: errors come back from the calls that met them.
@@ -98,8 +100,12 @@ func OpenStore(dir string, o StoreOptions) (*Store, error) {
 	// Without a listener of ours Pebble ends the process: at every start, for views that can be made again.
 	var failures flush.Failures
 	opts.EventListener = &pebble.EventListener{
-		DataCorruption:  func(info pebble.DataCorruptionInfo) { s.damaged(info.Path, info.Details) },
-		BackgroundError: func(err error) { failures.Met(err) },
+		DataCorruption: func(info pebble.DataCorruptionInfo) { s.damaged(info.Path, info.Details) },
+		BackgroundError: func(err error) {
+			if failures.Met(err) && o.Logf != nil && pebble.ExtractDataCorruptionInfo(err) == nil { // else damaged has told it
+				o.Logf("the views in %s cannot be written, which is tried again: %v", dir, err)
+			}
+		},
 	}
 	if err := s.marked(); err != nil {
 		return nil, refused(dir, err)

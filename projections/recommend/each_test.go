@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
+
+	"github.com/projectionist/projectionist/internal/fault"
 )
 
 // Many people get, in one request, the lists that each gets alone, in the order in which they are named.
@@ -46,6 +49,15 @@ func TestEachFails(t *testing.T) {
 			return &Result{UserID: user}, nil
 		})
 		if lists != nil || err == nil || err.Error() != "b" {
+			t.Fatal(lists, err)
+		}
+		lists, err = each([]string{"a", "b", "c"}, func(user string) (*Result, error) {
+			if user == "b" {
+				panic("a defect")
+			}
+			return &Result{UserID: user}, nil
+		})
+		if lists != nil || !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "a defect") {
 			t.Fatal(lists, err)
 		}
 	}

@@ -22,21 +22,25 @@ var judgings = sync.Pool{New: func() any { return &judging{} }}
 // person has not met, at its event time; 0 for a film that is not in the catalogue. It loads nothing: false where no version is at hand. Of what is given it
 // fills in all but the place and the time of the act.
 func (s *Service) Judge(l *projections.Learning) (out events.QualityJudged, ok bool) {
-	v, ranker := s.atHand()
+	v, ranker, cards := s.atHand()
 	user, film, millis := events.CanonicalUser(l.Act.UserID), events.CanonicalMovie(l.Act.MovieID), l.Input.Event.Time.UnixMilli()
 	if ranker == nil || ranker.Films().Len() == 0 || l.Model.Fetch(user) != nil {
 		return out, false
 	}
 	out.ModelName, out.ModelVersion = v.model, v.number
 	films := ranker.Films()
-	act := events.JudgedAct{Films: films.Len()}
+	act := events.JudgedAct{Films: films.Len() - cards.hidden}
 	place, known := films.Place(film)
+	if known && cards.cards[place].hidden {
+		return out, false // nobody is shown it
+	}
 	rank := func(source string, score []float32) {
 		at := 0
 		if known {
 			if at = recipe.Rank(score, place); score[place] != score[place] { // no number
 				at = films.Len()
 			}
+			at -= cards.hiddenBefore(score, place)
 		}
 		out.Sources, act.Ranks = append(out.Sources, source), append(act.Ranks, at)
 	}
@@ -59,10 +63,10 @@ func (s *Service) Judge(l *projections.Learning) (out events.QualityJudged, ok b
 }
 
 // atHand is what a request that came now would be ranked by for the slot, if that is at hand; nil if not.
-func (s *Service) atHand() (version, recipe.Ranker) {
+func (s *Service) atHand() (version, recipe.Ranker, *films) {
 	deployed, _, err := s.deployed()
 	if err != nil {
-		return version{}, nil
+		return version{}, nil, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,9 +75,22 @@ func (s *Service) atHand() (version, recipe.Ranker) {
 		deployed, at = s.serving, s.loaded[s.serving.blob] // which goes on in its place
 	}
 	if at == nil || s.films == nil {
-		return deployed, nil
+		return deployed, nil, nil
 	}
-	return deployed, at.ranker
+	return deployed, at.ranker, s.films
+}
+
+// hiddenBefore is how many of the films that [recipe.Rank] has before one, or beside it, are hidden.
+func (f *films) hiddenBefore(score []float32, place int) (n int) {
+	if f.hidden == 0 {
+		return 0
+	}
+	for i, v := range score {
+		if f.cards[i].hidden && v != online.Excluded && (v >= score[place] || score[place] != score[place]) {
+			n++
+		}
+	}
+	return n
 }
 
 // scores are a source's scores by place.

@@ -26,6 +26,10 @@ func TestJudge(t *testing.T) {
 	if _, ok := w.service.Judge(nothing); ok {
 		t.Fatal("judged before anything was at hand")
 	}
+	hidden := []string{"3", "7"} // are on no list, and stand before nobody
+	for _, id := range hidden {
+		w.dispatch(&commands.HideMovie{MovieID: id, Reason: "no licence"})
+	}
 	w.must(w.service.Hold())
 	type judged struct {
 		out events.QualityJudged
@@ -53,7 +57,13 @@ func TestJudge(t *testing.T) {
 		w.must(err)
 		w.folded(p.Positions[0])
 		j := <-got
-		if !j.ok || j.out.ModelName != "als" || j.out.ModelVersion != list.ModelVersion || j.out.Sources[0] != events.SourceServed || j.out.Acts[0].Films != 80 {
+		if slices.Contains(hidden, film) {
+			if j.ok {
+				t.Errorf("film %s is hidden, and judged: %+v", film, j.out)
+			}
+			continue
+		}
+		if !j.ok || j.out.ModelName != "als" || j.out.ModelVersion != list.ModelVersion || j.out.Sources[0] != events.SourceServed || j.out.Acts[0].Films != 78 {
 			t.Fatalf("judged %+v", j)
 		}
 		at := slices.Index(list.ids(), film)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 	"unique"
 
@@ -37,8 +38,8 @@ func CheckRules(r events.ListRules, k int) (events.ListRules, error) {
 	} else if n > 0 {
 		r.Exclude = mapped(r.Exclude, events.CanonicalMovie)
 		for _, id := range r.Exclude {
-			if id == "" || len(id) > events.IDBytesMax || !utf8.ValidString(id) {
-				wrong("exclude", "has an id of %d bytes; want 1 to %d, UTF-8", len(id), events.IDBytesMax)
+			if id == "" || len(id) > events.IDBytesMax || !plain(id) {
+				wrong("exclude", "has an id of %d bytes; want 1 to %d, UTF-8 without control characters", len(id), events.IDBytesMax)
 				break
 			}
 		}
@@ -53,8 +54,8 @@ func CheckRules(r events.ListRules, k int) (events.ListRules, error) {
 	if names("genre", r.Genres) {
 		r.Genres = mapped(r.Genres, strings.TrimSpace)
 		for _, g := range r.Genres {
-			if projections.GenreKey(g) == "" || len(g) > nameBytes {
-				wrong("genre", "has %d bytes; want the name of a genre, with a letter or digit, at most %d bytes", len(g), nameBytes)
+			if projections.GenreKey(g) == "" || len(g) > nameBytes || !plain(g) {
+				wrong("genre", "has %d bytes; want the name of a genre, with a letter or digit and without control characters, at most %d bytes of UTF-8", len(g), nameBytes)
 				break
 			}
 		}
@@ -90,6 +91,9 @@ func CheckRules(r events.ListRules, k int) (events.ListRules, error) {
 	}
 	return r, errors.Join(errs...)
 }
+
+// plain says that a text is UTF-8 without control characters, as what is recorded has to be.
+func plain(v string) bool { return utf8.ValidString(v) && strings.IndexFunc(v, unicode.IsControl) < 0 }
 
 // mapped are values in their form, each once, in order of first mention.
 func mapped(list []string, form func(string) string) []string {
@@ -175,6 +179,9 @@ func (f *films) page(q *recipe.Query, r *events.ListRules, ranker recipe.Ranker)
 	}
 }
 
+// genreColumns bounds how many genres are told apart for likeness; those beyond share the columns of others.
+const genreColumns = 256
+
 // vectors are by what films are alike.
 func (f *films) vectors(ranker recipe.Ranker, places []int32) []float32 {
 	if r, ok := ranker.(recipe.Vectors); ok {
@@ -186,11 +193,11 @@ func (f *films) vectors(ranker recipe.Ranker, places []int32) []float32 {
 	for _, p := range places {
 		for _, g := range f.cards[p].genres {
 			if _, ok := columns[g]; !ok {
-				columns[g] = len(columns)
+				columns[g] = len(columns) % genreColumns
 			}
 		}
 	}
-	dim := max(1, len(columns))
+	dim := max(1, min(len(columns), genreColumns))
 	vectors := make([]float32, len(places)*dim)
 	for i, p := range places {
 		for _, g := range f.cards[p].genres {

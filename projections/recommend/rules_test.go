@@ -209,8 +209,11 @@ func TestCheckRules(t *testing.T) {
 		"language": {events.ListRules{Languages: []string{"english"}}, 10}, "year_from": {events.ListRules{YearFrom: 1492}, 10},
 		"year_to": {events.ListRules{YearFrom: 2000, YearTo: 1999}, 10}, "diversity": {events.ListRules{Diversity: math.NaN()}, 10},
 		"fresh": {events.ListRules{Fresh: -.1}, 10}, "offset": {events.ListRules{Offset: 991}, 10},
+		"exclude, a control character": {events.ListRules{Exclude: []string{"a\x01b"}}, 10}, "genre, a tab": {events.ListRules{Genres: []string{"Sci\tFi"}}, 10},
+		"genre, no UTF-8": {events.ListRules{Genres: []string{"Sci\xff"}}, 10},
 	} {
 		_, err := CheckRules(c.rules, c.k)
+		name, _, _ = strings.Cut(name, ",")
 		if !fault.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), name+":") {
 			t.Errorf("%s: %v", name, err)
 		}

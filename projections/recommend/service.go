@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"math"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -172,9 +173,17 @@ func (s *Service) RecommendEach(by Version, users []string, req Request) ([]*Res
 func each(users []string, list func(user string) (*Result, error)) ([]*Result, error) {
 	lists, errs := make([]*Result, len(users)), make([]error, len(users))
 	var next atomic.Int64
+	one := func(i int64) {
+		defer func() {
+			if p := recover(); p != nil { // of a goroutine that no server watches over
+				errs[i] = fault.New(fault.Internal, "the list of %q met a defect: %v\n%s", users[i], p, debug.Stack())
+			}
+		}()
+		lists[i], errs[i] = list(users[i])
+	}
 	work := func() {
 		for i := next.Add(1) - 1; i < int64(len(users)); i = next.Add(1) - 1 {
-			lists[i], errs[i] = list(users[i])
+			one(i)
 		}
 	}
 	var others sync.WaitGroup
@@ -423,6 +432,9 @@ func (s *Service) Behind() error {
 	_, _, _, behind, err := s.slot()
 	return cmp.Or(behind, err)
 }
+
+// TakeIn takes in what has changed in the catalogue: every list that is asked for afterwards is of it.
+func (s *Service) TakeIn() error { return s.catchUp(true) }
 
 // catchUp takes in what has changed in the catalogue. Few changes are taken in at once; while many are, in
 // the background, requests that do not want the current films go on with those there are.

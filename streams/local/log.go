@@ -353,7 +353,10 @@ func (l *Log) close() error {
 		return l.db.Close()
 	}
 	// Flushed, the next start has no WAL to replay.
-	err := errors.Join(flush.Close(l.db, l.opts.CloseTimeout), l.proof.close(), l.lock.Close())
+	err := flush.Close(l.db, l.opts.CloseTimeout)
+	if !errors.Is(err, flush.ErrOpen) {
+		err = errors.Join(err, l.proof.close(), l.lock.Close())
+	}
 	return fault.Wrap(fault.Unavailable, err, "the log in %s was not closed cleanly; nothing acknowledged is lost", l.dir)
 }
 
