@@ -2,9 +2,11 @@ package v1_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -182,5 +184,21 @@ func TestHiddenMovie(t *testing.T) {
 	w.do("DELETE", "/api/v1/movies/none/hidden", nil).problem(404, "movie_id")
 	if a := w.post("/api/v1/recommendations", `{"user_id":1,"k":50,"known_at":"`+at+`"}`).want(200); strings.Contains(string(a.Body), `"movie_id":"`+id+`"`) {
 		t.Errorf("as it was known while it was hidden: %s", a.Body)
+	}
+}
+
+// A film is on no list once it was answered that it is hidden, however many others have come that no list has taken in yet.
+func TestHiddenWhileManyCome(t *testing.T) {
+	w := newFixture(t)
+	id := w.get("/api/v1/recommendations?user_id=1&k=1&record=false").want(200).at("items.0.movie_id")
+	for i := range 300 {
+		_, err := w.cfg.Dispatcher.Dispatch(t.Context(), &commands.ListMovie{Dataset: "test", Movie: events.Movie{MovieID: fmt.Sprint(1000 + i), Title: fmt.Sprint("Late ", i), Year: 2024}}, handlers.Meta{Actor: "test"})
+		w.must(err)
+	}
+	w.do("PUT", "/api/v1/movies/"+id+"/hidden", `{"reason":"no licence"}`).want(200)
+	for _, path := range []string{"/api/v1/recommendations?user_id=1&k=20&record=false", "/?k=20"} {
+		if got := w.get(path).want(200); strings.Contains(string(got.Body), `"movie_id":"`+id+`"`) {
+			t.Errorf("%s has film %s: %s", path, id, got.Body)
+		}
 	}
 }
