@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { parseExact } from './exact'
-import { changes, type Changes } from './live'
+import { type Changes, onChanges } from './live'
 import { knownAt, type Params } from './router'
 
 export interface FieldProblem {
@@ -117,50 +117,70 @@ const counted = (c: Changes, views: string[]): number => views.reduce((n, v) => 
 // useGet asks, and asks again when what was asked has changed. While it does, what it had stays.
 export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 	const [state, setState] = useState<{ path: string | null; data?: T; problem?: Problem; loading: boolean }>({ path: null, loading: path !== null })
-	const [asked, setAsked] = useState(0)
 	const [news, setNews] = useState(0)
 	const { views, hold, as } = options
 	const latest = useRef({ views, hold, path })
 	latest.current = { views, hold, path }
+	const again = useRef(() => {})
 
+	// One request is under way at a time, and none is given up for news: what changes meanwhile is asked for behind it.
 	useEffect(() => {
 		if (path === null) {
+			again.current = () => {}
 			setState({ path, loading: false })
 			return
 		}
-		setNews(0)
-		const known = past.get(path)
-		if (known !== undefined) {
-			setState({ path, data: known as T, loading: false })
-			return
-		}
 		const abort = new AbortController()
-		setState(s => ({ path, ...(s.data === undefined ? {} : { data: s.data }), ...(s.path === path && s.problem ? { problem: s.problem } : {}), loading: true }))
-		ask<T>(path, abort.signal, as).then(
-			data => {
-				if (isPast(path)) remember(path, data)
-				setState({ path, data, loading: false })
-			},
-			(e: unknown) => {
-				if (abort.signal.aborted) return
-				const problem = e instanceof Problem ? e : new Problem({ title: String(e) })
-				setState(s => ({ path, ...(s.path === path && s.data !== undefined && problem.status === 0 ? { data: s.data } : {}), problem, loading: false }))
-			},
-		)
+		let busy = false
+		let dirty = false
+		const look = () => {
+			if (abort.signal.aborted) return
+			if (busy) {
+				dirty = true
+				return
+			}
+			setNews(0)
+			const known = past.get(path)
+			if (known !== undefined) {
+				setState({ path, data: known as T, loading: false })
+				return
+			}
+			busy = true
+			const stays = isPast(path)
+			setState(s => ({ path, ...(s.data === undefined ? {} : { data: s.data }), ...(s.path === path && s.problem ? { problem: s.problem } : {}), loading: true }))
+			ask<T>(path, abort.signal, as).then(
+				data => {
+					if (stays) remember(path, data)
+					if (!abort.signal.aborted) setState({ path, data, loading: false })
+				},
+				(e: unknown) => {
+					if (abort.signal.aborted) return
+					const problem = e instanceof Problem ? e : new Problem({ title: String(e) })
+					setState(s => ({ path, ...(s.path === path && s.data !== undefined && problem.status === 0 ? { data: s.data } : {}), problem, loading: false }))
+				},
+			).finally(() => {
+				busy = false
+				if (!dirty) return
+				dirty = false
+				look()
+			})
+		}
+		again.current = look
+		look()
 		return () => abort.abort()
-	}, [path, asked, as])
+	}, [path, as])
 
 	useEffect(() => {
 		let waiting: ReturnType<typeof setTimeout> | undefined
-		const stop = changes.subscribe(c => {
+		const stop = onChanges(c => {
 			const now = latest.current
-			if (!c || !now.views || !now.path || isPast(now.path)) return
+			if (!now.views || !now.path || isPast(now.path)) return
 			const n = counted(c, now.views)
 			if (n === 0) return
 			if (now.hold) setNews(before => before + n)
 			else waiting ??= setTimeout(() => {
 				waiting = undefined
-				setAsked(a => a + 1)
+				again.current()
 			}, 300)
 		})
 		return () => {
@@ -169,5 +189,5 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 		}
 	}, [])
 
-	return { ...(state.data === undefined ? {} : { data: state.data }), ...(state.problem ? { problem: state.problem } : {}), loading: state.loading, news, again: () => setAsked(a => a + 1) }
+	return { ...(state.data === undefined ? {} : { data: state.data }), ...(state.problem ? { problem: state.problem } : {}), loading: state.loading, news, again: () => again.current() }
 }

@@ -14,6 +14,12 @@ export const changes = signal<Changes | null>(null)
 export const state = signal<State>({ live: false, opened: false, since: Date.now(), cut: '', ready: true, reason: '' })
 export const paused = signal(false)
 
+// onChanges calls take with what changes from now on. What was told before is no news to whoever begins to listen.
+export function onChanges(take: (c: Changes) => void): () => void {
+	const told = changes.peek()
+	return changes.subscribe(c => { if (c && c !== told) take(c) })
+}
+
 const channel = new BroadcastChannel('projectionist-live')
 let leading = false
 

@@ -1,7 +1,7 @@
 // A topic's records, the newest first, with a filter that the server applies.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, exact, Problem, segment, then, url } from '../api'
-import { changes, paused } from '../live'
+import { onChanges, paused } from '../live'
 import { Title } from '../parts/bits'
 import { Empty, Fault, News, Skeleton } from '../parts/states'
 import { Table } from '../parts/table'
@@ -38,7 +38,7 @@ export function Browser({ topic }: { topic: string }) {
 		load('', abort.signal).then(l => { setState(l); setProblem(null); setNews(0) }, e => { if (!abort.signal.aborted) taken(e) }).finally(() => { busy.current = false })
 		return () => abort.abort()
 	}, [path, asked])
-	useEffect(() => changes.subscribe(c => { if (c && knownAt.peek() === '') setNews(n => n + c.events) }), [])
+	useEffect(() => onChanges(c => { if (knownAt.peek() === '') setNews(n => n + c.events) }), [])
 
 	const more = useMemo(() => {
 		if (!state || state.next === '') return undefined
