@@ -152,6 +152,30 @@ module.exports = (check, w, { must, same }) => {
     return `after ${Date.now() - start} ms`
   })
 
+  check('17 news are those of the topic, since it was read', async () => {
+    const page = await w.open('/ui/')
+    await w.settled(page)
+    await page.waitForTimeout(500)
+    const movie = (await w.get('/api/v1/movies?limit=1')).items[0].movie_id
+    const cut = () => page.locator('footer.paper').evaluate(e => e.textContent)
+    const told = async change => {
+      const before = await cut()
+      await change()
+      await page.waitForFunction(b => document.querySelector('footer.paper').textContent.split(' · ').at(-1) !== b.split(' · ').at(-1), before, { timeout: waitMillis })
+    }
+    await told(() => w.act(4, movie))
+    await page.getByRole('link', { name: 'Events', exact: true }).first().click()
+    await page.getByRole('link', { name: 'user-events' }).first().click()
+    await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
+    await w.settled(page)
+    same(await page.locator('.news').count(), 0, 'news of what was just read')
+    await told(() => w.mlflow('experiments/create', { name: `of another topic ${Date.now()}` }))
+    same(await page.locator('.news').count(), 0, 'news of another topic')
+    await told(() => w.act(4, movie))
+    await page.locator('.news').waitFor({ timeout: waitMillis })
+    same(await page.locator('.news').innerText(), '1 new', 'news')
+  })
+
   check('19 a server that is killed and comes back: stale, then live, without a gap', async () => {
     const page = await w.open('/ui/events/user-events', { expected: ['/api/v1/', 'ERR_', '503', 'net::'] })
     await w.settled(page)

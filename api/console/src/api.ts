@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { parseExact } from './exact'
-import { type Changes, onChanges } from './live'
+import { arrived, type Changes, onChanges } from './live'
 import { knownAt, type Params } from './router'
 
 export interface FieldProblem {
@@ -95,7 +95,7 @@ function remember(path: string, data: unknown) {
 		past.delete(oldest)
 	}
 }
-const isPast = (path: string) => /[?&]known_at=/.test(path)
+export const isPast = (path: string) => /[?&]known_at=/.test(path)
 
 export interface Got<T> {
 	data?: T
@@ -106,21 +106,22 @@ export interface Got<T> {
 }
 
 export interface Options {
-	views?: string[] // whose changes make the answer another
+	views?: string[] // whose changes make the answer another; "log" are all records, "log/TOPIC" those of a topic
+	id?: string // of what the views have it is about this alone
 	hold?: boolean // changes are counted, and shown when they are asked for
 	as?: (r: Response) => Promise<unknown>
 }
 
-// counted is how much of what some views answer has changed; of the view "log", all there is.
-const counted = (c: Changes, views: string[]): number => views.reduce((n, v) => n + (v === 'log' ? c.events : v in c.views ? (c.views[v]?.length ?? 1) : 0), 0)
+// counted is how much of what some views answer has changed, or whether that of an id has: 1 where that is all that is told.
+const counted = (c: Changes, views: string[], id?: string): number => views.reduce((n, v) => n + (v === 'log' ? c.events : v.startsWith('log/') ? arrived(c, v.slice(4)) : !(v in c.views) ? 0 : id === undefined ? (c.views[v]?.length ?? 1) : Number(c.views[v]?.includes(id) ?? true)), 0)
 
 // useGet asks, and asks again when what was asked has changed. While it does, what it had stays.
 export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 	const [state, setState] = useState<{ path: string | null; data?: T; problem?: Problem; loading: boolean }>({ path: null, loading: path !== null })
 	const [news, setNews] = useState(0)
-	const { views, hold, as } = options
-	const latest = useRef({ views, hold, path })
-	latest.current = { views, hold, path }
+	const { views, id, hold, as } = options
+	const latest = useRef({ views, id, hold, path })
+	latest.current = { views, id, hold, path }
 	const again = useRef(() => {})
 
 	// One request is under way at a time, and none is given up for news: what changes meanwhile is asked for behind it.
@@ -175,7 +176,7 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 		const stop = onChanges(c => {
 			const now = latest.current
 			if (!now.views || !now.path || isPast(now.path)) return
-			const n = counted(c, now.views)
+			const n = counted(c, now.views, now.id)
 			if (n === 0) return
 			if (now.hold) setNews(before => before + n)
 			else waiting ??= setTimeout(() => {

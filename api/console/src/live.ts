@@ -2,7 +2,8 @@
 import { signal } from '@preact/signals'
 
 export interface Changes {
-	cut: string
+	from: string // the cut before
+	cut: string // up to which all is told
 	events: number
 	views: Record<string, string[] | null> // ids that have changed, null for many
 }
@@ -13,6 +14,15 @@ type Message = { changes?: Changes; state?: State; asks?: true }
 export const changes = signal<Changes | null>(null)
 export const state = signal<State>({ live: false, opened: false, since: Date.now(), cut: '', ready: true, reason: '' })
 export const paused = signal(false)
+
+// offsets are those of a topic's partitions in a cut: the next of each.
+const offsets = (cut: string, topic: string): Record<string, number> => Object.fromEntries(cut.split(',').filter(p => p.startsWith(`${topic}/`)).map(p => p.slice(topic.length + 1).split(':')).map(([p, next]) => [p, Number(next)]))
+
+// arrived is how many records a topic took with some changes, those before read left out: the next offset to be read of some partitions.
+export function arrived(c: Pick<Changes, 'from' | 'cut'>, topic: string, read: Record<string, number> = {}): number {
+	const before = offsets(c.from, topic)
+	return Object.entries(offsets(c.cut, topic)).reduce((n, [p, next]) => n + Math.max(0, next - Math.max(before[p] ?? 0, read[p] ?? 0)), 0)
+}
 
 // onChanges calls take with what changes from now on. What was told before is no news to whoever begins to listen.
 export function onChanges(take: (c: Changes) => void): () => void {
@@ -40,9 +50,9 @@ function merged(a: Changes | null, b: Changes): Changes {
 	const views = { ...a.views }
 	for (const [v, ids] of Object.entries(b.views)) {
 		const before = views[v]
-		views[v] = v in views && (before === null || ids === null) ? null : [...new Set([...(before ?? []), ...(ids ?? [])])]
+		views[v] = before === null || ids === null ? null : [...new Set([...(before ?? []), ...ids])]
 	}
-	return { cut: b.cut, events: a.events + b.events, views }
+	return { from: a.from, cut: b.cut, events: a.events + b.events, views }
 }
 
 export function pause(on: boolean) {
@@ -76,10 +86,11 @@ function lead(): Promise<never> {
 			set({ live: true, opened: true, since: Date.now() })
 		}
 		source.addEventListener('change', e => {
-			const c = JSON.parse(e.data as string) as Changes
+			const c = { ...(JSON.parse(e.data as string) as Changes), from: state.peek().cut }
 			tell({ changes: c, state: { ...state.peek(), live: true, cut: c.cut } })
 		})
-		source.addEventListener('readiness', e => set(JSON.parse(e.data as string) as { ready: boolean; reason: string }))
+		// It comes first, behind the cut from which on this stream tells: whoever comes back goes on from there.
+		source.addEventListener('readiness', e => set({ ...(JSON.parse(e.data as string) as { ready: boolean; reason: string }), cut: e.lastEventId || state.peek().cut }))
 		source.onerror = () => {
 			if (state.peek().live) set({ live: false, since: Date.now() })
 			if (source.readyState !== EventSource.CLOSED) return // it comes back by itself

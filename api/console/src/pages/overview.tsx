@@ -88,7 +88,7 @@ function SinceSeen() {
 }
 
 export function Overview() {
-	const got = useGet<Page<AuditEntry>>(then(url('/api/v1/audit', { limit: 30 })), { views: ['log'], hold: true })
+	const got = useGet<Page<AuditEntry>>(then(url('/api/v1/audit', { limit: 30 })), { views: ['log/mlops-events'], hold: true })
 	return (
 		<>
 			<Title>{t.overview}</Title>
