@@ -294,15 +294,17 @@ module.exports = (check, w, { must, same }) => {
     must(!(await page.locator('#nav').isVisible()), 'the navigation is on paper')
   })
 
-  check('find leads to a run, a model and an event', async () => {
+  check('find leads to a run, a model, an event and a fact', async () => {
     const page = await w.open('/ui/')
     await w.settled(page)
-    for (const [text, url] of [['outlier', /\/ui\/runs\/[0-9a-f]{32}/], [w.model, /\/ui\/models\//], [w.position, /\/ui\/events\//]]) {
+    for (const [text, url] of [['outlier', /\/ui\/runs\/[0-9a-f]{32}/], [w.model, /\/ui\/models\//], [w.position, /\/ui\/events\//], ['user-events/0@0', /\/ui\/events\/user-events\/0@0/]]) {
       await page.keyboard.press('Control+k')
       await page.getByRole('combobox').fill(text)
       await page.getByRole('option').first().waitFor({ timeout: waitMillis })
       await page.keyboard.press('Enter')
       await page.waitForURL(url, { timeout: waitMillis })
     }
+    await page.locator('article.record').filter({ hasText: 'user-events/0@0' }).waitFor({ timeout: waitMillis })
+    w.take() // that no event of the ledger led to the fact is a 404
   })
 }
