@@ -176,6 +176,38 @@ module.exports = (check, w, { must, same }) => {
     same(await page.locator('.news').innerText(), '1 new', 'news')
   })
 
+  check('17 a slow answer arrives while changes come', async () => {
+    const context = await w.browser.newContext({ serviceWorkers: 'block' })
+    w.contexts.push(context)
+    await context.route('**/api/v1/log/topics', async r => { await new Promise(f => setTimeout(f, 2000)); await r.continue().catch(() => {}) })
+    const movie = (await w.get('/api/v1/movies?limit=1')).items[0].movie_id
+    const page = await w.open('/ui/events', { context })
+    const row = page.getByRole('link', { name: 'user-events' }).waitFor({ timeout: waitMillis }).then(() => 'shown', () => 'never')
+    let end = ''
+    void row.then(how => { end = how })
+    while (end === '') {
+      await w.act(6, movie)
+      await page.waitForTimeout(200)
+    }
+    same(end, 'shown', 'the topics')
+  })
+
+  check('19 where the log is another, all is asked anew, and live again', async () => {
+    const context = await w.browser.newContext({ serviceWorkers: 'block' })
+    w.contexts.push(context)
+    await context.route('**/api/v1/live*', r => r.fulfill({ contentType: 'text/event-stream', body: 'retry: 1000\nid: mlops-events/0:999999999\n\nevent: readiness\ndata: {"ready":true,"reason":""}\n\n' }), { times: 1 })
+    let asked = 0
+    context.on('request', r => { if (r.url().includes('/user-events/records')) asked++ })
+    const page = await w.open('/ui/events/user-events', { context, expected: ['/api/v1/live'] })
+    await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
+    for (let i = 0; i < 200 && asked < 2; i++) await page.waitForTimeout(100)
+    must(asked >= 2, 'nothing is asked anew')
+    await page.waitForFunction(() => /mlops-events\/0:\d{1,8},/.test(document.querySelector('footer.paper').textContent), null, { timeout: waitMillis })
+    must(!(await page.locator('.stale').isVisible()), 'it is not live')
+    await w.act(7, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
+    await page.locator('.news').waitFor({ timeout: waitMillis })
+  })
+
   check('19 a server that is killed and comes back: stale, then live, without a gap', async () => {
     const page = await w.open('/ui/events/user-events', { expected: ['/api/v1/', 'ERR_', '503', 'net::'] })
     await w.settled(page)

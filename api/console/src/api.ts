@@ -175,6 +175,11 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 		let waiting: ReturnType<typeof setTimeout> | undefined
 		const stop = onChanges(c => {
 			const now = latest.current
+			if (c.anew) {
+				past.clear()
+				again.current()
+				return
+			}
 			if (!now.views || !now.path || isPast(now.path)) return
 			const n = counted(c, now.views, now.id)
 			if (n === 0) return

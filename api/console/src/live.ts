@@ -1,11 +1,13 @@
 // What changes, as it changes: one stream of events for all tabs of a browser. The tab that has the lock reads it and tells the others.
 import { signal } from '@preact/signals'
+import { Problem, send } from './api'
 
 export interface Changes {
 	from: string // the cut before
 	cut: string // up to which all is told
 	events: number
 	views: Record<string, string[] | null> // ids that have changed, null for many
+	anew?: true // the log is another: nothing that was answered holds
 }
 
 type State = { live: boolean; opened: boolean; since: number; cut: string; ready: boolean; reason: string }
@@ -52,7 +54,7 @@ function merged(a: Changes | null, b: Changes): Changes {
 		const before = views[v]
 		views[v] = before === null || ids === null ? null : [...new Set([...(before ?? []), ...ids])]
 	}
-	return { from: a.from, cut: b.cut, events: a.events + b.events, views }
+	return { from: a.from, cut: b.cut, events: a.events + b.events, views, ...(a.anew || b.anew ? { anew: true } : {}) }
 }
 
 export function pause(on: boolean) {
@@ -74,13 +76,35 @@ channel.onmessage = e => {
 
 const set = (s: Partial<State>) => tell({ state: { ...state.peek(), ...s } })
 
+const address = (after: string) => `/api/v1/live${after ? `?after=${encodeURIComponent(after)}` : ''}`
+
+// beyond is whether the server refuses a cut, as one whose log was replaced does. A stream itself does not say why it ends.
+async function beyond(cut: string): Promise<boolean> {
+	const abort = new AbortController()
+	const late = setTimeout(() => abort.abort(), 10_000)
+	try {
+		await send(address(cut), { signal: abort.signal })
+		return false
+	} catch (e) {
+		return e instanceof Problem && e.status === 400
+	} finally {
+		clearTimeout(late)
+		abort.abort()
+	}
+}
+
 // lead reads the stream for as long as this tab lives. The server is asked again where it was left: no change is missed.
 function lead(): Promise<never> {
 	leading = true
 	let wait = 1000
+	const comeBack = async () => {
+		const { cut } = state.peek()
+		if (cut !== '' && (await beyond(cut))) tell({ changes: { from: '', cut: '', events: 0, views: {}, anew: true }, state: { ...state.peek(), cut: '' } })
+		setTimeout(open, wait)
+		wait = Math.min(wait * 2, 30_000)
+	}
 	const open = () => {
-		const after = state.peek().cut
-		const source = new EventSource(`/api/v1/live${after ? `?after=${encodeURIComponent(after)}` : ''}`)
+		const source = new EventSource(address(state.peek().cut))
 		source.onopen = () => {
 			wait = 1000
 			set({ live: true, opened: true, since: Date.now() })
@@ -94,8 +118,7 @@ function lead(): Promise<never> {
 		source.onerror = () => {
 			if (state.peek().live) set({ live: false, since: Date.now() })
 			if (source.readyState !== EventSource.CLOSED) return // it comes back by itself
-			setTimeout(open, wait)
-			wait = Math.min(wait * 2, 30_000)
+			void comeBack()
 		}
 	}
 	open()

@@ -62,7 +62,8 @@ export function Browser({ topic }: { topic: string }) {
 		return () => abort.abort()
 	}, [path, asked])
 	useEffect(() => onChanges(c => {
-		if (isPast(path)) return
+		if (c.anew) setAsked(a => a + 1)
+		if (c.anew || isPast(path)) return
 		told.current = { from: told.current?.from ?? c.from, cut: c.cut }
 		setNews(arrived(told.current, topic, read.current))
 	}), [path])
