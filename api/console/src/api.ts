@@ -95,7 +95,20 @@ function remember(path: string, data: unknown) {
 		past.delete(oldest)
 	}
 }
-export const isPast = (path: string) => /[?&]known_at=/.test(path)
+
+// endOf is when a moment is over, in Unix milliseconds: 0 for a part of the log, by a position, an offset or a cut.
+function endOf(moment: string): number {
+	if (/[@/]/.test(moment)) return 0
+	if (!/^\d+$/.test(moment)) return Date.parse(moment.replace(' ', '+'))
+	const n = Number(moment)
+	return n < 1e9 ? 0 : n < 1e11 ? n * 1000 : n
+}
+
+// isPast is whether an address asks for what was known at a moment that is over.
+export function isPast(path: string): boolean {
+	const moment = new URL(path, location.origin).searchParams.get('known_at') ?? ''
+	return moment !== '' && endOf(moment) < Date.now()
+}
 
 export interface Got<T> {
 	data?: T
