@@ -152,6 +152,65 @@ module.exports = (check, w, { must, same }) => {
     return `after ${Date.now() - start} ms`
   })
 
+  check('17 news are those of the topic, since it was read', async () => {
+    const page = await w.open('/ui/')
+    await w.settled(page)
+    await page.waitForTimeout(500)
+    const movie = (await w.get('/api/v1/movies?limit=1')).items[0].movie_id
+    const cut = () => page.locator('footer.paper').evaluate(e => e.textContent)
+    const told = async change => {
+      const before = await cut()
+      await change()
+      await page.waitForFunction(b => document.querySelector('footer.paper').textContent.split(' · ').at(-1) !== b.split(' · ').at(-1), before, { timeout: waitMillis })
+    }
+    await told(() => w.act(4, movie))
+    await page.getByRole('link', { name: 'Events', exact: true }).first().click()
+    await page.getByRole('link', { name: 'user-events' }).first().click()
+    await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
+    await w.settled(page)
+    same(await page.locator('.news').count(), 0, 'news of what was just read')
+    await told(() => w.mlflow('experiments/create', { name: `of another topic ${Date.now()}` }))
+    same(await page.locator('.news').count(), 0, 'news of another topic')
+    await told(() => w.act(4, movie))
+    await page.locator('.news').waitFor({ timeout: waitMillis })
+    same(await page.locator('.news').innerText(), '1 new', 'news')
+  })
+
+  check('17 27 what comes is shown, by slow answers and at a moment to come', async () => {
+    const context = await w.browser.newContext({ serviceWorkers: 'block' })
+    w.contexts.push(context)
+    await context.route('**/api/v1/log/topics*', async r => { await new Promise(f => setTimeout(f, 2000)); await r.continue().catch(() => {}) })
+    const movie = (await w.get('/api/v1/movies?limit=1')).items[0].movie_id
+    for (const known of ['', '?known_at=2099-01-01T00:00:00Z']) {
+      const page = await w.open(`/ui/events${known}`, { context })
+      const records = page.getByRole('row').filter({ hasText: 'user-events' }).locator('td.num').first()
+      const seen = new Set()
+      for (let end = Date.now() + waitMillis; seen.size < 3 && Date.now() < end;) {
+        await w.act(6, movie)
+        await page.waitForTimeout(200)
+        if (await records.count() > 0) seen.add(await records.innerText())
+      }
+      must(seen.size === 3, `while changes come, of the answers of ${page.url()} are shown: ${JSON.stringify([...seen])}`)
+      await page.close()
+    }
+  })
+
+  check('19 where the log is another, all is asked anew, and live again', async () => {
+    const context = await w.browser.newContext({ serviceWorkers: 'block' })
+    w.contexts.push(context)
+    await context.route('**/api/v1/live*', r => r.fulfill({ contentType: 'text/event-stream', body: 'retry: 1000\nid: mlops-events/0:999999999\n\nevent: readiness\ndata: {"ready":true,"reason":""}\n\n' }), { times: 1 })
+    let asked = 0
+    context.on('request', r => { if (r.url().includes('/user-events/records')) asked++ })
+    const page = await w.open('/ui/events/user-events', { context, expected: ['/api/v1/live'] })
+    await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
+    for (let i = 0; i < 200 && asked < 2; i++) await page.waitForTimeout(100)
+    must(asked >= 2, 'nothing is asked anew')
+    await page.waitForFunction(() => /mlops-events\/0:\d{1,8},/.test(document.querySelector('footer.paper').textContent), null, { timeout: waitMillis })
+    must(!(await page.locator('.stale').isVisible()), 'it is not live')
+    await w.act(7, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
+    await page.locator('.news').waitFor({ timeout: waitMillis })
+  })
+
   check('19 a server that is killed and comes back: stale, then live, without a gap', async () => {
     const page = await w.open('/ui/events/user-events', { expected: ['/api/v1/', 'ERR_', '503', 'net::'] })
     await w.settled(page)
@@ -270,15 +329,17 @@ module.exports = (check, w, { must, same }) => {
     must(!(await page.locator('#nav').isVisible()), 'the navigation is on paper')
   })
 
-  check('find leads to a run, a model and an event', async () => {
+  check('find leads to a run, a model, an event and a fact', async () => {
     const page = await w.open('/ui/')
     await w.settled(page)
-    for (const [text, url] of [['outlier', /\/ui\/runs\/[0-9a-f]{32}/], [w.model, /\/ui\/models\//], [w.position, /\/ui\/events\//]]) {
+    for (const [text, url] of [['outlier', /\/ui\/runs\/[0-9a-f]{32}/], [w.model, /\/ui\/models\//], [w.position, /\/ui\/events\//], ['user-events/0@0', /\/ui\/events\/user-events\/0@0/]]) {
       await page.keyboard.press('Control+k')
       await page.getByRole('combobox').fill(text)
       await page.getByRole('option').first().waitFor({ timeout: waitMillis })
       await page.keyboard.press('Enter')
       await page.waitForURL(url, { timeout: waitMillis })
     }
+    await page.locator('article.record').filter({ hasText: 'user-events/0@0' }).waitFor({ timeout: waitMillis })
+    w.take() // that no event of the ledger led to the fact is a 404
   })
 }

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { parseExact } from './exact'
-import { changes, type Changes } from './live'
+import { arrived, type Changes, onChanges } from './live'
 import { knownAt, type Params } from './router'
 
 export interface FieldProblem {
@@ -95,7 +95,20 @@ function remember(path: string, data: unknown) {
 		past.delete(oldest)
 	}
 }
-const isPast = (path: string) => /[?&]known_at=/.test(path)
+
+// endOf is when a moment is over, in Unix milliseconds: 0 for a part of the log, by a position, an offset or a cut.
+function endOf(moment: string): number {
+	if (/[@/]/.test(moment)) return 0
+	if (!/^\d+$/.test(moment)) return Date.parse(moment.replace(' ', '+'))
+	const n = Number(moment)
+	return n < 1e9 ? 0 : n < 1e11 ? n * 1000 : n
+}
+
+// isPast is whether an address asks for what was known at a moment that is over.
+export function isPast(path: string): boolean {
+	const moment = new URL(path, location.origin).searchParams.get('known_at') ?? ''
+	return moment !== '' && endOf(moment) < Date.now()
+}
 
 export interface Got<T> {
 	data?: T
@@ -106,61 +119,87 @@ export interface Got<T> {
 }
 
 export interface Options {
-	views?: string[] // whose changes make the answer another
+	views?: string[] // whose changes make the answer another; "log" are all records, "log/TOPIC" those of a topic
+	id?: string // of what the views have it is about this alone
 	hold?: boolean // changes are counted, and shown when they are asked for
 	as?: (r: Response) => Promise<unknown>
 }
 
-// counted is how much of what some views answer has changed; of the view "log", all there is.
-const counted = (c: Changes, views: string[]): number => views.reduce((n, v) => n + (v === 'log' ? c.events : v in c.views ? (c.views[v]?.length ?? 1) : 0), 0)
+// counted is how much of what some views answer has changed, or whether that of an id has: 1 where that is all that is told.
+const counted = (c: Changes, views: string[], id?: string): number => views.reduce((n, v) => n + (v === 'log' ? c.events : v.startsWith('log/') ? arrived(c, v.slice(4)) : !(v in c.views) ? 0 : id === undefined ? (c.views[v]?.length ?? 1) : Number(c.views[v]?.includes(id) ?? true)), 0)
 
 // useGet asks, and asks again when what was asked has changed. While it does, what it had stays.
 export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 	const [state, setState] = useState<{ path: string | null; data?: T; problem?: Problem; loading: boolean }>({ path: null, loading: path !== null })
-	const [asked, setAsked] = useState(0)
 	const [news, setNews] = useState(0)
-	const { views, hold, as } = options
-	const latest = useRef({ views, hold, path })
-	latest.current = { views, hold, path }
+	const { views, id, hold, as } = options
+	const latest = useRef({ views, id, hold, path })
+	latest.current = { views, id, hold, path }
+	const again = useRef(() => {})
 
+	// One request is under way at a time, and none is given up for news: what changes meanwhile is asked for behind it.
 	useEffect(() => {
 		if (path === null) {
+			again.current = () => {}
 			setState({ path, loading: false })
 			return
 		}
-		setNews(0)
-		const known = past.get(path)
-		if (known !== undefined) {
-			setState({ path, data: known as T, loading: false })
-			return
-		}
 		const abort = new AbortController()
-		setState(s => ({ path, ...(s.data === undefined ? {} : { data: s.data }), ...(s.path === path && s.problem ? { problem: s.problem } : {}), loading: true }))
-		ask<T>(path, abort.signal, as).then(
-			data => {
-				if (isPast(path)) remember(path, data)
-				setState({ path, data, loading: false })
-			},
-			(e: unknown) => {
-				if (abort.signal.aborted) return
-				const problem = e instanceof Problem ? e : new Problem({ title: String(e) })
-				setState(s => ({ path, ...(s.path === path && s.data !== undefined && problem.status === 0 ? { data: s.data } : {}), problem, loading: false }))
-			},
-		)
+		let busy = false
+		let dirty = false
+		const look = () => {
+			if (abort.signal.aborted) return
+			if (busy) {
+				dirty = true
+				return
+			}
+			setNews(0)
+			const known = past.get(path)
+			if (known !== undefined) {
+				setState({ path, data: known as T, loading: false })
+				return
+			}
+			busy = true
+			const stays = isPast(path)
+			setState(s => ({ path, ...(s.data === undefined ? {} : { data: s.data }), ...(s.path === path && s.problem ? { problem: s.problem } : {}), loading: true }))
+			ask<T>(path, abort.signal, as).then(
+				data => {
+					if (stays) remember(path, data)
+					if (!abort.signal.aborted) setState({ path, data, loading: false })
+				},
+				(e: unknown) => {
+					if (abort.signal.aborted) return
+					const problem = e instanceof Problem ? e : new Problem({ title: String(e) })
+					setState(s => ({ path, ...(s.path === path && s.data !== undefined && problem.status === 0 ? { data: s.data } : {}), problem, loading: false }))
+				},
+			).finally(() => {
+				busy = false
+				if (!dirty) return
+				dirty = false
+				look()
+			})
+		}
+		again.current = look
+		look()
 		return () => abort.abort()
-	}, [path, asked, as])
+	}, [path, as])
 
 	useEffect(() => {
 		let waiting: ReturnType<typeof setTimeout> | undefined
-		const stop = changes.subscribe(c => {
+		const stop = onChanges(c => {
 			const now = latest.current
-			if (!c || !now.views || !now.path || isPast(now.path)) return
-			const n = counted(c, now.views)
+			if (c.anew) {
+				past.clear()
+				again.current()
+				return
+			}
+			if (!now.views || !now.path || isPast(now.path)) return
+			const n = counted(c, now.views, now.id)
 			if (n === 0) return
 			if (now.hold) setNews(before => before + n)
 			else waiting ??= setTimeout(() => {
 				waiting = undefined
-				setAsked(a => a + 1)
+				again.current()
 			}, 300)
 		})
 		return () => {
@@ -169,5 +208,5 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 		}
 	}, [])
 
-	return { ...(state.data === undefined ? {} : { data: state.data }), ...(state.problem ? { problem: state.problem } : {}), loading: state.loading, news, again: () => setAsked(a => a + 1) }
+	return { ...(state.data === undefined ? {} : { data: state.data }), ...(state.problem ? { problem: state.problem } : {}), loading: state.loading, news, again: () => again.current() }
 }

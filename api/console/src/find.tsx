@@ -18,7 +18,7 @@ function addressOf(f: Found): string | null {
 		case 'version': return to(['models', ...f.id.split('/')])
 		case 'workflow': return to(['workflows', f.id])
 		case 'workflow_run': return to(['workflows', 'runs', f.id])
-		case 'event': return to(['events', f.id])
+		case 'event': return to(['events', ...(f.detail && !f.detail.startsWith('mlops-events/') ? f.detail.split('/') : [f.id])]) // a fact is known by its position
 		case 'stream': return to(['events', 'streams', ...f.id.split('/')])
 		case 'topic': return to(['events', f.id])
 		case 'user': return to(['try'], { user: f.id })

@@ -78,7 +78,7 @@ export function TimeBar() {
 		const r = line.current?.getBoundingClientRect()
 		return r ? start + Math.max(0, Math.min(1, (x - r.left) / r.width)) * (end - start) : Number.NaN
 	}
-	const choose = (at: number, replace: boolean) => set({ known_at: at >= end ? '' : new Date(Math.max(at, 1)).toISOString() }, replace)
+	const choose = (at: number, replace: boolean) => set({ known_at: at >= Math.min(end, Date.now()) ? '' : new Date(Math.max(at, 1)).toISOString() }, replace)
 	const down = (e: PointerEvent) => {
 		if (!h || e.button !== 0) return
 		line.current?.setPointerCapture(e.pointerId)

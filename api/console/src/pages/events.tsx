@@ -129,10 +129,18 @@ export function Record({ r, open }: { r: LogRecord; open: boolean }) {
 	)
 }
 
+// changesOf is what live changes call a stream of the ledger by: its kind's resource and its id. A model has its name there, and not its key.
+function changesOf(stream: string): { views: string[]; id?: string } {
+	const [kind = '', ...rest] = stream.split('/')
+	const odd: Record<string, string> = { artifacts: 'artifacts', features: 'features', signals: 'signals', refusal: 'quarantine' }
+	const view = odd[kind] ?? (kind.startsWith('feature-') ? 'features' : `${kind.replaceAll('-', '_')}s`)
+	return { views: [view, kind.replaceAll('-', '_')], ...(kind === 'model' ? {} : { id: rest.join('/') }) }
+}
+
 // A stream from its first event to its last.
 function StreamPage({ name }: { name: string }) {
 	const path = `/api/v1/log/streams/${name.split('/').map(segment).join('/')}`
-	const got = useGet<Page<LogRecord>>(then(path, { limit: 200 }), { as: exact, views: ['log'], hold: true })
+	const got = useGet<Page<LogRecord>>(then(path, { limit: 200 }), { as: exact, ...changesOf(name), hold: true })
 	const [more, setMore] = useState<{ for: unknown; items: LogRecord[]; next: string | undefined } | null>(null)
 	const [problem, setProblem] = useState<Problem | null>(null)
 	const extra = more && more.for === got.data ? more : null

@@ -1,6 +1,6 @@
 // Which version is where, when, by whom?
 import { useMemo, useState } from 'preact/hooks'
-import { command, Problem, segment, then, useGet } from '../api'
+import { ask, command, Problem, segment, then, useGet } from '../api'
 import { Diff, diff } from '../diff'
 import { bytes } from '../format'
 import { Graph } from '../graph'
@@ -111,8 +111,9 @@ function VersionPage({ name, n }: { name: string; n: number }) {
 		<Shown got={got}>{v => (
 			<>
 				<Title of={<>{above()} / <a href={to(['models', name])}>{name}</a></>} side={<>
-					<button type="button" class="main" data-focus="deploy" disabled={off !== '' || serves.some(d => d.slot === 'production')} title={off || (serves.length > 0 ? t.servesAlready : '')} onClick={() => setDeploying(true)}>{t.deployVersion(name, n)}</button></>}>{name} {n} <State of={v.stage} /></Title>
+					<button type="button" class="main" data-focus="deploy" disabled={off !== '' || slots.data === undefined || serves.some(d => d.slot === 'production')} title={off || (serves.length > 0 ? t.servesAlready : '')} onClick={() => setDeploying(true)}>{t.deployVersion(name, n)}</button></>}>{name} {n} <State of={v.stage} /></Title>
 				{off && <p class="dim">{off}</p>}
+				{slots.problem && slots.data === undefined && <Fault problem={slots.problem} again={slots.again} />}
 				{serves.map(d => <p key={d.slot} class="ok">{t.servesSince(d.slot)} <Time at={d.event_millis} /> <Position at={d.position} /></p>)}
 				<Facts>
 					<Fact name={t.algorithm}>{v.algorithm || '–'}</Fact><Fact name={t.registered}><Time at={v.event_millis} /></Fact><Fact name={t.actor}>{v.actor ?? '–'}</Fact>
@@ -146,12 +147,17 @@ function Deploy({ name, n, now, close, done }: { name: string; n: number; now: D
 	const [key] = useState(() => crypto.randomUUID?.() ?? String(Math.random()))
 	const head = useGet<Model>(`/api/v1/models/${segment(name)}`) // as it is while this is read: no later change is taken in
 	const revision = head.data?.revision
+	const [was] = useState(now) // as it is read here
 	const act = async (e: Event) => {
 		e.preventDefault()
 		if (busy) return
+		if (revision === undefined) return
 		setBusy(true)
+		setProblem(null)
 		try {
-			await command('POST', `/api/v1/models/${segment(name)}/versions/${n}/deploy`, { reason }, { key, ...(revision === undefined ? {} : { revision }) })
+			const is = (await ask<{ items: Deployment[] }>('/api/v1/deployments')).items.find(d => d.slot === 'production')
+			if (is?.position !== was?.position) throw new Problem({ status: 412, title: t.deployedMeanwhile(is ? `${is.model} ${is.version}` : '–') })
+			await command('POST', `/api/v1/models/${segment(name)}/versions/${n}/deploy`, { reason }, { key, revision })
 			announce(t.deployed(name, n))
 			done()
 		} catch (p) {
@@ -162,10 +168,11 @@ function Deploy({ name, n, now, close, done }: { name: string; n: number; now: D
 	return (
 		<Dialog open close={close} title={t.deployVersion(name, n)}>
 			<form onSubmit={e => void act(e)}>
-				<p>{now ? t.deployInstead(`${now.model} ${now.version}`, `${name} ${n}`) : t.deployFirst(`${name} ${n}`)}</p>
+				<p>{was ? t.deployInstead(`${was.model} ${was.version}`, `${name} ${n}`) : t.deployFirst(`${name} ${n}`)}</p>
 				<label>{t.reason}<input value={reason} onInput={e => setReason(e.currentTarget.value)} autofocus /></label>
+				{head.problem && <Fault problem={head.problem} again={head.again} />}
 				{problem && <Fault problem={problem} />}
-				<p class="buttons"><button type="submit" class="main" disabled={busy || head.loading}>{t.deployVersion(name, n)}</button> <button type="button" onClick={close}>{t.cancel}</button></p>
+				<p class="buttons"><button type="submit" class="main" disabled={busy || head.loading || revision === undefined}>{t.deployVersion(name, n)}</button> <button type="button" onClick={close}>{t.cancel}</button></p>
 			</form>
 		</Dialog>
 	)

@@ -1,6 +1,6 @@
 // Is it healthy? What is new?
-import { useEffect } from 'preact/hooks'
-import { ask, url, useGet, then, type Problem } from '../api'
+import { useEffect, useRef } from 'preact/hooks'
+import { ask, type Got, url, useGet, then, type Problem } from '../api'
 import { duration, count } from '../format'
 import { Fact, Facts, Position, State, Time, Title } from '../parts/bits'
 import { Empty, News, Shown } from '../parts/states'
@@ -11,8 +11,20 @@ import { t } from '../text'
 import type { AuditEntry, DeadLetter, Deployment, Page, Progress, Reactor, ViewStatus } from '../types'
 import { EntryList } from './entries'
 
+// useReadiness asks again when the server tells that it is ready or is not: of a view that halts there is no event.
+function useReadiness<T>(got: Got<T>): Got<T> {
+	const word = `${live.value.ready} ${live.value.reason}`
+	const asked = useRef(word)
+	useEffect(() => {
+		if (asked.current === word) return
+		asked.current = word
+		got.again()
+	}, [word])
+	return got
+}
+
 function Readiness() {
-	const got = useGet<{ status: string; degraded?: { field: string; message: string; hint?: string }[] }>('/readyz', { views: ['views', 'deployments', 'models'] })
+	const got = useReadiness(useGet<{ status: string; degraded?: { field: string; message: string; hint?: string }[] }>('/readyz', { views: ['views', 'deployments', 'models'] }))
 	const problem: Problem | undefined = got.problem
 	if (problem?.status === 503) {
 		return (
@@ -39,7 +51,7 @@ function Serving() {
 }
 
 function Trouble() {
-	const views = useGet<Page<ViewStatus>>('/api/v1/views', { views: ['views'] })
+	const views = useReadiness(useGet<Page<ViewStatus>>('/api/v1/views', { views: ['views'] }))
 	const dead = useGet<Page<DeadLetter>>(then('/api/v1/dead-letters', { state: 'open', limit: 100 }), { views: ['dead_letters'] })
 	const quarantine = useGet<{ topics: Record<string, number>; refused: Record<string, number> }>(then('/api/v1/quarantine/counts'), { views: ['quarantine'] })
 	const sum = (m: Record<string, number>) => Object.values(m).reduce((a, b) => a + b, 0)
@@ -88,7 +100,7 @@ function SinceSeen() {
 }
 
 export function Overview() {
-	const got = useGet<Page<AuditEntry>>(then(url('/api/v1/audit', { limit: 30 })), { views: ['log'], hold: true })
+	const got = useGet<Page<AuditEntry>>(then(url('/api/v1/audit', { limit: 30 })), { views: ['log/mlops-events'], hold: true })
 	return (
 		<>
 			<Title>{t.overview}</Title>

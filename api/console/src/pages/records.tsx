@@ -1,20 +1,30 @@
 // A topic's records, the newest first, with a filter that the server applies.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { ask, exact, Problem, segment, then, url } from '../api'
-import { changes, paused } from '../live'
+import { ask, exact, isPast, Problem, segment, then, url } from '../api'
+import { arrived, type Changes, onChanges, paused } from '../live'
 import { Title } from '../parts/bits'
 import { Empty, Fault, News, Skeleton } from '../parts/states'
 import { Table } from '../parts/table'
-import { knownAt, place, set, to } from '../router'
+import { place, set, to } from '../router'
 import { t } from '../text'
 import type { LogRecord } from '../types'
 import { columnsOf } from './events'
 
 // An answer says how far back the server looked: of a filter that little fits, less than a page may come.
 interface Records { items: LogRecord[]; next_cursor?: string; scanned_to: string; scanned: number }
-interface Loaded { rows: LogRecord[]; next: string; scanned: string }
+interface Loaded { rows: LogRecord[]; next: string; scanned: string; empty: boolean } // empty: the last page has no rows
 
 const filters = ['type', 'stream', 'actor', 'q'] as const
+
+// readOf is how far the partitions are read that rows are of: the next offset of each.
+function readOf(rows: LogRecord[]): Record<string, number> {
+	const next: Record<string, number> = {}
+	for (const r of rows) {
+		const [p = '', offset = ''] = r.position.slice(r.position.lastIndexOf('/') + 1).split('@')
+		next[p] = Math.max(next[p] ?? 0, Number(offset) + 1)
+	}
+	return next
+}
 
 export function Browser({ topic }: { topic: string }) {
 	const params = place.value.params
@@ -25,27 +35,49 @@ export function Browser({ topic }: { topic: string }) {
 	const [news, setNews] = useState(0)
 	const [asked, setAsked] = useState(0)
 	const busy = useRef(false)
+	const reading = useRef<AbortController | null>(null) // of what is shown: given up when that is another
+	const read = useRef<Record<string, number>>({})
+	const told = useRef<Pick<Changes, 'from' | 'cut'> | null>(null) // since it was asked for
 
 	const load = async (cursor: string, signal: AbortSignal): Promise<Loaded> => {
 		const p = await ask<Records>(cursor === '' ? path : url(path, { cursor }), signal, exact)
-		return { rows: p.items, next: p.next_cursor ?? '', scanned: p.scanned_to }
+		return { rows: p.items, next: p.next_cursor ?? '', scanned: p.scanned_to, empty: p.items.length === 0 }
 	}
 	const taken = (e: unknown) => setProblem(e instanceof Problem ? e : new Problem({ title: String(e) }))
 
 	useEffect(() => {
 		const abort = new AbortController()
+		reading.current = abort
 		busy.current = true
-		load('', abort.signal).then(l => { setState(l); setProblem(null); setNews(0) }, e => { if (!abort.signal.aborted) taken(e) }).finally(() => { busy.current = false })
+		told.current = null
+		load('', abort.signal).then(
+			l => {
+				read.current = readOf(l.rows)
+				setState(l)
+				setProblem(null)
+				setNews(told.current ? arrived(told.current, topic, read.current) : 0)
+			},
+			(e: unknown) => { if (!abort.signal.aborted) taken(e) },
+		).finally(() => { if (reading.current === abort) busy.current = false })
 		return () => abort.abort()
 	}, [path, asked])
-	useEffect(() => changes.subscribe(c => { if (c && knownAt.peek() === '') setNews(n => n + c.events) }), [])
+	useEffect(() => onChanges(c => {
+		if (c.anew) setAsked(a => a + 1)
+		if (c.anew || isPast(path)) return
+		told.current = { from: told.current?.from ?? c.from, cut: c.cut }
+		setNews(arrived(told.current, topic, read.current))
+	}), [path])
 
 	const more = useMemo(() => {
 		if (!state || state.next === '') return undefined
 		return () => {
-			if (busy.current) return
+			const abort = reading.current
+			if (busy.current || !abort) return
 			busy.current = true
-			load(state.next, new AbortController().signal).then(l => setState(s => (s === state ? { rows: [...s.rows, ...l.rows], next: l.next, scanned: l.scanned } : s)), taken).finally(() => { busy.current = false })
+			load(state.next, abort.signal).then(
+				l => setState(s => (s === state ? { ...l, rows: [...s.rows, ...l.rows] } : s)),
+				(e: unknown) => { if (!abort.signal.aborted) taken(e) },
+			).finally(() => { if (reading.current === abort) busy.current = false })
 		}
 	}, [state])
 	const columns = useMemo(columnsOf, [t.type])
@@ -59,7 +91,7 @@ export function Browser({ topic }: { topic: string }) {
 			{problem && <Fault problem={problem} again={() => setAsked(a => a + 1)} />}
 			{state === null ? problem ? null : <Skeleton rows={12} /> : state.rows.length === 0
 				? <Empty why={filters.some(f => chosen[f]) ? t.nothingFound : t.emptyTopic} />
-				: <Table id={`records-${topic}`} of={path} label={topic} rows={state.rows} columns={columns} keyOf={r => `${r.position}.${r.event_id ?? r.revision ?? ''}`} href={r => to(['events', ...r.position.split('/')])} total={state.next === '' ? state.rows.length : -1} more={more} />}
+				: <Table id={`records-${topic}`} of={path} label={topic} rows={state.rows} columns={columns} keyOf={r => `${r.position}.${r.event_id ?? r.revision ?? ''}`} href={r => to(['events', ...r.position.split('/')])} total={state.next === '' ? state.rows.length : -1} more={state.empty ? undefined : more} />}
 			{state && <p class="dim foot">{t.shown(state.rows.length)}{state.scanned && ` · ${t.scannedTo} ${state.scanned}`}{state.next !== '' && <button type="button" class="quiet" onClick={() => more?.()}>{t.more}</button>}</p>}
 		</div>
 	)
