@@ -91,10 +91,9 @@ function Frame() {
 			if (document.querySelector('dialog[open]')) return
 			const e = want === '' ? null : document.querySelector<HTMLElement>(`[data-focus="${CSS.escape(want)}"]`)
 			if (e) e.focus({ preventScroll: true })
-			else if (document.activeElement === document.body || document.activeElement === null) main.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true })
+			else if (document.activeElement === document.body || document.activeElement === null) (main.querySelector<HTMLElement>('h1') ?? (tries > 20 ? main : null))?.focus({ preventScroll: true }) // a page that could not be had may have no title
 			if (main.scrollTop < restored('main')) main.scrollTop = restored('main')
-			const lost = document.activeElement === document.body || document.activeElement === null
-			if (!e && (want !== '' ? tries++ < 40 : lost && tries++ < 200)) waiting = setTimeout(settle, 50)
+			if (!e && tries++ < (want !== '' ? 40 : 200)) waiting = setTimeout(settle, 50) // what comes may take the place of what has the focus
 		}
 		let waiting = setTimeout(settle, 0)
 		return () => clearTimeout(waiting)
