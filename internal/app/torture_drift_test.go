@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/roles"
@@ -45,16 +44,7 @@ func TestDriftKilled(t *testing.T) {
 	world := []string{"--simulate", "users=200,movies=400,events=60000"}
 	c := start(t, dir, world...)
 	c.ready(t)
-	waitFor := func(what string, is func() bool) {
-		t.Helper()
-		for end := time.Now().Add(2 * time.Minute); !is(); time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				c.kill()
-				t.Fatalf("%s does not come\n%s", what, c.out.String())
-			}
-		}
-	}
-	waitFor("the first training", func() bool { all := c.trainings(); return len(all) == 1 && all[0].Ended() })
+	c.until(t, "the first training", func() bool { all := c.trainings(); return len(all) == 1 && all[0].Ended() })
 
 	resp, err := http.Post(c.address+"/api/v1/trigger/model-drift", "application/json", strings.NewReader(`{"model_name":"als","drift_score":0.85,"threshold":0.7}`))
 	if err != nil {
@@ -81,7 +71,7 @@ func TestDriftKilled(t *testing.T) {
 	}
 	for _, until := range []string{"", "prepare_training_data", "train_movie_model"} {
 		var seen projections.WorkflowRun
-		waitFor("the end of "+until, func() bool {
+		c.until(t, "the end of "+until, func() bool {
 			r, ok := run()
 			seen = r
 			return ok && (until == "" || r.TaskOf(until).State == projections.StateSuccess)
@@ -93,7 +83,7 @@ func TestDriftKilled(t *testing.T) {
 		c = start(t, dir, world...)
 	}
 	var ended projections.WorkflowRun
-	waitFor("the end of the run", func() bool {
+	c.until(t, "the end of the run", func() bool {
 		r, ok := run()
 		ended = r
 		return ok && r.Ended()

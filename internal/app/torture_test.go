@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -60,7 +61,7 @@ func startWith(t testing.TB, dir string, env []string, args ...string) *child {
 		t.Fatal(err)
 	}
 	go func() { c.exited <- c.cmd.Wait() }()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for time.Now().Before(deadline) {
 		if s, ok := app.ReadServing(dir); ok && s.PID == c.cmd.Process.Pid {
 			c.address = "http://" + s.Address
@@ -90,7 +91,7 @@ func (c *child) stop(t testing.TB) {
 		if err != nil {
 			t.Fatalf("the program did not end well: %v\n%s", err, c.out.String())
 		}
-	case <-time.After(60 * time.Second):
+	case <-time.After(2 * time.Minute):
 		c.kill()
 		t.Fatalf("the program does not end\n%s", c.out.String())
 	}
@@ -111,6 +112,17 @@ func (c *child) ready(t testing.TB) {
 	}
 	c.kill()
 	t.Fatalf("not ready after two minutes\n%s", c.out.String())
+}
+
+// until waits for something that the program comes to by itself.
+func (c *child) until(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Minute); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			c.kill()
+			t.Fatalf("%s does not come\n%s", what, c.out.String())
+		}
+	}
 }
 
 // acknowledged is what the program has promised to keep.
@@ -163,6 +175,9 @@ func TestTorture(t *testing.T) {
 	}
 	c := start(t, dir, world...)
 	c.ready(t)
+	c.until(t, "the end of a training", func() bool {
+		return slices.ContainsFunc(c.trainings(), func(r projections.WorkflowRun) bool { return r.Ended() })
+	})
 	c.stop(t)
 	t.Logf("%d facts and %d commands acknowledged, %d requests unanswered", len(ack.facts), len(ack.notes), ack.lost)
 	if len(ack.facts) == 0 || len(ack.notes) == 0 {

@@ -39,7 +39,7 @@ func TestClientEffects(t *testing.T) {
 	// tool runs one of Kafka's tools and gives its exit code and all it says.
 	tool := func(input, class string, args ...string) (int, string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "java", append([]string{"-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 			"-cp", filepath.Join(libs, "*"), "org.apache.kafka.tools." + class, "--bootstrap-server", broker}, args...)...)

@@ -59,8 +59,8 @@ var ErrNot = errors.New("it could not be flushed")
 // ErrOpen says that a database is left open to the end of the process: nothing else may open it before.
 var ErrOpen = errors.New("it is left open")
 
-// Close flushes a database and closes it, so that the next start has no WAL to replay. It waits for the flush as long as patience, and as long
-// again for work under way; where that does not end, or flushes fail for so long that writes have to wait for them, the error is [ErrOpen].
+// Close flushes a database and closes it, so that the next start has no WAL to replay. It waits for the flush as long as patience, and for work
+// under way as long again, [Patience] at least; where that does not end, or flushes fail for so long that writes have to wait for them, the error is [ErrOpen].
 func Close(db *pebble.DB, patience time.Duration) error {
 	type begun struct {
 		done <-chan struct{}
@@ -89,7 +89,7 @@ func Close(db *pebble.DB, patience time.Duration) error {
 	}
 	closed := make(chan error, 1)
 	go func() { closed <- db.Close() }()
-	last := time.NewTimer(patience)
+	last := time.NewTimer(max(patience, Patience))
 	defer last.Stop()
 	select {
 	case failed := <-closed:
