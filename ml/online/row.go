@@ -106,6 +106,39 @@ func (r *row) spread(dst []uint32) {
 	}
 }
 
+// weigh adds to dst, which has a place for every item, w times each count. The table has a place for every item too, all 0,
+// and so again afterwards.
+func (r *row) weigh(dst []float32, w float32, table []uint32) {
+	table = table[:len(dst)]
+	for _, l := range r.loose {
+		table[l>>1] += change(l)
+	}
+	b, after := r.packed, uint32(0)
+	for at := 0; at < len(b); {
+		var delta, n uint32
+		if d, c := b[at], b[at+1]; d|c < 0x80 { // most pairs are this short
+			delta, n = uint32(d), uint32(c)
+			at += 2
+		} else {
+			delta, at = uvarint32(b, at)
+			n, at = uvarint32(b, at)
+		}
+		after += delta
+		i := after - 1
+		if len(r.loose) > 0 {
+			n += table[i]
+			table[i] = 0
+		}
+		dst[i] += float32(w * float32(n))
+	}
+	for _, l := range r.loose {
+		if i := l >> 1; table[i] != 0 {
+			dst[i] += float32(w * float32(table[i]))
+			table[i] = 0
+		}
+	}
+}
+
 // pack takes in what is loose, of a model of so many items.
 func (r *row) pack(s *sheet, items int) {
 	s.take(r, len(r.loose), items, nil)

@@ -73,10 +73,14 @@ type Mix struct {
 // value is ready. Not safe for concurrent use.
 type Scratch struct {
 	popularity []float32 // decayed, by weights, …
+	trends     []float32 // … the factor of each item's co-counts by it …
+	norms      []float32 // … and without, …
+	popular    float32   // … and the greatest popularity …
 	ticks      uint64    // … and what the items were then
 	coCounts   []float32
 	plain      []float32 // co-counts without trend, where a mix has them
-	after      []uint32  // what came after each item of a history, a table over all items for each
+	table      []uint32  // over all items, all 0 between uses
+	after      []uint32  // what came after each item of a history, for each item that is explained
 
 	weights []float32 // of a day, by its distance before newest
 	newest  int32     // newest day with an event that is not after the day asked for
@@ -130,13 +134,14 @@ func (m *Model) ScoreMixAll(dst []float32, userID string, nowMillis int64, mix M
 	dst = resize(dst, len(m.items))
 	s.scored = m.history(m.user(userID))
 	s.factor = m.mix(dst, s.scored, dayOf(nowMillis), mix, s)
-	f := s.factor
-	for j, c := range dst {
-		dst[j] = float32(f.decayed*s.popularity[j]) + float32(f.trend*c)
-	}
+	f, popularity := s.factor, s.popularity[:len(dst)]
 	if f.plain > 0 {
-		for j, c := range s.plain {
-			dst[j] += float32(f.plain * c)
+		for j, c := range s.plain[:len(dst)] {
+			dst[j] = float32(f.decayed*popularity[j]) + float32(f.trend*dst[j]) + float32(f.plain*c)
+		}
+	} else {
+		for j, c := range dst {
+			dst[j] = float32(f.decayed*popularity[j]) + float32(f.trend*c)
 		}
 	}
 	if f.popularity > 0 {
@@ -186,20 +191,67 @@ func (m *Model) Explain(userID string, nowMillis int64, s *Scratch, itemIDs ...s
 	s.scored = m.history(m.user(userID))
 	s.coCounts = resize(s.coCounts, len(m.items))
 	s.factor = m.mix(s.coCounts, s.scored, dayOf(nowMillis), Mix{}, s)
-	out := make([][]Reason, len(itemIDs))
+	return m.ExplainScored(s, itemIDs...)
+}
+
+// ExplainScored is Explain for the person, time and mix of the last Score by Blend or ScoreMix with s. The model has not
+// changed since.
+func (m *Model) ExplainScored(s *Scratch, itemIDs ...string) [][]Reason {
+	at := make([]int32, len(itemIDs)) // -1: not known
 	for k, id := range itemIDs {
-		out[k] = m.ExplainScored(s, id)
+		at[k] = -1
+		if i, ok := m.itemAt[id]; ok {
+			at[k] = int32(i)
+		}
+	}
+	m.follow(at, s)
+	out := make([][]Reason, len(itemIDs))
+	for k, i := range at {
+		if i >= 0 {
+			out[k] = m.parts(uint32(i), s.after[k*s.scored.n:(k+1)*s.scored.n], s)
+		}
 	}
 	return out
 }
 
-// ExplainScored is Explain for one item and the person, time and mix of the last Score by Blend or ScoreMix with s, which
-// has computed all it takes. The model has not changed since.
-func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
-	at, ok := m.itemAt[itemID]
-	if !ok {
-		return nil
+// follow sets s.after to how often each of some items, -1 for none, came after each item of the history.
+func (m *Model) follow(items []int32, s *Scratch) {
+	n := s.scored.n
+	s.after = slices.Grow(s.after[:0], len(items)*n)[:len(items)*n]
+	table := s.zeros(len(m.items)) // the place in items, + 1, of the first that is this one
+	for k, i := range items {
+		if i >= 0 && table[i] == 0 {
+			table[i] = uint32(k + 1)
+		}
 	}
+	for h, i := range s.scored.items[:n] {
+		r := m.next(i)
+		for k, i := range items {
+			if i >= 0 {
+				s.after[k*n+h] = r.packedCount(uint32(i))
+			}
+		}
+		for _, l := range r.loose {
+			if k := table[l>>1]; k > 0 {
+				s.after[int(k-1)*n+h] += change(l)
+			}
+		}
+	}
+	for k, i := range items { // those that are asked for again have what the first has
+		if i >= 0 && int(table[i]) != k+1 {
+			first := int(table[i] - 1)
+			copy(s.after[k*n:(k+1)*n], s.after[first*n:(first+1)*n])
+		}
+	}
+	for _, i := range items {
+		if i >= 0 {
+			table[i] = 0
+		}
+	}
+}
+
+// parts are those of the score of an item that came so often after each item of the history.
+func (m *Model) parts(at uint32, after []uint32, s *Scratch) []Reason {
 	var parts [Window + 2]Reason
 	n := 0
 	if p := s.factor.decayed * s.popularity[at]; p > 0 {
@@ -210,12 +262,12 @@ func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
 		parts[n] = Reason{Popularity, "", p}
 		n++
 	}
-	factor := s.factor.trend * m.trend(at, s)
+	factor := s.factor.trend * s.trends[at]
 	if s.factor.plain > 0 {
-		factor += float32(s.factor.plain * m.norm(at))
+		factor += float32(s.factor.plain * s.norms[at])
 	}
 	for k, i := range s.scored.items[:s.scored.n] {
-		if c := s.after[k*len(m.items)+int(at)]; c > 0 {
+		if c := after[k]; c > 0 {
 			parts[n] = Reason{CoCounts, m.items[i].id, factor * s.scored.weights[k] * float32(c)}
 			n++
 		}
@@ -225,7 +277,10 @@ func (m *Model) ExplainScored(s *Scratch, itemID string) []Reason {
 	}
 	reasons := slices.Clone(parts[:n])
 	slices.SortFunc(reasons, func(a, b Reason) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ItemID, b.ItemID), cmp.Compare(b.Source, a.Source))
+		if a.Score != b.Score {
+			return cmp.Compare(b.Score, a.Score)
+		}
+		return cmp.Or(cmp.Compare(a.ItemID, b.ItemID), cmp.Compare(b.Source, a.Source))
 	})
 	return reasons
 }
@@ -314,24 +369,22 @@ func (m *Model) history(u *user) (h history) {
 	return h
 }
 
-// relate sets dst to the weighted co-counts of a history, and s.after to those of each of its items. Each item of the
-// history adds to an item at most once, so the order of sums is the history's.
+// relate sets dst to the weighted co-counts of a history. Each item of the history adds to an item at most once, so the
+// order of sums is the history's.
 func (m *Model) relate(dst []float32, h history, s *Scratch) {
-	n := len(m.items)
-	if s.after = s.after[:0]; cap(s.after) < h.n*n {
-		s.after = make([]uint32, 0, Window*(n+n/4))
-	}
-	s.after = s.after[:h.n*n]
-	clear(s.after)
 	clear(dst)
+	table := s.zeros(len(m.items))
 	for k, i := range h.items[:h.n] {
-		after := s.after[k*n : (k+1)*n]
-		m.next(i).spread(after)
-		w, to := h.weights[k], dst[:len(after)]
-		for j, c := range after { // adding 0 changes nothing, and is faster than to ask
-			to[j] += float32(w * float32(c))
-		}
+		m.next(i).weigh(dst, h.weights[k], table)
 	}
+}
+
+// zeros is a table over n items, all 0; they are 0 again when who has it is done.
+func (s *Scratch) zeros(n int) []uint32 {
+	if len(s.table) < n {
+		s.table = make([]uint32, n+n/4)
+	}
+	return s.table
 }
 
 // mix sets s.popularity to decayed popularity, dst to co-counts with their trend and, where w has them, s.plain to co-counts
@@ -346,19 +399,21 @@ func (m *Model) mix(dst []float32, h history, today int32, w Mix, s *Scratch) (f
 		s.plain = resize(s.plain, len(m.items))
 	}
 	// Maxima do not depend on the order of items, as sums of floats would.
-	var decayedMax, plainMax, trendMax float32
-	for j, c := range dst {
-		decayedMax = max(decayedMax, s.popularity[j])
-		if w.CoCounts > 0 {
-			s.plain[j] = 0
-			if c > 0 {
-				s.plain[j] = c * m.norm(uint32(j))
-				plainMax = max(plainMax, s.plain[j])
+	var plainMax, trendMax float32
+	trends, norms := s.trends[:len(dst)], s.norms[:len(dst)]
+	if w.CoCounts > 0 {
+		plain := s.plain[:len(dst)]
+		for j, c := range dst { // an item without co-counts keeps its 0
+			v := c * norms[j]
+			if plain[j] = v; v > plainMax {
+				plainMax = v
 			}
 		}
-		if c > 0 {
-			dst[j] = c * m.trend(uint32(j), s)
-			trendMax = max(trendMax, dst[j])
+	}
+	for j, c := range dst {
+		v := c * trends[j]
+		if dst[j] = v; v > trendMax {
+			trendMax = v
 		}
 	}
 	popular := float32(mixFloor + (1-mixFloor)*mixHistory/(mixHistory+float64(h.n)))
@@ -371,8 +426,8 @@ func (m *Model) mix(dst []float32, h history, today int32, w Mix, s *Scratch) (f
 			f.plain = w.CoCounts / plainMax
 		}
 	}
-	if decayedMax > 0 {
-		f.decayed = decayed / decayedMax
+	if s.popular > 0 {
+		f.decayed = decayed / s.popular
 	}
 	if w.Popularity > 0 {
 		most := uint32(1)
@@ -398,23 +453,35 @@ func root4(x float32) float32 {
 	return float32(math.Sqrt(float64(float32(math.Sqrt(float64(x))))))
 }
 
-// decay makes s.popularity that of all items decayed as of a day.
+// decay makes s.popularity that of all items decayed as of a day, and what follows from it.
 func (m *Model) decay(today int32, s *Scratch) {
 	same, known := s.weigh(m, today), len(s.popularity)
 	if !same || m.ticks-s.ticks > tickedKept || cap(s.popularity) < len(m.items) {
 		known = 0
-	} else {
+	}
+	if known == len(m.items) && s.ticks == m.ticks {
+		return
+	}
+	s.popularity = resize(s.popularity, len(m.items))
+	s.trends, s.norms = resize(s.trends, len(m.items)), resize(s.norms, len(m.items))
+	update := func(i uint32) {
+		s.popularity[i] = m.decayed(i, s)
+		s.trends[i], s.norms[i] = m.trend(i, s), m.norm(i)
+	}
+	if known > 0 {
 		for ; s.ticks < m.ticks; s.ticks++ {
 			if i := m.ticked[s.ticks%tickedKept]; int(i) < known {
-				s.popularity[i] = m.decayed(i, s)
+				update(i)
 			}
 		}
 	}
-	s.popularity = resize(s.popularity, len(m.items))
 	for i := known; i < len(m.items); i++ {
-		s.popularity[i] = m.decayed(uint32(i), s)
+		update(uint32(i))
 	}
-	s.ticks = m.ticks
+	s.ticks, s.popular = m.ticks, 0
+	for _, v := range s.popularity {
+		s.popular = max(s.popular, v)
+	}
 }
 
 // decayed is the popularity of an item by the weights of a scratch.

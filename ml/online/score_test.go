@@ -268,7 +268,7 @@ func TestMixAddsUp(t *testing.T) {
 					t.Fatalf("%s, %+v: item %d has %v; want %v", user, mix, j, v, want[j])
 				}
 				var sum float64
-				for _, r := range m.ExplainScored(&s, m.ItemID(j)) {
+				for _, r := range m.ExplainScored(&s, m.ItemID(j))[0] {
 					sum += float64(r.Score)
 				}
 				if !near(sum, float64(v)) {

@@ -130,11 +130,11 @@ func (r *factored) Rank(m *online.Model, q Query) Ranking {
 	s := r.scratch.Get().(*factoredScratch)
 	defer r.scratch.Put(s)
 	score, trained := r.compute(m, q.User, q.NowMillis, q.Again, s)
-	return ranked(score, q, r.model.Source, trained, func(place int) []Reason {
+	return ranked(score, q, r.model.Source, trained, func(places []int) [][]Reason {
 		if trained {
-			return nil
+			return make([][]Reason, len(places))
 		}
-		return s.counts.Because(m, r.films.At(place).ID, score[place], q.Explain)
+		return s.counts.becauseAt(m, r.films, places, score, q.Explain)
 	})
 }
 

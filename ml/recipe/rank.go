@@ -117,6 +117,32 @@ type Reason struct {
 	Source string // "co_counts", "popular lately"
 }
 
+// ranked is the list of the best by scores: of a model, or, where it says nothing of a person, of counting.
+func ranked(score []float32, q Query, model string, trained bool, because func(places []int) [][]Reason) Ranking {
+	var out Ranking
+	source := SourceOnline
+	if trained {
+		source, out.Strategy = model, model
+	}
+	for _, top := range q.Best(score) {
+		it := Item{Place: int(top.Index), Score: top.Score}
+		if top.Score > 0 {
+			it.Parts = []Part{{source, top.Score}}
+		}
+		out.Items = append(out.Items, it)
+	}
+	if q.Explain != Unexplained {
+		places := make([]int, len(out.Items))
+		for i := range places {
+			places[i] = out.Items[i].Place
+		}
+		for i, all := range because(places) {
+			out.Items[i].Because = all
+		}
+	}
+	return out
+}
+
 // Strongest sorts reasons, strongest first; of equal ones the order stays.
 func Strongest(reasons []Reason) {
 	slices.SortStableFunc(reasons, func(a, b Reason) int {
@@ -162,26 +188,36 @@ func (c *Counts) Sum(m *online.Model, films *Films, user string, nowMillis int64
 	}
 }
 
-// Because gives the films of the history that co-counts took a score from, strongest first, their shares
-// scaled to part; Fully also what popularity gave, so that all add up to part. Compute has come before, and m has not
-// changed since.
-func (c *Counts) Because(m *online.Model, id string, part float32, depth Depth) []Reason {
-	parts := m.ExplainScored(&c.scratch, id)
-	var total float32
-	for _, p := range parts {
-		total += p.Score
-	}
-	var reasons []Reason
-	for _, p := range parts {
-		if p.ItemID != "" || depth == Fully {
-			if reasons == nil {
-				reasons = make([]Reason, 0, len(parts))
+// Because gives, for each of some films, those of the history that co-counts took its score from, strongest first, their
+// shares scaled to its part; Fully also what popularity gave, so that all add up to the part. Compute has come before, and m
+// has not changed since.
+func (c *Counts) Because(m *online.Model, ids []string, parts []float32, depth Depth) [][]Reason {
+	out := make([][]Reason, len(ids))
+	for k, all := range m.ExplainScored(&c.scratch, ids...) {
+		var total float32
+		for _, p := range all {
+			total += p.Score
+		}
+		reasons := make([]Reason, 0, len(all))
+		for _, p := range all {
+			if p.ItemID != "" || depth == Fully {
+				reasons = append(reasons, Reason{p.ItemID, p.Score / total * parts[k], p.Source.String()})
 			}
-			reasons = append(reasons, Reason{p.ItemID, p.Score / total * part, p.Source.String()})
+		}
+		if Strongest(reasons); len(reasons) > 0 {
+			out[k] = reasons
 		}
 	}
-	Strongest(reasons)
-	return reasons
+	return out
+}
+
+// becauseAt is Because for the films at places, whose parts are what they have in score.
+func (c *Counts) becauseAt(m *online.Model, films *Films, places []int, score []float32, depth Depth) [][]Reason {
+	ids, parts := make([]string, len(places)), make([]float32, len(places))
+	for i, p := range places {
+		ids[i], parts[i] = films.At(p).ID, score[p]
+	}
+	return c.Because(m, ids, parts, depth)
 }
 
 // Exclude sets the scores, by place, of films that the person is not to be shown to [online.Excluded].
@@ -232,18 +268,9 @@ func (r *counting) Rank(m *online.Model, q Query) Ranking {
 	c := r.scratch.Get().(*Counts)
 	defer r.scratch.Put(c)
 	c.Compute(m, r.films, q.User, q.NowMillis, q.Again)
-	var out Ranking
-	for _, top := range q.Best(c.Score) {
-		it := Item{Place: int(top.Index), Score: top.Score}
-		if top.Score > 0 {
-			it.Parts = []Part{{SourceOnline, top.Score}}
-		}
-		if q.Explain != Unexplained {
-			it.Because = c.Because(m, r.films.At(it.Place).ID, top.Score, q.Explain)
-		}
-		out.Items = append(out.Items, it)
-	}
-	return out
+	return ranked(c.Score, q, "", false, func(places []int) [][]Reason {
+		return c.becauseAt(m, r.films, places, c.Score, q.Explain)
+	})
 }
 
 // Explain gives the films of the history that co-counts took a score from.
@@ -251,11 +278,7 @@ func (r *counting) Explain(m *online.Model, q Query, places []int) [][]Reason {
 	c := r.scratch.Get().(*Counts)
 	defer r.scratch.Put(c)
 	c.Compute(m, r.films, q.User, q.NowMillis, q.Again)
-	out := make([][]Reason, len(places))
-	for i, p := range places {
-		out[i] = c.Because(m, r.films.At(p).ID, c.Score[p], q.Explain)
-	}
-	return out
+	return c.becauseAt(m, r.films, places, c.Score, q.Explain)
 }
 
 func (r *counting) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {

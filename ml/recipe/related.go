@@ -218,37 +218,21 @@ func (r *related) Rank(m *online.Model, q Query) Ranking {
 	s := r.scratch.Get().(*relatedScratch)
 	defer r.scratch.Put(s)
 	score, trained := r.compute(m, q.User, q.NowMillis, q.Again, s)
-	return ranked(score, q, r.model.Source, trained, func(place int) []Reason {
-		return r.reasons(m, place, score, trained, q.Explain, s)
+	return ranked(score, q, r.model.Source, trained, func(places []int) [][]Reason {
+		return r.reasons(m, places, score, trained, q.Explain, s)
 	})
 }
 
-// ranked is the list of the best by scores: of a model, or, where it says nothing of a person, of counting.
-func ranked(score []float32, q Query, model string, trained bool, because func(place int) []Reason) Ranking {
-	var out Ranking
-	source := SourceOnline
-	if trained {
-		source, out.Strategy = model, model
+// reasons are those for the scores of films.
+func (r *related) reasons(m *online.Model, places []int, score []float32, trained bool, depth Depth, s *relatedScratch) [][]Reason {
+	if !trained {
+		return s.counts.becauseAt(m, r.films, places, score, depth)
 	}
-	for _, top := range q.Best(score) {
-		it := Item{Place: int(top.Index), Score: top.Score}
-		if top.Score > 0 {
-			it.Parts = []Part{{source, top.Score}}
-		}
-		if q.Explain != Unexplained {
-			it.Because = because(it.Place)
-		}
-		out.Items = append(out.Items, it)
+	out := make([][]Reason, len(places))
+	for i, p := range places {
+		out[i] = r.because(p, s)
 	}
 	return out
-}
-
-// reasons are those for the score of a film.
-func (r *related) reasons(m *online.Model, place int, score []float32, trained bool, depth Depth, s *relatedScratch) []Reason {
-	if trained {
-		return r.because(place, s)
-	}
-	return s.counts.Because(m, r.films.At(place).ID, score[place], depth)
 }
 
 // Explain gives what each film of the history says of those at places.
@@ -256,11 +240,7 @@ func (r *related) Explain(m *online.Model, q Query, places []int) [][]Reason {
 	s := r.scratch.Get().(*relatedScratch)
 	defer r.scratch.Put(s)
 	score, trained := r.compute(m, q.User, q.NowMillis, q.Again, s)
-	out := make([][]Reason, len(places))
-	for i, p := range places {
-		out[i] = r.reasons(m, p, score, trained, q.Explain, s)
-	}
-	return out
+	return r.reasons(m, places, score, trained, q.Explain, s)
 }
 
 // because is what each film of the history says of the one at a place, for it and against it: up to rounding it adds up to
@@ -291,6 +271,7 @@ func (r *related) Score(m *online.Model, user string, nowMillis int64, f func(st
 // [online.Excluded] becomes 1; 0 where that is not above 0.
 func scaleOf(v, excluded []float32) float32 {
 	var top float32
+	excluded = excluded[:len(v)]
 	for i, x := range v {
 		if x > top && excluded[i] != online.Excluded {
 			top = x

@@ -129,7 +129,9 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	var out recipe.Ranking
 	tops := q.Best(s.score)
 	parts := make([]recipe.Part, 0, 2*len(tops))
-	for _, top := range tops {
+	ids, shares := make([]string, len(tops)), make([]float32, len(tops)) // of counts
+	out.Items = make([]recipe.Item, len(tops))
+	for i, top := range tops {
 		counts, factors := (1-w)*s.counts.Score[top.Index], float32(0)
 		if w > 0 {
 			factors = w * s.als[top.Index]
@@ -142,11 +144,13 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 		if counts > 0 {
 			parts = append(parts, recipe.Part{Source: recipe.SourceOnline, Score: counts})
 		}
-		it := recipe.Item{Place: int(top.Index), Score: top.Score, Parts: parts[from:len(parts):len(parts)]}
-		if q.Explain != recipe.Unexplained {
-			it.Because = s.counts.Because(m, r.films.At(it.Place).ID, counts, q.Explain)
+		out.Items[i] = recipe.Item{Place: int(top.Index), Score: top.Score, Parts: parts[from:len(parts):len(parts)]}
+		ids[i], shares[i] = r.films.At(int(top.Index)).ID, counts
+	}
+	if q.Explain != recipe.Unexplained {
+		for i, because := range s.counts.Because(m, ids, shares, q.Explain) {
+			out.Items[i].Because = because
 		}
-		out.Items = append(out.Items, it)
 	}
 	if q.Explain == recipe.Fully && w > 0 {
 		r.explain(out.Items, s, w)
@@ -162,14 +166,19 @@ func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]reci
 	if r.components(m, q.User, q.NowMillis, q.Again, s) {
 		w = r.model.Blend.ALSWeight
 	}
+	ids, shares := make([]string, len(places)), make([]float32, len(places))
+	for i, p := range places {
+		ids[i], shares[i] = r.films.At(p).ID, (1-w)*s.counts.Score[p]
+	}
+	out := s.counts.Because(m, ids, shares, q.Explain)
+	if q.Explain != recipe.Fully || w == 0 {
+		return out
+	}
 	items := make([]recipe.Item, len(places))
 	for i, p := range places {
-		items[i] = recipe.Item{Place: p, Because: s.counts.Because(m, r.films.At(p).ID, (1-w)*s.counts.Score[p], q.Explain)}
+		items[i] = recipe.Item{Place: p, Because: out[i]}
 	}
-	if q.Explain == recipe.Fully && w > 0 {
-		r.explain(items, s, w)
-	}
-	out := make([][]recipe.Reason, len(places))
+	r.explain(items, s, w)
 	for i := range items {
 		out[i] = items[i].Because
 	}
