@@ -85,15 +85,28 @@ func TopKScores(scores []float32, k int, skip func(int32) bool) []Scored {
 
 // ScoreAll writes the dot product of query with every row of factors to dst, which must hold them.
 func ScoreAll(dst, query, factors []float32, dim int) {
-	if dim < 1 || len(query) != dim || len(factors)%dim != 0 || len(dst) < len(factors)/dim {
-		panic(fmt.Sprintf("ml: ScoreAll of a query of %d and %d factor values into %d, dim %d", len(query), len(factors), len(dst), dim))
+	ScoreEach([][]float32{dst}, [][]float32{query}, factors, dim)
+}
+
+// ScoreEach is [ScoreAll] of several queries, each with a dst of its own. The rows are brought from memory once for all.
+func ScoreEach(dst, queries [][]float32, factors []float32, dim int) {
+	if dim < 1 || len(factors)%dim != 0 || len(dst) != len(queries) {
+		panic(fmt.Sprintf("ml: scores of %d queries and %d factor values into %d, dim %d", len(queries), len(factors), len(dst), dim))
 	}
 	n, s := len(factors)/dim, padded(dim)
-	q := padRows(query, 1, dim)
+	padded := make([][]float32, len(queries))
+	for k, q := range queries {
+		if len(q) != dim || len(dst[k]) < n {
+			panic(fmt.Sprintf("ml: scores of a query of %d and %d factor values into %d, dim %d", len(q), len(factors), len(dst[k]), dim))
+		}
+		padded[k] = padRows(q, 1, dim)
+	}
 	for from := 0; from < n; from += scanRows {
 		rows := min(scanRows, n-from)
 		block := padRows(factors[from*dim:], rows, dim)
-		dotRows(dst[from:], q, block, iota32[:rows], s, s)
+		for k, q := range padded {
+			dotRows(dst[k][from:], q, block, iota32[:rows], s, s)
+		}
 	}
 }
 

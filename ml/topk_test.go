@@ -77,3 +77,34 @@ func TestBitset(t *testing.T) {
 		}
 	}
 }
+
+// Several queries are scored as each alone, to the bit, whatever the dimension.
+func TestScoreEach(t *testing.T) {
+	r := newRNG(5)
+	for _, dim := range []int{1, 8, 13, 64} {
+		for _, n := range []int{0, 1, scanRows, 2*scanRows + 5} {
+			factors := randomRows(r, n, dim)
+			var dst, queries [][]float32
+			for range 5 {
+				dst, queries = append(dst, make([]float32, n)), append(queries, randomRows(r, 1, dim))
+			}
+			ScoreEach(dst, queries, factors, dim)
+			for k, q := range queries {
+				alone := make([]float32, n)
+				if ScoreAll(alone, q, factors, dim); !slices.Equal(dst[k], alone) {
+					t.Errorf("dim %d, %d rows: query %d is scored otherwise than alone", dim, n, k)
+				}
+				for i := range n {
+					var want float64
+					for c := range dim {
+						want += float64(q[c]) * float64(factors[i*dim+c])
+					}
+					if math.Abs(float64(alone[i])-want) > 1e-5 {
+						t.Fatalf("dim %d: row %d has %v; want %v", dim, i, alone[i], want)
+					}
+				}
+			}
+		}
+	}
+	ScoreEach(nil, nil, make([]float32, 8), 4)
+}

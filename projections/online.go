@@ -359,6 +359,22 @@ func (v *Online) ReadFor(userID string, f func(m *online.Model, cut streams.Cut)
 		func(v *Online) { f(v.m, v.cut) })
 }
 
+// ReadForEach is ReadFor several people.
+func (v *Online) ReadForEach(users []string, f func(m *online.Model, cut streams.Cut)) error {
+	fetch := func(v *Online) error {
+		for _, user := range users {
+			if err := v.m.Fetch(user); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return v.read(func(v *Online) bool {
+		return !slices.ContainsFunc(users, func(user string) bool { return !v.m.Fetched(user) })
+	}, fetch,
+		func(v *Online) { f(v.m, v.cut) })
+}
+
 // ReadGuest is ReadFor somebody without an id, who has chosen films at a moment, the last one last: f is given the model with
 // them in it, under the id "".
 func (v *Online) ReadGuest(films []string, nowMillis int64, f func(m *online.Model, cut streams.Cut)) error {

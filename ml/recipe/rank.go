@@ -21,6 +21,12 @@ type Ranker interface {
 	Films() *Films
 }
 
+// Together is a [Ranker] that ranks for several people in less time than for one after another.
+type Together interface {
+	// RankEach gives what Rank gives for each query.
+	RankEach(m *online.Model, qs []Query) []Ranking
+}
+
 // Explainer is a [Ranker] that gives the reasons for the scores of films that another has chosen.
 type Explainer interface {
 	// Explain gives, for each place, the reasons that Rank would give.

@@ -31,6 +31,19 @@ func BenchmarkRecommend(b *testing.B) {
 			b.Run(fmt.Sprintf("k=%d/explain=%v", k, explain), func(b *testing.B) { ask(b, k, explain) })
 		}
 	}
+	b.Run("100 people", func(b *testing.B) {
+		b.ReportAllocs()
+		users := make([]string, 100)
+		for i := 0; b.Loop(); i++ {
+			for k := range users {
+				users[k] = strconv.Itoa(1 + (100*i+k)%4_000)
+			}
+			lists, err := w.service.RecommendEach(Version{}, users, Request{K: 10, NowMillis: now.UnixMilli()})
+			if err != nil || len(lists) != len(users) {
+				b.Fatal(lists, err)
+			}
+		}
+	})
 	b.Run("popular/k=10", func(b *testing.B) {
 		for b.Loop() {
 			if items, err := w.service.Popular(10); err != nil || len(items) != 10 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
@@ -19,18 +20,20 @@ func TestEachOfMany(t *testing.T) {
 	for i := range 70 { // some of them twice, some strangers
 		users = append(users, fmt.Sprint(1+i*7%35))
 	}
-	req := Request{K: 5, NowMillis: now.UnixMilli()}
-	lists, err := w.service.RecommendEach(Version{}, users, req)
-	w.must(err)
-	if len(lists) != len(users) {
-		t.Fatalf("%d lists for %d people", len(lists), len(users))
-	}
-	for i, user := range users {
-		req.UserID = user
-		alone, err := w.service.Recommend(req)
+	for _, req := range []Request{{K: 5}, {K: 7, Explain: true}, {K: 40, Again: true}, {K: 3, Rules: events.ListRules{Exclude: []string{"3"}, Offset: 4, Diversity: .5}}} {
+		req.NowMillis = now.UnixMilli()
+		lists, err := w.service.RecommendEach(Version{}, users, req)
 		w.must(err)
-		if !reflect.DeepEqual(lists[i], alone) {
-			t.Fatalf("list %d, of user %s, is %+v; alone %+v", i, user, lists[i], alone)
+		if len(lists) != len(users) {
+			t.Fatalf("%d lists for %d people", len(lists), len(users))
+		}
+		for i, user := range users {
+			req.UserID = user
+			alone, err := w.service.Recommend(req)
+			w.must(err)
+			if !reflect.DeepEqual(lists[i], alone) {
+				t.Fatalf("list %d, of user %s, is %+v; alone %+v", i, user, lists[i], alone)
+			}
 		}
 	}
 	none, err := w.service.RecommendEach(Version{}, nil, Request{K: 5})
@@ -42,20 +45,20 @@ func TestEachOfMany(t *testing.T) {
 // Of several errors that of the first person is told, and no list.
 func TestEachFails(t *testing.T) {
 	for range 20 {
-		lists, err := each([]string{"a", "b", "c", "d"}, func(user string) (*Result, error) {
-			if user == "b" || user == "d" {
+		lists, err := each([]string{"a", "b", "c", "d"}, 1, func(users []string) ([]*Result, error) {
+			if user := users[0]; user == "b" || user == "d" {
 				return nil, errors.New(user)
 			}
-			return &Result{UserID: user}, nil
+			return []*Result{{UserID: users[0]}}, nil
 		})
 		if lists != nil || err == nil || err.Error() != "b" {
 			t.Fatal(lists, err)
 		}
-		lists, err = each([]string{"a", "b", "c"}, func(user string) (*Result, error) {
-			if user == "b" {
+		lists, err = each([]string{"a", "b", "c"}, 2, func(users []string) ([]*Result, error) {
+			if users[0] == "c" {
 				panic("a defect")
 			}
-			return &Result{UserID: user}, nil
+			return []*Result{{}, {}}, nil
 		})
 		if lists != nil || !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "a defect") {
 			t.Fatal(lists, err)

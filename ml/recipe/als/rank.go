@@ -70,14 +70,27 @@ const weightMin = 1e-4
 // components fills s.counts and s.als, each scaled so that its best unseen film has 1. It reports whether
 // the trained factors say anything. With again it is of all films, met or not.
 func (r *ranker) components(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
+	r.count(m, user, nowMillis, again, s)
+	return r.fold(m, user, r.model.Blend.HistoryDecay, s)
+}
+
+func (r *ranker) count(m *online.Model, user string, nowMillis int64, again bool, s *scratch) {
 	s.counts.Mix = r.model.Blend.Counts
 	s.counts.Compute(m, r.films, user, nowMillis, again)
-	return r.fold(m, user, r.model.Blend.HistoryDecay, s)
 }
 
 // fold fills s.als by a history of which each film weighs decay times what the one after it does.
 func (r *ranker) fold(m *online.Model, user string, decay float32, s *scratch) bool {
 	s.als = recipe.Grow(s.als, r.films.Len())
+	if !r.vector(m, user, decay, s) {
+		return false
+	}
+	ml.ScoreAll(s.als, s.vector, r.factors, r.model.Params.ALS.Dim)
+	return recipe.Scale(s.als, s.counts.Score)
+}
+
+// vector sets s.vector to the person's.
+func (r *ranker) vector(m *online.Model, user string, decay float32, s *scratch) bool {
 	s.items, s.weights = s.items[:0], s.weights[:0]
 	trained := r.model.rows.Of(m, r.model.Items)
 	weight := float32(1)
@@ -98,8 +111,7 @@ func (r *ranker) fold(m *online.Model, user string, decay float32, s *scratch) b
 	slices.Reverse(s.items)
 	slices.Reverse(s.weights)
 	s.vector = r.model.folder.FoldIn(s.vector, s.items, s.weights)
-	ml.ScoreAll(s.als, s.vector, r.factors, r.model.Params.ALS.Dim)
-	return recipe.Scale(s.als, s.counts.Score)
+	return true
 }
 
 // mix sets s.score to the blend with a share w of the factors.
@@ -125,6 +137,37 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	if r.components(m, q.User, q.NowMillis, q.Again, s) {
 		w = r.model.Blend.ALSWeight
 	}
+	return r.ranked(m, &q, w, s)
+}
+
+// RankEach scores the factors of a film for everybody while they are at hand.
+func (r *ranker) RankEach(m *online.Model, qs []recipe.Query) []recipe.Ranking {
+	all := make([]*scratch, len(qs))
+	var dst, vectors [][]float32
+	for i, q := range qs {
+		s := r.scratch.Get().(*scratch)
+		defer r.scratch.Put(s)
+		all[i] = s
+		r.count(m, q.User, q.NowMillis, q.Again, s)
+		s.als = recipe.Grow(s.als, r.films.Len())
+		if r.vector(m, q.User, r.model.Blend.HistoryDecay, s) {
+			dst, vectors = append(dst, s.als), append(vectors, s.vector)
+		}
+	}
+	ml.ScoreEach(dst, vectors, r.factors, r.model.Params.ALS.Dim)
+	out := make([]recipe.Ranking, len(qs))
+	for i, s := range all {
+		var w float32
+		if len(s.items) > 0 && recipe.Scale(s.als, s.counts.Score) {
+			w = r.model.Blend.ALSWeight
+		}
+		out[i] = r.ranked(m, &qs[i], w, s)
+	}
+	return out
+}
+
+// ranked is the list by the blend with a share w of the factors.
+func (r *ranker) ranked(m *online.Model, q *recipe.Query, w float32, s *scratch) recipe.Ranking {
 	s.mix(w)
 	var out recipe.Ranking
 	tops := q.Best(s.score)
