@@ -1,6 +1,7 @@
 package features
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
@@ -192,9 +193,12 @@ func Canonical(t string, raw json.RawMessage) bool {
 	var room [32]byte
 	switch t {
 	case string(Float64), TypeFloat32:
-		bits := 64
+		bits, digits := 64, 15
 		if t == TypeFloat32 {
-			bits = 32
+			bits, digits = 32, 6
+		}
+		if plain(raw, digits) {
+			return true
 		}
 		x, err := strconv.ParseFloat(string(raw), bits)
 		return err == nil && string(AppendFloat(room[:0], x, bits)) == string(raw)
@@ -203,6 +207,32 @@ func Canonical(t string, raw json.RawMessage) bool {
 		return err == nil && string(strconv.AppendInt(room[:0], n, 10)) == string(raw)
 	}
 	return false
+}
+
+// plain says of a number that it is written as [AppendFloat] would: few enough significant digits that a float of the type
+// gives them back (15 of an IEEE 754 double, 6 of a single), none of them to spare, and no exponent. Of others it knows nothing.
+func plain(raw []byte, digits int) bool {
+	if raw[0] == '-' {
+		raw = raw[1:]
+	}
+	whole, fraction, ok := bytes.Cut(raw, []byte{'.'})
+	if !ok || len(whole) == 0 || len(whole) > digits || len(fraction) == 0 {
+		return false
+	}
+	for _, part := range [2][]byte{whole, fraction} {
+		for _, c := range part {
+			if c < '0' || c > '9' {
+				return false
+			}
+		}
+	}
+	if whole[0] == '0' && (len(whole) > 1 || fraction[0] == '0') { // zero, or near it
+		return false
+	}
+	if last := fraction[len(fraction)-1]; last == '0' && len(fraction) > 1 {
+		return false
+	}
+	return len(whole)+len(fraction) <= digits
 }
 
 // Coerce gives a value of a type the one form that it has, from what JSON of it may look like: a float has a decimal

@@ -2,6 +2,9 @@ package features_test
 
 import (
 	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,6 +36,30 @@ func TestCoerce(t *testing.T) {
 		if is := c.want != "" && c.want != "null" && c.want[0] != '"' && (c.typ == "float64" || c.typ == "float32" || c.typ == "int64"); is != features.Canonical(c.typ, got) {
 			t.Errorf("%s %s: canonical is not %t", c.typ, got, is)
 		}
+	}
+}
+
+// What is said to be canonical is what Coerce makes of it, of whatever digits.
+func TestCanonicalIsWhatIsMade(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 9))
+	said := map[string]int{}
+	for range 200_000 {
+		raw := []byte(strconv.FormatFloat(float64(rng.IntN(1_000_000_000))/math.Pow10(rng.IntN(12)), 'f', rng.IntN(12), 64))
+		for range rng.IntN(3) {
+			raw[rng.IntN(len(raw))] = "0123456789.-e+"[rng.IntN(14)]
+		}
+		for _, typ := range []string{"float64", "float32", "int64"} {
+			if !features.Canonical(typ, raw) {
+				continue
+			}
+			said[typ]++
+			if made, err := features.Coerce(typ, raw); err != nil || string(made) != string(raw) {
+				t.Fatalf("%s %s is said to be canonical; it is %s, %v", typ, raw, made, err)
+			}
+		}
+	}
+	if said["float64"] < 10_000 || said["float32"] < 1000 || said["int64"] < 1000 {
+		t.Errorf("said of too few: %v", said)
 	}
 }
 
