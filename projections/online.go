@@ -361,18 +361,16 @@ func (v *Online) ReadFor(userID string, f func(m *online.Model, cut streams.Cut)
 
 // ReadForEach is ReadFor several people.
 func (v *Online) ReadForEach(users []string, f func(m *online.Model, cut streams.Cut)) error {
-	fetch := func(v *Online) error {
-		for _, user := range users {
-			if err := v.m.Fetch(user); err != nil {
-				return err
-			}
+	missing := func(v *Online) int {
+		return slices.IndexFunc(users, func(user string) bool { return !v.m.Fetched(user) })
+	}
+	fetch := func(v *Online) error { // one at a time: others wait meanwhile
+		if i := missing(v); i >= 0 {
+			return v.m.Fetch(users[i])
 		}
 		return nil
 	}
-	return v.read(func(v *Online) bool {
-		return !slices.ContainsFunc(users, func(user string) bool { return !v.m.Fetched(user) })
-	}, fetch,
-		func(v *Online) { f(v.m, v.cut) })
+	return v.read(func(v *Online) bool { return missing(v) < 0 }, fetch, func(v *Online) { f(v.m, v.cut) })
 }
 
 // ReadGuest is ReadFor somebody without an id, who has chosen films at a moment, the last one last: f is given the model with
