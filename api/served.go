@@ -106,6 +106,9 @@ func unrecorded(r *http.Request, res *recommend.Result, record *bool) string {
 // becauseMax is how many films that speak for one are recorded with it.
 const becauseMax = 5
 
+// certain is the propensity of what no chance was in.
+var certain = 1.
+
 // served is the fact that an answer was given.
 func served(res *recommend.Result, requestID string) *commands.PublishRecommendation {
 	fact := &commands.PublishRecommendation{RecommendationServed: events.RecommendationServed{
@@ -118,7 +121,7 @@ func served(res *recommend.Result, requestID string) *commands.PublishRecommenda
 	for i := range res.Items {
 		it := &res.Items[i]
 		item := events.RecommendedItem{MovieID: it.MovieID, Position: it.Position, Score: it.Score, Source: events.MainSource(it.Sources), Sources: it.Sources,
-			Propensity: 1} // no ranking has chance in it
+			Propensity: &certain} // no ranking has chance in it
 		for k := range it.Because {
 			if why := &it.Because[k]; why.MovieID != "" && why.Score > 0 && len(item.Because) < becauseMax {
 				item.Because = append(item.Because, why.MovieID)

@@ -58,6 +58,21 @@ func good() []validated {
 	}
 }
 
+// What a list says of chance is a propensity, or nothing.
+func TestPropensity(t *testing.T) {
+	c := goodOf[*PublishRecommendation](t)
+	for p, ok := range map[float64]bool{1: true, .5: true, 0: false, -1: false, 1.5: false, math.NaN(): false, math.Inf(1): false} {
+		c.Items[0].Propensity = &p
+		if err := c.Validate(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "items[0].propensity") {
+			t.Errorf("%v: %v", p, err)
+		}
+	}
+	c.Items[0].Propensity = nil
+	if list := c.Event("2024-01-15T10:30:00Z").(*events.RecommendationServed); list.Items[0].Likelihood() != 1 || list.Items[0].Propensity == nil {
+		t.Errorf("%+v", list.Items[0])
+	}
+}
+
 // Every feed has one command that publishes to it, and the record's key is what the table of topics says.
 func TestFactsAreKeyedAsTheirTopicSays(t *testing.T) {
 	seen := map[string]bool{events.LedgerTopic: true}

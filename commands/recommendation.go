@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,12 +45,11 @@ func (c *PublishRecommendation) Validate() error {
 		f.finite(at+".score", item.Score)
 		f.atLeast(at+".position", int64(item.Position), 0)
 		f.line(at+".source", item.Source, NameBytesMax)
-		f.share(at+".propensity", item.Propensity)
 		for _, source := range slices.Sorted(maps.Keys(item.Sources)) {
 			f.finite(at+".sources."+source, item.Sources[source])
 		}
 	}
-	return f.err()
+	return errors.Join(f.err(), fieldFaults(c.RecommendationServed.Validate()))
 }
 
 func (f *faults) rules(r *events.ListRules) {

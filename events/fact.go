@@ -37,7 +37,7 @@ func DecodeFact(eventType string, schema int, raw []byte, at time.Time, room *In
 }
 
 // JudgeFact says whether views can fold a payload that has been decoded: of an interaction, what
-// [Interaction.Validate] does. One that does not say when it happened is given the time at.
+// [Interaction.Validate] does, of a list what [RecommendationServed.Validate] does. One that does not say when it happened is given the time at.
 func JudgeFact(data Data, at time.Time) error {
 	if s, ok := data.(stamped); ok {
 		if stamp := s.stamp(); *stamp == "" {
@@ -48,6 +48,8 @@ func JudgeFact(data Data, at time.Time) error {
 	case *Interaction:
 		return x.Validate()
 	case *FeatureValues:
+		return x.Validate()
+	case *RecommendationServed:
 		return x.Validate()
 	}
 	return nil
@@ -102,6 +104,9 @@ func DecodeUndated(eventType string, raw []byte, into *Event, room *Interaction)
 			judged.Timestamp = "1970-01-01T00:00:00Z" // its time is still to come; the rest is judged
 		}
 		err = judged.Validate()
+	}
+	if x, ok := data.(*RecommendationServed); ok && err == nil {
+		err = x.Validate()
 	}
 	if stamp != "" {
 		into.Time = TimeOf(millis)

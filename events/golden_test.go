@@ -163,7 +163,7 @@ var goldens = []struct {
 	{"user/7", &events.Interaction{"7", "603", "rating", "2024-01-15T10:30:00.000Z", 4.5, "s-1"}},
 	{"user/7", &events.RecommendationServed{"req-1", "7", "2024-01-15T10:30:00.000Z", "als", 3, "blend", "user-events/0:40",
 		events.ListRules{true, []string{"606"}, []string{"Drama"}, 1990, 2010, []string{"en"}, 0.5, 0.25, 10},
-		[]events.RecommendedItem{{"603", 11, 0.875, "als", map[string]float64{"als": 0.75, "cocounts": 0.25}, []string{"604", "605"}, 1}}}},
+		[]events.RecommendedItem{{"603", 11, 0.875, "als", map[string]float64{"als": 0.75, "cocounts": 0.25}, []string{"604", "605"}, new(1.)}}}},
 	{"model/als", &events.ModelDrift{"als", "3", 0.31, 0.2, "2024-01-15T10:30:00.000Z", map[string]float64{"psi": 0.31}}},
 	{"entity/movie_id=42", &events.FeatureValues{"movie_id=42", "scores", map[string]json.RawMessage{"score": json.RawMessage("2.5"), "watched": json.RawMessage("true"), "n": json.RawMessage("null")},
 		"2024-01-15T10:30:00.000Z", "2024-01-15T10:31:00.000Z", true}},

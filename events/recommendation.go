@@ -2,6 +2,8 @@ package events
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -45,8 +47,27 @@ type RecommendedItem struct {
 	Sources  map[string]float64 `json:"sources,omitempty"` // parts of the score by source: online, and what the recipe calls its own
 	Because  []string           `json:"because,omitempty"` // the person's films that contributed most, strongest first
 	// Propensity is how likely it was that this film came to stand here, above 0 to 1. A list without chance has 1
-	// everywhere: it says nothing of what others would have done in its place.
-	Propensity float64 `json:"propensity"`
+	// everywhere: it says nothing of what others would have done in its place. nil: the list does not say, and is taken for one without chance.
+	Propensity *float64 `json:"propensity,omitempty"`
+}
+
+// Likelihood is the item's propensity.
+func (it *RecommendedItem) Likelihood() float64 {
+	if it.Propensity == nil {
+		return 1
+	}
+	return *it.Propensity
+}
+
+// Validate reports every propensity that is none, each a [*FieldError].
+func (r *RecommendationServed) Validate() error {
+	var errs []error
+	for i := range r.Items {
+		if p := r.Items[i].Likelihood(); !(p > 0 && p <= 1) {
+			errs = append(errs, &FieldError{fmt.Sprintf("items[%d].propensity", i), fmt.Sprintf("is %v; want above 0, at most 1, or leave it out where no chance was in it", p)})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (*RecommendationServed) EventType() string { return "recommendation.served" }
@@ -72,8 +93,8 @@ func (r *RecommendationServed) Complete() {
 		if it.Source == "" {
 			it.Source = MainSource(it.Sources)
 		}
-		if it.Propensity == 0 {
-			it.Propensity = 1
+		if it.Propensity == nil {
+			it.Propensity = new(it.Likelihood())
 		}
 	}
 }

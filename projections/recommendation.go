@@ -24,7 +24,7 @@ type ServedRecommendation struct {
 }
 
 func (*Served) Spec() fold.Spec {
-	return fold.Spec{Name: "served", Format: 2, Topics: []string{events.RecommendationsTopic}}
+	return fold.Spec{Name: "served", Format: 3, Topics: []string{events.RecommendationsTopic}}
 }
 
 func (v *Served) Open(r fold.Reader) error { v.r = r; return nil }

@@ -99,7 +99,7 @@ func (s *Surface) list(of recommend.Version, limit int) ([]model, int, error) {
 	total := len(versions)
 	list := make([]model, 0, min(limit, total))
 	for _, v := range versions[:min(limit, total)] {
-		m := model{Name: v.Name, Version: v.Version, Algorithm: v.Algorithm, Stage: v.Stage, Bytes: v.Bytes, Loaded: s.Recommend.Loaded(v.Blob),
+		m := model{Name: v.Name, Version: v.Version, Algorithm: v.Algorithm, Stage: v.Stage, Bytes: v.Bytes, Loaded: s.Recommend.Loaded(v.key, v.Version),
 			Deployed: slot.Current.Model == v.key && slot.Current.Version == v.Version, Default: first.Model == v.Name && first.Number == v.Version,
 			Parameters: s.sizes.of(v.Blob, s.Weights), Registered: time.UnixMilli(v.RecordedMillis).UTC().Format("2006-01-02T15:04:05.000Z")}
 		if r, err := all.Find(v.Algorithm); err == nil && v.Algorithm != "" {

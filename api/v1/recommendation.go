@@ -239,7 +239,7 @@ func (f *filmRefs) shown(v projections.ServedRecommendation) (shown, error) {
 		if err != nil {
 			return out, err
 		}
-		out.Items[i] = shownItem{filmRef: ref, Position: it.Position, Score: it.Score, Source: it.Source, Sources: it.Sources, Propensity: it.Propensity}
+		out.Items[i] = shownItem{filmRef: ref, Position: it.Position, Score: it.Score, Source: it.Source, Sources: it.Sources, Propensity: it.Likelihood()}
 		for _, id := range it.Because {
 			if ref, err = f.ref(id); err != nil {
 				return out, err

@@ -13,6 +13,7 @@ import (
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -23,7 +24,8 @@ import (
 // An act is judged if it makes a film popular (see [signal.Signal.Counted]: it is no dislike), and the person has not met the film, or may be shown it again. Acts of imports are not, since nobody was
 // served; nor are those that the log had before the process began, nor late ones, after which the model has learned of the person: it would know what came afterwards.
 //
-// All are judged while that takes little. Else a sample is, by the hash of the act's id: half of them, a quarter and so on. What is not recorded when a process is killed, some seconds, is lost.
+// All are judged while that takes little. Else a sample is, by the hash of the act's id: half of them, a quarter and so on. Whether the person has met the film is looked for in their history, and so for
+// acts of the sample alone: one that turns out to be none that is judged stands for those passed over before it, which count as little. What is not recorded when a process is killed, some seconds, is lost.
 type Judge struct {
 	Dispatcher react.Dispatcher
 	Rank       func(*projections.Learning) (events.QualityJudged, bool) // has one act, without place and time
@@ -36,10 +38,16 @@ type Judge struct {
 	here   atomic.Bool
 	mu     sync.Mutex
 	queue  []events.QualityJudged // each of one act
-	passed map[streams.TP]int     // acts since the last one that was judged
+	passed map[streams.TP]passed
 	sample sample
 	full   chan struct{}
 	once   sync.Once
+}
+
+// passed are acts of a partition since the last one that was judged.
+type passed struct {
+	over     int // by the sample, of which nobody knows how many could have been judged
+	unranked int // that the next one judged stands for
 }
 
 // JudgeHere says whether the role that judges is this node's.
@@ -66,7 +74,7 @@ func (j *Judge) setup() {
 			j.Logger = slog.Default()
 		}
 		j.Logger = j.Logger.With("reactor", nameEvaluator)
-		j.passed, j.full = map[streams.TP]int{}, make(chan struct{}, 1)
+		j.passed, j.full = map[streams.TP]passed{}, make(chan struct{}, 1)
 	})
 }
 
@@ -78,27 +86,36 @@ func (j *Judge) Learning(l *projections.Learning) {
 			j.Logger.Error("judging what serves met a defect", "position", l.Input.Position.String(), "panic", p)
 		}
 	}()
-	if !j.here.Load() || !j.judges(l) {
+	if !j.here.Load() || !j.chosen(l) {
 		return
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	tp := l.Input.Position.TP
-	j.passed[tp]++
+	p := j.passed[tp]
+	defer func() { j.passed[tp] = p }()
+	p.over++
 	begin := j.Now()
-	if len(j.queue) >= judgedMax || !j.sample.takes(events.Hash(0, l.Input.Event.ID), begin) {
+	if len(j.queue) >= judgedMax || !j.sample.takes(ml.Mix64(events.Hash(0, l.Input.Event.ID)), begin) {
 		return
 	}
+	ranked := false
+	defer func() { j.sample.spend(j.Now().Sub(begin), ranked) }()
+	if !offered(l) {
+		p.over = 0
+		return
+	}
+	p.unranked, p.over = p.unranked+p.over, 0
+	ranked = true // or tried
 	judged, ok := j.Rank(l)
-	j.sample.spend(j.Now().Sub(begin))
 	if !ok {
 		return
 	}
 	millis := l.Input.Event.Time.UnixMilli()
 	judged.Hour = time.UnixMilli(millis).UTC().Format(events.HourLayout)
 	a := &judged.Acts[0]
-	a.Position, a.TimeMillis, a.Of = l.Input.Position.String(), millis, j.passed[tp]
-	j.passed[tp] = 0
+	a.Position, a.TimeMillis, a.Of = l.Input.Position.String(), millis, p.unranked
+	p.unranked = 0
 	if j.queue = append(j.queue, judged); len(j.queue) >= commands.QualityActsMax {
 		select {
 		case j.full <- struct{}{}:
@@ -107,13 +124,16 @@ func (j *Judge) Learning(l *projections.Learning) {
 	}
 }
 
-// judges says whether an act is one that is judged.
-func (j *Judge) judges(l *projections.Learning) bool {
+// chosen says whether an act says what somebody chose now; it takes no time.
+func (j *Judge) chosen(l *projections.Learning) bool {
 	at := l.Input.Position
+	return at.Offset >= j.Since[at.TP] && l.Input.Event.Actor != events.ActorImporter && l.Signal.Counted() && l.Input.RecordedMillis-l.Input.Event.Time.UnixMilli() <= actLate.Milliseconds()
+}
+
+// offered says whether the film of an act could have been on a list of the person just before, as far as the model knows: it goes through all that
+// they did.
+func offered(l *projections.Learning) bool {
 	millis := l.Input.Event.Time.UnixMilli()
-	if at.Offset < j.Since[at.TP] || l.Input.Event.Actor == events.ActorImporter || !l.Signal.Counted() || l.Input.RecordedMillis-millis > actLate.Milliseconds() {
-		return false
-	}
 	for e := range l.Model.UserEntries(l.Act.UserID) { // newest first
 		if e.TimeMillis > millis || l.Model.ItemID(e.Item) == l.Act.MovieID && e.Signal.Hides(e.TimeMillis, millis) {
 			return false
@@ -216,7 +236,7 @@ type sample struct {
 	halvings int // how often the share was halved
 	since    time.Time
 	spent    time.Duration // since then
-	taken    int
+	taken    int           // and ranked
 }
 
 const (
@@ -227,7 +247,7 @@ const (
 	sampleHashLen = 64
 )
 
-// takes says whether an act with a hash is in the sample.
+// takes says whether an act with a hash is in the sample. Of one that is, spend is told.
 func (s *sample) takes(hash uint64, now time.Time) bool {
 	if past := now.Sub(s.since); past >= samplePeriod || past < 0 {
 		periods := max(1, int64(past/samplePeriod))
@@ -239,11 +259,12 @@ func (s *sample) takes(hash uint64, now time.Time) bool {
 		}
 		s.since, s.spent, s.taken = now, 0, 0
 	}
-	if s.halvings > 0 && hash>>(sampleHashLen-s.halvings) != 0 || s.spent >= sampleTime || s.taken >= sampleActs {
-		return false
-	}
-	s.taken++
-	return true
+	return (s.halvings == 0 || hash>>(sampleHashLen-s.halvings) == 0) && s.spent < sampleTime && s.taken < sampleActs
 }
 
-func (s *sample) spend(d time.Duration) { s.spent += d }
+func (s *sample) spend(d time.Duration, ranked bool) {
+	s.spent += d
+	if ranked {
+		s.taken++
+	}
+}

@@ -195,3 +195,47 @@ func TestSampleOfWhatIsJudged(t *testing.T) {
 		t.Errorf("%d judged acts stand for %d of %d", len(at), of, last)
 	}
 }
+
+// Whether somebody has met a film is looked for in histories for a sample alone, which takes a twentieth of the time; what is judged of it stands for as many
+// acts as could have been judged.
+func TestHistoriesAreReadForTheSample(t *testing.T) {
+	j := newJudged(t, 0)
+	calls := 0
+	j.Judge.Now = func() time.Time { calls++; j.clock = j.clock.Add(time.Millisecond); return j.clock }
+	j.act(0, "0", "7", "click", 0, j.clock, "")
+	const repeats = 5000
+	for range repeats { // each asks for the time once, and once more where the history is read
+		j.act(0, "0", "7", "click", 0, j.clock, "")
+	}
+	if read := calls - 2 - repeats; read < 10 || read > repeats/10 {
+		t.Errorf("for %d films that were met a history was read %d times", repeats, read)
+	}
+	const people = 10_000
+	for n := range people { // everybody meets the film, and then again
+		for range 2 {
+			j.act(1, fmt.Sprint(n+1), "7", "click", 0, j.clock, "")
+		}
+	}
+	j.stop()
+	if at, of := j.positions(); of < 1+people*3/4 || of > 1+people*5/4 || len(at) > people/10 {
+		t.Errorf("%d acts that were judged stand for %d of %d", len(at), of, people+1)
+	}
+}
+
+// While nothing can be recorded so many acts wait, the first ones, and those are recorded in the end.
+func TestJudgedActsThatWaitAreBounded(t *testing.T) {
+	const most = 8 * commands.QualityActsMax
+	j := newJudged(t, 1_000_000)
+	for n := range most + 300 {
+		j.clock = j.clock.Add(50 * time.Millisecond)
+		j.act(0, fmt.Sprint(n), "7", "click", 0, j.clock, "")
+	}
+	j.mu.Lock()
+	j.refuse = 0
+	j.mu.Unlock()
+	j.stop()
+	at, _ := j.positions()
+	if len(at) != most || at[0] != "user-events/0@0" || at[most-1] != fmt.Sprintf("user-events/0@%d", most-1) {
+		t.Errorf("%d acts are recorded, want the first %d", len(at), most)
+	}
+}

@@ -70,9 +70,9 @@ func (s *Service) atHand() (version, recipe.Ranker, *films) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.loaded[deployed.blob]
-	if _, failed := s.failed[deployed.blob]; at == nil && failed && s.served {
-		deployed, at = s.serving, s.loaded[s.serving.blob] // which goes on in its place
+	at := s.loaded[deployed]
+	if _, failed := s.failed[deployed]; at == nil && failed && s.served {
+		deployed, at = s.serving, s.loaded[s.serving] // which goes on in its place
 	}
 	if at == nil || s.films == nil {
 		return deployed, nil, nil

@@ -1,6 +1,9 @@
 package recommend
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -13,9 +16,9 @@ import (
 
 // rater is the version that predicts ratings where a request names none.
 type rater struct {
-	view    *projections.Registry // that chosen was read from
+	view    *projections.Registry // that best was read from
 	folded  int64                 // up to where
-	chosen  version               // zero: none predicts
+	best    []version             // that predict, lookBackMax at most: the first is asked, the others where it cannot be had
 	serving version               // that has answered last
 }
 
@@ -128,7 +131,8 @@ type predicting struct {
 	model   recipe.Predictor
 }
 
-// predictor loads a version. Where the request named none and it cannot be had, the one that answered before does.
+// predictor loads a version. Where the request named none and it cannot be had, the one that answered before does or, where that is not for
+// weights on their way, the best of the others that can be had.
 func (s *Service) predictor(v Version, any bool) (predicting, *films, string, error) {
 	named, err := s.named(v.Model, v.Number)
 	if err != nil {
@@ -143,11 +147,28 @@ func (s *Service) predictor(v Version, any bool) (predicting, *films, string, er
 		}
 		return p, f, algorithm, nil
 	}
+	if !any {
+		return p, f, "", err
+	}
 	s.mu.Lock()
-	before := s.rating.serving
+	others := []version{s.rating.serving}
+	_, bad := s.failed[named]
 	s.mu.Unlock()
-	if any && before.model != "" && before != named {
-		if p, f, algorithm, again := s.predictorOf(before); again == nil {
+	if bad {
+		best, again := s.best()
+		if again != nil {
+			return p, f, "", again
+		}
+		others = append(others, best...)
+	}
+	for _, v := range others {
+		if v.model == "" || v == named {
+			continue
+		}
+		if p, f, algorithm, again := s.predictorOf(v); again == nil {
+			s.mu.Lock()
+			s.rating.serving = v
+			s.mu.Unlock()
 			return p, f, algorithm, nil
 		}
 	}
@@ -168,7 +189,7 @@ func (s *Service) predictorOf(v version) (predicting, *films, string, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.loaded[v.blob]
+	l := s.loaded[v]
 	if l == nil { // others came meanwhile
 		return predicting{}, nil, "", putAside(v)
 	}
@@ -229,33 +250,42 @@ func (s *Service) newest(by Version) (Version, error) {
 	return by, madeHere(m.Version(by.Number))
 }
 
-// chosen is the version that predicts where none is named; it is looked for again when the ledger has gone on.
+// chosen is the version that predicts where none is named.
 func (s *Service) chosen() (version, error) {
-	view := fold.Of[*projections.Registry](s.views)
-	folded := s.views.FoldedTo(view.Spec().Name, ledger)
-	s.mu.Lock()
-	known := s.rating
-	s.mu.Unlock()
 	slot, _, err := s.deployed()
 	if err != nil {
 		return version{}, err
 	}
 	if slot.model != "" {
-		if v, ok, err := view.VersionOf(slot.model, slot.number); err != nil {
+		if v, ok, err := fold.Of[*projections.Registry](s.views).VersionOf(slot.model, slot.number); err != nil {
 			return version{}, err
 		} else if ok && predicts(&v) {
 			return slot, nil
 		}
 	}
-	if known.view == view && known.folded >= folded {
-		return known.chosen, nil
-	}
-	best, err := bestPredictor(view)
-	if err != nil {
+	best, err := s.best()
+	if err != nil || len(best) == 0 {
 		return version{}, err
 	}
+	return best[0], nil
+}
+
+// best are the versions that predict, best first; they are looked for again when the ledger has gone on.
+func (s *Service) best() ([]version, error) {
+	view := fold.Of[*projections.Registry](s.views)
+	folded := s.views.FoldedTo(view.Spec().Name, ledger)
 	s.mu.Lock()
-	s.rating.view, s.rating.folded, s.rating.chosen = view, folded, best
+	known := s.rating
+	s.mu.Unlock()
+	if known.view == view && known.folded >= folded {
+		return known.best, nil
+	}
+	best, err := bestPredictors(view)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.rating.view, s.rating.folded, s.rating.best = view, folded, best
 	s.mu.Unlock()
 	return best, nil
 }
@@ -265,15 +295,21 @@ func predicts(v *projections.ModelVersion) bool {
 	return err == nil && v.Algorithm != "" && r.Predicts
 }
 
-// bestPredictor looks through the registry.
-func bestPredictor(view *projections.Registry) (version, error) {
-	var best *projections.ModelVersion
-	champion, newest := false, int64(0)
+// predictorRank is what a version that predicts ratings is compared by.
+type predictorRank struct {
+	version
+	champion bool
+	at       int64 // offset of its registration
+}
+
+// bestPredictors looks through the registry: champions first, and then the newest.
+func bestPredictors(view *projections.Registry) ([]version, error) {
+	var best []predictorRank
 	q := fold.PageQuery{Limit: fold.PageLimitMax}
 	for {
 		page, err := view.Models(q)
 		if err != nil {
-			return version{}, err
+			return nil, err
 		}
 		for i := range page.Items {
 			m := &page.Items[i]
@@ -282,30 +318,43 @@ func bestPredictor(view *projections.Registry) (version, error) {
 				if !predicts(v) {
 					continue
 				}
-				is := m.Aliases[commands.AliasChampion] == v.Version
 				at, err := streams.ParsePosition(v.Position)
 				if err != nil {
-					return version{}, err
+					return nil, err
 				}
-				if best == nil || is && !champion || is == champion && at.Offset > newest {
-					best, champion, newest = v, is, at.Offset
-				}
+				best = append(best, predictorRank{version{m.Key, v.Version, v.Blob}, m.Aliases[commands.AliasChampion] == v.Version, at.Offset})
 			}
 		}
+		slices.SortStableFunc(best, func(a, b predictorRank) int {
+			if a.champion != b.champion {
+				if a.champion {
+					return -1
+				}
+				return 1
+			}
+			return cmp.Compare(b.at, a.at)
+		})
+		best = best[:min(len(best), lookBackMax)]
 		if page.Next == "" {
 			break
 		}
 		q.Cursor = page.Next
 	}
-	if best == nil {
-		return version{}, nil
+	list := make([]version, len(best))
+	for i := range best {
+		list[i] = best[i].version
 	}
-	return version{best.Name, best.Version, best.Blob}, nil
+	return list, nil
 }
 
-// Loaded says whether a version's model is at hand, by the hash of its weights.
-func (s *Service) Loaded(blob string) bool {
+// Loaded says whether a version of the model of that key is at hand.
+func (s *Service) Loaded(key string, number int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return blob != "" && s.loaded[blob] != nil // "" is counting
+	for v, l := range s.loaded {
+		if v.model == key && v.number == number && l.model != nil { // else it is counting
+			return true
+		}
+	}
+	return false
 }

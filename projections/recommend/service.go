@@ -43,10 +43,10 @@ type Service struct {
 	background sync.WaitGroup
 
 	mu      sync.Mutex
-	films   *films             // nil before the first request
-	loaded  map[string]*loaded // by blob; every ranker of them ranks films
-	loading map[string]*loading
-	failed  map[string]failure
+	films   *films              // nil before the first request
+	loaded  map[version]*loaded // every ranker of them ranks films
+	loading map[version]*loading
+	failed  map[version]failure // until they can be had
 	uses    int64
 	serving version // that ranked for the slot last
 	served  bool    // there is such a one
@@ -58,7 +58,7 @@ type Service struct {
 // its hash.
 func New(views *fold.Runner, weights func(blob string) ([]byte, error)) *Service {
 	return &Service{views: views, weights: weights, now: time.Now, registryLag: registryLag,
-		loaded: map[string]*loaded{}, loading: map[string]*loading{}, failed: map[string]failure{}}
+		loaded: map[version]*loaded{}, loading: map[version]*loading{}, failed: map[version]failure{}}
 }
 
 // Close waits for what goes on in the background. The views may be closed then.
@@ -523,7 +523,7 @@ func (s *Service) publish(next *films) {
 	made := map[*loaded]recipe.Ranker{}
 	for again := s.films != nil && s.films.ranked != next.ranked; again; {
 		again = false
-		for blob, l := range s.loaded {
+		for v, l := range s.loaded {
 			if _, ok := made[l]; ok {
 				continue
 			}
@@ -532,8 +532,8 @@ func (s *Service) publish(next *films) {
 			r, err := protected(func() recipe.Ranker { return l.over(next.ranked) })
 			s.mu.Lock()
 			if err != nil {
-				delete(s.loaded, blob)
-				s.failed[blob] = failure{err, s.now()}
+				delete(s.loaded, v)
+				s.failed[v] = failure{err, s.now()}
 				break
 			}
 			made[l] = r

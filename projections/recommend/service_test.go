@@ -468,8 +468,11 @@ func TestBadWeights(t *testing.T) {
 			spoil(w, v.Blob, weights)
 
 			w.deploy("als", bad)
-			if _, err := w.service.Recommend(Request{UserID: "1", K: 5}); err == nil || !strings.Contains(err.Error(), "weights of als version 2") {
-				t.Fatal("nothing served before, and weights are bad:", err)
+			if res := w.recommend("1", 5); res.ModelName != "" || res.Strategy != "online" || len(res.Items) != 5 {
+				t.Errorf("nothing served before, and weights are bad: %+v", res)
+			}
+			if err := w.service.Behind(); err == nil || !strings.Contains(err.Error(), "weights of als version 2") {
+				t.Error("nobody says why the deployed version does not serve:", err)
 			}
 			if err := w.service.Ready(); err == nil {
 				t.Error("ready with bad weights and nothing else")
@@ -740,9 +743,9 @@ func TestWhileEverythingChanges(t *testing.T) {
 	if n := w.service.films.ranked.Len(); int64(n) != count {
 		t.Errorf("%d films are ranked of %d", n, count)
 	}
-	for blob, l := range w.service.loaded {
+	for v, l := range w.service.loaded {
 		if l.ranker.Films() != w.service.films.ranked {
-			t.Errorf("the ranker of %q ranks other films", blob)
+			t.Errorf("the ranker of %+v ranks other films", v)
 		}
 	}
 }

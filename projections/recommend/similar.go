@@ -21,7 +21,7 @@ const (
 )
 
 // Near is the k films nearest to one: those that people meet together with it, then those that a model has learned to be
-// alike, and then those of like content. A model that is named comes first; else the one that is deployed, or the one
+// alike, and then those of like content. A model that is named comes first; else the one that serves, or the one
 // that predicts ratings, is asked. Each film says in its sources by what it is there. It is empty only where there is no
 // other film. Errors: fault.NotFound for a film or version that there is not, and why the version cannot be had.
 func (s *Service) Near(by Version, movieID string, k int) ([]Item, error) {
@@ -102,7 +102,7 @@ func (s *Service) addLearned(n *nearest, v version, id string) error {
 		return err
 	}
 	s.mu.Lock()
-	l := s.loaded[v.blob]
+	l := s.loaded[v]
 	s.mu.Unlock()
 	if l == nil { // others came meanwhile
 		return putAside(v)
@@ -117,11 +117,11 @@ func (s *Service) addLearned(n *nearest, v version, id string) error {
 	return nil
 }
 
-// addAny adds by the deployed version or, where that has nothing to say, by the one that predicts ratings, as far as they
+// addAny adds by the version that ranks for the slot or, where that has nothing to say, by the one that predicts ratings, as far as they
 // can be had: without them the list is shorter of nothing but them.
 func (s *Service) addAny(n *nearest, id string) {
 	before := len(n.items)
-	if v, _, err := s.deployed(); err == nil && v.model != "" && s.addLearned(n, v, id) == nil && len(n.items) > before {
+	if v, _, _, _, err := s.slot(); err == nil && v.model != "" && s.addLearned(n, v, id) == nil && len(n.items) > before {
 		return
 	}
 	if v, err := s.chosen(); err == nil && v.model != "" {

@@ -24,7 +24,8 @@ type version struct {
 
 // loaded is a version's model with its ranker over the present films.
 type loaded struct {
-	model  recipe.Model // nil for none
+	recipe *recipe.Recipe // nil for none
+	model  recipe.Model   // nil for none
 	ranker recipe.Ranker
 	views  []events.ViewRead // it was trained on
 	used   int64             // grows; of the last use
@@ -37,8 +38,12 @@ func (l *loaded) over(f *recipe.Films) recipe.Ranker {
 	return l.model.Ranker(f, l.ranker)
 }
 
-// loadedMax bounds the versions kept at hand: the slot's, the one before it, and some to compare them with.
-const loadedMax = 4
+const (
+	// loadedMax bounds the versions kept at hand: the slot's, the one before it, and some to compare them with.
+	loadedMax = 4
+	// lookBackMax bounds the versions that are tried in place of one that cannot be had.
+	lookBackMax = 16
+)
 
 // loading is a version under way.
 type loading struct {
@@ -108,20 +113,20 @@ func madeHere(v *projections.ModelVersion) error {
 func (s *Service) at(v version, deployedAt string) (recipe.Ranker, *films, error) {
 	s.mu.Lock()
 	for {
-		if l := s.loaded[v.blob]; l != nil {
+		if l := s.loaded[v]; l != nil {
 			defer s.mu.Unlock()
 			s.uses++
 			l.used = s.uses
 			return l.ranker, s.films, nil
 		}
-		if f, ok := s.failed[v.blob]; ok && s.now().Sub(f.at) < loadAgain {
+		if f, ok := s.failed[v]; ok && s.now().Sub(f.at) < loadAgain {
 			defer s.mu.Unlock()
 			return nil, nil, f.err
 		}
-		under := s.loading[v.blob]
+		under := s.loading[v]
 		if under == nil {
 			under = &loading{done: make(chan struct{})}
-			s.loading[v.blob] = under
+			s.loading[v] = under
 			s.mu.Unlock()
 			under.got, under.err = s.load(v, deployedAt)
 			s.mu.Lock()
@@ -153,6 +158,10 @@ func (s *Service) load(v version, deployedAt string) (got *loaded, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if same := s.alike(v, r); same != nil {
+		same.views = views
+		return same, nil
+	}
 	b, err := s.weights(v.blob)
 	if err != nil {
 		return nil, fmt.Errorf("weights of %s version %d: %w", v.model, v.number, err)
@@ -163,7 +172,20 @@ func (s *Service) load(v version, deployedAt string) (got *loaded, err error) {
 		e.Err = err
 		return nil, e.WithHint("train them again from the log: projectionist models rebuild %s %d", v.model, v.number)
 	}
-	return &loaded{model: m, views: views}, nil
+	return &loaded{recipe: r, model: m, views: views}, nil
+}
+
+// alike is another version at hand of the same weights and recipe, which is the same model; nil without one. The same weights by another
+// recipe are another model, or none.
+func (s *Service) alike(v version, r *recipe.Recipe) *loaded {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for other, l := range s.loaded {
+		if other.blob == v.blob && l.recipe == r {
+			return &loaded{recipe: r, model: l.model, ranker: l.ranker}
+		}
+	}
+	return nil
 }
 
 // recipeOf is the recipe that a version states, and the feature views, which are in force.
@@ -210,23 +232,23 @@ func (s *Service) arrived(v version, l *loading) {
 	if l.err == nil {
 		l.err = s.bringUp(l.got)
 	}
-	delete(s.loading, v.blob)
+	delete(s.loading, v)
 	if l.err != nil {
 		if !fault.Is(l.err, fault.Unavailable) {
-			s.failed[v.blob] = failure{l.err, s.now()}
+			s.failed[v] = failure{l.err, s.now()}
 		}
 		return
 	}
-	delete(s.failed, v.blob)
+	delete(s.failed, v)
 	s.uses++
 	l.got.used = s.uses
-	s.loaded[v.blob] = l.got
+	s.loaded[v] = l.got
 	for len(s.loaded) > loadedMax {
-		var oldest string
+		var oldest version
 		var used int64 = math.MaxInt64
-		for blob, l := range s.loaded {
-			if blob != s.serving.blob && blob != s.rating.serving.blob && l.used < used {
-				oldest, used = blob, l.used
+		for v, l := range s.loaded {
+			if v != s.serving && v != s.rating.serving && l.used < used {
+				oldest, used = v, l.used
 			}
 		}
 		delete(s.loaded, oldest)
@@ -277,19 +299,56 @@ func (s *Service) Check(key string, v *projections.ModelVersion) error {
 	return err
 }
 
-// before is the version that was in the slot before the one deployed, as the ledger has it; none where the views do not say.
-func (s *Service) before() (v version, ok bool) {
-	slot, ok, err := fold.Of[*projections.Deployments](s.views).Slot(events.ProductionSlot)
-	if err != nil || !ok || slot.Current.PreviousModel == "" {
-		return version{}, false
+// lastGood is what serves in place of a deployed version that cannot be had, by the ledger: of the versions that were in the slot before it,
+// [lookBackMax] of them, the last one that can be had; without one the online model alone. Error: [fault.Unavailable] while weights of such a one
+// are on their way, and none before it can be had.
+func (s *Service) lastGood(bad version) (v version, r recipe.Ranker, f *films, err error) {
+	history := fold.Of[*projections.Deployments](s.views)
+	tried := map[version]bool{bad: true}
+	var coming error // of a version before which others are tried for now
+	settle := func(v version) {
+		if coming == nil {
+			s.mu.Lock()
+			s.serving, s.served = v, true
+			s.mu.Unlock()
+		}
 	}
-	d := &slot.Current
-	registered, ok, err := fold.Of[*projections.Registry](s.views).VersionOf(d.PreviousModel, d.PreviousVersion)
-	return version{d.PreviousModel, d.PreviousVersion, registered.Blob}, ok && err == nil && registered.Blob != ""
+	for q := (fold.PageQuery{Limit: fold.PageLimitMax}); ; {
+		page, err := history.History(events.ProductionSlot, fold.At{}, q)
+		if err != nil {
+			return version{}, nil, nil, err
+		}
+		for i := range page.Items {
+			d := &page.Items[i]
+			v := version{d.Model, d.Version, d.Blob}
+			if tried[v] || len(tried) > lookBackMax {
+				continue
+			}
+			tried[v] = true
+			if r, f, err = s.at(v, ""); err == nil {
+				settle(v)
+				return v, r, f, nil
+			}
+			if coming == nil && fault.Is(err, fault.Unavailable) {
+				coming = err
+			}
+		}
+		if page.Next == "" || len(tried) > lookBackMax {
+			break
+		}
+		q.Cursor = page.Next
+	}
+	if coming != nil {
+		return version{}, nil, nil, coming
+	}
+	if r, f, err = s.at(version{}, ""); err == nil {
+		settle(version{})
+	}
+	return version{}, r, f, err
 }
 
-// slot is what ranks for the slot: the version deployed or, where that cannot be had, the one that served
-// before, in this process or, where that is not for weights on their way, by the ledger. behind is why it is not the one deployed.
+// slot is what ranks for the slot: the version deployed or, where that cannot be had, the one that served before, in this process or, where
+// that is not for weights on their way, by the ledger: see [Service.lastGood]. behind is why it is not the one deployed.
 func (s *Service) slot() (v version, r recipe.Ranker, f *films, behind, err error) {
 	v, position, err := s.deployed()
 	if err != nil {
@@ -298,10 +357,11 @@ func (s *Service) slot() (v version, r recipe.Ranker, f *films, behind, err erro
 	r, f, err = s.at(v, position)
 	s.mu.Lock()
 	was, served := s.serving, s.served
+	_, bad := s.failed[v] // also while it is tried again
 	var views []events.ViewRead
 	if err == nil {
 		s.serving, s.served = v, true
-		if l := s.loaded[v.blob]; l != nil {
+		if l := s.loaded[v]; l != nil {
 			views = l.views
 		}
 	}
@@ -309,14 +369,17 @@ func (s *Service) slot() (v version, r recipe.Ranker, f *films, behind, err erro
 	if err == nil { // of other features than it was trained on it goes on serving, and that is said
 		return v, r, f, s.fits(v, views), nil
 	}
-	if (!served || was == v) && !fault.Is(err, fault.Unavailable) {
-		was, served = s.before()
+	if served && was != v {
+		if r, f, again := s.at(was, ""); again == nil {
+			return was, r, f, err, nil
+		}
 	}
-	if !served || was == v {
+	if !bad {
 		return v, nil, nil, nil, err
 	}
-	if r, f, again := s.at(was, ""); again == nil {
-		return was, r, f, err, nil
+	was, r, f, again := s.lastGood(v)
+	if again != nil {
+		return v, nil, nil, nil, again
 	}
-	return v, nil, nil, nil, err
+	return was, r, f, err, nil
 }
