@@ -265,10 +265,13 @@ func (h *Histories) Whole(f Fact) (Fact, error) {
 // HistoryQuery asks for a piece of a history.
 type HistoryQuery struct {
 	At         fold.At
-	FromMillis int64 // event time, inclusive
-	ToMillis   int64 // event time, exclusive; 0 is no end
-	Newest     bool  // newest first
+	FromMillis int64       // event time, inclusive
+	ToMillis   int64       // event time, exclusive; 0 is no end
+	Newest     bool        // newest first
+	After      streams.Cut // not what was recorded before; nil: that too
 	Page       fold.PageQuery
+
+	looked *int // counts what is looked at, admitted or not; nil: nobody does
 }
 
 // User yields a person's facts in order of event time; nothing for someone unknown.
@@ -300,15 +303,16 @@ func (h *Histories) HasUser(id string) (bool, error) {
 	return false, nil
 }
 
-// UserIDs are the people of whom anything was ever recorded, in the order of their ids' bytes.
-func (h *Histories) UserIDs() iter.Seq2[string, error] { return h.ids('u') }
+// UserIDs are the people of whom anything was ever recorded: numbers by their size, then texts by their bytes.
+func (h *Histories) UserIDs() iter.Seq2[string, error] { return h.ids('u', fold.Table('u')) }
 
 // MovieIDs are the films of which anything was ever recorded.
-func (h *Histories) MovieIDs() iter.Seq2[string, error] { return h.ids('m') }
+func (h *Histories) MovieIDs() iter.Seq2[string, error] { return h.ids('m', fold.Table('m')) }
 
-func (h *Histories) ids(table byte) iter.Seq2[string, error] {
+// ids are those of a table, from a key of it on.
+func (h *Histories) ids(table byte, from []byte) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for from := []byte(fold.Table(table)); ; {
+		for from := from; ; {
 			id, found := "", false
 			for kv, err := range h.r.Scan(from, fold.Table(table).End()) {
 				k := fold.PartsOf(kv.Key[1:])
@@ -382,6 +386,9 @@ func (h *Histories) facts(table byte, id string, q HistoryQuery) iter.Seq2[Fact,
 			if err != nil {
 				yield(f, err)
 				return
+			}
+			if q.looked != nil {
+				*q.looked++
 			}
 			if !q.At.Admits(f.EventMillis, f.RecordedMillis, f.Position()) {
 				continue
@@ -500,6 +507,8 @@ func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact]
 			q.FromMillis = max(q.FromMillis, millis)
 		}
 	}
+	var last Fact
+	passed := 0
 	for f, err := range h.facts(table, id, q) {
 		if err != nil {
 			return p, err
@@ -509,11 +518,18 @@ func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact]
 				continue
 			}
 		}
-		if len(p.Items) == limit {
-			p.Next = HistoryCursor(p.Items[limit-1].EventMillis, p.Items[limit-1].Position())
+		if len(p.Items) == limit || passed == historyPassMax {
+			p.Next = HistoryCursor(last.EventMillis, last.Position())
 			break
+		}
+		if last = f; q.After != nil && q.After.Covers(f.Position()) {
+			passed++
+			continue
 		}
 		p.Items = append(p.Items, f)
 	}
 	return p, nil
 }
+
+// historyPassMax is how many facts that were recorded before a page passes over.
+const historyPassMax = 100_000

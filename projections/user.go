@@ -85,9 +85,12 @@ func (v *Users) Said(id string, at fold.At) iter.Seq2[Said, error] {
 }
 
 // IDs are the people of whom anything was said, each once.
-func (v *Users) IDs() iter.Seq2[string, error] {
+func (v *Users) IDs() iter.Seq2[string, error] { return v.ids(fold.Table('s')) }
+
+// ids are those from a key of the table on.
+func (v *Users) ids(from []byte) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for from := []byte(fold.Table('s')); ; {
+		for from := from; ; {
 			id, found := "", false
 			for kv, err := range v.r.Scan(from, fold.Table('s').End()) {
 				k := fold.PartsOf(kv.Key[1:])

@@ -77,7 +77,6 @@ func TestBadInput(t *testing.T) {
 		{"engagement by what", "GET", "/api/v1/engagement?by=mood", nil, 400, "by"},
 		{"engagement of ten years", "GET", "/api/v1/engagement?from=2014-02-01&to=2024-01-01", nil, 400, "from"},
 		{"engagement as it was known", "GET", "/api/v1/engagement?known_at=yesterday", nil, 400, "known_at"},
-		{"similar films as they were known", "GET", "/api/v1/movies/1/similar?known_at=2024-01-01", nil, 400, "known_at"},
 		{"engagement of faults", "GET", "/api/v1/engagement?known_at=2024-01-01&by=mood", nil, 400, "by"},
 		{"quality from after to", "GET", "/api/v1/quality?from=2024-02-01&to=2024-01-01", nil, 400, "from"},
 		{"quality of ten years", "GET", "/api/v1/quality?from=2014-02-01&to=2024-01-01", nil, 400, "from"},

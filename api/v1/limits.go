@@ -45,6 +45,8 @@ const (
 	bucketsDefault = 200
 	bucketsMax     = 1000
 	marksMax       = 500
+	// timesBucketsDefault is how many there are, each way, of a history's two times.
+	timesBucketsDefault = 60
 	// offsetsKept is how many places of times in partitions are remembered: a few megabytes, and some requests' worth.
 	offsetsKept = 1 << 16
 )

@@ -8,17 +8,18 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/projections/recommend"
 )
 
 func (s *Surface) movieRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/movies", (*Surface).movies, "catalogue")
 	r.Handle("GET /api/v1/movies/{movie}", s.movie, "catalogue")
 	r.Handle("GET /api/v1/movies/{movie}/similar", s.similar, "catalogue", "online")
+	r.Handle("GET /api/v1/movies/{movie}/history/times", s.movieTimes, "histories")
 	r.Handle("PUT /api/v1/movies/{movie}/hidden", s.hideMovie)
 	r.Handle("DELETE /api/v1/movies/{movie}/hidden", s.unhideMovie)
 	r.Handle("GET /api/v1/movies/{movie}/history", s.movieHistory, "histories")
 	r.Handle("GET /api/v1/users/{user}/history", s.userHistory, "histories")
+	r.Handle("GET /api/v1/users/{user}/history/times", s.userTimes, "histories")
 }
 
 func (s *Surface) movies(w http.ResponseWriter, r *http.Request) error {
@@ -114,66 +115,6 @@ func (s *Surface) movie(w http.ResponseWriter, r *http.Request) error {
 		movie, ok, err = fold.Of[*projections.Catalogue](s.Views).Movie(id)
 	}
 	return api.Found(w, movie, ok, err, "no movie %q", id)
-}
-
-func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "k")
-	k := int(q.Number("k", kDefault, 1, KMax))
-	if err := q.Err(); err != nil {
-		return err
-	}
-	id, err := movieOf(r)
-	if err != nil {
-		return err
-	}
-	items, err := s.Recommend.Near(recommend.Version{}, id, k)
-	if err != nil {
-		return err
-	}
-	return api.WriteJSON(w, http.StatusOK, struct {
-		MovieID string           `json:"movie_id"`
-		Items   []recommend.Item `json:"items"`
-	}{id, items})
-}
-
-func (s *Surface) movieHistory(w http.ResponseWriter, r *http.Request) error {
-	id, err := movieOf(r)
-	if err != nil {
-		return err
-	}
-	return s.history(w, r, id, fold.Of[*projections.Histories](s.Views).MoviePage)
-}
-
-func (s *Surface) userHistory(w http.ResponseWriter, r *http.Request) error {
-	id, err := userOf(r)
-	if err != nil {
-		return err
-	}
-	return s.history(w, r, id, fold.Of[*projections.Histories](s.Views).UserPage)
-}
-
-// history answers with a piece of a history; nothing is known of someone unknown, which is no error.
-func (s *Surface) history(w http.ResponseWriter, r *http.Request, id string,
-	read func(string, projections.HistoryQuery) (fold.Page[projections.Fact], error)) error {
-	q := api.QueryOf(r, api.AsOfParam, api.KnownAtParam, "from", "to", "order", "limit", "cursor")
-	h := projections.HistoryQuery{FromMillis: q.Millis("from"), ToMillis: q.Millis("to"), Page: q.Page()}
-	switch order := q.Str("order"); order {
-	case "", "newest":
-		h.Newest = true
-	case "oldest":
-	default:
-		q.Fault("order", "is %q; want newest or oldest", api.Short(order))
-	}
-	if h.ToMillis != 0 && h.ToMillis <= h.FromMillis {
-		q.Fault("to", "is not after from")
-	}
-	m, err := s.Moment(r.Context(), q)
-	if err != nil {
-		return err
-	}
-	h.At = m.At
-	p, err := read(id, h)
-	return api.Paged(w, p, err)
 }
 
 // film finds a film that a request names, in the catalogue as it is now.

@@ -12,6 +12,7 @@ import (
 
 func (s *Surface) userRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/users", s.describeUser)
+	r.Handle("GET /api/v1/users", s.people, "users", "histories")
 	r.Handle("GET /api/v1/users/{user}", s.user, "users")
 }
 
@@ -48,4 +49,26 @@ func (s *Surface) user(w http.ResponseWriter, r *http.Request) error {
 		api.SetETag(w, u.Revision)
 	}
 	return api.Found(w, u, ok, err, "nothing was said of person %q", id)
+}
+
+// people lists everybody of whom the log has anything, with what is known of them and how much they did, now or at a moment: those whose ids begin with
+// q, or the one that user_id names.
+func (s *Surface) people(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "q", "user_id", api.AsOfParam, api.KnownAtParam, "limit", "cursor")
+	want := projections.PeopleQuery{Prefix: q.Str("q"), UserID: q.Str("user_id"), Page: q.Page()}
+	for field, v := range map[string]string{"q": want.Prefix, "user_id": want.UserID} {
+		if v != "" {
+			q.Add(api.CheckID(field, v))
+		}
+	}
+	if want.Prefix != "" && want.UserID != "" {
+		q.Fault("user_id", "cannot be combined with q; give one of them")
+	}
+	m, err := s.Moment(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	want.At, want.SaidMillis = m.At, m.Millis(s.Now().UnixMilli())
+	p, err := projections.People{Histories: s.histories(), Users: fold.Of[*projections.Users](s.Views)}.List(r.Context(), want)
+	return api.Paged(w, p, err)
 }

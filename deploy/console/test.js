@@ -25,6 +25,7 @@ async function main() {
   await world.seed()
   require('./checks_frame.js')(check, world, { must, same })
   require('./checks_pages.js')(check, world, { must, same })
+  require('./checks_people.js')(check, world, { must, same })
   for (const { name, run } of checks) {
     if (only && !name.includes(only)) continue
     const start = Date.now()

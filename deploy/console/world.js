@@ -101,6 +101,8 @@ class World {
       models: '/ui/models', model: `/ui/models/${this.model}`, version: `/ui/models/${this.model}/${this.version}`, workflows: '/ui/workflows', workflow: '/ui/workflows/movie_training_pipeline',
       'workflow-run': `/ui/workflows/runs/${this.workflowRun}`, events: '/ui/events', records: '/ui/events/user-events', event: `/ui/events/${this.position}`, stream: `/ui/events/streams/model/${this.model}`, system: '/ui/system', then: `/ui/models/${this.model}?known_at=${this.position}&vs_known_at=${this.position.replace(/@(\d+)$/, (_, n) => `@${n - 1}`)}`,
     }
+    const { movie_id } = (await this.get('/api/v1/movies?limit=1')).items[0]
+    Object.assign(this.pages, { people: '/ui/people', person: '/ui/people/1', 'person-shown': '/ui/people/1?tab=shown', films: '/ui/films', film: `/ui/films/${movie_id}`, 'film-similar': `/ui/films/${movie_id}?tab=similar` })
     if (typeof this.pictures === 'string') this.folder = this.pictures
     delete this.pictures
     if (this.folder) fs.mkdirSync(this.folder, { recursive: true })

@@ -194,15 +194,17 @@ func why(because any) string {
 
 func (p *program) similarCommand() *cobra.Command {
 	var k int
-	cmd := &cobra.Command{Use: "similar MOVIE", Short: "List films like one", Args: cobra.ExactArgs(1), Example: "  projectionist similar 318 -k 5",
+	var m moment
+	cmd := &cobra.Command{Use: "similar MOVIE", Short: "List films like one", Args: cobra.ExactArgs(1), Example: "  projectionist similar 318 -k 5\n  projectionist similar 318 --known-at user-events/0@120",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			raw, err := c.get(ctx, "/api/v1/movies/"+escape(args[0])+"/similar", url.Values{"k": {fmt.Sprint(k)}})
+			raw, err := c.get(ctx, "/api/v1/movies/"+escape(args[0])+"/similar", m.query(url.Values{"k": {fmt.Sprint(k)}}))
 			if err != nil {
 				return err
 			}
 			return p.ranking(raw, false)
 		})}
 	cmd.Flags().IntVarP(&k, "count", "k", 10, "how many films")
+	m.flags(cmd)
 	return cmd
 }
 

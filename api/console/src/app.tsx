@@ -7,8 +7,10 @@ import { announced, Help, helpOpen, listen, useKeys } from './keys'
 import { begin as beginLive, pause, paused, state as live } from './live'
 import { Stale } from './parts/states'
 import { Events } from './pages/events'
+import { Films } from './pages/films'
 import { Models } from './pages/models'
 import { Overview } from './pages/overview'
+import { People } from './pages/people'
 import { Runs } from './pages/runs'
 import { System } from './pages/system'
 import { Try } from './pages/try'
@@ -22,6 +24,8 @@ import { TimeBar } from './timebar'
 const pages = {
 	'': { key: 'o', name: () => t.overview, draw: Overview },
 	try: { key: 't', name: () => t.try, draw: Try },
+	people: { key: 'p', name: () => t.people, draw: People },
+	films: { key: 'l', name: () => t.filmsPage, draw: Films },
 	runs: { key: 'r', name: () => t.runs, draw: Runs },
 	models: { key: 'm', name: () => t.models, draw: Models },
 	workflows: { key: 'w', name: () => t.workflows, draw: Workflows },

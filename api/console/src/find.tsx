@@ -21,8 +21,8 @@ function addressOf(f: Found): string | null {
 		case 'event': return to(['events', ...(f.detail && !f.detail.startsWith('mlops-events/') ? f.detail.split('/') : [f.id])]) // a fact is known by its position
 		case 'stream': return to(['events', 'streams', ...f.id.split('/')])
 		case 'topic': return to(['events', f.id])
-		case 'user': return to(['try'], { user: f.id })
-		case 'movie': return to(['events', 'streams', 'movie', f.id])
+		case 'user': return to(['people', f.id])
+		case 'movie': return to(['films', f.id])
 		case 'dataset': return to(['events', 'streams', 'dataset', f.id])
 		case 'training_set': return to(['events', 'streams', 'training-set', f.id])
 		default: return null

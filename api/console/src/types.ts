@@ -48,3 +48,20 @@ export interface Quarantined { topic: string; partition: number; offset: number;
 export interface Reason { movie_id?: string; title?: string; score: number; source: string }
 export interface Recommended { movie_id: string; title: string; year?: number; genres?: string[]; score: number; sources?: Record<string, number>; because?: Reason[] }
 export interface Recommendations { user_id: string; model_name?: string; model_version?: number; strategy: string; cut: string; simulated?: boolean; items: Recommended[]; replayed?: boolean; now_millis?: number }
+
+// Of people and films.
+export interface User { user_id: string; age?: number; gender?: string; occupation?: string; zip?: string }
+export interface Act { event_millis: number; recorded_millis: number; position: string }
+export interface Person extends User { acts: number; acts_more?: boolean; first?: Act; last?: Act }
+export interface Fact { user_id: string; movie_id: string; title?: string; year?: number; interaction_type: string; rating?: number; event_millis: number; recorded_millis: number; partition: number; offset: number; superseded?: boolean }
+export interface TimesAxis { first_millis: number; last_millis: number; bucket_millis: number }
+export interface HistoryTimes {
+	facts: number; complete: boolean; event: TimesAxis; recorded: TimesAxis; most_late?: Act; kinds: { interaction_type: string; facts: number; rated: number; mean_rating?: number }[]
+	cells: { event_millis: number; recorded_millis: number; facts: number; position: string }[]
+}
+export interface FilmRef { movie_id: string; title?: string; year?: number }
+export interface Given extends Origin { request_id: string; strategy: string; model_name?: string; model_version?: number; items: (FilmRef & { position: number; score: number; source?: string; because?: FilmRef[] })[] }
+export interface Film extends Stamp {
+	movie_id: string; title: string; year?: number; genres?: string[]; imdb_id?: string; tmdb_id?: string; overview?: string; language?: string; runtime_minutes?: number; release_date?: string; keywords?: string[]
+	vote_average?: number; vote_count?: number; datasets?: string[]; simulated?: boolean; hidden?: { reason: string; actor: string; event_millis: number }
+}

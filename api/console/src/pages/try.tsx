@@ -41,7 +41,7 @@ function List({ r, before, again, plain }: { r: Recommendations; before: Recomme
 	const most = Math.max(...r.items.map(i => i.score), 1e-9)
 	return (
 		<section>
-			<Facts><Fact name={t.strategy}>{r.strategy}</Fact>{r.model_name && <Fact name={t.model}><a href={to(['models', r.model_name, r.model_version ?? ''])}>{r.model_name} {r.model_version}</a></Fact>}{r.now_millis && <Fact name={t.moment}><Time at={r.now_millis} /></Fact>}{r.simulated && <Fact name={t.data}><b class="warn">{t.simulated}</b></Fact>}</Facts>
+			<Facts>{!plain && <Fact name={t.person}><a class="mono" href={to(['people', r.user_id])}>{r.user_id}</a></Fact>}<Fact name={t.strategy}>{r.strategy}</Fact>{r.model_name && <Fact name={t.model}><a href={to(['models', r.model_name, r.model_version ?? ''])}>{r.model_name} {r.model_version}</a></Fact>}{r.now_millis && <Fact name={t.moment}><Time at={r.now_millis} /></Fact>}{r.simulated && <Fact name={t.data}><b class="warn">{t.simulated}</b></Fact>}</Facts>
 			{r.items.length === 0 && <Empty why={t.nothingToShow} />}
 			<ol class="films">{r.items.map((i, n) => <Film key={i.movie_id} i={i} n={n} user={r.user_id} move={moved(i, n, before)} most={most} again={again} plain={plain ?? false} />)}</ol>
 		</section>
@@ -73,7 +73,7 @@ function Film({ i, n, user, move, most, again, plain }: { i: Recommended; n: num
 	return (
 		<li>
 			<span class="num dim">{n + 1}</span>
-			<div><a href={to(['events', 'streams', 'movie', i.movie_id])}><b class="wrap">{i.title || i.movie_id}</b></a> {i.year ? <span class="dim">{i.year}</span> : null} <span class="dim">{i.genres?.join(', ')}</span> {move && <b class="move">{move}</b>}
+			<div><a href={to(['films', i.movie_id])}><b class="wrap">{i.title || i.movie_id}</b></a> {i.year ? <span class="dim">{i.year}</span> : null} <span class="dim">{i.genres?.join(', ')}</span> {move && <b class="move">{move}</b>}
 				<div class="meter" aria-hidden="true"><i style={{ width: `${Math.max(0, Math.min(100, (i.score / most) * 100))}%` }} /></div>
 				{parts.length > 0 && <details><summary>{t.why} <span class="dim">{parts.length} {t.parts}, Σ {figure(sum)}</span></summary><table class="pairs"><tbody>{parts.map((b, x) => <tr key={x}><th scope="row">{b.title ?? b.movie_id ?? b.source}</th><td class="dim">{b.source}</td><td class="num" title={String(b.score)}>{b.score > 0 ? '+' : ''}{figure(b.score)}</td></tr>)}<tr><th scope="row">{t.sum}</th><td /><td class="num" title={String(sum)}>{figure(sum)}</td></tr></tbody></table></details>}
 			</div>

@@ -28,4 +28,9 @@ export const ko: Text = {
 	tasks: '작업', tries: '시도', try_: '시도', outputs: '출력', log: '로그', lines: n => `${n}줄`,
 	person: '사람', against: '나란히', againstWhat: '시점 또는 baseline', whoFirst: '사람을 지정하면 추천 목록과 이유를 보여 줍니다.', strategy: '전략', simulated: '시뮬레이션', nothingToShow: '보여 줄 것이 없습니다.', isNew: '신규', why: '이유', parts: '부분', rated: '기록됨', like: '좋아요', dislike: '싫어요',
 	views: '뷰', view: '뷰', lag: '지연', folded: '반영', reactors: '리액터', reactor: '리액터', handled: '처리', failed: '실패', elsewhere: '다른 노드', systemIsNow: '이 페이지는 현재 시스템을 보여 줍니다.', verify: '검증', verifyWhat: '전체 로그를 다시 접어 모든 바이트를 비교합니다.', verifyEqual: n => `뷰 ${n}개가 바이트까지 같습니다.`, verifyUnequal: v => `다름: ${v}`,
+	people: '사람', filmsPage: '영화', film: '영화', acts: '행동', firstAct: '첫 행동', lastAct: '마지막 행동', saidOf: '알려진 정보', age: '나이', idBegins: 'ID의 시작', nobody: '아직 아무도 행동하지 않았고 알려진 정보도 없습니다.', nothingOfThem: '이 사람에 대해 알려진 것이 없습니다.',
+	history: '이력', whatWasShown: '보여 준 목록', shownNothing: '아직 보여 준 목록이 없습니다.', saidNothing: '알려진 정보가 없습니다.', noActs: '아직 행동이 없습니다.', actsBetween: '두 시점 사이에 기록된 것만', what: '행동', later: '지연', superseded: '나중 기록이 이 평점을 고쳤습니다', from: '부터', until: '이전까지', order: '순서', newestFirst: '최신순', oldestFirst: '오래된 순',
+	others: '기타', mostLate: '가장 늦은 기록', happenedKnown: '발생 시각과 기록 시각', cellSays: (event, recorded) => `한 칸: ${event} × ${recorded}`, aboveLine: '선보다 위는 늦게 들어온 것', factsOf: n => `행동 ${n}개`, filmsOf: n => `영화 ${n}편`, stars: '별점', recordAct: '행동 기록',
+	year: '연도', genre: '장르', genres: '장르', onLists: '목록 표시', hiddenFilm: '숨김', onlyHidden: '숨긴 것만', titleWords: '제목의 단어', byTitle: '제목순', noFilms: '아직 영화가 없습니다.', released: '개봉', votes: '평가', similar: '비슷한 영화', noOther: '다른 영화가 없습니다.', by: '근거',
+	hide: '목록에서 숨기기', unhide: '다시 목록에 보이기', hideWhat: '이제부터 이 영화는 누구의 목록에도 나오지 않습니다.', unhideWhat: '이제부터 이 영화가 다시 목록에 나올 수 있습니다.', hiddenBecause: reason => `어느 목록에도 없습니다: ${reason}`,
 }
