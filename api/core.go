@@ -51,6 +51,7 @@ type Core struct {
 type common struct {
 	past        *Past // nil: there is none
 	metrics     *metrics
+	latencies   *latencies
 	credentials credentials
 	operations  chan struct{} // a token for each operation under way
 	given       struct {
@@ -92,7 +93,7 @@ func New(c Config) (*Core, error) {
 		rand.Read(key) // never fails
 		c.TokenKey = func() ([]byte, error) { return key, nil }
 	}
-	core := &Core{Config: c, common: &common{metrics: newMetrics(), credentials: newCredentials(c.Token, c.Users), operations: make(chan struct{}, operationsMax)}}
+	core := &Core{Config: c, common: &common{metrics: newMetrics(), latencies: newLatencies(c.Now()), credentials: newCredentials(c.Token, c.Users), operations: make(chan struct{}, operationsMax)}}
 	if len(c.Factories) > 0 && c.ScratchDir != "" {
 		core.past = newPast(c.Log, c.Factories, c.ScratchDir, c.Logger)
 	}

@@ -141,5 +141,7 @@ const (
 // Predicted counts what a model has computed since start. The strategy is a recipe's word for what it does.
 func (c *Core) Predicted(operation, strategy string, start time.Time) {
 	c.metrics.predictions.WithLabelValues(operation, strategy).Inc()
-	c.metrics.predictionSeconds.WithLabelValues(operation).Observe(time.Since(start).Seconds())
+	took := time.Since(start)
+	c.metrics.predictionSeconds.WithLabelValues(operation).Observe(took.Seconds())
+	c.latencies.observe(operation, c.Now(), took)
 }

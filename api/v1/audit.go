@@ -73,16 +73,22 @@ func (s *Surface) audit(w http.ResponseWriter, r *http.Request) error {
 
 // knownAfter is what the earlier of two moments knows.
 func (s *Surface) knownAfter(ctx context.Context, text string) (streams.Cut, error) {
-	m, err := s.MomentOf(ctx, "", text)
-	if f, ok := err.(*fault.Error); ok && f.Field == api.KnownAtParam {
-		other := *f
-		other.Field = knownAfterParam
-		return nil, &other
-	}
+	m, err := s.momentAfter(ctx, text)
 	if err != nil {
 		return nil, err
 	}
 	return s.known(ctx, &m)
+}
+
+// momentAfter is the moment that known_after stands for.
+func (s *Surface) momentAfter(ctx context.Context, text string) (api.Moment, error) {
+	m, err := s.MomentOf(ctx, "", text)
+	if f, ok := err.(*fault.Error); ok && f.Field == api.KnownAtParam {
+		other := *f
+		other.Field = knownAfterParam
+		return m, &other
+	}
+	return m, err
 }
 
 // factsBetween is how many records the feeds took between two cuts, by topic; to nil is now.

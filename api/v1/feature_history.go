@@ -5,86 +5,43 @@ import (
 	"net/http"
 
 	"github.com/projectionist/projectionist/api"
-	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
 func (s *Surface) featureHistoryRoutes(r *api.Routes) {
-	r.Handle("GET /api/v1/features/views/{view}/history", s.featureHistory, "online", "histories", "catalogue", "users", "definitions", "feature-registry", "feature-values")
+	views := []string{"online", "histories", "catalogue", "users", "definitions", "feature-registry", "feature-values"}
+	r.Handle("GET /api/v1/features/views/{view}/history", s.featureHistory, views...)
+	r.Handle("GET /api/v1/features/views/{view}/row", s.featureRow, views...)
+	r.Handle("GET /api/v1/features/views/{view}/late", s.featuresLate, views...)
+	r.Handle("GET /api/v1/features/views/{view}/series", s.featureSeries, views...)
 }
 
 // featureHistory pages through the events that changed features of an entity of a view, computed or pushed, the newest first. The entity is
 // given by the view's join keys, as parameters.
 func (s *Surface) featureHistory(w http.ResponseWriter, r *http.Request) error {
-	m, reg, err := s.momentFirst(r)
+	o, q, err := s.ofEntity(r, api.AsOfParam, api.KnownAtParam, "limit", "cursor")
 	if err != nil {
 		return err
 	}
-	name := r.PathValue("view")
-	view, x := reg.View(name), reg.ExternalNamed(name)
-	var keys []events.FeatureField
-	switch {
-	case view != nil:
-		keys = []events.FeatureField{{Name: string(view.Entity) + "_id", Type: string(features.String)}}
-	case x != nil:
-		keys = x.JoinKeys
-	default:
-		return unknownView(name)
-	}
-	params := []string{"features", api.AsOfParam, api.KnownAtParam, "limit", "cursor"}
-	for _, k := range keys {
-		params = append(params, k.Name)
-	}
-	q := api.QueryOf(r, params...)
-	page, names := q.Page(), q.List("features")
-	for _, f := range names {
-		if view != nil && view.Feature(f) == nil || x != nil && x.Feature(f) == nil {
-			q.Add(unknownFeature("features", "view %s has no feature %q", name, api.Short(f)))
-		}
-	}
-	if err := q.Err(); err != nil {
+	page := q.Page()
+	if err := o.named(q); err != nil {
 		return err
 	}
-	if x != nil {
-		return s.externalHistory(w, q, x, names, m.At, page)
+	if o.External != nil {
+		return s.externalHistory(w, o, page)
 	}
-	id := q.Str(keys[0].Name)
-	if id == "" {
-		return fault.Field(keys[0].Name, "is missing").WithHint("say whose history is asked for: %s=…", keys[0].Name)
-	}
-	if err := api.CheckID(keys[0].Name, id); err != nil {
-		return err
-	}
-	if names == nil {
-		names = []string{""}
-	}
-	refs := make([]string, len(names))
-	for i, f := range names {
-		if refs[i] = name; f != "" {
-			refs[i] += ":" + f
-		}
-	}
-	sel, err := reg.Select(refs, false)
+	sel, err := o.Registry.Select(o.References(), false)
 	if err != nil {
 		return err
 	}
-	p, err := s.Features.History(r.Context(), sel, view.Entity, canonical(view.Entity, id), m.At, page)
+	p, err := s.Features.History(r.Context(), sel, o.View.Entity, o.ID, o.m.At, page)
 	return api.Paged(w, p, err)
 }
 
-func (s *Surface) externalHistory(w http.ResponseWriter, q *api.Query, x *features.External, names []string, at fold.At, page fold.PageQuery) error {
-	key, err := entityKeyOf(x, q)
-	if err != nil {
-		return err
-	}
-	if names == nil {
-		for _, f := range x.Features {
-			names = append(names, f.Name)
-		}
-	}
-	p, err := s.Features.PushedHistory(x, names, key, at, page)
+func (s *Surface) externalHistory(w http.ResponseWriter, o *ofEntity, page fold.PageQuery) error {
+	p, err := s.Features.PushedHistory(o.External, o.FeatureNames(), o.Key, o.m.At, page)
 	return api.Paged(w, p, err)
 }
 

@@ -19,7 +19,7 @@ import (
 // moment elsewhere.
 var nowAlone = []string{
 	"GET /healthz", "GET /health", "GET /readyz", "GET /{$}",
-	"GET /api/v1/blobs/{hash}", "GET /api/v1/live", "GET /api/v1/ops/snapshot", "GET /api/v1/reactors", "GET /api/v1/views",
+	"GET /api/v1/blobs/{hash}", "GET /api/v1/live", "GET /api/v1/ops/snapshot", "GET /api/v1/reactors", "GET /api/v1/serving/latency", "GET /api/v1/views",
 	"GET /api/v1/workflows/operators", "GET /api/v1/workflows/triggers", "GET /api/v1/workflows/runs/{run}/tasks/{task}/logs",
 }
 
@@ -47,6 +47,7 @@ func TestEveryReadKnowsTheMoment(t *testing.T) {
 		"{id...}", drift.at("position"), "{position...}", "user-events/0@0", "{request}", given.at("request_id"), "{$}", "")
 	query := map[string]string{
 		"GET /api/v1/audit/chain": "of=movie/1", "GET /api/v1/lineage": "node=model/als/1", "GET /api/v1/find": "q=one", "GET /api/v1/runs/metrics": "metric=ndcg&runs=" + run, "GET /api/v1/features/views/{view}/history": "movie_id=1",
+		"GET /api/v1/features/views/{view}/row": "movie_id=1&as_of=2024-05-20", "GET /api/v1/features/views/{view}/late": "movie_id=1&known_after=2024-05-20", "GET /api/v1/features/views/{view}/series": "movie_id=1&features=rating&to=2024-05-20",
 		"GET /api/v1/features/statistics": "view=movie_features", "GET /api/v1/log/topics/{topic}/records": "order=desc", "GET /api/v1/engagement": "from=2024-05-01&to=2024-06-02",
 	}
 	numbers := strings.NewReplacer("{version}", "1")

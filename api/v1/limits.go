@@ -40,6 +40,13 @@ const (
 	spoolMemoryBytes   = 1 << 20  // of a body, and of its rows' keys, before they go to the disk: most do not
 )
 
+// Limits of a series of features of one entity, which is held.
+const (
+	seriesPointsDefault = 200
+	seriesPointsMax     = 2000
+	seriesValuesMax     = 100_000 // points times features
+)
+
 // Limits of what is told of the log over time.
 const (
 	bucketsDefault = 200

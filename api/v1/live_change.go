@@ -35,6 +35,7 @@ var resources = map[string]resource{
 	"model":           {modelsResource, []string{"registry", "deployments"}},
 	"movie":           {"movies", []string{"catalogue"}},
 	"pool":            {"pools", []string{"workflows"}},
+	"quality":         {"quality", []string{"quality"}},
 	"refusal":         {"quarantine", []string{"quarantine"}},
 	"run":             {"runs", []string{"runs"}},
 	"signals":         {"signals", []string{"definitions"}},

@@ -15,6 +15,7 @@ import (
 
 func (s *Surface) qualityRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/quality", (*Surface).quality, "quality", "deployments", "registry")
+	r.Handle("GET /api/v1/quality/acts", s.qualityActs, "quality", "registry")
 }
 
 const (

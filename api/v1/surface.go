@@ -194,7 +194,7 @@ func (s *Surface) Routes(r *api.Routes) {
 	for _, add := range []func(*api.Routes){
 		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes, s.featureValueRoutes, s.featureHistoryRoutes, s.featureStatisticsRoutes, s.findRoutes,
 		s.engagementRoutes, s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.liveRoutes, s.logRoutes, s.modelRoutes,
-		s.movieRoutes, s.operationRoutes, s.produceRoutes, s.qualityRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.signalRoutes, s.snapshotRoutes, s.trainingSetRoutes, s.userRoutes, s.viewRoutes, s.webhookRoutes,
+		s.movieRoutes, s.operationRoutes, s.produceRoutes, s.qualityRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.servingRoutes, s.signalRoutes, s.snapshotRoutes, s.trainingSetRoutes, s.userRoutes, s.viewRoutes, s.webhookRoutes,
 		s.workflowRoutes, s.variableRoutes, s.triggerRoutes, s.poolRoutes, s.backfillRoutes, s.causationRoutes,
 	} {
 		add(r)

@@ -15,8 +15,8 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Changed is an event that changed features of an entity, and to what.
-type Changed struct {
+// Cause is an event that may change features of an entity.
+type Cause struct {
 	fold.Origin
 	Event string `json:"event_type"`
 
@@ -26,7 +26,12 @@ type Changed struct {
 	Kind    string  `json:"interaction_type,omitempty"`
 	Rating  float64 `json:"rating,omitempty"`
 
-	Offline bool     `json:"offline,omitempty"` // pushed for training alone
+	Offline bool `json:"offline,omitempty"` // pushed for training alone
+}
+
+// Changed is an event that changed features of an entity, and to what.
+type Changed struct {
+	Cause
 	Changes []Change `json:"changes"`
 }
 
@@ -162,10 +167,20 @@ func (f *Store) byFacts(ctx context.Context, sel *features.Selection, e features
 				return err
 			}
 		}
-		out.Items = append(out.Items, Changed{Origin: fold.Origin{Position: x.Position().String(), EventID: x.EventID, EventMillis: x.EventMillis, RecordedMillis: x.RecordedMillis, Source: x.Source},
-			Event: (*events.Interaction)(nil).EventType(), UserID: x.UserID, MovieID: x.MovieID, Kind: x.Kind, Rating: x.Rating, Changes: changes[i]})
+		out.Items = append(out.Items, Changed{causeOf(x), changes[i]})
 	}
 	return nil
+}
+
+// causeOf is what somebody did, as a history has it; of a film's, made whole.
+func causeOf(x *projections.Fact) Cause {
+	return Cause{Origin: fold.Origin{Position: x.Position().String(), EventID: x.EventID, EventMillis: x.EventMillis, RecordedMillis: x.RecordedMillis, Source: x.Source},
+		Event: (*events.Interaction)(nil).EventType(), UserID: x.UserID, MovieID: x.MovieID, Kind: x.Kind, Rating: x.Rating}
+}
+
+// pushedCause is a row that was pushed.
+func pushedCause(row *projections.PushedValues) Cause {
+	return Cause{Origin: row.Origin, Event: (*events.FeatureValues)(nil).EventType(), Offline: row.Offline}
 }
 
 // changesOf are the features that have another value, in the order of the selection.
@@ -204,7 +219,7 @@ func (f *Store) bySaying(ctx context.Context, sel *features.Selection, e feature
 			}
 		}
 		if changes := changesOf(names, columns, was, is); len(changes) > 0 {
-			all = append(all, sayings{Changed{Origin: origin, Event: event, Changes: changes}, millis})
+			all = append(all, sayings{Changed{Cause{Origin: origin, Event: event}, changes}, millis})
 		}
 	}
 	if e == features.User {
@@ -276,7 +291,7 @@ func (f *Store) PushedHistory(x *features.External, names []string, entityKey st
 		} else if ok {
 			was = &before
 		}
-		c := Changed{Origin: is.Origin, Event: (*events.FeatureValues)(nil).EventType(), Offline: is.Offline}
+		c := Changed{Cause: pushedCause(is)}
 		for _, name := range names {
 			from, to := null, null
 			if value, ok := coerced(x.Feature(name), is); ok {

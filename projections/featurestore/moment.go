@@ -125,7 +125,10 @@ func (f *Store) registryOf(at fold.At) (*Registry, error) {
 
 // with is the registry with what another has and it has not.
 func (r *Registry) with(other *Registry) *Registry {
-	defs, d := r.Definitions.With(other.Definitions), r.Declared
+	defs, d := other.Definitions, r.Declared
+	if r.Definitions != noDefinitions {
+		defs = r.Definitions.With(defs)
+	}
 	d.Projects = also(d.Projects, other.Declared.Projects)
 	d.Entities = also(d.Entities, other.Declared.Entities)
 	d.Sources = also(d.Sources, other.Declared.Sources)

@@ -1,0 +1,206 @@
+package v1
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// What acts of a list were to what served.
+const (
+	outcomeHit    = "hit"    // among its first ten
+	outcomeMissed = "missed" // not
+)
+
+const (
+	judgedActsMax  = 200    // of a page: each is read from the log again
+	judgedScanMax  = 20_000 // acts that a page looks at
+	outcomeRankMax = 10
+)
+
+// judgedAct is an act, where its film stood by what ranked, and the event that says so.
+type judgedAct struct {
+	Position     string         `json:"position"` // of the act
+	TimeMillis   int64          `json:"time_millis"`
+	UserID       string         `json:"user_id,omitempty"`
+	MovieID      string         `json:"movie_id,omitempty"`
+	Kind         string         `json:"interaction_type,omitempty"`
+	Of           int            `json:"of"`
+	Films        int            `json:"films"`
+	Ranks        map[string]int `json:"ranks"` // 0: the film was in no ranking
+	ModelName    string         `json:"model_name,omitempty"`
+	ModelVersion int            `json:"model_version,omitempty"`
+	Judged       fold.Origin    `json:"judged"`
+}
+
+// actPlace is where an act is among those judged.
+type actPlace struct {
+	hour     int64 // Unix milliseconds
+	revision streams.Revision
+	index    int
+}
+
+func (p actPlace) String() string { return fmt.Sprintf("%d.%d.%d", p.hour, p.revision, p.index) }
+
+func (p actPlace) before(o actPlace) bool {
+	switch {
+	case p.hour != o.hour:
+		return p.hour < o.hour
+	case p.revision != o.revision:
+		return p.revision < o.revision
+	}
+	return p.index < o.index
+}
+
+// actsAsked is what of the acts is wanted.
+type actsAsked struct {
+	from, to int64
+	model    string
+	version  int
+	outcome  string
+	at       fold.At
+	next     actPlace // from which on
+	limit    int
+}
+
+// qualityActs pages through the acts that points of the curve are made of (see [Surface.quality]), by the hour that they happened in, each with the ranks of its film. A page may end before its
+// limit where it has looked at many.
+func (s *Surface) qualityActs(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "from", "to", "model", "version", "outcome", "limit", "cursor", api.KnownAtParam)
+	a := actsAsked{from: q.Millis("from"), to: q.Millis("to"), model: q.Str("model"), version: int(q.Number("version", 0, 1, 1<<31-1)), outcome: q.Str("outcome"),
+		limit: int(q.Number("limit", 100, 1, judgedActsMax))}
+	switch a.outcome {
+	case "", outcomeHit, outcomeMissed:
+	default:
+		q.Fault("outcome", "is %q; want %s or %s", api.Short(a.outcome), outcomeHit, outcomeMissed)
+	}
+	if a.version != 0 && a.model == "" {
+		q.Fault("version", "is given without model: it is a version of one")
+	}
+	if text := q.Str("cursor"); text != "" {
+		if n, err := fmt.Sscanf(text, "%d.%d.%d", &a.next.hour, &a.next.revision, &a.next.index); err != nil || n != 3 || a.next.String() != text {
+			q.Add(badCursor())
+		}
+	}
+	m, err := s.Moment(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	a.at = m.At
+	if a.to == 0 {
+		a.to = m.Millis(s.Now().UnixMilli()) + 1
+	}
+	if a.from == 0 {
+		a.from = a.to - 24*time.Hour.Milliseconds()
+	}
+	switch {
+	case a.from >= a.to:
+		return fault.Field("from", "is not before to")
+	case a.to-a.from > qualityHoursMax*time.Hour.Milliseconds():
+		return fault.Field("from", "is more than %d days before to; ask for a year at a time", qualityHoursMax/24)
+	}
+	if a.model != "" {
+		model, ok, err := s.registry().Model(a.model)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fault.New(fault.NotFound, "no model %q", api.Short(a.model))
+		}
+		a.model = model.Key
+	}
+	page, err := s.judgedActs(r.Context(), &a)
+	return api.Paged(w, page, err)
+}
+
+// judgedActs reads the streams of the hours, one after the other.
+func (s *Surface) judgedActs(ctx context.Context, a *actsAsked) (fold.Page[judgedAct], error) {
+	page, looked := fold.Page[judgedAct]{Items: []judgedAct{}}, 0
+	hour := time.Hour.Milliseconds()
+	first := max(time.UnixMilli(a.from).Truncate(time.Hour).UnixMilli(), a.next.hour)
+	for at := first; at < a.to; at += hour {
+		if err := ctx.Err(); err != nil {
+			return page, err
+		}
+		from := streams.Revision(0)
+		if at == a.next.hour {
+			from = a.next.revision
+		}
+		stream := "quality/" + time.UnixMilli(at).UTC().Format(events.HourLayout)
+		for in, err := range fold.Inputs(s.Log.Ledger().ReadStream(ctx, stream, from), a.at) {
+			if err != nil {
+				return page, err
+			}
+			x, ok := in.Event.Data.(*events.QualityJudged)
+			if !ok || a.model != "" && (x.ModelName != a.model || a.version != 0 && x.ModelVersion != a.version) {
+				continue
+			}
+			for i := range x.Acts {
+				place := actPlace{at, in.Revision, i}
+				if place.before(a.next) {
+					continue
+				}
+				if len(page.Items) == a.limit || looked == judgedScanMax {
+					page.Next = place.String()
+					return page, nil
+				}
+				looked++
+				if !a.wants(&x.Acts[i]) {
+					continue
+				}
+				item, err := s.judgedAct(ctx, in, x, &x.Acts[i])
+				if err != nil {
+					return page, err
+				}
+				page.Items = append(page.Items, item)
+			}
+		}
+	}
+	return page, nil
+}
+
+func (a *actsAsked) wants(act *events.JudgedAct) bool {
+	if act.TimeMillis < a.from || act.TimeMillis >= a.to || len(act.Ranks) == 0 {
+		return false
+	}
+	hit := act.Ranks[0] >= 1 && act.Ranks[0] <= outcomeRankMax
+	return a.outcome == "" || hit == (a.outcome == outcomeHit)
+}
+
+// judgedAct is one of them, with what the log has of the act itself.
+func (s *Surface) judgedAct(ctx context.Context, in *fold.Input, x *events.QualityJudged, act *events.JudgedAct) (judgedAct, error) {
+	out := judgedAct{Position: act.Position, TimeMillis: act.TimeMillis, Of: act.Of, Films: act.Films, Ranks: map[string]int{}, ModelVersion: x.ModelVersion, Judged: fold.OriginOf(in)}
+	for i, source := range x.Sources[:min(len(x.Sources), len(act.Ranks))] {
+		out.Ranks[source] = act.Ranks[i]
+	}
+	var err error
+	if out.ModelName, err = s.registry().NameOf(x.ModelName); err != nil {
+		return out, err
+	}
+	pos, err := streams.ParsePosition(act.Position)
+	if err != nil || !api.Known(pos.TP) { // of another program: its place is told all the same
+		return out, nil
+	}
+	for rec, err := range s.Log.Feed().Read(ctx, pos.TP, pos.Offset) {
+		if err != nil {
+			return out, err
+		}
+		if rec.Offset != pos.Offset {
+			break
+		}
+		if ev, err := streams.ReadFact(rec); err == nil {
+			if fact, ok := ev.Data.(*events.Interaction); ok {
+				out.UserID, out.MovieID, out.Kind = events.CanonicalUser(fact.UserID), events.CanonicalMovie(fact.MovieID), fact.Kind
+			}
+		}
+		break
+	}
+	return out, nil
+}

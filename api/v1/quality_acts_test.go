@@ -1,0 +1,148 @@
+package v1_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/streams"
+)
+
+// Acts behind a point of the curve come page by page, each with what the log has of it and of its judgement, those of a version and outcome alone, and as they were known.
+func TestQualityActs(t *testing.T) {
+	w := newFixture(t)
+	version := w.train()
+	n := 0
+	judge := func(hour time.Time, version int, ranks ...int) streams.Position {
+		t.Helper()
+		c := &commands.JudgeQuality{QualityJudged: events.QualityJudged{Hour: hour.UTC().Format(events.HourLayout), ModelName: "als", ModelVersion: version, Sources: []string{"served", "popularity"}}}
+		if version == 0 {
+			c.ModelName = ""
+		}
+		for _, rank := range ranks {
+			c.Acts = append(c.Acts, events.JudgedAct{Position: fmt.Sprint("user-events/0@", n), TimeMillis: hour.UnixMilli() + int64(n), Of: 1, Films: testMovies, Ranks: []int{rank, 2}})
+			n++
+		}
+		res, err := w.cfg.Dispatcher.Dispatch(context.Background(), c, handlers.Meta{Actor: "test"})
+		w.must(err)
+		w.folded(res.Position)
+		return res.Position
+	}
+	judge(day0, 0, 1, 12)
+	then := judge(day0.Add(time.Hour), version, 3, 0, 11, 10)
+	w.clock.set(day0.Add(2 * time.Hour))
+	last := judge(day0.Add(time.Hour), version, 1, 12)
+	type act struct {
+		Position string
+		UserID   string `json:"user_id"`
+		MovieID  string `json:"movie_id"`
+		Kind     string `json:"interaction_type"`
+		Films    int
+		Ranks    map[string]int
+		Model    string `json:"model_name"`
+		Judged   struct{ Position string }
+	}
+	type page struct {
+		Items []act
+		Next  string `json:"next_cursor"`
+	}
+	ask := func(query string) (p page) {
+		t.Helper()
+		w.get("/api/v1/quality/acts?from=2024-06-01&to=2024-06-02" + query).want(200).into(&p)
+		return p
+	}
+	places := func(p page) (all []string) {
+		for _, a := range p.Items {
+			all = append(all, strings.TrimPrefix(a.Position, "user-events/0@"))
+		}
+		return all
+	}
+	whole := ask("")
+	if got := places(whole); fmt.Sprint(got) != "[0 1 2 3 4 5 6 7]" || whole.Next != "" {
+		t.Fatalf("all are %v, then %q", got, whole.Next)
+	}
+	var fact struct {
+		Items []struct {
+			Data struct {
+				UserID  string `json:"user_id"`
+				MovieID string `json:"movie_id"`
+				Kind    string `json:"interaction_type"`
+			}
+		}
+	}
+	w.get("/api/v1/log/topics/user-events/records?order=asc&limit=1&partition=0&from=7").want(200).into(&fact)
+	if a, f := whole.Items[7], fact.Items[0].Data; a.UserID == "" || a.UserID != events.CanonicalUser(f.UserID) || a.MovieID != events.CanonicalMovie(f.MovieID) || a.Kind != f.Kind ||
+		a.Ranks["served"] != 12 || a.Ranks["popularity"] != 2 || a.Films != testMovies || a.Model != "als" || a.Judged.Position != last.String() {
+		t.Errorf("the last is %+v, of %+v", a, f)
+	}
+	for limit := 1; limit < 9; limit++ {
+		var all []string
+		for p := ask(fmt.Sprint("&limit=", limit)); ; p = ask(fmt.Sprint("&limit=", limit, "&cursor=", url.QueryEscape(p.Next))) {
+			if len(p.Items) > limit {
+				t.Fatalf("a page of %d has %d", limit, len(p.Items))
+			}
+			if all = append(all, places(p)...); p.Next == "" {
+				break
+			}
+		}
+		if fmt.Sprint(all) != "[0 1 2 3 4 5 6 7]" {
+			t.Errorf("pages of %d are %v", limit, all)
+		}
+	}
+	for query, want := range map[string]string{
+		"&outcome=missed":            "[1 3 4 7]",
+		"&outcome=hit":               "[0 2 5 6]",
+		"&model=als":                 "[2 3 4 5 6 7]",
+		"&model=als&version=7":       "[]",
+		"&known_at=" + then.String(): "[0 1 2 3 4 5]",
+		"&known_at=2024-05-01":       "[]",
+		"&outcome=hit&limit=2&model=als&known_at=" + url.QueryEscape(events.FormatTime(day0.Add(time.Hour))): "[2 5]",
+	} {
+		if got := places(ask(query)); fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, want %s", query, got, want)
+		}
+	}
+	var hour page
+	w.get("/api/v1/quality/acts?from=2024-06-01T13:00:00.003Z&to=2024-06-01T13:00:00.006Z").want(200).into(&hour)
+	if got := places(hour); fmt.Sprint(got) != "[3 4 5]" {
+		t.Errorf("of three milliseconds: %v", got)
+	}
+}
+
+// What took how long is counted by minute, by rankings that were asked for.
+func TestServingLatency(t *testing.T) {
+	w := newFixture(t)
+	for range 5 {
+		w.get("/api/v1/recommendations?user_id=1&k=3&record=false").want(200)
+		w.clock.set(w.clock.Now().Add(time.Minute))
+	}
+	var v struct {
+		Since      string
+		StepMillis int64 `json:"step_millis"`
+		Operations map[string]struct {
+			Total struct {
+				Count         int
+				P50, P95, P99 float64
+			}
+			Steps []struct {
+				TimeMillis int64 `json:"time_millis"`
+				Count      int
+			}
+		}
+	}
+	w.get("/api/v1/serving/latency").want(200).into(&v)
+	rank := v.Operations["rank"]
+	if v.Since != events.FormatTime(day0) || v.StepMillis != 60_000 || rank.Total.Count != 5 || len(rank.Steps) != 5 || rank.Steps[0].TimeMillis != day0.UnixMilli() || !(rank.Total.P50 > 0 && rank.Total.P50 <= rank.Total.P99) || len(v.Operations["predict"].Steps) != 0 {
+		t.Errorf("%+v", v)
+	}
+	w.get("/api/v1/serving/latency?minutes=3").want(200).into(&v)
+	if n := v.Operations["rank"].Total.Count; n != 2 { // the minute that runs, and two before
+		t.Errorf("of three minutes: %d", n)
+	}
+}
