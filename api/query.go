@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -104,22 +105,71 @@ func (q *Query) Flag(name string) bool {
 	return b
 }
 
-// List reads names separated by commas.
-func (q *Query) List(name string) []string {
-	if v := q.Str(name); v != "" {
-		return strings.Split(v, ",")
-	}
-	return nil
-}
+// List reads names as [SplitNames] does.
+func (q *Query) List(name string) []string { return q.split(name, q.Str(name)) }
 
-// Names are the values of a parameter that may be given several times, each of which may be several with commas between.
+// Names are the values of a parameter that may be given several times, each of which may be several names: see [SplitNames].
 func (q *Query) Names(name string) (list []string) {
 	for _, v := range q.values[name] {
-		if v != "" {
-			list = append(list, strings.Split(v, ",")...)
-		}
+		list = append(list, q.split(name, v)...)
 	}
 	return list
+}
+
+func (q *Query) split(name, text string) []string {
+	list, err := SplitNames(text)
+	if err != nil {
+		q.Fault(name, "%v", err)
+	}
+	return list
+}
+
+// SplitNames gives the names of a list, which has commas between them; none of an empty text. As in CSV (RFC 4180), a name that holds a comma
+// or begins with a double quote stands in double quotes, and each of its own is doubled: JoinNames writes it so. Error: a quoted name that does
+// not end, or that something but a comma follows.
+func SplitNames(text string) (list []string, err error) {
+	for rest := text; rest != "" || list != nil; {
+		var name string
+		if !strings.HasPrefix(rest, `"`) {
+			next, after, more := strings.Cut(rest, ",")
+			if list = append(list, next); !more {
+				return list, nil
+			}
+			rest = after
+			continue
+		}
+		for rest = rest[1:]; ; {
+			part, after, ends := strings.Cut(rest, `"`)
+			if !ends {
+				return nil, fmt.Errorf("has %s, which begins with a double quote and does not end with one", Short(text))
+			}
+			name, rest = name+part, after
+			if !strings.HasPrefix(rest, `"`) {
+				break
+			}
+			name, rest = name+`"`, rest[1:]
+		}
+		list = append(list, name)
+		if rest == "" {
+			return list, nil
+		}
+		if rest[0] != ',' {
+			return nil, fmt.Errorf("has %s, where a comma has to follow on the double quote that ends a name", Short(text))
+		}
+		rest = rest[1:]
+	}
+	return list, nil
+}
+
+// JoinNames is what [SplitNames] gives the names of.
+func JoinNames(names ...string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		if quoted[i] = name; name == "" && len(names) == 1 || strings.HasPrefix(name, `"`) || strings.Contains(name, ",") {
+			quoted[i] = `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+		}
+	}
+	return strings.Join(quoted, ",")
 }
 
 // Share reads a number of 0 to 1, 0 when absent.

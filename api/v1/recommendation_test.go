@@ -137,7 +137,23 @@ func TestRules(t *testing.T) {
 	if none.at("items") != "[]" || none.at("rules.genres.2") != "Noir" {
 		t.Errorf("%s", none.Body)
 	}
+	// Ids and genres that hold commas and quotes.
+	for query, want := range map[string][]string{
+		`exclude="a,b",318&exclude="say ""no"""&exclude=7`: {"a,b", "318", `say "no"`, "7"},
+		"exclude=a&exclude=b":                              {"a", "b"},
+		"exclude=a,b":                                      {"a", "b"},
+		`exclude=5"`:                                       {`5"`},
+	} {
+		q := strings.NewReplacer(`"`, "%22", " ", "%20").Replace(query)
+		a := w.get("/api/v1/recommendations?user_id=1&record=false&" + q).want(200)
+		for i, id := range append(want, "<none>") {
+			if got := a.at(fmt.Sprintf("rules.exclude.%d", i)); got != id {
+				t.Errorf("%s: film %d is %q, want %q", query, i, got, id)
+			}
+		}
+	}
 	for query, field := range map[string]string{
+		"exclude=%22a,b": "exclude", "exclude=%22a%22b": "exclude", "genre=%22Drama": "genre",
 		"diversity=2": "diversity", "diversity=NaN": "diversity", "fresh=x": "fresh", "offset=-1": "offset", "offset=999&k=10": "offset",
 		"year_from=1492": "year_from", "year_from=2000&year_to=1999": "year_to", "language=english": "language", "genre=-": "genre",
 		"exclude=" + strings.Repeat("1,", 10) + strings.Repeat("x", 5000): "exclude", "diversity=.1&diversity=.2": "diversity",

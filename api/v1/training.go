@@ -39,7 +39,7 @@ func (s *Surface) train(w http.ResponseWriter, r *http.Request) error {
 // Tuning is a request to search parameters; those that are given are not varied.
 type Tuning struct {
 	Training
-	Trials   int    `json:"trials"`
+	Trials   int    `json:"trials"` // 0 is as many as a search has where nobody says
 	Seed     uint64 `json:"seed"`
 	Parallel int    `json:"parallel"` // trials at once; 0 is one
 }

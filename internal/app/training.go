@@ -51,7 +51,7 @@ func (a *App) tune(ctx context.Context, t v1.Tuning, out *api.Lines) (any, error
 		return nil, fault.New(fault.Conflict, "a search for parameters is under way").WithHint("wait for its end: projectionist runs list shows its trials")
 	}
 	defer a.tuning.Unlock()
-	done, err := a.byHand().Tune(ctx, roles.Tuning{Training: training(t.Training), Trials: t.Trials, Seed: t.Seed, Parallel: cmp.Or(t.Parallel, 1)},
+	done, err := a.byHand().Tune(ctx, roles.Tuning{Training: training(t.Training), Trials: cmp.Or(t.Trials, recipe.TrialsDefault), Seed: t.Seed, Parallel: cmp.Or(t.Parallel, 1)},
 		roles.Told{Progress: out.Progress}, func(trial roles.Trial) {
 			out.Tell(struct {
 				Tried roles.Trial `json:"tried"`

@@ -167,6 +167,10 @@ func TestCommands(t *testing.T) {
 
 	contains(t, "recommend", on("recommend", "--user", user, "-k", "3", "--explain"), "model als version 1", "simulated films", "BECAUSE", "\n3  ")
 	contains(t, "recommend of someone unknown", on("recommend", "--user", "nobody", "-k", "2"), "strategy cold", "\n2  ")
+	for _, at := range [][]string{{"--record=false"}, {"--known-at", "user-events/0@300"}} { // an id with a comma is said alike
+		said := on(append([]string{"recommend", "--user", user, "-k", "1", "--json", "--exclude", `"a,b",7`, "--exclude", "x"}, at...)...)
+		contains(t, "recommend --exclude", strings.Join(strings.Fields(said), ""), `"exclude":["a,b","7","x"]`)
+	}
 	contains(t, "shown", on("shown", user), "als", "movie-recommendations/")
 	contains(t, "shown --at", on("shown", user, "--at", "2099-01-01"), "model als version 1", "BECAUSE")
 	contains(t, "feedback", on("feedback", user, movie, "--rating", "4.5", "--time", "2024-05-05T00:00:00Z"), "recorded at user-events/")

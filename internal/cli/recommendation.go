@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/projectionist/projectionist/api"
 )
 
 func (p *program) recommendCommand() *cobra.Command {
@@ -29,6 +31,7 @@ Films that are left out leave no gap: the next ones move up. With --diversity an
 of the scores. Pages (--offset) of one cut, version and day neither skip nor repeat a film, unless one was added or hidden between them.`,
 		Example: "  projectionist recommend --user 7 -k 5 --explain\n  projectionist recommend --user 7 --known-at 2024-01-15\n" +
 			"  projectionist recommend --user 7 --genre Drama --genre Crime --year-from 1990 --diversity .3 --record=false",
+		PreRunE: func(*cobra.Command, []string) error { return rules.parse() },
 		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
 			var raw []byte
 			var err error
@@ -41,9 +44,10 @@ of the scores. Pages (--offset) of one cut, version and day neither skip nor rep
 					q.Set("record", "false")
 				}
 				for name, v := range rules.given() {
-					for _, one := range listOf(v) {
-						q.Add(name, fmt.Sprint(one))
+					if names, ok := v.([]string); ok {
+						v = api.JoinNames(names...)
 					}
+					q.Set(name, fmt.Sprint(v))
 				}
 				raw, err = c.get(ctx, "/api/v1/recommendations", q)
 			} else {
@@ -79,14 +83,33 @@ type listRules struct {
 
 func (r *listRules) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringSliceVar(&r.exclude, "exclude", nil, "films to leave out")
-	f.StringArrayVar(&r.genres, "genre", nil, "only films of this genre; may be repeated, for films of one of them")
+	f.StringArrayVar(&r.exclude, "exclude", nil, "films to leave out, with commas between; may be repeated; an id with a comma stands in double quotes: '\"a,b\",c'")
+	f.StringArrayVar(&r.genres, "genre", nil, "only films of this genre; may be repeated, or several with commas between, for films of one of them")
 	f.IntVar(&r.yearFrom, "year-from", 0, "only films of that year or later")
 	f.IntVar(&r.yearTo, "year-to", 0, "only films of that year or earlier")
 	f.StringArrayVar(&r.languages, "language", nil, "only films in this language, such as en; may be repeated")
 	f.Float64Var(&r.diversity, "diversity", 0, "0 to 1: how much it weighs that films are unlike those before them")
 	f.Float64Var(&r.fresh, "fresh", 0, "0 to 1: what a film of the year weighs beside a score; of last year half of it, and so on")
 	f.IntVar(&r.offset, "offset", 0, "places to pass over: those of the pages before")
+}
+
+// parse takes lists apart, as the API does.
+func (r *listRules) parse() error {
+	for _, f := range []struct {
+		flag string
+		list *[]string
+	}{{"exclude", &r.exclude}, {"genre", &r.genres}, {"language", &r.languages}} {
+		var all []string
+		for _, text := range *f.list {
+			names, err := api.SplitNames(text)
+			if err != nil {
+				return fmt.Errorf("--%s: it %w", f.flag, err)
+			}
+			all = append(all, names...)
+		}
+		*f.list = all
+	}
+	return nil
 }
 
 // given are those that say anything, under the names of the API.
@@ -106,19 +129,6 @@ func (r *listRules) given() map[string]any {
 	put("fresh", r.fresh, r.fresh != 0)
 	put("offset", r.offset, r.offset != 0)
 	return given
-}
-
-// listOf are the values of a parameter.
-func listOf(v any) []any {
-	texts, ok := v.([]string)
-	if !ok {
-		return []any{v}
-	}
-	list := make([]any, len(texts))
-	for i, t := range texts {
-		list[i] = t
-	}
-	return list
 }
 
 // ranking writes films in their order, and what ranked them.

@@ -16,7 +16,7 @@ import (
 )
 
 func (p *program) tuneCommand() *cobra.Command {
-	trials, parallel, seed := 9, 1, uint64(1)
+	trials, parallel, seed := recipe.TrialsDefault, 1, uint64(1)
 	var params []string
 	cmd := &cobra.Command{Use: "tune ALGORITHM", Short: "Search good parameters of an algorithm, and register a version of the best", Args: cobra.ExactArgs(1),
 		Long: "Try configurations of an algorithm (" + recipeNames() + ") on the last part of what the log holds, trained on what is before it,\n" +

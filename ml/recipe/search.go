@@ -31,8 +31,12 @@ const (
 	integerFactor = 4
 )
 
-// TrialsMax is how many trials a search may have.
-const TrialsMax = 1000
+const (
+	// TrialsDefault is how many trials a search has where nobody says: one as things are, and a rung of nine is halved twice.
+	TrialsDefault = 9
+	// TrialsMax is how many trials a search may have.
+	TrialsMax = 1000
+)
 
 // Searched are the parameters that a search varies, in the order in which they are declared: those that declare a range. Where
 // none does, every number of the recipe's own that is above 0 by default, and where there is none of these either, every integer

@@ -28,6 +28,9 @@ func (r *Runner) Tamper(view string, key, value []byte) error {
 	return nil
 }
 
+// BeginFlush has what is in memory written; done is closed once it is.
+func (s *Store) BeginFlush() (done <-chan struct{}, err error) { return s.db.AsyncFlush() }
+
 // StoreAs says that a view is stored in a format.
 func (s *Store) StoreAs(view string, format int) error {
 	m, _, err := s.meta(view)

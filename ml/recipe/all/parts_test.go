@@ -1,8 +1,14 @@
 package all_test
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"math"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/projectionist/projectionist/internal/fault"
@@ -77,6 +83,60 @@ func TestReasonsAddUp(t *testing.T) {
 	}
 	if want := []string{"als", "popularity", "ease", "itemknn", "nextitem", "blend"}; !slices.Equal(explaining, want) {
 		t.Errorf("%v explain; want %v", explaining, want)
+	}
+}
+
+// Weights from film to film are bounded, whatever films there are: who asks for more is told what to set, and with that is served.
+func TestWeightsAreBounded(t *testing.T) {
+	for name, given := range map[string][]map[string]string{
+		"ease":     {{"ease.films": "20000", "ease.keep": "5001"}, {"ease.films": "20000", "ease.keep": "20000"}},
+		"nextitem": {{"nextitem.films": "12501", "nextitem.keep": "8000"}},
+		"blend":    {{"ease.films": "20000", "ease.keep": "20000"}, {"blend.ease": "no", "nextitem.films": "20000", "nextitem.keep": "20000"}},
+	} {
+		r, err := all.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range given {
+			_, err := r.Parse(p)
+			var refused *fault.Error
+			if !errors.As(err, &refused) || refused.Code != fault.Invalid || !strings.HasSuffix(refused.Field, ".keep") {
+				t.Errorf("%s %v: %v", name, p, err)
+				continue
+			}
+			said := regexp.MustCompile(`^set (\S+) to (\d+) or less, or (\S+) to (\d+) or less$`).FindStringSubmatch(refused.Hint)
+			if said == nil {
+				t.Errorf("%s %v: the hint is %q", name, p, refused.Hint)
+				continue
+			}
+			for i := 1; i < len(said); i += 2 { // either helps, and no more is asked than has to be
+				helps := maps.Clone(p)
+				helps[said[i]] = said[i+1]
+				if _, err := r.Parse(helps); err != nil {
+					t.Errorf("%s %v: with what the hint says: %v", name, helps, err)
+				}
+				n, _ := strconv.Atoi(said[i+1])
+				helps[said[i]] = strconv.Itoa(n + 1)
+				if _, err := r.Parse(helps); err == nil {
+					t.Errorf("%s %v: the hint asks for more than has to be", name, helps)
+				}
+			}
+		}
+	}
+	r, err := all.Find("itemknn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := tastes(400)
+	in.Data.Items = make([]string, 20_000)
+	for i := range in.Data.Items {
+		in.Data.Items[i] = fmt.Sprintf("%05d", i)
+	}
+	p := parse(t, r, map[string]string{"itemknn.k": "5001"})
+	_, err = r.Train(t.Context(), in, p, recipe.Hooks{})
+	var refused *fault.Error
+	if !errors.As(err, &refused) || refused.Field != "itemknn.k" || refused.Hint != "set itemknn.k to 5000 or less" {
+		t.Errorf("5,001 neighbours of 20,000 films: %v", err)
 	}
 }
 

@@ -23,9 +23,10 @@ var Recipe = &recipe.Recipe{
 	Code:        "ease/1",
 	Params: append([]recipe.Param{
 		recipe.AboveParam(lambda, 500, 0, 1e9, "λ, the ridge penalty of large weights"),
-		recipe.IntegerParam(films, 10_000, 1, ml.DenseMax, "films in the matrix at most, those that most people like; 4 bytes for each pair"),
-		recipe.IntegerParam(keep, 500, 1, ml.DenseMax, "weights of a film that are kept, those furthest from 0"),
+		recipe.IntegerParam(films, 10_000, 1, ml.DenseMax, "films in the matrix at most, those that most people like; others are not ranked by it; 4 bytes for each pair, and time with the third power"),
+		recipe.IntegerParam(keep, 500, 1, ml.DenseMax, "weights of a film that are kept, those furthest from 0; with films at most 100,000,000 together"),
 	}, recipe.HistoryParams(name, recipe.History{Decay: .8, Max: 200})...),
+	Check: func(p recipe.Params) error { return recipe.CheckLinear(p, films, keep) },
 	Train: func(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks) (recipe.Model, error) {
 		m := &recipe.Related{Kind: kind, Source: name, History: recipe.HistoryOf(name, p)}
 		return recipe.TrainLinear(m, in, h, func(h ml.LinearHooks) (*ml.ItemWeights, ml.LinearInfo, error) {

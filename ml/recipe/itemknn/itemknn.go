@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/recipe"
 )
@@ -23,7 +24,7 @@ var Recipe = &recipe.Recipe{
 	Description: "Nearest films by the cosine of who likes them, shrunk where few do",
 	Code:        "item-knn/1",
 	Params: append([]recipe.Param{
-		recipe.IntegerParam(k, 200, 1, 10_000, "nearest films that are kept of each"),
+		recipe.IntegerParam(k, 200, 1, 10_000, "nearest films that are kept of each; of all films at most 100,000,000"),
 		recipe.NumberParam(shrink, 10, 0, 1e6, "people who like both of two films at which half of their likeness is believed"),
 	}, recipe.HistoryParams(name, recipe.History{Decay: .6, Max: 200})...),
 	Train: train,
@@ -39,6 +40,9 @@ var Recipe = &recipe.Recipe{
 func train(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks) (recipe.Model, error) {
 	if h.Sizes != nil {
 		h.Sizes([]recipe.Size{{Name: "people", N: len(in.Data.Users)}, {Name: "films", N: len(in.Data.Items)}})
+	}
+	if films, most := len(in.Data.Items), recipe.WeightsMax/max(1, len(in.Data.Items)); p.Int(k) > most {
+		return nil, fault.Field(k, "is %d, of %d films: the most is %d weights together", p.Int(k), films, recipe.WeightsMax).WithHint("set %s to %d or less", k, most)
 	}
 	weights, err := ml.TrainItemKNN(ctx, in.Data, p.Int(k), p.Number(shrink))
 	if err != nil {

@@ -28,9 +28,10 @@ var Recipe = &recipe.Recipe{
 		recipe.AboveParam(lambda, 100, 0, 1e9, "λ, the ridge penalty of large weights"),
 		recipe.AboveParam(decay, .8, 0, 1, "what a film weighs beside the one liked after it, in training and for a person"),
 		recipe.IntegerParam(window, 50, 1, 1000, "films before the next that are looked at, in training and for a person"),
-		recipe.IntegerParam(films, 8_000, 1, ml.DenseMax, "films in the matrices at most, those that most people like; 8 bytes for each pair"),
-		recipe.IntegerParam(keep, 500, 1, ml.DenseMax, "weights of a film that are kept, those furthest from 0"),
+		recipe.IntegerParam(films, 8_000, 1, ml.DenseMax, "films in the matrices at most, those that most people like; others are not ranked by it; 8 bytes for each pair, and time with the third power"),
+		recipe.IntegerParam(keep, 500, 1, ml.DenseMax, "weights of a film that are kept, those furthest from 0; with films at most 100,000,000 together"),
 	},
+	Check: func(p recipe.Params) error { return recipe.CheckLinear(p, films, keep) },
 	Train: func(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks) (recipe.Model, error) {
 		m := &recipe.Related{Kind: kind, Source: name, History: recipe.History{Decay: p.Number(decay), Max: p.Int(window)}}
 		return recipe.TrainLinear(m, in, h, func(h ml.LinearHooks) (*ml.ItemWeights, ml.LinearInfo, error) {
