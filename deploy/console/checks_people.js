@@ -44,7 +44,7 @@ module.exports = (check, w, { must, same }) => {
   })
 
   check('7 8 by keys alone: a person is found and opened, an act too, and back', async () => {
-    const page = await w.open('/ui/')
+    const page = await w.open('/ui/', { expected: ['/audit/chain'] }) // of a fact nothing need be known to have come
     await w.settled(page)
     await page.keyboard.press('g')
     await page.keyboard.press('p')
@@ -237,7 +237,7 @@ module.exports = (check, w, { must, same }) => {
   check('25 what a person was shown is there, and leads to its event; similar films are those of then', async () => {
     const user = (await w.get('/api/v1/users?limit=1')).items[0].user_id
     const given = await w.get(`/api/v1/recommendations?user_id=${user}&k=5`)
-    const page = await w.open(`/ui/people/${user}?tab=shown`)
+    const page = await w.open(`/ui/people/${user}?tab=shown`, { expected: ['/audit/chain'] })
     await page.locator('.stream summary').first().click()
     await page.locator('.stream details[open] table').waitFor({ timeout: waitMillis })
     same(await page.locator('.stream details[open] th[scope=row] a').allInnerTexts(), given.items.map(i => i.title), 'films')
