@@ -101,6 +101,8 @@ class World {
       models: '/ui/models', model: `/ui/models/${this.model}`, version: `/ui/models/${this.model}/${this.version}`, workflows: '/ui/workflows', workflow: '/ui/workflows/movie_training_pipeline',
       'workflow-run': `/ui/workflows/runs/${this.workflowRun}`, events: '/ui/events', records: '/ui/events/user-events', event: `/ui/events/${this.position}`, stream: `/ui/events/streams/model/${this.model}`, system: '/ui/system', then: `/ui/models/${this.model}?known_at=${this.position}&vs_known_at=${this.position.replace(/@(\d+)$/, (_, n) => `@${n - 1}`)}`,
     }
+    const film = (await this.get('/api/v1/movies?limit=1')).items[0].movie_id
+    Object.assign(this.pages, { features: '/ui/features', feature: '/ui/features/movie_features', 'feature-values': `/ui/features/movie_features?f=rating,popularity&key.movie_id=${film}&tab=values`, 'feature-figures': '/ui/features/user_features?tab=figures', definitions: '/ui/features?tab=definitions', serving: '/ui/serving', quality: '/ui/quality?window=hour' })
     if (typeof this.pictures === 'string') this.folder = this.pictures
     delete this.pictures
     if (this.folder) fs.mkdirSync(this.folder, { recursive: true })

@@ -7,9 +7,12 @@ import { announced, Help, helpOpen, listen, useKeys } from './keys'
 import { begin as beginLive, pause, paused, state as live } from './live'
 import { Stale } from './parts/states'
 import { Events } from './pages/events'
+import { Features } from './pages/features'
 import { Models } from './pages/models'
 import { Overview } from './pages/overview'
+import { Quality } from './pages/quality'
 import { Runs } from './pages/runs'
+import { Serving } from './pages/serving'
 import { System } from './pages/system'
 import { Try } from './pages/try'
 import { Workflows } from './pages/workflows'
@@ -22,10 +25,13 @@ import { TimeBar } from './timebar'
 const pages = {
 	'': { key: 'o', name: () => t.overview, draw: Overview },
 	try: { key: 't', name: () => t.try, draw: Try },
+	features: { key: 'f', name: () => t.features, draw: Features },
 	runs: { key: 'r', name: () => t.runs, draw: Runs },
 	models: { key: 'm', name: () => t.models, draw: Models },
 	workflows: { key: 'w', name: () => t.workflows, draw: Workflows },
 	events: { key: 'e', name: () => t.events, draw: Events },
+	serving: { key: 's', name: () => t.serving, draw: Serving },
+	quality: { key: 'q', name: () => t.quality, draw: Quality },
 	system: { key: 'y', name: () => t.system, draw: System },
 } as const
 type PageId = keyof typeof pages
