@@ -274,7 +274,8 @@ func TestLead(t *testing.T) {
 	bench.Must(err)
 	t.Cleanup(func() { bench.Must(core.Close()) })
 	main := ""
-	s := core.Serve(probe{core}, console.NewLead(core, func() string { return main }, map[string]string{"/dags/{dag}/runs/{run}": "workflows/runs/{run}"}))
+	lead := console.NewLead(core, func() string { return main }, map[string]string{"/dags/{dag}/runs/{run}": "workflows/runs/{run}"})
+	s := core.Serve(probe{core}, lead)
 	if r := ask(s, "GET", "/ui/runs", ""); r.StatusCode != 503 {
 		t.Errorf("before the main address is known: %d", r.StatusCode)
 	}
@@ -283,6 +284,16 @@ func TestLead(t *testing.T) {
 		if r := ask(s, "GET", path, ""); r.StatusCode != 302 || r.Header.Get("Location") != want {
 			t.Errorf("%s: %d to %q, want %q", path, r.StatusCode, r.Header.Get("Location"), want)
 		}
+	}
+	browser, other := httptest.NewRequest("GET", "http://localhost:6570/", nil), httptest.NewRequest("GET", "http://localhost:6570/", nil)
+	browser.Header.Set("Accept", "text/html,*/*;q=0.8")
+	other.Header.Set("Accept", "*/*")
+	rec := httptest.NewRecorder()
+	if !lead.To("features")(rec, browser) || rec.Result().StatusCode != 302 || rec.Result().Header.Get("Location") != "http://localhost:8123/ui/features" {
+		t.Errorf("a root leads to %v", rec.Result())
+	}
+	if rec := httptest.NewRecorder(); lead.To("features")(rec, other) || rec.Result().StatusCode != 200 || rec.Result().Header.Get("Vary") != "Accept" {
+		t.Error("whoever wants no page is led")
 	}
 	if r := ask(s, "GET", "/dags/a/runs/b%2Fc", "", "Authorization", "Bearer a secret"); r.Header.Get("Location") != "http://localhost:8123/ui/workflows/runs/b%2Fc" {
 		t.Errorf("a run is at %q", r.Header.Get("Location"))

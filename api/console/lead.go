@@ -47,6 +47,14 @@ func (l *Lead) Owns(path string) bool { return (*Surface)(nil).Owns(path) }
 // Admit lets everybody be led.
 func (l *Lead) Admit(*http.Request) (user string, refused *api.Problem) { return "", nil }
 
+// To leads a browser from the root of another listener to a page of the console; it says whether it has, else nothing was written.
+func (l *Lead) To(page string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Vary", "Accept")
+		return r.URL.RawQuery == "" && api.WantsPage(r) && l.lead(w, r, Path+page) == nil
+	}
+}
+
 // lead sends a browser to a path of the main listener, under the name that this one was asked by.
 func (l *Lead) lead(w http.ResponseWriter, r *http.Request, path string) error {
 	_, port, err := net.SplitHostPort(l.main())

@@ -44,9 +44,12 @@ func (p Page) Routes(r *api.Routes) {
 // days are milliseconds as a ttl is thought of.
 func days(millis int64) float64 { return float64(millis) / 86_400_000 }
 
-// home is the page for people: what is defined.
-func (s *Surface) home(w http.ResponseWriter, _ *http.Request) error {
+// home is the page for people: what is defined. Browsers are led to the console, where there is one.
+func (s *Surface) home(w http.ResponseWriter, r *http.Request) error {
 	at, _ := s.Then()
+	if s.Lead != nil && at.IsZero() && s.Lead(w, r) {
+		return nil
+	}
 	reg, err := s.Features.RegistryAt(at)
 	if err != nil {
 		return err

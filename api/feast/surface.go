@@ -17,6 +17,8 @@ import (
 // Config is what a [Surface] answers from.
 type Config struct {
 	Features *featurestore.Store
+	// Lead sends whoever would rather see pages to the console, and says whether it has; nil: nobody is sent.
+	Lead func(http.ResponseWriter, *http.Request) bool
 }
 
 // Surface is Feast's feature server.

@@ -26,8 +26,9 @@ async function main() {
   require('./checks_frame.js')(check, world, { must, same })
   require('./checks_pages.js')(check, world, { must, same })
   require('./checks_people.js')(check, world, { must, same })
+  require('./checks_features.js')(check, world, { must, same })
   for (const { name, run } of checks) {
-    if (only && !name.includes(only)) continue
+    if (only && !only.split('|').some(part => name.includes(part))) continue
     const start = Date.now()
     try {
       const said = await run()

@@ -103,6 +103,8 @@ class World {
     }
     const { movie_id } = (await this.get('/api/v1/movies?limit=1')).items[0]
     Object.assign(this.pages, { people: '/ui/people', person: '/ui/people/1', 'person-shown': '/ui/people/1?tab=shown', films: '/ui/films', film: `/ui/films/${movie_id}`, 'film-similar': `/ui/films/${movie_id}?tab=similar` })
+    const film = (await this.get('/api/v1/movies?limit=1')).items[0].movie_id
+    Object.assign(this.pages, { features: '/ui/features', feature: '/ui/features/movie_features', 'feature-values': `/ui/features/movie_features?f=rating,popularity&key.movie_id=${film}&tab=values`, 'feature-figures': '/ui/features/user_features?tab=figures', definitions: '/ui/features?tab=definitions', serving: '/ui/serving', quality: '/ui/quality?window=hour' })
     if (typeof this.pictures === 'string') this.folder = this.pictures
     delete this.pictures
     if (this.folder) fs.mkdirSync(this.folder, { recursive: true })

@@ -66,7 +66,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	}
 	lead := console.NewLead(a.API, a.mainAddress, nil)
 	dags := a.airflow(workflows)
-	features := feast.New(a.API, feast.Config{Features: a.Features})
+	features := feast.New(a.API, feast.Config{Features: a.Features, Lead: lead.To("features")})
 	a.Servers = map[string]*api.Server{
 		MainListener: a.API.Serve(main, tracking.Guide(), features.Page(), prometheus.New(a.API, figures), pages),
 		"inference":  a.API.Serve(inference.New(a.API, inference.Config{Recommend: a.Recommend, Weights: a.Blobs.Get}), lead),

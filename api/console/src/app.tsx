@@ -7,11 +7,14 @@ import { announced, Help, helpOpen, listen, useKeys } from './keys'
 import { begin as beginLive, pause, paused, state as live } from './live'
 import { Stale } from './parts/states'
 import { Events } from './pages/events'
+import { Features } from './pages/features'
 import { Films } from './pages/films'
 import { Models } from './pages/models'
 import { Overview } from './pages/overview'
 import { People } from './pages/people'
+import { Quality } from './pages/quality'
 import { Runs } from './pages/runs'
+import { Serving } from './pages/serving'
 import { System } from './pages/system'
 import { Try } from './pages/try'
 import { Workflows } from './pages/workflows'
@@ -26,10 +29,13 @@ const pages = {
 	try: { key: 't', name: () => t.try, draw: Try },
 	people: { key: 'p', name: () => t.people, draw: People },
 	films: { key: 'l', name: () => t.filmsPage, draw: Films },
+	features: { key: 'f', name: () => t.features, draw: Features },
 	runs: { key: 'r', name: () => t.runs, draw: Runs },
 	models: { key: 'm', name: () => t.models, draw: Models },
 	workflows: { key: 'w', name: () => t.workflows, draw: Workflows },
 	events: { key: 'e', name: () => t.events, draw: Events },
+	serving: { key: 's', name: () => t.serving, draw: Serving },
+	quality: { key: 'q', name: () => t.quality, draw: Quality },
 	system: { key: 'y', name: () => t.system, draw: System },
 } as const
 type PageId = keyof typeof pages

@@ -24,6 +24,7 @@ function addressOf(f: Found): string | null {
 		case 'user': return to(['people', f.id])
 		case 'movie': return to(['films', f.id])
 		case 'dataset': return to(['events', 'streams', 'dataset', f.id])
+		case 'feature_view': return to(['features', f.id])
 		case 'training_set': return to(['events', 'streams', 'training-set', f.id])
 		default: return null
 	}

@@ -65,3 +65,36 @@ export interface Film extends Stamp {
 	movie_id: string; title: string; year?: number; genres?: string[]; imdb_id?: string; tmdb_id?: string; overview?: string; language?: string; runtime_minutes?: number; release_date?: string; keywords?: string[]
 	vote_average?: number; vote_count?: number; datasets?: string[]; simulated?: boolean; hidden?: { reason: string; actor: string; event_millis: number }
 }
+// Features.
+export interface Field { name: string; type: string }
+export interface Feature extends Field { aggregation?: string; kinds?: string[]; window_days?: number; half_life_days?: number; prior_mean?: number; prior_count?: number; genre?: string; of?: string; k?: number; expression?: string; description?: string }
+export interface FeatureView { name: string; entity?: string; entities?: string[]; join_keys?: Field[]; project?: string; push_source?: string; ttl_millis?: number; inputs?: { name: string; feature: string }[]; request?: Field[]; description?: string; features: Feature[] }
+export interface FeatureService { name: string; features: string[]; description?: string }
+export interface FeatureVersion { feature_view: string; version: number; hash: string; kind: string; features: number; in_force: boolean; definitions_hash?: string; position: string; event_millis: number; recorded_millis: number; definition?: FeatureView }
+export interface FeatureDefinitions extends Origin { definitions: string; hash: string; revision: number }
+export interface Cause extends Origin { event_type: string; user_id?: string; movie_id?: string; interaction_type?: string; rating?: number; offline?: boolean }
+export interface Changed extends Cause { changes: { feature: string; from: unknown; to: unknown }[] }
+export interface Sourced { feature: string; type: string; value: unknown; status: string; by?: Cause & { from: unknown; to: unknown } }
+export interface FeatureRow { feature_view: string; entity_key: string; at_millis: number; known_millis?: number; definitions_hash: string; features: Sourced[]; looked_to_millis?: number }
+export interface Late { items: Cause[]; more?: boolean; looked_to_millis?: number }
+export interface FeatureSeries { times: number[]; features: { feature: string; type: string; values: unknown[] }[] }
+export interface FeatureFigures {
+	feature: string; type: string; count: number; nulls: number; expired?: number
+	numbers?: { min: number; max: number; mean?: number; quantiles: Record<string, number>; distinct: number; histogram?: { from: number; to: number; count: number }[] }
+	words?: { distinct: number; at_least?: boolean; top: { value: string; count: number }[] }
+	drift?: { js: number; psi: number; ks?: number; threshold: number; drifted: boolean; too_few?: boolean }
+}
+export interface FeatureStatistics { views: { view: string; entities: number; sampled: number; found: number; features: FeatureFigures[] }[]; against?: { name: string; version: number; rows: number; same_definitions: boolean; compared: number; drifted: number } }
+export interface TrainingSet { name: string; version: number; rows: number }
+
+// Quality and serving.
+export interface Foreseen { 'hr@1': number; 'hr@5': number; 'hr@10': number; 'hr@20': number; 'ndcg@10': number; served_ahead?: { by: number; low: number; high: number } }
+export interface QualityWindow { from?: string; to?: string; model_name?: string; model_version?: number; acts: number; judged: number; no_film: number; share?: number; sources: Record<string, Foreseen> }
+export interface DeployedMark { time: string; model_name: string; model_version: number }
+export interface QualityCurve { windows: QualityWindow[]; total: QualityWindow; deployments: DeployedMark[] }
+export interface JudgedAct { position: string; time_millis: number; user_id?: string; movie_id?: string; interaction_type?: string; of: number; films: number; ranks: Record<string, number>; model_name?: string; model_version?: number; judged: Origin }
+export interface Engaged { lists: number; lists_taken_up: number; films: number; films_liked: number; films_disliked: number; films_met: number; click_rate?: number; satisfaction?: number; mean_rating?: number; hit_rate_at?: Record<string, number> }
+export interface EngagedDay extends Engaged { day: string; model_name?: string; model_version?: number }
+export interface LatencySteps { total: Quantiles; steps: (Quantiles & { time_millis: number })[] }
+export interface Quantiles { count: number; p50: number; p95: number; p99: number }
+export interface DriftAlert extends Origin { model_name: string; model_version?: string; drift_score: number; threshold: number; metrics?: Record<string, number> }
