@@ -25,8 +25,10 @@ async function main() {
   await world.seed()
   require('./checks_frame.js')(check, world, { must, same })
   require('./checks_pages.js')(check, world, { must, same })
+  require('./checks_sys.js')(check, world, { must, same })
+  require('./checks_much.js')(check, world, { must, same })
   for (const { name, run } of checks) {
-    if (only && !name.includes(only)) continue
+    if (only && !only.split('|').some(part => name.includes(part))) continue
     const start = Date.now()
     try {
       const said = await run()

@@ -5,7 +5,7 @@
 #
 #   PROJECTIONIST_TEST_PORT   first of three ports, default 28970
 #   PICTURES                  a folder to keep pictures of all pages in, in both themes and in a narrow window
-#   ONLY                      a part of the names of the checks that are wanted
+#   ONLY                      a part of the names of the checks that are wanted, or several with | between
 #   PROGRAM                   the program, where it is built already
 #
 # Exit status: 77 when a part cannot be had here, else 0 or 1.
