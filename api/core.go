@@ -54,6 +54,7 @@ type common struct {
 	latencies   *latencies
 	credentials credentials
 	operations  chan struct{} // a token for each operation under way
+	ongoing     ongoings
 	given       struct {
 		sync.Mutex
 		cut streams.Cut // behind the last rankings that were recorded
@@ -124,10 +125,11 @@ func (c *Core) Drain() {
 	c.drain()
 }
 
-// Close drains, cancels the operations under way, and lets go of the past. It may be called again.
+// Close drains, cancels the operations under way, waits for those that nobody follows, and lets go of the past. It may be called again.
 func (c *Core) Close() error {
 	c.Drain()
 	c.close()
+	c.ongoing.shut()
 	if c.past != nil {
 		c.past.shut()
 	}

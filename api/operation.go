@@ -22,12 +22,37 @@ func (c *Core) Begin() (done func(), err error) {
 	}
 }
 
-// progressLine is a line of an operation's answer while it goes on. Total 0 is not known.
-type progressLine struct {
+// Progress is how far a long piece of work is. Total 0 is not known.
+type Progress struct {
 	Stage string  `json:"stage"`
 	Done  int64   `json:"done"`
 	Total int64   `json:"total"`
 	Rate  float64 `json:"rate"` // per second, since the stage began
+}
+
+// pace is how fast a stage of work goes on.
+type pace struct {
+	stage string
+	since time.Time // of the stage: when the one before was last heard of
+	heard time.Time
+}
+
+// hear notes that a stage is heard of, and says whether it is another than before.
+func (p *pace) hear(stage string, now time.Time) (another bool) {
+	if another = stage != p.stage; another {
+		p.stage, p.since = stage, p.heard
+	}
+	p.heard = now
+	return another
+}
+
+// at is how far the stage is.
+func (p *pace) at(done, total int64) Progress {
+	at := Progress{Stage: p.stage, Done: done, Total: total}
+	if took := p.heard.Sub(p.since).Seconds(); took > 0 {
+		at.Rate = float64(int64(float64(done) / took)) // whole ones: it is for people
+	}
+	return at
 }
 
 // Lines writes a line of JSON at a time. Its first line sends the header.
@@ -37,15 +62,13 @@ type Lines struct {
 
 	mu    sync.Mutex // progress comes from several goroutines
 	begun bool
-	stage string
-	since time.Time // of the stage: when the one before was last heard of
-	heard time.Time
+	pace  pace
 	sent  time.Time
 }
 
 // NewLines makes lines of an answer; nothing is sent before the first.
 func NewLines(w http.ResponseWriter) *Lines {
-	return &Lines{w: w, rc: http.NewResponseController(w), heard: time.Now()}
+	return &Lines{w: w, rc: http.NewResponseController(w), pace: pace{heard: time.Now()}}
 }
 
 // Begin sends the header, unless it was sent.
@@ -83,18 +106,11 @@ func (l *Lines) Progress(stage string, done, total int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if stage != l.stage {
-		l.stage, l.since = stage, l.heard
-	} else if now.Sub(l.sent) < progressEvery && (done != total || total == 0) {
-		l.heard = now
+	if !l.pace.hear(stage, now) && now.Sub(l.sent) < progressEvery && (done != total || total == 0) {
 		return
 	}
-	l.heard, l.sent = now, now
-	p := progressLine{Stage: stage, Done: done, Total: total}
-	if took := now.Sub(l.since).Seconds(); took > 0 {
-		p.Rate = float64(int64(float64(done) / took)) // whole ones: it is for people
-	}
-	l.Write(p)
+	l.sent = now
+	l.Write(l.pace.at(done, total))
 	l.Flush()
 }
 

@@ -156,6 +156,8 @@ var goldens = []struct {
 	{"variable/region", &events.VariableSet{"region", "eu", "where films are shown"}},
 	{"variable/region", &events.VariableDeleted{"region"}},
 	{"view/features", &events.ViewEventSkipped{"features", "user-events/0@17", "not a fact"}},
+	{"operation/" + goldenRun, &events.OperationStarted{goldenRun, "backup", json.RawMessage(`"/backups/1"`), "node-a/1"}},
+	{"operation/" + goldenRun, &events.OperationEnded{goldenRun, "success", json.RawMessage(`12`), 2, "none"}},
 	{"dead-letter/x1", &events.DeadLettered{"x1", "retrain", "mlops-events/0@5", "ev-1", "timeout", 5}},
 	{"dead-letter/x1", &events.DeadLetterResolved{"x1", "retried", "disk was full"}},
 	{"quality/2024-01-15T10", &events.QualityJudged{"2024-01-15T10", "als", 3, []string{"served", "popularity"}, []events.JudgedAct{{"user-events/1@4711", 1705314600000, 4, 27000, []int{3, 120}}}}},

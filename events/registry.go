@@ -145,6 +145,8 @@ func init() {
 	register[VariableSet]()
 	register[VariableDeleted]()
 	register[ViewEventSkipped]()
+	register[OperationStarted]()
+	register[OperationEnded]()
 	register[DeadLettered]()
 	register[DeadLetterResolved]()
 	register[FactRefused]()

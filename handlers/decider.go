@@ -66,6 +66,8 @@ func newDecider(stream string) decider {
 		return &variable{}
 	case "view":
 		return &view{skipped: map[string]bool{}}
+	case "operation":
+		return &operation{}
 	case "dead-letter":
 		return &deadLetter{}
 	case "quality":

@@ -33,7 +33,7 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.FailTask{}, &commands.EndWorkflowRun{}, &commands.DefineWorkflow{}, &commands.PauseWorkflow{}, &commands.UnpauseWorkflow{}, &commands.DeleteWorkflow{}, &commands.DeleteWorkflowRun{},
 		&commands.StoreArtifact{}, &commands.RemoveArtifact{},
 		&commands.SetVariable{}, &commands.DeleteVariable{},
-		&commands.ClearTasks{}, &commands.MarkTask{}, &commands.NoteWorkflow{}, &commands.KeepTaskLog{}, &commands.SkipViewEvent{}, &commands.WriteDeadLetter{}, &commands.ResolveDeadLetter{},
+		&commands.ClearTasks{}, &commands.MarkTask{}, &commands.NoteWorkflow{}, &commands.KeepTaskLog{}, &commands.SkipViewEvent{}, &commands.StartOperation{}, &commands.EndOperation{}, &commands.WriteDeadLetter{}, &commands.ResolveDeadLetter{},
 		&commands.JudgeQuality{}, &commands.RefuseFact{}, &commands.RefuseRow{}, &commands.DeleteExperiment{}, &commands.RestoreExperiment{}, &commands.SetExperimentTags{},
 		&commands.RemoveExperimentTag{}, &commands.LogBatch{}, &commands.UpdateRun{}, &commands.RemoveTag{}, &commands.DeleteRun{}, &commands.RestoreRun{},
 		&commands.AddModelVersion{}, &commands.DescribeModel{}, &commands.SetModelTags{}, &commands.RemoveModelTag{},

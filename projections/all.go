@@ -34,5 +34,6 @@ func All() []fold.Factory {
 		func() fold.View { return NewQuarantine() },
 		func() fold.View { return NewIdempotency() },
 		func() fold.View { return NewDeadLetters() },
+		func() fold.View { return NewOperations() },
 	}
 }

@@ -379,6 +379,10 @@ func summary(data events.Data) string {
 			who = "all who cannot read it pass"
 		}
 		return short(because(who+" over "+x.Position, x.Reason))
+	case *events.OperationStarted:
+		return x.Kind + " started"
+	case *events.OperationEnded:
+		return short(because("ended: "+x.State, x.Error))
 	case *events.DeadLettered:
 		return short(because(fmt.Sprintf("%s gave up on %s after %d attempts", x.Reactor, x.Position, x.Attempts), x.Error))
 	case *events.DeadLetterResolved:

@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -95,6 +96,26 @@ func TestDeadLetters(t *testing.T) {
 	equal(t, "open", []any{len(open), open[0].DeadLetterID}, []any{1, "b"})
 	equal(t, "all", len(foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.DeadLetter], error) { return v.List("", q) })), 2)
 	equal(t, "before it was resolved", found[projections.DeadLetter](t)(projections.FoldDeadLetter(s.Stream("dead-letter/a"), fold.At{EventMillis: foldtest.Day(1)})).State, projections.DeadLetterOpen)
+}
+
+func TestOperations(t *testing.T) {
+	s := foldtest.NewScript()
+	s.Commit("operation/a", 0, 0, &events.OperationStarted{OperationID: "a", Kind: "verify", Holder: "h"})
+	s.Commit("operation/b", 1, 1, &events.OperationStarted{OperationID: "b", Kind: "backup", Request: json.RawMessage(`{"to":"/b"}`), Holder: "h"})
+	s.Commit("operation/c", 2, 2, &events.OperationStarted{OperationID: "c", Kind: "verify", Holder: "h"})
+	s.Commit("operation/a", 3, 3, &events.OperationEnded{OperationID: "a", State: "success", Result: json.RawMessage(`{"equal":true}`), ResultBytes: 14})
+	s.Commit("operation/e", 4, 4, &events.OperationStarted{OperationID: "e", Kind: "replay", Holder: "h"})
+	s.Commit("operation/e", 5, 5, &events.OperationEnded{OperationID: "e", State: "success", Result: json.RawMessage(`"` + strings.Repeat("x", 9000) + `"`), ResultBytes: 9002})
+	v := foldtest.Opened(t, projections.NewOperations(), s.In)
+	a := found[projections.Operation](t)(v.Operation("a"))
+	equal(t, "ended", []any{a.State, string(a.Result), a.EndedMillis, a.Actor, a.EndedBy}, []any{"success", `{"equal":true}`, foldtest.Day(3), "user:anna", "user:anna"})
+	all := foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.Operation], error) { return v.List("", q) })
+	equal(t, "newest first", []any{len(all), all[0].OperationID, all[2].OperationID, string(all[2].Result)}, []any{4, "e", "b", ""})
+	equal(t, "without long results", []any{len(all[0].Result), all[0].ResultBytes, string(all[3].Result)}, []any{0, 9002, `{"equal":true}`})
+	equal(t, "of a kind", len(foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.Operation], error) { return v.List("verify", q) })), 2)
+	running := foldtest.Pages(t, 1, v.Running)
+	equal(t, "that have not ended", []any{len(running), running[0].OperationID, running[1].OperationID}, []any{2, "c", "b"})
+	equal(t, "before it ended", found[projections.Operation](t)(projections.FoldOperation(s.Stream("operation/a"), fold.At{EventMillis: foldtest.Day(2)})).State, projections.OperationRunning)
 }
 
 func lineageScript() *foldtest.Script {

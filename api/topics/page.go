@@ -23,7 +23,7 @@ func (s *Surface) pageRoutes(r *api.Routes) {
 type shown struct {
 	Title   string
 	Topics  []api.TopicInfo
-	Groups  []group
+	Groups  []api.Group
 	Nowhere string // why there are no groups
 
 	Topic        string
@@ -40,8 +40,8 @@ func (s *Surface) home(w http.ResponseWriter, r *http.Request) error {
 	if v.Topics, err = s.Topics(r.Context()); err != nil {
 		return err
 	}
-	if v.Groups, err = s.all(r.Context()); errors.Is(err, errElsewhere) {
-		v.Nowhere = errElsewhere.Error()
+	if v.Groups, err = s.all(r.Context()); errors.Is(err, api.ErrGroupsElsewhere) {
+		v.Nowhere = api.ErrGroupsElsewhere.Message + ": " + api.ErrGroupsElsewhere.Hint
 	} else if err != nil {
 		return err
 	}

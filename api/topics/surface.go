@@ -5,7 +5,6 @@ package topics
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -17,18 +16,11 @@ import (
 	"github.com/projectionist/projectionist/streams"
 )
 
-// Offset is what a consumer group has committed of a partition.
-type Offset struct {
-	TP        streams.TP
-	Offset    int64
-	Committed time.Time
-}
-
 // Config is what a [Surface] answers from.
 type Config struct {
 	// Groups are the offsets of all consumer groups by name. nil where the log is on a cluster, whose own tools have
 	// them.
-	Groups func() (map[string][]Offset, error)
+	Groups func() (map[string][]api.GroupOffset, error)
 }
 
 // Surface is the pages and the JSON behind them.
@@ -181,63 +173,16 @@ func (s *Surface) list(ctx context.Context, topic string, partition int32, offse
 	return info, list[:min(len(list), limit)], nil
 }
 
-// group is a consumer group and how far it is.
-type group struct {
-	Name       string      `json:"group"`
-	Lag        int64       `json:"lag"` // messages it has not committed, over all its partitions
-	Committed  string      `json:"committed"`
-	Partitions []committed `json:"partitions"`
-}
-
-type committed struct {
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	Offset    int64  `json:"offset"`
-	End       int64  `json:"end"`
-	Lag       int64  `json:"lag"`
-}
-
-var errElsewhere = errors.New("the log is on a Kafka cluster: its own tools list its groups (kafka-consumer-groups --describe --all-groups)")
-
 // all are the groups by name.
-func (s *Surface) all(ctx context.Context) ([]group, error) {
+func (s *Surface) all(ctx context.Context) ([]api.Group, error) {
 	if s.Groups == nil {
-		return nil, fault.Wrap(fault.NotFound, errElsewhere, "no groups are known here")
+		return nil, api.ErrGroupsElsewhere
 	}
 	known, err := s.Groups()
 	if err != nil {
 		return nil, err
 	}
-	topics, err := s.Topics(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ends := map[streams.TP]int64{}
-	for _, t := range topics {
-		for _, p := range t.Partitions {
-			ends[streams.TP{Topic: t.Topic, Partition: p.Partition}] = p.Next
-		}
-	}
-	list := []group{}
-	for name, offsets := range known {
-		g := group{Name: name, Partitions: []committed{}}
-		var last time.Time
-		for _, o := range offsets {
-			c := committed{o.TP.Topic, o.TP.Partition, o.Offset, ends[o.TP], max(0, ends[o.TP]-o.Offset)}
-			g.Lag += c.Lag
-			g.Partitions = append(g.Partitions, c)
-			if o.Committed.After(last) {
-				last = o.Committed
-			}
-		}
-		g.Committed = events.FormatTime(last)
-		slices.SortFunc(g.Partitions, func(a, b committed) int {
-			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-		})
-		list = append(list, g)
-	}
-	slices.SortFunc(list, func(a, b group) int { return cmp.Compare(a.Name, b.Name) })
-	return list, nil
+	return s.GroupsOf(ctx, known)
 }
 
 func (s *Surface) groups(w http.ResponseWriter, r *http.Request) error {

@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/api/apitest"
 	"github.com/projectionist/projectionist/api/topics"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/streams"
 )
 
-func serve(t *testing.T, records int, groups func() (map[string][]topics.Offset, error)) func(path string) (int, string, map[string]any) {
+func serve(t *testing.T, records int, groups func() (map[string][]api.GroupOffset, error)) func(path string) (int, string, map[string]any) {
 	t.Helper()
 	b := apitest.New(t, nil)
 	var recs []streams.Record
@@ -147,8 +148,8 @@ func TestPartitionPages(t *testing.T) {
 func TestGroups(t *testing.T) {
 	tp := func(p int32) streams.TP { return streams.TP{Topic: events.UserEventsTopic, Partition: p} }
 	at := time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC)
-	ask := serve(t, 100, func() (map[string][]topics.Offset, error) {
-		return map[string][]topics.Offset{"b": {{tp(1), 1, at}, {tp(0), 2, at.Add(time.Hour)}}, "a": {{tp(2), 1 << 40, at}}}, nil
+	ask := serve(t, 100, func() (map[string][]api.GroupOffset, error) {
+		return map[string][]api.GroupOffset{"b": {{tp(1), 1, at}, {tp(0), 2, at.Add(time.Hour)}}, "a": {{tp(2), 1 << 40, at}}}, nil
 	})
 	_, _, topicsNow := ask("/api/topics")
 	ends := map[int]float64{}

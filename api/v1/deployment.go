@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
@@ -14,6 +15,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 func (s *Surface) deploymentRoutes(r *api.Routes) {
@@ -118,6 +120,8 @@ func (s *Surface) deploy(w http.ResponseWriter, r *http.Request) error {
 	var v struct {
 		Slot   string `json:"slot"`
 		Reason string `json:"reason"`
+		// InsteadOf is the position of the slot's deployment as it was read, or "none"; where the slot has another by now, nothing is deployed.
+		InsteadOf string `json:"instead_of"`
 	}
 	n, err := versionOf(r)
 	if err == nil {
@@ -130,11 +134,62 @@ func (s *Surface) deploy(w http.ResponseWriter, r *http.Request) error {
 		v.Slot = events.ProductionSlot
 	}
 	name := r.PathValue("model")
+	free, err := s.slotFor(r.Context(), v.Slot, v.InsteadOf, name, n)
+	if err != nil {
+		return err
+	}
+	defer free()
 	served, err := s.served(r.Context(), name, n)
 	if err != nil {
 		return err
 	}
 	return s.dispatch(w, r, &commands.DeployModel{Slot: v.Slot, Model: name, Version: n, Reason: v.Reason, Served: served}, http.StatusOK, "deployments", "registry")
+}
+
+// nothingDeployed is said of a slot that has no deployment.
+const nothingDeployed = "none"
+
+// slotFor waits for its turn at what slots serve, which is decided in the streams of models: two of them would not see each other. Where it is
+// said what a version is to serve instead of, the position of a deployment or "none", the slot must have that still, of all that the ledger
+// has by now, or serve that very version. Whoever has the turn frees it.
+func (s *Surface) slotFor(ctx context.Context, slot, insteadOf, model string, version int) (free func(), err error) {
+	s.deploying.Lock()
+	if insteadOf != "" {
+		err = s.stillServes(ctx, slot, insteadOf, model, version)
+	}
+	if err != nil {
+		s.deploying.Unlock()
+		return nil, err
+	}
+	return s.deploying.Unlock, nil
+}
+
+func (s *Surface) stillServes(ctx context.Context, slot, insteadOf, model string, version int) error {
+	head, err := s.Log.Ledger().Head(ctx, time.Time{})
+	if err != nil {
+		return err
+	}
+	if head > 0 {
+		ctx, cancel := context.WithTimeout(ctx, api.WaitMax)
+		defer cancel()
+		if err := s.Views.Wait(ctx, streams.Position{TP: streams.TP{Topic: events.LedgerTopic}, Offset: head - 1}, "deployments", "registry"); err != nil {
+			return err
+		}
+	}
+	now, ok, err := fold.Of[*projections.Deployments](s.Views).Slot(slot)
+	if err == nil && ok {
+		err = s.called(&now.Current)
+	}
+	is, what := nothingDeployed, "nothing"
+	if d := now.Current; ok {
+		is, what = d.Position, fmt.Sprintf("%s %d, since %s", d.Model, d.Version, d.Position)
+	}
+	if err != nil || is == insteadOf || ok && now.Current.Model == model && now.Current.Version == version {
+		return err
+	}
+	e := fault.New(fault.Conflict, "the slot %s serves %s by now, and not what it had at %s", slot, what, api.Short(insteadOf))
+	e.Field = "instead_of"
+	return e.WithHint("look again (GET /api/v1/deployments/%s) and decide anew", slot)
 }
 
 // served is what slots serve, for a command that may let a version of a model serve one: if it was made for

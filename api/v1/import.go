@@ -96,11 +96,11 @@ func openData(path string, c *columns) (*dataset.Set, error) {
 
 func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 	var v struct {
-		Path     string    `json:"path"`    // on the server's machine
-		Columns  *columns  `json:"columns"` // of the csv file at path
-		Simulate *simulate `json:"simulate"`
-		Merge    bool      `json:"merge"`    // ids mean the same as in the data sets imported before
-		BadRows  int64     `json:"bad_rows"` // lines that cannot be read and go to the quarantine; at the next it stops
+		Path     string    `json:"path,omitempty"`    // on the server's machine
+		Columns  *columns  `json:"columns,omitempty"` // of the csv file at path
+		Simulate *simulate `json:"simulate,omitempty"`
+		Merge    bool      `json:"merge,omitempty"`    // ids mean the same as in the data sets imported before
+		BadRows  int64     `json:"bad_rows,omitempty"` // lines that cannot be read and go to the quarantine; at the next it stops
 	}
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 	case v.BadRows < 0 || v.BadRows > commands.BadRowsMax:
 		return fault.Field("bad_rows", "is %d; want 0 to %d", v.BadRows, commands.BadRowsMax)
 	}
-	return s.Stream(w, r, func(ctx context.Context, progress func(stage string, done, total int64)) (any, error) {
+	return s.long(w, r, commands.OperationImport, v, func(ctx context.Context, progress func(stage string, done, total int64)) (any, error) {
 		follow := func(p ingest.Progress) { progress(p.Stage, p.Done, p.Total) }
 		var src ingest.Source
 		if v.Simulate != nil {

@@ -19,7 +19,7 @@ import (
 // moment elsewhere.
 var nowAlone = []string{
 	"GET /healthz", "GET /health", "GET /readyz", "GET /{$}",
-	"GET /api/v1/blobs/{hash}", "GET /api/v1/live", "GET /api/v1/ops/snapshot", "GET /api/v1/reactors", "GET /api/v1/serving/latency", "GET /api/v1/views",
+	"GET /api/v1/blobs/{hash}", "GET /api/v1/live", "GET /api/v1/log/groups", "GET /api/v1/ops/snapshot", "GET /api/v1/reactors", "GET /api/v1/serving/latency", "GET /api/v1/views",
 	"GET /api/v1/workflows/operators", "GET /api/v1/workflows/triggers", "GET /api/v1/workflows/runs/{run}/tasks/{task}/logs",
 }
 
@@ -37,6 +37,8 @@ func TestEveryReadKnowsTheMoment(t *testing.T) {
 	w.dispatch(&commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: "ndcg", Value: 0.25, Step: 1, TimestampMillis: day0.UnixMilli()}}})
 	w.dispatch(&commands.RequestWorkflowRun{RunID: "w1", Workflow: "movie_training_pipeline", RunType: "manual"})
 	w.dispatch(&commands.SetVariable{Key: "v", Value: "1"})
+	operation := strings.Repeat("b", 32)
+	w.dispatch(&commands.StartOperation{OperationID: operation, Kind: "verify", Holder: "h"})
 	w.post("/api/v1/users", `{"user_id":"1","age":20}`).want(201)
 	w.post("/api/v1/trigger/system-overload", `{"service_name":"db","cpu_usage":99}`).want(202)
 	drift := w.post("/api/v1/trigger/model-drift", `{"model_name":"als","drift_score":0.9,"threshold":0.5}`).want(202)
@@ -44,7 +46,7 @@ func TestEveryReadKnowsTheMoment(t *testing.T) {
 
 	path := strings.NewReplacer("{movie}", "1", "{user}", "1", "{model}", "als", "{run}", run, "{experiment}", experiment, "{metric...}", "ndcg", "{slot}", "production",
 		"{workflow}", "movie_training_pipeline", "{view}", "movie_features", "{key}", "v", "{service}", "db", "{topic}", "user-events", "{stream...}", "movie/1",
-		"{id...}", drift.at("position"), "{position...}", "user-events/0@0", "{request}", given.at("request_id"), "{$}", "")
+		"{id...}", drift.at("position"), "{position...}", "user-events/0@0", "{request}", given.at("request_id"), "{operation}", operation, "{$}", "")
 	query := map[string]string{
 		"GET /api/v1/audit/chain": "of=movie/1", "GET /api/v1/lineage": "node=model/als/1", "GET /api/v1/find": "q=one", "GET /api/v1/runs/metrics": "metric=ndcg&runs=" + run, "GET /api/v1/features/views/{view}/history": "movie_id=1",
 		"GET /api/v1/features/views/{view}/row": "movie_id=1&as_of=2024-05-20", "GET /api/v1/features/views/{view}/late": "movie_id=1&known_after=2024-05-20", "GET /api/v1/features/views/{view}/series": "movie_id=1&features=rating&to=2024-05-20",
@@ -84,6 +86,7 @@ func TestEveryReadKnowsTheMoment(t *testing.T) {
 	w.dispatch(&commands.LogMetrics{RunID: run, Metrics: []events.Metric{{Key: "ndcg", Value: 0.5, Step: 2, TimestampMillis: day0.UnixMilli()}}})
 	w.dispatch(&commands.StartRun{RunID: strings.Repeat("a", 31) + "2", ExperimentID: experiment, Name: "one more"})
 	w.dispatch(&commands.CreateExperiment{Name: "second"})
+	w.dispatch(&commands.EndOperation{OperationID: operation, State: "cancelled"})
 	w.dispatch(&commands.SetVariable{Key: "v", Value: "2"})
 	w.dispatch(&commands.ListMovie{Dataset: "test", Movie: events.Movie{MovieID: "1", Title: "Another title", Genres: []string{"Comedy"}}})
 	w.post("/api/v1/users", `{"user_id":"1","age":21}`).want(201)
@@ -126,7 +129,7 @@ func TestEveryReadKnowsTheMoment(t *testing.T) {
 	}
 	// And now they are another, where they tell of what has changed.
 	for _, pattern := range []string{"GET /api/v1/runs", "GET /api/v1/runs/metrics", "GET /api/v1/runs/{run}", "GET /api/v1/runs/{run}/metrics/{metric...}", "GET /api/v1/experiments", "GET /api/v1/workflows/runs", "GET /api/v1/variables", "GET /api/v1/variables/{key}",
-		"GET /api/v1/movies", "GET /api/v1/movies/{movie}", "GET /api/v1/drift/alerts", "GET /api/v1/health/alerts", "GET /api/v1/deployments", "GET /api/v1/users/{user}", "GET /api/v1/log/topics", "GET /api/v1/audit", "GET /api/v1/find"} {
+		"GET /api/v1/movies", "GET /api/v1/movies/{movie}", "GET /api/v1/drift/alerts", "GET /api/v1/health/alerts", "GET /api/v1/deployments", "GET /api/v1/users/{user}", "GET /api/v1/log/topics", "GET /api/v1/audit", "GET /api/v1/find", "GET /api/v1/operations", "GET /api/v1/operations/{operation}"} {
 		if now := w.get(target(pattern, "")).want(200); sameJSON(now.Body, before[pattern].Body) {
 			t.Errorf("%s: now is as then: %.300s", pattern, now.Body)
 		}

@@ -34,6 +34,7 @@ var resources = map[string]resource{
 	"logged-model":    {"logged_models", []string{"logged-models"}},
 	"model":           {modelsResource, []string{"registry", "deployments"}},
 	"movie":           {"movies", []string{"catalogue"}},
+	"operation":       {"operations", []string{"operations"}},
 	"pool":            {"pools", []string{"workflows"}},
 	"quality":         {"quality", []string{"quality"}},
 	"refusal":         {"quarantine", []string{"quarantine"}},

@@ -21,6 +21,7 @@ func (s *Surface) logRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/log/moment", s.moment)
 	r.Handle("GET /api/v1/log/histogram", s.histogram, "audit")
 	s.then(r, "GET /api/v1/log/topics", (*Surface).topics)
+	r.Handle("GET /api/v1/log/groups", s.groups)
 	r.Handle("GET /api/v1/log/topics/{topic}/records", s.records)
 	r.Handle("GET /api/v1/log/streams/{stream...}", s.streamCommits)
 	r.Handle("GET /api/v1/log/events/{id...}", s.event, "audit", "idempotency")

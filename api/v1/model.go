@@ -7,6 +7,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -126,6 +127,7 @@ func (s *Surface) stageModel(w http.ResponseWriter, r *http.Request) error {
 		Stage           string `json:"stage"`
 		ArchiveExisting bool   `json:"archive_existing"`
 		Reason          string `json:"reason"`
+		InsteadOf       string `json:"instead_of"` // as of a deployment, which the stage Production may be
 	}
 	n, err := versionOf(r)
 	if err == nil {
@@ -136,11 +138,15 @@ func (s *Surface) stageModel(w http.ResponseWriter, r *http.Request) error {
 	}
 	c := &commands.StageModelVersion{Name: r.PathValue("model"), Version: n, Stage: v.Stage, ArchiveExisting: v.ArchiveExisting, Reason: v.Reason}
 	if commands.CanonicalStage(v.Stage) == commands.StageProduction {
-		c.Served, err = s.served(r.Context(), c.Name, n)
-	} else {
-		c.Served, err = s.slots()
-	}
-	if err != nil {
+		free, err := s.slotFor(r.Context(), events.ProductionSlot, v.InsteadOf, c.Name, n)
+		if err != nil {
+			return err
+		}
+		defer free()
+		if c.Served, err = s.served(r.Context(), c.Name, n); err != nil {
+			return err
+		}
+	} else if c.Served, err = s.slots(); err != nil {
 		return err
 	}
 	return s.dispatch(w, r, c, http.StatusOK, "registry", "deployments")
@@ -148,14 +154,19 @@ func (s *Surface) stageModel(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Surface) setAlias(w http.ResponseWriter, r *http.Request) error {
 	var v struct {
-		Version int `json:"version"`
+		Version   int    `json:"version"`
+		InsteadOf string `json:"instead_of"` // as of a deployment, which the alias champion may be
 	}
 	if err := api.ReadJSON(w, r, &v, false); err != nil {
 		return err
 	}
 	c := &commands.SetModelAlias{Name: r.PathValue("model"), Alias: r.PathValue("alias"), Version: v.Version}
 	if c.Alias == commands.AliasChampion {
-		var err error
+		free, err := s.slotFor(r.Context(), events.ProductionSlot, v.InsteadOf, c.Name, c.Version)
+		if err != nil {
+			return err
+		}
+		defer free()
 		if c.Served, err = s.served(r.Context(), c.Name, c.Version); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -31,7 +32,7 @@ func (s *Surface) verify(w http.ResponseWriter, r *http.Request) error {
 	if err := api.ReadJSON(w, r, &struct{}{}, true); err != nil {
 		return err
 	}
-	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationVerify, nil, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		views, err := s.Views.Verify(ctx, s.ScratchDir, func(done, total int64) { progress("fold the log again", done, total) })
 		if err != nil {
 			return nil, err
@@ -47,14 +48,17 @@ func (s *Surface) verify(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// replay asks for views to be folded again.
+type replay struct {
+	View  string `json:"view,omitempty"`  // "": all
+	Until string `json:"until,omitempty"` // TIME, POSITION or CUT, as known_at
+	Into  string `json:"into,omitempty"`  // an empty folder on the server's machine
+}
+
 // replay folds a view (or all) again beside the running one and puts it in its place; or, with until or
 // into, folds a copy up to a moment into a folder of its own and leaves the running ones alone.
 func (s *Surface) replay(w http.ResponseWriter, r *http.Request) error {
-	var v struct {
-		View  string `json:"view"`
-		Until string `json:"until"` // TIME, POSITION or CUT, as known_at
-		Into  string `json:"into"`  // an empty folder on the server's machine
-	}
+	var v replay
 	if err := api.ReadJSON(w, r, &v, true); err != nil {
 		return err
 	}
@@ -66,9 +70,9 @@ func (s *Surface) replay(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if v.Until != "" || v.Into != "" {
-		return s.replayCopy(w, r, names, v.Until, v.Into)
+		return s.replayCopy(w, r, names, v)
 	}
-	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationReplay, v, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		rebuilt := []string{}
 		for _, f := range s.factoriesOf(names...) {
 			name := f().Spec().Name
@@ -83,8 +87,9 @@ func (s *Surface) replay(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-func (s *Surface) replayCopy(w http.ResponseWriter, r *http.Request, names []string, until, into string) error {
-	m, err := s.MomentOf(r.Context(), "", until)
+func (s *Surface) replayCopy(w http.ResponseWriter, r *http.Request, names []string, asked replay) error {
+	into := asked.Into
+	m, err := s.MomentOf(r.Context(), "", asked.Until)
 	if err != nil {
 		return renamed(err, "until")
 	}
@@ -93,7 +98,7 @@ func (s *Surface) replayCopy(w http.ResponseWriter, r *http.Request, names []str
 			return err
 		}
 	}
-	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationReplay, asked, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		cut, err := m.Cut(ctx, s.Log)
 		if err != nil {
 			return nil, err
@@ -166,7 +171,11 @@ func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 	if v == nil || model.Name != name {
 		return fault.New(fault.NotFound, "no version %d of model %q", n, api.Short(name))
 	}
-	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	asked := struct {
+		Model   string `json:"model"`
+		Version int    `json:"version"`
+	}{name, n}
+	return s.long(w, r, commands.OperationRebuild, asked, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		again, err := trainset.Rebuild(ctx, s.Log, &v.ModelVersionRegistered, progress)
 		if err != nil {
 			return nil, err
@@ -222,7 +231,7 @@ func (s *Surface) replayRecommendations(w http.ResponseWriter, r *http.Request) 
 	if err != nil {
 		return err
 	}
-	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationRecommendations, v, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		return s.replayed(ctx, req, m, func(done, total int64) { progress("replay", done, total) })
 	})
 }
@@ -244,7 +253,7 @@ func (s *Surface) backup(w http.ResponseWriter, r *http.Request) error {
 	if err := api.NewFolder("to", v.To, s.Dir); err != nil {
 		return err
 	}
-	return s.Stream(w, r, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationBackup, v, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		return s.Backup(ctx, v.To, progress)
 	})
 }

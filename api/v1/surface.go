@@ -6,6 +6,7 @@
 package v1
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -48,12 +49,15 @@ type Config struct {
 	Importer  *ingest.Importer
 	Reactors  Reactors
 	Workflows *projections.DefinedWorkflows
+	// Groups are the offsets of all consumer groups by name; nil where the log is on a cluster, whose own tools have them.
+	Groups func() (map[string][]api.GroupOffset, error)
 	// TaskLog gives the lines of the log of a task's try, and a line without bytes when what was given may be shown.
 	TaskLog func(ctx context.Context, views *fold.Runner, q tasklog.Query, to func(line []byte) error) error
 
 	Dir        string // the data folder; "" is none
 	ScratchDir string // for replays; made when missing
 	Version    string
+	Holder     string // names this process in operations, as in leases of tasks; default "here"
 	Console    string // where browsers that ask for / are sent, "" for nowhere
 
 	// Backup copies the running log and the blobs into a new folder, compares the copy with them, and says what it holds.
@@ -100,7 +104,7 @@ func (c *Config) validate() error {
 
 // viewsNeeded are the views that answers are read from.
 var viewsNeeded = []string{"audit", "catalogue", "datasets", "deadletters", "definitions", "deployments", "drift", "health", "histories", "imports",
-	"lineage", "online", "quarantine", "registry", "runs", "served", "users", "workflows"}
+	"lineage", "online", "operations", "quarantine", "registry", "runs", "served", "users", "workflows"}
 
 // Surface is the program's own.
 type Surface struct {
@@ -113,6 +117,8 @@ type Surface struct {
 	offsets    *offsets
 
 	snapshotting sync.Mutex
+	deploying    sync.Mutex // versions, one after the other
+	starting     sync.Mutex // operations, one after the other
 
 	now *Surface // of which this one answers what was known at a moment; nil: it is that
 }
@@ -124,13 +130,14 @@ func New(core *api.Core, c Config) (*Surface, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
+	c.Holder = cmp.Or(c.Holder, "here")
 	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), offsets: &offsets{}}
 	return s, nil
 }
 
 // ofLedger are views of the ledger of which a moment's are folded together, once for all reads that are answered from some of them: reading the
 // ledger is most of it.
-var ofLedger = []string{"catalogue", "users", "definitions", "runs", "registry", "workflows", "variables", "datasets", "training_sets", "imports", "deadletters", "webhooks"}
+var ofLedger = []string{"catalogue", "users", "definitions", "runs", "registry", "workflows", "variables", "datasets", "training_sets", "imports", "deadletters", "operations", "webhooks"}
 
 // then adds a read that is answered from views that tell of now alone. With known_at= it is answered from these as they were, and from a log that
 // ends there.
@@ -194,7 +201,7 @@ func (s *Surface) Routes(r *api.Routes) {
 	for _, add := range []func(*api.Routes){
 		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes, s.featureValueRoutes, s.featureHistoryRoutes, s.featureStatisticsRoutes, s.findRoutes,
 		s.engagementRoutes, s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.liveRoutes, s.logRoutes, s.modelRoutes,
-		s.movieRoutes, s.operationRoutes, s.produceRoutes, s.qualityRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.servingRoutes, s.signalRoutes, s.snapshotRoutes, s.trainingSetRoutes, s.userRoutes, s.viewRoutes, s.webhookRoutes,
+		s.movieRoutes, s.operationRoutes, s.startedOperationRoutes, s.produceRoutes, s.qualityRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.servingRoutes, s.signalRoutes, s.snapshotRoutes, s.trainingSetRoutes, s.userRoutes, s.viewRoutes, s.webhookRoutes,
 		s.workflowRoutes, s.variableRoutes, s.triggerRoutes, s.poolRoutes, s.backfillRoutes, s.causationRoutes,
 	} {
 		add(r)

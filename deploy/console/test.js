@@ -27,6 +27,8 @@ async function main() {
   require('./checks_pages.js')(check, world, { must, same })
   require('./checks_people.js')(check, world, { must, same })
   require('./checks_features.js')(check, world, { must, same })
+  require('./checks_sys.js')(check, world, { must, same })
+  require('./checks_much.js')(check, world, { must, same })
   for (const { name, run } of checks) {
     if (only && !only.split('|').some(part => name.includes(part))) continue
     const start = Date.now()

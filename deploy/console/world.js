@@ -99,7 +99,7 @@ class World {
     this.pages = {
       overview: '/ui/', try: '/ui/try?user=1', runs: '/ui/runs', run: `/ui/runs/${this.run}`, outlier: `/ui/runs/${this.outlier}`, compare: `/ui/runs/compare?sel=${this.run},${this.outlier}`,
       models: '/ui/models', model: `/ui/models/${this.model}`, version: `/ui/models/${this.model}/${this.version}`, workflows: '/ui/workflows', workflow: '/ui/workflows/movie_training_pipeline',
-      'workflow-run': `/ui/workflows/runs/${this.workflowRun}`, events: '/ui/events', records: '/ui/events/user-events', event: `/ui/events/${this.position}`, stream: `/ui/events/streams/model/${this.model}`, system: '/ui/system', then: `/ui/models/${this.model}?known_at=${this.position}&vs_known_at=${this.position.replace(/@(\d+)$/, (_, n) => `@${n - 1}`)}`,
+      'workflow-run': `/ui/workflows/runs/${this.workflowRun}`, events: '/ui/events', records: '/ui/events/user-events', event: `/ui/events/${this.position}`, stream: `/ui/events/streams/model/${this.model}`, system: '/ui/system', groups: '/ui/events?tab=groups', 'dead-letters': '/ui/events?tab=dead', then: `/ui/models/${this.model}?known_at=${this.position}&vs_known_at=${this.position.replace(/@(\d+)$/, (_, n) => `@${n - 1}`)}`,
     }
     const { movie_id } = (await this.get('/api/v1/movies?limit=1')).items[0]
     Object.assign(this.pages, { people: '/ui/people', person: '/ui/people/1', 'person-shown': '/ui/people/1?tab=shown', films: '/ui/films', film: `/ui/films/${movie_id}`, 'film-similar': `/ui/films/${movie_id}?tab=similar` })

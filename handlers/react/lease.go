@@ -50,6 +50,13 @@ func (s *runs) predecessor(holder string) bool {
 	return s.cfg.Exclusive && strings.HasPrefix(holder, s.node) && !strings.HasPrefix(holder, s.node+s.cfg.Holder+"/")
 }
 
+// Holder names this process as the worker of a role, as it is named in leases.
+func (r *Reactors) Holder(role string) string { return r.runs.holder(role) }
+
+// Predecessor says whether a holder was a process on this folder before this one: then it is dead. Where other processes may have the folder
+// it is never sure.
+func (r *Reactors) Predecessor(holder string) bool { return r.runs.predecessor(holder) }
+
 // bury ends the try of a predecessor in its name.
 func (w *Work) bury(ctx context.Context, t *taskFold) error {
 	message, retryAt := crashed+"the process that worked on it is gone", w.runs.cfg.Clock().UnixMilli()

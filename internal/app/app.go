@@ -213,6 +213,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.background.Go(func() { a.refused.run(a.work) })
 	a.background.Go(func() { tuneHeap(a.work) })
 	a.background.Go(func() { a.redefine(a.work) })
+	a.background.Go(func() { a.endInterrupted(a.work) })
 	a.Views.YieldTo(a.Reactors.Rush)
 	a.runViews = make(chan error, 1)
 	go func() { a.runViews <- a.Views.Run(a.work) }()

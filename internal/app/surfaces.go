@@ -29,8 +29,9 @@ func (a *App) surfaces(scratch string) (err error) {
 	}
 	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: a.operators()}
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
-		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version, Console: console.Path,
+		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version, Holder: a.Reactors.Holder(operationsHolder), Console: console.Path,
 		TaskLog: a.TaskLog, Train: a.train, Tune: a.tune, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}
+	own.Groups = a.consumerGroups()
 	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided, Features: a.Features}
 	if a.embedded != nil {
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
@@ -76,7 +77,7 @@ func (a *App) surfaces(scratch string) (err error) {
 		RegistryListener: a.API.Serve(registry.New(a.API, registry.Config{Features: a.Features}), features, lead),
 		OfflineListener:  a.API.Serve(flight.New(a.API, flight.Config{Features: a.Features, ScratchDir: scratch}), features, lead),
 		"tracking":       a.API.Serve(tracking, lead),
-		"topics":         a.API.Serve(topics.New(a.API, topics.Config{Groups: a.consumerGroups()}), lead),
+		"topics":         a.API.Serve(topics.New(a.API, topics.Config{Groups: own.Groups}), lead),
 	}
 	return checkAlso(a.opts.Also)
 }
@@ -94,23 +95,23 @@ func (a *App) mainAddress() string {
 }
 
 // consumerGroups reads the offsets of the embedded log's consumer groups; nil where the log is elsewhere.
-func (a *App) consumerGroups() func() (map[string][]topics.Offset, error) {
+func (a *App) consumerGroups() func() (map[string][]api.GroupOffset, error) {
 	if a.embedded == nil {
 		return nil
 	}
-	return func() (map[string][]topics.Offset, error) {
+	return func() (map[string][]api.GroupOffset, error) {
 		known, err := a.embedded.Groups()
 		if err != nil {
 			return nil, err
 		}
-		all := map[string][]topics.Offset{}
+		all := map[string][]api.GroupOffset{}
 		for name := range known {
 			offsets, err := a.embedded.GroupOffsets(name)
 			if err != nil {
 				return nil, err
 			}
 			for _, o := range offsets {
-				all[name] = append(all[name], topics.Offset{TP: o.TP, Offset: o.Offset, Committed: o.Committed})
+				all[name] = append(all[name], api.GroupOffset{TP: o.TP, Offset: o.Offset, Committed: o.Committed})
 			}
 		}
 		return all, nil

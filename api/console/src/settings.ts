@@ -65,8 +65,9 @@ export const seen = {
 interface Boot {
 	version: string
 	open: boolean // no credentials are needed
+	layout: string // address of what lays graphs out
 }
-export const boot: Boot = JSON.parse(document.getElementById('boot')?.textContent || '{"version":"","open":true}') as Boot
+export const boot: Boot = JSON.parse(document.getElementById('boot')?.textContent || '{"version":"","open":true,"layout":"/ui/layout.js"}') as Boot
 
 export const narrow = signal(matchMedia('(max-width: 44rem)').matches)
 matchMedia('(max-width: 44rem)').addEventListener('change', e => { narrow.value = e.matches })

@@ -42,7 +42,7 @@ export interface Workflow extends Stamp { name: string; description?: string; pa
 export interface ViewStatus { view: string; cut: string; lag_events: number; inputs: number; error?: string }
 export interface Reactor { reactor: string; here: boolean; offset: number; lag: number; handled_total: number; failed_total: number; dead_lettered_total: number; error?: string }
 export interface Progress { workflow_run: string; workflow: string; task: string; reactor: string; try: number; started: string; stage?: string; done: number; of: number }
-export interface DeadLetter extends Stamp { dead_letter_id: string; reactor: string; state: string; error: string; event_id?: string; event_type?: string; position?: string }
+export interface DeadLetter extends Stamp { dead_letter_id: string; reactor: string; state: string; error: string; event_id?: string; position?: string; attempts: number; resolved_reason?: string; resolved_by?: string; resolved_millis?: number }
 export interface Quarantined { topic: string; partition: number; offset: number; position: string; recorded_millis: number; reason: string; refused?: number }
 
 export interface Reason { movie_id?: string; title?: string; score: number; source: string }
@@ -98,3 +98,9 @@ export interface EngagedDay extends Engaged { day: string; model_name?: string; 
 export interface LatencySteps { total: Quantiles; steps: (Quantiles & { time_millis: number })[] }
 export interface Quantiles { count: number; p50: number; p95: number; p99: number }
 export interface DriftAlert extends Origin { model_name: string; model_version?: string; drift_score: number; threshold: number; metrics?: Record<string, number> }
+export interface OperationProgress { stage: string; done: number; total: number; rate: number }
+export interface Operation extends Stamp {
+	operation_id: string; kind: string; state: string; actor?: string; ended_by?: string; holder: string; request?: Record<string, unknown>; result?: unknown; result_bytes?: number; error?: string
+	started_millis: number; ended_millis?: number; here?: boolean; progress?: OperationProgress
+}
+export interface ConsumerGroup { group: string; lag: number; committed: string; partitions: { topic: string; partition: number; offset: number; end: number; lag: number }[] }

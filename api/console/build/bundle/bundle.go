@@ -29,13 +29,17 @@ func Make(dir string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := api.Build(o)
-	if len(result.Errors) > 0 {
-		return nil, errors.New(strings.Join(api.FormatMessages(result.Errors, api.FormatMessagesOptions{}), ""))
-	}
 	files := map[string][]byte{}
-	for _, f := range result.OutputFiles {
-		files[filepath.Base(f.Path)] = f.Contents
+	later := o // what pages load when they want it, as a module
+	later.EntryPoints, later.Format = []string{"src/layout.ts"}, api.FormatESModule
+	for _, o := range []api.BuildOptions{o, later} {
+		result := api.Build(o)
+		if len(result.Errors) > 0 {
+			return nil, errors.New(strings.Join(api.FormatMessages(result.Errors, api.FormatMessagesOptions{}), ""))
+		}
+		for _, f := range result.OutputFiles {
+			files[filepath.Base(f.Path)] = f.Contents
+		}
 	}
 	files["icon.svg"], err = os.ReadFile(filepath.Join(dir, "src", "icon.svg"))
 	return files, err

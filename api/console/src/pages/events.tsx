@@ -2,12 +2,14 @@
 import { useMemo, useState } from 'preact/hooks'
 import { ask, exact, Problem, segment, then, useGet } from '../api'
 import { count, time } from '../format'
-import { Copy, Fact, Facts, Id, Json, Position, State, Stream, Tabs, Time, Title } from '../parts/bits'
+import { Copy, Fact, Facts, Id, Json, Position, Stream, Tabs, Time, Title } from '../parts/bits'
 import type { Column } from '../parts/table'
 import { Empty, Fault, News, Shown } from '../parts/states'
 import { place, set, to } from '../router'
 import { t } from '../text'
-import type { Chain, DeadLetter, Link, LogRecord, Page, Quarantined, Topic } from '../types'
+import type { Chain, Link, LogRecord, Page, Quarantined, Topic } from '../types'
+import { Dead } from './deadletters'
+import { Groups } from './groups'
 import { Browser } from './records'
 
 export function Events() {
@@ -25,8 +27,8 @@ function Topics() {
 	return (
 		<>
 			<Title>{t.events}</Title>
-			<Tabs all={[['', t.topics], ['dead', t.deadLetters], ['quarantine', t.quarantine]]} now={tab} href={id => to(['events'], { tab: id })} />
-			{tab === 'dead' ? <Dead /> : tab === 'quarantine' ? <Quarantine /> : <TopicList />}
+			<Tabs all={[['', t.topics], ['groups', t.groups], ['dead', t.deadLetters], ['quarantine', t.quarantine]]} now={tab} href={id => to(['events'], { tab: id })} />
+			{tab === 'dead' ? <Dead /> : tab === 'groups' ? <Groups /> : tab === 'quarantine' ? <Quarantine /> : <TopicList />}
 		</>
 	)
 }
@@ -41,15 +43,6 @@ function TopicList() {
 				</table>
 			</div>
 		)}</Shown>
-	)
-}
-
-function Dead() {
-	const got = useGet<Page<DeadLetter>>(then('/api/v1/dead-letters', { limit: 200 }), { views: ['dead_letters'], hold: true })
-	return (
-		<><News n={got.news} show={got.again} />
-			<Shown got={got}>{p => p.items.length === 0 ? <Empty why={t.noDeadLetters} /> : <ol class="entries">{p.items.map(d => <li key={d.dead_letter_id}><State of={d.state} /> <Time at={d.created_millis} /><span>{d.reactor}</span><span class="what">{d.error}</span><span class="from">{d.position && <Position at={d.position} />}</span></li>)}</ol>}</Shown>
-		</>
 	)
 }
 

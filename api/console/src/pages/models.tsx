@@ -1,6 +1,6 @@
 // Which version is where, when, by whom?
 import { useMemo, useState } from 'preact/hooks'
-import { ask, command, Problem, segment, then, useGet } from '../api'
+import { command, Problem, segment, then, useGet } from '../api'
 import { Diff, diff } from '../diff'
 import { bytes } from '../format'
 import { Graph } from '../graph'
@@ -12,6 +12,7 @@ import { place, set, to } from '../router'
 import { t } from '../text'
 import { noCommands } from '../timebar'
 import type { Deployment, Model, ModelVersion, Page } from '../types'
+import { Changes, instead } from './modelacts'
 
 export function Models() {
 	const s = place.value.segments
@@ -103,6 +104,7 @@ interface LineageGraph { node: string; nodes: string[]; edges: { from: string; t
 function VersionPage({ name, n }: { name: string; n: number }) {
 	const got = useGet<ModelVersion>(then(`/api/v1/models/${segment(name)}/versions/${n}`), { views: ['models'] })
 	const slots = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments'] })
+	const model = useGet<Model>(then(`/api/v1/models/${segment(name)}`), { views: ['models'] })
 	const lineage = useGet<LineageGraph>(then('/api/v1/lineage', { node: `model/${name}/${n}` }), { views: ['models'] })
 	const [deploying, setDeploying] = useState(false)
 	const serves = slots.data?.items.filter(d => d.model === name && d.version === n) ?? []
@@ -121,6 +123,7 @@ function VersionPage({ name, n }: { name: string; n: number }) {
 					{v.dataset_id && <Fact name={t.dataset}><Stream name={`dataset/${v.dataset_id}`} /></Fact>}<Fact name={t.seed}><span class="mono">{String(v.seed)}</span></Fact><Fact name={t.code}>{v.code_version || '–'}</Fact>
 					<Fact name={t.size}>{bytes(v.bytes)}</Fact>
 				</Facts>
+				{model.data && slots.data && <Changes name={name} v={v} m={model.data} now={slots.data.items.find(d => d.slot === 'production')} done={() => { got.again(); model.again(); slots.again() }} />}
 				<section><h2>{t.params}</h2><table class="pairs"><tbody>{Object.entries(v.params ?? {}).sort().map(([k, x]) => <tr key={k}><th scope="row" class="mono">{k}</th><td>{x}</td></tr>)}</tbody></table></section>
 				<section><h2>{t.cut}</h2><p class="mono wrap dim">{v.dataset_cut} <Copy text={v.dataset_cut} /></p><h2>{t.blob}</h2><p class="mono wrap dim">{v.blob} <Copy text={v.blob} /></p></section>
 				<section><h2>{t.lineage}</h2><Shown got={lineage}>{g => g.edges.length === 0 ? <p class="dim">{t.none}</p> : <><Graph nodes={[g.node, ...g.nodes].map(id => ({ id, label: id, ...(nodePage(id) === '' ? {} : { href: nodePage(id) }), asked: id === g.node }))} edges={g.edges.map(e => ({ from: e.from, to: e.to, label: e.kind }))} label={t.lineage} />{g.truncated && <p class="warn">{t.truncated(g.nodes.length)}</p>}</>}</Shown></section>
@@ -155,9 +158,7 @@ function Deploy({ name, n, now, close, done }: { name: string; n: number; now: D
 		setBusy(true)
 		setProblem(null)
 		try {
-			const is = (await ask<{ items: Deployment[] }>('/api/v1/deployments')).items.find(d => d.slot === 'production')
-			if (is?.position !== was?.position) throw new Problem({ status: 412, title: t.deployedMeanwhile(is ? `${is.model} ${is.version}` : '–') })
-			await command('POST', `/api/v1/models/${segment(name)}/versions/${n}/deploy`, { reason }, { key, revision })
+			await command('POST', `/api/v1/models/${segment(name)}/versions/${n}/deploy`, { reason, instead_of: instead(was) }, { key, revision })
 			announce(t.deployed(name, n))
 			done()
 		} catch (p) {

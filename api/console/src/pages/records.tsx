@@ -34,6 +34,8 @@ export function Browser({ topic }: { topic: string }) {
 	const [problem, setProblem] = useState<Problem | null>(null)
 	const [news, setNews] = useState(0)
 	const [asked, setAsked] = useState(0)
+	const [leftOut, setLeftOut] = useState(0) // that came since the last look, beyond what a page has
+	const following = params.get('tail') === '1'
 	const busy = useRef(false)
 	const reading = useRef<AbortController | null>(null) // of what is shown: given up when that is another
 	const read = useRef<Record<string, number>>({})
@@ -49,9 +51,11 @@ export function Browser({ topic }: { topic: string }) {
 		const abort = new AbortController()
 		reading.current = abort
 		busy.current = true
+		const came = told.current ? arrived(told.current, topic, read.current) : 0
 		told.current = null
 		load('', abort.signal).then(
 			l => {
+				setLeftOut(following && !filters.some(f => chosen[f]) && l.next !== '' ? Math.max(0, came - l.rows.length) : 0)
 				read.current = readOf(l.rows)
 				setState(l)
 				setProblem(null)
@@ -67,6 +71,16 @@ export function Browser({ topic }: { topic: string }) {
 		told.current = { from: told.current?.from ?? c.from, cut: c.cut }
 		setNews(arrived(told.current, topic, read.current))
 	}), [path])
+
+	// Who follows is shown what comes as it comes, but not while they read further down: nothing moves under them.
+	useEffect(() => {
+		if (!following || news === 0 || isPast(path)) return
+		const timer = setInterval(() => {
+			const top = document.querySelector(`[data-scroll="records-${CSS.escape(topic)}"]`)?.scrollTop ?? 0
+			if (!busy.current && top === 0 && !document.hidden) setAsked(a => a + 1)
+		}, 500)
+		return () => clearInterval(timer)
+	}, [following, news === 0, path])
 
 	const more = useMemo(() => {
 		if (!state || state.next === '') return undefined
@@ -84,7 +98,7 @@ export function Browser({ topic }: { topic: string }) {
 
 	return (
 		<div class="full">
-			<Title of={<a href={to(['events'])}>{t.events}</a>} side={<>{paused.value ? <span class="warn">{t.paused}</span> : null}<News n={news} show={() => setAsked(a => a + 1)} /></>}>{topic}</Title>
+			<Title of={<a href={to(['events'])}>{t.events}</a>} side={<><label class="check" title={t.tailing}><input type="checkbox" checked={following} disabled={isPast(path)} onChange={e => set({ tail: e.currentTarget.checked ? '1' : '' })} /> {t.tail}</label>{leftOut > 0 && <span class="warn" role="status">{t.tailLeftOut(leftOut)}</span>}{paused.value ? <span class="warn">{t.paused}</span> : null}<News n={news} show={() => setAsked(a => a + 1)} /></>}>{topic}</Title>
 			<form class="filters" role="search" onSubmit={e => e.preventDefault()}>
 				{filters.map((f, i) => <label key={f}>{{ type: t.type, stream: t.stream, actor: t.actor, q: t.word }[f]}<input data-filter={i === 3 ? '' : undefined} data-focus={`filter-${f}`} value={chosen[f] ?? ''} onInput={e => set({ [f]: e.currentTarget.value }, true)} /></label>)}
 			</form>

@@ -95,8 +95,8 @@ function Quick() {
 				<Shown got={got} rows={3}>{l => <>
 					<p class="dim">{t.countedSince} <Time at={l.since} /> <button type="button" class="quiet" onClick={got.again}>{t.countAgain}</button></p>
 					{charts.length === 0 ? <p class="dim">{t.noLatency}</p> : <>
-						<table><thead><tr><th>{t.operation}</th><th class="num">{t.answers}</th><th class="num">p50 ms</th><th class="num">p95 ms</th><th class="num">p99 ms</th></tr></thead><tbody>{charts.map(c => <tr key={c.name}><td>{t.operations[c.name] ?? c.name}</td><td class="num">{count(c.total.count)}</td><td class="num">{figure(c.total.p50)}</td><td class="num">{figure(c.total.p95)}</td><td class="num">{figure(c.total.p99)}</td></tr>)}</tbody></table>
-						<div class="charts">{charts.map(c => <Chart key={c.name} title={`${t.operations[c.name] ?? c.name} ms`} curves={c.curves} note={t.latencyNote} times />)}</div></>}
+						<table><thead><tr><th>{t.operation}</th><th class="num">{t.answers}</th><th class="num">p50 ms</th><th class="num">p95 ms</th><th class="num">p99 ms</th></tr></thead><tbody>{charts.map(c => <tr key={c.name}><td>{t.operationNames[c.name] ?? c.name}</td><td class="num">{count(c.total.count)}</td><td class="num">{figure(c.total.p50)}</td><td class="num">{figure(c.total.p95)}</td><td class="num">{figure(c.total.p99)}</td></tr>)}</tbody></table>
+						<div class="charts">{charts.map(c => <Chart key={c.name} title={`${t.operationNames[c.name] ?? c.name} ms`} curves={c.curves} note={t.latencyNote} times />)}</div></>}
 				</>}</Shown></>}
 		</section>
 	)

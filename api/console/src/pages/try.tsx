@@ -1,14 +1,14 @@
 // Who gets what, and why? A look adds no event.
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { command, Problem, url, useGet } from '../api'
 import { figure } from '../format'
 import { announce } from '../keys'
 import { Fact, Facts, Time, Title } from '../parts/bits'
-import { Empty, Shown } from '../parts/states'
+import { Empty, Fault, Shown } from '../parts/states'
 import { asOf, knownAt, place, set, to } from '../router'
 import { t } from '../text'
 import { noCommands } from '../timebar'
-import type { Recommendations, Recommended } from '../types'
+import type { Operation, Recommendations, Recommended } from '../types'
 
 export function Try() {
 	const params = place.value.params
@@ -27,6 +27,7 @@ export function Try() {
 				<label>{t.happened}<input class="mono" value={asOf.value} placeholder="as_of 2024-01-01" onChange={e => set({ as_of: e.currentTarget.value.trim() })} /></label>
 				<label>{t.against}<input class="mono" value={vs} list="against" placeholder={t.againstWhat} onChange={e => set({ vs: e.currentTarget.value.trim() })} /><datalist id="against"><option value="baseline" /></datalist></label>
 			</form>
+			{user !== '' && (knownAt.value !== '' || asOf.value !== '') && got.loading && <GoesOn body={{ user_id: user, k: Number(k), known_at: knownAt.value, as_of: asOf.value }} />}
 			{user === '' ? <Empty why={t.whoFirst} /> : (
 				<div class={vs ? 'columns-2' : ''}>
 					<Shown got={got} rows={10}>{r => <List r={r} before={other.data?.items} again={got.again} />}</Shown>
@@ -34,6 +35,30 @@ export function Try() {
 				</div>
 			)}
 		</>
+	)
+}
+
+// GoesOn offers, where the views of a moment take long, to have them folded whether this page is there or not.
+function GoesOn({ body }: { body: Record<string, string | number> }) {
+	const [slow, setSlow] = useState(false)
+	const [problem, setProblem] = useState<Problem | null>(null)
+	const [begun, setBegun] = useState<Operation | null>(null)
+	const [key] = useState(() => crypto.randomUUID?.() ?? String(Math.random()))
+	useEffect(() => {
+		const timer = setTimeout(() => setSlow(true), 1500)
+		return () => clearTimeout(timer)
+	}, [])
+	const act = async () => {
+		setProblem(null)
+		try {
+			setBegun(await command<Operation>('POST', '/api/v1/ops/recommendations', body, { key, goesOn: true }))
+		} catch (e) {
+			setProblem(e instanceof Problem ? e : new Problem({ title: String(e) }))
+		}
+	}
+	if (!slow) return null
+	return (
+		<div class="card" role="status">{t.slowThen} {begun ? <a href={to(['system', 'operations', begun.operation_id])}>{t.operation}: {t.operationBegun}</a> : <button type="button" onClick={() => void act()}>{t.goOnWithout}</button>}{problem && <Fault problem={problem} />}</div>
 	)
 }
 

@@ -10,7 +10,7 @@ import { t } from '../text'
 const marks: Record<string, [string, string]> = {
 	success: ['✓', 'ok'], FINISHED: ['✓', 'ok'], ready: ['✓', 'ok'], healthy: ['✓', 'ok'], Production: ['●', 'ok'], retried: ['✓', 'ok'],
 	running: ['▶', 'on'], RUNNING: ['▶', 'on'], queued: ['◷', 'dim'], SCHEDULED: ['◷', 'dim'], up_for_retry: ['↻', 'warn'], Staging: ['◐', 'warn'], paused: ['‖', 'warn'],
-	failed: ['✕', 'bad'], FAILED: ['✕', 'bad'], upstream_failed: ['⊘', 'bad'], KILLED: ['■', 'bad'], cancelled: ['■', 'warn'], halted: ['✕', 'bad'], open: ['✕', 'bad'],
+	failed: ['✕', 'bad'], FAILED: ['✕', 'bad'], upstream_failed: ['⊘', 'bad'], KILLED: ['■', 'bad'], cancelled: ['■', 'warn'], interrupted: ['■', 'bad'], halted: ['✕', 'bad'], open: ['✕', 'bad'],
 	skipped: ['↷', 'dim'], Archived: ['▽', 'dim'], None: ['○', 'dim'], dropped: ['▽', 'dim'], lagging: ['◷', 'warn'],
 }
 export function State({ of, bare }: { of: string; bare?: boolean }) {

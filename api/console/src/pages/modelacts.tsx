@@ -1,0 +1,102 @@
+// What is changed of a model version here: its stage, and the aliases that point at it. Each is asked once, on the state that was read.
+import { useState } from 'preact/hooks'
+import { command, Problem, segment, useGet } from '../api'
+import { announce, Dialog } from '../keys'
+import { State } from '../parts/bits'
+import { Fault } from '../parts/states'
+import { t } from '../text'
+import { noCommands } from '../timebar'
+import type { Deployment, Model, ModelVersion } from '../types'
+
+const stages = ['None', 'Staging', 'Production', 'Archived']
+
+// instead is what a command says that production serves, as it was read.
+export const instead = (now: Deployment | undefined): string => now?.position ?? 'none'
+
+export function Changes({ name, v, m, now, done }: { name: string; v: ModelVersion; m: Model; now: Deployment | undefined; done: () => void }) {
+	const [asking, setAsking] = useState<{ alias?: string; remove?: boolean } | null>(null)
+	const off = noCommands()
+	const mine = Object.entries(m.aliases ?? {}).filter(([, n]) => n === v.version).map(([a]) => a).sort()
+	const close = () => setAsking(null)
+	const over = () => {
+		close()
+		done()
+	}
+	return (
+		<section><h2>{t.stage}, {t.aliases}</h2>
+			<p class="buttons"><State of={v.stage} /> <span class="dim wrap">{v.stage_reason}</span> <button type="button" data-focus="stage" disabled={off !== ''} title={off} onClick={() => setAsking({})}>{t.moveStage}…</button></p>
+			<p class="buttons">{mine.length === 0 && <span class="dim">{t.noAliases}</span>}{mine.map(a => <span key={a} class="pair">@{a}<button type="button" class="quiet" data-focus={`alias-${a}`} disabled={off !== ''} title={off || t.removeAlias(a)} aria-label={t.removeAlias(a)} onClick={() => setAsking({ alias: a, remove: true })}>✕</button></span>)} <button type="button" data-focus="alias" disabled={off !== ''} title={off} onClick={() => setAsking({ alias: '' })}>{t.setAlias}…</button></p>
+			{asking && asking.alias === undefined && <Stage name={name} v={v} now={now} close={close} done={over} />}
+			{asking?.alias !== undefined && <Alias name={name} v={v} m={m} alias={asking.alias} remove={asking.remove ?? false} now={now} close={close} done={over} />}
+		</section>
+	)
+}
+
+// useAct does a command once on the revision of the model as it is while the dialog is read.
+function useAct(name: string, said: string, done: () => void) {
+	const head = useGet<Model>(`/api/v1/models/${segment(name)}`)
+	const [busy, setBusy] = useState(false)
+	const [problem, setProblem] = useState<Problem | null>(null)
+	const [key] = useState(() => crypto.randomUUID?.() ?? String(Math.random()))
+	const revision = head.data?.revision
+	const act = async (e: Event, method: string, path: string, body: unknown) => {
+		e.preventDefault()
+		if (busy || revision === undefined) return
+		setBusy(true)
+		setProblem(null)
+		try {
+			await command(method, path, body, { key: `${key}${JSON.stringify(body)}${path}`.slice(0, 250), revision })
+			announce(said)
+			done()
+		} catch (p) {
+			setProblem(p instanceof Problem ? p : new Problem({ title: String(p) }))
+			setBusy(false)
+		}
+	}
+	const faults = <>{head.problem && <Fault problem={head.problem} again={head.again} />}{problem && <Fault problem={problem} />}</>
+	return { act, faults, off: busy || head.loading || revision === undefined }
+}
+
+function Stage({ name, v, now, close, done }: { name: string; v: ModelVersion; now: Deployment | undefined; close: () => void; done: () => void }) {
+	const [stage, setStage] = useState(stages.find(s => s !== v.stage && s === 'Staging') ?? 'None')
+	const [archive, setArchive] = useState(false)
+	const [reason, setReason] = useState('')
+	const a = useAct(name, `${name} ${v.version}: ${stage}`, done)
+	const [was] = useState(now)
+	const serves = stage === 'Production' && v.slot === 'production'
+	return (
+		<Dialog open close={close} title={t.moveTo(`${name} ${v.version}`, stage)}>
+			<form onSubmit={e => void a.act(e, 'POST', `/api/v1/models/${segment(name)}/versions/${v.version}/stage`, { stage, reason, archive_existing: archive, ...(serves ? { instead_of: instead(was) } : {}) })}>
+				<label>{t.stage}<select value={stage} autofocus onChange={e => setStage(e.currentTarget.value)}>{stages.map(s => <option key={s} disabled={s === v.stage}>{s}</option>)}</select></label>
+				<p>{v.stage} → {stage}. {serves ? was ? t.deployInstead(`${was.model} ${was.version}`, `${name} ${v.version}`) : t.deployFirst(`${name} ${v.version}`) : t.servesNothingNew}</p>
+				<label class="check"><input type="checkbox" checked={archive} onChange={e => setArchive(e.currentTarget.checked)} /> {t.archiveOthers(stage)}</label>
+				<label>{t.reason}<input value={reason} onInput={e => setReason(e.currentTarget.value)} /></label>
+				{a.faults}
+				<p class="buttons"><button type="submit" class="main" disabled={a.off || stage === v.stage}>{t.moveTo(`${name} ${v.version}`, stage)}</button> <button type="button" onClick={close}>{t.cancel}</button></p>
+			</form>
+		</Dialog>
+	)
+}
+
+function Alias({ name, v, m, alias, remove, now, close, done }: { name: string; v: ModelVersion; m: Model; alias: string; remove: boolean; now: Deployment | undefined; close: () => void; done: () => void }) {
+	const [given, setGiven] = useState(alias)
+	const a = useAct(name, `@${given} ${remove ? '–' : v.version}`, done)
+	const [was] = useState(now)
+	const path = `/api/v1/models/${segment(name)}/aliases/${segment(given)}`
+	const points = m.aliases?.[given]
+	const serves = given === 'champion' && v.slot === 'production'
+	return (
+		<Dialog open close={close} title={remove ? t.removeAlias(given) : `${t.setAlias}: ${name} ${v.version}`}>
+			<form onSubmit={e => void a.act(e, remove ? 'DELETE' : 'PUT', path, remove ? {} : { version: v.version, ...(serves ? { instead_of: instead(was) } : {}) })}>
+				{remove ? <p>@{given} → {v.version}. {t.aliasGone}</p> : (
+					<>
+						<label>{t.alias}<input value={given} required autofocus maxLength={255} onInput={e => setGiven(e.currentTarget.value)} /></label>
+						<p>{given !== '' && <>@{given}: {points === undefined ? t.none : points} → {v.version}. </>}{serves ? was ? t.deployInstead(`${was.model} ${was.version}`, `${name} ${v.version}`) : t.deployFirst(`${name} ${v.version}`) : ''}</p>
+					</>
+				)}
+				{a.faults}
+				<p class="buttons"><button type="submit" class="main" disabled={a.off || given === ''}>{remove ? t.removeAlias(given) : t.setAlias}</button> <button type="button" onClick={close}>{t.cancel}</button></p>
+			</form>
+		</Dialog>
+	)
+}

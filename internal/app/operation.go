@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+
+	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/handlers"
+	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/fold"
+)
+
+// operationsHolder is who does operations here, beside the roles of this process.
+const operationsHolder = "operations"
+
+// endInterrupted ends the operations that a process on this folder before this one had begun and not ended: it is gone, and what it did of them is
+// not gone on with.
+func (a *App) endInterrupted(ctx context.Context) {
+	if err := a.caughtUp(ctx, "operations"); err != nil {
+		if ctx.Err() == nil {
+			a.opts.Logger.Warn("operations of before are not looked through: their view does not get there", "error", err)
+		}
+		return
+	}
+	for cursor := ""; ; {
+		page, err := fold.Of[*projections.Operations](a.Views).Running(fold.PageQuery{Cursor: cursor})
+		if err != nil {
+			a.opts.Logger.Warn("operations of before cannot be read", "error", err)
+			return
+		}
+		for _, o := range page.Items {
+			if !a.Reactors.Predecessor(o.Holder) {
+				continue
+			}
+			c := &commands.EndOperation{OperationID: o.OperationID, State: commands.OperationInterrupted}
+			if _, err := a.Dispatcher.Dispatch(ctx, c, handlers.Meta{Actor: "projectionist"}); err != nil && ctx.Err() == nil {
+				a.opts.Logger.Warn("an operation that was interrupted is not ended", "operation", o.OperationID, "error", err)
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			return
+		}
+	}
+}
