@@ -166,6 +166,9 @@ func (c *Counts) Sum(m *online.Model, films *Films, user string, nowMillis int64
 // scaled to part; Fully also what popularity gave, so that all add up to part. Compute has come before, and m has not
 // changed since.
 func (c *Counts) Because(m *online.Model, id string, part float32, depth Depth) []Reason {
+	if part == 0 {
+		return nil
+	}
 	parts := m.ExplainScored(&c.scratch, id)
 	var total float32
 	for _, p := range parts {
@@ -220,9 +223,12 @@ type counting struct {
 }
 
 // NewOnlineRanker ranks by the online model alone.
-func NewOnlineRanker(films *Films) Ranker {
+func NewOnlineRanker(films *Films) Ranker { return NewMixRanker(films, online.Mix{}) }
+
+// NewMixRanker ranks by a mix of what the online model counts.
+func NewMixRanker(films *Films, mix online.Mix) Ranker {
 	r := &counting{films: films}
-	r.scratch.New = func() any { return &Counts{} }
+	r.scratch.New = func() any { return &Counts{Mix: mix} }
 	return r
 }
 
