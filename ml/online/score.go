@@ -69,6 +69,19 @@ type Mix struct {
 	Blend      float32 `json:"blend"`
 }
 
+// MixSources are the names of what a [Mix] weighs, in the order of [Mix.Weights].
+var MixSources = [...]string{"blend", "popularity", "decayed_popularity", "co_counts", "trend"}
+
+// Weights are those of the mix, in the order of [MixSources].
+func (w Mix) Weights() [len(MixSources)]float32 {
+	return [...]float32{w.Blend, w.Popularity, w.Decayed, w.CoCounts, w.Trend}
+}
+
+// MixOf is the mix of weights in the order of [MixSources].
+func MixOf(w [len(MixSources)]float32) Mix {
+	return Mix{Blend: w[0], Popularity: w[1], Decayed: w[2], CoCounts: w[3], Trend: w[4]}
+}
+
 // Scratch keeps the buffers of Score and Explain, so that the next call allocates nothing. The zero
 // value is ready. Not safe for concurrent use.
 type Scratch struct {

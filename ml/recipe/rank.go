@@ -200,6 +200,9 @@ func (c *Counts) Sum(m *online.Model, films *Films, user string, nowMillis int64
 func (c *Counts) Because(m *online.Model, ids []string, parts []float32, depth Depth) [][]Reason {
 	out := make([][]Reason, len(ids))
 	for k, all := range m.ExplainScored(&c.scratch, ids...) {
+		if parts[k] == 0 {
+			continue
+		}
 		var total float32
 		for _, p := range all {
 			total += p.Score
@@ -262,9 +265,12 @@ type counting struct {
 }
 
 // NewOnlineRanker ranks by the online model alone.
-func NewOnlineRanker(films *Films) Ranker {
+func NewOnlineRanker(films *Films) Ranker { return NewMixRanker(films, online.Mix{}) }
+
+// NewMixRanker ranks by a mix of what the online model counts.
+func NewMixRanker(films *Films, mix online.Mix) Ranker {
 	r := &counting{films: films}
-	r.scratch.New = func() any { return &Counts{} }
+	r.scratch.New = func() any { return &Counts{Mix: mix} }
 	return r
 }
 

@@ -81,6 +81,13 @@ type Model interface {
 	Figures() map[string]float64
 }
 
+// Counted is a [Model] whose scores have counts of the online model in them.
+type Counted interface {
+	Model
+	// Uncounted is the same model without: for a blend, of which counts are a part by themselves.
+	Uncounted() Model
+}
+
 // Predictor is a [Model] that also says what a person would rate films.
 type Predictor interface {
 	Model

@@ -187,7 +187,11 @@ func TestBlend(t *testing.T) {
 				parts[name] = append([]float32(nil), score...)
 			}
 		})
-		recipe.NewOnlineRanker(in.Films()).Score(m, "u03", in.Data.Samples[399].Time, func(_ string, score []float32) {
+		var mix [len(online.MixSources)]float32
+		for i, source := range online.MixSources {
+			mix[i] = float32(figures["online_weight."+source])
+		}
+		recipe.NewMixRanker(in.Films(), online.MixOf(mix)).Score(m, "u03", in.Data.Samples[399].Time, func(_ string, score []float32) {
 			parts[recipe.SourceOnline] = append([]float32(nil), score...)
 		})
 		for i, v := range whole {
@@ -202,6 +206,59 @@ func TestBlend(t *testing.T) {
 				t.Errorf("place %d has %v; its parts give %v", i, v, want)
 			}
 		}
+	}
+}
+
+// A part that has counts of the online model in its scores is one without them in a blend, which has them as a part of its own.
+func TestBlendCountsOnce(t *testing.T) {
+	r, err := all.Find("blend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := tastes(400)
+	m, millis := learned(in), in.Data.Samples[399].Time
+	only := map[string]string{}
+	for _, d := range r.Params {
+		if name, ok := strings.CutPrefix(d.Name, "blend."); ok && name != "als" {
+			only[d.Name] = "no"
+		}
+	}
+	blend, err := r.Train(t.Context(), in, parse(t, r, only), recipe.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := blend.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := r.Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	factors, err := all.Default().Train(t.Context(), in, parse(t, all.Default(), nil), recipe.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, user := range in.Data.Users {
+		said := map[recipe.Model][]float32{}
+		for _, model := range []recipe.Model{factors, blend, read} {
+			model.Ranker(in.Films(), nil).Score(m, user, millis, func(part string, score []float32) {
+				if part == "als" {
+					said[model] = slices.Clone(score)
+				}
+			})
+		}
+		for _, model := range []recipe.Model{blend, read} {
+			for i, v := range said[model] {
+				if compared++; v != said[factors][i] {
+					t.Fatalf("%s, place %d: %v in the blend, %v by factors alone", user, i, v, said[factors][i])
+				}
+			}
+		}
+	}
+	if compared == 0 {
+		t.Error("the blend has no use for factors: ", blend.Figures())
 	}
 }
 

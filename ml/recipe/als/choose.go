@@ -22,7 +22,7 @@ const (
 // moment is a person about to like a film: what parts say of the films that any of them puts forward, that film first.
 type moment struct {
 	factors [][]float32 // by decay; of nothing but 0 where they say nothing of the person
-	counts  [][]float32 // as a mix has them: see [weightsOf]
+	counts  [][]float32 // by [online.MixSources]
 	trained bool
 }
 
@@ -60,10 +60,10 @@ func momentsOf(ctx context.Context, in recipe.Input, m *Model, from int, p Param
 // moment asks every part.
 func (r *ranker) moment(m *online.Model, user string, timeMillis int64, film int, s *scratch) moment {
 	var all [][]float32
-	for i := range parts {
-		w := make([]float32, len(parts))
+	for i := range online.MixSources {
+		var w [len(online.MixSources)]float32
 		w[i] = 1
-		s.counts.Mix = mixOf(w)
+		s.counts.Mix = online.MixOf(w)
 		s.counts.Sum(m, r.films, user, timeMillis, false)
 		all = append(all, append([]float32(nil), s.counts.Score...))
 	}
@@ -90,7 +90,7 @@ func (r *ranker) moment(m *online.Model, user string, timeMillis int64, film int
 		for k, place := range forward {
 			said[k] = score[place]
 		}
-		if i < len(parts) {
+		if i < len(online.MixSources) {
 			out.counts = append(out.counts, said)
 		} else {
 			out.factors = append(out.factors, said)
@@ -101,9 +101,9 @@ func (r *ranker) moment(m *online.Model, user string, timeMillis int64, film int
 
 // mixed is the mix of counts that does best beside factors of a decay.
 func mixed(moments []moment, d int) online.Mix {
-	n := len(parts) + 1 // the last are the factors
+	const n = len(online.MixSources) + 1 // the last are the factors
 	of := func(m *moment, k int) []float32 {
-		if k == len(parts) {
+		if k == n-1 {
 			return m.factors[d]
 		}
 		return m.counts[k]
@@ -127,9 +127,8 @@ func mixed(moments []moment, d int) online.Mix {
 		}
 		return sum
 	}
-	units := make([]float32, n)
-	units[0] = priorUnits
-	chosen, best := append([]float32(nil), units...), gain(-1)
+	units := [n]float32{priorUnits}
+	chosen, best := units, gain(-1)
 	for range rounds {
 		at, most := 0, -1.
 		for k := range n {
@@ -144,25 +143,24 @@ func mixed(moments []moment, d int) online.Mix {
 			}
 		}
 		if most > best {
-			best = most
-			copy(chosen, units)
+			best, chosen = most, units
 		}
 	}
+	weights := [len(online.MixSources)]float32(chosen[:])
 	var total float32
-	for _, u := range chosen[:len(parts)] {
+	for _, u := range weights {
 		total += u
 	}
-	weights := make([]float32, len(parts))
 	for k := range weights {
-		weights[k] = chosen[k] / total
+		weights[k] /= total
 	}
-	return mixOf(weights)
+	return online.MixOf(weights)
 }
 
 // shared is the share of the factors, of a decay, beside a mix of counts, and the gain with it; of equal ones the least.
 func shared(moments []moment, d int, mix online.Mix) (share float32, best float64) {
 	best = -1
-	weights := weightsOf(mix)
+	weights := mix.Weights()
 	counts := make([][]float32, len(moments))
 	for i := range moments {
 		counts[i] = make([]float32, len(moments[i].counts[0]))

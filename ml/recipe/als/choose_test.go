@@ -18,16 +18,16 @@ func TestChoiceFindsThePartThatKnows(t *testing.T) {
 		v[0], v[at] = v[at], v[0]
 		return v
 	}
-	for part := range len(parts) + len(decays) {
+	for part := range len(online.MixSources) + len(decays) {
 		var moments []moment
 		for n := range 50 {
 			m := moment{trained: true}
-			for k := range len(parts) + len(decays) {
+			for k := range len(online.MixSources) + len(decays) {
 				at := 15 + (n*7+k*11)%20 // too far behind to be seen
 				if k == part {
 					at = n % 3
 				}
-				if k < len(parts) {
+				if k < len(online.MixSources) {
 					m.counts = append(m.counts, knows(at))
 				} else {
 					m.factors = append(m.factors, knows(at))
@@ -42,13 +42,13 @@ func TestChoiceFindsThePartThatKnows(t *testing.T) {
 				best, decay, most = Blend{share, decays[d], mix}, d, gain
 			}
 		}
-		if part < len(parts) {
-			weights := weightsOf(best.Counts)
-			if slices.Max(weights) != weights[part] || best.ALSWeight > .5 || weights[part] < .5 {
-				t.Errorf("%s knows; chosen is %+v", parts[part], best)
+		if part < len(online.MixSources) {
+			weights := best.Counts.Weights()
+			if slices.Max(weights[:]) != weights[part] || best.ALSWeight > .5 || weights[part] < .5 {
+				t.Errorf("%s knows; chosen is %+v", online.MixSources[part], best)
 			}
-		} else if decay != part-len(parts) || best.ALSWeight < .5 {
-			t.Errorf("factors with decay %v know; chosen is %+v", decays[part-len(parts)], best)
+		} else if decay != part-len(online.MixSources) || best.ALSWeight < .5 {
+			t.Errorf("factors with decay %v know; chosen is %+v", decays[part-len(online.MixSources)], best)
 		}
 		if most/50 < .6 {
 			t.Errorf("the gain is %v", most/50)

@@ -78,21 +78,16 @@ type Blend struct {
 func (m *Model) Figures() map[string]float64 {
 	b := &m.Blend
 	f := map[string]float64{"als_weight": float64(b.ALSWeight), "history_decay": float64(b.HistoryDecay)}
-	for i, w := range weightsOf(b.Counts) {
-		f["online_weight."+parts[i]] = float64(w)
+	for i, w := range b.Counts.Weights() {
+		f["online_weight."+online.MixSources[i]] = float64(w)
 	}
 	return f
 }
 
-// parts are the names of what counts are a mix of, in the order of [weightsOf].
-var parts = []string{"blend", "popularity", "decayed_popularity", "co_counts", "trend"}
-
-func weightsOf(m online.Mix) []float32 {
-	return []float32{m.Blend, m.Popularity, m.Decayed, m.CoCounts, m.Trend}
-}
-
-func mixOf(w []float32) online.Mix {
-	return online.Mix{Blend: w[0], Popularity: w[1], Decayed: w[2], CoCounts: w[3], Trend: w[4]}
+// Uncounted is the model whose factors alone rank for whom they say something of.
+func (m *Model) Uncounted() recipe.Model {
+	return &Model{Params: m.Params, Blend: Blend{1, m.Blend.HistoryDecay, online.Mix{Blend: 1}}, FeaturesHash: m.FeaturesHash, Items: m.Items, Factors: m.Factors,
+		Support: m.Support, Genres: m.Genres, Ridge: m.Ridge, folder: m.folder}
 }
 
 const artifactKind = "hybrid-ials"
@@ -103,7 +98,7 @@ func (m *Model) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	dim := m.Params.ALS.Dim
+	dim, counts := m.Params.ALS.Dim, m.Blend.Counts.Weights()
 	a := ml.Artifact{
 		Kind: artifactKind, Kernel: ml.Kernel(), FeatureHash: m.FeaturesHash, Params: params,
 		Tensors: []ml.Tensor{
@@ -112,7 +107,7 @@ func (m *Model) Encode() ([]byte, error) {
 			{Name: "content_ridge", Shape: []int{m.Ridge.Features + 1, dim}, Data: m.Ridge.Weights},
 			{Name: "als_weight", Shape: []int{1}, Data: []float32{m.Blend.ALSWeight}},
 			{Name: "history_decay", Shape: []int{1}, Data: []float32{m.Blend.HistoryDecay}},
-			{Name: "online_weights", Shape: []int{len(parts)}, Data: weightsOf(m.Blend.Counts)},
+			{Name: "online_weights", Shape: []int{len(counts)}, Data: counts[:]},
 		},
 		Strings: []ml.StringList{{Name: "items", Values: m.Items}, {Name: "genres", Values: m.Genres}},
 	}
@@ -174,14 +169,14 @@ func blendOf(a *ml.Artifact, share float32) (b Blend, err error) {
 		if err != nil {
 			return b, err
 		}
-		weights, err := a.Tensor("online_weights", len(parts))
+		weights, err := a.Tensor("online_weights", len(online.MixSources))
 		if err != nil {
 			return b, err
 		}
-		b.HistoryDecay, b.Counts = decay[0], mixOf(weights)
+		b.HistoryDecay, b.Counts = decay[0], online.MixOf([len(online.MixSources)]float32(weights))
 	}
 	var sum float32
-	for _, w := range weightsOf(b.Counts) {
+	for _, w := range b.Counts.Weights() {
 		if w < 0 {
 			return b, fmt.Errorf("the artifact weighs counts by %+v", b.Counts)
 		}

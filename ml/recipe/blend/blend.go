@@ -24,7 +24,7 @@ const (
 
 // Of is the recipe "blend" of parts, whose parameters it has beside whether each is used. The online model is a part always.
 func Of(parts ...*recipe.Recipe) *recipe.Recipe {
-	r := &recipe.Recipe{Name: name, Description: "What several recipes say, by weights learned on the newest part of the data", Code: "blend/2"}
+	r := &recipe.Recipe{Name: name, Description: "What several recipes say, by weights learned on the newest part of the data", Code: "blend/3"}
 	for _, part := range parts {
 		r.Code += "+" + part.Code
 		r.Params = append(r.Params, recipe.Param{Name: use(part), Type: recipe.Choice, Default: yes, Choices: []string{yes, no}, Meaning: "whether " + part.Name + " is a part"})
@@ -79,9 +79,10 @@ func paramsOf(part *recipe.Recipe, p recipe.Params) recipe.Params {
 
 // training is where a training stands: its stage, what that has made, and what the stage before has found.
 type training struct {
-	Stage   string    `json:"stage"`
-	Weights []float32 `json:"weights,omitempty"` // of the online model and the parts, once they are chosen
-	Lengths []int     `json:"lengths"`           // of the parts that are made, and of the state of the one that is not
+	Stage   string     `json:"stage"`
+	Weights []float32  `json:"weights,omitempty"` // of the online model and the parts, once they are chosen
+	Counts  online.Mix `json:"counts,omitzero"`   // of the online model, then
+	Lengths []int      `json:"lengths"`           // of the parts that are made, and of the state of the one that is not
 	made    [][]byte
 	state   []byte
 }
@@ -106,11 +107,11 @@ func train(ctx context.Context, in recipe.Input, parts []*recipe.Recipe, p recip
 		if err != nil {
 			return nil, err
 		}
-		weights, err := choose(ctx, in, &model{parts: models}, split, p)
+		weights, counts, err := choose(ctx, in, &model{parts: models}, split, p)
 		if err != nil {
 			return nil, err
 		}
-		*t = training{Stage: recipe.StageFit, Weights: weights}
+		*t = training{Stage: recipe.StageFit, Weights: weights, Counts: counts}
 		if err := t.save(h); err != nil {
 			return nil, err
 		}
@@ -119,7 +120,15 @@ func train(ctx context.Context, in recipe.Input, parts []*recipe.Recipe, p recip
 	if err != nil {
 		return nil, err
 	}
-	return &model{parts: models, weights: t.Weights, featuresHash: in.FeaturesHash}, ctx.Err()
+	return &model{parts: models, weights: t.Weights, counts: t.Counts, featuresHash: in.FeaturesHash}, ctx.Err()
+}
+
+// uncounted is a part without counts of the online model in it, which the blend adds itself.
+func uncounted(m recipe.Model) recipe.Model {
+	if c, ok := m.(recipe.Counted); ok {
+		return c.Uncounted()
+	}
+	return m
 }
 
 // each trains the parts that are not made yet.
@@ -131,7 +140,7 @@ func (t *training) each(ctx context.Context, in recipe.Input, parts []*recipe.Re
 			if err != nil {
 				return nil, fmt.Errorf("checkpoint: %s: %w", r.Name, err)
 			}
-			models = append(models, part{r, m})
+			models = append(models, part{r, uncounted(m)})
 			continue
 		}
 		inner := recipe.Hooks{NoLoss: h.NoLoss, Resume: t.state}
@@ -147,7 +156,7 @@ func (t *training) each(ctx context.Context, in recipe.Input, parts []*recipe.Re
 					if err != nil {
 						return nil, err
 					}
-					return (&training{Stage: t.Stage, Weights: t.Weights, made: t.made, state: s}).encode()
+					return (&training{Stage: t.Stage, Weights: t.Weights, Counts: t.Counts, made: t.made, state: s}).encode()
 				})
 			}
 		}
@@ -155,7 +164,7 @@ func (t *training) each(ctx context.Context, in recipe.Input, parts []*recipe.Re
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", r.Name, err)
 		}
-		models = append(models, part{r, made.Model})
+		models = append(models, part{r, uncounted(made.Model)})
 		t.made, t.state = append(t.made, made.Bytes), nil
 		if h.Progress != nil {
 			h.Progress(t.Stage, i+1, len(parts), math.NaN())
@@ -174,55 +183,68 @@ func (t *training) save(h recipe.Hooks) error {
 	return h.Save(t.encode)
 }
 
-// moment is a person about to like a film: what each part says of the films that any puts forward, that film first.
+// moment is a person about to like a film: what each of [online.MixSources], and then each part, says of the films that any puts forward, that film
+// first.
 type moment [][]float32
 
 // Of each part the best films at a moment are put forward; and rounds of choosing.
 const (
 	candidates = 100
-	momentsMax = 10_000 // each takes some 14 KB
+	momentsMax = 5_000 // each takes up to 50 KB
 	rounds     = 30
+	priorUnits = 3 // of the online model's own blend, which is where choosing begins
 )
 
-// choose learns the weights of the online model and the parts: one after another a share is given to that part which makes
-// the mean gain greatest (Caruana et al. 2004, "Ensemble Selection from Libraries of Models"), over people ([recipe.Shares]), as
-// long as that rises.
-func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.Params) ([]float32, error) {
-	r := m.Ranker(in.Films(), nil).(*ranker)
-	s := r.scratch.Get().(*scratch)
-	var moments []moment
-	var people []string // whose they are
-	n := len(r.parts)
-	err := in.Replay(ctx, from, len(in.Data.Samples), min(momentsMax, p.Int(recipe.HoldoutEvents)), func(o *online.Model, user string, timeMillis int64, film int) {
-		r.compute(o, user, timeMillis, false, s)
-		forward := []int32{int32(film)}
-		known := map[int32]bool{int32(film): true}
-		for _, score := range s.parts {
-			for _, top := range ml.TopKScores(score, candidates, nil) {
-				if top.Score > 0 && !known[top.Index] {
-					known[top.Index] = true
-					forward = append(forward, top.Index)
-				}
-			}
-		}
-		said := make(moment, n)
-		for k, score := range s.parts {
-			for _, place := range forward {
-				said[k] = append(said[k], score[place])
-			}
-		}
-		moments, people = append(moments, said), append(people, user)
-	})
+// choose learns the mix of what the online model counts, beside the parts, and then the weights of the online model with it and of the parts; both
+// as [selected] does, over people ([recipe.Shares]).
+func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.Params) ([]float32, online.Mix, error) {
+	moments, people, err := momentsOf(ctx, in, m, from, min(momentsMax, p.Int(recipe.HoldoutEvents)))
 	if err != nil {
-		return nil, err
+		return nil, online.Mix{}, err
 	}
+	const sources = len(online.MixSources)
 	shares := recipe.Shares(people)
-	units, best := make([]int, n), -1.
+	units := make([]int, sources+len(m.parts))
+	units[0] = priorUnits
+	if units, err = selected(ctx, moments, shares, units); err != nil {
+		return nil, online.Mix{}, err
+	}
+	var mix [sources]float32
+	copy(mix[:], weightsOf(units[:sources]))
+	for i, said := range moments {
+		moments[i] = append(moment{said.counts(mix)}, said[sources:]...)
+	}
+	if units, err = selected(ctx, moments, shares, make([]int, 1+len(m.parts))); err != nil {
+		return nil, online.Mix{}, err
+	}
+	return weightsOf(units), online.MixOf(mix), nil
+}
+
+// counts is what a mix says, the best film having 1 as when it ranks.
+func (m moment) counts(mix [len(online.MixSources)]float32) []float32 {
+	sum := make([]float32, len(m[0]))
+	for k, w := range mix {
+		for i, v := range m[k] {
+			sum[i] += float32(w * v)
+		}
+	}
+	recipe.Scale(sum, sum)
+	return sum
+}
+
+// selected adds units to those that there are: one after another to that source which makes the mean gain greatest (Caruana et al. 2004, "Ensemble
+// Selection from Libraries of Models"), as long as that rises. Where nothing is gained by any, the first has all.
+func selected(ctx context.Context, moments []moment, shares []float64, units []int) ([]int, error) {
+	best := -1.
 	chosen := slices.Clone(units)
-	chosen[0] = 1 // without moments the online model alone
+	if slices.Max(units) > 0 {
+		best = mean(moments, shares, units)
+	} else {
+		chosen[0] = 1
+	}
 	for range rounds {
 		round, at := -1., 0
-		for k := range n {
+		for k := range units {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -238,15 +260,59 @@ func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.P
 			best, chosen = round, slices.Clone(units)
 		}
 	}
+	return chosen, nil
+}
+
+// weightsOf are the shares of units, which are not all 0.
+func weightsOf(units []int) []float32 {
 	total := 0
-	for _, u := range chosen {
+	for _, u := range units {
 		total += u
 	}
-	weights := make([]float32, n)
-	for k, u := range chosen {
+	weights := make([]float32, len(units))
+	for k, u := range units {
 		weights[k] = float32(u) / float32(total)
 	}
-	return weights, nil
+	return weights
+}
+
+// momentsOf are at most so many moments on the samples from there on, and whose they are.
+func momentsOf(ctx context.Context, in recipe.Input, m *model, from, most int) (moments []moment, people []string, err error) {
+	r := m.Ranker(in.Films(), nil).(*ranker)
+	s := r.scratch.Get().(*scratch)
+	counts := make([]recipe.Counts, len(online.MixSources))
+	for k := range counts {
+		var w [len(online.MixSources)]float32
+		w[k] = 1
+		counts[k].Mix = online.MixOf(w)
+	}
+	err = in.Replay(ctx, from, len(in.Data.Samples), most, func(o *online.Model, user string, timeMillis int64, film int) {
+		var all [][]float32
+		for k := range counts {
+			counts[k].Sum(o, r.films, user, timeMillis, false)
+			all = append(all, counts[k].Score)
+		}
+		r.compute(o, user, timeMillis, false, s)
+		all = append(all, s.parts[1:]...) // the first counts
+		forward := []int32{int32(film)}
+		known := map[int32]bool{int32(film): true}
+		for _, score := range all {
+			for _, top := range ml.TopKScores(score, candidates, nil) {
+				if top.Score > 0 && !known[top.Index] {
+					known[top.Index] = true
+					forward = append(forward, top.Index)
+				}
+			}
+		}
+		said := make(moment, len(all))
+		for k, score := range all {
+			for _, place := range forward {
+				said[k] = append(said[k], score[place])
+			}
+		}
+		moments, people = append(moments, said), append(people, user)
+	})
+	return moments, people, err
 }
 
 // mean is the mean gain of moments, each by its share, with weights of so many units.

@@ -59,7 +59,8 @@ type part struct {
 // model is a trained version.
 type model struct {
 	parts        []part
-	weights      []float32 // of the online model, and then of the parts; they add up to 1
+	weights      []float32  // of the online model, and then of the parts; they add up to 1
+	counts       online.Mix // of the online model; the zero value, its own blend, in versions that were trained before it was chosen
 	featuresHash string
 }
 
@@ -68,6 +69,7 @@ const artifactKind = "blend"
 // header is what the artifact says beside what its parts have, each under its name: "NAME/…".
 type header struct {
 	Weights []float32    `json:"weights"`
+	Counts  online.Mix   `json:"counts,omitzero"`
 	Parts   []partHeader `json:"parts"`
 }
 
@@ -79,7 +81,7 @@ type partHeader struct {
 }
 
 func (m *model) Encode() ([]byte, error) {
-	h := header{Weights: m.weights}
+	h := header{Weights: m.weights, Counts: m.counts}
 	out := ml.Artifact{Kind: artifactKind, Kernel: ml.Kernel(), FeatureHash: m.featuresHash}
 	for _, p := range m.parts {
 		b, err := p.model.Encode()
@@ -133,7 +135,10 @@ func decode(b []byte, recipes []*recipe.Recipe) (*model, error) {
 	if math.Abs(sum-1) > 1e-4 {
 		return nil, fmt.Errorf("the artifact's weights add up to %v; want 1", sum)
 	}
-	m := &model{weights: h.Weights, featuresHash: a.FeatureHash}
+	if err := checkMix(h.Counts); err != nil {
+		return nil, err
+	}
+	m := &model{weights: h.Weights, counts: h.Counts, featuresHash: a.FeatureHash}
 	read := 0
 	last := -1
 	for _, p := range h.Parts {
@@ -172,9 +177,34 @@ func decode(b []byte, recipes []*recipe.Recipe) (*model, error) {
 	return m, nil
 }
 
+// checkMix wants weights that add up to 1, or none.
+func checkMix(mix online.Mix) error {
+	if mix == (online.Mix{}) {
+		return nil
+	}
+	var sum float64
+	for _, w := range mix.Weights() {
+		if !(w >= 0) {
+			return fmt.Errorf("the artifact weighs counts by %+v", mix)
+		}
+		sum += float64(w)
+	}
+	if math.Abs(sum-1) > 1e-4 {
+		return fmt.Errorf("the artifact's weights of counts add up to %v; want 1", sum)
+	}
+	return nil
+}
+
 // Figures are the weights, and what the parts have found out.
 func (m *model) Figures() map[string]float64 {
 	f := map[string]float64{"weight." + recipe.SourceOnline: float64(m.weights[0])}
+	mix := m.counts
+	if mix == (online.Mix{}) {
+		mix.Blend = 1
+	}
+	for i, w := range mix.Weights() {
+		f["online_weight."+online.MixSources[i]] = float64(w)
+	}
 	for i, p := range m.parts {
 		f["weight."+p.recipe.Name] = float64(m.weights[i+1])
 		for name, v := range p.model.Figures() {
@@ -214,7 +244,7 @@ func (m *model) Near(film string, k int) []recipe.Near {
 
 // Ranker makes one of the online model, and one of each part.
 func (m *model) Ranker(films *recipe.Films, before recipe.Ranker) recipe.Ranker {
-	r := &ranker{films: films, weights: m.weights, names: []string{recipe.SourceOnline}, parts: []recipe.Ranker{recipe.NewOnlineRanker(films)}}
+	r := &ranker{films: films, weights: m.weights, names: []string{recipe.SourceOnline}, parts: []recipe.Ranker{recipe.NewMixRanker(films, m.counts)}}
 	r.scratch.New = func() any { return &scratch{parts: make([][]float32, len(r.parts))} }
 	was, _ := before.(*ranker)
 	for i, p := range m.parts {
