@@ -87,9 +87,9 @@ func (v *Operations) Operation(id string) (Operation, bool, error) {
 }
 
 // operationListedMax bounds a result in a list, in bytes.
-const operationListedMax = 8 << 10
+const operationListedMax = 32 << 10
 
-// List pages through the operations of a kind ("": any), newest first. Results of more than 8 KiB are left out.
+// List pages through the operations of a kind ("": any), newest first. Results of more than 32 KiB are left out.
 func (v *Operations) List(kind string, q fold.PageQuery) (fold.Page[Operation], error) {
 	prefix := fold.Table('s')
 	if kind != "" {

@@ -1,8 +1,30 @@
 // Checks of long work, groups, dead letters, stages and aliases, and of much of anything.
+const fs = require('fs')
 const { waitMillis } = require('./world.js')
+const axeSource = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 
 module.exports = (check, w, { must, same }) => {
   const row = (page, id) => page.locator(`[data-operation="${id}"]`)
+
+  check('1 axe finds nothing serious in dialogs of long work, stages and aliases', async () => {
+    const all = []
+    const version = `/ui/models/${w.model}/${w.version}`
+    for (const theme of ['light', 'dark']) {
+      for (const [at, name] of [['/ui/system', 'Verify…'], ['/ui/system', 'Replay…'], ['/ui/system', 'Back up…'], ['/ui/system', 'Import…'], [version, 'Move to a stage…'], [version, 'Set an alias…']]) {
+        const page = await w.open(at, { theme })
+        await w.settled(page)
+        await page.getByRole('button', { name }).click()
+        await page.locator('dialog[open]').waitFor({ timeout: waitMillis })
+        await page.waitForTimeout(250)
+        await page.evaluate(axeSource)
+        all.push(...(await page.evaluate(async () => (await window.axe.run(document, { resultTypes: ['violations'] })).violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)}`))).map(f => `${theme} ${name} ${f}`))
+        await page.keyboard.press('Escape')
+        await page.locator('dialog[open]').waitFor({ state: 'detached', timeout: waitMillis })
+        await w.closeAll()
+      }
+    }
+    same(all, [], 'found')
+  })
 
   check('long work that is started goes on when the tab closes, and is found again with its result', async () => {
     const page = await w.open('/ui/system')

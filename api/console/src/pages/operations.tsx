@@ -41,7 +41,7 @@ export function Operations() {
 			<Shown got={got} rows={3}>{p => p.items.length === 0 ? <Empty why={t.noOperations} /> : (
 				<>
 					<div class="scroll-x" tabIndex={0} role="group" aria-label={t.operations}><table><thead><tr><th>{t.operation}</th><th>{t.state}</th><th>{t.what}</th><th>{t.started}</th><th class="num">{t.duration}</th><th>{t.actor}</th></tr></thead>
-						<tbody>{p.items.map(o => <tr key={o.operation_id} data-operation={o.operation_id}><td><a href={page(o.operation_id)}>{t.operationKind(o.kind)}</a></td><td><How o={o} /></td><td class="wrap"><What o={o} /></td><td><Time at={o.started_millis} /></td><td class="num">{o.ended_millis ? duration(o.ended_millis - o.started_millis) : ''}</td><td>{o.actor}</td></tr>)}</tbody></table></div>
+						<tbody>{p.items.map(o => <tr key={o.operation_id} data-operation={o.operation_id}><td class="short"><a href={page(o.operation_id)}>{t.operationKind(o.kind)}</a></td><td><How o={o} /></td><td class="wrap"><What o={o} /></td><td><Time at={o.started_millis} /></td><td class="num short">{o.ended_millis ? duration(o.ended_millis - o.started_millis) : ''}</td><td class="short">{o.actor}</td></tr>)}</tbody></table></div>
 					{p.next_cursor && limit < 1000 && <p><button type="button" onClick={() => set({ operations: limit + 100 })}>{t.more}</button></p>}
 				</>
 			)}</Shown>
@@ -60,14 +60,14 @@ function unequal(o: Operation): string[] | null {
 function How({ o }: { o: Operation }) {
 	const differ = unequal(o)
 	return (
-		<>
+		<div class="how">
 			<State of={differ && differ.length > 0 ? 'failed' : o.state} />
 			{o.here && o.progress && <div><progress {...(o.progress.total > 0 ? { max: o.progress.total, value: o.progress.done } : {})} aria-label={o.kind} /> <span class="dim">{o.progress.stage}{o.progress.done > 0 ? ` ${count(o.progress.done)}${o.progress.total > 0 ? ` / ${count(o.progress.total)}` : ''}` : ''}{o.progress.rate > 0 ? ` · ${count(o.progress.rate)}/s` : ''}</span></div>}
 			{o.state === 'running' && o.here === false && <div class="dim wrap">{t.operationElsewhere(o.holder)}</div>}
 			{o.state === 'interrupted' && <div class="dim">{t.operationInterrupted}</div>}
 			{differ && <div class={differ.length === 0 ? 'ok' : 'bad'}>{differ.length === 0 ? t.verifyEqual((o.result as { views: unknown[] }).views.length) : t.verifyUnequal(differ.join(', '))}</div>}
 			{o.error && <div class="bad wrap">{o.error}</div>}
-		</>
+		</div>
 	)
 }
 
