@@ -70,8 +70,18 @@ const weightMin = 1e-4
 // components fills s.counts and s.als, each scaled so that its best unseen film has 1. It reports whether
 // the trained factors say anything. With again it is of all films, met or not.
 func (r *ranker) components(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
+	if r.model.Blend.ALSWeight == 1 { // counts are wanted where factors say nothing
+		s.counts.Score = recipe.Grow(s.counts.Score, r.films.Len())
+		clear(s.counts.Score)
+		if !again {
+			recipe.Exclude(s.counts.Score, m, r.films, user, nowMillis)
+		}
+		if r.fold(m, user, r.model.Blend.HistoryDecay, s) {
+			return true
+		}
+	}
 	r.count(m, user, nowMillis, again, s)
-	return r.fold(m, user, r.model.Blend.HistoryDecay, s)
+	return r.model.Blend.ALSWeight < 1 && r.fold(m, user, r.model.Blend.HistoryDecay, s)
 }
 
 func (r *ranker) count(m *online.Model, user string, nowMillis int64, again bool, s *scratch) {
@@ -142,6 +152,13 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 
 // RankEach scores the factors of a film for everybody while they are at hand.
 func (r *ranker) RankEach(m *online.Model, qs []recipe.Query) []recipe.Ranking {
+	if r.model.Blend.ALSWeight == 1 {
+		out := make([]recipe.Ranking, len(qs))
+		for i, q := range qs {
+			out[i] = r.Rank(m, q)
+		}
+		return out
+	}
 	all := make([]*scratch, len(qs))
 	var dst, vectors [][]float32
 	for i, q := range qs {
@@ -190,7 +207,7 @@ func (r *ranker) ranked(m *online.Model, q *recipe.Query, w float32, s *scratch)
 		out.Items[i] = recipe.Item{Place: int(top.Index), Score: top.Score, Parts: parts[from:len(parts):len(parts)]}
 		ids[i], shares[i] = r.films.At(int(top.Index)).ID, counts
 	}
-	if q.Explain != recipe.Unexplained {
+	if q.Explain != recipe.Unexplained && w < 1 {
 		for i, because := range s.counts.Because(m, ids, shares, q.Explain) {
 			out.Items[i].Because = because
 		}
@@ -209,11 +226,14 @@ func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]reci
 	if r.components(m, q.User, q.NowMillis, q.Again, s) {
 		w = r.model.Blend.ALSWeight
 	}
-	ids, shares := make([]string, len(places)), make([]float32, len(places))
-	for i, p := range places {
-		ids[i], shares[i] = r.films.At(p).ID, (1-w)*s.counts.Score[p]
+	out := make([][]recipe.Reason, len(places))
+	if w < 1 {
+		ids, shares := make([]string, len(places)), make([]float32, len(places))
+		for i, p := range places {
+			ids[i], shares[i] = r.films.At(p).ID, (1-w)*s.counts.Score[p]
+		}
+		out = s.counts.Because(m, ids, shares, q.Explain)
 	}
-	out := s.counts.Because(m, ids, shares, q.Explain)
 	if q.Explain != recipe.Fully || w == 0 {
 		return out
 	}
