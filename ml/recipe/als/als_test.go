@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -202,6 +204,55 @@ func TestRankFollowsTasteAndClicks(t *testing.T) {
 	}
 	if none := m.Ranker(recipe.NewFilms(nil), nil).Rank(model, recipe.Query{User: "x", NowMillis: now, K: 10}); len(none.Items) != 0 {
 		t.Fatal(none)
+	}
+}
+
+// Factors with the whole share rank as with nearly all of it, and leave whom they do not know to counts; together as alone.
+func TestFactorsAlone(t *testing.T) {
+	in := groups(300)
+	m, err := train(context.Background(), in, small(), recipe.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := online.New()
+	for i, s := range in.Data.Samples {
+		model.Add(in.Data.Users[s.User], in.Data.Items[s.Item], s.Time, uint64(i), in.Signals[i])
+	}
+	films, now := recipe.NewFilms(filmsOf(in)), int64(300*60_000)
+	for i := range films.Len() { // to whom nothing is left to show but what they have met
+		model.Add("all", films.At(i).ID, now, uint64(1000+i), signal.Default().Of("like", 0))
+	}
+	m.Blend.ALSWeight = math.Nextafter32(1, 0)
+	nearly := m.Ranker(films, nil)
+	alone := m.Uncounted().Ranker(films, nil).(*ranker)
+	for _, again := range []bool{false, true} {
+		for _, explain := range []recipe.Depth{recipe.Unexplained, recipe.Briefly, recipe.Fully} {
+			var qs []recipe.Query
+			for _, user := range []string{"stranger", in.Data.Users[0], "all", in.Data.Users[1], "stranger"} {
+				qs = append(qs, recipe.Query{User: user, NowMillis: now, K: 7, Explain: explain, Again: again})
+			}
+			each := alone.RankEach(model, qs)
+			for i, q := range qs {
+				got, want := alone.Rank(model, q), nearly.Rank(model, q)
+				if !reflect.DeepEqual(got, each[i]) {
+					t.Errorf("%+v: %+v alone, %+v together", q, got, each[i])
+				}
+				if len(got.Items) != len(want.Items) || got.Strategy != want.Strategy {
+					t.Fatalf("%+v: %+v; want %+v", q, got, want)
+				}
+				var places []int
+				for k, it := range got.Items {
+					if places = append(places, it.Place); it.Place != want.Items[k].Place {
+						t.Errorf("%+v: place %d has %v; want %v", q, k, it, want.Items[k])
+					}
+				}
+				for k, because := range alone.Explain(model, q, places) {
+					if explain != recipe.Unexplained && !reflect.DeepEqual(because, got.Items[k].Because) {
+						t.Errorf("%+v: place %d has %v by itself, %v in the list", q, k, because, got.Items[k].Because)
+					}
+				}
+			}
+		}
 	}
 }
 
