@@ -36,7 +36,7 @@ module.exports = (check, w, { must, same }) => {
     const n = 20000
     const { experiment_id } = await w.mlflow('experiments/create', { name: `twenty thousand ${Date.now()}` })
     const begun = Date.now()
-    await batches(n, 64, async i => {
+    await batches(n, 20, async i => {
       const { run } = await w.mlflow('runs/create', { experiment_id, run_name: `run ${i}`, start_time: 1700000000000 + i * 1000 })
       await w.mlflow('runs/log-batch', { run_id: run.info.run_id, metrics: [{ key: 'ndcg', value: (i * 7919 % n) / n, timestamp: 1700000000000, step: 0 }], params: [{ key: 'dim', value: String(8 << (i % 4)) }] })
     })
@@ -114,7 +114,7 @@ module.exports = (check, w, { must, same }) => {
     let sent = 0
     for (let s = 0; s < seconds; s++) {
       const next = new Promise(f => setTimeout(f, 1000))
-      await w.send('POST', '/api/v1/interactions', Array.from({ length: 1000 }, (_, i) => ({ user_id: String(1 + i % 100), movie_id: movies[(i + s) % movies.length], interaction_type: 'click' })))
+      await w.send('POST', '/api/v1/events/user-interaction', Array.from({ length: 1000 }, (_, i) => ({ user_id: String(1 + i % 100), movie_id: movies[(i + s) % movies.length], interaction_type: 'click' })))
       sent += 1000
       if (s % 10 === 5) {
         const start = Date.now()

@@ -62,7 +62,7 @@ class World {
     return r.json()
   }
   async send(method, at, body, root) {
-    const r = await fetch((root || this.base) + at, { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+    const r = await fetch((root || this.base) + at, { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }).catch(e => { throw new Error(`${method} ${at}: ${e.cause || e}`) })
     this.must(r.ok, `${method} ${at}: ${r.status} ${await r.clone().text()}`)
     return r.json()
   }
