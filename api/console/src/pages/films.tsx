@@ -74,7 +74,7 @@ function FilmPage({ id }: { id: string }) {
 					{m.language && <Fact name={t.language}>{m.language}</Fact>}{m.runtime_minutes ? <Fact name={t.duration}>{m.runtime_minutes} m</Fact> : null}{m.release_date && <Fact name={t.released}>{m.release_date}</Fact>}
 					{m.imdb_id && <Fact name="IMDb"><span class="mono">{m.imdb_id}</span></Fact>}{m.tmdb_id && <Fact name="TMDB"><span class="mono">{m.tmdb_id}</span></Fact>}
 					{m.vote_count ? <Fact name={t.votes}>{figure(m.vote_average)} <span class="dim">× {m.vote_count}</span></Fact> : null}
-					{m.datasets && m.datasets.length > 0 && <Fact name={t.dataset}>{m.datasets.join(', ')}{m.simulated && <b class="warn"> {t.simulated}</b>}</Fact>}
+					{m.datasets && m.datasets.length > 0 && <Fact name={t.dataset}>{m.simulated ? <b class="warn">{t.simulated}</b> : m.datasets.join(', ')}</Fact>}
 					<Fact name={t.registered}><Time at={m.created_millis} /></Fact><Fact name={t.changed}><Time at={m.recorded_millis} /> <Position at={`mlops-events/0@${m.offset}`} /></Fact><Fact name={t.stream}><Stream name={`movie/${m.movie_id}`} /></Fact>
 					<Fact name={t.whatWasShown}><a href={to(['events', 'movie-recommendations'], { q: `"movie_id":"${m.movie_id}"` })}>movie-recommendations</a></Fact>
 				</Facts>
