@@ -45,7 +45,7 @@ type PeopleQuery struct {
 
 const (
 	peopleScanMax = 20_000  // people that one page looks at: some 100 ms of seeks
-	peopleActsMax = 200_000 // acts that one page reads before it ends: some 200 ms
+	peopleActsMax = 100_000 // acts that one page reads before it ends: some 200 ms
 	actsCountMax  = 100_000 // acts that are counted of one person
 )
 

@@ -13,7 +13,7 @@ import (
 func (s *Surface) movieRoutes(r *api.Routes) {
 	s.then(r, "GET /api/v1/movies", (*Surface).movies, "catalogue")
 	r.Handle("GET /api/v1/movies/{movie}", s.movie, "catalogue")
-	r.Handle("GET /api/v1/movies/{movie}/similar", s.similar, "catalogue", "online")
+	s.then(r, "GET /api/v1/movies/{movie}/similar", (*Surface).similar, "catalogue", "online", "deployments", "registry")
 	r.Handle("GET /api/v1/movies/{movie}/history/times", s.movieTimes, "histories")
 	r.Handle("PUT /api/v1/movies/{movie}/hidden", s.hideMovie)
 	r.Handle("DELETE /api/v1/movies/{movie}/hidden", s.unhideMovie)

@@ -214,7 +214,7 @@ func (p *program) similarCommand() *cobra.Command {
 			return p.ranking(raw, false)
 		})}
 	cmd.Flags().IntVarP(&k, "count", "k", 10, "how many films")
-	m.flags(cmd)
+	m.knownFlag(cmd)
 	return cmd
 }
 

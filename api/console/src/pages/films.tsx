@@ -25,7 +25,7 @@ const columnsOf = (): Column<Film>[] => [
 	{ id: 'id', head: 'ID', width: 'minmax(80px, 120px)', cell: m => <span class="mono">{m.movie_id}</span>, line: 2 },
 	{ id: 'hidden', head: t.onLists, width: '108px', cell: m => (m.hidden ? <span class="warn">▽ {t.hiddenFilm}</span> : '') },
 	{ id: 'changed', head: t.changed, width: '150px', cell: m => <Time at={m.recorded_millis} /> },
-	{ id: 'position', head: t.event, width: 'minmax(120px, 160px)', cell: m => <Position at={String(m.offset)} /> },
+	{ id: 'position', head: t.event, width: 'minmax(160px, 190px)', cell: m => <Position at={`mlops-events/0@${m.offset}`} /> },
 ]
 
 function List() {
@@ -74,8 +74,8 @@ function FilmPage({ id }: { id: string }) {
 					{m.language && <Fact name={t.language}>{m.language}</Fact>}{m.runtime_minutes ? <Fact name={t.duration}>{m.runtime_minutes} m</Fact> : null}{m.release_date && <Fact name={t.released}>{m.release_date}</Fact>}
 					{m.imdb_id && <Fact name="IMDb"><span class="mono">{m.imdb_id}</span></Fact>}{m.tmdb_id && <Fact name="TMDB"><span class="mono">{m.tmdb_id}</span></Fact>}
 					{m.vote_count ? <Fact name={t.votes}>{figure(m.vote_average)} <span class="dim">× {m.vote_count}</span></Fact> : null}
-					{m.datasets && m.datasets.length > 0 && <Fact name={t.dataset}>{m.datasets.join(', ')}{m.simulated && <b class="warn"> {t.simulated}</b>}</Fact>}
-					<Fact name={t.registered}><Time at={m.created_millis} /></Fact><Fact name={t.changed}><Time at={m.recorded_millis} /> <Position at={String(m.offset)} /></Fact><Fact name={t.stream}><Stream name={`movie/${m.movie_id}`} /></Fact>
+					{m.datasets && m.datasets.length > 0 && <Fact name={t.dataset}>{m.simulated ? <b class="warn">{t.simulated}</b> : m.datasets.join(', ')}</Fact>}
+					<Fact name={t.registered}><Time at={m.created_millis} /></Fact><Fact name={t.changed}><Time at={m.recorded_millis} /> <Position at={`mlops-events/0@${m.offset}`} /></Fact><Fact name={t.stream}><Stream name={`movie/${m.movie_id}`} /></Fact>
 					<Fact name={t.whatWasShown}><a href={to(['events', 'movie-recommendations'], { q: `"movie_id":"${m.movie_id}"` })}>movie-recommendations</a></Fact>
 				</Facts>
 				{m.overview && <p class="overview">{m.overview}</p>}
