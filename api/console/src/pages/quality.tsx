@@ -131,7 +131,7 @@ function Acts({ of: w }: { of: QualityWindow | undefined }) {
 		setBusy(false)
 	}
 	const all = [...(got.data?.items ?? []), ...(extra?.items ?? [])].filter(a => w.model_name || !a.model_name)
-	const sources = [...new Set(all.flatMap(a => Object.keys(a.ranks)))].slice(0, 8)
+	const sources = [...new Set([served, ...all.flatMap(a => Object.keys(a.ranks))])].slice(0, 8)
 	return (
 		<section class="card" data-acts=""><h2>{t.factsOf} {time(millisOf(w.from), true)} · {versionOf(w)} <button type="button" class="quiet" onClick={() => set({ at: '' })}>{t.close}</button></h2>
 			<nav class="tabs" aria-label={t.outcome}>{(['missed', 'hit', 'all'] as const).map(o => <button key={o} type="button" aria-pressed={o === outcome} onClick={() => set({ outcome: o === 'missed' ? '' : o })}>{{ missed: t.missed, hit: t.hit, all: t.all }[o]}</button>)}</nav>
