@@ -7,15 +7,19 @@ import { asOf, place, set } from '../router'
 import { t } from '../text'
 import type { FeatureFigures, FeatureStatistics, Page, TrainingSet } from '../types'
 
+const samples = ['2000', '20000'] // entities that are looked at, at most
+
 export function Figures({ name }: { name: string }) {
 	const against = place.value.params.get('against') ?? ''
+	const sample = samples.find(n => n === place.value.params.get('sample')) ?? '2000'
 	const sets = useGet<Page<TrainingSet>>(then('/api/v1/training-sets', { limit: 200 }), { views: ['training_sets'] })
-	const got = useGet<FeatureStatistics>(then('/api/v1/features/statistics', { view: name, against, as_of: asOf.value }))
+	const got = useGet<FeatureStatistics>(then('/api/v1/features/statistics', { view: name, against, sample, as_of: asOf.value }))
 	const chosen = sets.data?.items.map(s => `${s.name}@${s.version}`) ?? []
 	return (
 		<>
 			<form class="filters" onSubmit={e => e.preventDefault()}>
 				<label>{t.trainingSet}<select data-filter="" data-focus="against" value={against} onChange={e => set({ against: e.currentTarget.value })}><option value="">–</option>{[...new Set([...chosen, ...(against ? [against] : [])])].map(s => <option key={s} value={s}>{s}</option>)}</select></label>
+				<label>{t.sample}<select data-focus="sample" value={sample} onChange={e => set({ sample: e.currentTarget.value === '2000' ? '' : e.currentTarget.value })}>{samples.map(n => <option key={n} value={n}>{count(Number(n))}</option>)}</select></label>
 				<button type="button" onClick={got.again} disabled={got.loading}>{t.countAgain}</button>
 			</form>
 			<Shown got={got} rows={10}>{s => {
