@@ -61,8 +61,7 @@ module.exports = (check, w, { must, same }) => {
     const page = await w.open(values(await movie(), '&f=rating'))
     await page.locator('.chart canvas').first().waitFor({ timeout: waitMillis })
     await page.waitForFunction(() => document.querySelectorAll('.chart .u-legend .u-series').length === 3, null, { timeout: waitMillis })
-    const box = await page.locator('.chart .u-over').boundingBox()
-    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2)
+    await page.locator('.chart .u-over').first().click()
     await page.waitForURL(/as_of=\d{4}-/, { timeout: waitMillis })
   })
 

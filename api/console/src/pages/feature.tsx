@@ -52,7 +52,7 @@ function Definition({ v, view }: { v: FeatureVersion; view: FeatureView }) {
 			{(view.inputs?.length ?? 0) > 0 && <p>{t.computedOf} {view.inputs?.map((i, n) => <span key={i.name}>{n > 0 && ', '}{i.name} (<a class="mono" href={to(['features', i.feature.split(':')[0] ?? ''])}>{i.feature}</a>)</span>)}</p>}
 			{(view.request?.length ?? 0) > 0 && <p>{t.saidByRequest} {view.request?.map(r => `${r.name} (${r.type})`).join(', ')}</p>}
 			<section><h2>{t.features}</h2>
-				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.features}><table><thead><tr><th>{t.feature}</th><th>{t.type}</th><th>{t.how}</th><th>{t.description}</th></tr></thead>
+				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.features}><table class="roomy"><thead><tr><th>{t.feature}</th><th>{t.type}</th><th>{t.how}</th><th>{t.description}</th></tr></thead>
 					<tbody>{view.features.map(f => <tr key={f.name}><td class="mono">{v.kind === 'on_demand' ? f.name : <a href={to(['features', v.feature_view], { ...kept(), tab: 'values', f: f.name })}>{f.name}</a>}</td><td>{f.type}</td><td class="mono dim wrap">{what(f)}</td><td class="dim wrap">{f.description}</td></tr>)}</tbody></table></div>
 			</section>
 			<section><h2>{t.versions}</h2><Shown got={versions} rows={2}>{p => <Versions all={p.items} path={path} />}</Shown></section>
@@ -68,7 +68,7 @@ function Versions({ all, path }: { all: FeatureVersion[]; path: string }) {
 	const before = useGet<FeatureVersion>(was ? then(`${path}/versions/${was.version}`) : null)
 	return (
 		<>
-			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.versions}><table><thead><tr><th class="num">{t.version}</th><th>{t.hash}</th><th class="num">{t.features}</th><th>{t.sinceWhen}</th><th>{t.event}</th><th /></tr></thead>
+			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.versions}><table class="roomy"><thead><tr><th class="num">{t.version}</th><th>{t.hash}</th><th class="num">{t.features}</th><th>{t.sinceWhen}</th><th>{t.event}</th><th /></tr></thead>
 				<tbody>{[...all].reverse().map(v => <tr key={v.version}><td class="num">{v.version}{v.in_force && <span class="ok"> {t.inForce}</span>}</td><td class="mono">{v.hash.slice(0, 16)}</td><td class="num">{v.features}</td><td><Time at={v.event_millis} /></td><td><Position at={v.position} /></td>
 					<td>{all.some(o => o.version < v.version) && <button type="button" class="quiet" aria-pressed={v.version === at} onClick={() => set({ version: v.version === at ? '' : v.version })}>{t.whatChanged}</button>}</td></tr>)}</tbody></table></div>
 			{was && <Shown got={before} rows={2}>{a => <Shown got={is} rows={2}>{b => <Diff changes={diff(byName(a.definition), byName(b.definition))} names={[`${t.version} ${a.version}`, `${t.version} ${b.version}`]} />}</Shown>}</Shown>}

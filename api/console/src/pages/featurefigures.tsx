@@ -7,15 +7,19 @@ import { asOf, place, set } from '../router'
 import { t } from '../text'
 import type { FeatureFigures, FeatureStatistics, Page, TrainingSet } from '../types'
 
+const samples = ['2000', '20000'] // entities that are looked at, at most
+
 export function Figures({ name }: { name: string }) {
 	const against = place.value.params.get('against') ?? ''
+	const sample = samples.find(n => n === place.value.params.get('sample')) ?? '2000'
 	const sets = useGet<Page<TrainingSet>>(then('/api/v1/training-sets', { limit: 200 }), { views: ['training_sets'] })
-	const got = useGet<FeatureStatistics>(then('/api/v1/features/statistics', { view: name, against, as_of: asOf.value }))
+	const got = useGet<FeatureStatistics>(then('/api/v1/features/statistics', { view: name, against, sample, as_of: asOf.value }))
 	const chosen = sets.data?.items.map(s => `${s.name}@${s.version}`) ?? []
 	return (
 		<>
 			<form class="filters" onSubmit={e => e.preventDefault()}>
 				<label>{t.trainingSet}<select data-filter="" data-focus="against" value={against} onChange={e => set({ against: e.currentTarget.value })}><option value="">–</option>{[...new Set([...chosen, ...(against ? [against] : [])])].map(s => <option key={s} value={s}>{s}</option>)}</select></label>
+				<label>{t.sample}<select data-focus="sample" value={sample} onChange={e => set({ sample: e.currentTarget.value === '2000' ? '' : e.currentTarget.value })}>{samples.map(n => <option key={n} value={n}>{count(Number(n))}</option>)}</select></label>
 				<button type="button" onClick={got.again} disabled={got.loading}>{t.countAgain}</button>
 			</form>
 			<Shown got={got} rows={10}>{s => {
@@ -23,7 +27,7 @@ export function Figures({ name }: { name: string }) {
 				return v === undefined ? <p class="dim">{t.none}</p> : (
 					<>
 						<Facts><Fact name={t.entities}>{count(v.found)}</Fact>{v.sampled < v.entities && <Fact name={t.sample}>{count(v.sampled)} / {count(v.entities)}</Fact>}{s.against && <Fact name={t.drifted}><b class={s.against.drifted > 0 ? 'bad' : 'ok'}>{s.against.drifted}</b> / {s.against.compared}</Fact>}{s.against && !s.against.same_definitions && <Fact name={t.definitions}><span class="warn">{t.otherDefinitions}</span></Fact>}</Facts>
-						<div class="scroll-x" tabIndex={0} role="group" aria-label={t.distribution}><table><thead><tr><th>{t.feature}</th><th class="num">{t.values}</th><th class="num">{t.noValue}</th><th>{t.distribution}</th><th class="num">min</th><th class="num">p50</th><th class="num">{t.mean}</th><th class="num">max</th>{s.against && <><th class="num">JS</th><th class="num">PSI</th><th>{t.drifted}</th></>}</tr></thead>
+						<div class="scroll-x" tabIndex={0} role="group" aria-label={t.distribution}><table class="roomy"><thead><tr><th>{t.feature}</th><th class="num">{t.values}</th><th class="num">{t.noValue}</th><th>{t.distribution}</th><th class="num">min</th><th class="num">p50</th><th class="num">{t.mean}</th><th class="num">max</th>{s.against && <><th class="num">JS</th><th class="num">PSI</th><th>{t.drifted}</th></>}</tr></thead>
 							<tbody>{v.features.map(f => (
 								<tr key={f.feature}><td class="mono">{f.feature}</td><td class="num">{count(f.count)}</td><td class="num">{count(f.nulls)}</td><td><Shape f={f} /></td><td class="num">{figure(f.numbers?.min)}</td><td class="num">{figure(f.numbers?.quantiles.p50)}</td><td class="num">{figure(f.numbers?.mean)}</td><td class="num">{figure(f.numbers?.max)}</td>
 									{s.against && <><td class="num">{figure(f.drift?.js)}</td><td class="num">{figure(f.drift?.psi)}</td><td>{f.drift ? f.drift.too_few ? <span class="dim">{t.tooFew}</span> : f.drift.drifted ? <b class="bad">✕ {t.yes}</b> : <span class="ok">✓ {t.no}</span> : ''}</td></>}</tr>

@@ -82,7 +82,7 @@ function Services() {
 	const got = none(useGet<Page<FeatureService>>(then('/api/v1/features/services'), { views: ['features'] }))
 	return (
 		<Shown got={got}>{p => p.items.length === 0 ? <Empty why={t.none} /> : (
-			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.services}><table><thead><tr><th>{t.service}</th><th>{t.features}</th><th>{t.description}</th></tr></thead>
+			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.services}><table class="roomy"><thead><tr><th>{t.service}</th><th>{t.features}</th><th>{t.description}</th></tr></thead>
 				<tbody>{p.items.map(s => <tr key={s.name}><td class="wrap">{s.name}</td><td class="wrap">{s.features.map((f, i) => <span key={f}>{i > 0 && ', '}<a class="mono" href={to(['features', f.split(':')[0] ?? f])}>{f}</a></span>)}</td><td class="dim wrap">{s.description}</td></tr>)}</tbody></table></div>
 		)}</Shown>
 	)
@@ -99,7 +99,7 @@ function Definitions() {
 				const [is, was] = [p.items[at], p.items[at + 1]]
 				return p.items.length === 0 ? <Empty why={t.noFeatures} command="projectionist features apply FILE" /> : (
 					<div class="scroll">
-						<div class="scroll-x" tabIndex={0} role="group" aria-label={t.definitions}><table><thead><tr><th>{t.definitions}</th><th>{t.sinceWhen}</th><th>{t.actor}</th><th>{t.event}</th><th /></tr></thead>
+						<div class="scroll-x" tabIndex={0} role="group" aria-label={t.definitions}><table class="roomy"><thead><tr><th>{t.definitions}</th><th>{t.sinceWhen}</th><th>{t.actor}</th><th>{t.event}</th><th /></tr></thead>
 							<tbody>{p.items.map((d, i) => <tr key={d.event_id} class={i === at ? 'asked' : ''}><td class="mono">{d.hash.slice(0, 16)}</td><td><Time at={d.event_millis} /></td><td>{d.actor}</td><td><Position at={d.position} /></td><td><button type="button" class="quiet" aria-pressed={i === at} onClick={() => set({ of: i === at ? '' : d.event_id })}>{p.items[i + 1] ? t.whatChanged : t.theFile}</button></td></tr>)}</tbody></table></div>
 						{is && <section><h2>{was ? `${was.hash.slice(0, 8)} → ${is.hash.slice(0, 8)}` : is.hash.slice(0, 16)}</h2>{was ? <Lines edits={lines(was.definitions, is.definitions)} /> : <pre class="json" tabIndex={0} role="group" aria-label={t.theFile}>{is.definitions}</pre>}</section>}
 					</div>

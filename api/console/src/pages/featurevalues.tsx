@@ -71,9 +71,9 @@ function Row({ r, shown, toggle }: { r: FeatureRow; shown: string[]; toggle: (f:
 				<Fact name={t.hash}><span class="mono">{r.definitions_hash.slice(0, 16)}</span></Fact>
 				{asOf.value !== '' && knownAt.value !== asOf.value && <Fact name={t.training}><button type="button" class="quiet" onClick={() => set({ known_at: asOf.value })}>{t.asTrainingSaw}</button></Fact>}
 			</Facts>
-			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.pointInTime}><table><thead><tr><th class="tick" aria-label={t.selected} /><th>{t.feature}</th><th>{t.value}</th><th>{t.lastChange}</th><th>{t.what}</th><th>{t.event}</th></tr></thead>
+			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.pointInTime}><table class="roomy"><thead><tr><th class="tick" aria-label={t.selected} /><th>{t.feature}</th><th>{t.value}</th><th>{t.lastChange}</th><th>{t.what}</th><th>{t.event}</th></tr></thead>
 				<tbody>{r.features.map(f => (
-					<tr key={f.feature} class={shown.includes(f.feature) ? 'asked' : ''}><td class="tick"><input type="checkbox" aria-label={t.select(f.feature)} checked={shown.includes(f.feature)} onChange={() => toggle(f.feature)} /></td><td class="mono first">{f.feature}</td>
+					<tr key={f.feature} class={shown.includes(f.feature) ? 'asked' : ''}><td class="tick"><input type="checkbox" aria-label={t.select(f.feature)} checked={shown.includes(f.feature)} onChange={() => toggle(f.feature)} /></td><td class="mono">{f.feature}</td>
 						<td class="wrap" title={wholeValue(f.value)}>{f.value === null ? <span class="dim">– {t.statuses[f.status] ?? f.status}</span> : <b>{shownValue(f.value)}</b>}</td><Last f={f} to={r.looked_to_millis} /></tr>
 				))}</tbody></table></div>
 			{r.looked_to_millis ? <p class="dim">{t.lookedBackTo} <Time at={r.looked_to_millis} /></p> : null}
@@ -140,7 +140,7 @@ function History({ path, of, names, live }: { path: string; of: Record<string, s
 	return (
 		<section><h2>{t.changes} <span class="dim mono">{names.join(', ')}</span></h2>
 			<Shown got={got} rows={4}>{p => p.items.length === 0 && !next ? <p class="dim">{t.none}</p> : (
-				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.changes}><table><thead><tr><th>{t.eventTime}</th><th>{t.changes}</th><th>{t.what}</th><th>{t.event}</th><th>{t.recordedTime}</th></tr></thead>
+				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.changes}><table class="roomy"><thead><tr><th>{t.eventTime}</th><th>{t.changes}</th><th>{t.what}</th><th>{t.event}</th><th>{t.recordedTime}</th></tr></thead>
 					<tbody>{[...p.items, ...(extra?.items ?? [])].map(c => <tr key={c.position + c.event_id}><td><Time at={c.event_millis} /></td><td class="wrap">{c.changes.map(x => <div key={x.feature} title={`${wholeValue(x.from)} → ${wholeValue(x.to)}`}>{names.length !== 1 && <span class="mono">{x.feature} </span>}{shownValue(x.from)} → {shownValue(x.to)}</div>)}</td><td class="wrap"><By c={c} /></td><td><Position at={c.position} /></td><td><Time at={c.recorded_millis} /></td></tr>)}</tbody></table></div>
 			)}</Shown>
 			{problem && <Fault problem={problem} />}

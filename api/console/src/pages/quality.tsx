@@ -131,12 +131,12 @@ function Acts({ of: w }: { of: QualityWindow | undefined }) {
 		setBusy(false)
 	}
 	const all = [...(got.data?.items ?? []), ...(extra?.items ?? [])].filter(a => w.model_name || !a.model_name)
-	const sources = [...new Set(all.flatMap(a => Object.keys(a.ranks)))].slice(0, 8)
+	const sources = [...new Set([served, ...all.flatMap(a => Object.keys(a.ranks))])].slice(0, 8)
 	return (
 		<section class="card" data-acts=""><h2>{t.factsAt} {time(millisOf(w.from), true)} · {versionOf(w)} <button type="button" class="quiet" onClick={() => set({ at: '' })}>{t.close}</button></h2>
 			<nav class="tabs" aria-label={t.outcome}>{(['missed', 'hit', 'all'] as const).map(o => <button key={o} type="button" aria-pressed={o === outcome} onClick={() => set({ outcome: o === 'missed' ? '' : o })}>{{ missed: t.missed, hit: t.hit, all: t.all }[o]}</button>)}</nav>
 			<Shown got={got} rows={4}>{() => all.length === 0 && !next ? <p class="dim">{t.none}</p> : (
-				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.factsAt}><table><thead><tr><th>{t.eventTime}</th><th>{t.person}</th><th>{t.film}</th><th>{t.type}</th>{sources.map(s => <th key={s} class="num">{t.rank} {s}</th>)}<th class="num">{t.standsFor}</th><th>{t.event}</th><th>{t.judgedBy}</th></tr></thead>
+				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.factsAt}><table class="roomy"><thead><tr><th>{t.eventTime}</th><th>{t.person}</th><th>{t.film}</th><th>{t.type}</th>{sources.map(s => <th key={s} class="num">{t.rank} {s}</th>)}<th class="num">{t.standsFor}</th><th>{t.event}</th><th>{t.judgedBy}</th></tr></thead>
 					<tbody>{all.map(a => <tr key={a.position}><td><Time at={a.time_millis} /></td><td>{a.user_id && <a href={to(['try'], { user: a.user_id })}>{a.user_id}</a>}</td><td>{a.movie_id && <a href={to(['events', 'streams', 'movie', a.movie_id])}>{a.movie_id}</a>}</td><td>{a.interaction_type}</td>{sources.map(s => <td key={s} class="num">{a.ranks[s] === undefined ? '' : a.ranks[s] === 0 ? <span class="dim" title={t.noFilm}>–</span> : <>{a.ranks[s]}<span class="dim"> / {count(a.films)}</span></>}</td>)}<td class="num">{a.of}</td><td><Position at={a.position} /></td><td><Position at={a.judged.position} /></td></tr>)}</tbody></table></div>
 			)}</Shown>
 			{problem && <Fault problem={problem} />}

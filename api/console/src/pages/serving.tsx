@@ -29,7 +29,7 @@ export function Serving() {
 function Slots({ items }: { items: Deployment[] }) {
 	const off = noCommands()
 	return (
-		<div class="scroll-x" tabIndex={0} role="group" aria-label={t.slots}><table><thead><tr><th>{t.slot}</th><th>{t.model}</th><th>{t.sinceWhen}</th><th>{t.actor}</th><th>{t.reason}</th><th>{t.insteadOf}</th><th>{t.event}</th><th /></tr></thead>
+		<div class="scroll-x" tabIndex={0} role="group" aria-label={t.slots}><table class="roomy"><thead><tr><th>{t.slot}</th><th>{t.model}</th><th>{t.sinceWhen}</th><th>{t.actor}</th><th>{t.reason}</th><th>{t.insteadOf}</th><th>{t.event}</th><th /></tr></thead>
 			<tbody>{items.map(d => <tr key={d.slot} class="keep"><td>{d.slot}</td><td><a class="big" href={to(['models', d.model, d.version])}>{d.model} {d.version}</a></td><td><Time at={d.event_millis} /></td><td>{d.actor}</td><td class="dim wrap">{d.reason}</td><td>{d.previous_version ? <a href={to(['models', d.previous_model ?? d.model, d.previous_version])}>{d.previous_model ?? d.model} {d.previous_version}</a> : '–'}</td><td><Position at={d.position} /></td><td>{off === '' ? <a class="button" href={to(['models', d.model])}>{t.deployAnother}</a> : <span class="dim">{off}</span>}</td></tr>)}</tbody></table></div>
 	)
 }
@@ -70,7 +70,7 @@ function Good() {
 		<section><h2>{t.whatCame}</h2>
 			{until === '' && <nav class="tabs" aria-label={t.window}>{spans.map(s => <button key={s} type="button" aria-pressed={s === days} onClick={() => set({ days: s === '30' ? '' : s })}>{t.lastDays(s)}</button>)}</nav>}
 			<Shown got={got} rows={3}>{() => versions.length === 0 ? <p class="dim">{t.noLists}</p> : (
-				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.whatCame}><table><thead><tr><th>{t.version}</th><th class="num">{t.lists}</th><th class="num">{t.clickRate}</th><th class="num">{t.satisfaction}</th><th class="num">{t.met}</th><th class="num">hr@10</th><th>{t.days}</th></tr></thead>
+				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.whatCame}><table class="roomy"><thead><tr><th>{t.version}</th><th class="num">{t.lists}</th><th class="num">{t.clickRate}</th><th class="num">{t.satisfaction}</th><th class="num">{t.met}</th><th class="num">hr@10</th><th>{t.days}</th></tr></thead>
 					<tbody>{versions.map(v => <tr key={v.name}><td>{v.model ? <a href={to(['models', v.model, v.version])}>{v.name}</a> : v.name}</td><td class="num">{count(v.lists)}</td><td class="num">{share(v.taken, v.lists)}</td><td class="num">{share(v.liked, v.liked + v.disliked)}</td><td class="num">{count(v.met)}</td><td class="num">{share(v.hits, v.met)}</td><td class="dim">{v.first === v.last ? v.first : `${v.first} … ${v.last}`}</td></tr>)}</tbody></table></div>
 			)}</Shown>
 			<p class="dim">{t.intervalWhat} <a href={to(['quality'])}>{t.quality}</a> · <a href={to(['events', 'movie-recommendations'])}>{t.allLists}</a></p>
@@ -115,7 +115,7 @@ function Drift() {
 		<section><h2>{t.drift}</h2>
 			<Shown got={got} rows={3}>{p => p.items.length === 0 ? <p class="dim">{t.noDrift} <a href={to(['workflows', 'serving_drift_check'])}>serving_drift_check</a></p> : <>
 				{p.items.length > 1 && <div class="charts"><Chart title={t.driftScore} curves={curves} note={t.points(p.items.length)} times /></div>}
-				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.drift}><table><thead><tr><th>{t.eventTime}</th><th>{t.model}</th><th class="num">{t.driftScore}</th><th class="num">{t.threshold}</th><th>{t.parts}</th><th>{t.event}</th></tr></thead>
+				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.drift}><table class="roomy"><thead><tr><th>{t.eventTime}</th><th>{t.model}</th><th class="num">{t.driftScore}</th><th class="num">{t.threshold}</th><th>{t.parts}</th><th>{t.event}</th></tr></thead>
 					<tbody>{p.items.slice(0, 50).map(d => <tr key={d.position}><td><Time at={d.event_millis} /></td><td>{d.model_version ? <a href={to(['models', d.model_name, d.model_version])}>{d.model_name} {d.model_version}</a> : <a href={to(['models', d.model_name])}>{d.model_name}</a>}</td><td class={d.drift_score >= d.threshold ? 'num bad' : 'num'}>{d.drift_score >= d.threshold ? '✕ ' : ''}{figure(d.drift_score)}</td><td class="num">{figure(d.threshold)}</td><td class="dim wrap">{Object.entries(d.metrics ?? {}).map(([k, v]) => `${k} ${figure(v)}`).join(', ')}</td><td><Position at={d.position} /></td></tr>)}</tbody></table></div></>}</Shown>
 			<p class="dim">{t.featuresDrift} <a href={to(['features'])}>{t.features}</a></p>
 		</section>
