@@ -80,6 +80,8 @@ type Meta struct {
 	// IdempotencyKey makes a repeat harmless: the same command with the same key is accepted once, and
 	// answered the same. "" is none.
 	IdempotencyKey string
+	// Guard is asked before a command is decided that is no repeat of an accepted one: its error is the answer. It must not dispatch.
+	Guard func(ctx context.Context) error
 	// IfMatch is the revision the stream must have (streams.NoStream: none); nil is any.
 	IfMatch *streams.Revision
 	// Time is the event time; zero is now. Facts with a timestamp keep their own.
@@ -191,6 +193,15 @@ func (d *Dispatcher) decideAt(ctx context.Context, stream string, c commands.Com
 		if k, ok := e.value.keyed[commitID]; ok {
 			res, err := d.repeated(ctx, c, stream, k, eventID(commitID, digest, 0))
 			return res, claimIn(res.Events), err
+		}
+		if m.Guard != nil {
+			if known { // of what is not known it may be a repeat
+				known = false
+				continue
+			}
+			if err := m.Guard(ctx); err != nil {
+				return Result{}, nil, err
+			}
 		}
 		now := d.now().UTC()
 		data, err := e.value.state.decide(c, now)

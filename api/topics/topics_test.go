@@ -146,10 +146,12 @@ func TestPartitionPages(t *testing.T) {
 
 // TestGroups: how far a group is behind is what it has not committed of what there is.
 func TestGroups(t *testing.T) {
-	tp := func(p int32) streams.TP { return streams.TP{Topic: events.UserEventsTopic, Partition: p} }
+	of := func(p int32, offset int64, at time.Time) api.GroupOffset {
+		return api.GroupOffset{TP: streams.TP{Topic: events.UserEventsTopic, Partition: p}, Offset: offset, Committed: at}
+	}
 	at := time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC)
 	ask := serve(t, 100, func() (map[string][]api.GroupOffset, error) {
-		return map[string][]api.GroupOffset{"b": {{tp(1), 1, at}, {tp(0), 2, at.Add(time.Hour)}}, "a": {{tp(2), 1 << 40, at}}}, nil
+		return map[string][]api.GroupOffset{"b": {of(1, 1, at), of(0, 2, at.Add(time.Hour))}, "a": {of(2, 1<<40, at)}}, nil
 	})
 	_, _, topicsNow := ask("/api/topics")
 	ends := map[int]float64{}

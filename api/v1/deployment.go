@@ -134,34 +134,44 @@ func (s *Surface) deploy(w http.ResponseWriter, r *http.Request) error {
 		v.Slot = events.ProductionSlot
 	}
 	name := r.PathValue("model")
-	free, err := s.slotFor(r.Context(), v.Slot, v.InsteadOf, name, n)
-	if err != nil {
-		return err
-	}
-	defer free()
-	served, err := s.served(r.Context(), name, n)
-	if err != nil {
-		return err
-	}
-	return s.dispatch(w, r, &commands.DeployModel{Slot: v.Slot, Model: name, Version: n, Reason: v.Reason, Served: served}, http.StatusOK, "deployments", "registry")
+	c := &commands.DeployModel{Slot: v.Slot, Model: name, Version: n, Reason: v.Reason}
+	return s.serve(w, r, c, &c.Served, slotTurn{v.Slot, v.InsteadOf, name, n}, "deployments", "registry")
 }
 
 // nothingDeployed is said of a slot that has no deployment.
 const nothingDeployed = "none"
 
-// slotFor waits for its turn at what slots serve, which is decided in the streams of models: two of them would not see each other. Where it is
-// said what a version is to serve instead of, the position of a deployment or "none", the slot must have that still, of all that the ledger
-// has by now, or serve that very version. Whoever has the turn frees it.
-func (s *Surface) slotFor(ctx context.Context, slot, insteadOf, model string, version int) (free func(), err error) {
-	s.deploying.Lock()
-	if insteadOf != "" {
-		err = s.stillServes(ctx, slot, insteadOf, model, version)
+// slotTurn is what a command makes serve a slot, and instead of what: the position of a deployment or "none"; "" for whatever is there.
+type slotTurn struct {
+	slot, insteadOf string
+	model           string
+	version         int
+}
+
+// serve dispatches a command that makes a version serve a slot, if that can. What slots serve is decided in the streams of models, and two of
+// them would not see each other, so such commands of this API take turns. Where it is said what a version is to serve instead of, the slot
+// must have that still, of all that the ledger has by then, or serve that very version; a repeat of what was accepted is answered as such.
+func (s *Surface) serve(w http.ResponseWriter, r *http.Request, c commands.Command, served *commands.Served, t slotTurn, views ...string) error {
+	m, err := api.MetaOf(r)
+	if err == nil {
+		err = s.checked(r.Context(), t.model, t.version) // which may take its time
 	}
 	if err != nil {
-		s.deploying.Unlock()
-		return nil, err
+		return err
 	}
-	return s.deploying.Unlock, nil
+	select {
+	case s.deploying <- struct{}{}:
+		defer func() { <-s.deploying }()
+	case <-r.Context().Done():
+		return fault.Wrap(fault.Unavailable, r.Context().Err(), "it did not get its turn at the slots")
+	}
+	if *served, err = s.slots(); err != nil {
+		return err
+	}
+	if t.insteadOf != "" {
+		m.Guard = func(ctx context.Context) error { return s.stillServes(ctx, t.slot, t.insteadOf, t.model, t.version) }
+	}
+	return s.dispatchAs(w, r, c, m, http.StatusOK, views...)
 }
 
 func (s *Surface) stillServes(ctx context.Context, slot, insteadOf, model string, version int) error {
@@ -192,32 +202,32 @@ func (s *Surface) stillServes(ctx context.Context, slot, insteadOf, model string
 	return e.WithHint("look again (GET /api/v1/deployments/%s) and decide anew", slot)
 }
 
-// served is what slots serve, for a command that may let a version of a model serve one: if it was made for
-// that, it must be able to.
-func (s *Surface) served(ctx context.Context, name string, n int) (commands.Served, error) {
+// checked says why a version cannot serve a slot, if it was made for one.
+func (s *Surface) checked(ctx context.Context, name string, n int) error {
 	// From its stream rather than the view: it may have been registered just now.
 	model, _, err := projections.ModelNamed(ctx, s.Log.Ledger(), name, fold.At{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if version := model.Version(n); version != nil && version.Slot != "" { // of none, the rules say so
-		if err := s.deployable(version); err != nil {
-			return nil, err
-		}
-		if err := s.Recommend.Check(model.Key, version); err != nil {
-			return nil, err
-		}
+	version := model.Version(n)
+	if version == nil || version.Slot == "" { // of none, the rules say so
+		return nil
 	}
-	return s.slots()
+	if err := s.deployable(version); err != nil {
+		return err
+	}
+	return s.Recommend.Check(model.Key, version)
 }
 
 // Served is what slots serve, for a command of another surface that may let a version of a model serve one: the error
 // says why that version cannot. Version 0 is for a command that cannot.
 func (s *Surface) Served(ctx context.Context, model string, version int) (commands.Served, error) {
-	if version == 0 {
-		return s.slots()
+	if version != 0 {
+		if err := s.checked(ctx, model, version); err != nil {
+			return nil, err
+		}
 	}
-	return s.served(ctx, model, version)
+	return s.slots()
 }
 
 // slots is what they serve now.

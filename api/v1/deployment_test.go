@@ -41,6 +41,11 @@ func TestDeployInsteadOf(t *testing.T) {
 	if again := deploy("other", 1, first, "Idempotency-Key", "k").want(200); again.at("duplicate") != "true" {
 		t.Errorf("the same again: %s", again.Body)
 	}
+	deploy("als", 2, slot()).want(200)
+	if again := deploy("other", 1, first, "Idempotency-Key", "k").want(200); again.at("duplicate") != "true" || w.get("/api/v1/deployments/production").want(200).at("model") != "als" {
+		t.Errorf("the same again, after another: %s", again.Body)
+	}
+	deploy("other", 1, slot()).want(200)
 	if p := deploy("als", 2, first).problem(409, "instead_of"); !strings.Contains(p.Detail, "other 1") || !strings.Contains(p.Hint, "/api/v1/deployments/production") {
 		t.Errorf("%+v", p)
 	}

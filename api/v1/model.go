@@ -138,15 +138,9 @@ func (s *Surface) stageModel(w http.ResponseWriter, r *http.Request) error {
 	}
 	c := &commands.StageModelVersion{Name: r.PathValue("model"), Version: n, Stage: v.Stage, ArchiveExisting: v.ArchiveExisting, Reason: v.Reason}
 	if commands.CanonicalStage(v.Stage) == commands.StageProduction {
-		free, err := s.slotFor(r.Context(), events.ProductionSlot, v.InsteadOf, c.Name, n)
-		if err != nil {
-			return err
-		}
-		defer free()
-		if c.Served, err = s.served(r.Context(), c.Name, n); err != nil {
-			return err
-		}
-	} else if c.Served, err = s.slots(); err != nil {
+		return s.serve(w, r, c, &c.Served, slotTurn{events.ProductionSlot, v.InsteadOf, c.Name, n}, "registry", "deployments")
+	}
+	if c.Served, err = s.slots(); err != nil {
 		return err
 	}
 	return s.dispatch(w, r, c, http.StatusOK, "registry", "deployments")
@@ -162,14 +156,7 @@ func (s *Surface) setAlias(w http.ResponseWriter, r *http.Request) error {
 	}
 	c := &commands.SetModelAlias{Name: r.PathValue("model"), Alias: r.PathValue("alias"), Version: v.Version}
 	if c.Alias == commands.AliasChampion {
-		free, err := s.slotFor(r.Context(), events.ProductionSlot, v.InsteadOf, c.Name, c.Version)
-		if err != nil {
-			return err
-		}
-		defer free()
-		if c.Served, err = s.served(r.Context(), c.Name, c.Version); err != nil {
-			return err
-		}
+		return s.serve(w, r, c, &c.Served, slotTurn{events.ProductionSlot, v.InsteadOf, c.Name, c.Version}, "registry", "deployments")
 	}
 	return s.dispatch(w, r, c, http.StatusOK, "registry", "deployments")
 }

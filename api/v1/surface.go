@@ -117,8 +117,8 @@ type Surface struct {
 	offsets    *offsets
 
 	snapshotting sync.Mutex
-	deploying    sync.Mutex // versions, one after the other
-	starting     sync.Mutex // operations, one after the other
+	deploying    chan struct{} // has a place for who makes a version serve a slot
+	starting     sync.Mutex    // operations, one after the other
 
 	now *Surface // of which this one answers what was known at a moment; nil: it is that
 }
@@ -131,7 +131,7 @@ func New(core *api.Core, c Config) (*Surface, error) {
 		return nil, err
 	}
 	c.Holder = cmp.Or(c.Holder, "here")
-	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), offsets: &offsets{}}
+	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), deploying: make(chan struct{}, 1), offsets: &offsets{}}
 	return s, nil
 }
 
