@@ -257,19 +257,17 @@ func (d *Dispatcher) PublishMany(ctx context.Context, topic string, facts []Iden
 }
 
 // inFact says of each fault in which of several facts it is.
-func inFact(i int, err error) []error {
-	all := []error{err}
+func inFact(i int, err error) (all []error) {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		all = many.Unwrap()
-	}
-	at := make([]error, len(all))
-	for k, err := range all {
-		if f, ok := err.(*fault.Error); ok {
-			placed := *f
-			placed.Field = strings.TrimSuffix(fmt.Sprintf("facts[%d].%s", i, f.Field), ".")
-			err = &placed
+		for _, one := range many.Unwrap() {
+			all = append(all, inFact(i, one)...)
 		}
-		at[k] = err
+		return all
 	}
-	return at
+	if f, ok := err.(*fault.Error); ok {
+		placed := *f
+		placed.Field = strings.TrimSuffix(fmt.Sprintf("facts[%d].%s", i, f.Field), ".")
+		err = &placed
+	}
+	return []error{err}
 }

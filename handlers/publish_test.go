@@ -74,6 +74,12 @@ func TestPublishInvalid(t *testing.T) {
 	for _, text := range []string{"facts[1].timestamp: ", "facts[1].rating: is 6", "facts[2].movie_id: must not be empty"} {
 		wantFault(t, err, fault.Invalid, text)
 	}
+	two := 2.
+	list := &commands.PublishRecommendation{RecommendationServed: events.RecommendationServed{UserID: "7", Items: []events.RecommendedItem{{MovieID: "1", Propensity: &two}}}}
+	_, err = d.Publish(context.Background(), []commands.Fact{rated("7", "1", ""), list}, Meta{})
+	for _, text := range []string{"facts[1].strategy: ", "facts[1].items[0].propensity: "} { // also of faults within faults
+		wantFault(t, err, fault.Invalid, text)
+	}
 	zero := streams.Revision(0)
 	_, err = d.Publish(context.Background(), []commands.Fact{rated("7", "1", "")}, Meta{IfMatch: &zero})
 	wantFault(t, err, fault.Invalid, "If-Match")

@@ -47,7 +47,7 @@ type quarantineCount struct {
 }
 
 func (*Quarantine) Spec() fold.Spec {
-	return fold.Spec{Name: "quarantine", Format: 3, Indexed: true, Malformed: true, Topics: []string{
+	return fold.Spec{Name: "quarantine", Format: 4, Indexed: true, Malformed: true, Topics: []string{
 		events.LedgerTopic, events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic, events.FeatureValuesTopic}}
 }
 

@@ -92,7 +92,10 @@ func (s *Surface) list(of recommend.Version, limit int) ([]model, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	first, err := s.Recommend.Predicts(recommend.Version{})
+	first, err := s.Recommend.Predictor()
+	if err != nil {
+		first, err = s.Recommend.Predicts(recommend.Version{})
+	}
 	if err != nil && !fault.Is(err, fault.Unavailable) {
 		return nil, 0, err
 	}

@@ -80,7 +80,12 @@ func (s *Surface) ranked(v recommend.Version, users []string, req recommend.Requ
 	if !named && len(req.Films) > 0 {
 		return s.Recommend.RecommendEach(v, users, req)
 	}
-	v, err := s.Recommend.Predicts(v)
+	var err error
+	if named {
+		v, err = s.Recommend.Predicts(v)
+	} else {
+		v, err = s.Recommend.Predictor()
+	}
 	switch {
 	case err == nil && named:
 		return s.Recommend.RecommendEach(v, users, req)

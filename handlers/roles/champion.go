@@ -54,7 +54,7 @@ func madeBy(v *events.ModelVersionRegistered) (by *recipe.Configuration, why str
 	if !r.SameCode(v.CodeVersion) {
 		return nil, fmt.Sprintf("it was trained by code %q, this program is %q", v.CodeVersion, r.CodeVersion())
 	}
-	p, err := r.Parse(v.Params)
+	p, err := r.Stated(v.Params)
 	if err != nil {
 		return nil, "its parameters are not taken any more: " + brief(err)
 	}

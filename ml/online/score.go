@@ -472,7 +472,7 @@ func (m *Model) decay(today int32, s *Scratch) {
 	if !same || m.ticks-s.ticks > tickedKept || cap(s.popularity) < len(m.items) {
 		known = 0
 	}
-	if known == len(m.items) && s.ticks == m.ticks {
+	if same && known == len(m.items) && s.ticks == m.ticks {
 		return
 	}
 	s.popularity = resize(s.popularity, len(m.items))

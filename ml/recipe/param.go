@@ -123,6 +123,15 @@ type Params map[string]string
 // Parse completes parameters by their defaults. Errors: faults that name each parameter there is not, or
 // whose value is out of range, and say what it takes.
 func (r *Recipe) Parse(given map[string]string) (Params, error) {
+	p, err := r.Stated(given)
+	if err == nil && r.Check != nil {
+		err = r.Check(p)
+	}
+	return p, err
+}
+
+// Stated is Parse of what a version says it was trained by: what it may ask for was judged then.
+func (r *Recipe) Stated(given map[string]string) (Params, error) {
 	p := Params{}
 	var errs []error
 	for _, d := range r.Declared() {
@@ -140,9 +149,6 @@ func (r *Recipe) Parse(given map[string]string) (Params, error) {
 		if _, ok := p[name]; !ok {
 			errs = append(errs, fault.Field(name, "is no parameter of %s; it has %s", r.Name, strings.Join(slices.Sorted(maps.Keys(p)), ", ")))
 		}
-	}
-	if len(errs) == 0 && r.Check != nil {
-		errs = append(errs, r.Check(p))
 	}
 	return p, errors.Join(errs...)
 }

@@ -217,6 +217,20 @@ func (s *Service) Predicts(by Version) (Version, error) {
 	return Version{name, v.number}, err
 }
 
+// Predictor is the version that answers where none is named: the one of [Service.Predicts] or, where that cannot be had, what [Service.Predict] takes in its place.
+func (s *Service) Predictor() (Version, error) {
+	v, err := s.Predicts(Version{})
+	if err != nil {
+		return v, err
+	}
+	p, _, _, err := s.predictor(v, true)
+	if err != nil {
+		return Version{}, err
+	}
+	name, err := s.called(p.version)
+	return Version{name, p.version.number}, err
+}
+
 // predictors are the names of the recipes whose models predict ratings.
 func predictors() (names []string) {
 	for _, r := range all.Recipes() {

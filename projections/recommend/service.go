@@ -50,6 +50,7 @@ type Service struct {
 	uses    int64
 	serving version // that ranked for the slot last
 	served  bool    // there is such a one
+	settled settled
 	rating  rater
 	closed  bool
 }

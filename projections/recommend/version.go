@@ -299,6 +299,15 @@ func (s *Service) Check(key string, v *projections.ModelVersion) error {
 	return err
 }
 
+// settled is for which deployed version that cannot be had another serves, as the ledger had it at a time.
+type settled struct {
+	bad version
+	at  time.Time
+}
+
+// settledFor is how long that is not looked for again: weights may be put back, and definitions applied that a version fits.
+const settledFor = 10 * time.Second
+
 // lastGood is what serves in place of a deployed version that cannot be had, by the ledger: of the versions that were in the slot before it,
 // [lookBackMax] of them, the last one that can be had; without one the online model alone. Error: [fault.Unavailable] while weights of such a one
 // are on their way, and none before it can be had.
@@ -309,7 +318,7 @@ func (s *Service) lastGood(bad version) (v version, r recipe.Ranker, f *films, e
 	settle := func(v version) {
 		if coming == nil {
 			s.mu.Lock()
-			s.serving, s.served = v, true
+			s.serving, s.served, s.settled = v, true, settled{bad, s.now()}
 			s.mu.Unlock()
 		}
 	}
@@ -358,6 +367,7 @@ func (s *Service) slot() (v version, r recipe.Ranker, f *films, behind, err erro
 	s.mu.Lock()
 	was, served := s.serving, s.served
 	_, bad := s.failed[v] // also while it is tried again
+	recent := s.settled.bad == v && s.now().Sub(s.settled.at) < settledFor
 	var views []events.ViewRead
 	if err == nil {
 		s.serving, s.served = v, true
@@ -369,7 +379,7 @@ func (s *Service) slot() (v version, r recipe.Ranker, f *films, behind, err erro
 	if err == nil { // of other features than it was trained on it goes on serving, and that is said
 		return v, r, f, s.fits(v, views), nil
 	}
-	if served && was != v {
+	if served && was != v && (!bad || recent) {
 		if r, f, again := s.at(was, ""); again == nil {
 			return was, r, f, err, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -140,6 +141,43 @@ func TestLastGoodVersionOnItsWay(t *testing.T) {
 	}
 }
 
+// What serves in place of a bad version is what the ledger says, also where this process has not seen that serve; and it is looked for again.
+func TestLastGoodVersionIsLookedForAgain(t *testing.T) {
+	w := small(t)
+	at := now
+	begin := func() *Service {
+		s := w.begin(t)
+		s.now = func() time.Time { return at }
+		return s
+	}
+	ask := func(s *Service, want string) {
+		t.Helper()
+		res, err := s.Recommend(Request{UserID: "1", K: 5, NowMillis: now.UnixMilli(), Current: true})
+		if err != nil || res.ModelName != want {
+			t.Errorf("%+v, %v; want %q", res, err, want)
+		}
+	}
+	first := w.train("popularity", nil)
+	w.deploy("popularity", first)
+	seen, unreadable := begin(), begin()
+	broken := true
+	unreadable.weights = func(hash string) ([]byte, error) {
+		if broken {
+			return nil, fault.New(fault.Internal, "the disk does not read")
+		}
+		return w.blob(hash)
+	}
+	ask(seen, "popularity")
+	w.deploy("als", w.train("als", quick))
+	w.deploy("als", w.register("als", "als", []byte("no weights")))
+	ask(seen, "als")
+	ask(unreadable, "")
+	broken = false
+	at = at.Add(time.Hour)
+	ask(unreadable, "als")
+	ask(seen, "als")
+}
+
 // The same weights by another recipe are another version: neither stands for the other, whichever is asked first.
 func TestSameWeightsOfTwoRecipes(t *testing.T) {
 	w := small(t)
@@ -184,6 +222,9 @@ func TestLastGoodPredictor(t *testing.T) {
 			if err != nil || got.ModelName != "mf" || got.ModelVersion != good {
 				t.Errorf("%+v, %v", got, err)
 			}
+		}
+		if v, err := s.Predictor(); err != nil || v != (Version{"mf", good}) {
+			t.Errorf("%+v, %v", v, err)
 		}
 		if _, err := s.Predict(Version{"mf", bad}, "1", []string{"1"}); !fault.Is(err, fault.Corrupt) {
 			t.Error("one that is named:", err)

@@ -35,7 +35,7 @@ func Rebuild(ctx context.Context, log streams.Log, v *events.ModelVersionRegiste
 	if err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "the version's data set")
 	}
-	p, err := r.Parse(v.Params)
+	p, err := r.Stated(v.Params)
 	if err != nil {
 		return nil, fault.Wrap(fault.Corrupt, err, "the version's parameters")
 	}

@@ -54,7 +54,7 @@ type suite struct {
 }
 
 // deadline bounds every test, so that a wait that never ends is a failure and not a hang.
-const deadline = 60 * time.Second
+const deadline = 5 * time.Minute
 
 func newContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)

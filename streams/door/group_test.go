@@ -17,7 +17,7 @@ import (
 func joinRequest(group, member string) *kmsg.JoinGroupRequest {
 	req := kmsg.NewPtrJoinGroupRequest()
 	req.Version, req.Group, req.MemberID, req.ProtocolType = 5, group, member, "consumer"
-	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = 10_000, 10_000
+	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = 120_000, 120_000 // longer than any test takes
 	for _, name := range []string{"range", "roundrobin"} {
 		p := kmsg.NewJoinGroupRequestProtocol()
 		p.Name, p.Metadata = name, []byte("meta "+name)
@@ -439,7 +439,7 @@ func TestGroupExpires(t *testing.T) {
 func TestGroupsGiveWay(t *testing.T) {
 	d := mustListen(t, Config{})
 	p := mustDial(t, d)
-	p.nc.SetDeadline(time.Now().Add(2 * time.Minute))
+	p.nc.SetDeadline(time.Now().Add(5 * time.Minute))
 	name := func(i int) string { return fmt.Sprintf("group %05d", i) }
 	commit := func(group string) {
 		t.Helper()

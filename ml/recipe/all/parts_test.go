@@ -104,6 +104,9 @@ func TestWeightsAreBounded(t *testing.T) {
 				t.Errorf("%s %v: %v", name, p, err)
 				continue
 			}
+			if _, err := r.Stated(p); err != nil { // a version that was trained by it is as good as it was
+				t.Errorf("%s %v, stated: %v", name, p, err)
+			}
 			said := regexp.MustCompile(`^set (\S+) to (\d+) or less, or (\S+) to (\d+) or less$`).FindStringSubmatch(refused.Hint)
 			if said == nil {
 				t.Errorf("%s %v: the hint is %q", name, p, refused.Hint)
