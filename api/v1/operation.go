@@ -120,7 +120,7 @@ func (s *Surface) replayCopy(w http.ResponseWriter, r *http.Request, names []str
 		views, err := fold.Replay(ctx, s.Log, store, cut, func(done, total int64) { progress("replay", done, total) }, s.factoriesOf(names...)...)
 		var reports []fold.ViewReport
 		if err == nil {
-			reports, err = views.Hashes()
+			reports, err = views.Hashes(ctx)
 		}
 		if closeErr := store.Close(); err == nil {
 			err = closeErr
