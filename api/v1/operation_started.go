@@ -108,9 +108,16 @@ func (s *Surface) cancelOperation(w http.ResponseWriter, r *http.Request) error 
 }
 
 // long does a long piece of work: as an operation of the kind where the request prefers so, or else followed by whoever asks. asked is the
-// body of the request, nil where it says nothing.
-func (s *Surface) long(w http.ResponseWriter, r *http.Request, kind string, asked any, work func(ctx context.Context, progress func(stage string, done, total int64)) (any, error)) error {
+// body of the request, nil where it says nothing. check, where it is given, says what keeps the work from beginning now: whoever repeats a request is
+// told of the operation that it began, which may have changed that.
+func (s *Surface) long(w http.ResponseWriter, r *http.Request, kind string, asked any, check func() error, work func(ctx context.Context, progress func(stage string, done, total int64)) (any, error)) error {
+	if check == nil {
+		check = func() error { return nil }
+	}
 	if !prefersAsync(r) {
+		if err := check(); err != nil {
+			return err
+		}
 		return s.Stream(w, r, work)
 	}
 	m, err := api.MetaOf(r)
@@ -127,7 +134,10 @@ func (s *Surface) long(w http.ResponseWriter, r *http.Request, kind string, aske
 	defer s.starting.Unlock()
 	o, was, err := s.begunBefore(r.Context(), c, m)
 	if err == nil && !was {
-		if err = s.launch(r.Context(), c, m, work); err == nil {
+		if err = check(); err == nil {
+			err = s.launch(r.Context(), c, m, work)
+		}
+		if err == nil {
 			o, _, err = projections.FoldOperation(s.streamOf(r.Context(), "operation", c.OperationID), fold.At{})
 		}
 	}

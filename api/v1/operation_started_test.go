@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,7 +18,7 @@ import (
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
-// backups are backups that go on until they are told how to end.
+// backups are backups that go on until they are told how to end. As real ones do, they have something in their folder when they have begun.
 type backups struct {
 	begun chan string
 	end   chan func(ctx context.Context) (any, error)
@@ -27,6 +28,9 @@ func withBackups(b *backups) func(*setup) {
 	b.begun, b.end = make(chan string, 10), make(chan func(context.Context) (any, error))
 	return func(c *setup) {
 		c.own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
+			if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "BACKUP"), nil, 0o600)); err != nil {
+				return nil, err
+			}
 			progress("copying", 3, 10)
 			b.begun <- dir
 			select {
@@ -99,6 +103,8 @@ func TestOperationGoesOn(t *testing.T) {
 	}
 	w.launch("/api/v1/ops/backup", fmt.Sprintf(`{"to":%q}`, to+"2"), "Idempotency-Key", "k1").problem(409, "Idempotency-Key")
 	w.launch("/api/v1/ops/backup", `{"to":"."}`).problem(400, "to")
+	w.launch("/api/v1/ops/backup", body, "Idempotency-Key", "k2").problem(400, "to")
+	w.post("/api/v1/ops/backup", body).problem(400, "to")
 
 	b.end <- func(context.Context) (any, error) { return map[string]any{"records": 12}, nil }
 	is := w.ended(id)
@@ -125,7 +131,7 @@ func TestOperationGoesOn(t *testing.T) {
 		<-b.begun
 		b.end <- func(context.Context) (any, error) { return map[string]any{"records": 13}, nil }
 	}()
-	if r := w.post("/api/v1/ops/backup", body, "Prefer", "return=minimal; x=1, wait=10").result(); r["records"] != 13.0 {
+	if r := w.post("/api/v1/ops/backup", fmt.Sprintf(`{"to":%q}`, to+"3"), "Prefer", "return=minimal; x=1, wait=10").result(); r["records"] != 13.0 {
 		t.Errorf("followed: %v", r)
 	}
 	if list := w.get("/api/v1/operations"); list.at("items.1") != "<none>" {
@@ -192,12 +198,16 @@ func TestOperationsEnd(t *testing.T) {
 func TestOperationsAtOnce(t *testing.T) {
 	var b backups
 	w := newFixture(t, withBackups(&b))
-	body := fmt.Sprintf(`{"to":%q}`, filepath.Join(t.TempDir(), "x"))
 	for _, key := range []string{"k", ""} {
+		dir := t.TempDir()
 		var mu sync.Mutex
 		ids, refused := map[string]bool{}, 0
 		var asking sync.WaitGroup
-		for range 8 {
+		for i := range 8 {
+			if key != "" {
+				i = 0 // the same again
+			}
+			body := fmt.Sprintf(`{"to":%q}`, filepath.Join(dir, fmt.Sprint(i)))
 			asking.Go(func() {
 				a := w.launch("/api/v1/ops/backup", body, "Idempotency-Key", key)
 				mu.Lock()
@@ -222,6 +232,23 @@ func TestOperationsAtOnce(t *testing.T) {
 			t.Error("another one has begun")
 		}
 	}
+}
+
+// A repeat finds its operation, though the folder that it was given is not empty any more.
+func TestReplayIntoAgain(t *testing.T) {
+	w := newFixture(t)
+	into := filepath.Join(t.TempDir(), "copy")
+	again := func() *answer {
+		return w.launch("/api/v1/ops/replay", fmt.Sprintf(`{"view":"users","into":%q}`, into), "Idempotency-Key", "k")
+	}
+	id := again().want(202).at("operation_id")
+	if is := w.ended(id); is.at("state") != "success" {
+		t.Fatalf("%s", is.Body)
+	}
+	if is := again().want(202); is.at("operation_id") != id {
+		t.Errorf("again: %s", is.Body)
+	}
+	w.launch("/api/v1/ops/replay", fmt.Sprintf(`{"view":"users","into":%q}`, into)).problem(400, "into")
 }
 
 // Every long piece of work of the program can be an operation.
