@@ -125,11 +125,13 @@ func (c *Core) Drain() {
 	c.drain()
 }
 
-// Close drains, cancels the operations under way, waits for those that nobody follows, and lets go of the past. It may be called again.
+// Close drains, cancels the operations under way, waits a while for those that nobody follows, and lets go of the past. It may be called again.
 func (c *Core) Close() error {
 	c.Drain()
 	c.close()
-	c.ongoing.shut()
+	for _, o := range c.ongoing.shut(ongoingEndMax) {
+		c.Logger.Warn("an operation does not end with the program: the next start on this folder says that it was interrupted", "operation", o.ID, "kind", o.Kind)
+	}
 	if c.past != nil {
 		c.past.shut()
 	}

@@ -32,6 +32,8 @@ const WaitMax = 5 * time.Second
 const (
 	// operationsMax bounds the long work under way: each can fold the whole log and hold a model in memory.
 	operationsMax = 2
+	// ongoingEndMax is how long a program that ends waits for work that nobody follows: to see that it is to end, and to record that it has.
+	ongoingEndMax = 10 * time.Second
 	// progressEvery is how often a line of progress is worth a reader's while.
 	progressEvery = 200 * time.Millisecond
 )

@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +68,7 @@ func (o *Ongoing) CancelledBy() string {
 	return o.by
 }
 
-// ongoings are those under way, by kind.
+// ongoings are those under way, by id.
 type ongoings struct {
 	mu      sync.Mutex
 	all     map[string]*Ongoing
@@ -78,12 +80,7 @@ type ongoings struct {
 func (c *Core) Ongoing(id string) *Ongoing {
 	c.ongoing.mu.Lock()
 	defer c.ongoing.mu.Unlock()
-	for _, o := range c.ongoing.all {
-		if o.ID == id {
-			return o
-		}
-	}
-	return nil
+	return c.ongoing.all[id]
 }
 
 // Launch begins work that goes on after the request.
@@ -135,21 +132,23 @@ func do(ctx context.Context, o *Ongoing) (result any, err error) {
 	return o.Work(ctx, o.progress)
 }
 
-// take gives a kind to a piece of work.
+// take admits a piece of work, as the one of its kind.
 func (s *ongoings) take(o *Ongoing) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return fault.New(fault.Unavailable, "the server is shutting down")
 	}
-	if is := s.all[o.Kind]; is != nil && !is.ended {
-		return fault.New(fault.Conflict, "a %s is under way already: operation %s", o.Kind, is.ID).
-			WithHint("follow it at /api/v1/operations/%s, or cancel it there", is.ID)
+	for _, is := range s.all {
+		if is.Kind == o.Kind && !is.ended {
+			return fault.New(fault.Conflict, "a %s is under way already: operation %s", o.Kind, is.ID).
+				WithHint("follow it at /api/v1/operations/%s, or cancel it there", is.ID)
+		}
 	}
 	if s.all == nil {
 		s.all = map[string]*Ongoing{}
 	}
-	s.all[o.Kind] = o
+	s.all[o.ID] = o
 	s.running.Add(1)
 	return nil
 }
@@ -164,16 +163,26 @@ func (s *ongoings) ends(o *Ongoing) {
 func (s *ongoings) leave(o *Ongoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all[o.Kind] == o {
-		delete(s.all, o.Kind)
-	}
+	delete(s.all, o.ID)
 	s.running.Done()
 }
 
-// shut lets none begin any more, and waits for those that were told to end.
-func (s *ongoings) shut() {
+// shut lets none begin any more, and waits for those that were told to end, for as long as that; what has not ended by then, it gives.
+func (s *ongoings) shut(most time.Duration) (left []*Ongoing) {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.running.Wait()
+	ended := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(most):
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		left = slices.Collect(maps.Values(s.all))
+	}
+	return left
 }

@@ -118,7 +118,7 @@ func (s *Surface) importData(w http.ResponseWriter, r *http.Request) error {
 	case v.BadRows < 0 || v.BadRows > commands.BadRowsMax:
 		return fault.Field("bad_rows", "is %d; want 0 to %d", v.BadRows, commands.BadRowsMax)
 	}
-	return s.long(w, r, commands.OperationImport, v, func(ctx context.Context, progress func(stage string, done, total int64)) (any, error) {
+	return s.long(w, r, commands.OperationImport, v, nil, func(ctx context.Context, progress func(stage string, done, total int64)) (any, error) {
 		follow := func(p ingest.Progress) { progress(p.Stage, p.Done, p.Total) }
 		var src ingest.Source
 		if v.Simulate != nil {

@@ -32,7 +32,7 @@ func (s *Surface) verify(w http.ResponseWriter, r *http.Request) error {
 	if err := api.ReadJSON(w, r, &struct{}{}, true); err != nil {
 		return err
 	}
-	return s.long(w, r, commands.OperationVerify, nil, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationVerify, nil, nil, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		views, err := s.Views.Verify(ctx, s.ScratchDir, func(done, total int64) { progress("fold the log again", done, total) })
 		if err != nil {
 			return nil, err
@@ -72,7 +72,7 @@ func (s *Surface) replay(w http.ResponseWriter, r *http.Request) error {
 	if v.Until != "" || v.Into != "" {
 		return s.replayCopy(w, r, names, v)
 	}
-	return s.long(w, r, commands.OperationReplay, v, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationReplay, v, nil, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		rebuilt := []string{}
 		for _, f := range s.factoriesOf(names...) {
 			name := f().Spec().Name
@@ -93,12 +93,13 @@ func (s *Surface) replayCopy(w http.ResponseWriter, r *http.Request, names []str
 	if err != nil {
 		return renamed(err, "until")
 	}
-	if into != "" {
-		if err := api.NewFolder("into", into, s.Dir); err != nil {
-			return err
+	free := func() error {
+		if into == "" {
+			return nil
 		}
+		return api.NewFolder("into", into, s.Dir)
 	}
-	return s.long(w, r, commands.OperationReplay, asked, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationReplay, asked, free, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		cut, err := m.Cut(ctx, s.Log)
 		if err != nil {
 			return nil, err
@@ -120,7 +121,7 @@ func (s *Surface) replayCopy(w http.ResponseWriter, r *http.Request, names []str
 		views, err := fold.Replay(ctx, s.Log, store, cut, func(done, total int64) { progress("replay", done, total) }, s.factoriesOf(names...)...)
 		var reports []fold.ViewReport
 		if err == nil {
-			reports, err = views.Hashes()
+			reports, err = views.Hashes(ctx)
 		}
 		if closeErr := store.Close(); err == nil {
 			err = closeErr
@@ -175,7 +176,7 @@ func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 		Model   string `json:"model"`
 		Version int    `json:"version"`
 	}{name, n}
-	return s.long(w, r, commands.OperationRebuild, asked, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationRebuild, asked, nil, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		again, err := trainset.Rebuild(ctx, s.Log, &v.ModelVersionRegistered, progress)
 		if err != nil {
 			return nil, err
@@ -231,7 +232,7 @@ func (s *Surface) replayRecommendations(w http.ResponseWriter, r *http.Request) 
 	if err != nil {
 		return err
 	}
-	return s.long(w, r, commands.OperationRecommendations, v, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	return s.long(w, r, commands.OperationRecommendations, v, nil, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		return s.replayed(ctx, req, m, func(done, total int64) { progress("replay", done, total) })
 	})
 }
@@ -250,10 +251,8 @@ func (s *Surface) backup(w http.ResponseWriter, r *http.Request) error {
 	if v.To == "" {
 		return fault.Field("to", "is needed: a new folder")
 	}
-	if err := api.NewFolder("to", v.To, s.Dir); err != nil {
-		return err
-	}
-	return s.long(w, r, commands.OperationBackup, v, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
+	free := func() error { return api.NewFolder("to", v.To, s.Dir) }
+	return s.long(w, r, commands.OperationBackup, v, free, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		return s.Backup(ctx, v.To, progress)
 	})
 }

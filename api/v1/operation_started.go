@@ -100,17 +100,47 @@ func (s *Surface) cancelOperation(w http.ResponseWriter, r *http.Request) error 
 		return api.Found(w, o, ok, err, "no operation %q", api.Short(id))
 	case o.State != projections.OperationRunning:
 		return fault.New(fault.Conflict, "operation %s has ended already: %s", id, o.State)
+	case s.abandoned(&o):
+		if err := s.interrupt(r.Context(), &o, m.Actor); err != nil {
+			return err
+		}
+		s.Settle(r.Context(), []streams.Position{{TP: streams.TP{Topic: events.LedgerTopic}, Offset: o.Offset}}, "operations")
 	case is == nil:
-		return fault.New(fault.Conflict, "operation %s is not under way here, but with %s", id, o.Holder).WithHint("ask that process; if it is gone, its next start ends the operation")
+		return fault.New(fault.Conflict, "operation %s is not under way here, but with %s", id, o.Holder).
+			WithHint("ask that process; if it is gone, the next start on its data folder ends the operation")
+	default:
+		is.Cancel(m.Actor)
 	}
-	is.Cancel(m.Actor)
 	return api.WriteJSON(w, http.StatusAccepted, s.underWay(o))
 }
 
+// abandoned says of an operation that it has not ended and that nobody does it: this process is the one that would, and the log could not say in time
+// that it had begun, or take its end.
+func (s *Surface) abandoned(o *projections.Operation) bool {
+	return o.State == projections.OperationRunning && o.Holder == s.Holder && s.Ongoing(o.OperationID) == nil
+}
+
+// interrupt ends an operation that nobody does, unless it has just ended, and gives it as it is then.
+func (s *Surface) interrupt(ctx context.Context, o *projections.Operation, actor string) error {
+	_, err := s.Dispatcher.Dispatch(ctx, &commands.EndOperation{OperationID: o.OperationID, State: commands.OperationInterrupted}, handlers.Meta{Actor: actor})
+	if err != nil && !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	*o, _, err = projections.FoldOperation(s.streamOf(ctx, "operation", o.OperationID), fold.At{})
+	return err
+}
+
 // long does a long piece of work: as an operation of the kind where the request prefers so, or else followed by whoever asks. asked is the
-// body of the request, nil where it says nothing.
-func (s *Surface) long(w http.ResponseWriter, r *http.Request, kind string, asked any, work func(ctx context.Context, progress func(stage string, done, total int64)) (any, error)) error {
+// body of the request, nil where it says nothing. check, where it is given, says what keeps the work from beginning now: whoever repeats a request is
+// told of the operation that it began, which may have changed that.
+func (s *Surface) long(w http.ResponseWriter, r *http.Request, kind string, asked any, check func() error, work func(ctx context.Context, progress func(stage string, done, total int64)) (any, error)) error {
+	if check == nil {
+		check = func() error { return nil }
+	}
 	if !prefersAsync(r) {
+		if err := check(); err != nil {
+			return err
+		}
 		return s.Stream(w, r, work)
 	}
 	m, err := api.MetaOf(r)
@@ -127,7 +157,10 @@ func (s *Surface) long(w http.ResponseWriter, r *http.Request, kind string, aske
 	defer s.starting.Unlock()
 	o, was, err := s.begunBefore(r.Context(), c, m)
 	if err == nil && !was {
-		if err = s.launch(r.Context(), c, m, work); err == nil {
+		if err = check(); err == nil {
+			err = s.launch(r.Context(), c, m, work)
+		}
+		if err == nil {
 			o, _, err = projections.FoldOperation(s.streamOf(r.Context(), "operation", c.OperationID), fold.At{})
 		}
 	}
@@ -162,6 +195,11 @@ func (s *Surface) begunBefore(ctx context.Context, c *commands.StartOperation, m
 		return o, false, nil
 	}
 	o, was, err = projections.FoldOperation(s.streamOf(ctx, "operation", c.OperationID), fold.At{})
+	if was && err == nil && s.abandoned(&o) {
+		if err = s.interrupt(ctx, &o, "projectionist"); err != nil {
+			return o, was, err
+		}
+	}
 	if was && err == nil && (o.Kind != c.Kind || !bytes.Equal(o.Request, c.Request)) {
 		conflict := fault.New(fault.Conflict, "this key was used before for another operation: a %s", o.Kind)
 		conflict.Field = "Idempotency-Key"
@@ -175,10 +213,21 @@ func (s *Surface) launch(ctx context.Context, c *commands.StartOperation, m hand
 	m.IdempotencyKey = "" // the id has it
 	end := handlers.Meta{Actor: m.Actor, Correlation: m.Correlation}
 	is := &api.Ongoing{ID: c.OperationID, Kind: c.Kind, Work: work}
+	record := func(ended *commands.EndOperation) error {
+		ctx, cancel := context.WithTimeout(context.Background(), operationEndMax)
+		defer cancel()
+		_, err := s.Dispatcher.Dispatch(ctx, ended, end)
+		return err
+	}
 	is.Opened = func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), operationStartMax) // who goes away leaves no doubt of it
+		defer cancel()
 		res, err := s.Dispatcher.Dispatch(ctx, c, m)
 		if err == nil {
 			end.Causation = res.Events[0].ID
+		}
+		if fault.Is(err, fault.Unknown) { // it may be in the log, and nobody is to do it
+			record(&commands.EndOperation{OperationID: c.OperationID, State: commands.OperationInterrupted}) //nolint:errcheck // else it is abandoned
 		}
 		return err
 	}
@@ -190,17 +239,19 @@ func (s *Surface) launch(ctx context.Context, c *commands.StartOperation, m hand
 		if by := is.CancelledBy(); by != "" && ended.State == commands.OperationCancelled {
 			end.Actor = by
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), operationEndMax)
-		defer cancel()
-		if _, err := s.Dispatcher.Dispatch(ctx, ended, end); err != nil {
-			s.Logger.Error("that an operation has ended could not be recorded: the next start says that it was interrupted", "operation", c.OperationID, "state", ended.State, "error", err)
+		if err := record(ended); err != nil {
+			s.Logger.Error("that an operation has ended could not be recorded: who cancels it, or the next start, says that it was interrupted", "operation", c.OperationID, "state", ended.State, "error", err)
 		}
 	}
 	return s.Launch(is)
 }
 
-// operationEndMax is how long the end of an operation may take to be recorded: a program that ends waits for it.
-const operationEndMax = 5 * time.Second
+const (
+	// operationStartMax is how long the start of an operation may take to be recorded: a cluster takes as long to replace a leader that died.
+	operationStartMax = 30 * time.Second
+	// operationEndMax is how long the end of one may take: a program that ends waits for it.
+	operationEndMax = 5 * time.Second
+)
 
 // ending says what came of an operation.
 func ending(id string, result any, err error) *commands.EndOperation {

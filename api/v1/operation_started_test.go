@@ -4,20 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
-// backups are backups that go on until they are told how to end.
+// backups are backups that go on until they are told how to end. As real ones do, they have something in their folder when they have begun.
 type backups struct {
 	begun chan string
 	end   chan func(ctx context.Context) (any, error)
@@ -27,6 +33,9 @@ func withBackups(b *backups) func(*setup) {
 	b.begun, b.end = make(chan string, 10), make(chan func(context.Context) (any, error))
 	return func(c *setup) {
 		c.own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
+			if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "BACKUP"), nil, 0o600)); err != nil {
+				return nil, err
+			}
 			progress("copying", 3, 10)
 			b.begun <- dir
 			select {
@@ -99,6 +108,8 @@ func TestOperationGoesOn(t *testing.T) {
 	}
 	w.launch("/api/v1/ops/backup", fmt.Sprintf(`{"to":%q}`, to+"2"), "Idempotency-Key", "k1").problem(409, "Idempotency-Key")
 	w.launch("/api/v1/ops/backup", `{"to":"."}`).problem(400, "to")
+	w.launch("/api/v1/ops/backup", body, "Idempotency-Key", "k2").problem(400, "to")
+	w.post("/api/v1/ops/backup", body).problem(400, "to")
 
 	b.end <- func(context.Context) (any, error) { return map[string]any{"records": 12}, nil }
 	is := w.ended(id)
@@ -125,7 +136,7 @@ func TestOperationGoesOn(t *testing.T) {
 		<-b.begun
 		b.end <- func(context.Context) (any, error) { return map[string]any{"records": 13}, nil }
 	}()
-	if r := w.post("/api/v1/ops/backup", body, "Prefer", "return=minimal; x=1, wait=10").result(); r["records"] != 13.0 {
+	if r := w.post("/api/v1/ops/backup", fmt.Sprintf(`{"to":%q}`, to+"3"), "Prefer", "return=minimal; x=1, wait=10").result(); r["records"] != 13.0 {
 		t.Errorf("followed: %v", r)
 	}
 	if list := w.get("/api/v1/operations"); list.at("items.1") != "<none>" {
@@ -192,12 +203,16 @@ func TestOperationsEnd(t *testing.T) {
 func TestOperationsAtOnce(t *testing.T) {
 	var b backups
 	w := newFixture(t, withBackups(&b))
-	body := fmt.Sprintf(`{"to":%q}`, filepath.Join(t.TempDir(), "x"))
 	for _, key := range []string{"k", ""} {
+		dir := t.TempDir()
 		var mu sync.Mutex
 		ids, refused := map[string]bool{}, 0
 		var asking sync.WaitGroup
-		for range 8 {
+		for i := range 8 {
+			if key != "" {
+				i = 0 // the same again
+			}
+			body := fmt.Sprintf(`{"to":%q}`, filepath.Join(dir, fmt.Sprint(i)))
 			asking.Go(func() {
 				a := w.launch("/api/v1/ops/backup", body, "Idempotency-Key", key)
 				mu.Lock()
@@ -222,6 +237,142 @@ func TestOperationsAtOnce(t *testing.T) {
 			t.Error("another one has begun")
 		}
 	}
+}
+
+// doubtful is a ledger that may not say of a commit what became of it.
+type doubtful struct {
+	streams.Ledger
+	before, after func(ctx context.Context, event events.Data) error
+}
+
+func (l *doubtful) Append(ctx context.Context, c streams.Commit) (r streams.Receipt, err error) {
+	if err = l.before(ctx, c.Events[0].Data); err == nil {
+		r, err = l.Ledger.Append(ctx, c)
+	}
+	if err == nil {
+		err = l.after(ctx, c.Events[0].Data)
+	}
+	return r, err
+}
+
+func withDoubts(l *doubtful) func(*setup) {
+	none := func(context.Context, events.Data) error { return nil }
+	l.before, l.after = none, none
+	return func(c *setup) {
+		l.Ledger = c.cfg.Log.Ledger()
+		c.cfg.Dispatcher = handlers.New(handlers.Config{Ledger: l, Feed: c.cfg.Log.Feed(), Now: c.cfg.Now, NewID: uuid.NewString})
+	}
+}
+
+// Whoever goes away while the log takes the start of an operation leaves one that is done.
+func TestOperationOfWhoGoesAway(t *testing.T) {
+	var b backups
+	var l doubtful
+	w := newFixture(t, withBackups(&b), withDoubts(&l))
+	client, leave := context.WithCancel(t.Context())
+	l.after = func(ctx context.Context, _ events.Data) error {
+		leave()
+		if ctx.Err() != nil {
+			return fault.New(fault.Unknown, "the caller gave up while it was being written")
+		}
+		return nil
+	}
+	r := httptest.NewRequest("POST", "/api/v1/ops/backup", strings.NewReader(fmt.Sprintf(`{"to":%q}`, filepath.Join(t.TempDir(), "x")))).WithContext(client)
+	r.Host = "localhost:8000"
+	r.Header.Set("Prefer", "respond-async")
+	w.server.ServeHTTP(httptest.NewRecorder(), r)
+	<-b.begun
+	b.end <- func(context.Context) (any, error) { return 12, nil }
+	for id := ""; id == ""; time.Sleep(10 * time.Millisecond) {
+		if list := w.get("/api/v1/operations").want(200); list.at("items") != "[]" {
+			id = list.at("items.0.operation_id")
+			if is := w.ended(id); is.at("state") != "success" || is.at("result") != "12" {
+				t.Errorf("%s", is.Body)
+			}
+		}
+	}
+}
+
+// An operation whose start is in doubt is not done, and does not seem to be for ever.
+func TestOperationInDoubt(t *testing.T) {
+	var b backups
+	var l doubtful
+	w := newFixture(t, withBackups(&b), withDoubts(&l))
+	unknown := func(_ context.Context, e events.Data) error {
+		if _, start := e.(*events.OperationStarted); start {
+			return fault.New(fault.Unknown, "no answer")
+		}
+		return nil
+	}
+	noEnds := func(_ context.Context, e events.Data) error {
+		if _, end := e.(*events.OperationEnded); end {
+			return fault.New(fault.Unavailable, "no log")
+		}
+		return nil
+	}
+	well := l.before
+	begin := func(key string) *answer {
+		return w.launch("/api/v1/ops/backup", fmt.Sprintf(`{"to":%q}`, filepath.Join(t.TempDir(), key)), "Idempotency-Key", key)
+	}
+	one := func() string { // the newest
+		for {
+			if list := w.get("/api/v1/operations?limit=1").want(200); list.at("items") != "[]" {
+				return list.at("items.0.operation_id")
+			}
+			time.Sleep(10 * time.Millisecond) // until the view has it
+		}
+	}
+	l.after = unknown
+	begin("ends").problem(503, "")
+	if is := w.ended(one()); is.at("state") != "interrupted" {
+		t.Errorf("%s", is.Body)
+	}
+	for _, key := range []string{"cancelled", "repeated"} { // and the log does not take the end either
+		l.before, l.after = noEnds, unknown
+		w.clock.set(w.clock.Now().Add(time.Second))
+		to := fmt.Sprintf(`{"to":%q}`, filepath.Join(t.TempDir(), key))
+		w.launch("/api/v1/ops/backup", to, "Idempotency-Key", key).problem(503, "")
+		l.before, l.after = well, well
+		var id string
+		if key == "cancelled" {
+			for id = one(); w.get("/api/v1/operations/"+id).want(200).at("state") != "running"; id = one() {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if is := w.post("/api/v1/operations/"+id+"/cancel", nil, "X-Actor", "bo").want(202); is.at("state") != "interrupted" || is.at("ended_by") != "bo" {
+				t.Errorf("%s: %s", key, is.Body)
+			}
+		} else {
+			is := w.launch("/api/v1/ops/backup", to, "Idempotency-Key", key).want(202)
+			if id = is.at("operation_id"); is.at("state") != "interrupted" {
+				t.Errorf("%s: %s", key, is.Body)
+			}
+		}
+		if is := w.get("/api/v1/operations/" + id); is.at("state") != "interrupted" {
+			t.Errorf("%s, later: %s", key, is.Body)
+		}
+	}
+	if len(b.begun) > 0 {
+		t.Error("one has begun")
+	}
+	begin("new").want(202) // nothing is in its way
+	<-b.begun
+}
+
+// A repeat finds its operation, though the folder that it was given is not empty any more.
+func TestReplayIntoAgain(t *testing.T) {
+	w := newFixture(t)
+	into := filepath.Join(t.TempDir(), "copy")
+	again := func() *answer {
+		return w.launch("/api/v1/ops/replay", fmt.Sprintf(`{"view":"users","into":%q}`, into), "Idempotency-Key", "k")
+	}
+	id := again().want(202).at("operation_id")
+	if is := w.ended(id); is.at("state") != "success" {
+		t.Fatalf("%s", is.Body)
+	}
+	if is := again().want(202); is.at("operation_id") != id {
+		t.Errorf("again: %s", is.Body)
+	}
+	w.launch("/api/v1/ops/replay", fmt.Sprintf(`{"view":"users","into":%q}`, into)).problem(400, "into")
 }
 
 // Every long piece of work of the program can be an operation.

@@ -66,9 +66,9 @@ func TestSnapshot(t *testing.T) {
 	defer store.Close()
 	again, err := fold.NewRunner(context.Background(), w.log, store, projections.All()...)
 	w.must(err)
-	want, err := w.core.Views.Hashes()
+	want, err := w.core.Views.Hashes(t.Context())
 	w.must(err)
-	got, err := again.Hashes()
+	got, err := again.Hashes(t.Context())
 	w.must(err)
 	for i := range want {
 		if got[i].SHA256 != want[i].SHA256 || got[i].Cut != want[i].Cut {

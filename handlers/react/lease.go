@@ -53,9 +53,12 @@ func (s *runs) predecessor(holder string) bool {
 // Holder names this process as the worker of a role, as it is named in leases.
 func (r *Reactors) Holder(role string) string { return r.runs.holder(role) }
 
-// Predecessor says whether a holder was a process on this folder before this one: then it is dead. Where other processes may have the folder
-// it is never sure.
-func (r *Reactors) Predecessor(holder string) bool { return r.runs.predecessor(holder) }
+// Gone says whether a holder is a process that is gone, to whoever has the folder's views to itself: one that was on this folder before this
+// one, and where this process has the whole log to itself, any other: the log may be a copy, of which nobody else knows.
+func (r *Reactors) Gone(holder string) bool {
+	s := r.runs
+	return (s.cfg.Exclusive || strings.HasPrefix(holder, s.node)) && !strings.HasPrefix(holder, s.node+s.cfg.Holder+"/")
+}
 
 // bury ends the try of a predecessor in its name.
 func (w *Work) bury(ctx context.Context, t *taskFold) error {

@@ -162,3 +162,26 @@ func TestClocksApart(t *testing.T) {
 		})
 	}
 }
+
+// Who is gone is told by the folder, and by who may write the log.
+func TestGone(t *testing.T) {
+	bubble(t, func(b *bench) {
+		of := func(dir string, exclusive bool) *react.Reactors {
+			c := b.config(dir, nil)
+			c.Exclusive = exclusive
+			r, err := react.New(c, roles(well, well, nil)...)
+			b.must(err)
+			return r
+		}
+		dir := b.TempDir()
+		before, elsewhere := of(dir, false).Holder("operations"), of(b.TempDir(), false).Holder("operations")
+		for _, exclusive := range []bool{false, true} {
+			now := of(dir, exclusive)
+			for holder, want := range map[string]bool{before: true, elsewhere: exclusive, "node-b/1": exclusive, now.Holder("operations"): false} {
+				if got := now.Gone(holder); got != want {
+					t.Errorf("exclusive %v: %s is gone: %v", exclusive, holder, got)
+				}
+			}
+		}
+	})
+}

@@ -349,7 +349,7 @@ func foldedAll(t testing.TB, a *app.App) {
 func hashesOf(t testing.TB, a *app.App) []fold.ViewReport {
 	t.Helper()
 	foldedAll(t, a)
-	hashes, err := a.Views.Hashes()
+	hashes, err := a.Views.Hashes(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

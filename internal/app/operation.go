@@ -12,8 +12,8 @@ import (
 // operationsHolder is who does operations here, beside the roles of this process.
 const operationsHolder = "operations"
 
-// endInterrupted ends the operations that a process on this folder before this one had begun and not ended: it is gone, and what it did of them is
-// not gone on with.
+// endInterrupted ends the operations that processes had begun and not ended which are gone: what they did of them is not gone on with. The views
+// are open, so no other process has this folder. On a log that others share, those of a node whose folder is gone are left: it may only be out of reach.
 func (a *App) endInterrupted(ctx context.Context) {
 	if err := a.caughtUp(ctx, "operations"); err != nil {
 		if ctx.Err() == nil {
@@ -28,7 +28,7 @@ func (a *App) endInterrupted(ctx context.Context) {
 			return
 		}
 		for _, o := range page.Items {
-			if !a.Reactors.Predecessor(o.Holder) {
+			if !a.Reactors.Gone(o.Holder) {
 				continue
 			}
 			c := &commands.EndOperation{OperationID: o.OperationID, State: commands.OperationInterrupted}

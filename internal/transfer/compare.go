@@ -245,7 +245,7 @@ func foldViews(ctx context.Context, log streams.Log, cut streams.Cut, dir string
 	if err := r.CatchUp(ctx, cut, progress); err != nil {
 		return nil, err
 	}
-	return r.Hashes()
+	return r.Hashes(ctx)
 }
 
 // Settled says of a log that cannot be filled, because it has records and is no unfinished copy, what it

@@ -330,7 +330,7 @@ func TestMalformedFactsOnlyReachTheQuarantine(t *testing.T) {
 
 func mustHashes(t testing.TB, r *fold.Runner) []fold.ViewReport {
 	t.Helper()
-	h, err := r.Hashes()
+	h, err := r.Hashes(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

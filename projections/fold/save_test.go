@@ -124,7 +124,7 @@ func TestASaveHoldsUpNoFolding(t *testing.T) {
 // Nor does one that a verification or a snapshot waits for.
 func TestWhoWantsAllSavedHoldsUpNoFolding(t *testing.T) {
 	for name, want := range map[string]func(r *fold.Runner, dir string) error{
-		"sums":     func(r *fold.Runner, _ string) error { _, err := r.Hashes(); return err },
+		"sums":     func(r *fold.Runner, _ string) error { _, err := r.Hashes(context.Background()); return err },
 		"snapshot": func(r *fold.Runner, dir string) error { _, err := r.Snapshot(filepath.Join(dir, "copy")); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

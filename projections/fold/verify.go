@@ -65,7 +65,7 @@ func (r *Runner) Verify(ctx context.Context, scratch string, progress func(done,
 	var reports []ViewReport
 	for i, s := range again.slots {
 		was := stood[i]
-		rep, err := compare(live, was.gen, store.db, s.gen.number)
+		rep, err := compare(ctx, live, was.gen, store.db, s.gen.number)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +104,7 @@ func (r *Runner) standing() (*pebble.Snapshot, []stand, error) {
 }
 
 // Hashes sums every view's pairs as they stand, with the cut each stands at.
-func (r *Runner) Hashes() ([]ViewReport, error) {
+func (r *Runner) Hashes(ctx context.Context) ([]ViewReport, error) {
 	live, stood, err := r.standing()
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (r *Runner) Hashes() ([]ViewReport, error) {
 	defer live.Close()
 	var reports []ViewReport
 	for i, f := range r.factories {
-		rep, err := compare(live, stood[i].gen, live, stood[i].gen)
+		rep, err := compare(ctx, live, stood[i].gen, live, stood[i].gen)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +122,10 @@ func (r *Runner) Hashes() ([]ViewReport, error) {
 	return reports, nil
 }
 
-func compare(a pebble.Reader, genA uint32, b pebble.Reader, genB uint32) (ViewReport, error) {
+// compareAsk is after how many pairs a comparison asks whether it is still wanted.
+const compareAsk = 4096
+
+func compare(ctx context.Context, a pebble.Reader, genA uint32, b pebble.Reader, genB uint32) (ViewReport, error) {
 	var rep ViewReport
 	open := func(r pebble.Reader, gen uint32) (*pebble.Iterator, error) {
 		lo := genKey(gen, nil)
@@ -140,7 +143,10 @@ func compare(a pebble.Reader, genA uint32, b pebble.Reader, genB uint32) (ViewRe
 	defer y.Close()
 	sum := sha256.New()
 	okX, okY := x.First(), y.First()
-	for okX || okY {
+	for n := 0; okX || okY; n++ {
+		if n%compareAsk == 0 && ctx.Err() != nil {
+			return rep, ctx.Err()
+		}
 		if rep.Diff == "" {
 			rep.Diff = difference(x, okX, y, okY)
 		}
