@@ -45,6 +45,7 @@ const (
 	seriesPointsDefault = 200
 	seriesPointsMax     = 2000
 	seriesValuesMax     = 100_000 // points times features
+	seriesBytesMax      = 16 << 20
 )
 
 // Limits of what is told of the log over time.
