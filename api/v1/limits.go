@@ -92,6 +92,12 @@ const (
 	liveRetry     = time.Second // after which a listener that has lost the connection comes back
 )
 
+// similarThenMax is how many moments similar films are found as of at once, each with a ranker of its own.
+const similarThenMax = 2
+
+// similarThenWait is for how long others wait for that.
+var similarThenWait = 20 * time.Second
+
 const (
 	// lagEventsMax is the lag from which answers are called stale: a second's folding, on a slow day.
 	lagEventsMax = 100_000

@@ -113,8 +113,10 @@ type Surface struct {
 	metrics    *metrics
 	selections selections
 	listeners  chan struct{} // a token for each
-	readiness  readiness
-	offsets    *offsets
+	// similarThen has a token for each ranker that is made of a moment, to find similar films.
+	similarThen chan struct{}
+	readiness   readiness
+	offsets     *offsets
 
 	snapshotting sync.Mutex
 	deploying    sync.Mutex // versions, one after the other
@@ -131,7 +133,7 @@ func New(core *api.Core, c Config) (*Surface, error) {
 		return nil, err
 	}
 	c.Holder = cmp.Or(c.Holder, "here")
-	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), offsets: &offsets{}}
+	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), similarThen: make(chan struct{}, similarThenMax), offsets: &offsets{}}
 	return s, nil
 }
 
