@@ -20,6 +20,7 @@ func UTF8Reader(in io.Reader) io.Reader { return &utf8Reader{in: in} }
 
 // Limits that a test may set.
 var (
+	JudgedScanMax   = &judgedScanMax
 	SimilarThenWait = &similarThenWait
 )
 
