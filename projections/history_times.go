@@ -3,6 +3,7 @@ package projections
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/projectionist/projectionist/events"
@@ -50,11 +51,29 @@ type HistoryTimed struct {
 // Limits of a grid.
 const (
 	TimesBucketsMax  = 200
-	TimesBucketsMin  = 2         // 1970 is between two buckets, whatever their width
-	historyTimesMax  = 1_000_000 // acts that are looked at: a second's reading
+	TimesBucketsMin  = 2 // 1970 is between two buckets, whatever their width
 	historyKindsMax  = 100
 	timesBucketLeast = 1000 // milliseconds
 )
+
+// historyTimesMax is how many acts of a history are looked at: a second's reading.
+var historyTimesMax = 1_000_000
+
+// errEnough ends the reading of a history of which enough was looked at.
+var errEnough = errors.New("there are more acts than are looked at")
+
+// actsUpTo ends the reading of a history behind so many acts, or when ctx ends.
+func actsUpTo(ctx context.Context, most int) func(looked int) error {
+	return func(looked int) error {
+		switch {
+		case looked > most:
+			return errEnough
+		case looked%4096 == 1:
+			return ctx.Err()
+		}
+		return nil
+	}
+}
 
 // UserTimes is the grid of a person's history, with at most so many buckets each way.
 func (h *Histories) UserTimes(ctx context.Context, id string, q HistoryQuery, buckets int) (HistoryTimes, error) {
@@ -70,21 +89,17 @@ func (h *Histories) times(ctx context.Context, table byte, id string, q HistoryQ
 	if buckets < TimesBucketsMin || buckets > TimesBucketsMax {
 		return HistoryTimes{}, fault.Field("buckets", "is %d; want %d to %d", buckets, TimesBucketsMin, TimesBucketsMax)
 	}
-	looked := 0
-	q.Newest, q.looked = true, &looked
+	q.Newest, q.stop = true, actsUpTo(ctx, historyTimesMax)
 	g := timesGrid{buckets: int64(buckets), cells: map[timesPlace]*timesCell{}, kinds: map[string]*HistoryKind{}}
 	g.event.Bucket, g.recorded.Bucket = timesBucketLeast, timesBucketLeast
 	complete := true
 	for f, err := range h.facts(table, id, q) {
-		if err != nil {
-			return HistoryTimes{}, err
-		}
-		if g.facts%4096 == 0 && ctx.Err() != nil {
-			return HistoryTimes{}, ctx.Err()
-		}
-		if looked > historyTimesMax {
+		if errors.Is(err, errEnough) {
 			complete = false
 			break
+		}
+		if err != nil {
+			return HistoryTimes{}, err
 		}
 		if q.After != nil && q.After.Covers(f.Position()) {
 			continue

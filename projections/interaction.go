@@ -271,7 +271,8 @@ type HistoryQuery struct {
 	After      streams.Cut // not what was recorded before; nil: that too
 	Page       fold.PageQuery
 
-	looked *int // counts what is looked at, admitted or not; nil: nobody does
+	// stop is asked at each act that is looked at, admitted or not, how many they are; an error ends the reading, and is what it yields. nil: never.
+	stop func(looked int) error
 }
 
 // User yields a person's facts in order of event time; nothing for someone unknown.
@@ -378,17 +379,18 @@ func (h *Histories) facts(table byte, id string, q HistoryQuery) iter.Seq2[Fact,
 	return func(yield func(Fact, error) bool) {
 		d := factReader{table: table, id: id, skip: len(prefix)}
 		var group []Fact
+		looked := 0
 		for kv, err := range scan(lo, hi) {
 			var f Fact
+			if looked++; err == nil && q.stop != nil {
+				err = q.stop(looked)
+			}
 			if err == nil {
 				f, err = d.read(kv)
 			}
 			if err != nil {
 				yield(f, err)
 				return
-			}
-			if q.looked != nil {
-				*q.looked++
 			}
 			if !q.At.Admits(f.EventMillis, f.RecordedMillis, f.Position()) {
 				continue

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"iter"
 	"strings"
 
@@ -22,7 +23,7 @@ type People struct {
 type Person struct {
 	events.User
 	Acts     int  `json:"acts"`                // repetitions left out
-	ActsMore bool `json:"acts_more,omitempty"` // there are more than were counted
+	ActsMore bool `json:"acts_more,omitempty"` // there may be more than were counted
 	First    *Act `json:"first,omitempty"`     // by event time
 	Last     *Act `json:"last,omitempty"`
 }
@@ -73,7 +74,7 @@ func (p People) List(ctx context.Context, q PeopleQuery) (fold.Page[Person], err
 		l.exact = events.CanonicalUser(wanted)
 	}
 	if l.exact != "" && q.Page.Cursor == "" {
-		one, err := l.person(l.exact)
+		one, err := l.person(ctx, l.exact)
 		if err != nil {
 			return l.page, err
 		}
@@ -154,11 +155,11 @@ func (l *peopleList) take(ctx context.Context, table byte, ids iter.Seq2[string,
 		if id == l.exact || !strings.HasPrefix(id, l.Prefix) {
 			continue
 		}
-		one, err := l.person(id)
+		one, err := l.person(ctx, id)
 		if err != nil {
 			return true, err
 		}
-		if one != nil && (one.Acts > 0) == (table == peopleActed) {
+		if one != nil && (one.Acts > 0 || one.ActsMore) == (table == peopleActed) {
 			l.page.Items = append(l.page.Items, *one)
 		}
 	}
@@ -166,7 +167,7 @@ func (l *peopleList) take(ctx context.Context, table byte, ids iter.Seq2[string,
 }
 
 // person is what is known of somebody; nil for nothing.
-func (l *peopleList) person(id string) (*Person, error) {
+func (l *peopleList) person(ctx context.Context, id string) (*Person, error) {
 	at := l.At
 	at.EventMillis = l.SaidMillis
 	said, known, err := l.Users.User(id, at)
@@ -175,14 +176,18 @@ func (l *peopleList) person(id string) (*Person, error) {
 	}
 	p := &Person{User: said.User}
 	p.UserID = id
-	q := HistoryQuery{At: l.At, looked: &l.read}
+	stop := actsUpTo(ctx, historyTimesMax)
+	q := HistoryQuery{At: l.At, stop: func(looked int) error {
+		l.read++
+		return stop(looked)
+	}}
 	for f, err := range l.Histories.facts('u', id, q) {
-		if err != nil {
-			return nil, err
-		}
-		if p.Acts == actsCountMax {
+		if errors.Is(err, errEnough) || err == nil && p.Acts == actsCountMax {
 			p.ActsMore = true
 			break
+		}
+		if err != nil {
+			return nil, err
 		}
 		if p.Acts++; p.First == nil {
 			p.First = f.act()
@@ -190,8 +195,11 @@ func (l *peopleList) person(id string) (*Person, error) {
 		p.Last = f.act()
 	}
 	if p.ActsMore {
-		q.Newest = true
+		q.Newest, p.Last = true, nil
 		for f, err := range l.Histories.facts('u', id, q) {
+			if errors.Is(err, errEnough) {
+				break
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -199,7 +207,7 @@ func (l *peopleList) person(id string) (*Person, error) {
 			break
 		}
 	}
-	if !known && p.Acts == 0 {
+	if !known && p.Acts == 0 && !p.ActsMore {
 		return nil, nil
 	}
 	return p, nil

@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -172,6 +173,45 @@ func TestHistoryTimes(t *testing.T) {
 	for _, buckets := range []int{-1, 0, 1, projections.TimesBucketsMax + 1} {
 		if _, err := h.UserTimes(context.Background(), "7", projections.HistoryQuery{}, buckets); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%d buckets: %v", buckets, err)
+		}
+	}
+}
+
+// What is looked at of a history is bounded, and ends with whoever asks, also where nothing of it was known at the moment.
+func TestHistoriesLookedAt(t *testing.T) {
+	before := *projections.HistoryTimesMax
+	*projections.HistoryTimesMax = 10
+	t.Cleanup(func() { *projections.HistoryTimesMax = before })
+	s := foldtest.NewScript()
+	for i := range int64(50) {
+		s.Fact("user-events", 0, fmt.Sprint("e", i), 100+i, 1000, rate("7", "42", 3))
+	}
+	for i := range int64(10) {
+		s.Fact("user-events", 0, fmt.Sprint("f", i), 100+i, 1000, rate("8", "43", 3))
+	}
+	people := peopleOf(t, s)
+	stopped, stop := context.WithCancel(context.Background())
+	stop()
+	for _, c := range []struct {
+		at       fold.At
+		id       string
+		acts     int
+		complete bool
+	}{{fold.At{RecordedMillis: 999}, "7", 0, false}, {fold.At{}, "7", 9, false}, {fold.At{RecordedMillis: 999}, "8", 0, true}, {fold.At{}, "8", 10, true}} {
+		q := projections.HistoryQuery{At: c.at}
+		got := must[projections.HistoryTimes](t)(people.Histories.UserTimes(context.Background(), c.id, q, 60))
+		if got.Facts != c.acts || got.Complete != c.complete {
+			t.Errorf("%s at %+v: %d acts, complete %t; want %d, %t", c.id, c.at, got.Facts, got.Complete, c.acts, c.complete)
+		}
+		list := must[fold.Page[projections.Person]](t)(people.List(context.Background(), projections.PeopleQuery{UserID: c.id, At: c.at}))
+		if n := len(list.Items); (n == 0) != (c.acts == 0 && c.complete) || n > 0 && (list.Items[0].Acts != c.acts || list.Items[0].ActsMore == c.complete || (list.Items[0].Last == nil) != (c.acts == 0)) {
+			t.Errorf("%s at %+v: %+v", c.id, c.at, list.Items)
+		}
+		if _, err := people.Histories.UserTimes(stopped, c.id, q, 60); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s at %+v, for whoever has gone away: %v", c.id, c.at, err)
+		}
+		if _, err := people.List(stopped, projections.PeopleQuery{UserID: c.id, At: c.at}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s at %+v, listed for whoever has gone away: %v", c.id, c.at, err)
 		}
 	}
 }

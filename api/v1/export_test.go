@@ -12,10 +12,23 @@ const (
 	HistoricalMax      = featurestore.JoinsMax
 	HistoricalBytesMax = historicalBytesMax
 	EntitiesMax        = entitiesMax
+	SimilarThenMax     = similarThenMax
 )
 
 // UTF8Reader passes on what is UTF-8.
 func UTF8Reader(in io.Reader) io.Reader { return &utf8Reader{in: in} }
+
+// Limits that a test may set.
+var (
+	JudgedScanMax   = &judgedScanMax
+	SimilarThenWait = &similarThenWait
+)
+
+// HoldSimilarThen takes a place of those who find similar films of a moment, until release is called.
+func (s *Surface) HoldSimilarThen() (release func()) {
+	s.similarThen <- struct{}{}
+	return func() { <-s.similarThen }
+}
 
 // HoldSnapshots keeps snapshots from being made until release is called.
 func (s *Surface) HoldSnapshots() (release func()) {

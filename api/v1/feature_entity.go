@@ -171,12 +171,17 @@ func (s *Surface) featureSeries(w http.ResponseWriter, r *http.Request) error {
 	for _, v := range sel.Unknown() {
 		out.Features = append(out.Features, seriesFeature{Feature: v.Name, Type: v.Type, Values: make([]json.RawMessage, 0, len(out.Times))})
 	}
+	size := 0
 	for values, err := range rows {
 		if err != nil {
 			return err
 		}
 		for i := range values {
-			out.Features[i].Values = append(out.Features[i].Values, values[i].AppendJSON(nil))
+			value := values[i].AppendJSON(nil)
+			if size += len(value); size > seriesBytesMax {
+				return fault.Field("points", "of these features are more than %d bytes", seriesBytesMax).WithHint("ask for fewer points, or name other features: features=…")
+			}
+			out.Features[i].Values = append(out.Features[i].Values, value)
 		}
 	}
 	return api.WriteJSON(w, http.StatusOK, out)

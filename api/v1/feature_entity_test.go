@@ -195,3 +195,19 @@ func TestFeatureSeries(t *testing.T) {
 	w.get(path+"&known_at_row=perhaps").problem(400, "known_at_row")
 	w.get("/api/v1/features/views/movie_features/series").problem(400, "movie_id")
 }
+
+// However long the values are, what a series holds is bounded.
+func TestFeatureSeriesOfLongValues(t *testing.T) {
+	w := newFixture(t)
+	text := strings.Replace(features.DefaultYAML(), "\nfeature_views:", "\nexternal_views: [{name: critics, entity: movie, features: [{name: word, type: string}]}]\nfeature_views:", 1)
+	w.post("/api/v1/features/definitions", text, "Content-Type", "application/yaml").want(200)
+	long := strings.Repeat("x", 900_000)
+	at := w.post("/api/v1/log/topics/feature-values/records", `{"entity_key": "movie_id=7", "feature_view": "critics", "values": {"word": "`+long+`"}, "timestamp": "2024-01-01T00:00:00Z"}`).want(200).at("items.0.position")
+	path := "/api/v1/features/views/critics/series?movie_id=7&features=word&after=" + at
+	w.get(path+"&points=2000").problem(400, "points")
+	var v seriesOf
+	w.get(path + "&points=2").want(200).into(&v)
+	if len(v.Times) != 2 || v.Features[0].Values[0] != long || v.Features[0].Values[1] != long {
+		t.Errorf("two points: %v", v.Times)
+	}
+}

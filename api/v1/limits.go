@@ -45,6 +45,7 @@ const (
 	seriesPointsDefault = 200
 	seriesPointsMax     = 2000
 	seriesValuesMax     = 100_000 // points times features
+	seriesBytesMax      = 16 << 20
 )
 
 // Limits of what is told of the log over time.
@@ -90,6 +91,12 @@ const (
 	liveLook      = time.Second // at readiness
 	liveRetry     = time.Second // after which a listener that has lost the connection comes back
 )
+
+// similarThenMax is how many moments similar films are found as of at once, each with a ranker of its own.
+const similarThenMax = 2
+
+// similarThenWait is for how long others wait for that.
+var similarThenWait = 20 * time.Second
 
 const (
 	// lagEventsMax is the lag from which answers are called stale: a second's folding, on a slow day.

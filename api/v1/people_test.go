@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/projectionist/projectionist/projections"
+
+	"github.com/projectionist/projectionist/api/v1"
 )
 
 // TestPeopleList: everybody who acted, or of whom something was said, page by page, and as it was known.
@@ -127,4 +129,27 @@ func TestSimilarThen(t *testing.T) {
 	w.get("/api/v1/movies/nope/similar?known_at="+then).problem(404, "")
 	w.get("/api/v1/movies/1/similar?known_at=never").problem(400, "known_at")
 	w.get("/api/v1/movies/1/similar?as_of=never").problem(400, "as_of")
+}
+
+// TestSimilarThenWaits: of moments, similar films are found a few at once; others wait for a while, and those of now never.
+func TestSimilarThenWaits(t *testing.T) {
+	w := newFixture(t)
+	path := "/api/v1/movies/1/similar?k=3&known_at=" + url.QueryEscape(w.get("/api/v1/log/moment").at("cut"))
+	w.get(path).want(200)
+	var held []func()
+	for range v1.SimilarThenMax {
+		held = append(held, w.surface.HoldSimilarThen())
+	}
+	wait := *v1.SimilarThenWait
+	*v1.SimilarThenWait = 20 * time.Millisecond
+	a := w.get(path)
+	*v1.SimilarThenWait = wait
+	if p := a.problem(503, ""); a.Header.Get("Retry-After") == "" || !strings.Contains(p.Detail, "moments already") {
+		t.Errorf("without a place: %s", a.Body)
+	}
+	w.get("/api/v1/movies/1/similar?k=3").want(200)
+	time.AfterFunc(50*time.Millisecond, held[0])
+	w.get(path).want(200)
+	held[1]()
+	w.get(path).want(200)
 }

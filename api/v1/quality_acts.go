@@ -20,10 +20,12 @@ const (
 )
 
 const (
-	judgedActsMax  = 200    // of a page: each is read from the log again
-	judgedScanMax  = 20_000 // acts that a page looks at
+	judgedActsMax  = 200 // of a page: each is read from the log again
 	outcomeRankMax = 10
 )
+
+// judgedScanMax is how many acts a page looks at, and hours: one more commit of acts may be among them.
+var judgedScanMax = 20_000
 
 // judgedAct is an act, where its film stood by what ranked, and the event that says so.
 type judgedAct struct {
@@ -134,7 +136,21 @@ func (s *Surface) judgedActs(ctx context.Context, a *actsAsked) (fold.Page[judge
 			from = a.next.revision
 		}
 		stream := "quality/" + time.UnixMilli(at).UTC().Format(events.HourLayout)
-		for in, err := range fold.Inputs(s.Log.Ledger().ReadStream(ctx, stream, from), a.at) {
+		commits := func(yield func(*streams.Committed, error) bool) {
+			for c, err := range s.Log.Ledger().ReadStream(ctx, stream, from) {
+				if c != nil {
+					if looked >= judgedScanMax {
+						page.Next = actPlace{at, c.Revision, 0}.String()
+						return
+					}
+					looked += actsIn(c)
+				}
+				if !yield(c, err) {
+					return
+				}
+			}
+		}
+		for in, err := range fold.Inputs(commits, a.at) {
 			if err != nil {
 				return page, err
 			}
@@ -147,11 +163,10 @@ func (s *Surface) judgedActs(ctx context.Context, a *actsAsked) (fold.Page[judge
 				if place.before(a.next) {
 					continue
 				}
-				if len(page.Items) == a.limit || looked == judgedScanMax {
+				if len(page.Items) == a.limit {
 					page.Next = place.String()
 					return page, nil
 				}
-				looked++
 				if !a.wants(&x.Acts[i]) {
 					continue
 				}
@@ -162,8 +177,25 @@ func (s *Surface) judgedActs(ctx context.Context, a *actsAsked) (fold.Page[judge
 				page.Items = append(page.Items, item)
 			}
 		}
+		if looked++; page.Next == "" && looked >= judgedScanMax && at+hour < a.to {
+			page.Next = actPlace{at + hour, 0, 0}.String()
+		}
+		if page.Next != "" {
+			return page, nil
+		}
 	}
 	return page, nil
+}
+
+// actsIn is how many acts a commit is about, at least one: whether they are wanted or not, they are read.
+func actsIn(c *streams.Committed) int {
+	n := 0
+	for i := range c.Events {
+		if x, ok := c.Events[i].Data.(*events.QualityJudged); ok {
+			n += len(x.Acts)
+		}
+	}
+	return max(1, n)
 }
 
 func (a *actsAsked) wants(act *events.JudgedAct) bool {

@@ -12,6 +12,8 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/streams"
+
+	"github.com/projectionist/projectionist/api/v1"
 )
 
 // Acts behind a point of the curve come page by page, each with what the log has of it and of its judgement, those of a version and outcome alone, and as they were known.
@@ -112,6 +114,59 @@ func TestQualityActs(t *testing.T) {
 	w.get("/api/v1/quality/acts?from=2024-06-01T13:00:00.003Z&to=2024-06-01T13:00:00.006Z").want(200).into(&hour)
 	if got := places(hour); fmt.Sprint(got) != "[3 4 5]" {
 		t.Errorf("of three milliseconds: %v", got)
+	}
+}
+
+// A page ends where it has looked at many acts, whether they are of the model that is asked for and were known or not; pages go on behind them.
+func TestQualityActsLookedAt(t *testing.T) {
+	w := newFixture(t)
+	w.train()
+	before := *v1.JudgedScanMax
+	*v1.JudgedScanMax = 3
+	t.Cleanup(func() { *v1.JudgedScanMax = before })
+	n := 0
+	judge := func(hour time.Time, version, acts int) {
+		t.Helper()
+		c := &commands.JudgeQuality{QualityJudged: events.QualityJudged{Hour: hour.UTC().Format(events.HourLayout), ModelName: "als", ModelVersion: version, Sources: []string{"served"}}}
+		for range acts {
+			c.Acts = append(c.Acts, events.JudgedAct{Position: fmt.Sprint("user-events/0@", n), TimeMillis: hour.UnixMilli() + int64(n), Of: 1, Films: testMovies, Ranks: []int{1}})
+			n++
+		}
+		res, err := w.cfg.Dispatcher.Dispatch(context.Background(), c, handlers.Meta{Actor: "test"})
+		w.must(err)
+		w.folded(res.Position)
+	}
+	judge(day0, 1, 5)
+	judge(day0, 2, 1)
+	judge(day0.Add(5*time.Hour), 2, 2)
+	for query, want := range map[string]string{
+		"&model=als&version=2":                     "5 6 7",
+		"&model=als&version=1":                     "0 1 2 3 4",
+		"&model=als&version=1&limit=2":             "0 1 2 3 4",
+		"&model=als&version=2&known_at=2024-05-31": "",
+		"": "0 1 2 3 4 5 6 7",
+	} {
+		var all []string
+		pages, cursor := 0, ""
+		for pages == 0 || cursor != "" {
+			var p struct {
+				Items []struct{ Position string }
+				Next  string `json:"next_cursor"`
+			}
+			w.get("/api/v1/quality/acts?from=2024-06-01T12:00:00Z&to=2024-06-01T18:00:00Z" + query + "&cursor=" + url.QueryEscape(cursor)).want(200).into(&p)
+			for _, a := range p.Items {
+				all = append(all, strings.TrimPrefix(a.Position, "user-events/0@"))
+			}
+			if pages++; pages == 1 && strings.Contains(query, "version=2") && (len(p.Items) != 0 || p.Next == "") {
+				t.Errorf("%s: the first page is %v, then %q", query, p.Items, p.Next)
+			}
+			if cursor = p.Next; pages > 20 {
+				t.Fatalf("%s: pages without an end", query)
+			}
+		}
+		if strings.Join(all, " ") != want || pages < 2 {
+			t.Errorf("%s: %v in %d pages, want %s", query, all, pages, want)
+		}
 	}
 }
 

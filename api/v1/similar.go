@@ -1,9 +1,11 @@
 package v1
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections/recommend"
 )
 
@@ -18,12 +20,7 @@ func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	service := s.Recommend
-	if s.now != nil { // of a moment: what s has is of now
-		service = recommend.New(s.Views, s.Blobs.Get)
-		defer service.Close()
-	}
-	items, err := service.Near(recommend.Version{}, id, k)
+	items, err := s.near(r.Context(), id, k)
 	if err != nil {
 		return err
 	}
@@ -31,4 +28,24 @@ func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
 		MovieID string           `json:"movie_id"`
 		Items   []recommend.Item `json:"items"`
 	}{id, items})
+}
+
+// near finds them. Of a moment a ranker is made for it alone, of all films and perhaps of a version's weights: few at once, and others wait for a place.
+func (s *Surface) near(ctx context.Context, id string, k int) ([]recommend.Item, error) {
+	if s.now == nil {
+		return s.Recommend.Near(recommend.Version{}, id, k)
+	}
+	ctx, cancel := context.WithTimeout(ctx, similarThenWait)
+	defer cancel()
+	places := s.now.similarThen
+	select {
+	case places <- struct{}{}:
+		defer func() { <-places }()
+	case <-ctx.Done():
+		return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "similar films are being found as of %d moments already", similarThenMax).(*fault.Error).
+			WithHint("ask again when one of them is done with")
+	}
+	service := recommend.New(s.Views, s.Blobs.Get) // what s has is of now
+	defer service.Close()
+	return service.Near(recommend.Version{}, id, k)
 }

@@ -113,8 +113,10 @@ type Surface struct {
 	metrics    *metrics
 	selections selections
 	listeners  chan struct{} // a token for each
-	readiness  readiness
-	offsets    *offsets
+	// similarThen has a token for each ranker that is made of a moment, to find similar films.
+	similarThen chan struct{}
+	readiness   readiness
+	offsets     *offsets
 
 	snapshotting sync.Mutex
 	deploying    chan struct{} // has a place for who makes a version serve a slot
@@ -131,7 +133,7 @@ func New(core *api.Core, c Config) (*Surface, error) {
 		return nil, err
 	}
 	c.Holder = cmp.Or(c.Holder, "here")
-	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), deploying: make(chan struct{}, 1), offsets: &offsets{}}
+	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), similarThen: make(chan struct{}, similarThenMax), deploying: make(chan struct{}, 1), offsets: &offsets{}}
 	return s, nil
 }
 
