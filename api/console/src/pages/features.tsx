@@ -28,7 +28,7 @@ function FeatureList() {
 	const current = useGet<FeatureDefinitions>(then('/api/v1/features/definitions'), { views: ['features'] })
 	const [applying, setApplying] = useState(false)
 	const off = noCommands()
-	const unread = current.data === undefined && current.problem?.status !== 404 // what is applied is instead of what was read, or where there is nothing
+	const unread = current.data === undefined && (current.loading || current.problem?.status !== 404) // what is applied is instead of what was read, or where there is nothing
 	return (
 		<div class="full">
 			<Title side={<button type="button" class="main" data-focus="apply" disabled={off !== '' || unread} title={off} onClick={() => setApplying(true)}>{t.applyDefinitions}</button>}>{t.features}</Title>
