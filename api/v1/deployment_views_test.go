@@ -24,6 +24,7 @@ func TestDeployByFeatureViews(t *testing.T) {
 	}
 	register([]events.ViewRead{})
 	register([]events.ViewRead{{View: "movie_features", Hash: hash}})
+	before := w.get("/api/v1/log/moment").at("cut")
 	w.post("/api/v1/features/definitions", strings.Replace(w.definitions(), "{name: account_age_days, type: int64, aggregation: age", "{name: account_age_days, type: float64, aggregation: age", 1)).want(200)
 	deploy := func(version string) *answer { return w.post("/api/v1/models/als/versions/"+version+"/deploy", nil) }
 	deploy("1").problem(409, "features_hash") // it says nothing: it may have read anything
@@ -45,5 +46,9 @@ func TestDeployByFeatureViews(t *testing.T) {
 	if got := w.get("/api/v1/lineage?direction=downstream&node=feature-view/movie_features").want(200); strings.Contains(string(got.Body), "model/als") {
 		t.Errorf("of what is in force: %s", got.Body)
 	}
+	if got := w.get("/api/v1/lineage?direction=downstream&node=feature-view/movie_features&known_at=" + before).want(200); !strings.Contains(string(got.Body), `"model/als/3"`) {
+		t.Errorf("of what was in force: %s", got.Body)
+	}
+	w.get("/api/v1/lineage?node=feature-view/movie_features@v2&known_at="+before).problem(404, "node")
 	w.get("/api/v1/lineage?node=feature-view/nope").problem(404, "node")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/features"
 	"github.com/projectionist/projectionist/projections"
+	"github.com/projectionist/projectionist/projections/featurestore"
 	"github.com/projectionist/projectionist/projections/fold"
 )
 
@@ -35,7 +36,7 @@ func (s *Surface) lineage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	key, err := s.nodeOf(node)
+	key, err := s.nodeOf(node, m.At)
 	if err != nil {
 		return err
 	}
@@ -50,10 +51,10 @@ func (s *Surface) lineage(w http.ResponseWriter, r *http.Request) error {
 	return api.WriteJSON(w, http.StatusOK, graph)
 }
 
-// nodeOf is the node that people mean: a model by its present name is one by its key.
-func (s *Surface) nodeOf(node string) (string, error) {
+// nodeOf is the node that people mean: a model by its present name is one by its key, a feature view is as it was known.
+func (s *Surface) nodeOf(node string, at fold.At) (string, error) {
 	if view, ok := strings.CutPrefix(node, viewNode); ok && !strings.Contains(view, "/") {
-		return s.viewNodeOf(view)
+		return s.viewNodeOf(view, at)
 	}
 	name, version, ok := modelIn(node)
 	if !ok {
@@ -71,25 +72,26 @@ const (
 	viewNode  = "feature-view/"
 )
 
-// viewNodeOf is the node of a feature view as it is in force, or of the version that is named, such as movie_features@v2.
-func (s *Surface) viewNodeOf(view string) (string, error) {
+// viewNodeOf is the node of a feature view as at knows it to be in force, or of the version that is named, such as movie_features@v2.
+func (s *Surface) viewNodeOf(view string, at fold.At) (string, error) {
 	p, pinned := features.PinOf(view)
 	if !pinned {
 		p.View = view
 	}
-	had, err := s.Features.Versions(p.View, fold.At{})
+	had, err := s.Features.Versions(p.View, at)
 	if err != nil {
 		return "", err
 	}
-	if !pinned {
-		p.Number = len(had)
+	if !pinned && len(had) > 0 {
+		p.Number = had[len(had)-1].Number
 	}
-	if p.Number < 1 || p.Number > len(had) {
+	v := featurestore.VersionOf(had, p.Number)
+	if v == nil {
 		err := features.NoVersion(p, len(had))
 		err.Field = "node"
 		return "", err
 	}
-	return viewNode + p.View + "/" + had[p.Number-1].Hash, nil
+	return viewNode + p.View + "/" + v.Hash, nil
 }
 
 // modelIn takes a node of a model version apart: the model, and the rest with its slash.

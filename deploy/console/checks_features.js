@@ -55,6 +55,16 @@ module.exports = (check, w, { must, same }) => {
     same(Number((await shown(page)).interaction_count), before, 'what is read')
     await page.locator('.news').click()
     await page.waitForFunction(n => [...document.querySelectorAll('[data-row-of] tbody tr')].some(r => r.cells[1].innerText === 'interaction_count' && Number(r.cells[2].title) === n), before + 1, { timeout: waitMillis })
+    // As of a time, too: its curve and its row are of the same moment.
+    const asOf = await w.open(values(id, `&as_of=${new Date(Date.now() - 60_000).toISOString()}&f=interaction_count`))
+    await asOf.locator('.chart canvas').first().waitFor({ timeout: waitMillis })
+    await w.settled(asOf)
+    await asOf.waitForTimeout(500)
+    await w.send('POST', '/api/v1/feedback', { user_id: '24', movie_id: id, interaction_type: 'like', timestamp: new Date(Date.now() - 3600_000).toISOString() })
+    await asOf.locator('.news').waitFor({ timeout: waitMillis })
+    const again = asOf.waitForRequest(r => r.url().includes('/series?'), { timeout: waitMillis })
+    await asOf.locator('.news').click()
+    await again
   })
 
   check('14 curves of a feature over time, as known and as known then', async () => {
@@ -122,6 +132,34 @@ module.exports = (check, w, { must, same }) => {
     return `${before} before`
   })
 
+  check('33 definitions that could not be read cannot be applied', async () => {
+    const page = await w.open('/ui/', { expected: ['500'] })
+    await page.route('**/api/v1/features/definitions', r => r.fulfill({ status: 500, contentType: 'application/problem+json', body: '{"title":"a fault","detail":"of the test","status":500}' }))
+    await page.goto(`${w.base}/ui/features`)
+    await page.locator('.fault').filter({ hasText: 'of the test' }).first().waitFor({ timeout: waitMillis })
+    const apply = page.getByRole('button', { name: 'Apply definitions' })
+    must(await apply.isDisabled(), 'they are applied in place of what nobody has read')
+    await page.unroute('**/api/v1/features/definitions')
+    await page.getByRole('button', { name: 'Try again' }).first().click()
+    await page.waitForFunction(() => document.querySelector('[data-focus=apply]')?.disabled === false, null, { timeout: waitMillis })
+    w.take()
+  })
+
+  check('the models that were trained on a feature view are those of each of its versions', async () => {
+    const page = await w.open('/ui/features/movie_features')
+    const section = page.locator('section').filter({ has: page.getByRole('heading', { name: 'Models trained on it' }) })
+    const want = []
+    for (const v of (await w.get('/api/v1/features/views/movie_features/versions')).items.reverse()) {
+      const models = (await w.get(`/api/v1/lineage?direction=downstream&node=feature-view/movie_features@v${v.version}`)).nodes.filter(n => n.startsWith('model/'))
+      want.push([v.version, models.map(n => n.slice('model/'.length))])
+    }
+    must(want.some(([, models]) => models.length > 0), 'no model was trained on it')
+    await section.locator('li').first().waitFor({ timeout: waitMillis })
+    await w.settled(page)
+    same(await section.locator('li').evaluateAll(all => all.map(li => [Number(li.querySelector('span').innerText.replace(/\D+/g, '')), [...li.querySelectorAll('a')].map(a => a.innerText)])), want, 'models')
+    return `of ${want.length} versions`
+  })
+
   check('27 features of before there were any are none, and nothing can be applied', async () => {
     const page = await w.open('/ui/features?known_at=2001-01-01', { expected: ['404'] })
     await w.settled(page)
@@ -131,10 +169,20 @@ module.exports = (check, w, { must, same }) => {
   })
 
   check('figures of features, beside those of a training set', async () => {
+    const set = `figures-${Date.now()}`
+    const people = (await w.get('/api/v1/users?limit=50')).items.map(u => `${u.user_id},${new Date().toISOString()}`)
+    const made = await fetch(`${w.base}/api/v1/training-sets/${set}?features=user_features:interaction_count`, { method: 'POST', headers: { 'Content-Type': 'text/csv' }, body: `user_id,event_timestamp\n${people.join('\n')}\n` })
+    must(made.ok, `a training set: ${made.status} ${await made.clone().text()}`)
     const page = await w.open('/ui/features/user_features?tab=figures')
     await page.getByRole('row').filter({ hasText: 'interaction_count' }).first().waitFor({ timeout: waitMillis })
     const want = (await w.get('/api/v1/features/statistics?view=user_features')).views[0].features.find(f => f.feature === 'interaction_count')
     same((await page.getByRole('row').filter({ hasText: 'interaction_count' }).first().locator('td').nth(1).innerText()).replaceAll(/\s/g, ''), String(want.count), 'values')
+    await page.locator('[data-focus=against]').selectOption(`${set}@1`)
+    await page.waitForURL(/against=figures-/, { timeout: waitMillis })
+    await page.getByRole('columnheader', { name: 'PSI' }).waitFor({ timeout: waitMillis })
+    const { drift } = (await w.get(`/api/v1/features/statistics?view=user_features&against=${set}@1`)).views[0].features.find(f => f.feature === 'interaction_count')
+    must(Number.isFinite(drift.js), `the API does not compare: ${JSON.stringify(drift)}`)
+    must(Math.abs(Number(await page.getByRole('row').filter({ hasText: 'interaction_count' }).first().locator('td').nth(8).innerText()) - drift.js) < 0.01, 'the distance is another')
   })
 
   // Some acts, judged.
@@ -157,7 +205,8 @@ module.exports = (check, w, { must, same }) => {
     await page.getByRole('button', { name: 'all', exact: true }).click()
     await page.locator('[data-acts] tbody tr').first().waitFor({ timeout: waitMillis })
     await w.settled(page)
-    const at = new URL(page.url()).searchParams.get('at').split(' ')
+    const url = new URL(page.url())
+    const at = url.searchParams.get('at').split(' ')
     const c = (await w.get('/api/v1/quality?window=hour')).windows.find(x => x.from === at[0] && (x.model_name ?? '') === at[1] && String(x.model_version ?? '') === at[2])
     const acts = await w.get(`/api/v1/quality/acts?from=${c.from}&to=${c.to}&limit=200${c.model_name ? `&model=${c.model_name}&version=${c.model_version}` : ''}`)
     same(acts.items.length, Math.min(200, c.judged), 'facts of the point')
@@ -168,6 +217,11 @@ module.exports = (check, w, { must, same }) => {
     await fact.click()
     await page.locator('article.record').filter({ hasText: position }).waitFor({ timeout: waitMillis })
     w.take() // that no event of the ledger led to a fact is a 404
+    // Windows of so many acts overlap: of none is there a list.
+    const many = await w.open(`/ui/quality?window=100&at=${encodeURIComponent(url.searchParams.get('at'))}`)
+    await many.locator('[role=grid] [data-row="0"]').waitFor({ timeout: waitMillis })
+    await w.settled(many)
+    same(await many.evaluate(() => [document.querySelectorAll('[role=grid] .rows button').length, document.querySelectorAll('[data-acts]').length]), [0, 0], 'lists of overlapping windows')
     return `${c.judged} judged`
   })
 
@@ -177,6 +231,10 @@ module.exports = (check, w, { must, same }) => {
     await page.getByRole('row').filter({ hasText: 'rankings' }).waitFor({ timeout: waitMillis })
     const d = await w.get('/api/v1/deployments/production')
     must((await page.locator('main table').first().innerText()).includes(`${d.model} ${d.version}`), 'it does not show what serves')
+    await w.settled(page)
+    await page.waitForTimeout(500)
+    await w.act(24, await movie())
+    await page.locator('.news').waitFor({ timeout: waitMillis })
     const then = await w.open(`/ui/serving?known_at=${w.position}`)
     await w.settled(then)
     must((await then.locator('main').innerText()).includes('of the past it is not known'), 'it does not say that latency is of now')

@@ -287,6 +287,21 @@ module.exports = (check, w, { must, same }) => {
     w.take()
   })
 
+  check('27 35 without network now is not shown for then', async () => {
+    const page = await w.open('/ui/models', { expected: ['/api/v1/', 'ERR_'] })
+    await page.getByRole('cell', { name: w.model }).first().waitFor({ timeout: waitMillis })
+    await w.settled(page)
+    await page.context().setOffline(true)
+    await page.keyboard.press('t')
+    await page.keyboard.type('mlops-events/0@0')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/known_at=/, { timeout: waitMillis })
+    await page.locator('main').getByText('The server cannot be reached').first().waitFor({ timeout: waitMillis })
+    must(!(await page.locator('main').innerText()).includes(w.model), 'the models of now are shown for then')
+    await page.context().setOffline(false)
+    w.take()
+  })
+
   check('35 36 without a session nothing is shown; with one, an empty log says so; after it, nothing again', async () => {
     const page = await w.open('/ui/', { base: w.locked, bare: true, expected: ['401'] })
     await page.locator('input[name=secret]').waitFor({ timeout: waitMillis })

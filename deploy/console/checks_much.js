@@ -101,7 +101,9 @@ module.exports = (check, w, { must, same }) => {
 
   check('16 while a thousand events come a second keys answer, and memory stays flat', async () => {
     const page = await w.open('/ui/events/user-events?tail=1')
-    await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
+    const first = page.locator('[data-row="0"]')
+    await first.waitFor({ timeout: waitMillis })
+    let top = await first.innerText()
     const cdp = await page.context().newCDPSession(page)
     const heap = async () => {
       await cdp.send('HeapProfiler.collectGarbage')
@@ -124,6 +126,8 @@ module.exports = (check, w, { must, same }) => {
         await page.keyboard.press('Escape')
         await page.locator('dialog[open]').waitFor({ state: 'detached', timeout: waitMillis })
         sizes.push(await heap())
+        await page.waitForFunction(b => document.querySelector('[data-row="0"]')?.innerText !== b, top, { timeout: waitMillis }).catch(() => must(false, `the first row stays: ${top}`))
+        top = await first.innerText()
       }
       await next
     }

@@ -89,6 +89,19 @@ module.exports = (check, w, { must, same }) => {
     same((await cells(other)).sort(), before[1].sort(), 'in a new profile')
   })
 
+  check('35 a graph whose layout did not come is asked for again', async () => {
+    const page = await w.open('/ui/models', { expected: ['layout.js', 'ERR_'] })
+    await page.route('**/ui/layout.js*', r => r.abort(), { times: 1 })
+    await page.getByRole('link', { name: w.model, exact: true }).first().click()
+    await page.locator('main h1').filter({ hasText: w.model }).waitFor({ timeout: waitMillis })
+    await page.locator(`main a[href="${w.pages.version}"]`).first().click()
+    await page.locator('.fault').filter({ hasText: 'layout' }).waitFor({ timeout: waitMillis })
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await page.locator('svg.graph').waitFor({ timeout: waitMillis })
+    same(await page.locator('.fault').count(), 0, 'faults')
+    w.take()
+  })
+
   check('25 a diff of two moments has the fields that changed, and the events between', async () => {
     const page = await w.open(`/ui/models/${w.model}?vs_known_at=${w.position.replace(/@(\d+)$/, (_, n) => `@${n - 1}`)}&known_at=${w.position}`)
     await w.settled(page)

@@ -110,6 +110,19 @@ module.exports = (check, w, { must, same }) => {
     await page.locator('.films li').first().waitFor({ timeout: waitMillis })
   })
 
+  check('a rebuild that came out otherwise is told of as failed, and a list of then is linked wherever it is read', async () => {
+    const operation = (kind, request, result) => ({ operation_id: `made-up-${kind}`, kind, state: 'success', actor: 'x', request, result, started_millis: 1700000000000, ended_millis: 1700000001000 })
+    const page = await w.open('/ui/')
+    await page.route('**/api/v1/operations?*', r => r.fulfill({ contentType: 'application/json', body: JSON.stringify({ items: [operation('rebuild', { model: w.model, version: w.version }, { equal: false }), operation('recommendations', { user_id: '1', known_at: 'mlops-events/0@20', k: 5 }, { items: [] })] }) }))
+    for (const known of ['', `?known_at=${w.position}`]) {
+      await page.goto(`${w.base}/ui/system${known}`)
+      const rebuilt = row(page, 'made-up-rebuild')
+      await rebuilt.waitFor({ timeout: waitMillis })
+      must(/failed[^]*not what was registered/.test(await rebuilt.innerText()), `the rebuild is ${await rebuilt.innerText()}`)
+      same(await row(page, 'made-up-recommendations').getByRole('link').nth(1).getAttribute('href'), '/ui/try?k=5&known_at=mlops-events/0@20&user=1', 'the list')
+    }
+  })
+
   check('groups tell how far they are, now alone, and who has none how to begin', async () => {
     const page = await w.open('/ui/events?tab=groups')
     await page.locator('.empty, [data-group]').first().waitFor({ timeout: waitMillis })
@@ -173,32 +186,60 @@ module.exports = (check, w, { must, same }) => {
     await w.settled(page)
     await page.getByRole('button', { name: 'Move to a stage…' }).click()
     await page.locator('dialog[open] select').selectOption('Staging')
-    await page.locator('dialog[open] input:not([type])').fill('it was judged')
+    await page.locator('dialog[open] input:not([type])').fill('검토함 – é')
     await page.locator('dialog[open] button[type=submit]:not([disabled])').click()
     await page.locator('main .state').filter({ hasText: 'Staging' }).first().waitFor({ timeout: waitMillis })
+    for (const how of ['Cancel', 'Close']) { // the focus is where it was
+      await page.getByRole('button', { name: 'Set an alias…' }).click()
+      await page.locator('dialog[open]').getByRole('button', { name: how }).click()
+      await page.waitForTimeout(300)
+      same(await page.evaluate(() => document.activeElement.dataset.focus), 'alias', `the focus after ${how}`)
+    }
     await page.getByRole('button', { name: 'Set an alias…' }).click()
+    await page.locator('dialog[open] input').fill('__proto__')
+    must((await page.locator('dialog[open]').innerText()).includes('@__proto__: none → 1'), `what is set is ${await page.locator('dialog[open]').innerText()}`)
     await page.locator('dialog[open] input').fill('best')
     await page.locator('dialog[open] button[type=submit]:not([disabled])').click()
     await page.getByRole('button', { name: 'Remove the alias best' }).waitFor({ timeout: waitMillis })
     const m = await w.get(`/api/v1/models/${encodeURIComponent(name)}`)
-    same([m.versions[0].stage, m.versions[0].stage_reason, m.aliases], ['Staging', 'it was judged', { best: 1 }], 'the model')
+    same([m.versions[0].stage, m.versions[0].stage_reason, m.aliases], ['Staging', '검토함 – é', { best: 1 }], 'the model')
     await page.getByRole('button', { name: 'Remove the alias best' }).click()
     await page.locator('dialog[open] button[type=submit]:not([disabled])').waitFor({ timeout: waitMillis })
     await w.mlflow('registered-models/set-tag', { name, key: 'k', value: 'v' }) // meanwhile
     await page.locator('dialog[open] button[type=submit]').click()
     await page.locator('dialog[open] .fault').waitFor({ timeout: waitMillis })
     await page.keyboard.press('Escape')
+    await page.waitForTimeout(1000) // the page looks again
     await page.getByRole('button', { name: 'Remove the alias best' }).click()
     await page.locator('dialog[open] button[type=submit]:not([disabled])').click()
     await page.getByText('no aliases').waitFor({ timeout: waitMillis })
+    await page.waitForFunction(() => document.activeElement?.matches('main h1'), null, { timeout: waitMillis }).catch(() => must(false, 'the focus is lost with what was removed'))
+    // What the page has not shown yet is not taken for read.
+    await page.keyboard.press('Space')
+    await page.getByRole('button', { name: /Paused/ }).first().waitFor({ timeout: waitMillis })
+    await w.send('POST', `/api/v1/models/${encodeURIComponent(name)}/versions/1/stage`, { stage: 'Archived', reason: 'somebody else' })
+    await page.waitForTimeout(500)
+    await page.getByRole('button', { name: 'Move to a stage…' }).click()
+    await page.locator('dialog[open] select').selectOption('None')
+    const answer = page.waitForResponse(r => r.url().endsWith('/stage'))
+    await page.locator('dialog[open] button[type=submit]').click()
+    same((await answer).status(), 412, 'an act on what is another by now')
+    await page.locator('dialog[open]').getByRole('button', { name: 'Cancel' }).click()
+    await page.locator('main .state').filter({ hasText: 'Archived' }).first().waitFor({ timeout: waitMillis })
     // The slot is guarded too: another model's deployment is seen, though this model's stream has not changed.
     const now = await w.get('/api/v1/deployments/production')
     const r = await fetch(`${w.base}/api/v1/models/${w.model}/versions/${now.version}/deploy`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ instead_of: 'mlops-events/0@1' }) })
     same(r.status, 200, 'what serves already')
-    const other = (await w.get(`/api/v1/models/${w.model}`)).versions.map(v => v.version).find(n => n !== now.version)
-    if (other !== undefined) {
-      const refused = await fetch(`${w.base}/api/v1/models/${w.model}/versions/${other}/deploy`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ instead_of: 'mlops-events/0@1' }) })
-      same([refused.status, (await refused.json()).field], [409, 'instead_of'], 'a deployment on another reading')
+    const others = async () => (await w.get(`/api/v1/models/${w.model}`)).versions.map(v => v.version).filter(n => n !== now.version)
+    if ((await others()).length === 0) {
+      const { run_id } = await w.send('POST', '/api/v1/workflows/movie_training_pipeline/runs', {})
+      for (let i = 0; i < 200 && !['success', 'failed'].includes((await w.get(`/api/v1/workflows/runs/${run_id}`)).state); i++) await page.waitForTimeout(300)
     }
+    const [other] = await others()
+    must(other !== undefined, 'there is one version alone')
+    const serves = await w.get('/api/v1/deployments/production')
+    const from = other === serves.version ? now.version : other
+    const refused = await fetch(`${w.base}/api/v1/models/${w.model}/versions/${from}/deploy`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ instead_of: 'mlops-events/0@1' }) })
+    same([refused.status, (await refused.json()).field], [409, 'instead_of'], 'a deployment on another reading')
   })
 }

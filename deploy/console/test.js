@@ -49,7 +49,8 @@ async function main() {
   if (pictures && !only) await world.pictures()
   await browser.close()
   console.log(`${passed} passed, ${failed} failed`)
-  process.exit(failed ? 1 : 0)
+  if (passed + failed === 0) console.log(`no check has ${only} in its name`)
+  process.exit(failed || passed === 0 ? 1 : 0)
 }
 main().catch(e => { console.log(e); process.exit(1) })
 void fs

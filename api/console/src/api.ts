@@ -129,9 +129,12 @@ export interface Options {
 // counted is how much of what some views answer has changed, or whether that of an id has: 1 where that is all that is told.
 const counted = (c: Changes, views: string[], id?: string): number => views.reduce((n, v) => n + (v === 'log' ? c.events : v.startsWith('log/') ? arrived(c, v.slice(4)) : !(v in c.views) ? 0 : id === undefined ? (c.views[v]?.length ?? 1) : Number(c.views[v]?.includes(id) ?? true)), 0)
 
-// useGet asks, and asks again when what was asked has changed. While it does, what it had stays.
+// answered is what a state has as data, and the address that it is the answer of.
+const answered = <T,>(s: { of?: string; data?: T }) => ({ ...(s.of === undefined ? {} : { of: s.of }), ...(s.data === undefined ? {} : { data: s.data }) })
+
+// useGet asks, and asks again when what was asked has changed. While it does, what it had stays; what cannot be had is of no other address.
 export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
-	const [state, setState] = useState<{ path: string | null; data?: T; problem?: Problem; loading: boolean }>({ path: null, loading: path !== null })
+	const [state, setState] = useState<{ path: string | null; of?: string; data?: T; problem?: Problem; loading: boolean }>({ path: null, loading: path !== null })
 	const [news, setNews] = useState(0)
 	const { views, id, hold, as } = options
 	const latest = useRef({ views, id, hold, path })
@@ -157,21 +160,21 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 			setNews(0)
 			const known = past.get(path)
 			if (known !== undefined) {
-				setState({ path, data: known as T, loading: false })
+				setState({ path, of: path, data: known as T, loading: false })
 				return
 			}
 			busy = true
 			const stays = isPast(path)
-			setState(s => ({ path, ...(s.data === undefined ? {} : { data: s.data }), ...(s.path === path && s.problem ? { problem: s.problem } : {}), loading: true }))
+			setState(s => ({ path, ...answered(s), ...(s.path === path && s.problem ? { problem: s.problem } : {}), loading: true }))
 			ask<T>(path, abort.signal, as).then(
 				data => {
 					if (stays) remember(path, data)
-					if (!abort.signal.aborted) setState({ path, data, loading: false })
+					if (!abort.signal.aborted) setState({ path, of: path, data, loading: false })
 				},
 				(e: unknown) => {
 					if (abort.signal.aborted) return
 					const problem = e instanceof Problem ? e : new Problem({ title: String(e) })
-					setState(s => ({ path, ...(s.path === path && s.data !== undefined && problem.status === 0 ? { data: s.data } : {}), problem, loading: false }))
+					setState(s => ({ path, ...(s.of === path && problem.status === 0 ? answered(s) : {}), problem, loading: false }))
 				},
 			).finally(() => {
 				busy = false

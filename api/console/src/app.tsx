@@ -40,7 +40,7 @@ const pages = {
 } as const
 type PageId = keyof typeof pages
 const ids = Object.keys(pages) as PageId[]
-const known = (id: string): id is PageId => id in pages
+const known = (id: string): id is PageId => Object.hasOwn(pages, id)
 
 const address = (id: string) => to(id === '' ? [] : [id])
 

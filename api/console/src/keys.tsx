@@ -74,6 +74,18 @@ export function announce(text: string) {
 	silence = setTimeout(() => { announced.value = '' }, 4000)
 }
 
+// back gives the focus to what a dialog was opened from; where that goes, as by what the dialog did, to the page's title.
+function back(from: Element | null) {
+	if (from instanceof HTMLElement && from.isConnected) from.focus()
+	let looks = 0
+	const look = () => {
+		if (inDialog()) return
+		if (document.activeElement === document.body || document.activeElement === null) document.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true })
+		else if (looks++ < 40) setTimeout(look, 50)
+	}
+	setTimeout(look, 0)
+}
+
 export function Dialog({ open, close, title, children }: { open: boolean; close: () => void; title: string; children: preact.ComponentChildren }) {
 	const ref = useRef<HTMLDialogElement>(null)
 	const from = useRef<Element | null>(null)
@@ -87,9 +99,17 @@ export function Dialog({ open, close, title, children }: { open: boolean; close:
 		} else if (!open && d.open) {
 			closing.current++
 			d.close()
-			if (from.current instanceof HTMLElement && from.current.isConnected) from.current.focus()
+			back(from.current)
 		}
 	}, [open])
+	useLayoutEffect(() => () => {
+		const d = ref.current
+		if (d?.open) {
+			closing.current++
+			d.close()
+		}
+		if (from.current) back(from.current)
+	}, [])
 	return (
 		<dialog ref={ref} aria-label={title} onClose={() => { if (closing.current > 0) closing.current--; else close() }} onClick={e => { if (e.target === e.currentTarget) close() }}>
 			{open && <div class="dialog"><header><h2>{title}</h2><button type="button" class="quiet" onClick={close} aria-label={t.close}>✕</button></header>{children}</div>}

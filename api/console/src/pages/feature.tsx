@@ -1,4 +1,5 @@
 // One feature view: how it is defined, was defined, and who was trained on it.
+import { useState } from 'preact/hooks'
 import { segment, then, useGet } from '../api'
 import { Diff, diff } from '../diff'
 import { duration } from '../format'
@@ -79,21 +80,28 @@ function Versions({ all, path }: { all: FeatureVersion[]; path: string }) {
 // byName has features under their names: another order is no other feature.
 const byName = (v: FeatureView | undefined) => v && { ...v, features: Object.fromEntries(v.features.map(f => [f.name, f])) }
 
-interface Graph { nodes: string[]; edges: { from: string; to: string }[]; truncated?: boolean }
+interface Graph { nodes: string[]; truncated?: boolean }
 
-// Trained is what was made of the view: which of its versions a model has seen.
+const versionsMost = 20
+
+// Trained is what was made of the view: the models that have seen each of its versions, the newest first.
 function Trained({ name, versions }: { name: string; versions: FeatureVersion[] }) {
-	const got = useGet<Graph>(then('/api/v1/lineage', { node: `feature-view/${name}`, direction: 'downstream' }), { views: ['models', 'training_sets'] })
-	const none = got.problem?.status === 404
+	const [most, setMost] = useState(versionsMost)
 	return (
 		<section><h2>{t.trainedOn}</h2>
-			{none ? <p class="dim">{t.none}</p> : <Shown got={got} rows={1}>{g => {
-				const models = [...new Set(g.nodes.filter(n => n.startsWith('model/')))]
-				return models.length === 0 ? <p class="dim">{t.none}</p> : <ul class="plain-list">{models.map(m => {
-					const hashes = g.edges.filter(e => e.from === m || e.to === m).flatMap(e => [e.from, e.to]).filter(n => n.startsWith('feature-view/')).map(n => n.split('/').at(-1) ?? '')
-					return <li key={m}><a href={to(['models', ...m.split('/').slice(1)])}>{m.slice('model/'.length)}</a> <span class="dim">{[...new Set(hashes)].map(h => versions.find(v => v.hash === h)).map(v => (v ? `${t.version} ${v.version}` : '')).join(' ')}</span></li>
-				})}</ul>
-			}}</Shown>}
+			<ul class="plain-list">{versions.slice(-most).reverse().map(v => <li key={v.version}><span class="dim">{t.version} {v.version}</span> <On node={`feature-view/${name}@v${v.version}`} /></li>)}</ul>
+			{versions.length > most && <p><button type="button" onClick={() => setMost(most + versionsMost)}>{t.more}</button></p>}
 		</section>
+	)
+}
+
+// On are the models that were trained on a version.
+function On({ node }: { node: string }) {
+	const got = useGet<Graph>(then('/api/v1/lineage', { node, direction: 'downstream' }), { views: ['models', 'training_sets', 'features'] })
+	return (
+		<Shown got={got} rows={1}>{g => {
+			const models = g.nodes.filter(n => n.startsWith('model/'))
+			return <>{models.length === 0 ? <span class="dim">{t.none}</span> : models.map((m, i) => <span key={m}>{i > 0 && ', '}<a href={to(['models', ...m.split('/').slice(1)])}>{m.slice('model/'.length)}</a></span>)}{g.truncated && <span class="warn"> {t.truncated(g.nodes.length)}</span>}</>
+		}}</Shown>
 	)
 }

@@ -28,9 +28,10 @@ function FeatureList() {
 	const current = useGet<FeatureDefinitions>(then('/api/v1/features/definitions'), { views: ['features'] })
 	const [applying, setApplying] = useState(false)
 	const off = noCommands()
+	const unread = current.data === undefined && (current.loading || current.problem?.status !== 404) // what is applied is instead of what was read, or where there is nothing
 	return (
 		<div class="full">
-			<Title side={<button type="button" class="main" data-focus="apply" disabled={off !== ''} title={off} onClick={() => setApplying(true)}>{t.applyDefinitions}</button>}>{t.features}</Title>
+			<Title side={<button type="button" class="main" data-focus="apply" disabled={off !== '' || unread} title={off} onClick={() => setApplying(true)}>{t.applyDefinitions}</button>}>{t.features}</Title>
 			{off && <p class="dim">{off}</p>}
 			{current.data
 				? <Facts><Fact name={t.definitions}><span class="mono wrap">{current.data.hash.slice(0, 16)}</span></Fact><Fact name={t.sinceWhen}><Time at={current.data.event_millis} /></Fact><Fact name={t.event}><Position at={current.data.position} /></Fact><Fact name={t.actor}>{current.data.actor ?? '–'}</Fact></Facts>

@@ -30,12 +30,14 @@ export function Values({ view, kind }: { view: FeatureView; kind: string }) {
 	)
 }
 
+interface Live { views: string[]; id?: string; hold: boolean }
+
 function Entity({ view, kind, of }: { view: FeatureView; kind: string; of: Record<string, string> }) {
 	const path = `/api/v1/features/views/${segment(view.name)}`
 	const [id, setId] = useState('')
 	const [round, setRound] = useState(0)
 	const changing = kind === 'pushed' ? 'feature_values' : view.entity === 'movie' ? 'movies' : 'users'
-	const live = { views: [changing], ...(id === '' ? {} : { id }), hold: true }
+	const live: Live = { views: [changing], ...(id === '' ? {} : { id }), hold: true }
 	const got = useGet<FeatureRow>(then(`${path}/row`, { ...of, as_of: asOf.value }), live)
 	if (got.data && got.data.entity_key !== id) setId(got.data.entity_key)
 	const chosen = useMemo(() => (place.value.params.get('f') ?? '').split(',').filter(f => view.features.some(x => x.name === f)), [place.value.params.get('f')])
@@ -46,9 +48,9 @@ function Entity({ view, kind, of }: { view: FeatureView; kind: string; of: Recor
 			<>
 				<News n={got.news} show={() => { got.again(); setRound(round + 1) }} />
 				{r.features.every(f => f.status === 'NOT_FOUND') ? <Empty why={t.nothingKnown} /> : <Row r={r} shown={shown} toggle={toggle} />}
-				{knownAt.value !== '' && <TooLate path={path} of={of} at={r.at_millis} />}
-				{shown.length > 0 && <Series path={path} of={of} names={shown} r={r} />}
-				<History key={round} path={path} of={of} names={shown} live={live} />
+				{knownAt.value !== '' && <TooLate path={path} of={of} at={r.at_millis} live={live} />}
+				{shown.length > 0 && <Series key={`series ${round}`} path={path} of={of} names={shown} r={r} />}
+				<History key={`history ${round}`} path={path} of={of} names={shown} live={live} />
 			</>
 		)}</Shown>
 	)
@@ -82,14 +84,14 @@ function Row({ r, shown, toggle }: { r: FeatureRow; shown: string[]; toggle: (f:
 }
 
 // TooLate is what had happened by a time, and was recorded after what the row knows.
-function TooLate({ path, of, at }: { path: string; of: Record<string, string>; at: number }) {
-	const got = useGet<Late>(url(`${path}/late`, { ...of, as_of: at, known_after: knownAt.value }))
+function TooLate({ path, of, at, live }: { path: string; of: Record<string, string>; at: number; live: Live }) {
+	const got = useGet<Late>(url(`${path}/late`, { ...of, as_of: at, known_after: knownAt.value }), live)
 	return (
-		<Shown got={got} rows={1}>{l => l.items.length === 0 ? null : (
+		<><News n={got.news} show={got.again} /><Shown got={got} rows={1}>{l => l.items.length === 0 ? null : (
 			<section data-too-late=""><h2>{t.tooLate} <span class="dim">{l.items.length}{l.more ? '+' : ''}</span></h2><p class="dim">{t.tooLateWhat}</p>
 				<ol class="entries">{l.items.map(c => <li key={c.position + c.event_id}><s><Time at={c.event_millis} /></s><Position at={c.position} /><span class="what"><s><By c={c} /></s></span><span class="dim from">{t.recordedTime} <Time at={c.recorded_millis} /></span></li>)}</ol>
 				{l.looked_to_millis ? <p class="dim">{t.lookedBackTo} <Time at={l.looked_to_millis} /></p> : null}</section>
-		)}</Shown>
+		)}</Shown></>
 	)
 }
 
@@ -118,7 +120,7 @@ function Series({ path, of, names, r }: { path: string; of: Record<string, strin
 }
 
 // History is every event that changed the features, the newest first.
-function History({ path, of, names, live }: { path: string; of: Record<string, string>; names: string[]; live: { views: string[]; id?: string; hold: boolean } }) {
+function History({ path, of, names, live }: { path: string; of: Record<string, string>; names: string[]; live: Live }) {
 	const at = then(`${path}/history`, { ...of, features: names.join(','), as_of: asOf.value, limit: 50 })
 	const got = useGet<Page<Changed>>(at, live)
 	const [more, setMore] = useState<{ for: unknown; items: Changed[]; next: string | undefined } | null>(null)

@@ -1,6 +1,7 @@
-// What is changed of a model version here: its stage, and the aliases that point at it. Each is asked once, on the state that was read.
-import { useState } from 'preact/hooks'
-import { command, Problem, segment, useGet } from '../api'
+// What is changed of a model version here: its stage, and the aliases that point at it. Each is asked once, on the state that was read: as it
+// stood here when the dialog was opened.
+import { useRef, useState } from 'preact/hooks'
+import { command, Problem, segment } from '../api'
 import { announce, Dialog } from '../keys'
 import { State } from '../parts/bits'
 import { Fault } from '../parts/states'
@@ -13,56 +14,58 @@ const stages = ['None', 'Staging', 'Production', 'Archived']
 // instead is what a command says that production serves, as it was read.
 export const instead = (now: Deployment | undefined): string => now?.position ?? 'none'
 
-export function Changes({ name, v, m, now, done }: { name: string; v: ModelVersion; m: Model; now: Deployment | undefined; done: () => void }) {
-	const [asking, setAsking] = useState<{ alias?: string; remove?: boolean } | null>(null)
+interface Read { v: ModelVersion; m: Model; now: Deployment | undefined }
+
+export function Changes({ name, look, ...read }: Read & { name: string; look: () => void }) {
+	const { v, m } = read
+	const [asking, setAsking] = useState<(Read & { alias?: string; remove?: boolean }) | null>(null)
 	const off = noCommands()
 	const mine = Object.entries(m.aliases ?? {}).filter(([, n]) => n === v.version).map(([a]) => a).sort()
 	const close = () => setAsking(null)
 	const over = () => {
 		close()
-		done()
+		look()
 	}
 	return (
 		<section><h2>{t.stage}, {t.aliases}</h2>
-			<p class="buttons"><State of={v.stage} /> <span class="dim wrap">{v.stage_reason}</span> <button type="button" data-focus="stage" disabled={off !== ''} title={off} onClick={() => setAsking({})}>{t.moveStage}…</button></p>
-			<p class="buttons">{mine.length === 0 && <span class="dim">{t.noAliases}</span>}{mine.map(a => <span key={a} class="pair">@{a}<button type="button" class="quiet" data-focus={`alias-${a}`} disabled={off !== ''} title={off || t.removeAlias(a)} aria-label={t.removeAlias(a)} onClick={() => setAsking({ alias: a, remove: true })}>✕</button></span>)} <button type="button" data-focus="alias" disabled={off !== ''} title={off} onClick={() => setAsking({ alias: '' })}>{t.setAlias}…</button></p>
-			{asking && asking.alias === undefined && <Stage name={name} v={v} now={now} close={close} done={over} />}
-			{asking?.alias !== undefined && <Alias name={name} v={v} m={m} alias={asking.alias} remove={asking.remove ?? false} now={now} close={close} done={over} />}
+			<p class="buttons"><State of={v.stage} /> <span class="dim wrap">{v.stage_reason}</span> <button type="button" data-focus="stage" disabled={off !== ''} title={off} onClick={() => setAsking(read)}>{t.moveStage}…</button></p>
+			<p class="buttons">{mine.length === 0 && <span class="dim">{t.noAliases}</span>}{mine.map(a => <span key={a} class="pair">@{a}<button type="button" class="quiet" data-focus={`alias-${a}`} disabled={off !== ''} title={off || t.removeAlias(a)} aria-label={t.removeAlias(a)} onClick={() => setAsking({ ...read, alias: a, remove: true })}>✕</button></span>)} <button type="button" data-focus="alias" disabled={off !== ''} title={off} onClick={() => setAsking({ ...read, alias: '' })}>{t.setAlias}…</button></p>
+			{asking && asking.alias === undefined && <Stage name={name} read={asking} close={close} done={over} look={look} />}
+			{asking?.alias !== undefined && <Alias name={name} read={asking} alias={asking.alias} remove={asking.remove ?? false} close={close} done={over} look={look} />}
 		</section>
 	)
 }
 
-// useAct does a command once on the revision of the model as it is while the dialog is read.
-function useAct(name: string, said: string, done: () => void) {
-	const head = useGet<Model>(`/api/v1/models/${segment(name)}`)
+// useAct does a command once on the model as it was read. Where that is refused, the page looks again behind the dialog.
+function useAct(m: Model, said: string, done: () => void, look: () => void) {
 	const [busy, setBusy] = useState(false)
 	const [problem, setProblem] = useState<Problem | null>(null)
-	const [key] = useState(() => crypto.randomUUID?.() ?? String(Math.random()))
-	const revision = head.data?.revision
+	const sent = useRef({ what: '', key: '' }) // what is asked again as it was has the same key
 	const act = async (e: Event, method: string, path: string, body: unknown) => {
 		e.preventDefault()
-		if (busy || revision === undefined) return
+		if (busy) return
+		const what = method + path + JSON.stringify(body)
+		if (sent.current.what !== what) sent.current = { what, key: crypto.randomUUID?.() ?? String(Math.random()) }
 		setBusy(true)
 		setProblem(null)
 		try {
-			await command(method, path, body, { key: `${key}${JSON.stringify(body)}${path}`.slice(0, 250), revision })
+			await command(method, path, body, { key: sent.current.key, revision: m.revision })
 			announce(said)
 			done()
 		} catch (p) {
 			setProblem(p instanceof Problem ? p : new Problem({ title: String(p) }))
 			setBusy(false)
+			look()
 		}
 	}
-	const faults = <>{head.problem && <Fault problem={head.problem} again={head.again} />}{problem && <Fault problem={problem} />}</>
-	return { act, faults, off: busy || head.loading || revision === undefined }
+	return { act, faults: problem && <Fault problem={problem} />, off: busy }
 }
 
-function Stage({ name, v, now, close, done }: { name: string; v: ModelVersion; now: Deployment | undefined; close: () => void; done: () => void }) {
+function Stage({ name, read: { v, m, now: was }, close, done, look }: { name: string; read: Read; close: () => void; done: () => void; look: () => void }) {
 	const [stage, setStage] = useState(stages.find(s => s !== v.stage && s === 'Staging') ?? 'None')
 	const [archive, setArchive] = useState(false)
 	const [reason, setReason] = useState('')
-	const a = useAct(name, `${name} ${v.version}: ${stage}`, done)
-	const [was] = useState(now)
+	const a = useAct(m, `${name} ${v.version}: ${stage}`, done, look)
 	const serves = stage === 'Production' && v.slot === 'production'
 	return (
 		<Dialog open close={close} title={t.moveTo(`${name} ${v.version}`, stage)}>
@@ -78,12 +81,11 @@ function Stage({ name, v, now, close, done }: { name: string; v: ModelVersion; n
 	)
 }
 
-function Alias({ name, v, m, alias, remove, now, close, done }: { name: string; v: ModelVersion; m: Model; alias: string; remove: boolean; now: Deployment | undefined; close: () => void; done: () => void }) {
+function Alias({ name, read: { v, m, now: was }, alias, remove, close, done, look }: { name: string; read: Read; alias: string; remove: boolean; close: () => void; done: () => void; look: () => void }) {
 	const [given, setGiven] = useState(alias)
-	const a = useAct(name, `@${given} ${remove ? '–' : v.version}`, done)
-	const [was] = useState(now)
+	const a = useAct(m, `@${given} ${remove ? '–' : v.version}`, done, look)
 	const path = `/api/v1/models/${segment(name)}/aliases/${segment(given)}`
-	const points = m.aliases?.[given]
+	const points = Object.hasOwn(m.aliases ?? {}, given) ? m.aliases?.[given] : undefined
 	const serves = given === 'champion' && v.slot === 'production'
 	return (
 		<Dialog open close={close} title={remove ? t.removeAlias(given) : `${t.setAlias}: ${name} ${v.version}`}>

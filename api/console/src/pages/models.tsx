@@ -123,7 +123,7 @@ function VersionPage({ name, n }: { name: string; n: number }) {
 					{v.dataset_id && <Fact name={t.dataset}><Stream name={`dataset/${v.dataset_id}`} /></Fact>}<Fact name={t.seed}><span class="mono">{String(v.seed)}</span></Fact><Fact name={t.code}>{v.code_version || '–'}</Fact>
 					<Fact name={t.size}>{bytes(v.bytes)}</Fact>
 				</Facts>
-				{model.data && slots.data && <Changes name={name} v={v} m={model.data} now={slots.data.items.find(d => d.slot === 'production')} done={() => { got.again(); model.again(); slots.again() }} />}
+				{model.data && slots.data && <Changes name={name} v={model.data.versions.find(x => x.version === n) ?? v} m={model.data} now={slots.data.items.find(d => d.slot === 'production')} look={() => { got.again(); model.again(); slots.again() }} />}
 				<section><h2>{t.params}</h2><table class="pairs"><tbody>{Object.entries(v.params ?? {}).sort().map(([k, x]) => <tr key={k}><th scope="row" class="mono">{k}</th><td>{x}</td></tr>)}</tbody></table></section>
 				<section><h2>{t.cut}</h2><p class="mono wrap dim">{v.dataset_cut} <Copy text={v.dataset_cut} /></p><h2>{t.blob}</h2><p class="mono wrap dim">{v.blob} <Copy text={v.blob} /></p></section>
 				<section><h2>{t.lineage}</h2><Shown got={lineage}>{g => g.edges.length === 0 ? <p class="dim">{t.none}</p> : <><Graph nodes={[g.node, ...g.nodes].map(id => ({ id, label: id, ...(nodePage(id) === '' ? {} : { href: nodePage(id) }), asked: id === g.node }))} edges={g.edges.map(e => ({ from: e.from, to: e.to, label: e.kind }))} label={t.lineage} />{g.truncated && <p class="warn">{t.truncated(g.nodes.length)}</p>}</>}</Shown></section>

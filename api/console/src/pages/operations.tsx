@@ -59,13 +59,15 @@ function unequal(o: Operation): string[] | null {
 // How an operation is, or how far.
 function How({ o }: { o: Operation }) {
 	const differ = unequal(o)
+	const another = o.kind === 'rebuild' && (o.result as { equal?: boolean } | undefined)?.equal === false
 	return (
 		<div class="how">
-			<State of={differ && differ.length > 0 ? 'failed' : o.state} />
+			<State of={another || (differ && differ.length > 0) ? 'failed' : o.state} />
 			{o.here && o.progress && <div><progress {...(o.progress.total > 0 ? { max: o.progress.total, value: o.progress.done } : {})} aria-label={o.kind} /> <span class="dim">{o.progress.stage}{o.progress.done > 0 ? ` ${count(o.progress.done)}${o.progress.total > 0 ? ` / ${count(o.progress.total)}` : ''}` : ''}{o.progress.rate > 0 ? ` · ${count(o.progress.rate)}/s` : ''}</span></div>}
 			{o.state === 'running' && o.here === false && <div class="dim wrap">{t.operationElsewhere(o.holder)}</div>}
 			{o.state === 'interrupted' && <div class="dim">{t.operationInterrupted}</div>}
 			{differ && <div class={differ.length === 0 ? 'ok' : 'bad'}>{differ.length === 0 ? t.verifyEqual((o.result as { views: unknown[] }).views.length) : t.verifyUnequal(differ.join(', '))}</div>}
+			{another && <div class="bad">{t.rebuildUnequal}</div>}
 			{o.error && <div class="bad wrap">{o.error}</div>}
 		</div>
 	)
@@ -75,7 +77,7 @@ function How({ o }: { o: Operation }) {
 function What({ o }: { o: Operation }) {
 	const r = (o.request ?? {}) as Record<string, string | number | Record<string, number> | undefined>
 	if (o.kind === 'rebuild') return <a href={to(['models', String(r.model), String(r.version)])}>{String(r.model)} {String(r.version)}</a>
-	if (o.kind === 'recommendations') return <a href={`${to(['try'])}?${new URLSearchParams(Object.entries({ user: r.user_id, known_at: r.known_at, as_of: r.as_of, k: r.k }).filter(([, v]) => v !== undefined && v !== '').map(([k, v]) => [k, String(v)]))}`}>{t.person} {String(r.user_id ?? '')} {String(r.known_at || r.as_of || '')}</a>
+	if (o.kind === 'recommendations') return <a href={to(['try'], { user: String(r.user_id ?? ''), known_at: String(r.known_at ?? ''), as_of: String(r.as_of ?? ''), k: String(r.k ?? '') })}>{t.person} {String(r.user_id ?? '')} {String(r.known_at || r.as_of || '')}</a>
 	if (o.kind === 'import' && r.simulate) return <>{t.simulatedWorld} {Object.entries(r.simulate).filter(([, v]) => v).map(([k, v]) => `${k}=${v}`).join(' ')}</>
 	return <>{Object.values(r).filter(v => typeof v !== 'object' && v !== undefined).map(String).join(' ') || (o.kind === 'replay' ? t.allViews : '')}</>
 }

@@ -4,7 +4,7 @@ import { then, useGet } from '../api'
 import { Chart, type Curve } from '../chart'
 import { count, figure } from '../format'
 import { Position, Time, Title } from '../parts/bits'
-import { Empty, Shown } from '../parts/states'
+import { Empty, News, Shown } from '../parts/states'
 import { knownAt, place, set, to } from '../router'
 import { t } from '../text'
 import { noCommands } from '../timebar'
@@ -69,6 +69,7 @@ function Good() {
 	return (
 		<section><h2>{t.whatCame}</h2>
 			{until === '' && <nav class="tabs" aria-label={t.window}>{spans.map(s => <button key={s} type="button" aria-pressed={s === days} onClick={() => set({ days: s === '30' ? '' : s })}>{t.lastDays(s)}</button>)}</nav>}
+			<News n={got.news} show={got.again} />
 			<Shown got={got} rows={3}>{() => versions.length === 0 ? <p class="dim">{t.noLists}</p> : (
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.whatCame}><table class="roomy"><thead><tr><th>{t.version}</th><th class="num">{t.lists}</th><th class="num">{t.clickRate}</th><th class="num">{t.satisfaction}</th><th class="num">{t.met}</th><th class="num">hr@10</th><th>{t.days}</th></tr></thead>
 					<tbody>{versions.map(v => <tr key={v.name}><td>{v.model ? <a href={to(['models', v.model, v.version])}>{v.name}</a> : v.name}</td><td class="num">{count(v.lists)}</td><td class="num">{share(v.taken, v.lists)}</td><td class="num">{share(v.liked, v.liked + v.disliked)}</td><td class="num">{count(v.met)}</td><td class="num">{share(v.hits, v.met)}</td><td class="dim">{v.first === v.last ? v.first : `${v.first} … ${v.last}`}</td></tr>)}</tbody></table></div>

@@ -16,6 +16,7 @@ export function Try() {
 	const k = params.get('k') ?? '10'
 	const vs = params.get('vs') ?? ''
 	const list = (known: string) => url('/api/v1/recommendations', { user_id: user, k, explain: true, record: known || asOf.value ? '' : 'false', known_at: known, as_of: asOf.value })
+	const asked = { user_id: user, k: Number(k), known_at: knownAt.value, as_of: asOf.value }
 	const got = useGet<Recommendations>(user === '' ? null : list(knownAt.value), { views: ['deployments'] })
 	const other = useGet<Recommendations>(user === '' || vs === '' ? null : vs === 'baseline' ? url('/', { k }) : list(vs), {})
 	return (
@@ -27,7 +28,7 @@ export function Try() {
 				<label>{t.happened}<input class="mono" value={asOf.value} placeholder="as_of 2024-01-01" onChange={e => set({ as_of: e.currentTarget.value.trim() })} /></label>
 				<label>{t.against}<input class="mono" value={vs} list="against" placeholder={t.againstWhat} onChange={e => set({ vs: e.currentTarget.value.trim() })} /><datalist id="against"><option value="baseline" /></datalist></label>
 			</form>
-			{user !== '' && (knownAt.value !== '' || asOf.value !== '') && got.loading && <GoesOn body={{ user_id: user, k: Number(k), known_at: knownAt.value, as_of: asOf.value }} />}
+			{user !== '' && (knownAt.value !== '' || asOf.value !== '') && got.loading && <GoesOn key={JSON.stringify(asked)} body={asked} />}
 			{user === '' ? <Empty why={t.whoFirst} /> : (
 				<div class={vs ? 'columns-2' : ''}>
 					<Shown got={got} rows={10}>{r => <List r={r} before={other.data?.items} again={got.again} />}</Shown>
