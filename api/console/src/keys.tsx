@@ -80,7 +80,8 @@ function back(from: Element | null) {
 	let looks = 0
 	const look = () => {
 		if (inDialog()) return
-		if (document.activeElement === document.body || document.activeElement === null) document.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true })
+		const title = document.querySelector<HTMLElement>('main h1')
+		if (title && (document.activeElement === document.body || document.activeElement === null)) title.focus({ preventScroll: true })
 		else if (looks++ < 40) setTimeout(look, 50)
 	}
 	setTimeout(look, 0)
@@ -101,6 +102,7 @@ export function Dialog({ open, close, title, children }: { open: boolean; close:
 			d.close()
 			back(from.current)
 		}
+		if (!open) from.current = null
 	}, [open])
 	useLayoutEffect(() => () => {
 		const d = ref.current
