@@ -219,6 +219,9 @@ func (s *Service) Predicts(by Version) (Version, error) {
 
 // Predictor is the version that answers where none is named: the one of [Service.Predicts] or, where that cannot be had, what [Service.Predict] takes in its place.
 func (s *Service) Predictor() (Version, error) {
+	if err := s.catchUp(false); err != nil {
+		return Version{}, err
+	}
 	v, err := s.Predicts(Version{})
 	if err != nil {
 		return v, err
