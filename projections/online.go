@@ -355,8 +355,7 @@ func (v *Online) read(have func(v *Online) bool, fetch func(v *Online) error, f 
 // ReadFor calls f with the model at rest, and with what of the log it has learned: it holds every fact of the cut, and no
 // other. What f may ask of it is what concerns all, and what concerns the person; f must keep neither.
 func (v *Online) ReadFor(userID string, f func(m *online.Model, cut streams.Cut)) error {
-	return v.read(func(v *Online) bool { return v.m.Fetched(userID) }, func(v *Online) error { return v.m.Fetch(userID) },
-		func(v *Online) { f(v.m, v.cut) })
+	return v.ReadForEach([]string{userID}, f)
 }
 
 // ReadForEach is ReadFor several people.
