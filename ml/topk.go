@@ -3,6 +3,8 @@ package ml
 import (
 	"fmt"
 	"slices"
+
+	"github.com/projectionist/projectionist/ml/vector"
 )
 
 // Scored is an item with its score.
@@ -124,15 +126,18 @@ func newRanking(k, n int) *ranking {
 // offer looks at the scores of the indices from first on. Indices come in ascending order, so that
 // an equal score never displaces one that is in.
 func (h *ranking) offer(scores []float32, first int32, skip func(int32) bool) {
-	for i, score := range scores {
+	if h.k == 0 {
+		return
+	}
+	for i := 0; i < len(scores); i++ {
 		if len(h.heap) == h.k {
-			if h.k == 0 || !(score > h.heap[0].Score) {
-				continue
+			if i += vector.Above(scores[i:], h.heap[0].Score); i == len(scores) {
+				return
 			}
-		} else if score != score {
+		} else if scores[i] != scores[i] {
 			continue
 		}
-		c := Scored{first + int32(i), score}
+		c := Scored{first + int32(i), scores[i]}
 		if skip != nil && skip(c.Index) {
 			continue
 		}

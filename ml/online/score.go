@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/projectionist/projectionist/ml/vector"
 )
 
 // Source is a rule that scores items.
@@ -148,14 +150,9 @@ func (m *Model) ScoreMixAll(dst []float32, userID string, nowMillis int64, mix M
 	s.scored = m.history(m.user(userID))
 	s.factor = m.mix(dst, s.scored, dayOf(nowMillis), mix, s)
 	f, popularity := s.factor, s.popularity[:len(dst)]
+	vector.Mix(dst, popularity, f.decayed, dst, f.trend)
 	if f.plain > 0 {
-		for j, c := range s.plain[:len(dst)] {
-			dst[j] = float32(f.decayed*popularity[j]) + float32(f.trend*dst[j]) + float32(f.plain*c)
-		}
-	} else {
-		for j, c := range dst {
-			dst[j] = float32(f.decayed*popularity[j]) + float32(f.trend*c)
-		}
+		vector.Mix(dst, dst, 1, s.plain[:len(dst)], f.plain)
 	}
 	if f.popularity > 0 {
 		for j, n := range m.counted {
@@ -415,20 +412,9 @@ func (m *Model) mix(dst []float32, h history, today int32, w Mix, s *Scratch) (f
 	var plainMax, trendMax float32
 	trends, norms := s.trends[:len(dst)], s.norms[:len(dst)]
 	if w.CoCounts > 0 {
-		plain := s.plain[:len(dst)]
-		for j, c := range dst { // an item without co-counts keeps its 0
-			v := c * norms[j]
-			if plain[j] = v; v > plainMax {
-				plainMax = v
-			}
-		}
+		plainMax = vector.Multiply(s.plain[:len(dst)], dst, norms) // an item without co-counts keeps its 0
 	}
-	for j, c := range dst {
-		v := c * trends[j]
-		if dst[j] = v; v > trendMax {
-			trendMax = v
-		}
-	}
+	trendMax = vector.Multiply(dst, dst, trends)
 	popular := float32(mixFloor + (1-mixFloor)*mixHistory/(mixHistory+float64(h.n)))
 	decayed := w.Decayed + float32(w.Blend*popular)
 	if trendMax == 0 {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/vector"
 )
 
 // Ranker ranks films for anyone, with a trained model (or none) and the state of the online model at the
@@ -246,7 +247,7 @@ func Scale(v, excluded []float32) bool {
 	if by == 0 {
 		return false
 	}
-	multiply(v, by)
+	vector.Scale(v, by)
 	return true
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
+	"github.com/projectionist/projectionist/ml/vector"
 )
 
 // Related is a [Model] of how much having met one film speaks for another. A person's score of a film is the sum of what
@@ -206,7 +207,7 @@ func (r *related) compute(m *online.Model, user string, nowMillis int64, again b
 			Exclude(s.score, m, r.films, user, nowMillis)
 		}
 		if s.scale = scaleOf(s.score, s.score); s.scale > 0 {
-			multiply(s.score, s.scale)
+			vector.Scale(s.score, s.scale)
 			return s.score, true
 		}
 	}
@@ -270,21 +271,9 @@ func (r *related) Score(m *online.Model, user string, nowMillis int64, f func(st
 // scaleOf is what scores are multiplied by so that the greatest of those that excluded does not have as
 // [online.Excluded] becomes 1; 0 where that is not above 0.
 func scaleOf(v, excluded []float32) float32 {
-	var top float32
-	excluded = excluded[:len(v)]
-	for i, x := range v {
-		if x > top && excluded[i] != online.Excluded {
-			top = x
-		}
-	}
+	top := vector.Greatest(v, excluded)
 	if inv := 1 / top; top > 0 && inv <= math.MaxFloat32 {
 		return inv
 	}
 	return 0
-}
-
-func multiply(v []float32, by float32) {
-	for i := range v {
-		v[i] *= by
-	}
 }

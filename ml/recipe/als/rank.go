@@ -8,6 +8,7 @@ import (
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/vector"
 )
 
 // Names of the parts of a score: "online" beside sourceFactors, and "blend" of both in one word.
@@ -127,17 +128,11 @@ func (r *ranker) vector(m *online.Model, user string, decay float32, s *scratch)
 // mix sets s.score to the blend with a share w of the factors.
 func (s *scratch) mix(w float32) {
 	s.score = recipe.Grow(s.score, len(s.counts.Score))
-	for i, c := range s.counts.Score {
-		if c == online.Excluded {
-			s.score[i] = c
-			continue
-		}
-		v := float32((1 - w) * c)
-		if w > 0 {
-			v += float32(w * s.als[i])
-		}
-		s.score[i] = v
+	if w == 0 {
+		copy(s.score, s.counts.Score)
+		return
 	}
+	vector.Mix(s.score, s.counts.Score, 1-w, s.als, w)
 }
 
 func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
