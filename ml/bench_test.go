@@ -84,3 +84,33 @@ func BenchmarkTopK(b *testing.B) {
 		TopK(query, factors, 64, 10, seen.Has)
 	}
 }
+
+// Between what the products of a query with 27,000 films lie, beside the products.
+func BenchmarkCoarse(b *testing.B) {
+	const films, dim = 27_000, 64
+	r := newRNG(1)
+	factors, query := make([]float32, films*dim), make([]float32, dim)
+	for i := range factors {
+		factors[i] = .1 * r.normal()
+	}
+	for i := range query {
+		query[i] = r.normal()
+	}
+	lo, hi := make([]float32, films), make([]float32, films)
+	b.Run("all", func(b *testing.B) {
+		for b.Loop() {
+			ScoreAll(lo, query, factors, dim)
+		}
+	})
+	c := coarse(factors, dim)
+	b.Run("bounds", func(b *testing.B) {
+		for b.Loop() {
+			c.Bounds(lo, hi, query)
+		}
+	})
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			coarse(factors, dim)
+		}
+	})
+}

@@ -13,6 +13,12 @@ func axpyRowsAVX2(dst, t, base *float32, idx *int32, n, stride, cols int)
 //go:noescape
 func axpyTileAVX512(dst, coefs, tile *float32, fours, rows, stride, step int)
 
+//go:noescape
+func coarseSumsAVX2(out *float32, rows *int8, query *int16, fours, stride int)
+
+//go:noescape
+func coarseWidthsAVX2(lo, hi, step, size, rest *float32, w *widths, n int)
+
 var (
 	hasAVX2   = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 	hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F
@@ -64,4 +70,26 @@ func axpyTile(dst, coefs, tile []float32, n, rows, stride, step int) {
 		}
 	}
 	axpyTileRows(dst[done*stride:], coefs[done*step:], tile, n-done, rows, stride, step)
+}
+
+// coarseSums sets out to the products of the first rows with a query, and gives how many it has done.
+func coarseSums(out []float32, c *Coarse, query []int16) int {
+	n := c.Len() &^ 3
+	if n == 0 || !hasAVX2 {
+		return 0
+	}
+	_, _, _ = out[n-1], c.rows[n*c.stride-1], query[c.stride-1]
+	coarseSumsAVX2(&out[0], &c.rows[0], &query[0], n/4, c.stride)
+	return n
+}
+
+// coarseWidths makes bounds of what coarseSums has left in lo, and gives of how many.
+func coarseWidths(lo, hi []float32, c *Coarse, w *widths) int {
+	n := c.Len() &^ 7
+	if n == 0 || !hasAVX2 {
+		return 0
+	}
+	_, _ = lo[n-1], hi[n-1]
+	coarseWidthsAVX2(&lo[0], &hi[0], &c.step[0], &c.size[0], &c.rest[0], w, n)
+	return n
 }

@@ -320,3 +320,93 @@ tile4:
 
 	VZEROUPPER
 	RET
+
+// func coarseSumsAVX2(out *float32, rows *int8, query *int16, fours, stride int)
+//
+// Four rows at a time, sixteen values of each: they are widened to 16 bits, multiplied, and summed in pairs to 32.
+TEXT ·coarseSumsAVX2(SB), NOSPLIT, $0-40
+	MOVQ out+0(FP), DI
+	MOVQ rows+8(FP), SI
+	MOVQ query+16(FP), BX
+	MOVQ fours+24(FP), CX
+	MOVQ stride+32(FP), R8
+
+rows:
+	LEAQ  (SI)(R8*1), R10
+	LEAQ  (SI)(R8*2), R11
+	LEAQ  (R10)(R8*2), R12
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	XORQ  AX, AX
+
+cols:
+	VMOVDQU   (BX)(AX*2), Y8
+	VPMOVSXBW (SI)(AX*1), Y4
+	VPMOVSXBW (R10)(AX*1), Y5
+	VPMOVSXBW (R11)(AX*1), Y6
+	VPMOVSXBW (R12)(AX*1), Y7
+	VPMADDWD  Y8, Y4, Y4
+	VPMADDWD  Y8, Y5, Y5
+	VPMADDWD  Y8, Y6, Y6
+	VPMADDWD  Y8, Y7, Y7
+	VPADDD    Y4, Y0, Y0
+	VPADDD    Y5, Y1, Y1
+	VPADDD    Y6, Y2, Y2
+	VPADDD    Y7, Y3, Y3
+	ADDQ      $16, AX
+	CMPQ      AX, R8
+	JLT       cols
+
+	VPHADDD      Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPHADDD      Y2, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPADDD       X1, X0, X0
+	VCVTDQ2PS    X0, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $16, DI
+	LEAQ         (SI)(R8*4), SI
+	DECQ         CX
+	JNZ          rows
+
+	VZEROUPPER
+	RET
+
+// func coarseWidthsAVX2(lo, hi, step, size, rest *float32, w *widths, n int)
+TEXT ·coarseWidthsAVX2(SB), NOSPLIT, $0-56
+	MOVQ         lo+0(FP), DI
+	MOVQ         hi+8(FP), SI
+	MOVQ         step+16(FP), BX
+	MOVQ         size+24(FP), DX
+	MOVQ         rest+32(FP), R8
+	MOVQ         w+40(FP), R9
+	MOVQ         n+48(FP), CX
+	VBROADCASTSS 0(R9), Y8
+	VBROADCASTSS 4(R9), Y9
+	VBROADCASTSS 8(R9), Y10
+	VBROADCASTSS 12(R9), Y11
+	VBROADCASTSS 16(R9), Y12
+	XORQ         AX, AX
+
+widths:
+	VMOVUPS (BX)(AX*4), Y0
+	VMULPS  Y0, Y8, Y1
+	VMULPS  (DI)(AX*4), Y1, Y1
+	VMULPS  (R8)(AX*4), Y9, Y2
+	VMULPS  (DX)(AX*4), Y10, Y3
+	VMULPS  Y0, Y11, Y4
+	VADDPS  Y3, Y2, Y2
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y12, Y2, Y2
+	VSUBPS  Y2, Y1, Y3
+	VADDPS  Y2, Y1, Y4
+	VMOVUPS Y3, (DI)(AX*4)
+	VMOVUPS Y4, (SI)(AX*4)
+	ADDQ    $8, AX
+	CMPQ    AX, CX
+	JLT     widths
+
+	VZEROUPPER
+	RET

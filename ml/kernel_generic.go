@@ -17,3 +17,7 @@ func axpyRows(dst, t, base []float32, idx []int32, stride, cols int) {
 func axpyTile(dst, coefs, tile []float32, n, rows, stride, step int) {
 	axpyTileRows(dst, coefs, tile, n, rows, stride, step)
 }
+
+func coarseSums([]float32, *Coarse, []int16) int { return 0 }
+
+func coarseWidths(_, _ []float32, _ *Coarse, _ *widths) int { return 0 }

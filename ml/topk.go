@@ -85,31 +85,36 @@ func TopKScores(scores []float32, k int, skip func(int32) bool) []Scored {
 	return h.sorted()
 }
 
-// ScoreAll writes the dot product of query with every row of factors to dst, which must hold them.
+// ScoreAll writes the dot product of query with every row of factors to dst. It panics where query, factors and dst do not fit.
 func ScoreAll(dst, query, factors []float32, dim int) {
-	ScoreEach([][]float32{dst}, [][]float32{query}, factors, dim)
-}
-
-// ScoreEach is [ScoreAll] of several queries, each with a dst of its own. The rows are brought from memory once for all.
-func ScoreEach(dst, queries [][]float32, factors []float32, dim int) {
-	if dim < 1 || len(factors)%dim != 0 || len(dst) != len(queries) {
-		panic(fmt.Sprintf("ml: scores of %d queries and %d factor values into %d, dim %d", len(queries), len(factors), len(dst), dim))
+	if dim < 1 || len(query) != dim || len(factors)%dim != 0 || len(dst) < len(factors)/dim {
+		panic(fmt.Sprintf("ml: scores of a query of %d and %d factor values into %d, dim %d", len(query), len(factors), len(dst), dim))
 	}
 	n, s := len(factors)/dim, padded(dim)
-	padded := make([][]float32, len(queries))
-	for k, q := range queries {
-		if len(q) != dim || len(dst[k]) < n {
-			panic(fmt.Sprintf("ml: scores of a query of %d and %d factor values into %d, dim %d", len(q), len(factors), len(dst[k]), dim))
-		}
-		padded[k] = padRows(q, 1, dim)
-	}
+	q := padRows(query, 1, dim)
 	for from := 0; from < n; from += scanRows {
 		rows := min(scanRows, n-from)
-		block := padRows(factors[from*dim:], rows, dim)
-		for k, q := range padded {
-			dotRows(dst[k][from:], q, block, iota32[:rows], s, s)
-		}
+		dotRows(dst[from:], q, padRows(factors[from*dim:], rows, dim), iota32[:rows], s, s)
 	}
+}
+
+// ScoreSome is [ScoreAll] of the rows at some places: what they have there, to the bit.
+func ScoreSome(dst, query, factors []float32, dim int, places []int32) {
+	if dim < 1 || len(query) != dim || len(factors)%dim != 0 || len(dst) < len(places) {
+		panic(fmt.Sprintf("ml: scores of a query of %d and %d factor values at %d places into %d, dim %d", len(query), len(factors), len(places), len(dst), dim))
+	}
+	for _, p := range places {
+		_ = factors[int(p)*dim:][:dim]
+	}
+	if s := padded(dim); s != dim {
+		rows := make([]float32, 0, len(places)*dim)
+		for _, p := range places {
+			rows = append(rows, factors[int(p)*dim:][:dim]...)
+		}
+		ScoreAll(dst, query, rows, dim)
+		return
+	}
+	dotRows(dst, query, factors, places, dim, dim)
 }
 
 // ranking is a heap of the best k so far, the worst of them at its root.

@@ -1,6 +1,7 @@
 package ml
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -78,33 +79,31 @@ func TestBitset(t *testing.T) {
 	}
 }
 
-// Several queries are scored as each alone, to the bit, whatever the dimension.
-func TestScoreEach(t *testing.T) {
+// Every row is scored, whatever the dimension; some rows have, alone, the same to the bit.
+func TestScoreAll(t *testing.T) {
 	r := newRNG(5)
 	for _, dim := range []int{1, 8, 13, 64} {
 		for _, n := range []int{0, 1, scanRows, 2*scanRows + 5} {
-			factors := randomRows(r, n, dim)
-			var dst, queries [][]float32
-			for range 5 {
-				dst, queries = append(dst, make([]float32, n)), append(queries, randomRows(r, 1, dim))
+			factors, q, all := randomRows(r, n, dim), randomRows(r, 1, dim), make([]float32, n)
+			ScoreAll(all, q, factors, dim)
+			for i := range n {
+				var want float64
+				for c := range dim {
+					want += float64(q[c]) * float64(factors[i*dim+c])
+				}
+				if math.Abs(float64(all[i])-want) > 1e-5 {
+					t.Fatalf("dim %d: row %d has %v; want %v", dim, i, all[i], want)
+				}
 			}
-			ScoreEach(dst, queries, factors, dim)
-			for k, q := range queries {
-				alone := make([]float32, n)
-				if ScoreAll(alone, q, factors, dim); !slices.Equal(dst[k], alone) {
-					t.Errorf("dim %d, %d rows: query %d is scored otherwise than alone", dim, n, k)
-				}
-				for i := range n {
-					var want float64
-					for c := range dim {
-						want += float64(q[c]) * float64(factors[i*dim+c])
-					}
-					if math.Abs(float64(alone[i])-want) > 1e-5 {
-						t.Fatalf("dim %d: row %d has %v; want %v", dim, i, alone[i], want)
-					}
-				}
+			var places []int32
+			for i := 0; i < n; i += 1 + int(r.next()%7) {
+				places = append(places, int32(i))
+			}
+			some := make([]float32, len(places))
+			ScoreSome(some, q, factors, dim, places)
+			for i, p := range places {
+				sameBits(t, fmt.Sprintf("row %d of %d, dim %d", p, n, dim), some[i:i+1], all[p:p+1])
 			}
 		}
 	}
-	ScoreEach(nil, nil, make([]float32, 8), 4)
 }

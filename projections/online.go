@@ -355,21 +355,7 @@ func (v *Online) read(have func(v *Online) bool, fetch func(v *Online) error, f 
 // ReadFor calls f with the model at rest, and with what of the log it has learned: it holds every fact of the cut, and no
 // other. What f may ask of it is what concerns all, and what concerns the person; f must keep neither.
 func (v *Online) ReadFor(userID string, f func(m *online.Model, cut streams.Cut)) error {
-	return v.ReadForEach([]string{userID}, f)
-}
-
-// ReadForEach is ReadFor several people.
-func (v *Online) ReadForEach(users []string, f func(m *online.Model, cut streams.Cut)) error {
-	missing := func(v *Online) int {
-		return slices.IndexFunc(users, func(user string) bool { return !v.m.Fetched(user) })
-	}
-	fetch := func(v *Online) error { // one at a time: others wait meanwhile
-		if i := missing(v); i >= 0 {
-			return v.m.Fetch(users[i])
-		}
-		return nil
-	}
-	return v.read(func(v *Online) bool { return missing(v) < 0 }, fetch, func(v *Online) { f(v.m, v.cut) })
+	return v.read(func(v *Online) bool { return v.m.Fetched(userID) }, func(v *Online) error { return v.m.Fetch(userID) }, func(v *Online) { f(v.m, v.cut) })
 }
 
 // ReadGuest is ReadFor somebody without an id, who has chosen films at a moment, the last one last: f is given the model with

@@ -22,12 +22,6 @@ type Ranker interface {
 	Films() *Films
 }
 
-// Together is a [Ranker] that ranks for several people in less time than for one after another.
-type Together interface {
-	// RankEach gives what Rank gives for each query.
-	RankEach(m *online.Model, qs []Query) []Ranking
-}
-
 // Explainer is a [Ranker] that gives the reasons for the scores of films that another has chosen.
 type Explainer interface {
 	// Explain gives, for each place, the reasons that Rank would give.
@@ -48,14 +42,18 @@ type Query struct {
 	Among int
 }
 
+// Most is how many of the best the list is made of.
+func (q *Query) Most() int {
+	if q.Order != nil {
+		return q.Among
+	}
+	return q.K
+}
+
 // Best is the list by scores, by place: of the films that may be on it the best, or what Order makes of them. Films
 // that are skipped leave no gap.
 func (q *Query) Best(score []float32) []ml.Scored {
-	k := q.K
-	if q.Order != nil {
-		k = q.Among
-	}
-	best := ml.TopKScores(score, k, q.Skip)
+	best := ml.TopKScores(score, q.Most(), q.Skip)
 	if at := slices.IndexFunc(best, func(s ml.Scored) bool { return s.Score == online.Excluded }); at >= 0 {
 		best = best[:at]
 	}
@@ -243,7 +241,7 @@ func Exclude(score []float32, m *online.Model, films *Films, user string, nowMil
 // Scale divides scores by the greatest among films that excluded does not have as [online.Excluded]; it
 // reports whether that is above 0, and does nothing if not.
 func Scale(v, excluded []float32) bool {
-	by := scaleOf(v, excluded)
+	by := ScaleOf(v, excluded)
 	if by == 0 {
 		return false
 	}

@@ -206,7 +206,7 @@ func (r *related) compute(m *online.Model, user string, nowMillis int64, again b
 		if !again {
 			Exclude(s.score, m, r.films, user, nowMillis)
 		}
-		if s.scale = scaleOf(s.score, s.score); s.scale > 0 {
+		if s.scale = ScaleOf(s.score, s.score); s.scale > 0 {
 			vector.Scale(s.score, s.scale)
 			return s.score, true
 		}
@@ -268,10 +268,12 @@ func (r *related) Score(m *online.Model, user string, nowMillis int64, f func(st
 	f("", score)
 }
 
-// scaleOf is what scores are multiplied by so that the greatest of those that excluded does not have as
+// ScaleOf is what scores are multiplied by so that the greatest of those that excluded does not have as
 // [online.Excluded] becomes 1; 0 where that is not above 0.
-func scaleOf(v, excluded []float32) float32 {
-	top := vector.Greatest(v, excluded)
+func ScaleOf(v, excluded []float32) float32 { return ScaleBy(vector.Greatest(v, excluded)) }
+
+// ScaleBy is what a score is multiplied by to be 1; 0 where it is not above 0.
+func ScaleBy(top float32) float32 {
 	if inv := 1 / top; top > 0 && inv <= math.MaxFloat32 {
 		return inv
 	}

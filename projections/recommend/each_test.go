@@ -45,20 +45,20 @@ func TestEachOfMany(t *testing.T) {
 // Of several errors that of the first person is told, and no list.
 func TestEachFails(t *testing.T) {
 	for range 20 {
-		lists, err := each([]string{"a", "b", "c", "d"}, 1, func(users []string) ([]*Result, error) {
-			if user := users[0]; user == "b" || user == "d" {
+		lists, err := each([]string{"a", "b", "c", "d"}, func(user string) (*Result, error) {
+			if user == "b" || user == "d" {
 				return nil, errors.New(user)
 			}
-			return []*Result{{UserID: users[0]}}, nil
+			return &Result{UserID: user}, nil
 		})
 		if lists != nil || err == nil || err.Error() != "b" {
 			t.Fatal(lists, err)
 		}
-		lists, err = each([]string{"a", "b", "c"}, 2, func(users []string) ([]*Result, error) {
-			if users[0] == "c" {
+		lists, err = each([]string{"a", "b", "c"}, func(user string) (*Result, error) {
+			if user == "c" {
 				panic("a defect")
 			}
-			return []*Result{{}, {}}, nil
+			return &Result{}, nil
 		})
 		if lists != nil || !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "a defect") {
 			t.Fatal(lists, err)

@@ -162,37 +162,29 @@ func (s *Service) RecommendEach(by Version, users []string, req Request) ([]*Res
 	if err != nil {
 		return nil, err
 	}
-	together := 1
-	if _, ok := r.(recipe.Together); ok && len(req.Films) == 0 {
-		together = max(1, min(togetherMax, len(users)/runtime.GOMAXPROCS(0)))
-	}
-	return each(users, together, func(users []string) ([]*Result, error) { return s.rank(v, r, f, users, req) })
+	return each(users, func(user string) (*Result, error) { return s.rank(v, r, f, user, req) })
 }
 
-// togetherMax is for how many people a list is made at once, by what does so faster: nothing is learned meanwhile, so they are few.
-const togetherMax = 4
-
-// each makes a list for everybody, side by side on all processors and for so many together, and gives them in the order of the
-// people. Error: the first of theirs.
-func each(users []string, together int, lists func(users []string) ([]*Result, error)) ([]*Result, error) {
-	all := slices.Collect(slices.Chunk(users, together))
-	made, errs := make([][]*Result, len(all)), make([]error, len(all))
+// each makes a list for everybody, side by side on all processors, and gives them in the order of the people. Error: the first
+// of theirs.
+func each(users []string, list func(user string) (*Result, error)) ([]*Result, error) {
+	lists, errs := make([]*Result, len(users)), make([]error, len(users))
 	var next atomic.Int64
-	some := func(i int64) {
+	one := func(i int64) {
 		defer func() {
 			if p := recover(); p != nil { // of a goroutine that no server watches over
-				errs[i] = fault.New(fault.Internal, "the list of %q met a defect: %v\n%s", all[i], p, debug.Stack())
+				errs[i] = fault.New(fault.Internal, "the list of %q met a defect: %v\n%s", users[i], p, debug.Stack())
 			}
 		}()
-		made[i], errs[i] = lists(all[i])
+		lists[i], errs[i] = list(users[i])
 	}
 	work := func() {
-		for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
-			some(i)
+		for i := next.Add(1) - 1; i < int64(len(users)); i = next.Add(1) - 1 {
+			one(i)
 		}
 	}
 	var others sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(all)) - 1 {
+	for range min(runtime.GOMAXPROCS(0), len(users)) - 1 {
 		others.Go(work)
 	}
 	work()
@@ -202,7 +194,7 @@ func each(users []string, together int, lists func(users []string) ([]*Result, e
 			return nil, err
 		}
 	}
-	return slices.Concat(made...), nil
+	return lists, nil
 }
 
 // by is what a version that is named ranks by.
@@ -265,8 +257,8 @@ func (s *Service) prepare(req Request) error {
 	return s.catchUp(req.Current)
 }
 
-// rank makes the lists of some people, all of one state of the online model.
-func (s *Service) rank(v version, r recipe.Ranker, f *films, users []string, req Request) ([]*Result, error) {
+// rank makes a list.
+func (s *Service) rank(v version, r recipe.Ranker, f *films, user string, req Request) (*Result, error) {
 	name, err := s.called(v)
 	if err != nil {
 		return nil, err
@@ -279,56 +271,38 @@ func (s *Service) rank(v version, r recipe.Ranker, f *films, users []string, req
 	if req.Again {
 		met = nil
 	}
-	q := recipe.Query{NowMillis: req.NowMillis, K: req.K, Explain: recipe.Briefly, Again: req.Again, Skip: f.skips(&req.Rules, met)}
+	q := recipe.Query{User: user, NowMillis: req.NowMillis, K: req.K, Explain: recipe.Briefly, Again: req.Again, Skip: f.skips(&req.Rules, met)}
 	if req.Explain {
 		q.Explain = recipe.Fully
 	}
 	f.page(&q, &req.Rules, r)
-	lists, qs := make([]*Result, len(users)), make([]recipe.Query, len(users))
-	for i, user := range users {
-		lists[i] = &Result{UserID: user, Guest: len(chosen) > 0, ModelName: name, ModelKey: v.model, ModelVersion: v.number, Strategy: "cold", Rules: req.Rules}
-		qs[i] = q
-		qs[i].User = user
-	}
-	var rankings []recipe.Ranking
+	res := &Result{UserID: user, Guest: len(chosen) > 0, ModelName: name, ModelKey: v.model, ModelVersion: v.number, Strategy: "cold", Rules: req.Rules}
+	var ranking recipe.Ranking
 	rank := func(m *online.Model, cut streams.Cut) {
-		at := cut.String()
-		for _, res := range lists {
-			res.Cut = at
-			if m.UserEvents(res.UserID) > 0 {
-				res.Strategy = "online"
-			}
+		res.Cut = cut.String()
+		if m.UserEvents(user) > 0 {
+			res.Strategy = "online"
 		}
-		if t, ok := r.(recipe.Together); ok && len(qs) > 1 {
-			rankings = t.RankEach(m, qs)
-			return
-		}
-		rankings = make([]recipe.Ranking, len(qs))
-		for i, q := range qs {
-			rankings[i] = r.Rank(m, q)
-		}
+		ranking = r.Rank(m, q)
 	}
 	if view := fold.Of[*projections.Online](s.views); len(chosen) == 0 {
-		err = view.ReadForEach(users, rank)
+		err = view.ReadFor(user, rank)
 	} else {
 		err = view.ReadGuest(chosen, req.NowMillis, rank)
 	}
 	if err != nil {
 		return nil, err
 	}
-	for i, res := range lists {
-		ranking := &rankings[i]
-		if ranking.Strategy != "" {
-			res.Strategy = ranking.Strategy
-		}
-		res.Items = make([]Item, len(ranking.Items))
-		for k := range ranking.Items {
-			res.Items[k] = f.item(&ranking.Items[k], req.Explain, req.K)
-			res.Items[k].Position = req.Rules.Offset + k + 1
-			res.Simulated = res.Simulated || f.cards[ranking.Items[k].Place].simulated
-		}
+	if ranking.Strategy != "" {
+		res.Strategy = ranking.Strategy
 	}
-	return lists, nil
+	res.Items = make([]Item, len(ranking.Items))
+	for k := range ranking.Items {
+		res.Items[k] = f.item(&ranking.Items[k], req.Explain, req.K)
+		res.Items[k].Position = req.Rules.Offset + k + 1
+		res.Simulated = res.Simulated || f.cards[ranking.Items[k].Place].simulated
+	}
+	return res, nil
 }
 
 // Bounds of reasons.

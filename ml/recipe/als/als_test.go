@@ -207,7 +207,7 @@ func TestRankFollowsTasteAndClicks(t *testing.T) {
 	}
 }
 
-// Factors with the whole share rank as with nearly all of it, and leave whom they do not know to counts; together as alone.
+// Factors with the whole share rank as with nearly all of it, and leave whom they do not know to counts.
 func TestFactorsAlone(t *testing.T) {
 	in := groups(300)
 	m, err := train(context.Background(), in, small(), recipe.Hooks{})
@@ -231,12 +231,8 @@ func TestFactorsAlone(t *testing.T) {
 			for _, user := range []string{"stranger", in.Data.Users[0], "all", in.Data.Users[1], "stranger"} {
 				qs = append(qs, recipe.Query{User: user, NowMillis: now, K: 7, Explain: explain, Again: again})
 			}
-			each := alone.RankEach(model, qs)
-			for i, q := range qs {
+			for _, q := range qs {
 				got, want := alone.Rank(model, q), nearly.Rank(model, q)
-				if !reflect.DeepEqual(got, each[i]) {
-					t.Errorf("%+v: %+v alone, %+v together", q, got, each[i])
-				}
 				if len(got.Items) != len(want.Items) || got.Strategy != want.Strategy {
 					t.Fatalf("%+v: %+v; want %+v", q, got, want)
 				}
@@ -317,5 +313,65 @@ func TestParams(t *testing.T) {
 		if _, err := Recipe.Parse(map[string]string{name: value}); !errors.As(err, &f) || f.Code != fault.Invalid || f.Field != name {
 			t.Errorf("%s=%s: %v", name, value, err)
 		}
+	}
+}
+
+// Of which films it is first seen that they cannot be on a list, the list is the same, with all it says, as of all scores:
+// however the factors share, with films that are alike, left out, ordered otherwise, or of no number at all.
+func TestBestOfSome(t *testing.T) {
+	in := groups(300)
+	m, err := train(context.Background(), in, small(), recipe.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := online.New()
+	for i, s := range in.Data.Samples {
+		model.Add(in.Data.Users[s.User], in.Data.Items[s.Item], s.Time, uint64(i), in.Signals[i])
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	films, dim := filmsOf(in), m.Params.ALS.Dim
+	for i := range 300 { // so that few of them are looked at
+		films = append(films, &recipe.Film{ID: fmt.Sprintf("more%03d", i)})
+	}
+	ranked, now, shorter := recipe.NewFilms(films), int64(300*60_000), 0
+	for _, w := range []float32{0, .1, .9, math.Nextafter32(1, 0), 1} {
+		m.Blend.ALSWeight = w
+		some := m.Ranker(ranked, nil).(*ranker)
+		for p := len(in.Data.Items); p < ranked.Len(); p++ {
+			row := some.factors[p*dim:][:dim]
+			switch like := rng.IntN(ranked.Len()); rng.IntN(4) {
+			case 0:
+				copy(row, some.factors[like*dim:][:dim])
+			case 1:
+				clear(row)
+			case 2:
+				row[rng.IntN(dim)] = []float32{float32(math.NaN()), 1e30, -1e30, 1e-40}[rng.IntN(4)]
+			default:
+				for c := range row {
+					row[c] = float32(.3 * rng.NormFloat64())
+				}
+			}
+			some.coarse.Set(p, row)
+		}
+		all := &ranker{model: m, films: ranked, factors: some.factors}
+		all.scratch.New = func() any { return &scratch{} }
+		for _, user := range append([]string{"stranger"}, in.Data.Users[:6]...) {
+			for _, q := range []recipe.Query{{K: 0}, {K: -1}, {K: 1}, {K: 10}, {K: 1000}, {K: 10, Again: true}, {K: 10, Skip: func(p int32) bool { return p%3 == 0 }},
+				{K: 5, Among: 40, Order: func(best []ml.Scored) []ml.Scored { slices.Reverse(best); return best[:min(5, len(best))] }}} {
+				q.User, q.NowMillis, q.Explain = user, now, recipe.Fully
+				got, want := some.Rank(model, q), all.Rank(model, q)
+				if a, b := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); a != b {
+					t.Fatalf("share %v, %s, %d films: %s; of all scores %s", w, user, q.K, a, b)
+				}
+				s := some.scratch.Get().(*scratch)
+				if w > 0 && some.known(model, user, now, q.Again, s) && some.best(&q, w, s) && len(s.places) < ranked.Len()/4 {
+					shorter++
+				}
+				some.scratch.Put(s)
+			}
+		}
+	}
+	if shorter < 50 {
+		t.Errorf("few films were looked at only %d times", shorter)
 	}
 }

@@ -21,8 +21,9 @@ const (
 type ranker struct {
 	model   *Model
 	films   *recipe.Films
-	factors []float32 // by place
-	scratch sync.Pool // of *scratch
+	factors []float32  // by place
+	coarse  *ml.Coarse // of them; nil where they have too many dimensions
+	scratch sync.Pool  // of *scratch
 }
 
 // Ranker prepares the factor of each film: learned, suggested by content, or between the two.
@@ -30,6 +31,9 @@ func (m *Model) Ranker(films *recipe.Films, before recipe.Ranker) recipe.Ranker 
 	dim := m.Params.ALS.Dim
 	r := &ranker{model: m, films: films, factors: make([]float32, films.Len()*dim)}
 	r.scratch.New = func() any { return &scratch{} }
+	if dim <= ml.CoarseDimMax {
+		r.coarse = ml.NewCoarse(films.Len(), dim)
+	}
 	was, ok := before.(*ranker)
 	if !ok || was.model != m {
 		was = &ranker{films: recipe.NewFilms(nil)}
@@ -43,8 +47,14 @@ func (m *Model) Ranker(films *recipe.Films, before recipe.Ranker) recipe.Ranker 
 		}
 		if at < was.films.Len() && was.films.At(at) == film {
 			copy(factor, was.factors[at*dim:(at+1)*dim])
-		} else {
-			m.factor(factor, film, features)
+			if r.coarse != nil {
+				r.coarse.Copy(i, was.coarse, at)
+			}
+			continue
+		}
+		m.factor(factor, film, features)
+		if r.coarse != nil {
+			r.coarse.Set(i, factor)
 		}
 	}
 	return r
@@ -60,9 +70,13 @@ func (r *ranker) Vectors(places []int32) []float32 {
 type scratch struct {
 	counts     recipe.Counts
 	als, score []float32 // by place
+	scale      float32   // of als: what products with vector are multiplied by
 	items      []int32
 	weights    []float32
 	vector     []float32
+	lo, hi     []float32 // between what a product, and then a score, is
+	places     []int32   // that may be on a list …
+	products   []float32 // … and theirs
 }
 
 // weightMin is the least that a film of a history weighs; older ones are left out.
@@ -72,11 +86,7 @@ const weightMin = 1e-4
 // the trained factors say anything. With again it is of all films, met or not.
 func (r *ranker) components(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
 	if r.model.Blend.ALSWeight == 1 { // counts are wanted where factors say nothing
-		s.counts.Score = recipe.Grow(s.counts.Score, r.films.Len())
-		clear(s.counts.Score)
-		if !again {
-			recipe.Exclude(s.counts.Score, m, r.films, user, nowMillis)
-		}
+		r.exclude(m, user, nowMillis, again, s)
 		if r.fold(m, user, r.model.Blend.HistoryDecay, s) {
 			return true
 		}
@@ -93,12 +103,76 @@ func (r *ranker) count(m *online.Model, user string, nowMillis int64, again bool
 // fold fills s.als by a history of which each film weighs decay times what the one after it does.
 func (r *ranker) fold(m *online.Model, user string, decay float32, s *scratch) bool {
 	s.als = recipe.Grow(s.als, r.films.Len())
-	if !r.vector(m, user, decay, s) {
+	return r.vector(m, user, decay, s) && r.score(s)
+}
+
+// score fills s.als by s.vector.
+func (r *ranker) score(s *scratch) bool {
+	s.als = recipe.Grow(s.als, r.films.Len())
+	ml.ScoreAll(s.als, s.vector, r.factors, r.model.Params.ALS.Dim)
+	if s.scale = recipe.ScaleOf(s.als, s.counts.Score); s.scale == 0 {
 		return false
 	}
-	ml.ScoreAll(s.als, s.vector, r.factors, r.model.Params.ALS.Dim)
-	return recipe.Scale(s.als, s.counts.Score)
+	vector.Scale(s.als, s.scale)
+	return true
 }
+
+// best fills s.score, and s.als, for the films that may be on a list: it is made of the same as after score and mix, w being
+// above 0. Which may, follows from between what products are. It reports whether they say anything.
+func (r *ranker) best(q *recipe.Query, w float32, s *scratch) bool {
+	n := r.films.Len()
+	s.lo, s.hi = recipe.Grow(s.lo, n), recipe.Grow(s.hi, n)
+	if r.coarse == nil || !r.coarse.Bounds(s.lo, s.hi, s.vector) {
+		if !r.score(s) {
+			return false
+		}
+		s.mix(w)
+		return true
+	}
+	excluded := s.counts.Score
+	r.multiply(below(vector.Greatest(s.lo, excluded)), s) // the greatest product is not below what another is at least
+	var greatest float32
+	for i, p := range s.places {
+		if v := s.products[i]; v > greatest && excluded[p] != online.Excluded {
+			greatest = v
+		}
+	}
+	if s.scale = recipe.ScaleBy(greatest); s.scale == 0 {
+		return false
+	}
+	// A score does not fall where its product rises, so bounds of products give bounds of scores.
+	for _, bound := range [][]float32{s.lo, s.hi} {
+		vector.Scale(bound, s.scale)
+		vector.Mix(bound, s.counts.Score, 1-w, bound, w)
+	}
+	from := online.Excluded
+	if sure := ml.TopKScores(s.lo, q.Most(), q.Skip); len(sure) > 0 && len(sure) == q.Most() {
+		from = below(sure[len(sure)-1].Score)
+	}
+	r.multiply(from, s)
+	s.als, s.score = recipe.Grow(s.als, n), recipe.Grow(s.score, n)
+	for i := range s.score {
+		s.score[i] = online.Excluded
+	}
+	for i, p := range s.places {
+		s.als[p] = s.products[i] * s.scale
+		s.score[p] = float32((1-w)*s.counts.Score[p]) + float32(w*s.als[p])
+	}
+	return true
+}
+
+// multiply sets s.places to those whose s.hi is above a value, and s.products to their products.
+func (r *ranker) multiply(above float32, s *scratch) {
+	s.places = s.places[:0]
+	for i := vector.Above(s.hi, above); i < len(s.hi); i += 1 + vector.Above(s.hi[i+1:], above) {
+		s.places = append(s.places, int32(i))
+	}
+	s.products = recipe.Grow(s.products, len(s.places))
+	ml.ScoreSome(s.products, s.vector, r.factors, r.model.Params.ALS.Dim, s.places)
+}
+
+// below is the greatest number that is less than v.
+func below(v float32) float32 { return math.Nextafter32(v, online.Excluded) }
 
 // vector sets s.vector to the person's.
 func (r *ranker) vector(m *online.Model, user string, decay float32, s *scratch) bool {
@@ -138,49 +212,38 @@ func (s *scratch) mix(w float32) {
 func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	s := r.scratch.Get().(*scratch)
 	defer r.scratch.Put(s)
-	var w float32
-	if r.components(m, q.User, q.NowMillis, q.Again, s) {
-		w = r.model.Blend.ALSWeight
+	w := r.model.Blend.ALSWeight
+	if !r.known(m, q.User, q.NowMillis, q.Again, s) || w == 0 || !r.best(&q, w, s) {
+		if w == 1 {
+			r.count(m, q.User, q.NowMillis, q.Again, s)
+		}
+		w = 0
+		s.mix(w)
 	}
 	return r.ranked(m, &q, w, s)
 }
 
-// RankEach scores the factors of a film for everybody while they are at hand.
-func (r *ranker) RankEach(m *online.Model, qs []recipe.Query) []recipe.Ranking {
-	if r.model.Blend.ALSWeight == 1 {
-		out := make([]recipe.Ranking, len(qs))
-		for i, q := range qs {
-			out[i] = r.Rank(m, q)
-		}
-		return out
+// known fills s.counts, of which factors alone need what is excluded, and s.vector; it reports whether there is one.
+func (r *ranker) known(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
+	if r.model.Blend.ALSWeight < 1 {
+		r.count(m, user, nowMillis, again, s)
+	} else {
+		r.exclude(m, user, nowMillis, again, s)
 	}
-	all := make([]*scratch, len(qs))
-	var dst, vectors [][]float32
-	for i, q := range qs {
-		s := r.scratch.Get().(*scratch)
-		defer r.scratch.Put(s)
-		all[i] = s
-		r.count(m, q.User, q.NowMillis, q.Again, s)
-		s.als = recipe.Grow(s.als, r.films.Len())
-		if r.vector(m, q.User, r.model.Blend.HistoryDecay, s) {
-			dst, vectors = append(dst, s.als), append(vectors, s.vector)
-		}
-	}
-	ml.ScoreEach(dst, vectors, r.factors, r.model.Params.ALS.Dim)
-	out := make([]recipe.Ranking, len(qs))
-	for i, s := range all {
-		var w float32
-		if len(s.items) > 0 && recipe.Scale(s.als, s.counts.Score) {
-			w = r.model.Blend.ALSWeight
-		}
-		out[i] = r.ranked(m, &qs[i], w, s)
-	}
-	return out
+	return r.vector(m, user, r.model.Blend.HistoryDecay, s)
 }
 
-// ranked is the list by the blend with a share w of the factors.
+// exclude makes s.counts 0, but for what is not to be shown.
+func (r *ranker) exclude(m *online.Model, user string, nowMillis int64, again bool, s *scratch) {
+	s.counts.Score = recipe.Grow(s.counts.Score, r.films.Len())
+	clear(s.counts.Score)
+	if !again {
+		recipe.Exclude(s.counts.Score, m, r.films, user, nowMillis)
+	}
+}
+
+// ranked is the list by s.score, a blend with a share w of the factors.
 func (r *ranker) ranked(m *online.Model, q *recipe.Query, w float32, s *scratch) recipe.Ranking {
-	s.mix(w)
 	var out recipe.Ranking
 	tops := q.Best(s.score)
 	parts := make([]recipe.Part, 0, 2*len(tops))
@@ -269,7 +332,7 @@ func (r *ranker) explain(films []recipe.Item, s *scratch, w float32) {
 		rows = append(rows, r.factors[films[i].Place*dim:(films[i].Place+1)*dim]...)
 	}
 	shares := r.model.folder.Shares(s.items, s.weights, rows)
-	scale := float64(w) * r.scale(s)
+	scale := float64(w) * float64(s.scale)
 	for i := range films {
 		it := &films[i]
 		from, rest, strongest := len(it.Because), float64(w*s.als[it.Place]), -1
@@ -299,20 +362,4 @@ func (r *ranker) explain(films []recipe.Item, s *scratch, w float32) {
 		it.Because = kept
 		recipe.Strongest(it.Because)
 	}
-}
-
-// scale is what products with the person's vector were multiplied by to be s.als.
-func (r *ranker) scale(s *scratch) float64 {
-	best := 0 // by which it is known best
-	for p, v := range s.als {
-		if math.Abs(float64(v)) > math.Abs(float64(s.als[best])) {
-			best = p
-		}
-	}
-	dim := r.model.Params.ALS.Dim
-	var product float64
-	for c, x := range r.factors[best*dim : (best+1)*dim] {
-		product += float64(float64(x) * float64(s.vector[c]))
-	}
-	return float64(s.als[best]) / product
 }
