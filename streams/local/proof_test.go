@@ -169,16 +169,11 @@ func TestProof_NotAhead(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 3))
 	fs := vfs.NewCrashableMem()
 	l := mustOpen(t, "log", Options{FS: fs})
-	stop := make(chan struct{})
+	turns := make(chan struct{}, 100) // to write: as many per crash, however long a crash takes
 	var writers sync.WaitGroup
 	for w := range 3 {
 		writers.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for range turns {
 				if err := publish(l, strings.Repeat("x", 100*w)); err != nil {
 					t.Error(err)
 					return
@@ -187,6 +182,9 @@ func TestProof_NotAhead(t *testing.T) {
 		})
 	}
 	for range 60 {
+		for len(turns) < cap(turns) {
+			turns <- struct{}{}
+		}
 		crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
 		c, err := Open("log", Options{FS: crashed, Logf: t.Logf})
 		if err != nil {
@@ -196,7 +194,7 @@ func TestProof_NotAhead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(stop)
+	close(turns)
 	writers.Wait()
 }
 
