@@ -246,11 +246,19 @@ func TestFactorsAlone(t *testing.T) {
 						t.Errorf("%+v: place %d has %v; want %v", q, k, it, want.Items[k])
 					}
 				}
-				for k, because := range alone.Explain(model, q, places) {
+				answer, known := alone.Ask(model, q.User, now, again)
+				if known != (got.Strategy != "") {
+					t.Errorf("%+v: the strategy is %q, and that the factors know them is %v", q, got.Strategy, known)
+				}
+				if !known {
+					continue
+				}
+				for k, because := range answer.Because(places, explain) {
 					if explain != recipe.Unexplained && !reflect.DeepEqual(because, got.Items[k].Because) {
 						t.Errorf("%+v: place %d has %v by itself, %v in the list", q, k, because, got.Items[k].Because)
 					}
 				}
+				answer.Release()
 			}
 		}
 	}

@@ -28,7 +28,7 @@ type ranker struct {
 func (m *Model) Ranker(films *recipe.Films, before recipe.Ranker) recipe.Ranker {
 	dim := m.Params.ALS.Dim
 	r := &ranker{model: m, films: films, factors: make([]float32, films.Len()*dim)}
-	r.scratch.New = func() any { return &scratch{} }
+	r.scratch.New = func() any { return &scratch{of: r} }
 	was, ok := before.(*ranker)
 	if !ok || was.model != m {
 		was = &ranker{films: recipe.NewFilms(nil)}
@@ -56,7 +56,10 @@ func (r *ranker) Vectors(places []int32) []float32 {
 	return recipe.Gather(r.factors, r.model.Params.ALS.Dim, places)
 }
 
+// scratch is an answer too.
 type scratch struct {
+	of         *ranker
+	m          *online.Model // that is asked, of an answer
 	counts     recipe.Counts
 	als, score []float32 // by place
 	items      []int32
@@ -70,18 +73,30 @@ const weightMin = 1e-4
 // components fills s.counts and s.als, each scaled so that its best unseen film has 1. It reports whether
 // the trained factors say anything. With again it is of all films, met or not.
 func (r *ranker) components(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
-	if r.model.Blend.ALSWeight == 1 { // counts are wanted where factors say nothing
+	if r.known(m, user, nowMillis, again, s) {
+		return true
+	}
+	if r.alone() {
+		r.count(m, user, nowMillis, again, s)
+	}
+	return false
+}
+
+// alone says that counts are wanted only where the factors say nothing.
+func (r *ranker) alone() bool { return r.model.Blend.ALSWeight == 1 }
+
+// known is components of whom the trained factors say anything; where they say nothing and are not alone, it fills s.counts.
+func (r *ranker) known(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
+	if r.alone() {
 		s.counts.Score = recipe.Grow(s.counts.Score, r.films.Len())
 		clear(s.counts.Score)
 		if !again {
 			recipe.Exclude(s.counts.Score, m, r.films, user, nowMillis)
 		}
-		if r.fold(m, user, r.model.Blend.HistoryDecay, s) {
-			return true
-		}
+	} else {
+		r.count(m, user, nowMillis, again, s)
 	}
-	r.count(m, user, nowMillis, again, s)
-	return r.model.Blend.ALSWeight < 1 && r.fold(m, user, r.model.Blend.HistoryDecay, s)
+	return r.fold(m, user, r.model.Blend.HistoryDecay, s)
 }
 
 func (r *ranker) count(m *online.Model, user string, nowMillis int64, again bool, s *scratch) {
@@ -142,7 +157,7 @@ func (s *scratch) mix(w float32) {
 
 func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	s := r.scratch.Get().(*scratch)
-	defer r.scratch.Put(s)
+	defer s.Release()
 	var w float32
 	if r.components(m, q.User, q.NowMillis, q.Again, s) {
 		w = r.model.Blend.ALSWeight
@@ -152,7 +167,7 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 
 // RankEach scores the factors of a film for everybody while they are at hand.
 func (r *ranker) RankEach(m *online.Model, qs []recipe.Query) []recipe.Ranking {
-	if r.model.Blend.ALSWeight == 1 {
+	if r.alone() {
 		out := make([]recipe.Ranking, len(qs))
 		for i, q := range qs {
 			out[i] = r.Rank(m, q)
@@ -163,7 +178,7 @@ func (r *ranker) RankEach(m *online.Model, qs []recipe.Query) []recipe.Ranking {
 	var dst, vectors [][]float32
 	for i, q := range qs {
 		s := r.scratch.Get().(*scratch)
-		defer r.scratch.Put(s)
+		defer s.Release()
 		all[i] = s
 		r.count(m, q.User, q.NowMillis, q.Again, s)
 		s.als = recipe.Grow(s.als, r.films.Len())
@@ -218,23 +233,30 @@ func (r *ranker) ranked(m *online.Model, q *recipe.Query, w float32, s *scratch)
 	return out
 }
 
-// Explain gives the reasons that Rank gives, for the films at places.
-func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]recipe.Reason {
+// Ask is answered where the person likes a film that was learned.
+func (r *ranker) Ask(m *online.Model, user string, nowMillis int64, again bool) (recipe.Answer, bool) {
 	s := r.scratch.Get().(*scratch)
-	defer r.scratch.Put(s)
-	var w float32
-	if r.components(m, q.User, q.NowMillis, q.Again, s) {
-		w = r.model.Blend.ALSWeight
+	if !r.known(m, user, nowMillis, again, s) {
+		s.Release()
+		return nil, false
 	}
-	out := make([][]recipe.Reason, len(places))
+	s.m = m
+	s.mix(r.model.Blend.ALSWeight)
+	return s, true
+}
+
+func (s *scratch) Score() []float32 { return s.score }
+
+func (s *scratch) Because(places []int, depth recipe.Depth) [][]recipe.Reason {
+	r, w, out := s.of, s.of.model.Blend.ALSWeight, make([][]recipe.Reason, len(places))
 	if w < 1 {
 		ids, shares := make([]string, len(places)), make([]float32, len(places))
 		for i, p := range places {
 			ids[i], shares[i] = r.films.At(p).ID, (1-w)*s.counts.Score[p]
 		}
-		out = s.counts.Because(m, ids, shares, q.Explain)
+		out = s.counts.Because(s.m, ids, shares, depth)
 	}
-	if q.Explain != recipe.Fully || w == 0 {
+	if depth != recipe.Fully || w == 0 {
 		return out
 	}
 	items := make([]recipe.Item, len(places))
@@ -248,20 +270,24 @@ func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]reci
 	return out
 }
 
-// Score gives the blend, and the factors alone (counts, where they say nothing of the person).
+func (s *scratch) Release() {
+	s.m = nil
+	s.of.scratch.Put(s)
+}
+
+// Score gives the blend, and the factors alone, which give every film 0 where they say nothing of the person.
 func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
 	s := r.scratch.Get().(*scratch)
-	defer r.scratch.Put(s)
-	trained := r.components(m, user, nowMillis, false, s)
-	share := func(w float32) float32 {
-		if trained {
-			return w
-		}
-		return 0
+	defer s.Release()
+	if r.components(m, user, nowMillis, false, s) {
+		s.mix(r.model.Blend.ALSWeight)
+		f("", s.score)
+		s.mix(1)
+	} else {
+		s.mix(0)
+		f("", s.score)
+		recipe.Silence(s.score)
 	}
-	s.mix(share(r.model.Blend.ALSWeight))
-	f("", s.score)
-	s.mix(share(1))
 	f(sourceFactors, s.score)
 }
 
