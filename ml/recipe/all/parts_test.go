@@ -153,6 +153,17 @@ func TestWeightsAreBounded(t *testing.T) {
 	}
 }
 
+// mixOf is the mix of counts that a model's figures say.
+func mixOf(figures map[string]float64) online.Mix {
+	var w [len(online.MixSources)]float32
+	for i, source := range online.MixSources {
+		w[i] = float32(figures["online_weight."+source])
+	}
+	mix := online.MixOf(w)
+	mix.Forget = float32(figures["online_forget"])
+	return mix
+}
+
 // A blend has each part's say by its weight, and its parts' parameters.
 func TestBlend(t *testing.T) {
 	r, err := all.Find("blend")
@@ -200,11 +211,7 @@ func TestBlend(t *testing.T) {
 				parts[name] = append([]float32(nil), score...)
 			}
 		})
-		var mix [len(online.MixSources)]float32
-		for i, source := range online.MixSources {
-			mix[i] = float32(figures["online_weight."+source])
-		}
-		recipe.NewMixRanker(in.Films(), online.MixOf(mix)).Score(m, "u03", in.Data.Samples[399].Time, func(_ string, score []float32) {
+		recipe.NewMixRanker(in.Films(), mixOf(figures)).Score(m, "u03", in.Data.Samples[399].Time, func(_ string, score []float32) {
 			parts[recipe.SourceOnline] = append([]float32(nil), score...)
 		})
 		for i, v := range whole {
@@ -293,11 +300,7 @@ func TestBlendAsksWhoKnows(t *testing.T) {
 			t.Fatal(err)
 		}
 		figures := model.Figures()
-		var mix [len(online.MixSources)]float32
-		for i, source := range online.MixSources {
-			mix[i] = float32(figures["online_weight."+source])
-		}
-		members := map[string]recipe.Member{recipe.SourceOnline: recipe.NewMixRanker(films, online.MixOf(mix))}
+		members := map[string]recipe.Member{recipe.SourceOnline: recipe.NewMixRanker(films, mixOf(figures))}
 		for _, r := range all.Recipes() {
 			if figures["weight."+r.Name] > 0 {
 				alone, err := r.Train(t.Context(), in, parse(t, r, nil), recipe.Hooks{})

@@ -196,10 +196,15 @@ const (
 	priorUnits = 3 // of the online model's own blend, which is where choosing begins
 )
 
-// choose learns the mix of what the online model counts, beside the parts, and then the weights of the online model with it and of the parts; both
+// choose learns how fast popularity is forgotten ([recipe.Input.Forgetting]), the mix of what the online model counts, beside the parts, and then the weights of the online model with it and of the parts; both
 // as [selected] does, over people ([recipe.Shares]).
 func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.Params) ([]float32, online.Mix, error) {
-	moments, people, err := momentsOf(ctx, in, m, from, min(momentsMax, p.Int(recipe.HoldoutEvents)))
+	r, most := m.Ranker(in.Films(), nil).(*ranker), min(momentsMax, p.Int(recipe.HoldoutEvents))
+	forget, err := in.Forgetting(ctx, r.films, from, most)
+	if err != nil {
+		return nil, online.Mix{}, err
+	}
+	moments, people, err := momentsOf(ctx, in, r, from, most, forget)
 	if err != nil {
 		return nil, online.Mix{}, err
 	}
@@ -218,7 +223,9 @@ func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.P
 	if units, err = selected(ctx, moments, shares, make([]int, 1+len(m.parts))); err != nil {
 		return nil, online.Mix{}, err
 	}
-	return weightsOf(units), online.MixOf(mix), nil
+	counts := online.MixOf(mix)
+	counts.Forget = forget
+	return weightsOf(units), counts, nil
 }
 
 // counts is what a mix says, the best film having 1 as when it ranks.
@@ -277,14 +284,15 @@ func weightsOf(units []int) []float32 {
 	return weights
 }
 
-// momentsOf are at most so many moments on the samples from there on, and whose they are.
-func momentsOf(ctx context.Context, in recipe.Input, m *model, from, most int) (moments []moment, people []string, err error) {
-	r := m.Ranker(in.Films(), nil).(*ranker)
+// momentsOf are at most so many moments on the samples from there on, and whose they are; counts forget popularity so many times as fast as
+// usual.
+func momentsOf(ctx context.Context, in recipe.Input, r *ranker, from, most int, forget float32) (moments []moment, people []string, err error) {
 	counts := make([]recipe.Counts, len(online.MixSources))
 	for k := range counts {
 		var w [len(online.MixSources)]float32
 		w[k] = 1
 		counts[k].Mix = online.MixOf(w)
+		counts[k].Mix.Forget = forget
 	}
 	err = in.Replay(ctx, from, len(in.Data.Samples), most, func(o *online.Model, user string, timeMillis int64, film int) {
 		var all [][]float32

@@ -192,12 +192,15 @@ func checkMix(mix online.Mix) error {
 	if math.Abs(sum-1) > 1e-4 {
 		return fmt.Errorf("the artifact's weights of counts add up to %v; want 1", sum)
 	}
+	if !(mix.Forget >= 0) {
+		return fmt.Errorf("the artifact forgets popularity %v times as fast as usual", mix.Forget)
+	}
 	return nil
 }
 
 // Figures are the weights, and what the parts have found out.
 func (m *model) Figures() map[string]float64 {
-	f := map[string]float64{"weight." + recipe.SourceOnline: float64(m.weights[0])}
+	f := map[string]float64{"weight." + recipe.SourceOnline: float64(m.weights[0]), "online_forget": float64(m.counts.Speed())}
 	mix := m.counts
 	if mix == (online.Mix{}) {
 		mix.Blend = 1
