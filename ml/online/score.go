@@ -61,7 +61,7 @@ const (
 )
 
 // Mix weighs what is said of an item: its popularity and its decayed popularity, co-counts, co-counts times trend, and Blend.
-// Each is divided by the greatest there is. The weights are 0 or more; the zero value is Blend alone. Where co-counts say
+// Each is divided by the greatest there is. The weights are 0 or more; without any the mix is Blend alone. Where co-counts say
 // nothing of a person, decayed popularity has their weight.
 type Mix struct {
 	Popularity float32 `json:"popularity"`
@@ -69,6 +69,8 @@ type Mix struct {
 	CoCounts   float32 `json:"co_counts"`
 	Trend      float32 `json:"trend"`
 	Blend      float32 `json:"blend"`
+	// Forget is how many times as fast as [DecayedPopularity] popularity is forgotten, in all that is made of it; 0 is 1.
+	Forget float32 `json:"forget,omitempty"`
 }
 
 // MixSources are the names of what a [Mix] weighs, in the order of [Mix.Weights].
@@ -77,6 +79,14 @@ var MixSources = [...]string{"blend", "popularity", "decayed_popularity", "co_co
 // Weights are those of the mix, in the order of [MixSources].
 func (w Mix) Weights() [len(MixSources)]float32 {
 	return [...]float32{w.Blend, w.Popularity, w.Decayed, w.CoCounts, w.Trend}
+}
+
+// Speed is how many times as fast as [DecayedPopularity] popularity is forgotten.
+func (w Mix) Speed() float32 {
+	if w.Forget == 0 {
+		return 1
+	}
+	return w.Forget
 }
 
 // MixOf is the mix of weights in the order of [MixSources].
@@ -98,6 +108,7 @@ type Scratch struct {
 	after      []uint32  // what came after each item of a history, for each item that is explained
 
 	weights []float32 // of a day, by its distance before newest
+	forget  float64   // how many times as fast as DecayedPopularity
 	newest  int32     // newest day with an event that is not after the day asked for
 	model   *Model    // that weights were made of …
 	change  uint64    // … and its daysChange then
@@ -172,7 +183,7 @@ func (m *Model) ScoreAll(dst []float32, userID string, nowMillis int64, source S
 			dst[i] = float32(n)
 		}
 	case DecayedPopularity:
-		m.decay(dayOf(nowMillis), s)
+		m.decay(dayOf(nowMillis), 1, s)
 		copy(dst, s.popularity)
 	case CoCounts:
 		m.relate(dst, m.history(u), s)
@@ -400,10 +411,10 @@ func (s *Scratch) zeros(n int) []uint32 {
 // mix sets s.popularity to decayed popularity, dst to co-counts with their trend and, where w has them, s.plain to co-counts
 // without, and gives the factor of each.
 func (m *Model) mix(dst []float32, h history, today int32, w Mix, s *Scratch) (f factors) {
-	if w == (Mix{}) {
+	if w.Weights() == (Mix{}).Weights() {
 		w.Blend = 1
 	}
-	m.decay(today, s)
+	m.decay(today, float64(w.Speed()), s)
 	m.relate(dst, h, s)
 	if w.CoCounts > 0 {
 		s.plain = resize(s.plain, len(m.items))
@@ -452,9 +463,10 @@ func root4(x float32) float32 {
 	return float32(math.Sqrt(float64(float32(math.Sqrt(float64(x))))))
 }
 
-// decay makes s.popularity that of all items decayed as of a day, and what follows from it.
-func (m *Model) decay(today int32, s *Scratch) {
-	same, known := s.weigh(m, today), len(s.popularity)
+// decay makes s.popularity that of all items decayed as of a day, so many times as fast as DecayedPopularity, and what follows
+// from it.
+func (m *Model) decay(today int32, forget float64, s *Scratch) {
+	same, known := s.weigh(m, today, forget), len(s.popularity)
 	if !same || m.ticks-s.ticks > tickedKept || cap(s.popularity) < len(m.items) {
 		known = 0
 	}
@@ -504,7 +516,7 @@ func (m *Model) decayed(i uint32, s *Scratch) float32 {
 // weigh makes the weights of days. Ages are taken from the newest day with an event up to today,
 // and a day's events all count as passed once a newer day has one: an event on the newest day, where
 // most fall, changes no weight. It says whether they were made before.
-func (s *Scratch) weigh(m *Model, today int32) (same bool) {
+func (s *Scratch) weigh(m *Model, today int32, forget float64) (same bool) {
 	n := len(m.days)
 	for n > 0 && m.days[n-1].day > today {
 		n--
@@ -513,10 +525,10 @@ func (s *Scratch) weigh(m *Model, today int32) (same bool) {
 	if n > 0 {
 		newest = m.days[n-1].day
 	}
-	if s.model == m.Origin() && s.change == m.daysChange && s.newest == newest {
+	if s.model == m.Origin() && s.change == m.daysChange && s.newest == newest && s.forget == forget {
 		return true
 	}
-	s.model, s.change, s.newest = m.Origin(), m.daysChange, newest
+	s.model, s.change, s.newest, s.forget = m.Origin(), m.daysChange, newest, forget
 	s.weights = s.weights[:0]
 	passed := 0.0
 	for k := n - 1; k >= 0; k-- {
@@ -527,7 +539,7 @@ func (s *Scratch) weigh(m *Model, today int32) (same bool) {
 		if back > 0 {
 			passed += float64(m.days[k].count)
 		}
-		w := math.Exp2(-min(passed/halfLifeEvents, float64(back)/halfLifeDays))
+		w := math.Exp2(-float64(forget * min(passed/halfLifeEvents, float64(back)/halfLifeDays)))
 		if w < weightMin {
 			break
 		}

@@ -255,7 +255,7 @@ func TestMixAddsUp(t *testing.T) {
 				w[k] = float32(rng.IntN(4))
 			}
 			w[4]++
-			mix := Mix{w[0], w[1], w[2], w[3], w[4]}
+			mix := Mix{w[0], w[1], w[2], w[3], w[4], 0}
 			want := make([]float64, 30)
 			for k, one := range alone {
 				for j, v := range scores(user, one) {
@@ -279,5 +279,48 @@ func TestMixAddsUp(t *testing.T) {
 	}
 	if got, want := scores("stranger", Mix{CoCounts: 2, Trend: 1}), scores("stranger", Mix{Decayed: 3}); !slices.Equal(got, want) {
 		t.Error("a stranger is not shown what is popular", got, want)
+	}
+}
+
+// Popularity that is forgotten so many times as fast has each event weighed by that power; whoever scores by turns with another gets the same.
+func TestMixForgets(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	m := New()
+	for i := range 3000 {
+		liked(fmt.Sprint("u", i), fmt.Sprint("i", rng.IntN(30)), int64(i)*dayMillis/40).addTo(m)
+	}
+	now := int64(3000) * dayMillis / 40
+	var shared Scratch
+	for _, forget := range []float32{.25, 1, 2, 8, 1, .5} {
+		got := m.ScoreMixAll(nil, "stranger", now, Mix{Decayed: 1, Forget: forget}, &shared)
+		if fresh := m.ScoreMixAll(nil, "stranger", now, Mix{Decayed: 1, Forget: forget}, new(Scratch)); !slices.Equal(got, fresh) {
+			t.Errorf("%v: beside others the scores are others", forget)
+		}
+		want, most := make([]float64, 30), 0.
+		for i := range want {
+			for _, b := range m.items[i].buckets {
+				newest := m.days[len(m.days)-1].day
+				passed := 0.
+				for _, d := range m.days {
+					if d.day > b.day {
+						passed += float64(d.count)
+					}
+				}
+				want[i] += float64(b.count) * math.Exp2(-float64(forget)*min(passed/halfLifeEvents, float64(newest-b.day)/halfLifeDays))
+			}
+			most = max(most, want[i])
+		}
+		for i, v := range got {
+			if !near(float64(v), want[i]/most) {
+				t.Errorf("%v times as fast: item %d has %v; want %v", forget, i, v, want[i]/most)
+			}
+		}
+	}
+	if one, none := (Mix{Blend: 1, Forget: 1}), (Mix{}); one.Speed() != 1 || none.Speed() != 1 {
+		t.Error("the usual speed is not 1")
+	}
+	a, b := m.ScoreMixAll(nil, "u7", now, Mix{Forget: 4}, &shared), m.ScoreMixAll(nil, "u7", now, Mix{Blend: 1, Forget: 4}, new(Scratch))
+	if !slices.Equal(a, b) {
+		t.Error("without weights it is not Blend alone")
 	}
 }

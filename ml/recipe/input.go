@@ -156,6 +156,7 @@ func (in Input) Replay(ctx context.Context, from, to, limit int, judge func(m *o
 		r = &replay{}
 	}
 	if r.model == nil || r.added > moments[0] {
+		r.model = nil // two of them need not be in memory
 		r.model, r.added = online.Of(in.Data.Users, in.Data.Items, moments[0], in.event), moments[0]
 	}
 	for n := 0; n < len(moments); n += every {

@@ -15,17 +15,30 @@ type Ranker interface {
 	// Rank gives the best films that the person has not met, or with Query.Again of all.
 	Rank(m *online.Model, q Query) Ranking
 	// Score calls f with the score of every film by its place, as Rank orders them, and then with the scores
-	// that parts of the recipe would give alone, under their names. What the person has met has
-	// [online.Excluded]. f must not keep the slice.
+	// that parts of the recipe would give alone, under their names: of the same parts for everybody, 0 where a part says
+	// nothing of the person. What the person has met has [online.Excluded]. f must not keep the slice.
 	Score(m *online.Model, user string, nowMillis int64, f func(part string, score []float32))
 	// Films are what is ranked.
 	Films() *Films
 }
 
-// Explainer is a [Ranker] that gives the reasons for the scores of films that another has chosen.
-type Explainer interface {
-	// Explain gives, for each place, the reasons that Rank would give.
-	Explain(m *online.Model, q Query, places []int) [][]Reason
+// Member is a [Ranker] that can be one of an ensemble, which adds up what its members say and chooses the films.
+type Member interface {
+	Ranker
+	// Ask gives what the ranker's own model says for a person; false where that says nothing of them, whatever Rank puts in its
+	// place. With again it is of films that the person has met too.
+	Ask(m *online.Model, user string, nowMillis int64, again bool) (Answer, bool)
+}
+
+// Answer is what a [Member] says for one person at one moment, as long as the online model is at rest. It belongs to one
+// goroutine, and is not used after its Release.
+type Answer interface {
+	// Score is that of each film by its place, the answer's to keep. What the person is not to be shown has [online.Excluded].
+	Score() []float32
+	// Because gives, for each place, the reasons for its score: with [Fully] they add up to it. None are given where the model has none.
+	Because(places []int, depth Depth) [][]Reason
+	// Release gives back its memory.
+	Release()
 }
 
 // Query asks for a ranking.
@@ -238,6 +251,15 @@ func Exclude(score []float32, m *online.Model, films *Films, user string, nowMil
 	}
 }
 
+// Silence makes scores those of a part that says nothing of a person: 0, but for what is not to be shown to them.
+func Silence(score []float32) {
+	for i, v := range score {
+		if v != online.Excluded {
+			score[i] = 0
+		}
+	}
+}
+
 // Scale divides scores by the greatest among films that excluded does not have as [online.Excluded]; it
 // reports whether that is above 0, and does nothing if not.
 func Scale(v, excluded []float32) bool {
@@ -260,41 +282,59 @@ func Grow(b []float32, n int) []float32 {
 // counting is a Ranker without a trained model.
 type counting struct {
 	films   *Films
-	scratch sync.Pool
+	scratch sync.Pool // of *counted
+}
+
+// counted is what the online model says.
+type counted struct {
+	Counts
+	of *counting
+	m  *online.Model
 }
 
 // NewOnlineRanker ranks by the online model alone.
-func NewOnlineRanker(films *Films) Ranker { return NewMixRanker(films, online.Mix{}) }
+func NewOnlineRanker(films *Films) Member { return NewMixRanker(films, online.Mix{}) }
 
 // NewMixRanker ranks by a mix of what the online model counts.
-func NewMixRanker(films *Films, mix online.Mix) Ranker {
+func NewMixRanker(films *Films, mix online.Mix) Member {
 	r := &counting{films: films}
-	r.scratch.New = func() any { return &Counts{Mix: mix} }
+	r.scratch.New = func() any { return &counted{Counts: Counts{Mix: mix}, of: r} }
 	return r
 }
 
 func (r *counting) Films() *Films { return r.films }
 
 func (r *counting) Rank(m *online.Model, q Query) Ranking {
-	c := r.scratch.Get().(*Counts)
-	defer r.scratch.Put(c)
-	c.Compute(m, r.films, q.User, q.NowMillis, q.Again)
-	return ranked(c.Score, q, "", false, func(places []int) [][]Reason {
-		return c.becauseAt(m, r.films, places, c.Score, q.Explain)
-	})
-}
-
-// Explain gives the films of the history that co-counts took a score from.
-func (r *counting) Explain(m *online.Model, q Query, places []int) [][]Reason {
-	c := r.scratch.Get().(*Counts)
-	defer r.scratch.Put(c)
-	c.Compute(m, r.films, q.User, q.NowMillis, q.Again)
-	return c.becauseAt(m, r.films, places, c.Score, q.Explain)
+	c := r.ask(m, q.User, q.NowMillis, q.Again)
+	defer c.Release()
+	return ranked(c.Counts.Score, q, "", false, func(places []int) [][]Reason { return c.Because(places, q.Explain) })
 }
 
 func (r *counting) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
-	c := r.scratch.Get().(*Counts)
-	defer r.scratch.Put(c)
-	c.Compute(m, r.films, user, nowMillis, false)
-	f("", c.Score)
+	c := r.ask(m, user, nowMillis, false)
+	defer c.Release()
+	f("", c.Counts.Score)
+}
+
+// Ask has an answer for everybody.
+func (r *counting) Ask(m *online.Model, user string, nowMillis int64, again bool) (Answer, bool) {
+	return r.ask(m, user, nowMillis, again), true
+}
+
+func (r *counting) ask(m *online.Model, user string, nowMillis int64, again bool) *counted {
+	c := r.scratch.Get().(*counted)
+	c.m = m
+	c.Compute(m, r.films, user, nowMillis, again)
+	return c
+}
+
+func (c *counted) Score() []float32 { return c.Counts.Score }
+
+func (c *counted) Because(places []int, depth Depth) [][]Reason {
+	return c.becauseAt(c.m, c.of.films, places, c.Counts.Score, depth)
+}
+
+func (c *counted) Release() {
+	c.m = nil
+	c.of.scratch.Put(c)
 }

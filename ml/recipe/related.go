@@ -129,7 +129,7 @@ func (m *Related) Near(film string, k int) []Near {
 // Ranker finds the place of each item.
 func (m *Related) Ranker(films *Films, _ Ranker) Ranker {
 	r := &related{model: m, films: films, place: make([]int32, len(m.Items)), item: make([]int32, films.Len())}
-	r.scratch.New = func() any { return &relatedScratch{met: ml.NewBitset(len(m.Items))} }
+	r.scratch.New = func() any { return &relatedScratch{of: r, met: ml.NewBitset(len(m.Items))} }
 	for i := range r.item {
 		r.item[i] = -1
 	}
@@ -149,13 +149,15 @@ func (m *Related) Ranker(films *Films, _ Ranker) Ranker {
 type related struct {
 	model   *Related
 	films   *Films
-	place   []int32 // by item of the model, -1 where it is none of the films
-	item    []int32 // by place, -1 where the model has not learned it
-	scratch sync.Pool
+	place   []int32   // by item of the model, -1 where it is none of the films
+	item    []int32   // by place, -1 where the model has not learned it
+	scratch sync.Pool // of *relatedScratch
 }
 
+// relatedScratch is an answer too: of what the weights say.
 type relatedScratch struct {
-	counts  Counts
+	of      *related
+	counts  Counts    // where they say nothing
 	score   []float32 // by place
 	met     ml.Bitset
 	items   []int32   // of the history, the newest first
@@ -187,29 +189,38 @@ func (r *related) history(m *online.Model, user string, s *relatedScratch) {
 	}
 }
 
-// compute gives the scores by place, the best film that may be shown having 1. They are those of the weights, or, where these
-// have nothing to say of the person, of the online model.
-func (r *related) compute(m *online.Model, user string, nowMillis int64, again bool, s *relatedScratch) (score []float32, trained bool) {
+// weigh fills s.score by place, the best film that may be shown having 1. It reports whether the weights say anything of the
+// person.
+func (r *related) weigh(m *online.Model, user string, nowMillis int64, again bool, s *relatedScratch) bool {
 	r.history(m, user, s)
-	if len(s.items) > 0 {
-		s.score = Grow(s.score, r.films.Len())
-		clear(s.score)
-		for h, row := range s.items {
-			x := s.weights[h]
-			items, weights := r.model.Weights.Row(row)
-			for k, j := range items {
-				if p := r.place[j]; p >= 0 {
-					s.score[p] += float32(x * weights[k])
-				}
+	if len(s.items) == 0 {
+		return false
+	}
+	s.score = Grow(s.score, r.films.Len())
+	clear(s.score)
+	for h, row := range s.items {
+		x := s.weights[h]
+		items, weights := r.model.Weights.Row(row)
+		for k, j := range items {
+			if p := r.place[j]; p >= 0 {
+				s.score[p] += float32(x * weights[k])
 			}
 		}
-		if !again {
-			Exclude(s.score, m, r.films, user, nowMillis)
-		}
-		if s.scale = ScaleOf(s.score, s.score); s.scale > 0 {
-			vector.Scale(s.score, s.scale)
-			return s.score, true
-		}
+	}
+	if !again {
+		Exclude(s.score, m, r.films, user, nowMillis)
+	}
+	if s.scale = ScaleOf(s.score, s.score); s.scale == 0 {
+		return false
+	}
+	vector.Scale(s.score, s.scale)
+	return true
+}
+
+// compute gives the scores of the weights, or, where these have nothing to say of the person, of the online model.
+func (r *related) compute(m *online.Model, user string, nowMillis int64, again bool, s *relatedScratch) (score []float32, trained bool) {
+	if r.weigh(m, user, nowMillis, again, s) {
+		return s.score, true
 	}
 	s.counts.Compute(m, r.films, user, nowMillis, again)
 	return s.counts.Score, false
@@ -217,32 +228,38 @@ func (r *related) compute(m *online.Model, user string, nowMillis int64, again b
 
 func (r *related) Rank(m *online.Model, q Query) Ranking {
 	s := r.scratch.Get().(*relatedScratch)
-	defer r.scratch.Put(s)
+	defer s.Release()
 	score, trained := r.compute(m, q.User, q.NowMillis, q.Again, s)
 	return ranked(score, q, r.model.Source, trained, func(places []int) [][]Reason {
-		return r.reasons(m, places, score, trained, q.Explain, s)
+		if trained {
+			return s.Because(places, q.Explain)
+		}
+		return s.counts.becauseAt(m, r.films, places, score, q.Explain)
 	})
 }
 
-// reasons are those for the scores of films.
-func (r *related) reasons(m *online.Model, places []int, score []float32, trained bool, depth Depth, s *relatedScratch) [][]Reason {
-	if !trained {
-		return s.counts.becauseAt(m, r.films, places, score, depth)
+// Ask is answered where the person likes a film that was learned.
+func (r *related) Ask(m *online.Model, user string, nowMillis int64, again bool) (Answer, bool) {
+	s := r.scratch.Get().(*relatedScratch)
+	if !r.weigh(m, user, nowMillis, again, s) {
+		s.Release()
+		return nil, false
 	}
+	return s, true
+}
+
+func (s *relatedScratch) Score() []float32 { return s.score }
+
+// Because gives what each film of the history says of those at places.
+func (s *relatedScratch) Because(places []int, _ Depth) [][]Reason {
 	out := make([][]Reason, len(places))
 	for i, p := range places {
-		out[i] = r.because(p, s)
+		out[i] = s.of.because(p, s)
 	}
 	return out
 }
 
-// Explain gives what each film of the history says of those at places.
-func (r *related) Explain(m *online.Model, q Query, places []int) [][]Reason {
-	s := r.scratch.Get().(*relatedScratch)
-	defer r.scratch.Put(s)
-	score, trained := r.compute(m, q.User, q.NowMillis, q.Again, s)
-	return r.reasons(m, places, score, trained, q.Explain, s)
-}
+func (s *relatedScratch) Release() { s.of.scratch.Put(s) }
 
 // because is what each film of the history says of the one at a place, for it and against it: up to rounding it adds up to
 // the score.
@@ -263,7 +280,7 @@ func (r *related) because(place int, s *relatedScratch) (reasons []Reason) {
 
 func (r *related) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
 	s := r.scratch.Get().(*relatedScratch)
-	defer r.scratch.Put(s)
+	defer s.Release()
 	score, _ := r.compute(m, user, nowMillis, false, s)
 	f("", score)
 }

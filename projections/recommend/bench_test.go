@@ -75,3 +75,30 @@ func BenchmarkRecommend(b *testing.B) {
 		}
 	})
 }
+
+// A list by the blend of all recipes beside one by als, in the same world as above: what is to be compared is measured in one run.
+func BenchmarkBlend(b *testing.B) {
+	w := newWorld(b)
+	w.fill(20_000, 4_000, 200_000)
+	for _, algorithm := range []string{"als", "blend"} {
+		params := map[string]string{"als.sweeps": "3", "holdout_events": "50"}
+		if algorithm == "blend" {
+			params["ease.films"], params["nextitem.films"] = "800", "800"
+		}
+		w.deploy(algorithm, w.train(algorithm, params))
+		for _, c := range []struct {
+			name           string
+			explain, again bool
+		}{{"asked for nothing", false, false}, {"explained", true, false}, {"what was met too", false, true}} {
+			b.Run(algorithm+"/"+c.name, func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					res, err := w.service.Recommend(Request{UserID: strconv.Itoa(1 + i%4_000), K: 10, NowMillis: now.UnixMilli(), Explain: c.explain, Again: c.again})
+					if err != nil || len(res.Items) != 10 || res.ModelName != algorithm {
+						b.Fatal(res, err)
+					}
+				}
+			})
+		}
+	}
+}

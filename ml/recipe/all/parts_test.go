@@ -36,7 +36,7 @@ func TestReasonsAddUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		ranker := model.Ranker(films, nil)
-		explainer, explains := ranker.(recipe.Explainer)
+		member, explains := ranker.(recipe.Member)
 		if explains {
 			explaining = append(explaining, r.Name)
 		}
@@ -54,8 +54,18 @@ func TestReasonsAddUp(t *testing.T) {
 					places = append(places, it.Place)
 				}
 				var alone [][]recipe.Reason
+				known := false // of whom it does not know, counts give the reasons
 				if explains {
-					alone = explainer.Explain(m, q, places)
+					var answer recipe.Answer
+					if answer, known = member.Ask(m, user, now, again); known {
+						alone = answer.Because(places, recipe.Fully)
+						for _, it := range list.Items {
+							if score := answer.Score()[it.Place]; score != it.Score {
+								t.Errorf("%s, %q, again %v: %s has %v; %v is answered", r.Name, user, again, films.At(it.Place).ID, it.Score, score)
+							}
+						}
+						answer.Release()
+					}
 				}
 				for i, it := range list.Items {
 					if !explains && it.Because == nil {
@@ -67,7 +77,7 @@ func TestReasonsAddUp(t *testing.T) {
 						if why.ID != "" {
 							fromFilms++
 						}
-						if explains && why != alone[i][k] {
+						if known && why != alone[i][k] {
 							t.Errorf("%s, %s: %+v is explained as %+v alone", r.Name, user, why, alone[i][k])
 						}
 					}
@@ -143,6 +153,17 @@ func TestWeightsAreBounded(t *testing.T) {
 	}
 }
 
+// mixOf is the mix of counts that a model's figures say.
+func mixOf(figures map[string]float64) online.Mix {
+	var w [len(online.MixSources)]float32
+	for i, source := range online.MixSources {
+		w[i] = float32(figures["online_weight."+source])
+	}
+	mix := online.MixOf(w)
+	mix.Forget = float32(figures["online_forget"])
+	return mix
+}
+
 // A blend has each part's say by its weight, and its parts' parameters.
 func TestBlend(t *testing.T) {
 	r, err := all.Find("blend")
@@ -190,11 +211,7 @@ func TestBlend(t *testing.T) {
 				parts[name] = append([]float32(nil), score...)
 			}
 		})
-		var mix [len(online.MixSources)]float32
-		for i, source := range online.MixSources {
-			mix[i] = float32(figures["online_weight."+source])
-		}
-		recipe.NewMixRanker(in.Films(), online.MixOf(mix)).Score(m, "u03", in.Data.Samples[399].Time, func(_ string, score []float32) {
+		recipe.NewMixRanker(in.Films(), mixOf(figures)).Score(m, "u03", in.Data.Samples[399].Time, func(_ string, score []float32) {
 			parts[recipe.SourceOnline] = append([]float32(nil), score...)
 		})
 		for i, v := range whole {
@@ -262,6 +279,106 @@ func TestBlendCountsOnce(t *testing.T) {
 	}
 	if compared == 0 {
 		t.Error("the blend has no use for factors: ", blend.Figures())
+	}
+}
+
+// A part of a blend that does not know a person has no say in what they are shown: its weight goes to those that do, and no source, position or
+// reason has its name. Whom no part knows is ranked for by counts.
+func TestBlendAsksWhoKnows(t *testing.T) {
+	in := tastes(400)
+	m, millis := learned(in), in.Data.Samples[399].Time
+	films := in.Films().With([]*recipe.Film{{ID: "new"}})
+	m.Add("early", "new", millis, 1, in.Signals[0]) // has met what no part has learned
+	m.Add("early", in.Data.Items[3], millis, 2, signal.Default().Of("rating", .5))
+	blend, err := all.Find("blend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, given := range []map[string]string{nil, {"blend.popularity": "no"}} {
+		model, err := blend.Train(t.Context(), in, parse(t, blend, given), recipe.Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		figures := model.Figures()
+		members := map[string]recipe.Member{recipe.SourceOnline: recipe.NewMixRanker(films, mixOf(figures))}
+		for _, r := range all.Recipes() {
+			if figures["weight."+r.Name] > 0 {
+				alone, err := r.Train(t.Context(), in, parse(t, r, nil), recipe.Hooks{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c, ok := alone.(recipe.Counted); ok {
+					alone = c.Uncounted()
+				}
+				members[r.Name] = alone.Ranker(films, nil).(recipe.Member)
+			}
+		}
+		if len(members) < 3 {
+			t.Fatalf("the blend has use for %v alone", figures)
+		}
+		ranker, silent := model.Ranker(films, nil), 0
+		for _, user := range []string{"stranger", "early", "u03"} {
+			want, known, said := make([]float64, films.Len()), 0., map[string]bool{}
+			for name, member := range members {
+				w := figures["weight."+name]
+				a, ok := member.Ask(m, user, millis, false)
+				if !ok {
+					silent++
+					continue
+				}
+				if w > 0 {
+					known, said[name] = known+w, true
+				}
+				for i, v := range a.Score() {
+					want[i] += w * float64(v)
+				}
+				a.Release()
+			}
+			if known == 0 {
+				t.Fatalf("%v: the counts have no weight", figures)
+			}
+			list := ranker.Rank(m, recipe.Query{User: user, NowMillis: millis, K: films.Len(), Explain: recipe.Fully})
+			if trained := len(said) > 1; trained != (list.Strategy == "blend") {
+				t.Errorf("%s: the strategy is %q, and %v know them", user, list.Strategy, said)
+			}
+			for _, it := range list.Items {
+				if w := want[it.Place] / known; math.Abs(float64(it.Score)-w) > 1e-6 {
+					t.Errorf("%s: %s has %v; those who know them say %v", user, films.At(it.Place).ID, it.Score, w)
+				}
+				for _, part := range it.Parts {
+					if !said[part.Source] {
+						t.Errorf("%s: %+v is of who does not know them", user, part)
+					}
+				}
+				var sum float64
+				for _, why := range it.Because {
+					if sum += float64(why.Score); members[why.Source] != nil && !said[why.Source] {
+						t.Errorf("%s: the reason %+v is of who does not know them", user, why)
+					}
+				}
+				if math.Abs(sum-float64(it.Score)) > 1e-6 {
+					t.Errorf("%s: the reasons for %s add up to %v of %v", user, films.At(it.Place).ID, sum, it.Score)
+				}
+			}
+			var names []string
+			ranker.Score(m, user, millis, func(part string, score []float32) {
+				names = append(names, part)
+				if part == "" || said[part] {
+					return
+				}
+				for i, v := range score {
+					if v != 0 && v != online.Excluded {
+						t.Errorf("%s, who does not know %s, is judged by %v for %s", part, user, v, films.At(i).ID)
+					}
+				}
+			})
+			if weighted := len(members); figures["weight.online"] > 0 && len(names) != weighted {
+				t.Errorf("%s is judged by %v; want the whole and %d parts", user, names, weighted-1)
+			}
+		}
+		if silent < 2 {
+			t.Errorf("%d answers are missing", silent)
+		}
 	}
 }
 

@@ -242,11 +242,19 @@ func TestFactorsAlone(t *testing.T) {
 						t.Errorf("%+v: place %d has %v; want %v", q, k, it, want.Items[k])
 					}
 				}
-				for k, because := range alone.Explain(model, q, places) {
+				answer, known := alone.Ask(model, q.User, now, again)
+				if known != (got.Strategy != "") {
+					t.Errorf("%+v: the strategy is %q, and that the factors know them is %v", q, got.Strategy, known)
+				}
+				if !known {
+					continue
+				}
+				for k, because := range answer.Because(places, explain) {
 					if explain != recipe.Unexplained && !reflect.DeepEqual(because, got.Items[k].Because) {
 						t.Errorf("%+v: place %d has %v by itself, %v in the list", q, k, because, got.Items[k].Because)
 					}
 				}
+				answer.Release()
 			}
 		}
 	}
@@ -354,7 +362,7 @@ func TestBestOfSome(t *testing.T) {
 			some.coarse.Set(p, row)
 		}
 		all := &ranker{model: m, films: ranked, factors: some.factors}
-		all.scratch.New = func() any { return &scratch{} }
+		all.scratch.New = func() any { return &scratch{of: all} }
 		for _, user := range append([]string{"stranger"}, in.Data.Users[:6]...) {
 			for _, q := range []recipe.Query{{K: 0}, {K: -1}, {K: 1}, {K: 10}, {K: 1000}, {K: 10, Again: true}, {K: 10, Skip: func(p int32) bool { return p%3 == 0 }},
 				{K: 5, Among: 40, Order: func(best []ml.Scored) []ml.Scored { slices.Reverse(best); return best[:min(5, len(best))] }}} {

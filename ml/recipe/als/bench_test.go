@@ -49,7 +49,7 @@ func BenchmarkRank(b *testing.B) {
 		m.Blend.ALSWeight = share
 		some := m.Ranker(ranked, nil).(*ranker)
 		all := &ranker{model: m, films: ranked, factors: some.factors}
-		all.scratch.New = some.scratch.New
+		all.scratch.New = func() any { return &scratch{of: all} }
 		for name, r := range map[string]*ranker{"some": some, "all": all} {
 			b.Run(fmt.Sprintf("share %v/%s", share, name), func(b *testing.B) {
 				looked := 0

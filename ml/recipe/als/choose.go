@@ -26,15 +26,21 @@ type moment struct {
 	trained bool
 }
 
-// choose learns how scores are blended, by the mean gain on the samples from there on: for each decay of histories, one after
+// choose learns how scores are blended, by the mean gain on the samples from there on: how fast popularity is forgotten
+// ([recipe.Input.Forgetting]); then, for each decay of histories, one after
 // another a share is given to the part which makes it greatest (Caruana et al. 2004, "Ensemble Selection from Libraries of
 // Models"), as long as it rises; then the share of the factors beside what that has made of the counts.
 func choose(ctx context.Context, in recipe.Input, m *Model, from int, p Params) (Blend, error) {
-	moments, err := momentsOf(ctx, in, m, from, p)
+	r := m.Ranker(in.Films(), nil).(*ranker)
+	forget, err := in.Forgetting(ctx, r.films, from, min(momentsMax, p.HoldoutEvents))
 	if err != nil {
 		return Blend{}, err
 	}
-	best, most := Blend{0, 1, online.Mix{Blend: 1}}, -1.
+	moments, err := momentsOf(ctx, in, r, from, p, forget)
+	if err != nil {
+		return Blend{}, err
+	}
+	best, most := Blend{0, 1, online.Mix{Blend: 1, Forget: forget}}, -1.
 	for d, decay := range decays {
 		if err := ctx.Err(); err != nil {
 			return best, err
@@ -42,6 +48,7 @@ func choose(ctx context.Context, in recipe.Input, m *Model, from int, p Params) 
 		mix := mixed(moments, d)
 		share, gain := shared(moments, d, mix)
 		if gain > most {
+			mix.Forget = forget
 			best, most = Blend{share, decay, mix}, gain
 		}
 	}
@@ -49,28 +56,29 @@ func choose(ctx context.Context, in recipe.Input, m *Model, from int, p Params) 
 }
 
 // momentsOf are the moments on the samples from there on.
-func momentsOf(ctx context.Context, in recipe.Input, m *Model, from int, p Params) (moments []moment, err error) {
-	r, s := m.Ranker(in.Films(), nil).(*ranker), &scratch{}
+func momentsOf(ctx context.Context, in recipe.Input, r *ranker, from int, p Params, forget float32) (moments []moment, err error) {
+	s := &scratch{of: r}
 	err = in.Replay(ctx, from, len(in.Data.Samples), min(momentsMax, p.HoldoutEvents), func(o *online.Model, user string, timeMillis int64, film int) {
-		moments = append(moments, r.moment(o, user, timeMillis, film, s))
+		moments = append(moments, r.moment(o, user, timeMillis, film, forget, s))
 	})
 	return moments, err
 }
 
-// moment asks every part.
-func (r *ranker) moment(m *online.Model, user string, timeMillis int64, film int, s *scratch) moment {
+// moment asks every part, of which counts forget popularity so many times as fast as usual.
+func (r *ranker) moment(m *online.Model, user string, timeMillis int64, film int, forget float32, s *scratch) moment {
 	var all [][]float32
 	for i := range online.MixSources {
 		var w [len(online.MixSources)]float32
 		w[i] = 1
 		s.counts.Mix = online.MixOf(w)
+		s.counts.Mix.Forget = forget
 		s.counts.Sum(m, r.films, user, timeMillis, false)
 		all = append(all, append([]float32(nil), s.counts.Score...))
 	}
 	var out moment
 	for _, decay := range decays {
-		out.trained = r.fold(m, user, decay, s)
-		if !out.trained {
+		if out.trained = r.vector(m, user, decay, s) && r.fold(s); !out.trained {
+			s.als = recipe.Grow(s.als, r.films.Len())
 			clear(s.als)
 		}
 		all = append(all, append([]float32(nil), s.als...))

@@ -90,7 +90,7 @@ func TestGoldenBytes(t *testing.T) {
 
 // What a stored version ranks, and how it is explained, stands in events: it does not change either.
 func TestGoldenRanking(t *testing.T) {
-	for weights, list := range map[string]string{"small.bin": "ranking.txt", "small-2.bin": "ranking-2.txt"} {
+	for weights, list := range map[string]string{"small.bin": "ranking.txt", "small-3.bin": "ranking-3.txt", "small-2.bin": "ranking-2.txt"} {
 		goldenRanking(t, weights, list)
 	}
 }
@@ -141,8 +141,9 @@ func goldenRanking(t *testing.T, weights, list string) {
 	golden(t, list, text.Bytes())
 }
 
-// A version of the generation before, which chose the share of the factors alone, is read and ranks as it did.
-func TestGenerationTwo(t *testing.T) {
+// A version of generation 2, which chose the share of the factors alone, is read and ranks as it did, and so is one of 3, which did not choose how
+// fast popularity is forgotten.
+func TestGenerationsBefore(t *testing.T) {
 	b, err := os.ReadFile("testdata/small-2.bin")
 	if err != nil {
 		t.Fatal(err)
@@ -166,6 +167,24 @@ func TestGenerationTwo(t *testing.T) {
 			t.Fatal(err)
 		} else if _, err := decode(b); err == nil {
 			t.Errorf("counts weighed %v are taken", bad)
+		}
+	}
+	if b, err = os.ReadFile("testdata/small-3.bin"); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = decode(b); err != nil || m.Blend.Counts.Forget != 0 || m.Figures()["online_forget"] != 1 {
+		t.Errorf("%+v %v", m, err)
+	}
+	if a, err = ml.DecodeArtifact(b); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range [][]float32{{1, 1, 1, 1, 1, -1}, {1, 1, 1, 1, 1, 0}, {1, 1, 1, 1, 1}} {
+		other := *a
+		other.Tensors = append(append([]ml.Tensor(nil), a.Tensors...), ml.Tensor{Name: "online_mix", Shape: []int{len(bad)}, Data: bad})
+		if b, err := other.Encode(); err != nil {
+			t.Fatal(err)
+		} else if _, err := decode(b); err == nil {
+			t.Errorf("a mix of %v is taken", bad)
 		}
 	}
 }

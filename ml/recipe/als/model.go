@@ -81,6 +81,7 @@ func (m *Model) Figures() map[string]float64 {
 	for i, w := range b.Counts.Weights() {
 		f["online_weight."+online.MixSources[i]] = float64(w)
 	}
+	f["online_forget"] = float64(b.Counts.Speed())
 	return f
 }
 
@@ -99,6 +100,7 @@ func (m *Model) Encode() ([]byte, error) {
 		return nil, err
 	}
 	dim, counts := m.Params.ALS.Dim, m.Blend.Counts.Weights()
+	mix := append(counts[:], m.Blend.Counts.Speed())
 	a := ml.Artifact{
 		Kind: artifactKind, Kernel: ml.Kernel(), FeatureHash: m.FeaturesHash, Params: params,
 		Tensors: []ml.Tensor{
@@ -107,7 +109,7 @@ func (m *Model) Encode() ([]byte, error) {
 			{Name: "content_ridge", Shape: []int{m.Ridge.Features + 1, dim}, Data: m.Ridge.Weights},
 			{Name: "als_weight", Shape: []int{1}, Data: []float32{m.Blend.ALSWeight}},
 			{Name: "history_decay", Shape: []int{1}, Data: []float32{m.Blend.HistoryDecay}},
-			{Name: "online_weights", Shape: []int{len(counts)}, Data: counts[:]},
+			{Name: "online_mix", Shape: []int{len(mix)}, Data: mix},
 		},
 		Strings: []ml.StringList{{Name: "items", Values: m.Items}, {Name: "genres", Values: m.Genres}},
 	}
@@ -161,19 +163,33 @@ func decode(b []byte) (*Model, error) {
 	return m, m.ready()
 }
 
-// blendOf is how scores are made; before generation 3 nothing but the share of the factors was chosen.
+// blendOf is how scores are made; before generation 3 nothing but the share of the factors was chosen, and before 4 not how fast
+// popularity is forgotten.
 func blendOf(a *ml.Artifact, share float32) (b Blend, err error) {
 	b = Blend{share, 1, online.Mix{Blend: 1}}
-	if slices.ContainsFunc(a.Tensors, func(t ml.Tensor) bool { return t.Name == "online_weights" || t.Name == "history_decay" }) {
+	has := func(name string) bool {
+		return slices.ContainsFunc(a.Tensors, func(t ml.Tensor) bool { return t.Name == name })
+	}
+	if has("online_mix") || has("online_weights") || has("history_decay") {
 		decay, err := a.Tensor("history_decay", 1)
 		if err != nil {
 			return b, err
 		}
-		weights, err := a.Tensor("online_weights", len(online.MixSources))
+		const sources = len(online.MixSources)
+		name, n := "online_weights", sources
+		if has("online_mix") {
+			name, n = "online_mix", sources+1
+		}
+		mix, err := a.Tensor(name, n)
 		if err != nil {
 			return b, err
 		}
-		b.HistoryDecay, b.Counts = decay[0], online.MixOf([len(online.MixSources)]float32(weights))
+		b.HistoryDecay, b.Counts = decay[0], online.MixOf([sources]float32(mix))
+		if n > sources {
+			if b.Counts.Forget = mix[sources]; !(b.Counts.Forget > 0) {
+				return b, fmt.Errorf("the artifact forgets popularity %v times as fast as usual; want a number above 0", b.Counts.Forget)
+			}
+		}
 	}
 	var sum float32
 	for _, w := range b.Counts.Weights() {

@@ -30,7 +30,7 @@ type ranker struct {
 func (m *Model) Ranker(films *recipe.Films, before recipe.Ranker) recipe.Ranker {
 	dim := m.Params.ALS.Dim
 	r := &ranker{model: m, films: films, factors: make([]float32, films.Len()*dim)}
-	r.scratch.New = func() any { return &scratch{} }
+	r.scratch.New = func() any { return &scratch{of: r} }
 	if dim <= ml.CoarseDimMax {
 		r.coarse = ml.NewCoarse(films.Len(), dim)
 	}
@@ -67,7 +67,10 @@ func (r *ranker) Vectors(places []int32) []float32 {
 	return recipe.Gather(r.factors, r.model.Params.ALS.Dim, places)
 }
 
+// scratch is an answer too.
 type scratch struct {
+	of         *ranker
+	m          *online.Model // that is asked, of an answer
 	counts     recipe.Counts
 	als, score []float32 // by place
 	scale      float32   // of als: what products with vector are multiplied by
@@ -85,14 +88,31 @@ const weightMin = 1e-4
 // components fills s.counts and s.als, each scaled so that its best unseen film has 1. It reports whether
 // the trained factors say anything. With again it is of all films, met or not.
 func (r *ranker) components(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
-	if r.model.Blend.ALSWeight == 1 { // counts are wanted where factors say nothing
-		r.exclude(m, user, nowMillis, again, s)
-		if r.fold(m, user, r.model.Blend.HistoryDecay, s) {
-			return true
-		}
+	if r.known(m, user, nowMillis, again, s) && r.fold(s) {
+		return true
 	}
-	r.count(m, user, nowMillis, again, s)
-	return r.model.Blend.ALSWeight < 1 && r.fold(m, user, r.model.Blend.HistoryDecay, s)
+	if r.alone() {
+		r.count(m, user, nowMillis, again, s)
+	}
+	return false
+}
+
+// alone says that counts are wanted only where the factors say nothing.
+func (r *ranker) alone() bool { return r.model.Blend.ALSWeight == 1 }
+
+// known fills s.vector, and s.counts, of which factors alone need no more than what is not to be shown. It reports whether there is
+// a vector.
+func (r *ranker) known(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
+	if r.alone() {
+		s.counts.Score = recipe.Grow(s.counts.Score, r.films.Len())
+		clear(s.counts.Score)
+		if !again {
+			recipe.Exclude(s.counts.Score, m, r.films, user, nowMillis)
+		}
+	} else {
+		r.count(m, user, nowMillis, again, s)
+	}
+	return r.vector(m, user, r.model.Blend.HistoryDecay, s)
 }
 
 func (r *ranker) count(m *online.Model, user string, nowMillis int64, again bool, s *scratch) {
@@ -100,14 +120,8 @@ func (r *ranker) count(m *online.Model, user string, nowMillis int64, again bool
 	s.counts.Compute(m, r.films, user, nowMillis, again)
 }
 
-// fold fills s.als by a history of which each film weighs decay times what the one after it does.
-func (r *ranker) fold(m *online.Model, user string, decay float32, s *scratch) bool {
-	s.als = recipe.Grow(s.als, r.films.Len())
-	return r.vector(m, user, decay, s) && r.score(s)
-}
-
-// score fills s.als by s.vector.
-func (r *ranker) score(s *scratch) bool {
+// fold fills s.als by s.vector. It reports whether that says anything.
+func (r *ranker) fold(s *scratch) bool {
 	s.als = recipe.Grow(s.als, r.films.Len())
 	ml.ScoreAll(s.als, s.vector, r.factors, r.model.Params.ALS.Dim)
 	if s.scale = recipe.ScaleOf(s.als, s.counts.Score); s.scale == 0 {
@@ -117,13 +131,13 @@ func (r *ranker) score(s *scratch) bool {
 	return true
 }
 
-// best fills s.score, and s.als, for the films that may be on a list: it is made of the same as after score and mix, w being
+// best fills s.score, and s.als, for the films that may be on a list: it is made of the same as after fold and mix, w being
 // above 0. Which may, follows from between what products are. It reports whether they say anything.
 func (r *ranker) best(q *recipe.Query, w float32, s *scratch) bool {
 	n := r.films.Len()
 	s.lo, s.hi = recipe.Grow(s.lo, n), recipe.Grow(s.hi, n)
 	if r.coarse == nil || !r.coarse.Bounds(s.lo, s.hi, s.vector) {
-		if !r.score(s) {
+		if !r.fold(s) {
 			return false
 		}
 		s.mix(w)
@@ -174,7 +188,8 @@ func (r *ranker) multiply(above float32, s *scratch) {
 // below is the greatest number that is less than v.
 func below(v float32) float32 { return math.Nextafter32(v, online.Excluded) }
 
-// vector sets s.vector to the person's.
+// vector sets s.vector to the person's, by a history of which each film weighs decay times what the one after it does. It reports
+// whether there is any.
 func (r *ranker) vector(m *online.Model, user string, decay float32, s *scratch) bool {
 	s.items, s.weights = s.items[:0], s.weights[:0]
 	trained := r.model.rows.Of(m, r.model.Items)
@@ -211,35 +226,16 @@ func (s *scratch) mix(w float32) {
 
 func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	s := r.scratch.Get().(*scratch)
-	defer r.scratch.Put(s)
+	defer s.Release()
 	w := r.model.Blend.ALSWeight
 	if !r.known(m, q.User, q.NowMillis, q.Again, s) || w == 0 || !r.best(&q, w, s) {
-		if w == 1 {
+		if r.alone() {
 			r.count(m, q.User, q.NowMillis, q.Again, s)
 		}
 		w = 0
 		s.mix(w)
 	}
 	return r.ranked(m, &q, w, s)
-}
-
-// known fills s.counts, of which factors alone need what is excluded, and s.vector; it reports whether there is one.
-func (r *ranker) known(m *online.Model, user string, nowMillis int64, again bool, s *scratch) bool {
-	if r.model.Blend.ALSWeight < 1 {
-		r.count(m, user, nowMillis, again, s)
-	} else {
-		r.exclude(m, user, nowMillis, again, s)
-	}
-	return r.vector(m, user, r.model.Blend.HistoryDecay, s)
-}
-
-// exclude makes s.counts 0, but for what is not to be shown.
-func (r *ranker) exclude(m *online.Model, user string, nowMillis int64, again bool, s *scratch) {
-	s.counts.Score = recipe.Grow(s.counts.Score, r.films.Len())
-	clear(s.counts.Score)
-	if !again {
-		recipe.Exclude(s.counts.Score, m, r.films, user, nowMillis)
-	}
 }
 
 // ranked is the list by s.score, a blend with a share w of the factors.
@@ -276,23 +272,30 @@ func (r *ranker) ranked(m *online.Model, q *recipe.Query, w float32, s *scratch)
 	return out
 }
 
-// Explain gives the reasons that Rank gives, for the films at places.
-func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]recipe.Reason {
+// Ask is answered where the person likes a film that was learned.
+func (r *ranker) Ask(m *online.Model, user string, nowMillis int64, again bool) (recipe.Answer, bool) {
 	s := r.scratch.Get().(*scratch)
-	defer r.scratch.Put(s)
-	var w float32
-	if r.components(m, q.User, q.NowMillis, q.Again, s) {
-		w = r.model.Blend.ALSWeight
+	if !r.known(m, user, nowMillis, again, s) || !r.fold(s) {
+		s.Release()
+		return nil, false
 	}
-	out := make([][]recipe.Reason, len(places))
+	s.m = m
+	s.mix(r.model.Blend.ALSWeight)
+	return s, true
+}
+
+func (s *scratch) Score() []float32 { return s.score }
+
+func (s *scratch) Because(places []int, depth recipe.Depth) [][]recipe.Reason {
+	r, w, out := s.of, s.of.model.Blend.ALSWeight, make([][]recipe.Reason, len(places))
 	if w < 1 {
 		ids, shares := make([]string, len(places)), make([]float32, len(places))
 		for i, p := range places {
 			ids[i], shares[i] = r.films.At(p).ID, (1-w)*s.counts.Score[p]
 		}
-		out = s.counts.Because(m, ids, shares, q.Explain)
+		out = s.counts.Because(s.m, ids, shares, depth)
 	}
-	if q.Explain != recipe.Fully || w == 0 {
+	if depth != recipe.Fully || w == 0 {
 		return out
 	}
 	items := make([]recipe.Item, len(places))
@@ -306,20 +309,24 @@ func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]reci
 	return out
 }
 
-// Score gives the blend, and the factors alone (counts, where they say nothing of the person).
+func (s *scratch) Release() {
+	s.m = nil
+	s.of.scratch.Put(s)
+}
+
+// Score gives the blend, and the factors alone, which give every film 0 where they say nothing of the person.
 func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
 	s := r.scratch.Get().(*scratch)
-	defer r.scratch.Put(s)
-	trained := r.components(m, user, nowMillis, false, s)
-	share := func(w float32) float32 {
-		if trained {
-			return w
-		}
-		return 0
+	defer s.Release()
+	if r.components(m, user, nowMillis, false, s) {
+		s.mix(r.model.Blend.ALSWeight)
+		f("", s.score)
+		s.mix(1)
+	} else {
+		s.mix(0)
+		f("", s.score)
+		recipe.Silence(s.score)
 	}
-	s.mix(share(r.model.Blend.ALSWeight))
-	f("", s.score)
-	s.mix(share(1))
 	f(sourceFactors, s.score)
 }
 

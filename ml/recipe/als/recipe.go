@@ -14,7 +14,7 @@ import (
 var Recipe = &recipe.Recipe{
 	Name:        "als",
 	Description: "Implicit matrix factorisation (iALS), blended with online co-counts and content",
-	Code:        "hybrid-ials/3",
+	Code:        "hybrid-ials/4",
 	Params:      declared(DefaultParams()),
 	Check: func(p recipe.Params) error {
 		if solver, steps := p["als.solver"], p.Int("als.cg_steps"); solver == ml.SolverCG && steps < 1 {

@@ -55,7 +55,7 @@ func train(ctx context.Context, in recipe.Input, p Params, h recipe.Hooks) (*Mod
 			return nil, err
 		}
 	}
-	if resume.Stage == recipe.StageFit && resume.HistoryDecay == 0 { // of an earlier generation, which chose less
+	if resume.Stage == recipe.StageFit && resume.Counts.Forget == 0 { // of an earlier generation, which chose less
 		resume = checkpoint{}
 	}
 	chosen := resume.Blend

@@ -22,9 +22,10 @@ const (
 	no  = "no"
 )
 
-// Of is the recipe "blend" of parts, whose parameters it has beside whether each is used. The online model is a part always.
+// Of is the recipe "blend" of parts, whose parameters it has beside whether each is used. The online model is a part always. Their
+// rankers are [recipe.Member]s.
 func Of(parts ...*recipe.Recipe) *recipe.Recipe {
-	r := &recipe.Recipe{Name: name, Description: "What several recipes say, by weights learned on the newest part of the data", Code: "blend/3"}
+	r := &recipe.Recipe{Name: name, Description: "What several recipes say, by weights learned on the newest part of the data", Code: "blend/4"}
 	for _, part := range parts {
 		r.Code += "+" + part.Code
 		r.Params = append(r.Params, recipe.Param{Name: use(part), Type: recipe.Choice, Default: yes, Choices: []string{yes, no}, Meaning: "whether " + part.Name + " is a part"})
@@ -184,7 +185,7 @@ func (t *training) save(h recipe.Hooks) error {
 }
 
 // moment is a person about to like a film: what each of [online.MixSources], and then each part, says of the films that any puts forward, that film
-// first.
+// first. Nil are parts that say nothing of the person.
 type moment [][]float32
 
 // Of each part the best films at a moment are put forward; and rounds of choosing.
@@ -195,10 +196,15 @@ const (
 	priorUnits = 3 // of the online model's own blend, which is where choosing begins
 )
 
-// choose learns the mix of what the online model counts, beside the parts, and then the weights of the online model with it and of the parts; both
+// choose learns how fast popularity is forgotten ([recipe.Input.Forgetting]), the mix of what the online model counts, beside the parts, and then the weights of the online model with it and of the parts; both
 // as [selected] does, over people ([recipe.Shares]).
 func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.Params) ([]float32, online.Mix, error) {
-	moments, people, err := momentsOf(ctx, in, m, from, min(momentsMax, p.Int(recipe.HoldoutEvents)))
+	r, most := m.Ranker(in.Films(), nil).(*ranker), min(momentsMax, p.Int(recipe.HoldoutEvents))
+	forget, err := in.Forgetting(ctx, r.films, from, most)
+	if err != nil {
+		return nil, online.Mix{}, err
+	}
+	moments, people, err := momentsOf(ctx, in, r, from, most, forget)
 	if err != nil {
 		return nil, online.Mix{}, err
 	}
@@ -217,7 +223,9 @@ func choose(ctx context.Context, in recipe.Input, m *model, from int, p recipe.P
 	if units, err = selected(ctx, moments, shares, make([]int, 1+len(m.parts))); err != nil {
 		return nil, online.Mix{}, err
 	}
-	return weightsOf(units), online.MixOf(mix), nil
+	counts := online.MixOf(mix)
+	counts.Forget = forget
+	return weightsOf(units), counts, nil
 }
 
 // counts is what a mix says, the best film having 1 as when it ranks.
@@ -276,15 +284,15 @@ func weightsOf(units []int) []float32 {
 	return weights
 }
 
-// momentsOf are at most so many moments on the samples from there on, and whose they are.
-func momentsOf(ctx context.Context, in recipe.Input, m *model, from, most int) (moments []moment, people []string, err error) {
-	r := m.Ranker(in.Films(), nil).(*ranker)
-	s := r.scratch.Get().(*scratch)
+// momentsOf are at most so many moments on the samples from there on, and whose they are; counts forget popularity so many times as fast as
+// usual.
+func momentsOf(ctx context.Context, in recipe.Input, r *ranker, from, most int, forget float32) (moments []moment, people []string, err error) {
 	counts := make([]recipe.Counts, len(online.MixSources))
 	for k := range counts {
 		var w [len(online.MixSources)]float32
 		w[k] = 1
 		counts[k].Mix = online.MixOf(w)
+		counts[k].Mix.Forget = forget
 	}
 	err = in.Replay(ctx, from, len(in.Data.Samples), most, func(o *online.Model, user string, timeMillis int64, film int) {
 		var all [][]float32
@@ -292,8 +300,16 @@ func momentsOf(ctx context.Context, in recipe.Input, m *model, from, most int) (
 			counts[k].Sum(o, r.films, user, timeMillis, false)
 			all = append(all, counts[k].Score)
 		}
-		r.compute(o, user, timeMillis, false, s)
-		all = append(all, s.parts[1:]...) // the first counts
+		var answers []recipe.Answer
+		for _, member := range r.members[1:] { // the first counts
+			a, ok := member.Ask(o, user, timeMillis, false)
+			if !ok {
+				all = append(all, nil)
+				continue
+			}
+			answers = append(answers, a)
+			all = append(all, a.Score())
+		}
 		forward := []int32{int32(film)}
 		known := map[int32]bool{int32(film): true}
 		for _, score := range all {
@@ -306,29 +322,41 @@ func momentsOf(ctx context.Context, in recipe.Input, m *model, from, most int) (
 		}
 		said := make(moment, len(all))
 		for k, score := range all {
+			if score == nil {
+				continue
+			}
 			for _, place := range forward {
 				said[k] = append(said[k], score[place])
 			}
+		}
+		for _, a := range answers {
+			a.Release()
 		}
 		moments, people = append(moments, said), append(people, user)
 	})
 	return moments, people, err
 }
 
-// mean is the mean gain of moments, each by its share, with weights of so many units.
+// mean is the mean gain of moments, each by its share, with weights of so many units. As in a ranking, parts that say nothing of the person are
+// left out, and where no other has a unit the first counts.
 func mean(moments []moment, shares []float64, units []int) float64 {
 	var sum float64
 	var score []float32
 	for n, m := range moments {
 		score = recipe.Grow(score, len(m[0]))
 		clear(score)
+		known := false
 		for k, u := range units {
-			if u > 0 {
+			if u > 0 && m[k] != nil {
+				known = true
 				w := float32(u)
 				for i, v := range m[k] {
 					score[i] += float32(w * v)
 				}
 			}
+		}
+		if !known {
+			copy(score, m[0])
 		}
 		sum += float64(shares[n] * recipe.Gain(recipe.Rank(score, 0)))
 	}

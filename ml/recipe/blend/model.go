@@ -14,6 +14,7 @@ import (
 	"github.com/projectionist/projectionist/ml"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/vector"
 )
 
 // encode writes where a training stands: a line of JSON, the parts that are made, and the state of the one that is not.
@@ -192,12 +193,15 @@ func checkMix(mix online.Mix) error {
 	if math.Abs(sum-1) > 1e-4 {
 		return fmt.Errorf("the artifact's weights of counts add up to %v; want 1", sum)
 	}
+	if !(mix.Forget >= 0) {
+		return fmt.Errorf("the artifact forgets popularity %v times as fast as usual", mix.Forget)
+	}
 	return nil
 }
 
 // Figures are the weights, and what the parts have found out.
 func (m *model) Figures() map[string]float64 {
-	f := map[string]float64{"weight." + recipe.SourceOnline: float64(m.weights[0])}
+	f := map[string]float64{"weight." + recipe.SourceOnline: float64(m.weights[0]), "online_forget": float64(m.counts.Speed())}
 	mix := m.counts
 	if mix == (online.Mix{}) {
 		mix.Blend = 1
@@ -244,37 +248,45 @@ func (m *model) Near(film string, k int) []recipe.Near {
 
 // Ranker makes one of the online model, and one of each part.
 func (m *model) Ranker(films *recipe.Films, before recipe.Ranker) recipe.Ranker {
-	r := &ranker{films: films, weights: m.weights, names: []string{recipe.SourceOnline}, parts: []recipe.Ranker{recipe.NewMixRanker(films, m.counts)}}
-	r.scratch.New = func() any { return &scratch{parts: make([][]float32, len(r.parts))} }
+	r := &ranker{films: films, weights: m.weights, names: []string{recipe.SourceOnline}, members: []recipe.Member{recipe.NewMixRanker(films, m.counts)}}
+	r.scratch.New = func() any {
+		return &scratch{of: r, answers: make([]recipe.Answer, len(r.members)), weights: make([]float32, len(r.members))}
+	}
 	was, _ := before.(*ranker)
 	for i, p := range m.parts {
 		var earlier recipe.Ranker
-		if was != nil && i+1 < len(was.parts) {
-			earlier = was.parts[i+1]
+		if was != nil && i+1 < len(was.members) {
+			earlier = was.members[i+1]
 		}
-		r.names, r.parts = append(r.names, p.recipe.Name), append(r.parts, p.model.Ranker(films, earlier))
+		r.names, r.members = append(r.names, p.recipe.Name), append(r.members, p.model.Ranker(films, earlier).(recipe.Member))
 	}
 	return r
 }
 
+// ranker adds up what the members say that say anything of a person, by their weights, which are then brought to 1. Where none of
+// those that have a weight does, the online model ranks.
 type ranker struct {
 	films   *recipe.Films
 	weights []float32
-	names   []string // of the parts
-	parts   []recipe.Ranker
+	names   []string // of the members
+	members []recipe.Member
 	scratch sync.Pool // of *scratch
 }
 
+// scratch is what the members say for a person, and an answer too.
 type scratch struct {
-	parts [][]float32 // scores by place
-	score []float32
+	of      *ranker
+	answers []recipe.Answer // nil of those that say nothing, or have no weight
+	weights []float32       // 0 where there is no answer; they add up to 1
+	score   []float32       // by place
+	silent  []float32       // the same of who says nothing
 }
 
 func (r *ranker) Films() *recipe.Films { return r.films }
 
-// Vectors are those of the first part that has any; nil without one.
+// Vectors are those of the first member that has any; nil without one.
 func (r *ranker) Vectors(places []int32) []float32 {
-	for _, p := range r.parts {
+	for _, p := range r.members {
 		if v, ok := p.(recipe.Vectors); ok {
 			return v.Vectors(places)
 		}
@@ -282,100 +294,121 @@ func (r *ranker) Vectors(places []int32) []float32 {
 	return nil
 }
 
-// compute fills s.parts.
-func (r *ranker) compute(m *online.Model, user string, nowMillis int64, again bool, s *scratch) {
-	for k, p := range r.parts {
-		score := recipe.Grow(s.parts[k], r.films.Len())
-		s.parts[k] = score
-		if r.weights != nil && r.weights[k] == 0 {
-			clear(score)
-			if !again {
-				recipe.Exclude(score, m, r.films, user, nowMillis)
-			}
+// ask asks every member that has a weight, and adds up what they say.
+func (r *ranker) ask(m *online.Model, user string, nowMillis int64, again bool) *scratch {
+	s := r.scratch.Get().(*scratch)
+	var known float32
+	all := true
+	for k, p := range r.members {
+		s.weights[k] = 0
+		if r.weights[k] == 0 {
 			continue
 		}
-		if !again {
-			p.Score(m, user, nowMillis, func(part string, all []float32) {
-				if part == "" {
-					copy(score, all)
-				}
-			})
+		a, ok := p.Ask(m, user, nowMillis, again)
+		if !ok {
+			all = false
 			continue
 		}
-		clear(score)
-		for _, it := range p.Rank(m, recipe.Query{User: user, NowMillis: nowMillis, K: r.films.Len(), Again: true}).Items {
-			score[it.Place] = it.Score
+		s.answers[k], s.weights[k] = a, r.weights[k]
+		known += r.weights[k]
+	}
+	switch {
+	case known == 0:
+		s.answers[0], _ = r.members[0].Ask(m, user, nowMillis, again)
+		s.weights[0] = 1
+	case !all:
+		for k := range s.weights {
+			s.weights[k] /= known
 		}
 	}
-}
-
-// sum fills s.score.
-func (r *ranker) sum(s *scratch) {
 	s.score = recipe.Grow(s.score, r.films.Len())
 	clear(s.score)
-	for k, part := range s.parts {
-		w := r.weights[k]
-		for i, v := range part {
-			if v == online.Excluded {
-				s.score[i] = v
-			} else {
-				s.score[i] += float32(w * v)
-			}
+	for k, a := range s.answers {
+		if a == nil {
+			continue
 		}
+		vector.Mix(s.score, s.score, 1, a.Score(), s.weights[k]) // what is excluded stays so
 	}
+	return s
+}
+
+// trained says that somebody beside the online model has a say.
+func (s *scratch) trained() bool {
+	return slices.ContainsFunc(s.answers[1:], func(a recipe.Answer) bool { return a != nil })
 }
 
 func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
-	s := r.scratch.Get().(*scratch)
-	defer r.scratch.Put(s)
-	r.compute(m, q.User, q.NowMillis, q.Again, s)
-	r.sum(s)
-	out := recipe.Ranking{Strategy: name}
+	s := r.ask(m, q.User, q.NowMillis, q.Again)
+	defer s.Release()
+	var out recipe.Ranking
+	if s.trained() {
+		out.Strategy = name
+	}
 	var places []int
 	for _, top := range q.Best(s.score) {
 		it := recipe.Item{Place: int(top.Index), Score: top.Score}
-		for k, part := range s.parts {
-			if v := float32(r.weights[k] * part[top.Index]); v > 0 {
+		for k, a := range s.answers {
+			if a == nil {
+				continue
+			}
+			if v := float32(s.weights[k] * a.Score()[top.Index]); v > 0 {
 				it.Parts = append(it.Parts, recipe.Part{Source: r.names[k], Score: v})
 			}
 		}
 		out.Items, places = append(out.Items, it), append(places, it.Place)
 	}
 	if q.Explain != recipe.Unexplained {
-		r.explain(m, q, out.Items, places)
+		for i, because := range s.Because(places, q.Explain) {
+			out.Items[i].Because = because
+		}
 	}
 	return out
 }
 
-// Explain gives the reasons that Rank gives, for the films at places.
-func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]recipe.Reason {
-	items, out := make([]recipe.Item, len(places)), make([][]recipe.Reason, len(places))
-	r.explain(m, q, items, places)
-	for i := range items {
-		out[i] = items[i].Because
+// Ask is answered where somebody beside the online model has a say.
+func (r *ranker) Ask(m *online.Model, user string, nowMillis int64, again bool) (recipe.Answer, bool) {
+	s := r.ask(m, user, nowMillis, again)
+	if !s.trained() {
+		s.Release()
+		return nil, false
 	}
-	return out
+	return s, true
 }
 
-// explain adds the reasons of each part that can say any, by its weight.
-func (r *ranker) explain(m *online.Model, q recipe.Query, items []recipe.Item, places []int) {
-	for k, p := range r.parts {
-		e, ok := p.(recipe.Explainer)
-		if w := r.weights[k]; ok && w > 0 {
-			for i, reasons := range e.Explain(m, q, places) {
-				for _, why := range reasons {
-					why.Score = float32(w * why.Score)
-					items[i].Because = added(items[i].Because, why)
-				}
+func (s *scratch) Score() []float32 { return s.score }
+
+// Because is the reasons of each member that can say any, by its weight.
+func (s *scratch) Because(places []int, depth recipe.Depth) [][]recipe.Reason {
+	out := make([][]recipe.Reason, len(places))
+	for k, a := range s.answers {
+		if a == nil {
+			continue
+		}
+		w := s.weights[k]
+		for i, reasons := range a.Because(places, depth) {
+			for _, why := range reasons {
+				why.Score = float32(w * why.Score)
+				out[i] = added(out[i], why)
 			}
 		}
 	}
-	for i := range items {
-		recipe.Strongest(items[i].Because)
+	for i := range out {
+		recipe.Strongest(out[i])
 	}
+	return out
 }
 
-// added is reasons with another: several parts may say the same by the same source.
+func (s *scratch) Release() {
+	for k, a := range s.answers {
+		if a != nil {
+			a.Release()
+			s.answers[k] = nil
+		}
+	}
+	s.of.scratch.Put(s)
+}
+
+// added is reasons with another: several members may say the same by the same source.
 func added(reasons []recipe.Reason, why recipe.Reason) []recipe.Reason {
 	for i := range reasons {
 		if r := &reasons[i]; r.ID == why.ID && r.Source == why.Source {
@@ -386,16 +419,20 @@ func added(reasons []recipe.Reason, why recipe.Reason) []recipe.Reason {
 	return append(reasons, why)
 }
 
-// Score gives the blend, and each part that it is made of alone.
+// Score gives the ensemble, and each member that has a weight alone.
 func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
-	s := r.scratch.Get().(*scratch)
-	defer r.scratch.Put(s)
-	r.compute(m, user, nowMillis, false, s)
-	r.sum(s)
+	s := r.ask(m, user, nowMillis, false)
+	defer s.Release()
 	f("", s.score)
-	for k, part := range s.parts {
-		if r.weights[k] > 0 && k > 0 {
-			f(r.names[k], part)
+	for k, a := range s.answers {
+		switch {
+		case k == 0 || r.weights[k] == 0:
+		case a != nil:
+			f(r.names[k], a.Score())
+		default:
+			s.silent = append(s.silent[:0], s.score...)
+			recipe.Silence(s.silent)
+			f(r.names[k], s.silent)
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (*model) Figures() map[string]float64 { return nil }
 
 func (m *model) Ranker(films *recipe.Films, _ recipe.Ranker) recipe.Ranker {
 	r := &ranker{films: films, popularity: make([]float32, films.Len())}
-	r.scores.New = func() any { return &[]float32{} }
+	r.answers.New = func() any { return &answer{of: r} }
 	for i := range r.popularity {
 		if at, ok := slices.BinarySearch(m.items, films.At(i).ID); ok {
 			r.popularity[i] = m.scores[at]
@@ -126,7 +126,13 @@ func (m *model) Ranker(films *recipe.Films, _ recipe.Ranker) recipe.Ranker {
 type ranker struct {
 	films      *recipe.Films
 	popularity []float32 // by place
-	scores     sync.Pool // of *[]float32, by place
+	answers    sync.Pool // of *answer
+}
+
+// answer is popularity, scaled so that the most popular film that may be shown has 1.
+type answer struct {
+	of    *ranker
+	score []float32 // by place
 }
 
 func (r *ranker) Films() *recipe.Films { return r.films }
@@ -135,49 +141,59 @@ func (r *ranker) Films() *recipe.Films { return r.films }
 const lately = "popular lately"
 
 func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
+	a, _ := r.ask(m, q.User, q.NowMillis, q.Again)
+	defer a.Release()
 	out := recipe.Ranking{Strategy: name}
-	r.score(m, q.User, q.NowMillis, q.Again, func(score []float32) {
-		for _, top := range q.Best(score) {
-			it := recipe.Item{Place: int(top.Index), Score: top.Score}
-			if top.Score > 0 {
-				it.Parts = []recipe.Part{{Source: name, Score: top.Score}}
-				if q.Explain != recipe.Unexplained {
-					it.Because = []recipe.Reason{{Score: top.Score, Source: lately}}
-				}
-			}
-			out.Items = append(out.Items, it)
-		}
-	})
-	return out
-}
-
-// Explain says that the films at places are popular, as far as they are.
-func (r *ranker) Explain(m *online.Model, q recipe.Query, places []int) [][]recipe.Reason {
-	out := make([][]recipe.Reason, len(places))
-	r.score(m, q.User, q.NowMillis, q.Again, func(score []float32) {
-		for i, p := range places {
-			if score[p] > 0 {
-				out[i] = []recipe.Reason{{Score: score[p], Source: lately}}
+	for _, top := range q.Best(a.score) {
+		it := recipe.Item{Place: int(top.Index), Score: top.Score}
+		if top.Score > 0 {
+			it.Parts = []recipe.Part{{Source: name, Score: top.Score}}
+			if q.Explain != recipe.Unexplained {
+				it.Because = []recipe.Reason{{Score: top.Score, Source: lately}}
 			}
 		}
-	})
-	return out
-}
-
-// Score is popularity, scaled so that the most popular film the person has not met has 1.
-func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
-	r.score(m, user, nowMillis, false, func(score []float32) { f("", score) })
-}
-
-// score is of what the person has not met, or with again of all.
-func (r *ranker) score(m *online.Model, user string, nowMillis int64, again bool, f func([]float32)) {
-	buffer := r.scores.Get().(*[]float32)
-	defer r.scores.Put(buffer)
-	score := append((*buffer)[:0], r.popularity...)
-	*buffer = score
-	if !again {
-		recipe.Exclude(score, m, r.films, user, nowMillis)
+		out.Items = append(out.Items, it)
 	}
-	recipe.Scale(score, score)
-	f(score)
+	return out
 }
+
+func (r *ranker) Score(m *online.Model, user string, nowMillis int64, f func(string, []float32)) {
+	a, _ := r.ask(m, user, nowMillis, false)
+	defer a.Release()
+	f("", a.score)
+}
+
+// Ask is answered where a film that may be shown is popular.
+func (r *ranker) Ask(m *online.Model, user string, nowMillis int64, again bool) (recipe.Answer, bool) {
+	a, ok := r.ask(m, user, nowMillis, again)
+	if !ok {
+		a.Release()
+		return nil, false
+	}
+	return a, true
+}
+
+// ask is of what the person has not met, or with again of all. It reports whether any of it is popular.
+func (r *ranker) ask(m *online.Model, user string, nowMillis int64, again bool) (*answer, bool) {
+	a := r.answers.Get().(*answer)
+	a.score = append(a.score[:0], r.popularity...)
+	if !again {
+		recipe.Exclude(a.score, m, r.films, user, nowMillis)
+	}
+	return a, recipe.Scale(a.score, a.score)
+}
+
+func (a *answer) Score() []float32 { return a.score }
+
+// Because says that the films at places are popular, as far as they are.
+func (a *answer) Because(places []int, _ recipe.Depth) [][]recipe.Reason {
+	out := make([][]recipe.Reason, len(places))
+	for i, p := range places {
+		if a.score[p] > 0 {
+			out[i] = []recipe.Reason{{Score: a.score[p], Source: lately}}
+		}
+	}
+	return out
+}
+
+func (a *answer) Release() { a.of.answers.Put(a) }

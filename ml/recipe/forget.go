@@ -1,0 +1,64 @@
+package recipe
+
+import (
+	"context"
+	"math"
+
+	"github.com/projectionist/projectionist/ml/online"
+)
+
+// forgets are how many times as fast as usual popularity may be forgotten ([online.Mix]), what is preferred first.
+var forgets = [...]float32{1, 2, .5, 4, .25, 8}
+
+// Forgetting learns how fast popularity is to be forgotten: at the moments on the samples from there on, at most so many, test then learn,
+// the online model's own blend ranks with each. What is best on a few hundred moments of some dozens of people may be so by chance: of those
+// that are not worse than the best by more than a standard error over people the first is taken (the one-standard-error rule of Breiman et al.
+// 1984, "Classification and Regression Trees").
+func (in Input) Forgetting(ctx context.Context, films *Films, from, most int) (float32, error) {
+	counts := make([]Counts, len(forgets))
+	gains := make([][]float64, len(forgets)) // by moment
+	numbers, person := map[string]int{}, []int(nil)
+	for k, f := range forgets {
+		counts[k].Mix = online.Mix{Blend: 1, Forget: f}
+	}
+	err := in.Replay(ctx, from, len(in.Data.Samples), most, func(m *online.Model, user string, timeMillis int64, film int) {
+		number, ok := numbers[user]
+		if !ok {
+			number = len(numbers)
+			numbers[user] = number
+		}
+		person = append(person, number)
+		for k := range counts {
+			counts[k].Sum(m, films, user, timeMillis, false)
+			gains[k] = append(gains[k], Gain(Rank(counts[k].Score, film)))
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	return forgets[nearBest(gains, person, len(numbers))], nil
+}
+
+// nearBest is the first of several by whose gains at the same moments no other is better than it by more than a standard error.
+func nearBest(gains [][]float64, person []int, people int) int {
+	best, most := 0, math.Inf(-1)
+	for k, g := range gains {
+		var sum float64
+		for _, v := range g {
+			sum += v
+		}
+		if sum > most {
+			best, most = k, sum
+		}
+	}
+	lead := make([]float64, len(person))
+	for k, g := range gains[:best] {
+		for i := range lead {
+			lead[i] = gains[best][i] - g[i]
+		}
+		if mean, deviation := meanOf(lead, person, people); mean <= deviation {
+			return k
+		}
+	}
+	return best
+}
