@@ -7,8 +7,9 @@ import (
 	"github.com/projectionist/projectionist/ml/online"
 )
 
-// forgets are how many times as fast as usual popularity may be forgotten ([online.Mix]), what is preferred first.
-var forgets = [...]float32{1, 2, .5, 4, .25, 8}
+// forgets are how many times as fast as usual popularity may be forgotten ([online.Mix]), what is preferred first. More than twice is better still
+// on streams where all is decided by what is talked about, and worse for whoever is asked for out of all time.
+var forgets = [...]float32{1, 2, .5}
 
 // Forgetting learns how fast popularity is to be forgotten: at the moments on the samples from there on, at most so many, test then learn,
 // the online model's own blend ranks with each. What is best on a few hundred moments of some dozens of people may be so by chance: the first is

@@ -29,20 +29,25 @@ func TestForgetting(t *testing.T) {
 		}
 		return in
 	}
-	faster := 0
+	faster, changing := 0, 0
 	for seed := range uint64(10) {
 		in := stream(seed, true)
-		if f, err := in.Forgetting(t.Context(), in.Films(), in.At(.9), 1000); err != nil || f < 4 {
+		if f, err := in.Forgetting(t.Context(), in.Films(), in.At(.9), 1000); err != nil || f < 1 {
 			t.Errorf("seed %d: of what changes every week %v times as fast, %v", seed, f, err)
+		} else if f == 2 {
+			changing++
 		}
 		in = stream(seed, false)
 		f, err := in.Forgetting(t.Context(), in.Films(), in.At(.9), 1000)
-		if err != nil || f > 2 {
-			t.Errorf("seed %d: of what stays %v times as fast, %v", seed, f, err)
+		if err != nil {
+			t.Fatal(err)
 		}
 		if f > 1 {
 			faster++
 		}
+	}
+	if changing < 8 {
+		t.Errorf("of ten streams of what changes every week %d are forgotten faster than usual", changing)
 	}
 	if faster > 3 {
 		t.Errorf("of ten streams of what stays %d are forgotten faster than usual", faster)
