@@ -34,26 +34,8 @@ type Interval struct {
 // size the one that errs on the side of doubt (MacKinnon, Nielsen and Webb 2023), and Student's t has the degrees
 // of freedom of the effective number of people (Kish: n²/Σnₚ²). No random number is in it.
 func Estimate(values []float64, person []int, people int) Interval {
-	mean, deviation := meanOf(values, person, people)
-	if math.IsInf(deviation, 1) {
-		return Interval{mean, math.Inf(-1), math.Inf(1)}
-	}
-	counts, n, concentration := make([]float64, people), float64(len(values)), 0.
-	for _, p := range person[:len(values)] {
-		counts[p]++
-	}
-	for p := range people {
-		concentration += float64(counts[p] / n * counts[p] / n)
-	}
-	t := distuv.StudentsT{Sigma: 1, Nu: max(1, 1/concentration-1)}.Quantile((1 + Confidence) / 2)
-	half := float64(t * deviation)
-	return Interval{mean, mean - half, mean + half}
-}
-
-// meanOf is the mean of values as [Estimate] takes them, and its standard error, infinite where fewer than two people leave it unknown.
-func meanOf(values []float64, person []int, people int) (mean, deviation float64) {
 	if len(values) == 0 {
-		return 0, math.Inf(1)
+		return Interval{0, math.Inf(-1), math.Inf(1)}
 	}
 	sums, counts, sum := make([]float64, people), make([]float64, people), 0.
 	for i, v := range values {
@@ -62,16 +44,19 @@ func meanOf(values []float64, person []int, people int) (mean, deviation float64
 		sum += v
 	}
 	n, g := float64(len(values)), float64(people)
-	mean = sum / n
+	mean := sum / n
 	if people < 2 {
-		return mean, math.Inf(1)
+		return Interval{mean, math.Inf(-1), math.Inf(1)}
 	}
-	var squares float64
+	var squares, concentration float64
 	for p := range people {
 		without := (sum-sums[p])/(n-counts[p]) - mean
 		squares += float64(without * without)
+		concentration += float64(counts[p] / n * counts[p] / n)
 	}
-	return mean, math.Sqrt((g - 1) / g * squares)
+	t := distuv.StudentsT{Sigma: 1, Nu: max(1, 1/concentration-1)}.Quantile((1 + Confidence) / 2)
+	half := float64(t * math.Sqrt((g-1)/g*squares))
+	return Interval{mean, mean - half, mean + half}
 }
 
 // difference is what [Estimate] says of values between -1 and 1.

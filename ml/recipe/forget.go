@@ -7,13 +7,13 @@ import (
 	"github.com/projectionist/projectionist/ml/online"
 )
 
-// forgets are how many times as fast as usual popularity may be forgotten ([online.Mix]), what is preferred first.
-var forgets = [...]float32{1, 2, .5, 4, .25, 8}
+// forgets are how many times as fast as usual popularity may be forgotten ([online.Mix]), what is preferred first. More than twice is better still
+// on streams where all is decided by what is talked about, and worse for whoever is asked for out of all time.
+var forgets = [...]float32{1, 2, .5}
 
 // Forgetting learns how fast popularity is to be forgotten: at the moments on the samples from there on, at most so many, test then learn,
-// the online model's own blend ranks with each. What is best on a few hundred moments of some dozens of people may be so by chance: of those
-// that are not worse than the best by more than a standard error over people the first is taken (the one-standard-error rule of Breiman et al.
-// 1984, "Classification and Regression Trees").
+// the online model's own blend ranks with each. What is best on a few hundred moments of some dozens of people may be so by chance: the first is
+// taken that no other is better than beyond doubt.
 func (in Input) Forgetting(ctx context.Context, films *Films, from, most int) (float32, error) {
 	counts := make([]Counts, len(forgets))
 	gains := make([][]float64, len(forgets)) // by moment
@@ -39,7 +39,7 @@ func (in Input) Forgetting(ctx context.Context, films *Films, from, most int) (f
 	return forgets[nearBest(gains, person, len(numbers))], nil
 }
 
-// nearBest is the first of several by whose gains at the same moments no other is better than it by more than a standard error.
+// nearBest is the first of several than which, by gains at the same moments, the best is not better beyond doubt ([Estimate]).
 func nearBest(gains [][]float64, person []int, people int) int {
 	best, most := 0, math.Inf(-1)
 	for k, g := range gains {
@@ -56,7 +56,7 @@ func nearBest(gains [][]float64, person []int, people int) int {
 		for i := range lead {
 			lead[i] = gains[best][i] - g[i]
 		}
-		if mean, deviation := meanOf(lead, person, people); mean <= deviation {
+		if !(Estimate(lead, person, people).Low > 0) {
 			return k
 		}
 	}

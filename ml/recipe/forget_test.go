@@ -9,7 +9,7 @@ import (
 	"github.com/projectionist/projectionist/ml/signal"
 )
 
-// Where what is popular changes every week, it is forgotten faster than where it stays, and what chance says is not believed.
+// Where what is popular changes every week, it is forgotten faster than usual, and where it stays seldom any faster, by chance.
 func TestForgetting(t *testing.T) {
 	stream := func(seed uint64, weekly bool) Input {
 		rng := rand.New(rand.NewPCG(seed, 2))
@@ -29,30 +29,35 @@ func TestForgetting(t *testing.T) {
 		}
 		return in
 	}
-	usual := 0
+	faster, changing := 0, 0
 	for seed := range uint64(10) {
 		in := stream(seed, true)
-		if f, err := in.Forgetting(t.Context(), in.Films(), in.At(.9), 1000); err != nil || f < 4 {
+		if f, err := in.Forgetting(t.Context(), in.Films(), in.At(.9), 1000); err != nil || f < 1 {
 			t.Errorf("seed %d: of what changes every week %v times as fast, %v", seed, f, err)
+		} else if f == 2 {
+			changing++
 		}
 		in = stream(seed, false)
 		f, err := in.Forgetting(t.Context(), in.Films(), in.At(.9), 1000)
-		if err != nil || f > 2 {
-			t.Errorf("seed %d: of what stays %v times as fast, %v", seed, f, err)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if f == 1 {
-			usual++
+		if f > 1 {
+			faster++
 		}
 	}
-	if usual < 7 { // a standard error is exceeded by chance, one time in six
-		t.Errorf("of ten streams of what stays only %d are forgotten as usual", usual)
+	if changing < 8 {
+		t.Errorf("of ten streams of what changes every week %d are forgotten faster than usual", changing)
+	}
+	if faster > 3 {
+		t.Errorf("of ten streams of what stays %d are forgotten faster than usual", faster)
 	}
 	if f, err := stream(1, true).Before(0).Forgetting(t.Context(), NewFilms(nil), 0, 10); f != 1 || err != nil {
 		t.Error("of nothing:", f, err)
 	}
 }
 
-// The first is taken that is not worse than the best beyond a standard error, which is over people.
+// The first is taken that is not worse than the best beyond doubt, which is over people.
 func TestNearBest(t *testing.T) {
 	four := []int{0, 1, 2, 3}
 	for _, c := range []struct {
@@ -61,7 +66,7 @@ func TestNearBest(t *testing.T) {
 		want   int
 	}{
 		{[][]float64{{0, 0, 0, 0}, {.1, .1, .1, .2}}, four, 1},              // better for everybody
-		{[][]float64{{.5, 0, 0, 0}, {0, .2, .2, .2}}, four, 0},              // a lead of .025 with an error of .17
+		{[][]float64{{.5, 0, 0, 0}, {0, .2, .2, .2}}, four, 0},              // a lead of .025, and one person has all of it
 		{[][]float64{{0, 0, 0, 0}, {.1, .2, .1, .2}}, []int{0, 0, 0, 0}, 0}, // for one person
 		{[][]float64{{0, 0, 0, 0}, {.5, .5, .5, .4}, {.5, .5, .5, .5}}, four, 1},
 		{[][]float64{nil, nil}, nil, 0},
