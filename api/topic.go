@@ -14,6 +14,8 @@ type PartitionInfo struct {
 	First     int64 `json:"first_offset"`
 	Next      int64 `json:"next_offset"`
 	Records   int64 `json:"records"` // next - first: on a Kafka cluster control records are among them
+	// Bytes is about what the records take on the disk, where that is known; what is in memory and in the write-ahead log does not count.
+	Bytes *int64 `json:"bytes,omitempty"`
 }
 
 // TopicInfo is a topic with its partitions.

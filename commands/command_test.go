@@ -43,7 +43,7 @@ func good() []validated {
 		&StoreArtifact{Path: "team/a.txt", Blob: sum, Bytes: 3}, &RemoveArtifact{Path: "team"},
 		&SetVariable{Key: "k", Value: "v"}, &DeleteVariable{Key: "k"},
 		&SkipViewEvent{View: "v", Position: "p", Reason: "r"}, &WriteDeadLetter{DeadLetterID: "d", Reactor: "r", Position: "p", Error: "e", Attempts: 1},
-		&ResolveDeadLetter{DeadLetterID: "d", Resolution: "dropped"}, &RefuseFact{Topic: "user-events", Reason: "r", Count: 1},
+		&ResolveDeadLetter{DeadLetterID: "d", Resolution: "dropped"}, &RefuseFact{Topic: "user-events", Reason: "r", Count: 1}, &ResolveQuarantined{Position: "user-events/0@1", Resolution: "dropped", Reason: "r"},
 		&RefuseRow{ImportID: runID, Topic: "user-events", File: "ratings.csv", Line: 1, Reason: "r\xff", Text: []byte{0xff}},
 		&RecordInteraction{events.Interaction{UserID: "user_7", MovieID: "1", Kind: "view"}},
 		&PublishRecommendation{events.RecommendationServed{RequestID: "r", UserID: "7", Strategy: "cold", Items: []events.RecommendedItem{{MovieID: "1"}}}},

@@ -30,3 +30,37 @@ func (f *faults) refused(field string, b []byte) {
 		f.add(field, "has %d bytes; at most %d are kept", len(b), RefusedBytesMax)
 	}
 }
+
+// Resolutions of a record in quarantine.
+const (
+	QuarantineReplaced = "replaced" // another fact was published in its place
+	QuarantineDropped  = "dropped"  // nothing comes of it
+)
+
+// ResolveQuarantined says what was decided of a record in quarantine.
+type ResolveQuarantined struct {
+	Position   string `json:"position"`
+	Resolution string `json:"resolution"`
+	By         string `json:"by,omitempty"` // position of the fact that was published in its place
+	Reason     string `json:"reason,omitempty"`
+}
+
+func (*ResolveQuarantined) CommandType() string { return "quarantine.resolve" }
+func (c *ResolveQuarantined) Stream() string    { return "quarantine/" + c.Position }
+
+func (c *ResolveQuarantined) Validate() error {
+	var f faults
+	f.required("position", c.Position, NameBytesMax)
+	f.oneOf("resolution", c.Resolution, QuarantineReplaced, QuarantineDropped)
+	f.line("by", c.By, NameBytesMax)
+	f.text("reason", c.Reason, TextBytesMax)
+	switch replaced := c.Resolution == QuarantineReplaced; {
+	case replaced && c.By == "":
+		f.add("by", "is needed: the position of the fact that was published in its place")
+	case !replaced && c.By != "":
+		f.add("by", "is of a record that was replaced alone")
+	case !replaced && c.Reason == "":
+		f.add("reason", "is needed: nothing comes of the record any more")
+	}
+	return f.err()
+}

@@ -162,6 +162,7 @@ var goldens = []struct {
 	{"dead-letter/x1", &events.DeadLetterResolved{"x1", "retried", "disk was full"}},
 	{"quality/2024-01-15T10", &events.QualityJudged{"2024-01-15T10", "als", 3, []string{"served", "popularity"}, []events.JudgedAct{{"user-events/1@4711", 1705314600000, 4, 27000, []int{3, 120}}}}},
 	{"refusal/user-events", &events.FactRefused{"user-events", "user_id is empty", 3, []byte("7"), []byte(`{"movie_id":"11"}`)}},
+	{"quarantine/user-events/0@12", &events.QuarantineResolved{"user-events/0@12", "replaced", "user-events/2@40", "the id was missing"}},
 	{"user/7", &events.Interaction{"7", "603", "rating", "2024-01-15T10:30:00.000Z", 4.5, "s-1"}},
 	{"user/7", &events.RecommendationServed{"req-1", "7", "2024-01-15T10:30:00.000Z", "als", 3, "blend", "user-events/0:40",
 		events.ListRules{true, []string{"606"}, []string{"Drama"}, 1990, 2010, []string{"en"}, 0.5, 0.25, 10},

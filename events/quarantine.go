@@ -15,3 +15,14 @@ type FactRefused struct {
 }
 
 func (*FactRefused) EventType() string { return "fact.refused" }
+
+// QuarantineResolved says what was decided of a record in quarantine. The record stays as it is; where another fact was published in its place, By
+// says where that is. Stream "quarantine/POSITION".
+type QuarantineResolved struct {
+	Position   string `json:"position"`   // of the record; of one that was refused, of the event that says so
+	Resolution string `json:"resolution"` // replaced or dropped
+	By         string `json:"by,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+}
+
+func (*QuarantineResolved) EventType() string { return "quarantine.resolved" }

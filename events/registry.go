@@ -150,6 +150,7 @@ func init() {
 	register[DeadLettered]()
 	register[DeadLetterResolved]()
 	register[FactRefused]()
+	register[QuarantineResolved]()
 	register[QualityJudged]()
 	register[Interaction]()
 	register[RecommendationServed](withoutPlaces)

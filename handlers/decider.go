@@ -72,6 +72,8 @@ func newDecider(stream string) decider {
 		return &deadLetter{}
 	case "quality":
 		return &quality{judged: map[streams.TP]int64{}}
+	case "quarantine":
+		return &quarantined{}
 	case "refusal":
 		return refusals{}
 	}

@@ -34,7 +34,7 @@ var commandTypes = func() map[string]func() commands.Command {
 		&commands.StoreArtifact{}, &commands.RemoveArtifact{},
 		&commands.SetVariable{}, &commands.DeleteVariable{},
 		&commands.ClearTasks{}, &commands.MarkTask{}, &commands.NoteWorkflow{}, &commands.KeepTaskLog{}, &commands.SkipViewEvent{}, &commands.StartOperation{}, &commands.EndOperation{}, &commands.WriteDeadLetter{}, &commands.ResolveDeadLetter{},
-		&commands.JudgeQuality{}, &commands.RefuseFact{}, &commands.RefuseRow{}, &commands.DeleteExperiment{}, &commands.RestoreExperiment{}, &commands.SetExperimentTags{},
+		&commands.JudgeQuality{}, &commands.RefuseFact{}, &commands.ResolveQuarantined{}, &commands.RefuseRow{}, &commands.DeleteExperiment{}, &commands.RestoreExperiment{}, &commands.SetExperimentTags{},
 		&commands.RemoveExperimentTag{}, &commands.LogBatch{}, &commands.UpdateRun{}, &commands.RemoveTag{}, &commands.DeleteRun{}, &commands.RestoreRun{},
 		&commands.AddModelVersion{}, &commands.DescribeModel{}, &commands.SetModelTags{}, &commands.RemoveModelTag{},
 		&commands.DeleteModelVersion{}, &commands.DeleteModel{}, &commands.LogInputs{}, &commands.LogOutputs{},

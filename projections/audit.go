@@ -387,6 +387,11 @@ func summary(data events.Data) string {
 		return short(because(fmt.Sprintf("%s gave up on %s after %d attempts", x.Reactor, x.Position, x.Attempts), x.Error))
 	case *events.DeadLetterResolved:
 		return short(because("dead letter "+x.Resolution, x.Reason))
+	case *events.QuarantineResolved:
+		if x.By != "" {
+			return short(because("replaced by "+x.By, x.Reason))
+		}
+		return short(because("record in quarantine "+x.Resolution, x.Reason))
 	case *events.FactRefused:
 		return short(because(fmt.Sprintf("%d records for %s refused", x.Count, x.Topic), x.Reason))
 	}

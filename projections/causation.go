@@ -188,8 +188,13 @@ func (l *Link) Find(ok func(*Link) bool) *Link {
 
 // causeOf is where a fact stands that led to an event of the ledger; "" where the event does not say.
 func causeOf(d events.Data) string {
-	if x, ok := d.(*events.WorkflowRunRequested); ok && x.Triggered != nil {
-		return x.Triggered.Position
+	switch x := d.(type) {
+	case *events.WorkflowRunRequested:
+		if x.Triggered != nil {
+			return x.Triggered.Position
+		}
+	case *events.QuarantineResolved:
+		return x.By
 	}
 	return ""
 }

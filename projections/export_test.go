@@ -10,8 +10,11 @@ var (
 	PushedValuesOf = pushedValuesOf
 )
 
-// HistoryTimesMax is how many acts of a history are looked at.
-var HistoryTimesMax = &historyTimesMax
+// HistoryTimesMax is how many acts of a history are looked at, and HistoryLookMax how many of it for a page.
+var (
+	HistoryTimesMax = &historyTimesMax
+	HistoryLookMax  = &historyLookMax
+)
 
 // CellsAtOnce is as many runs as a search takes in hand together.
 var CellsAtOnce = &cellsAtOnce

@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/projectionist/projectionist/events"
@@ -56,9 +57,9 @@ func TestQuarantine(t *testing.T) {
 	v := foldtest.Opened(t, projections.NewQuarantine(), append(in, s.In...))
 	equal(t, "counts", must[map[string]int64](t)(v.Counts()), map[string]int64{"user-events": 3, "system-health": 1})
 	f := found[projections.QuarantinedFact](t)(v.Fact(in[0].Position))
-	equal(t, "kept whole", f, projections.QuarantinedFact{"user-events", 0, 4, "user-events/0@4", 0, 100, "rating: is 17", []byte("k"), []byte{0xff, 0}, []projections.QuarantinedHeader{{"h", []byte("v")}}})
+	equal(t, "kept whole", f, projections.QuarantinedFact{"user-events", 0, 4, "user-events/0@4", 0, 100, "rating: is 17", []byte("k"), []byte{0xff, 0}, []projections.QuarantinedHeader{{"h", []byte("v")}}, projections.QuarantineOpen, nil})
 	list := func(topic string) (out []string) {
-		for _, f := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.QuarantinedFact], error) { return v.Facts(topic, q) }) {
+		for _, f := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.QuarantinedFact], error) { return v.Facts(topic, "", q) }) {
 			out = append(out, f.Position)
 		}
 		return out
@@ -76,7 +77,25 @@ func TestQuarantine(t *testing.T) {
 	equal(t, "with the refused", list("user-events"), []string{s.In[1].Position.String(), s.In[0].Position.String(), "user-events/0@9", "user-events/0@4", "user-events/1@2"})
 	f = found[projections.QuarantinedFact](t)(v.Fact(s.In[0].Position))
 	equal(t, "a sample", f, projections.QuarantinedFact{Topic: "user-events", Offset: s.In[0].Position.Offset, Position: s.In[0].Position.String(), Refused: 3,
-		RecordedMillis: s.In[0].RecordedMillis, Reason: "no user_id", Value: []byte("{}")})
+		RecordedMillis: s.In[0].RecordedMillis, Reason: "no user_id", Value: []byte("{}"), State: projections.QuarantineOpen})
+
+	// What is decided of a record may be folded before it or behind it.
+	decided := foldtest.NewScript()
+	decided.Commit("quarantine/user-events/0@4", 400, 400, &events.QuarantineResolved{Position: "user-events/0@4", Resolution: "replaced", By: "user-events/1@7", Reason: "mended"})
+	for _, order := range [][]fold.Input{append(slices.Clone(in), decided.In...), append(slices.Clone(decided.In), in...)} {
+		v = foldtest.Opened(t, projections.NewQuarantine(), order)
+		f = found[projections.QuarantinedFact](t)(v.Fact(in[0].Position))
+		equal(t, "decided", []any{f.State, f.Decision.By, f.Decision.Reason, f.Decision.Position, string(f.Key)}, []any{"replaced", "user-events/1@7", "mended", decided.In[0].Position.String(), "k"})
+		for state, want := range map[string][]string{"": {"user-events/0@9", "user-events/0@4", "user-events/1@2"}, "open": {"user-events/0@9", "user-events/1@2"}, "replaced": {"user-events/0@4"}, "dropped": nil} {
+			var got []string
+			for _, f := range foldtest.Pages(t, 1, func(q fold.PageQuery) (fold.Page[projections.QuarantinedFact], error) {
+				return v.Facts("user-events", state, q)
+			}) {
+				got = append(got, f.Position)
+			}
+			equal(t, "in the state "+state, got, want)
+		}
+	}
 
 	var poison *fold.Poison
 	broken := fold.Input{Position: in[0].Position, Malformed: errors.New("x")}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -273,6 +274,9 @@ type HistoryQuery struct {
 
 	// stop is asked at each act that is looked at, admitted or not, how many they are; an error ends the reading, and is what it yields. nil: never.
 	stop func(looked int) error
+	// most is how many acts are looked at, admitted or not, up to the end of a millisecond, and of two at least: the first may be the one that a page
+	// before has ended in. If there are more, errEnough is yielded, with the last one that was looked at. 0: no end.
+	most int
 }
 
 // User yields a person's facts in order of event time; nothing for someone unknown.
@@ -295,15 +299,6 @@ func (h *Histories) MoviePage(id string, q HistoryQuery) (fold.Page[Fact], error
 	return h.page('m', events.CanonicalMovie(id), q)
 }
 
-// HasUser says whether anything was ever recorded of the person.
-func (h *Histories) HasUser(id string) (bool, error) {
-	prefix := fold.Table('u').ID(events.CanonicalUser(id))
-	for _, err := range h.r.Scan(prefix, prefix.End()) {
-		return err == nil, err
-	}
-	return false, nil
-}
-
 // UserIDs are the people of whom anything was ever recorded: numbers by their size, then texts by their bytes.
 func (h *Histories) UserIDs() iter.Seq2[string, error] { return h.ids('u', fold.Table('u')) }
 
@@ -312,35 +307,88 @@ func (h *Histories) MovieIDs() iter.Seq2[string, error] { return h.ids('m', fold
 
 // ids are those of a table, from a key of it on.
 func (h *Histories) ids(table byte, from []byte) iter.Seq2[string, error] {
+	return distinct(h.r, from, fold.Table(table).End(), func(k *fold.KeyParts) string { return k.ID() }, func(id string) fold.Key { return fold.Table(table).ID(id).End() })
+}
+
+// distinct are the ids that keys of a range begin with, behind their table's letter; after is where keys of other ids begin.
+func distinct(r fold.Reader, from, end []byte, idOf func(*fold.KeyParts) string, after func(id string) fold.Key) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for from := from; ; {
-			id, found := "", false
-			for kv, err := range h.r.Scan(from, fold.Table(table).End()) {
-				k := fold.PartsOf(kv.Key[1:])
-				if id, found = strings.Clone(k.ID()), true; err == nil {
-					err = k.Err()
-				}
-				if err != nil {
-					yield("", err)
+		next := fold.Range{Lo: from, Hi: end}
+		ranges := func(yield func(fold.Range) bool) {
+			for next.Lo != nil {
+				at := next
+				next.Lo = nil // unless something is found
+				if !yield(at) {
 					return
 				}
-				break
 			}
-			if !found || !yield(id, nil) {
+		}
+		for kv, err := range r.Firsts(ranges) {
+			if err != nil {
+				yield("", err)
 				return
 			}
-			from = fold.Table(table).ID(id).End()
+			k := fold.PartsOf(kv.Key[1:])
+			id := strings.Clone(idOf(&k))
+			if !yield(id, k.Err()) || k.Err() != nil {
+				return
+			}
+			next.Lo = after(id)
 		}
 	}
 }
 
-// HasMovie says whether anything was ever recorded of the film.
-func (h *Histories) HasMovie(id string) (bool, error) {
-	prefix := fold.Table('m').ID(events.CanonicalMovie(id))
-	for _, err := range h.r.Scan(prefix, prefix.End()) {
-		return err == nil, err
+// UnknownUsers are those of some people of whom nothing was ever recorded, in their order.
+func (h *Histories) UnknownUsers(ids iter.Seq2[string, error]) iter.Seq2[string, error] {
+	return h.unknown('u', events.CanonicalUser, ids)
+}
+
+// UnknownMovies are those of some films of which nothing was ever recorded.
+func (h *Histories) UnknownMovies(ids iter.Seq2[string, error]) iter.Seq2[string, error] {
+	return h.unknown('m', events.CanonicalMovie, ids)
+}
+
+// unknown looks ids up together, so many at once.
+func (h *Histories) unknown(table byte, canonical func(string) string, ids iter.Seq2[string, error]) iter.Seq2[string, error] {
+	const together = 1024
+	return func(yield func(string, error) bool) {
+		var some []string
+		look := func() bool {
+			at, known := -1, make([]bool, len(some))
+			ranges := func(yield func(fold.Range) bool) {
+				for i := range some {
+					prefix := fold.Table(table).ID(canonical(some[i]))
+					if at = i; !yield(fold.Range{Lo: prefix, Hi: prefix.End()}) {
+						return
+					}
+				}
+			}
+			for _, err := range h.r.Firsts(ranges) {
+				if err != nil {
+					yield("", err)
+					return false
+				}
+				known[at] = true
+			}
+			for i, id := range some {
+				if !known[i] && !yield(id, nil) {
+					return false
+				}
+			}
+			some = some[:0]
+			return true
+		}
+		for id, err := range ids {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if some = append(some, id); len(some) == together && !look() {
+				return
+			}
+		}
+		look()
 	}
-	return false, nil
 }
 
 // HasEvent says whether a person has an event of a time (Unix milliseconds) and an id, whoever published it.
@@ -379,7 +427,8 @@ func (h *Histories) facts(table byte, id string, q HistoryQuery) iter.Seq2[Fact,
 	return func(yield func(Fact, error) bool) {
 		d := factReader{table: table, id: id, skip: len(prefix)}
 		var group []Fact
-		looked := 0
+		var last Fact
+		looked, moments := 0, 0
 		for kv, err := range scan(lo, hi) {
 			var f Fact
 			if looked++; err == nil && q.stop != nil {
@@ -392,6 +441,15 @@ func (h *Histories) facts(table byte, id string, q HistoryQuery) iter.Seq2[Fact,
 				yield(f, err)
 				return
 			}
+			if looked > 1 && f.EventMillis != last.EventMillis {
+				if moments++; q.most > 0 && looked > q.most && moments > 1 {
+					if yieldFacts(group, yield) {
+						yield(last, errEnough)
+					}
+					return
+				}
+			}
+			last = f
 			if !q.At.Admits(f.EventMillis, f.RecordedMillis, f.Position()) {
 				continue
 			}
@@ -490,6 +548,7 @@ func historyPlace(cursor string) (millis int64, partition int32, offset int64, e
 	return c.Millis(), int32(c.U32()), int64(c.U64()), nil
 }
 
+// page is what a cursor leads to. It may end before its limit, even without an item, where it has looked at many acts.
 func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact], error) {
 	p := fold.Page[Fact]{Items: []Fact{}}
 	limit, err := q.Page.Size()
@@ -509,9 +568,13 @@ func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact]
 			q.FromMillis = max(q.FromMillis, millis)
 		}
 	}
+	q.most = historyLookMax
 	var last Fact
-	passed := 0
 	for f, err := range h.facts(table, id, q) {
+		if errors.Is(err, errEnough) {
+			p.Next = HistoryCursor(f.EventMillis, f.Position())
+			break
+		}
 		if err != nil {
 			return p, err
 		}
@@ -520,12 +583,11 @@ func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact]
 				continue
 			}
 		}
-		if len(p.Items) == limit || passed == historyPassMax {
+		if len(p.Items) == limit {
 			p.Next = HistoryCursor(last.EventMillis, last.Position())
 			break
 		}
 		if last = f; q.After != nil && q.After.Covers(f.Position()) {
-			passed++
 			continue
 		}
 		p.Items = append(p.Items, f)
@@ -533,5 +595,6 @@ func (h *Histories) page(table byte, id string, q HistoryQuery) (fold.Page[Fact]
 	return p, nil
 }
 
-// historyPassMax is how many facts that were recorded before a page passes over.
-const historyPassMax = 100_000
+// historyLookMax is how many acts a page looks at, of which it may show few: those that a moment does not know, and those that were recorded before, are
+// passed over.
+var historyLookMax = 100_000

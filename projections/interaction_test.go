@@ -63,9 +63,30 @@ func TestHistories(t *testing.T) {
 	equal(t, "its record", facts[3].Position().String(), "user-events/2@0")
 	equal(t, "nobody", brief(collect(t, h.User("8", fold.At{}))), nil)
 
-	for id, want := range map[string]bool{"7": true, "user_7": true, "anna": true, "8": false, "ann": false, "42": false} {
-		equal(t, "HasUser "+id, must[bool](t)(h.HasUser(id)), want)
+	ids := func(all ...string) iter.Seq2[string, error] {
+		return func(yield func(string, error) bool) {
+			for _, id := range all {
+				if !yield(id, nil) {
+					return
+				}
+			}
+		}
 	}
+	many := []string{"8", "7", "user_7", "42", "anna", "ann"}
+	for i := range 3000 { // more than are looked up together
+		many = append(many, fmt.Sprint("x", i), "7")
+	}
+	var unknown []string
+	for _, id := range many {
+		if id != "7" && id != "user_7" && id != "anna" {
+			unknown = append(unknown, id)
+		}
+	}
+	equal(t, "unknown people", collect(t, h.UnknownUsers(ids(many...))), unknown)
+	equal(t, "unknown films", collect(t, h.UnknownMovies(ids("7", "0042", "43", "44"))), []string{"7", "44"})
+	equal(t, "people", collect(t, h.UserIDs()), []string{"7", "anna"})
+	equal(t, "films", collect(t, h.MovieIDs()), []string{"42", "43", "tt1"})
+	equal(t, "of nothing", collect(t, foldtest.Opened(t, projections.NewHistories(), nil).MovieIDs()), nil)
 }
 
 func TestHistoriesAt(t *testing.T) {
@@ -282,4 +303,55 @@ func BenchmarkHistoriesRead(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "facts/s")
+}
+
+// A page looks at a bounded number of acts, admitted or not, up to the end of a millisecond, and pages lead through all of them.
+func TestHistoryPagesAreBounded(t *testing.T) {
+	before := *projections.HistoryLookMax
+	*projections.HistoryLookMax = 10
+	t.Cleanup(func() { *projections.HistoryLookMax = before })
+	s := foldtest.NewScript()
+	for i := range int64(100) {
+		s.Fact("user-events", int32(i%3), fmt.Sprint("e", i), 100+i/4, 1000+i%50, rate("7", fmt.Sprint(i), 3)) // four in a millisecond
+	}
+	for i := range int64(30) {
+		s.Fact("user-events", 0, fmt.Sprint("m", i), 200, 5000, rate("7", fmt.Sprint("m", i), 3)) // and thirty in one
+	}
+	h := foldtest.Opened(t, projections.NewHistories(), s.In)
+	after := streams.Cut{}
+	for _, in := range s.In[:90] {
+		after[in.Position.TP] = max(after[in.Position.TP], in.Position.Offset+1)
+	}
+	for name, q := range map[string]projections.HistoryQuery{
+		"all": {}, "newest": {Newest: true}, "early": {At: fold.At{RecordedMillis: 1003}}, "early, newest": {At: fold.At{RecordedMillis: 1003}, Newest: true}, "nothing": {At: fold.At{RecordedMillis: 1}, Newest: true},
+		"later": {After: after}, "later, newest": {After: after, Newest: true},
+	} {
+		var want []string
+		for _, f := range collect(t, h.User("7", q.At)) {
+			if q.After == nil || !q.After.Covers(f.Position()) {
+				want = append(want, f.EventID)
+			}
+		}
+		if q.Newest {
+			slices.Reverse(want)
+		}
+		var got []string
+		pages := 0
+		for q.Page.Limit = 7; ; pages++ {
+			p := must[fold.Page[projections.Fact]](t)(h.UserPage("7", q))
+			for _, f := range p.Items {
+				got = append(got, f.EventID)
+			}
+			if q.Page.Cursor = p.Next; p.Next == "" {
+				break
+			}
+			if pages > 60 {
+				t.Fatalf("%s: pages without an end", name)
+			}
+		}
+		if q.At.RecordedMillis != 0 && pages < 8 {
+			t.Errorf("%s: %d pages of 130 acts, of which each looks at some ten", name, pages+1)
+		}
+		equal(t, name, got, want)
+	}
 }

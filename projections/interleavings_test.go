@@ -228,7 +228,7 @@ func randomFact(rng *rand.Rand, at time.Time) (topic, key string, data events.Da
 func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	n := rng.IntN(4)
 	id := fmt.Sprint("id", n)
-	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "artifacts", "import", "dataset", "training-set", "experiment", "deployment", "dead-letter", "operation", "refusal", "quality", "features", "view", "feature-view", "feature-entity")
+	kind := pick(rng, "movie", "user", "run", "logged-model", "model", "workflow-run", "workflow", "variable", "artifacts", "import", "dataset", "training-set", "experiment", "deployment", "dead-letter", "operation", "quarantine", "refusal", "quality", "features", "view", "feature-view", "feature-entity")
 	if stream != "" {
 		for i := range stream {
 			if stream[i] == '/' {
@@ -316,6 +316,9 @@ func randomDecision(rng *rand.Rand, stream string) (string, events.Data) {
 	case "operation":
 		d = pick[events.Data](rng, &events.OperationStarted{OperationID: id, Kind: pick(rng, "verify", "backup"), Request: json.RawMessage(`{"to":"a<b"}`), Holder: "h"},
 			&events.OperationEnded{OperationID: id, State: pick(rng, "success", "failed"), Result: pick(rng, nil, json.RawMessage(`{"equal":true}`)), Error: blob})
+	case "quarantine":
+		id = pick(rng, "user-events/0@4", "system-health/0@0")
+		d = pick[events.Data](rng, &events.QuarantineResolved{Position: id, Resolution: "dropped", Reason: blob}, &events.QuarantineResolved{Position: id, Resolution: "replaced", By: "user-events/1@2"})
 	case "refusal":
 		id, d = "user-events", &events.FactRefused{Topic: "user-events", Reason: pick(rng, "a", "b"), Count: int64(rng.IntN(9) + 1), Value: []byte("{}")}
 	case "quality":

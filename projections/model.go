@@ -87,6 +87,8 @@ func modelKey(in *fold.Input) (string, bool) {
 		return x.Name, true
 	case *events.ModelDeleted:
 		return x.Name, true
+	case *events.ModelDeployed: // it says nothing of the document, but is of its stream: who decides on what they read says its revision
+		return strings.CutPrefix(in.Event.Subject, "model/")
 	}
 	return "", false
 }
@@ -246,7 +248,7 @@ func (m *Model) Latest() map[string]ModelVersion {
 }
 
 func (*Registry) Spec() fold.Spec {
-	return fold.Spec{Name: "registry", Format: 7, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "registry", Format: 8, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Registry) Open(r fold.Reader) error                 { v.r = r; return nil }

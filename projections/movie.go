@@ -186,6 +186,9 @@ func (c *Catalogue) Count() (int64, error) { return movieDocs.Number(c.r) }
 // All yields every film, in byte order of id.
 func (c *Catalogue) All() iter.Seq2[Movie, error] { return movieDocs.All(c.r) }
 
+// IDs are those of all films, in order.
+func (c *Catalogue) IDs() iter.Seq2[string, error] { return movieDocs.IDs(c.r) }
+
 // Changed yields the films that have changed after an offset of the ledger (-1: all), each with the offset of
 // its last change, in the order of these.
 func (c *Catalogue) Changed(after int64) iter.Seq2[Changed, error] {

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"slices"
 
@@ -17,6 +18,7 @@ import (
 //	h hour MODEL version SOURCE -> QualityCounts      hour: its beginning in milliseconds
 //	b BLOCK MODEL version SOURCE -> QualityCounts     BLOCK: 0, 1, …
 //	x BLOCK -> millis of the first and the last of its acts, by event time
+//	p BLOCK offset index -> of the event there, the first of its acts that is in the block, and its number among all that were judged, from 0
 //	n -> acts judged; offset and index of the event after the last one that is counted
 type Quality struct{ r fold.Reader }
 
@@ -90,13 +92,15 @@ type QualityRow struct {
 	ModelVersion         int
 	Source               string
 	QualityCounts
+
+	FirstAct, LastAct uint64 // of a window of acts: their numbers, from 1, in the order in which they were judged
 }
 
 // NewQuality makes the view "quality".
 func NewQuality() *Quality { return &Quality{} }
 
 func (*Quality) Spec() fold.Spec {
-	return fold.Spec{Name: "quality", Format: 1, Topics: fold.LedgerTopics, Indexed: true, Unawaited: true}
+	return fold.Spec{Name: "quality", Format: 2, Topics: fold.LedgerTopics, Indexed: true, Unawaited: true}
 }
 
 func (v *Quality) Open(r fold.Reader) error { v.r = r; return nil }
@@ -138,6 +142,11 @@ func applyQuality(w fold.Writer, in *fold.Input, x *events.QualityJudged) error 
 	for i := range x.Acts {
 		a := &x.Acts[i]
 		block := judged / QualityBlock
+		if i == 0 || judged%QualityBlock == 0 {
+			if err := w.Set(fold.Table('p').U64(block).U64(at[0]).U64(at[1]), fold.Key{}.Uvarint(uint64(i)).Uvarint(judged)); err != nil {
+				return err
+			}
+		}
 		judged++
 		if err := widen(w, fold.Table('x').U64(block), a.TimeMillis); err != nil {
 			return err
@@ -240,10 +249,11 @@ func (v *Quality) Judged() (uint64, error) {
 // Hours are the counts of the windows of so many hours that begin in [fromMillis, toMillis), oldest first; at most so many rows. A day is 24 hours: windows begin at multiples of their length.
 func (v *Quality) Hours(fromMillis, toMillis int64, hours, most int) ([]QualityRow, error) {
 	length := int64(hours) * hourMillis
-	return v.rows('h', fold.Key{}.Millis(fromMillis), fold.Key{}.Millis(toMillis), most, func(p *fold.KeyParts) (int64, int64, error) {
+	return v.rows('h', fold.Key{}.Millis(fromMillis), fold.Key{}.Millis(toMillis), most, func(p *fold.KeyParts, r *QualityRow) error {
 		at := p.Millis()
-		begin := at - ((at%length)+length)%length
-		return begin, begin + length, nil
+		r.FromMillis = at - ((at%length)+length)%length
+		r.ToMillis = r.FromMillis + length
+		return nil
 	})
 }
 
@@ -274,17 +284,20 @@ func (v *Quality) Blocks(windows, blocks, most int) ([]QualityRow, error) {
 			return nil, cmp.Or(k.Err(), p.Err())
 		}
 	}
-	return v.rows('b', fold.Key{}.U64(first), fold.Key{}.U64(math.MaxUint64), most, func(p *fold.KeyParts) (int64, int64, error) {
-		span, ok := spans[p.U64()/size]
+	return v.rows('b', fold.Key{}.U64(first), fold.Key{}.U64(math.MaxUint64), most, func(p *fold.KeyParts, r *QualityRow) error {
+		window := p.U64() / size
+		span, ok := spans[window]
 		if !ok {
-			return 0, 0, fold.ErrKey
+			return fold.ErrKey
 		}
-		return span[0], span[1], nil
+		r.FromMillis, r.ToMillis = span[0], span[1]
+		r.FirstAct, r.LastAct = window*size*QualityBlock+1, min((window+1)*size*QualityBlock, judged)
+		return nil
 	})
 }
 
 // rows are the counts of a table between two keys, those of one window and source together. Windows come one after the other.
-func (v *Quality) rows(table byte, from, to fold.Key, most int, window func(p *fold.KeyParts) (from, to int64, err error)) ([]QualityRow, error) {
+func (v *Quality) rows(table byte, from, to fold.Key, most int, window func(p *fold.KeyParts, r *QualityRow) error) ([]QualityRow, error) {
 	rows := []QualityRow{}
 	open := 0 // of rows, the first of the window that is read
 	for kv, err := range v.r.Scan(append(fold.Table(table), from...), append(fold.Table(table), to...)) {
@@ -293,14 +306,14 @@ func (v *Quality) rows(table byte, from, to fold.Key, most int, window func(p *f
 		}
 		p := fold.Parts(kv.Key)
 		var r QualityRow
-		if r.FromMillis, r.ToMillis, err = window(p); err != nil {
+		if err := window(p, &r); err != nil {
 			return nil, err
 		}
 		r.ModelName, r.ModelVersion, r.Source = p.Str(), int(p.U32()), p.Str()
 		if r.QualityCounts, err = parseQuality(kv.Value); err != nil || p.Err() != nil {
 			return nil, cmp.Or(err, p.Err())
 		}
-		if open < len(rows) && (rows[open].FromMillis != r.FromMillis || rows[open].ToMillis != r.ToMillis) {
+		if open < len(rows) && (rows[open].FromMillis != r.FromMillis || rows[open].FirstAct != r.FirstAct) {
 			open = len(rows)
 		}
 		at := slices.IndexFunc(rows[open:], func(o QualityRow) bool {
@@ -316,4 +329,30 @@ func (v *Quality) rows(table byte, from, to fold.Key, most int, window func(p *f
 		rows = append(rows, r)
 	}
 	return rows, nil
+}
+
+// JudgedPart is acts of one event that follow each other: from the act of the index First on, which is the one of the number Act among all, from 1.
+type JudgedPart struct {
+	Offset int64 // of the ledger
+	Index  int   // of the event in its commit
+	First  int
+	Act    uint64
+}
+
+// Parts are where the ledger has the acts of the numbers from first on, in order: those parts that begin in its block, or behind it.
+func (v *Quality) Parts(first uint64) iter.Seq2[JudgedPart, error] {
+	return func(yield func(JudgedPart, error) bool) {
+		for kv, err := range v.r.Scan(fold.Table('p').U64((max(first, 1)-1)/QualityBlock), fold.Table('p').End()) {
+			if err != nil {
+				yield(JudgedPart{}, err)
+				return
+			}
+			k, p := fold.Parts(kv.Key), fold.PartsOf(kv.Value)
+			k.U64()
+			part := JudgedPart{Offset: int64(k.U64()), Index: int(k.U64()), First: int(p.Uvarint()), Act: p.Uvarint() + 1}
+			if err := cmp.Or(k.Err(), p.Err()); !yield(part, err) || err != nil {
+				return
+			}
+		}
+	}
 }

@@ -107,6 +107,38 @@ func TestQualityEqualsNaive(t *testing.T) {
 		}
 		return int64(n / 300)
 	})
+	// Windows of acts say which acts they are of, and the events that these are in are found by their numbers, from any on.
+	for _, r := range rows {
+		if r.FirstAct%300 != 1 || r.LastAct != min(r.FirstAct+299, uint64(len(acts))) || r.FirstAct <= uint64(300*(windows-3)) {
+			t.Errorf("a window is of the acts %d to %d", r.FirstAct, r.LastAct)
+		}
+	}
+	judged := map[int64]*events.QualityJudged{}
+	for i := range in {
+		judged[in[i].Position.Offset] = in[i].Event.Data.(*events.QualityJudged)
+	}
+	for _, first := range []uint64{1, 2, 100, 101, 777, uint64(len(acts)), uint64(len(acts)) + 500} {
+		next := uint64(0)
+		for part, err := range v.Parts(first) {
+			must0(t, err)
+			if next == 0 && (part.Act > first || part.Act+projections.QualityBlock <= first) && first <= uint64(len(acts)) {
+				t.Errorf("from %d on the first part is of %d", first, part.Act)
+			}
+			if next != 0 && part.Act > next {
+				t.Errorf("behind the acts before %d there are those from %d on", next, part.Act)
+			}
+			x := judged[part.Offset]
+			for i := part.First; i < len(x.Acts); i++ {
+				if next = part.Act + uint64(i-part.First); &acts[next-1].QualityJudged.Acts[0] != &x.Acts[0] || acts[next-1].act.TimeMillis != x.Acts[i].TimeMillis {
+					t.Fatalf("act %d is another", next)
+				}
+				next++
+			}
+		}
+		if want := uint64(len(acts)) + 1; first <= uint64(len(acts)) && next != want {
+			t.Errorf("from %d on there are acts up to %d, want %d", first, next, want)
+		}
+	}
 	if n, err := v.Judged(); err != nil || n != uint64(len(acts)) {
 		t.Errorf("%d acts are judged, want %d: %v", n, len(acts), err)
 	}

@@ -14,6 +14,7 @@ import (
 //
 //	q topic partition offset -> QuarantinedFact        a recorded topic partition offset -> key of it
 //	c topic partition -> quarantineCount               r topic -> quarantineCount of the refused
+//	d POSITION -> QuarantineDecision, whether the record is there by then or not
 type Quarantine struct{ r fold.Reader }
 
 // NewQuarantine makes the view "quarantine".
@@ -31,6 +32,19 @@ type QuarantinedFact struct {
 	Key            []byte              `json:"key"`   // base64 in JSON, as it may hold anything
 	Value          []byte              `json:"value"` // likewise
 	Headers        []QuarantinedHeader `json:"headers,omitempty"`
+	State          string              `json:"state"` // open, or how it was resolved
+	Decision       *QuarantineDecision `json:"decision,omitempty"`
+}
+
+// QuarantineOpen is the state of a record of which nothing was decided; after that it is the resolution, replaced or dropped.
+const QuarantineOpen = "open"
+
+// QuarantineDecision is what was decided of a record in quarantine.
+type QuarantineDecision struct {
+	Resolution string `json:"resolution"`
+	By         string `json:"by,omitempty"` // position of the fact that was published in its place
+	Reason     string `json:"reason,omitempty"`
+	fold.Origin
 }
 
 // QuarantinedHeader is a header of a record.
@@ -47,7 +61,7 @@ type quarantineCount struct {
 }
 
 func (*Quarantine) Spec() fold.Spec {
-	return fold.Spec{Name: "quarantine", Format: 4, Indexed: true, Malformed: true, Topics: []string{
+	return fold.Spec{Name: "quarantine", Format: 5, Indexed: true, Malformed: true, Topics: []string{
 		events.LedgerTopic, events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic, events.FeatureValuesTopic}}
 }
 
@@ -57,9 +71,11 @@ func (*Quarantine) Flush(fold.Writer) error    { return nil }
 func (*Quarantine) Apply(w fold.Writer, in []fold.Input) error {
 	for i := range in {
 		var err error
-		switch x := refusalOf(&in[i]); {
+		switch x, d := refusalOf(&in[i]), decisionOf(&in[i]); {
 		case x != nil:
 			err = applyRefusal(w, &in[i], x)
+		case d != nil: // the stream's rule has it once
+			err = fold.SetJSON(w, fold.Table('d').Str(d.Position), QuarantineDecision{d.Resolution, d.By, d.Reason, fold.OriginOf(&in[i])})
 		case in[i].Malformed != nil:
 			err = applyQuarantine(w, &in[i])
 		}
@@ -75,6 +91,14 @@ func refusalOf(in *fold.Input) *events.FactRefused {
 		return nil
 	}
 	x, _ := in.Event.Data.(*events.FactRefused)
+	return x
+}
+
+func decisionOf(in *fold.Input) *events.QuarantineResolved {
+	if in.Malformed != nil || in.Event == nil {
+		return nil
+	}
+	x, _ := in.Event.Data.(*events.QuarantineResolved)
 	return x
 }
 
@@ -131,15 +155,28 @@ func quarantineKey(p streams.Position) fold.Key {
 
 // Fact reads the quarantined fact at a position; of a refused one, that of the event that says so.
 func (v *Quarantine) Fact(p streams.Position) (f QuarantinedFact, ok bool, err error) {
-	ok, err = fold.GetJSON(v.r, quarantineKey(p), &f)
-	return f, ok, err
+	return readQuarantined(v.r, quarantineKey(p))
 }
 
-// Facts pages through the quarantined facts of a topic ("": of all), last recorded first.
-func (v *Quarantine) Facts(topic string, q fold.PageQuery) (fold.Page[QuarantinedFact], error) {
+// readQuarantined is a fact with what was decided of it.
+func readQuarantined(r fold.Reader, key fold.Key) (f QuarantinedFact, ok bool, err error) {
+	if ok, err = fold.GetJSON(r, key, &f); err != nil || !ok {
+		return f, ok, err
+	}
+	f.State = QuarantineOpen
+	var d QuarantineDecision
+	if decided, err := fold.GetJSON(r, fold.Table('d').Str(f.Position), &d); err != nil || !decided {
+		return f, true, err
+	}
+	f.State, f.Decision = d.Resolution, &d
+	return f, true, nil
+}
+
+// Facts pages through the quarantined facts of a topic and in a state ("": of all), last recorded first.
+func (v *Quarantine) Facts(topic, state string, q fold.PageQuery) (fold.Page[QuarantinedFact], error) {
 	return fold.Paginate(v.r, fold.Table('a'), true, q, func(r fold.Reader, kv fold.KV) (f QuarantinedFact, ok bool, err error) {
-		ok, err = fold.GetJSON(r, fold.Key(kv.Value), &f)
-		return f, ok && (topic == "" || f.Topic == topic), err
+		f, ok, err = readQuarantined(r, fold.Key(kv.Value))
+		return f, ok && (topic == "" || f.Topic == topic) && (state == "" || f.State == state), err
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"iter"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/ml/features"
@@ -89,26 +88,7 @@ func (v *Users) IDs() iter.Seq2[string, error] { return v.ids(fold.Table('s')) }
 
 // ids are those from a key of the table on.
 func (v *Users) ids(from []byte) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for from := from; ; {
-			id, found := "", false
-			for kv, err := range v.r.Scan(from, fold.Table('s').End()) {
-				k := fold.PartsOf(kv.Key[1:])
-				if id, found = strings.Clone(k.Str()), true; err == nil {
-					err = k.Err()
-				}
-				if err != nil {
-					yield("", err)
-					return
-				}
-				break
-			}
-			if !found || !yield(id, nil) {
-				return
-			}
-			from = fold.Table('s').Str(id).End()
-		}
-	}
+	return distinct(v.r, from, fold.Table('s').End(), func(k *fold.KeyParts) string { return k.Str() }, func(id string) fold.Key { return fold.Table('s').Str(id).End() })
 }
 
 // Known is what was said of a person as features take it.

@@ -79,7 +79,7 @@ func TestSourcesHaveNoHTML(t *testing.T) {
 		if found := markup.Find(b); found != nil {
 			t.Errorf("%s has %s", path, found)
 		}
-		if lines := bytes.Count(b, []byte{'\n'}); lines > 400 {
+		if lines := bytes.Count(b, []byte{'\n'}); lines > 400 && !strings.HasSuffix(path, ".gen.ts") {
 			t.Errorf("%s has %d lines: split it", path, lines)
 		}
 		return err

@@ -18,7 +18,7 @@ func (s *Surface) causationRoutes(r *api.Routes) {
 }
 
 // chain is what led to an event and what came of it: of an id, a position, the first event of a stream, or, for deployment/SLOT, what put
-// there what it serves.
+// there what it serves. A fact is found by its id where the ledger says that something came of it; any is found by its position.
 func (s *Surface) chain(w http.ResponseWriter, r *http.Request) error {
 	q := api.QueryOf(r, "of", "all")
 	of, all := q.Str("of"), q.Str("all")
@@ -32,11 +32,21 @@ func (s *Surface) chain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id, err := s.eventOf(r.Context(), of)
+	pos, bad := streams.ParsePosition(of)
+	if fault.Is(err, fault.Invalid) && bad == nil { // a record that cannot be read has no id that anything could name
+		root := projections.Link{Asked: true}
+		root.Position, root.Summary = pos.String(), err.Error()
+		return api.WriteJSON(w, http.StatusOK, projections.Chain{Root: &root, Events: 1})
+	}
 	if err != nil {
 		return err
 	}
 	view := fold.Of[*projections.Audit](s.Views)
 	c, err := view.Chain(id, all == "true")
+	if fault.Is(err, fault.NotFound) && bad == nil { // nothing in the ledger says that it came of the fact there
+		c, err = &projections.Chain{Asked: id, Root: &projections.Link{Asked: true}, Events: 1}, nil
+		c.Root.EventID, c.Root.Position = id, pos.String()
+	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package v1_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/projectionist/projectionist/commands"
@@ -77,4 +78,19 @@ func TestChainBeforeAlert(t *testing.T) {
 	if c := w.get("/api/v1/audit/chain?of=" + circle).want(200); c.at("root.event_id") != circle || c.at("root.type") != "model.drift" || c.at("root.then.0.stream") != "workflow-run/r2" || c.at("events") != "2" {
 		t.Errorf("%s", c.Body)
 	}
+}
+
+// A fact of which nothing came is a chain of one, by its position; of one that cannot be read the position is all that is known, and why.
+func TestChainOfFact(t *testing.T) {
+	w := newFixture(t)
+	c := w.get("/api/v1/audit/chain?of=user-events/0@0").want(200)
+	if c.at("root.position") != "user-events/0@0" || c.at("root.asked") != "true" || c.at("root.type") != "user.interaction" || c.at("events") != "1" || c.at("asked") != c.at("root.event_id") || c.at("root.then") != "null" {
+		t.Errorf("%s", c.Body)
+	}
+	bad := w.spoil("user-events", "7", `{"user_id":7}`)
+	c = w.get("/api/v1/audit/chain?of=" + bad.String()).want(200)
+	if c.at("root.position") != bad.String() || !strings.Contains(c.at("root.summary"), "cannot be read") || c.at("events") != "1" {
+		t.Errorf("%s", c.Body)
+	}
+	w.get("/api/v1/audit/chain?of=user-events/0@0&known_at=2024-05-01").problem(404, "")
 }

@@ -36,6 +36,11 @@ func TestDeployInsteadOf(t *testing.T) {
 	deploy("als", 1, "mlops-events/0@3").problem(409, "instead_of")
 	deploy("als", 1, "none").want(200)
 	first := slot()
+	// The revision of a model that was read is that of its stream, also where a deployment was the last: it can be decided on.
+	read := w.get("/api/v1/models/als").want(200).at("revision")
+	deploy("als", 1, first, "If-Match", `"`+read+`"`).want(200)
+	w.post("/api/v1/models/als/versions/1/deploy", `{"slot":"canary"}`, "If-Match", `"`+read+`"`).want(200)
+	w.post("/api/v1/models/als/versions/1/deploy", `{"slot":"other"}`, "If-Match", `"`+read+`"`).problem(412, "If-Match")
 	deploy("als", 2, "none").problem(409, "instead_of")
 	deploy("other", 1, first, "Idempotency-Key", "k").want(200)
 	if again := deploy("other", 1, first, "Idempotency-Key", "k").want(200); again.at("duplicate") != "true" {

@@ -37,6 +37,7 @@ var resources = map[string]resource{
 	"operation":       {"operations", []string{"operations"}},
 	"pool":            {"pools", []string{"workflows"}},
 	"quality":         {"quality", []string{"quality"}},
+	"quarantine":      {"quarantine", []string{"quarantine"}},
 	"refusal":         {"quarantine", []string{"quarantine"}},
 	"run":             {"runs", []string{"runs"}},
 	"signals":         {"signals", []string{"definitions"}},

@@ -65,9 +65,28 @@ func (s *Surface) topics(w http.ResponseWriter, r *http.Request) error {
 		if t.Topic == events.LedgerTopic {
 			info.Relay = s.relay()
 		}
+		if err := s.measure(&t); err != nil {
+			return err
+		}
 		out.Items = append(out.Items, info)
 	}
 	return api.WriteJSON(w, http.StatusOK, out)
+}
+
+// measure adds what a topic's partitions take on the disk, where the log is here and as it is now.
+func (s *Surface) measure(t *api.TopicInfo) error {
+	if s.LogBytes == nil || s.now != nil {
+		return nil
+	}
+	for i := range t.Partitions {
+		p := &t.Partitions[i]
+		n, err := s.LogBytes(streams.TP{Topic: t.Topic, Partition: p.Partition})
+		if err != nil {
+			return err
+		}
+		p.Bytes = &n
+	}
+	return nil
 }
 
 // record is one event of the log as a line. A record that cannot be read has an error, and its value as it came.

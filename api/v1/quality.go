@@ -59,6 +59,8 @@ func foreseenBy(source string, c *projections.QualityCounts) foreseen {
 type qualityWindow struct {
 	From         string              `json:"from,omitempty"`
 	To           string              `json:"to,omitempty"`
+	FirstAct     uint64              `json:"first_act,omitempty"` // of a window of acts: their numbers in the order in which they were judged, from 1
+	LastAct      uint64              `json:"last_act,omitempty"`
 	ModelName    string              `json:"model_name,omitempty"`
 	ModelVersion int                 `json:"model_version,omitempty"`
 	Acts         uint64              `json:"acts"`            // that could have been judged
@@ -178,6 +180,7 @@ func qualityOf(views *fold.Runner, now int64, v qualityQuery) (*qualityAnswer, e
 	out := &qualityAnswer{Windows: []qualityWindow{}, Total: qualityWindow{Sources: map[string]foreseen{}}, Deployments: []deployedMark{}}
 	type of struct {
 		from    int64
+		first   uint64
 		model   string
 		version int
 	}
@@ -187,7 +190,7 @@ func qualityOf(views *fold.Runner, now int64, v qualityQuery) (*qualityAnswer, e
 		if v.model != "" && (row.ModelName != v.model || v.version != 0 && row.ModelVersion != v.version) {
 			continue
 		}
-		key := of{row.FromMillis, row.ModelName, row.ModelVersion}
+		key := of{row.FromMillis, row.FirstAct, row.ModelName, row.ModelVersion}
 		n, ok := at[key]
 		if !ok {
 			n = len(out.Windows)
@@ -196,7 +199,7 @@ func qualityOf(views *fold.Runner, now int64, v qualityQuery) (*qualityAnswer, e
 			if err != nil {
 				return nil, err
 			}
-			out.Windows = append(out.Windows, qualityWindow{From: stamp(row.FromMillis), To: stamp(row.ToMillis), ModelName: name, ModelVersion: row.ModelVersion, Sources: map[string]foreseen{}})
+			out.Windows = append(out.Windows, qualityWindow{From: stamp(row.FromMillis), To: stamp(row.ToMillis), FirstAct: row.FirstAct, LastAct: row.LastAct, ModelName: name, ModelVersion: row.ModelVersion, Sources: map[string]foreseen{}})
 		}
 		out.Windows[n].take(row.Source, &row.QualityCounts)
 		if total[row.Source] == nil {

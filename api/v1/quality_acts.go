@@ -3,12 +3,15 @@ package v1
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -70,12 +73,14 @@ type actsAsked struct {
 	at       fold.At
 	next     actPlace // from which on
 	limit    int
+	// Of a window of acts instead: their numbers in the order in which they were judged, from 1. first is that of the page.
+	first, last uint64
 }
 
 // qualityActs pages through the acts that points of the curve are made of (see [Surface.quality]), by the hour that they happened in, each with the ranks of its film. A page may end before its
-// limit where it has looked at many.
+// limit where it has looked at many. With first_act and last_act they are those of a window of acts, by their numbers, in the order in which they were judged.
 func (s *Surface) qualityActs(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, "from", "to", "model", "version", "outcome", "limit", "cursor", api.KnownAtParam)
+	q := api.QueryOf(r, "from", "to", "first_act", "last_act", "model", "version", "outcome", "limit", "cursor", api.KnownAtParam)
 	a := actsAsked{from: q.Millis("from"), to: q.Millis("to"), model: q.Str("model"), version: int(q.Number("version", 0, 1, 1<<31-1)), outcome: q.Str("outcome"),
 		limit: int(q.Number("limit", 100, 1, judgedActsMax))}
 	switch a.outcome {
@@ -86,7 +91,9 @@ func (s *Surface) qualityActs(w http.ResponseWriter, r *http.Request) error {
 	if a.version != 0 && a.model == "" {
 		q.Fault("version", "is given without model: it is a version of one")
 	}
-	if text := q.Str("cursor"); text != "" {
+	if q.Str("first_act")+q.Str("last_act") != "" {
+		a.window(q)
+	} else if text := q.Str("cursor"); text != "" {
 		if n, err := fmt.Sscanf(text, "%d.%d.%d", &a.next.hour, &a.next.revision, &a.next.index); err != nil || n != 3 || a.next.String() != text {
 			q.Add(badCursor())
 		}
@@ -96,6 +103,13 @@ func (s *Surface) qualityActs(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a.at = m.At
+	if a.last > 0 {
+		if a.model, err = s.keyOf(a.model); err != nil {
+			return err
+		}
+		page, err := s.judgedByNumber(r.Context(), &a)
+		return api.Paged(w, page, err)
+	}
 	if a.to == 0 {
 		a.to = m.Millis(s.Now().UnixMilli()) + 1
 	}
@@ -108,18 +122,109 @@ func (s *Surface) qualityActs(w http.ResponseWriter, r *http.Request) error {
 	case a.to-a.from > qualityHoursMax*time.Hour.Milliseconds():
 		return fault.Field("from", "is more than %d days before to; ask for a year at a time", qualityHoursMax/24)
 	}
-	if a.model != "" {
-		model, ok, err := s.registry().Model(a.model)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return fault.New(fault.NotFound, "no model %q", api.Short(a.model))
-		}
-		a.model = model.Key
+	if a.model, err = s.keyOf(a.model); err != nil {
+		return err
 	}
 	page, err := s.judgedActs(r.Context(), &a)
 	return api.Paged(w, page, err)
+}
+
+// keyOf is the key of the model that is called so; "" of none.
+func (s *Surface) keyOf(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	model, ok, err := s.registry().Model(name)
+	if err == nil && !ok {
+		err = fault.New(fault.NotFound, "no model %q", api.Short(name))
+	}
+	return model.Key, err
+}
+
+// window reads which acts are asked for by their numbers. The cursor is that of the next.
+func (a *actsAsked) window(q *api.Query) {
+	if q.Str("from")+q.Str("to") != "" {
+		q.Fault("from", "cannot be combined with first_act and last_act")
+	}
+	first := q.Number("first_act", 1, 1, math.MaxInt64)
+	last := q.Number("last_act", first, 1, math.MaxInt64)
+	switch {
+	case last < first:
+		q.Fault("last_act", "is before first_act")
+	case last-first >= qualityActsMax:
+		q.Fault("last_act", "is more than %d acts behind first_act", qualityActsMax)
+	}
+	if text := q.Str("cursor"); text != "" {
+		next, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || next < first || next > last {
+			q.Add(badCursor())
+		}
+		first = next
+	}
+	a.first, a.last = uint64(first), uint64(last)
+}
+
+// judgedByNumber reads the events that a window of acts is of, one after the other.
+func (s *Surface) judgedByNumber(ctx context.Context, a *actsAsked) (fold.Page[judgedAct], error) {
+	page, looked := fold.Page[judgedAct]{Items: []judgedAct{}}, 0
+	for part, err := range fold.Of[*projections.Quality](s.Views).Parts(a.first) {
+		if err != nil || part.Act > a.last {
+			return page, err
+		}
+		known := false
+		for in, err := range fold.Inputs(s.commitsAt(ctx, part.Offset), a.at) {
+			if err != nil {
+				return page, err
+			}
+			x, ok := in.Event.Data.(*events.QualityJudged)
+			if !ok || in.Index != part.Index {
+				continue
+			}
+			known = true
+			for i := part.First; i < len(x.Acts); i++ {
+				number := part.Act + uint64(i-part.First)
+				if number > a.last || number > part.Act && (number-1)%projections.QualityBlock == 0 { // which is another part
+					break
+				}
+				if number < a.first {
+					continue
+				}
+				if len(page.Items) == a.limit || looked == judgedScanMax {
+					page.Next = strconv.FormatUint(number, 10)
+					return page, nil
+				}
+				if looked++; !a.by(x) || !a.came(&x.Acts[i]) {
+					continue
+				}
+				item, err := s.judgedAct(ctx, in, x, &x.Acts[i])
+				if err != nil {
+					return page, err
+				}
+				page.Items = append(page.Items, item)
+			}
+		}
+		if !known { // by the moment that is asked for: nor was what came after
+			return page, nil
+		}
+	}
+	return page, nil
+}
+
+// commitsAt is the commit of the ledger at an offset.
+func (s *Surface) commitsAt(ctx context.Context, offset int64) commits {
+	return func(yield func(*streams.Committed, error) bool) {
+		for c, err := range s.Log.Ledger().Read(ctx, offset) {
+			if c == nil || c.Position.Offset == offset {
+				yield(c, err)
+			}
+			return
+		}
+	}
+}
+
+// by says whether what judged is of the model and version that are asked for.
+func (a *actsAsked) by(x *events.QualityJudged) bool {
+	return a.model == "" || x.ModelName == a.model && (a.version == 0 || x.ModelVersion == a.version)
 }
 
 // judgedActs reads the streams of the hours, one after the other.
@@ -155,7 +260,7 @@ func (s *Surface) judgedActs(ctx context.Context, a *actsAsked) (fold.Page[judge
 				return page, err
 			}
 			x, ok := in.Event.Data.(*events.QualityJudged)
-			if !ok || a.model != "" && (x.ModelName != a.model || a.version != 0 && x.ModelVersion != a.version) {
+			if !ok || !a.by(x) {
 				continue
 			}
 			for i := range x.Acts {
@@ -199,7 +304,12 @@ func actsIn(c *streams.Committed) int {
 }
 
 func (a *actsAsked) wants(act *events.JudgedAct) bool {
-	if act.TimeMillis < a.from || act.TimeMillis >= a.to || len(act.Ranks) == 0 {
+	return act.TimeMillis >= a.from && act.TimeMillis < a.to && a.came(act)
+}
+
+// came says whether what became of an act is what is asked for.
+func (a *actsAsked) came(act *events.JudgedAct) bool {
+	if len(act.Ranks) == 0 {
 		return false
 	}
 	hit := act.Ranks[0] >= 1 && act.Ranks[0] <= outcomeRankMax

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -200,4 +202,97 @@ func TestServingLatency(t *testing.T) {
 	if n := v.Operations["rank"].Total.Count; n != 2 { // the minute that runs, and two before
 		t.Errorf("of three minutes: %d", n)
 	}
+}
+
+// Acts of a window of acts are found by their numbers, which the window says, whatever hours they happened in: page by page, of a version or an outcome, and as they were known.
+func TestQualityActsByNumber(t *testing.T) {
+	w := newFixture(t)
+	w.train()
+	before := *v1.JudgedScanMax
+	*v1.JudgedScanMax = 40
+	t.Cleanup(func() { *v1.JudgedScanMax = before })
+	n, then := 0, streams.Position{}
+	for i, acts := range []int{70, 80, 1, 120, 9} { // blocks end within events
+		hour := day0.Add(time.Duration(i%2) * 3 * time.Hour)
+		c := &commands.JudgeQuality{QualityJudged: events.QualityJudged{Hour: hour.UTC().Format(events.HourLayout), ModelName: "als", ModelVersion: 1 + i%2, Sources: []string{"served"}}}
+		for range acts {
+			c.Acts = append(c.Acts, events.JudgedAct{Position: fmt.Sprint("user-events/0@", 1000+n), TimeMillis: hour.UnixMilli() + int64(n), Of: 1, Films: testMovies, Ranks: []int{1 + n%testMovies}})
+			n++
+		}
+		res, err := w.cfg.Dispatcher.Dispatch(context.Background(), c, handlers.Meta{Actor: "test"})
+		w.must(err)
+		w.folded(res.Position)
+		if i == 1 {
+			then = res.Position
+		}
+	}
+	read := func(query string) (all []int) {
+		t.Helper()
+		for pages, cursor := 0, ""; pages == 0 || cursor != ""; pages++ {
+			var p struct {
+				Items []struct{ Position string }
+				Next  string `json:"next_cursor"`
+			}
+			w.get("/api/v1/quality/acts?" + query + "&cursor=" + url.QueryEscape(cursor)).want(200).into(&p)
+			for _, a := range p.Items {
+				at, err := strconv.Atoi(strings.TrimPrefix(a.Position, "user-events/0@"))
+				w.must(err)
+				all = append(all, at-1000)
+			}
+			if cursor = p.Next; pages > 100 {
+				t.Fatalf("%s: pages without an end", query)
+			}
+		}
+		return all
+	}
+	which := func(first, last int, keep func(i int) bool) (all []int) {
+		for i := first - 1; i < min(last, n); i++ {
+			if keep(i) {
+				all = append(all, i)
+			}
+		}
+		return all
+	}
+	every := func(int) bool { return true }
+	var curve struct {
+		Windows []struct {
+			First   int `json:"first_act"`
+			Last    int `json:"last_act"`
+			Version int `json:"model_version"`
+			Judged  int
+		}
+	}
+	w.get("/api/v1/quality?window=100&last=10").want(200).into(&curve)
+	second := func(i int) bool { return i >= 70 && i < 150 || i >= 151 && i < 271 }
+	total := 0
+	for _, x := range curve.Windows {
+		of := func(i int) bool { return second(i) == (x.Version == 2) }
+		got := read(fmt.Sprintf("first_act=%d&last_act=%d&model=als&version=%d", x.First, x.Last, x.Version))
+		if want := which(x.First, x.Last, of); !slices.Equal(got, want) || len(got) != x.Judged || x.First%100 != 1 {
+			t.Errorf("window %+v: acts %v, want %v", x, got, want)
+		}
+		total += x.Judged
+	}
+	if total != n {
+		t.Errorf("the windows are of %d acts, of %d", total, n)
+	}
+	for query, want := range map[string][]int{
+		"first_act=1&last_act=280":                                 which(1, 280, every),
+		"first_act=95&last_act=205&limit=7":                        which(95, 205, every),
+		"first_act=95&last_act=205&outcome=hit":                    which(95, 205, func(i int) bool { return i%testMovies < 10 }),
+		"first_act=5&last_act=5000&known_at=" + then.String():      which(5, 150, every),
+		"first_act=5&last_act=500&known_at=2024-05-01":             nil,
+		"first_act=281&last_act=300":                               nil,
+		"last_act=3":                                               which(1, 3, every),
+		"first_act=101&last_act=200&model=als&version=1&limit=200": which(101, 200, func(i int) bool { return !second(i) }),
+	} {
+		if got := read(query); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", query, got, want)
+		}
+	}
+	for query, field := range map[string]string{"first_act=0": "first_act", "first_act=9&last_act=8": "last_act", "first_act=1&last_act=2000001": "last_act", "first_act=1&from=2024-01-01": "from",
+		"first_act=1&last_act=9&cursor=10": "cursor", "first_act=1&last_act=9&cursor=x": "cursor", "first_act=1&version=2": "version"} {
+		w.get("/api/v1/quality/acts?"+query).problem(400, field)
+	}
+	w.get("/api/v1/quality/acts?first_act=1&model=none").problem(404, "")
 }

@@ -51,6 +51,8 @@ type Config struct {
 	Workflows *projections.DefinedWorkflows
 	// Groups are the offsets of all consumer groups by name; nil where the log is on a cluster, whose own tools have them.
 	Groups func() (map[string][]api.GroupOffset, error)
+	// LogBytes is about how many bytes a partition's records take on the disk; nil where the log is on a cluster.
+	LogBytes func(streams.TP) (int64, error)
 	// TaskLog gives the lines of the log of a task's try, and a line without bytes when what was given may be shown.
 	TaskLog func(ctx context.Context, views *fold.Runner, q tasklog.Query, to func(line []byte) error) error
 
@@ -203,7 +205,7 @@ func (s *Surface) Routes(r *api.Routes) {
 	for _, add := range []func(*api.Routes){
 		s.auditRoutes, s.blobRoutes, s.datasetRoutes, s.deadLetterRoutes, s.deploymentRoutes, s.driftRoutes, s.experimentRoutes, s.featureRoutes, s.featureValueRoutes, s.featureHistoryRoutes, s.featureStatisticsRoutes, s.findRoutes,
 		s.engagementRoutes, s.healthRoutes, s.importRoutes, s.interactionRoutes, s.lineageRoutes, s.liveRoutes, s.logRoutes, s.modelRoutes,
-		s.movieRoutes, s.operationRoutes, s.startedOperationRoutes, s.produceRoutes, s.qualityRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.servingRoutes, s.signalRoutes, s.snapshotRoutes, s.trainingSetRoutes, s.userRoutes, s.viewRoutes, s.webhookRoutes,
+		s.movieRoutes, s.nodeRoutes, s.operationRoutes, s.startedOperationRoutes, s.produceRoutes, s.qualityRoutes, s.quarantineRoutes, s.reactorRoutes, s.recommendationRoutes, s.runRoutes, s.servingRoutes, s.signalRoutes, s.snapshotRoutes, s.trainingSetRoutes, s.userRoutes, s.viewRoutes, s.webhookRoutes,
 		s.workflowRoutes, s.variableRoutes, s.triggerRoutes, s.poolRoutes, s.backfillRoutes, s.causationRoutes,
 	} {
 		add(r)

@@ -28,6 +28,7 @@ async function main() {
   require('./checks_people.js')(check, world, { must, same })
   require('./checks_features.js')(check, world, { must, same })
   require('./checks_sys.js')(check, world, { must, same })
+  require('./checks_acts.js')(check, world, { must, same })
   require('./checks_much.js')(check, world, { must, same })
   for (const { name, run } of checks) {
     if (only && !only.split('|').some(part => name.includes(part))) continue

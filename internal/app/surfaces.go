@@ -34,6 +34,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	own.Groups = a.consumerGroups()
 	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided, Features: a.Features}
 	if a.embedded != nil {
+		own.LogBytes = a.embedded.DiskUsage
 		own.Backup = func(ctx context.Context, dir string, progress func(string, int64, int64)) (any, error) {
 			return a.Backup(ctx, dir, progress)
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 
@@ -59,16 +60,17 @@ func (p *program) auditCommand() *cobra.Command {
 
 func (p *program) quarantineCommand() *cobra.Command {
 	var g page
-	var topic string
+	var topic, state, reason, value string
 	list := &cobra.Command{Use: "list", Short: "List facts from outside that could not be read", Args: cobra.NoArgs, Example: "  projectionist quarantine list",
 		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
-			raw, err := c.get(ctx, "/api/v1/quarantine", with(g.query(nil), "topic", topic))
+			raw, err := c.get(ctx, "/api/v1/quarantine", with(with(g.query(nil), "topic", topic), "state", state))
 			if err != nil {
 				return err
 			}
-			return p.list(raw, "items", "RECORDED recorded_millis, POSITION position, TOPIC topic, REFUSED refused, REASON reason", "nothing is in quarantine")
+			return p.list(raw, "items", "RECORDED recorded_millis, POSITION position, STATE state, TOPIC topic, REFUSED refused, REASON reason", "nothing is in quarantine")
 		})}
 	list.Flags().StringVar(&topic, "topic", "", "only those of one topic")
+	list.Flags().StringVar(&state, "state", "", "only open, replaced or dropped ones")
 	g.flags(list)
 	show := &cobra.Command{Use: "show POSITION", Short: "Show such a fact as it came", Args: cobra.ExactArgs(1), Example: "  projectionist quarantine show user-events/0@12",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
@@ -78,7 +80,29 @@ func (p *program) quarantineCommand() *cobra.Command {
 			}
 			return p.document(raw)
 		})}
-	return group("quarantine", "Facts from outside that could not be read, kept whole", list, show)
+	resolve := func(resolution string) func(*cobra.Command, []string) error {
+		return p.asking(func(ctx context.Context, c *client, args []string) error {
+			body := map[string]any{"resolution": resolution, "reason": reason}
+			if value != "" {
+				body["value"] = json.RawMessage(value)
+			}
+			raw, err := c.post(ctx, "/api/v1/quarantine/records/"+args[0], body)
+			if err != nil || p.json {
+				return p.answer(raw, err)
+			}
+			_, err = fmt.Fprintf(p.out, "%s: %s\n", args[0], resolution)
+			return err
+		})
+	}
+	replace := &cobra.Command{Use: "replace POSITION", Short: "Publish a value in the place of such a fact", Args: cobra.ExactArgs(1),
+		Example: `  projectionist quarantine replace user-events/0@12 --value '{"user_id":"7","movie_id":"11","interaction_type":"view"}'`,
+		PreRunE: need(&value, "value", `'{"user_id":"7",…}'`), RunE: resolve("replaced")}
+	replace.Flags().StringVar(&value, "value", "", "the value, in JSON, as it is documented for the topic")
+	replace.Flags().StringVar(&reason, "reason", "", "why, for the audit")
+	drop := &cobra.Command{Use: "drop POSITION", Short: "Say that nothing comes of such a fact", Args: cobra.ExactArgs(1), Example: "  projectionist quarantine drop user-events/0@12 --reason 'a test'",
+		PreRunE: need(&reason, "reason", "'a test'"), RunE: resolve("dropped")}
+	drop.Flags().StringVar(&reason, "reason", "", "why, for the audit")
+	return group("quarantine", "Facts from outside that could not be read, kept whole: replace or drop them", list, show, replace, drop)
 }
 
 func (p *program) deadLettersCommand() *cobra.Command {

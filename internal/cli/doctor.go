@@ -230,7 +230,7 @@ func (d *doctor) leftovers(ctx context.Context) {
 		wrong        bool
 	}{
 		{"dead letters", "/api/v1/dead-letters", url.Values{"state": {"open"}}, "projectionist dead-letters list", true},
-		{"quarantine", "/api/v1/quarantine", nil, "projectionist quarantine list", false},
+		{"quarantine", "/api/v1/quarantine", url.Values{"state": {"open"}}, "projectionist quarantine list", false},
 	} {
 		raw, err := d.c.get(ctx, l.path, l.query)
 		if err != nil {

@@ -17,17 +17,9 @@ const keysSpooled = 1 << 20
 // Entities are the people or films of whom anything is known, each once: those with facts in the order of their ids' bytes, then the rest.
 func (f *Store) Entities(e features.Entity) iter.Seq2[string, error] {
 	h := fold.Of[*projections.Histories](f.views)
-	acted, has := h.UserIDs(), h.HasUser
-	rest := fold.Of[*projections.Users](f.views).IDs()
+	acted, rest := h.UserIDs(), h.UnknownUsers(fold.Of[*projections.Users](f.views).IDs())
 	if e == features.Movie {
-		acted, has = h.MovieIDs(), h.HasMovie
-		rest = func(yield func(string, error) bool) {
-			for m, err := range fold.Of[*projections.Catalogue](f.views).All() {
-				if !yield(m.MovieID, err) || err != nil {
-					return
-				}
-			}
-		}
+		acted, rest = h.MovieIDs(), h.UnknownMovies(fold.Of[*projections.Catalogue](f.views).IDs())
 	}
 	return func(yield func(string, error) bool) {
 		for id, err := range acted {
@@ -36,11 +28,7 @@ func (f *Store) Entities(e features.Entity) iter.Seq2[string, error] {
 			}
 		}
 		for id, err := range rest {
-			known := false
-			if err == nil {
-				known, err = has(id)
-			}
-			if !known && !yield(id, err) || err != nil {
+			if !yield(id, err) || err != nil {
 				return
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"strings"
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
@@ -194,6 +195,22 @@ func (d *Documents[T]) Paginate(r Reader, prefix Key, back bool, q PageQuery, ke
 		doc, ok, err := d.Load(r, kv)
 		return doc, ok && (keep == nil || keep(&doc)), err
 	})
+}
+
+// IDs yields the ids of all documents, in order; the documents are not read.
+func (d *Documents[T]) IDs(r Reader) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for kv, err := range r.Scan(Table(d.Table), Table(d.Table).End()) {
+			id := ""
+			if err == nil {
+				k := Parts(kv.Key)
+				id, err = strings.Clone(k.Str()), k.Err()
+			}
+			if !yield(id, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // All yields every document in order of id.

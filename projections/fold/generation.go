@@ -83,6 +83,41 @@ func under(prefixes iter.Seq[Key], open func() (*pebble.Iterator, uint32, error)
 	}
 }
 
+func (s space) Firsts(ranges iter.Seq[Range]) iter.Seq2[KV, error] {
+	return firsts(ranges, func() (*pebble.Iterator, uint32, error) {
+		it, err := s.iter(nil, nil)
+		return it, s.gen, err
+	})
+}
+
+// firsts yields what an iterator over a generation has first in each range.
+func firsts(ranges iter.Seq[Range], open func() (*pebble.Iterator, uint32, error)) iter.Seq2[KV, error] {
+	return func(yield func(KV, error) bool) {
+		it, gen, err := open()
+		if err != nil {
+			yield(KV{}, err)
+			return
+		}
+		defer it.Close() //nolint:errcheck // its error is told below
+		for r := range ranges {
+			if it.SeekGE(genKey(gen, r.Lo)) && bytes.Compare(it.Key(), genKey(gen, r.Hi)) < 0 {
+				v, err := it.ValueAndErr()
+				if err != nil {
+					yield(KV{}, damageOf(err))
+					return
+				}
+				if !yield(KV{it.Key()[5:], v}, nil) {
+					return
+				}
+			}
+			if err := it.Error(); err != nil {
+				yield(KV{}, damageOf(err))
+				return
+			}
+		}
+	}
+}
+
 func (s space) iter(lo, hi []byte) (*pebble.Iterator, error) {
 	lower, upper := genKey(s.gen, lo), Key(genKey(s.gen, nil)).End()
 	if hi != nil {
@@ -157,6 +192,10 @@ func (c current) scan(lo, hi []byte, back bool) iter.Seq2[KV, error] {
 
 func (c current) Under(prefixes iter.Seq[Key]) iter.Seq2[KV, error] {
 	return under(prefixes, func() (*pebble.Iterator, uint32, error) { return c.iter(nil, nil) })
+}
+
+func (c current) Firsts(ranges iter.Seq[Range]) iter.Seq2[KV, error] {
+	return firsts(ranges, func() (*pebble.Iterator, uint32, error) { return c.iter(nil, nil) })
 }
 
 // iter takes an iterator, which sees the store as it is when it is made, and is steady in that; and its generation.

@@ -59,9 +59,15 @@ type Reader interface {
 	// Under yields the pairs under each of some prefixes, in the order of these. Unlike a Scan of each it opens the
 	// store once, and sees it at one moment.
 	Under(prefixes iter.Seq[Key]) iter.Seq2[KV, error]
+	// Firsts yields the first pair of each of some ranges, in the order of these; of one without a pair, nothing. It opens the store once, too; a range may
+	// depend on what was yielded of those before.
+	Firsts(ranges iter.Seq[Range]) iter.Seq2[KV, error]
 	// Cut is what of the log the committed pairs are the fold of.
 	Cut() (streams.Cut, error)
 }
+
+// Range is the keys from Lo on, before Hi.
+type Range struct{ Lo, Hi Key }
 
 // KV is one stored pair.
 type KV struct{ Key, Value []byte }

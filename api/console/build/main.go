@@ -1,4 +1,5 @@
-// Command build makes api/console/dist of api/console/src and lib: go run ./api/console/build, in the project's folder.
+// Command build makes api/console/src/api.gen.ts of the types of answers, and api/console/dist of src and lib: go run ./api/console/build, in the
+// project's folder.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	"os"
 
 	"github.com/projectionist/projectionist/api/console/build/bundle"
+	"github.com/projectionist/projectionist/api/console/build/types"
 )
 
 func main() {
@@ -17,7 +19,11 @@ func main() {
 	if *watch {
 		do = func(dir string) error { return bundle.Watch(dir, nil) }
 	}
-	if err := do(*dir); err != nil {
+	err := types.Write(*dir)
+	if err == nil {
+		err = do(*dir)
+	}
+	if err != nil {
 		fmt.Fprint(os.Stderr, err)
 		os.Exit(1)
 	}

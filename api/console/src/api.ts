@@ -66,11 +66,11 @@ export async function ask<T>(path: string, signal?: AbortSignal, as: (r: Respons
 }
 
 // command asks for a change. A key makes a repetition, as by a double click, the same one.
-export async function command<T>(method: string, path: string, body: unknown, more: { key?: string; revision?: number; goesOn?: boolean } = {}): Promise<T> {
+export async function command<T>(method: string, path: string, body: unknown, more: { key?: string; revision?: number; goesOn?: boolean; raw?: boolean } = {}): Promise<T> {
 	const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Idempotency-Key': more.key ?? crypto.randomUUID?.() ?? String(Math.random()).slice(2) }
 	if (more.revision !== undefined) headers['If-Match'] = `"${more.revision}"`
 	if (more.goesOn) headers.Prefer = 'respond-async' // and is an operation
-	const r = await send(path, { method, headers, body: JSON.stringify(body) })
+	const r = await send(path, { method, headers, body: more.raw ? String(body) : JSON.stringify(body) }) // raw: it is JSON as it stands
 	return (r.status === 204 ? undefined : await r.json()) as T
 }
 

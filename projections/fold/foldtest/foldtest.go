@@ -48,6 +48,20 @@ func (s *Memory) Under(prefixes iter.Seq[fold.Key]) iter.Seq2[fold.KV, error] {
 	}
 }
 
+// Firsts is the first of a Scan of each range.
+func (s *Memory) Firsts(ranges iter.Seq[fold.Range]) iter.Seq2[fold.KV, error] {
+	return func(yield func(fold.KV, error) bool) {
+		for r := range ranges {
+			for kv, err := range s.Scan(r.Lo, r.Hi) {
+				if !yield(kv, err) {
+					return
+				}
+				break
+			}
+		}
+	}
+}
+
 // Cut is that of a fold that begins.
 func (s *Memory) Cut() (streams.Cut, error) { return streams.Cut{}, nil }
 

@@ -7,9 +7,10 @@ import type { Column } from '../parts/table'
 import { Empty, Fault, News, Shown } from '../parts/states'
 import { place, set, to } from '../router'
 import { t } from '../text'
-import type { Chain, Link, LogRecord, Page, Quarantined, Topic } from '../types'
+import type { Chain, Link, LogRecord, Page, Topic } from '../types'
 import { Dead } from './deadletters'
 import { Groups } from './groups'
+import { Quarantine } from './quarantine'
 import { Browser } from './records'
 
 export function Events() {
@@ -43,15 +44,6 @@ function TopicList() {
 				</table>
 			</div>
 		)}</Shown>
-	)
-}
-
-function Quarantine() {
-	const got = useGet<Page<Quarantined>>(then('/api/v1/quarantine', { limit: 200 }), { views: ['quarantine'], hold: true })
-	return (
-		<><News n={got.news} show={got.again} />
-			<Shown got={got}>{p => p.items.length === 0 ? <Empty why={t.noQuarantine} /> : <ol class="entries">{p.items.map(q => <li key={q.position}><Time at={q.recorded_millis} /><Position at={q.position} /><span class="what">{q.reason}{q.refused ? ` × ${count(q.refused)}` : ''}</span></li>)}</ol>}</Shown>
-		</>
 	)
 }
 

@@ -13,6 +13,7 @@ import { t } from '../text'
 import { noCommands } from '../timebar'
 import type { Deployment, Model, ModelVersion, Page } from '../types'
 import { Changes, instead } from './modelacts'
+import { VersionActs } from './slots'
 
 export function Models() {
 	const s = place.value.segments
@@ -43,7 +44,10 @@ function ModelList() {
 
 function ModelPage({ name }: { name: string }) {
 	const got = useGet<Model>(then(`/api/v1/models/${segment(name)}`), { views: ['models'] })
-	const history = useGet<Page<Deployment>>(then('/api/v1/deployments/production/history', { limit: 1000 }), { views: ['deployments'] })
+	const slot = place.value.params.get('slot') ?? 'production'
+	const slots = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments'] })
+	const history = useGet<Page<Deployment>>(then(`/api/v1/deployments/${segment(slot)}/history`, { limit: 1000 }), { views: ['deployments'] })
+	const names = [...new Set(['production', ...(slots.data?.items.map(d => d.slot) ?? []), slot])]
 	const vs = place.value.params.get('vs_version')
 	const at = place.value.params.get('version')
 	return (
@@ -55,7 +59,7 @@ function ModelPage({ name }: { name: string }) {
 					<Title of={above()} side={<Stream name={`model/${m.key}`} />}>{m.name}</Title>
 					{m.description && <p>{m.description}</p>}
 					<Moments path={`/api/v1/models/${segment(name)}`} stream={`model/${m.key}`} />
-					<section><h2>{t.lanes}</h2><Lanes model={m} deployed={deployed} /></section>
+					<section><h2>{t.lanes}</h2>{names.length > 1 && <nav class="tabs" aria-label={t.slot}>{names.map(s => <button key={s} type="button" aria-pressed={s === slot} onClick={() => set({ slot: s === 'production' ? '' : s })}>{s}</button>)}</nav>}<Lanes model={m} deployed={deployed} /></section>
 					<section><h2>{t.versions}</h2>
 						<div class="scroll-x" tabIndex={0} role="group" aria-label={t.versions}><table><thead><tr><th class="num">{t.version}</th><th>{t.stage}</th><th>{t.aliases}</th><th>{t.algorithm}</th><th>{t.registered}</th><th>{t.actor}</th><th>{t.run}</th><th class="num">{t.size}</th><th>{t.compare}</th></tr></thead>
 							<tbody>{[...m.versions].reverse().map((v, i, all) => (
@@ -113,7 +117,8 @@ function VersionPage({ name, n }: { name: string; n: number }) {
 		<Shown got={got}>{v => (
 			<>
 				<Title of={<>{above()} / <a href={to(['models', name])}>{name}</a></>} side={<>
-					<button type="button" class="main" data-focus="deploy" disabled={off !== '' || slots.data === undefined || serves.some(d => d.slot === 'production')} title={off || (serves.length > 0 ? t.servesAlready : '')} onClick={() => setDeploying(true)}>{t.deployVersion(name, n)}</button></>}>{name} {n} <State of={v.stage} /></Title>
+					<button type="button" class="main" data-focus="deploy" disabled={off !== '' || slots.data === undefined || serves.some(d => d.slot === 'production')} title={off || (serves.length > 0 ? t.servesAlready : '')} onClick={() => setDeploying(true)}>{t.deployVersion(name, n)}</button>
+					{model.data && slots.data && <VersionActs name={name} n={n} model={model.data} slots={slots.data.items} look={() => { got.again(); model.again(); slots.again() }} />}</>}>{name} {n} <State of={v.stage} /></Title>
 				{off && <p class="dim">{off}</p>}
 				{slots.problem && slots.data === undefined && <Fault problem={slots.problem} again={slots.again} />}
 				{serves.map(d => <p key={d.slot} class="ok">{t.servesSince(d.slot)} <Time at={d.event_millis} /> <Position at={d.position} /></p>)}

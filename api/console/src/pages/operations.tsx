@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { command, type Got, Problem, segment, then, useGet } from '../api'
 import { bytes, count, duration } from '../format'
+import { Confirm } from '../confirm'
 import { announce, Dialog } from '../keys'
 import { Fact, Facts, Id, Json, State, Stream, Time, Title } from '../parts/bits'
 import { Empty, Fault, News, Shown } from '../parts/states'
@@ -84,27 +85,13 @@ function What({ o }: { o: Operation }) {
 
 export function OperationPage({ id }: { id: string }) {
 	const got = useGet<Operation>(then(`/api/v1/operations/${segment(id)}`), { views: ['operations'], id })
-	const [problem, setProblem] = useState<Problem | null>(null)
-	const [busy, setBusy] = useState(false)
+	const [cancelling, setCancelling] = useState(false)
 	useFollowed(got, o => o.here ?? false)
 	const off = noCommands()
-	const cancel = async () => {
-		setBusy(true)
-		setProblem(null)
-		try {
-			await command('POST', `/api/v1/operations/${segment(id)}/cancel`, {})
-			announce(t.operationCancelling)
-		} catch (e) {
-			setProblem(e instanceof Problem ? e : new Problem({ title: String(e) }))
-		}
-		setBusy(false)
-		got.again()
-	}
 	return (
 		<Shown got={got}>{o => (
 			<>
-				<Title of={<a href={to(['system'])}>{t.system}</a>} side={<>{o.state === 'running' && <button type="button" data-focus="cancel" disabled={busy || off !== '' || !o.here} title={off || (o.here ? '' : t.operationElsewhere(o.holder))} onClick={() => void cancel()}>{t.cancel}</button>}<Stream name={`operation/${id}`} /></>}>{t.operationKind(o.kind)} <Id id={id} /></Title>
-				{problem && <Fault problem={problem} />}
+				<Title of={<a href={to(['system'])}>{t.system}</a>} side={<>{o.state === 'running' && <button type="button" data-focus="cancel" disabled={off !== '' || !o.here} title={off || (o.here ? '' : t.operationElsewhere(o.holder))} onClick={() => setCancelling(true)}>{t.cancel}…</button>}<Stream name={`operation/${id}`} /></>}>{t.operationKind(o.kind)} <Id id={id} /></Title>
 				<p>{t.operationWhat(o.kind)}</p>
 				<div class="card" role="status"><How o={o} /></div>
 				<Facts>
@@ -113,6 +100,7 @@ export function OperationPage({ id }: { id: string }) {
 				</Facts>
 				{o.request && <section><h2>{t.what}</h2><p class="wrap"><What o={o} /></p><Json value={o.request} /></section>}
 				{o.state === 'success' && <section><h2>{t.result}</h2>{o.result === undefined ? <p class="dim">{t.resultLong(bytes(o.result_bytes ?? 0))}</p> : <Json value={o.result} />}</section>}
+				{cancelling && <Confirm title={`${t.cancelOperation}: ${t.operationKind(o.kind)}`} does={t.cancelOperation} what={<p>{t.cancelOperationWhat}</p>} close={() => setCancelling(false)} done={got.again} look={got.again} act={(_, key) => command('POST', `/api/v1/operations/${segment(id)}/cancel`, {}, { key })} />}
 			</>
 		)}</Shown>
 	)

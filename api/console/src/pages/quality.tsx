@@ -24,7 +24,7 @@ export function Quality() {
 	const metric = metrics.find(m => m === params.get('metric')) ?? 'ndcg@10'
 	const acts = /^\d+$/.test(window)
 	const got = useGet<QualityCurve>(then('/api/v1/quality', { window, ...(acts ? { last: 200 } : { from: params.get('from'), to: params.get('to') }) }), { views: ['quality', 'deployments'], hold: true })
-	const opened = acts ? undefined : windowAt(got.data) // windows of acts overlap: by their times no facts are those of one
+	const opened = windowAt(got.data)
 	const field = (name: string) => <label>{name === 'from' ? t.from : t.untilDay}<input class="mono" value={params.get(name) ?? ''} placeholder="2026-11-01" onChange={e => set({ [name]: e.currentTarget.value.trim(), at: '' })} /></label>
 	return (
 		<>
@@ -35,14 +35,14 @@ export function Quality() {
 				<label>{t.metric}<select data-focus="metric" value={metric} onChange={e => set({ metric: e.currentTarget.value === 'ndcg@10' ? '' : e.currentTarget.value })}>{metrics.map(m => <option key={m}>{m}</option>)}</select></label>
 				{!acts && field('from')}{!acts && field('to')}
 			</form>
-			<Shown got={got} rows={10}>{c => c.windows.length === 0 ? <Empty why={t.noQuality} command="projectionist feedback 1 42 --type like" /> : <><Totals c={c} /><Curves c={c} metric={metric} opens={!acts} /><Windows c={c} metric={metric} opens={!acts} /></>}</Shown>
+			<Shown got={got} rows={10}>{c => c.windows.length === 0 ? <Empty why={t.noQuality} command="projectionist feedback 1 42 --type like" /> : <><Totals c={c} /><Curves c={c} metric={metric} /><Windows c={c} metric={metric} /></>}</Shown>
 			<Acts key={opened && `${keyOf(opened)} ${opened.judged}`} of={opened} />
 		</>
 	)
 }
 
 // The window that is opened, by when it begins and of which version.
-const keyOf = (w: QualityWindow): string => `${w.from ?? ''} ${w.model_name ?? ''} ${w.model_version ?? ''}`
+const keyOf = (w: QualityWindow): string => `${w.first_act ?? w.from ?? ''} ${w.model_name ?? ''} ${w.model_version ?? ''}`
 const windowAt = (c: QualityCurve | undefined): QualityWindow | undefined => c?.windows.find(w => keyOf(w) === place.value.params.get('at'))
 
 function Totals({ c }: { c: QualityCurve }) {
@@ -63,7 +63,7 @@ function Ahead({ a }: { a: { by: number; low: number; high: number } }) {
 	return <span class={a.low > 0 ? 'ok' : a.high < 0 ? 'bad' : 'dim'} title={t.aheadWhat}>{a.by > 0 ? '+' : a.by < 0 ? '−' : '±'}{figure(Math.abs(a.by))} <span class="dim">[{figure(a.low)}, {figure(a.high)}]</span></span>
 }
 
-function Curves({ c, metric, opens }: { c: QualityCurve; metric: Metric; opens: boolean }) {
+function Curves({ c, metric }: { c: QualityCurve; metric: Metric }) {
 	const { curves, left } = useMemo(() => {
 		const of = new Map<string, Curve>()
 		const popularity = new Map<number, [number, number]>() // by the window, of all versions: the sum and how many
@@ -89,30 +89,30 @@ function Curves({ c, metric, opens }: { c: QualityCurve; metric: Metric; opens: 
 		if (w) set({ at: keyOf(w) })
 	}
 	return (
-		<section class="charts wide-chart"><Chart title={metric} curves={curves} note={`${t.qualityNote}${left > 0 ? ` · ${t.leftOutCurves(left)}` : ''}`} height={260} times marks={marks} {...(opens ? { onPick: pick } : {})} />
+		<section class="charts wide-chart"><Chart title={metric} curves={curves} note={`${t.qualityNote}${left > 0 ? ` · ${t.leftOutCurves(left)}` : ''}`} height={260} times marks={marks} onPick={pick} />
 			{c.deployments.length > 0 && <details><summary>{t.deployments} <span class="dim">{c.deployments.length}</span></summary><ul class="plain-list">{c.deployments.map(d => <li key={d.time}><Time at={d.time} /> {d.model_name ? <a href={to(['models', d.model_name, d.model_version])}>{versionOf(d)}</a> : versionOf(d)}</li>)}</ul></details>}
 		</section>
 	)
 }
 
-function Windows({ c, metric, opens }: { c: QualityCurve; metric: Metric; opens: boolean }) {
+function Windows({ c, metric }: { c: QualityCurve; metric: Metric }) {
 	const rows = useMemo(() => [...c.windows].reverse(), [c])
 	const at = place.value.params.get('at')
 	const columns: Column<QualityWindow>[] = [
-		{ id: 'from', head: t.window, width: '150px', line: 1, cell: w => !opens ? time(millisOf(w.from), true) : <button type="button" class="quiet link" tabIndex={-1} aria-pressed={keyOf(w) === at} onClick={() => set({ at: keyOf(w) === at ? '' : keyOf(w) })}>{time(millisOf(w.from), true)}</button> },
+		{ id: 'from', head: t.window, width: '150px', line: 1, cell: w => <button type="button" class="quiet link" tabIndex={-1} aria-pressed={keyOf(w) === at} onClick={() => set({ at: keyOf(w) === at ? '' : keyOf(w) })}>{time(millisOf(w.from), true)}</button> },
 		{ id: 'version', head: t.version, width: 'minmax(90px, 1fr)', line: 1, cell: w => (w.model_name ? <a href={to(['models', w.model_name, w.model_version ?? ''])} tabIndex={-1}>{versionOf(w)}</a> : versionOf(w)) },
 		{ id: 'judged', head: t.judged, width: '110px', num: true, cell: w => <>{count(w.judged)} <span class="dim">/ {count(w.acts)}</span></> },
 		{ id: 'served', head: metric, width: '84px', num: true, line: 2, cell: w => figure(w.sources[served]?.[metric]) },
 		{ id: 'popularity', head: 'popularity', width: '92px', num: true, line: 2, cell: w => figure(w.sources.popularity?.[metric]) },
 		{ id: 'ahead', head: t.ahead, width: 'minmax(160px, 1fr)', cell: w => (w.sources.popularity?.served_ahead ? <Ahead a={w.sources.popularity.served_ahead} /> : '') },
 	]
-	return <section class="bounded"><h2>{t.windows}</h2><Table id="quality" of={metric} label={t.windows} rows={rows} columns={columns} keyOf={keyOf} {...(opens ? { href: (w: QualityWindow) => to(['quality'], { ...Object.fromEntries(place.value.params), at: keyOf(w) }) } : {})} /></section>
+	return <section class="bounded"><h2>{t.windows}</h2><Table id="quality" of={metric} label={t.windows} rows={rows} columns={columns} keyOf={keyOf} href={(w: QualityWindow) => to(['quality'], { ...Object.fromEntries(place.value.params), at: keyOf(w) })} /></section>
 }
 
 // Acts are what a point of the curve is made of.
 function Acts({ of: w }: { of: QualityWindow | undefined }) {
 	const outcome = place.value.params.get('outcome') ?? 'missed'
-	const at = w ? then('/api/v1/quality/acts', { from: w.from, to: w.to, model: w.model_name, version: w.model_name ? w.model_version : '', outcome: outcome === 'all' ? '' : outcome, limit: 100 }) : null
+	const at = w ? then('/api/v1/quality/acts', { ...(w.first_act ? { first_act: w.first_act, last_act: w.last_act } : { from: w.from, to: w.to }), model: w.model_name, version: w.model_name ? w.model_version : '', outcome: outcome === 'all' ? '' : outcome, limit: 100 }) : null
 	const got = useGet<Page<JudgedAct>>(at)
 	const [more, setMore] = useState<{ for: unknown; items: JudgedAct[]; next: string | undefined } | null>(null)
 	const [problem, setProblem] = useState<Problem | null>(null)

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { command, Problem, segment, send, then, url, useGet } from '../api'
 import { duration } from '../format'
-import { announce } from '../keys'
+import { Confirm } from '../confirm'
 import { Copy, Fact, Facts, Position, State, Stream, Time, Title } from '../parts/bits'
 import { Moments } from '../parts/moments'
 import { Fault, Shown, Skeleton } from '../parts/states'
@@ -14,14 +14,8 @@ import type { Task, WorkflowRun } from '../types'
 export function WorkflowRunPage({ id }: { id: string }) {
 	const got = useGet<WorkflowRun>(then(`/api/v1/workflows/runs/${segment(id)}`), { views: ['workflow_runs'] })
 	const off = noCommands()
-	const act = async (what: string, body: unknown) => {
-		try {
-			await command('POST', `/api/v1/workflows/runs/${segment(id)}/${what}`, body)
-			got.again()
-		} catch (e) {
-			announce(e instanceof Problem ? e.detail : String(e))
-		}
-	}
+	const [asking, setAsking] = useState<'cancel' | 'clear' | ''>('')
+	const act = (what: string, body: unknown, key: string) => command('POST', `/api/v1/workflows/runs/${segment(id)}/${what}`, body, { key })
 	return (
 		<Shown got={got}>{r => {
 			const name = place.value.params.get('task') ?? r.tasks.find(k => k.state === 'failed')?.task ?? r.tasks.findLast(k => k.try > 0)?.task ?? ''
@@ -30,8 +24,8 @@ export function WorkflowRunPage({ id }: { id: string }) {
 			return (
 				<>
 					<Title of={<><a href={to(['workflows'])}>{t.workflows}</a> / <a href={to(['workflows', r.workflow])}>{r.workflow}</a></>} side={<>
-						{!over && <button type="button" disabled={off !== ''} title={off} onClick={() => void act('cancel', { reason: '' })}>{t.cancelRun}</button>}
-						{over && r.tasks.some(k => k.state === 'failed' || k.state === 'upstream_failed') && <button type="button" disabled={off !== ''} title={off} onClick={() => void act('clear', {})}>{t.clearFailed}</button>}
+						{!over && <button type="button" disabled={off !== ''} title={off} data-focus="cancel" onClick={() => setAsking('cancel')}>{t.cancelRun}…</button>}
+						{over && r.tasks.some(k => k.state === 'failed' || k.state === 'upstream_failed') && <button type="button" disabled={off !== ''} title={off} data-focus="clear" onClick={() => setAsking('clear')}>{t.clearFailed}…</button>}
 						<Copy text={r.run_id} label={t.copyId} /></>}><span class="mono">{r.run_id}</span> <State of={r.state} /></Title>
 					{r.reason && <p class={r.state === 'failed' ? 'bad prewrap' : 'dim'}>{r.reason}</p>}
 					{off && <p class="dim">{off}</p>}
@@ -46,6 +40,8 @@ export function WorkflowRunPage({ id }: { id: string }) {
 					{Object.keys(r.conf ?? {}).length > 0 && <table class="pairs"><tbody>{Object.entries(r.conf ?? {}).sort().map(([k, v]) => <tr key={k}><th scope="row" class="mono">{k}</th><td class="wrap">{v}</td></tr>)}</tbody></table>}
 					<section><h2>{t.tasks}</h2><Gantt r={r} now={name} /></section>
 					{task && <TaskPanel run={r.run_id} task={task} over={over} />}
+					{asking === 'cancel' && <Confirm title={t.cancelRun} does={t.cancelRun} what={<p>{t.cancelRunWhat}</p>} reason="welcome" close={() => setAsking('')} done={got.again} look={got.again} act={(reason, key) => act('cancel', { reason }, key)} />}
+					{asking === 'clear' && <Confirm title={t.clearFailed} does={t.clearFailed} what={<p>{t.clearWhat(r.tasks.filter(k => k.state === 'failed' || k.state === 'upstream_failed').map(k => k.task).join(', '))}</p>} close={() => setAsking('')} done={got.again} look={got.again} act={(_, key) => act('clear', {}, key)} />}
 				</>
 			)
 		}}</Shown>

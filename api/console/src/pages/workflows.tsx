@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks'
 import { command, Problem, segment, then, useGet } from '../api'
 import { duration } from '../format'
+import { Confirm } from '../confirm'
 import { announce, Dialog } from '../keys'
 import { Id, State, Time, Title } from '../parts/bits'
 import { Empty, Fault, News, Shown } from '../parts/states'
@@ -46,19 +47,12 @@ function WorkflowPage({ name }: { name: string }) {
 	const runs = useGet<Page<WorkflowRun>>(then('/api/v1/workflows/runs', { workflow: name, state, limit: 50 }), { views: ['workflow_runs'] })
 	const [asking, setAsking] = useState(false)
 	const off = noCommands()
-	const pause = async (w: Workflow) => {
-		try {
-			await command('POST', `/api/v1/workflows/${segment(name)}/${w.paused ? 'unpause' : 'pause'}`, {})
-			got.again()
-		} catch (e) {
-			announce(e instanceof Problem ? e.detail : String(e))
-		}
-	}
+	const [pausing, setPausing] = useState<'pause' | 'unpause' | ''>('')
 	return (
 		<Shown got={got}>{w => (
 			<>
 				<Title of={above()} side={<>
-					<button type="button" disabled={off !== ''} title={off} onClick={() => void pause(w)}>{w.paused ? t.unpause : t.pause}</button>
+					<button type="button" disabled={off !== ''} title={off} data-focus="pause" onClick={() => setPausing(w.paused ? 'unpause' : 'pause')}>{w.paused ? t.unpause : t.pause}…</button>
 					<button type="button" class="main" data-focus="trigger" disabled={off !== ''} title={off} onClick={() => setAsking(true)}>{t.trigger}</button></>}>{w.name} {w.paused && <State of="paused" />}</Title>
 				<p>{w.description}</p>
 				{w.error && <p class="bad" role="alert">{w.error}</p>}
@@ -67,6 +61,7 @@ function WorkflowPage({ name }: { name: string }) {
 					<Shown got={runs}>{p => p.items.length === 0 ? <Empty why={t.noWorkflowRuns} command={`projectionist workflows run ${name}`} /> : <Grid runs={p.items} tasks={(w.tasks ?? []).map(k => k.name)} />}</Shown>
 				</section>
 				{asking && <Trigger w={w} close={() => setAsking(false)} />}
+				{pausing && <Confirm title={`${t[pausing]}: ${w.name}`} does={t[pausing]} what={<p>{pausing === 'pause' ? t.pauseWhat : t.unpauseWhat}</p>} close={() => setPausing('')} done={got.again} look={got.again} act={(_, key) => command('POST', `/api/v1/workflows/${segment(name)}/${pausing}`, {}, { key })} />}
 			</>
 		)}</Shown>
 	)

@@ -8,7 +8,7 @@ import { t } from '../text'
 
 // State tells by shape, word and colour.
 const marks: Record<string, [string, string]> = {
-	success: ['✓', 'ok'], FINISHED: ['✓', 'ok'], ready: ['✓', 'ok'], healthy: ['✓', 'ok'], Production: ['●', 'ok'], retried: ['✓', 'ok'],
+	success: ['✓', 'ok'], FINISHED: ['✓', 'ok'], ready: ['✓', 'ok'], healthy: ['✓', 'ok'], Production: ['●', 'ok'], retried: ['✓', 'ok'], replaced: ['✓', 'ok'],
 	running: ['▶', 'on'], RUNNING: ['▶', 'on'], queued: ['◷', 'dim'], SCHEDULED: ['◷', 'dim'], up_for_retry: ['↻', 'warn'], Staging: ['◐', 'warn'], paused: ['‖', 'warn'],
 	failed: ['✕', 'bad'], FAILED: ['✕', 'bad'], upstream_failed: ['⊘', 'bad'], KILLED: ['■', 'bad'], cancelled: ['■', 'warn'], interrupted: ['■', 'bad'], halted: ['✕', 'bad'], open: ['✕', 'bad'],
 	skipped: ['↷', 'dim'], Archived: ['▽', 'dim'], None: ['○', 'dim'], dropped: ['▽', 'dim'], lagging: ['◷', 'warn'],

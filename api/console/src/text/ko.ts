@@ -52,6 +52,16 @@ export const ko: Text = {
 	allViews: '모든 뷰', newFolder: '서버의 새 폴더', dataSetPath: '서버의 데이터셋', pathThere: '서버의 폴더, .zip 또는 csv 파일', simulatedWorld: '시뮬레이션 세계', slowThen: '그 시점의 뷰를 접고 있습니다.', goOnWithout: '이 페이지 없이 계속하기',
 	// stages and aliases
 	moveStage: '단계 이동', moveTo: (what, stage) => `${what} 이동: ${stage}`, servesNothingNew: '서빙 중인 것은 그대로입니다.', archiveOthers: s => `같은 단계의 다른 버전 보관: ${s}`, noAliases: '별칭 없음', alias: '별칭', setAlias: '별칭 지정', removeAlias: a => `별칭 제거: ${a}`, aliasGone: '이 이름으로 찾으면 없다고 답합니다.',
+	// what is asked once more
+	isDone: '완료', optional: '선택', cancelOperation: '작업 취소', cancelOperationWhat: '확인하는 즉시 끝납니다. 지금까지 한 일은 버립니다. 가져오기는 이미 로그에 들어간 것이 남습니다.', cancelRunWhat: '진행 중인 태스크를 끝내고 기다리는 태스크는 시작하지 않습니다. 실행은 취소로 끝납니다.', clearWhat: tasks => `다음 태스크와 그 뒤의 태스크를 다시 수행합니다: ${tasks}. 실행은 계속됩니다.`,
+	pauseWhat: '다시 켤 때까지 일정과 트리거가 시작하지 않습니다. 진행 중인 실행은 계속됩니다.', unpauseWhat: '일정과 트리거가 다시 시작합니다.', retryLetterWhat: (r, e) => `이벤트를 다시 전달합니다. 대상 ${r}, 이벤트 ${e}. 또 실패하면 다시 열립니다.`,
+	passOver: '건너뛰기', passOverTitle: (v, at) => `${v}: ${at} 건너뛰기`, passOverWhat: (v, at) => `뷰 ${v}: ${at} 레코드를 건너뛰고 계속합니다. 지금도, 다시 접을 때에도 그렇습니다. 그 레코드의 내용은 이 뷰에 영영 없습니다.`, passOverAll: '이 프로그램이 읽을 수 없는 커밋이므로 모든 뷰와 리액터', rebuildWhat: v => `${v}: 로그만으로 다시 학습하고 바이트를 비교합니다. 가중치가 여기에 없거나 손상되었으면 되돌려 놓습니다. 서빙은 그대로입니다.`, rebuildVersion: v => `재현: ${v}`,
+	rebuild: '재현', otherSlot: '다른 슬롯에 배포', otherSlotWhat: '추천은 production 슬롯에서 서빙합니다. 다른 슬롯은 이름으로 찾습니다.', productionElsewhere: 'production에는 별도 버튼이 있습니다.', slotWillServe: (s, was, will) => `슬롯 ${s}, 지금: ${was}. 앞으로: ${will}. production은 그대로입니다.`,
+	// quarantine
+	replaced: '대체됨', replaceRecord: '대체', replaceRecordWhat: (topic, at) => `이 값을 ${topic} 토픽에 여느 값처럼 발행하여 ${at} 레코드를 대신합니다. 레코드는 그대로 남습니다. 레코드마다 한 번만 정할 수 있습니다.`, dropRecordWhat: at => `${at} 레코드: 더는 아무 일도 하지 않습니다. 로그와 여기에는 남습니다.`, notReplaced: '원장에는 발행할 수 없습니다', notJson: '값이 JSON이 아닙니다.',
+	// nodes
+	nodes: '노드', node: '노드', nodesWhat: '로그에 있는 임대와 작업으로 본, 이 로그를 위해 일하는 쪽입니다. 노드는 데이터 폴더이고, 시작할 때마다 프로세스가 하나입니다.', noNodes: '태스크나 작업을 맡은 쪽이 아직 없습니다.', roles: '역할', role: '역할', heardFirst: '처음', heardLast: '마지막', holds: '보유', thisProcess: '이 프로세스', processesMore: n => `이전 ${n}개`, nodesLooked: n => `최근 워크플로 실행 ${n}개와 진행 중인 모든 것에서.`, leases: '임대', noLeases: '맡은 태스크나 작업이 없습니다.', pool: '풀', leaseUntil: '기한', untilItEnds: '끝날 때까지',
+	logSize: '로그', partition: '파티션', sizeWhat: '레코드가 디스크에서 차지하는 대략의 크기(압축)입니다. 아직 테이블에 쓰지 않은 것은 세지 않습니다.', sizeIsNow: '디스크 크기는 지금만 알 수 있습니다.',
 	// groups, dead letters, tail
 	groups: '그룹', group: '그룹', committed: '커밋', end: '끝', noGroups: '오프셋을 커밋한 컨슈머 그룹이 없습니다.', groupsWhat: 'Kafka 클라이언트의 컨슈머 그룹과 각 그룹의 지연입니다.', retryLetter: '다시 시도', dropLetter: '버리기', letterDropped: '버림', letterRetried: '다시 시도함', dropWhat: (r, e) => `이 이벤트를 더는 처리하지 않습니다. 리액터: ${r}, 이벤트: ${e}. 이어질 일도 일어나지 않습니다.`, open: '미해결', retried: '다시 시도함', dropped: '버림', resolvedBy: '처리한 행위자', attempts: n => `시도 ${n}회`,
 	tail: '따라가기', tailing: '새 레코드를 들어오는 대로, 초당 최대 두 번 표시합니다.', tailLeftOut: n => `표시하지 못한 새 레코드: ${n}개`,
