@@ -83,6 +83,8 @@ func modelKey(in *fold.Input) (string, bool) {
 		return x.Name, true
 	case *events.ModelAliasRemoved:
 		return x.Name, true
+	case *events.ModelDeployed:
+		return x.Model, true // it changes nothing but the revision, which commands are decided on
 	case *events.ModelVersionDeleted:
 		return x.Name, true
 	case *events.ModelDeleted:
@@ -246,7 +248,7 @@ func (m *Model) Latest() map[string]ModelVersion {
 }
 
 func (*Registry) Spec() fold.Spec {
-	return fold.Spec{Name: "registry", Format: 7, Topics: fold.LedgerTopics, Indexed: true}
+	return fold.Spec{Name: "registry", Format: 8, Topics: fold.LedgerTopics, Indexed: true}
 }
 
 func (v *Registry) Open(r fold.Reader) error                 { v.r = r; return nil }
