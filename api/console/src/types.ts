@@ -39,7 +39,7 @@ export interface Param { name: string; type: string; description?: string; defau
 export interface WorkflowTask { name: string; operator: string; description: string; needs: string[] | null; trigger_rule: string; retries: number; pool: string }
 export interface Workflow extends Stamp { name: string; description?: string; paused?: boolean; tags?: string[] | null; params?: Param[] | null; tasks?: WorkflowTask[]; schedule?: string; timezone?: string; next_millis?: number; error?: string }
 
-export interface ViewStatus { view: string; cut: string; lag_events: number; inputs: number; error?: string }
+export interface ViewStatus { view: string; cut: string; lag_events: number; inputs: number; error?: string; halted_at?: string; unread?: boolean; answers?: string[] }
 export interface Reactor { reactor: string; here: boolean; offset: number; lag: number; handled_total: number; failed_total: number; dead_lettered_total: number; error?: string }
 export interface Progress { workflow_run: string; workflow: string; task: string; reactor: string; try: number; started: string; stage?: string; done: number; of: number }
 export interface DeadLetter extends Stamp { dead_letter_id: string; reactor: string; state: string; error: string; event_id?: string; position?: string; attempts: number; resolved_reason?: string; resolved_by?: string; resolved_millis?: number }

@@ -1,8 +1,9 @@
 // Can I trust it?
-import { useGet } from '../api'
+import { segment, url, useGet } from '../api'
 import { count } from '../format'
 import { live as liveText } from '../parts/liveness'
 import { Position, State, Title } from '../parts/bits'
+import { Moments, only, rowsMost } from '../parts/moments'
 import { Shown } from '../parts/states'
 import { state as live } from '../live'
 import { place } from '../router'
@@ -13,7 +14,7 @@ import { OperationPage, Operations } from './operations'
 
 export function System() {
 	const s = place.value.segments
-	return s[1] === 'operations' && s[2] !== undefined ? <OperationPage id={s[2]} /> : <Now />
+	return s[1] === 'operations' && s[2] !== undefined ? <><OperationPage id={s[2]} /><Moments of={[{ path: `/api/v1/operations/${segment(s[2])}`, views: ['operations'] }]} stream={`operation/${s[2]}`} /></> : <Now />
 }
 
 function Now() {
@@ -24,6 +25,7 @@ function Now() {
 			<Title>{t.system}</Title>
 			<p>{liveText(live.value)}</p>
 			<Operations />
+			<Moments of={[{ name: t.operations, path: url('/api/v1/operations', { limit: rowsMost }), views: ['operations'], id: o => o.operation_id, shows: only('kind', 'state', 'actor', 'ended_by', 'error') }]} prefix="operation/" note={t.systemIsNow} />
 			{noCommands() && <p class="warn">{t.systemIsNow}</p>}
 			<section><h2>{t.views}</h2>
 				<Shown got={views}>{p => (
