@@ -1,10 +1,10 @@
 // What differs between two values, in one form for runs, versions, definitions, lists and moments.
 import { useState } from 'preact/hooks'
 import { Exact } from './exact'
-import { count } from './format'
+import { count, time } from './format'
 import { t } from './text'
 
-export interface Change { path: string; before: unknown; after: unknown; kind: 'added' | 'removed' | 'changed' | 'same' }
+export interface Change { path: string; before: unknown; after: unknown; kind: 'added' | 'removed' | 'changed' | 'same'; href?: string } // href is the page of what has changed
 
 const plain = (v: unknown): v is Record<string, unknown> => v !== null && typeof v === 'object' && !(v instanceof Exact)
 const same = (a: unknown, b: unknown) => (plain(a) || plain(b) ? JSON.stringify(a) === JSON.stringify(b) : String(a) === String(b) && typeof a === typeof b)
@@ -37,19 +37,21 @@ export function diff(before: unknown, after: unknown, all = false, path = ''): C
 
 const empty = (v: unknown) => v === undefined || v === null || v === '' || (Array.isArray(v) && v.length === 0)
 
-// shown is a value as a line.
-function shown(v: unknown): string {
+const isTime = /(^|[._])(millis|start_time|end_time)$/ // of fields, whose numbers are times
+
+// shown is the value of a field as a line.
+function shown(v: unknown, field: string): string {
 	if (v === undefined) return ''
-	if (!plain(v)) return String(v)
-	if (Array.isArray(v)) return v.map(shown).join(', ')
-	return Object.entries(v).filter(([, x]) => !empty(x)).map(([k, x]) => `${k} ${plain(x) ? `(${shown(x)})` : shown(x)}`).join(' · ')
+	if (!plain(v)) return typeof v === 'number' && v > 1e11 && isTime.test(field) ? time(v) : String(v)
+	if (Array.isArray(v)) return v.map(x => shown(x, field)).join(', ')
+	return Object.entries(v).filter(([, x]) => !empty(x)).map(([k, x]) => `${k} ${plain(x) ? `(${shown(x, k)})` : shown(x, k)}`).join(' · ')
 }
 
 const shownMost = 100 // rows, until more are wanted
 const lettersMost = 2000 // of a value
 
-function Value({ v }: { v: unknown }) {
-	const text = shown(v)
+function Value({ v, field }: { v: unknown; field: string }) {
+	const text = shown(v, field)
 	const cut = text.slice(0, lettersMost)
 	return <div class="clamp" title={cut}>{cut}</div>
 }
@@ -62,7 +64,7 @@ export function Diff({ changes, names }: { changes: Change[]; names: [string, st
 		<>
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.differences}>
 				<table class="diff"><thead><tr><th>{t.field}</th><th>{names[0]}</th><th>{names[1]}</th></tr></thead>
-					<tbody>{changes.slice(0, most).map(c => <tr key={c.path} class={c.kind}><th scope="row" class="mono"><div class="clamp" title={c.path}>{c.path}</div></th><td class="mono">{c.kind === 'added' ? <span class="dim">–</span> : <Value v={c.before} />}</td><td class="mono">{c.kind === 'removed' ? <span class="dim">–</span> : <Value v={c.after} />}</td></tr>)}</tbody>
+					<tbody>{changes.slice(0, most).map(c => <tr key={c.path} class={c.kind}><th scope="row" class="mono"><div class="clamp" title={c.path}>{c.href ? <a href={c.href}>{c.path}</a> : c.path}</div></th><td class="mono">{c.kind === 'added' ? <span class="dim">–</span> : <Value v={c.before} field={c.path} />}</td><td class="mono">{c.kind === 'removed' ? <span class="dim">–</span> : <Value v={c.after} field={c.path} />}</td></tr>)}</tbody>
 				</table>
 			</div>
 			{changes.length > 1 && <p class="dim">{t.diffCounts(count(n('added')), count(n('removed')), count(n('changed')))}{changes.length > most && <button type="button" class="quiet" onClick={() => setMost(most + 10 * shownMost)}>{t.more}</button>}</p>}

@@ -39,7 +39,7 @@ function FeatureList() {
 				: current.problem && current.problem.status !== 404 && <Fault problem={current.problem} again={current.again} />}
 			<Tabs all={[['', t.featureViews], ['services', t.services], ['definitions', t.definitions]]} now={tab} href={id => to(['features'], { tab: id })} />
 			{tab === 'services' ? <Services /> : tab === 'definitions' ? <Definitions /> : <Views />}
-			<Moments of={tab === 'services' ? [{ path: '/api/v1/features/services', views: ['features'], id: s => s.name, shows: only('features', 'description') }] : kindsOfViews.map(([kind, path]) => ({ name: t.featureKinds[kind] ?? kind, path, views: ['features'], id: v => v.name, shows: only('entity', 'entities', 'join_keys', 'push_source', 'ttl_millis', 'inputs', 'request', 'features') }))} prefix="feature" />
+			<Moments of={tab === 'services' ? [{ path: '/api/v1/features/services', views: ['features'], id: s => s.name, shows: only('features', 'description') }] : kindsOfViews.map(([kind, path]) => ({ name: t.featureKinds[kind] ?? kind, path, views: ['features'], id: v => v.name, page: v => to(['features', v.name]), shows: only('entity', 'entities', 'join_keys', 'push_source', 'ttl_millis', 'inputs', 'request', 'features') }))} prefix="feature" />
 			{applying && <Apply now={current.data} close={() => setApplying(false)} />}
 		</div>
 	)

@@ -80,7 +80,7 @@ function Row({ r, shown, toggle }: { r: FeatureRow; shown: string[]; toggle: (f:
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.pointInTime}><table class="roomy"><thead><tr><th class="tick" aria-label={t.selected} /><th>{t.feature}</th><th>{t.value}</th><th>{t.lastChange}</th><th>{t.what}</th><th>{t.event}</th></tr></thead>
 				<tbody>{r.features.map(f => (
 					<tr key={f.feature} class={shown.includes(f.feature) ? 'asked' : ''}><td class="tick"><input type="checkbox" aria-label={t.select(f.feature)} checked={shown.includes(f.feature)} onChange={() => toggle(f.feature)} /></td><td class="mono">{f.feature}</td>
-						<td>{f.value === null ? <span class="dim">– {t.statuses[f.status] ?? f.status}</span> : <b title={wholeValue(f.value)}><Cut text={shownValue(f.value)} /></b>}</td><Last f={f} to={r.looked_to_millis} /></tr>
+						<td title={wholeValue(f.value)}>{f.value === null ? <span class="dim">– {t.statuses[f.status] ?? f.status}</span> : <b><Cut text={shownValue(f.value)} /></b>}</td><Last f={f} to={r.looked_to_millis} /></tr>
 				))}</tbody></table></div>
 			{r.looked_to_millis ? <p class="dim">{t.lookedBackTo} <Time at={r.looked_to_millis} /></p> : null}
 		</section>

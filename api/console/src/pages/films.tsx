@@ -43,7 +43,7 @@ function List() {
 				<label>{t.genre}<input data-focus="genre" value={genre} placeholder="Drama" onChange={e => set({ genre: e.currentTarget.value.trim(), q: '', hidden: '' })} /></label>
 				<label class="check"><input type="checkbox" data-focus="hidden" checked={hidden} onChange={e => set({ hidden: e.currentTarget.checked ? 'true' : '', q: '', genre: '' })} /> {t.onlyHidden}</label>
 			</form>
-			<Moments of={[{ path: url('/api/v1/movies', { ...wanted, limit: rowsMost }), views: ['movies'], id: m => m.movie_id, shows: only('title', 'year', 'genres', 'hidden') }]} prefix="movie/" />
+			<Moments of={[{ path: url('/api/v1/movies', { ...wanted, limit: rowsMost }), views: ['movies'], id: m => m.movie_id, page: m => to(['films', m.movie_id]), shows: only('title', 'year', 'genres', 'hidden') }]} prefix="movie/" />
 			{list.problem && <Fault problem={list.problem} again={list.again} />}
 			{list.rows === null ? list.problem ? null : <Skeleton rows={14} /> : list.rows.length === 0
 				? <Empty why={searches || genre !== '' || hidden ? t.nothingFound : t.noFilms} {...(searches || genre !== '' || hidden ? {} : { command: 'projectionist import PATH' })} />
@@ -69,6 +69,7 @@ function FilmPage({ id }: { id: string }) {
 		</Title>
 		<Shown got={got}>{m => (
 			<>
+				<Moments of={[{ path: api, views: ['movies'] }]} stream={`movie/${m.movie_id}`} />
 				{m.hidden && <p class="warn">▽ {t.hiddenBecause(m.hidden.reason)} <Time at={m.hidden.event_millis} /> <span class="dim">{m.hidden.actor}</span></p>}
 				<Facts>
 					<Fact name="ID"><span class="mono">{m.movie_id}</span></Fact>
@@ -86,7 +87,6 @@ function FilmPage({ id }: { id: string }) {
 				<Rate movie={m.movie_id} done={got.again} />
 				<Tabs all={tabs} now={tab} href={x => to(['films', id], { tab: x })} />
 				{tab === 'similar' ? <Similar id={m.movie_id} /> : <History of={of} />}
-				<Moments of={[{ path: api, views: ['movies'] }]} stream={`movie/${m.movie_id}`} />
 				{hiding && <Hide film={m} close={() => setHiding(false)} done={() => { setHiding(false); got.again() }} />}
 			</>
 		)}</Shown>

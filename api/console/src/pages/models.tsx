@@ -32,7 +32,7 @@ function ModelList() {
 	return (
 		<>
 			<Title>{t.models}</Title>
-			<Moments of={[{ path: url('/api/v1/models', { limit: rowsMost }), views: ['models'], id: m => m.key, shows: modelShows }]} prefix="model/" />
+			<Moments of={[{ path: url('/api/v1/models', { limit: rowsMost }), views: ['models'], id: m => m.key, page: m => to(['models', m.name]), shows: modelShows }]} prefix="model/" />
 			<Shown got={got}>{p => p.items.length === 0 ? <Empty why={t.noModels} command="projectionist workflows run movie_training_pipeline" /> : (
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.models}><table><thead><tr><th>{t.model}</th><th class="num">{t.versions}</th><th>{t.serving}</th><th>{t.stage}</th><th>{t.aliases}</th><th>{t.changed}</th></tr></thead>
 					<tbody>{p.items.filter(m => !m.deleted).map(m => (

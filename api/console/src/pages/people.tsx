@@ -41,7 +41,7 @@ function List() {
 				<label class="wide">{t.idBegins}<input data-filter="" data-focus="filter" class="mono" value={q} placeholder="42" onInput={e => set({ q: e.currentTarget.value.trim() }, true)} /></label>
 				<AsOf />
 			</form>
-			<Moments of={[{ path: url('/api/v1/users', { q, limit: rowsMost }), dated: true, views: ['users'], id: p => p.user_id, shows: personShows }]} prefix="user/" />
+			<Moments of={[{ path: url('/api/v1/users', { q, limit: rowsMost }), dated: true, views: ['users'], id: p => p.user_id, page: p => to(['people', p.user_id]), shows: personShows }]} prefix="user/" />
 			{list.problem && <Fault problem={list.problem} again={list.again} />}
 			{list.rows === null ? list.problem ? null : <Skeleton rows={14} /> : list.rows.length === 0
 				? <Empty why={q !== '' || asOf.value ? t.nothingFound : t.nobody} {...(q === '' && !asOf.value ? { command: 'projectionist import PATH' } : {})} />
@@ -59,6 +59,7 @@ function PersonPage({ id }: { id: string }) {
 	return (
 		<>
 			<Title of={<a href={to(['people'])}>{t.people}</a>} side={<><form class="filters" onSubmit={e => e.preventDefault()}><AsOf /></form><a class="button" href={to(['try'], { user: id })}>{t.try}</a></>}>{id}</Title>
+			<Moments of={[{ path: `/api/v1/users?user_id=${segment(id)}`, dated: true, views: ['users'], id: p => p.user_id, shows: personShows }]} stream={`user/${id}`} />
 			<Shown got={got} rows={2}>{p => {
 				const one = p.items[0]
 				if (!one) return <Empty why={t.nothingOfThem} />
@@ -74,7 +75,6 @@ function PersonPage({ id }: { id: string }) {
 			<Rate user={id} done={got.again} />
 			<Tabs all={tabs} now={tab} href={x => to(['people', id], { tab: x })} />
 			{tab === 'shown' ? <WasShown id={id} /> : tab === 'said' ? <Said id={id} known={got.data?.items[0]} /> : <History of={of} />}
-			<Moments of={[{ path: `/api/v1/users?user_id=${segment(id)}`, dated: true, views: ['users'], id: p => p.user_id, shows: personShows }]} stream={`user/${id}`} />
 		</>
 	)
 }

@@ -118,7 +118,7 @@ function RunTable() {
 				<label>{t.experiment}<select value={experiment} onChange={e => set({ experiment: e.currentTarget.value })}><option value="">{t.all}</option>{experiments.data?.items.map(e => <option key={e.experiment_id} value={e.experiment_id}>{e.name}</option>)}</select></label>
 				<details class="columns"><summary>{t.columns} {cols.length}</summary><div>{found.map(f => <label key={f} class="check"><input type="checkbox" checked={cols.includes(f)} onChange={e => set({ cols: (e.currentTarget.checked ? [...cols, f] : cols.filter(x => x !== f)).join(',') || '-' })} /> {f}</label>)}</div></details>
 			</form>
-			{ready && <Moments of={[{ path: runsPath(experiment, wanted), views: ['runs'], items: runRows, id: r => String(r.run_id), more: a => Number(a.total) > (a.columns?.run_id?.length ?? 0), shows: ({ run_id: _, ...r }) => r }]} prefix="run/" />}
+			{ready && <Moments of={[{ path: runsPath(experiment, wanted), views: ['runs'], items: runRows, id: r => String(r.run_id), page: r => to(['runs', String(r.run_id)]), more: a => Number(a.total) > (a.columns?.run_id?.length ?? 0), shows: ({ run_id: _, ...r }) => r }]} prefix="run/" />}
 			{missing.length > 0 && <p class="warn" role="status">{t.noSuchField(missing.join(', '))}</p>}
 			{problem && <Fault problem={problem} again={again} />}
 			{frame === null ? problem ? null : <Skeleton rows={14} /> : frame.n === 0

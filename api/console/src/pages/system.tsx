@@ -6,7 +6,7 @@ import { Position, State, Title } from '../parts/bits'
 import { Moments, only, rowsMost } from '../parts/moments'
 import { Shown } from '../parts/states'
 import { state as live } from '../live'
-import { place } from '../router'
+import { place, to } from '../router'
 import { t } from '../text'
 import { noCommands } from '../timebar'
 import type { Page, Reactor, ViewStatus } from '../types'
@@ -25,7 +25,7 @@ function Now() {
 			<Title>{t.system}</Title>
 			<p>{liveText(live.value)}</p>
 			<Operations />
-			<Moments of={[{ name: t.operations, path: url('/api/v1/operations', { limit: rowsMost }), views: ['operations'], id: o => o.operation_id, shows: only('kind', 'state', 'actor', 'ended_by', 'error') }]} prefix="operation/" note={t.systemIsNow} />
+			<Moments of={[{ name: t.operations, path: url('/api/v1/operations', { limit: rowsMost }), views: ['operations'], id: o => o.operation_id, page: o => to(['system', 'operations', o.operation_id]), shows: only('kind', 'state', 'actor', 'ended_by', 'error') }]} prefix="operation/" note={t.systemIsNow} />
 			{noCommands() && <p class="warn">{t.systemIsNow}</p>}
 			<section><h2>{t.views}</h2>
 				<Shown got={views}>{p => (

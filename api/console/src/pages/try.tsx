@@ -32,9 +32,9 @@ export function Try() {
 				<label>{t.person}<input data-filter="" data-focus="person" value={user} placeholder="1" onInput={e => set({ user: e.currentTarget.value.trim() }, true)} /></label>
 				<label>k<input type="number" min={1} max={200} value={k} onChange={e => set({ k: e.currentTarget.value === '10' ? '' : e.currentTarget.value })} /></label>
 				<label>{t.happened}<input class="mono" value={asOf.value} placeholder="as_of 2024-01-01" onChange={e => set({ as_of: e.currentTarget.value.trim() })} /></label>
-				<label>{t.against}<input class="mono" value={vs} list="against" placeholder={t.againstWhat} onChange={e => set({ vs: e.currentTarget.value.trim() })} /><datalist id="against"><option value="baseline" />{versions.map(v => <option key={v} value={v} />)}</datalist></label>
+				<label class="broad">{t.against}<input class="mono" value={vs} list="against" placeholder={t.againstWhat} onChange={e => set({ vs: e.currentTarget.value.trim() })} /><datalist id="against"><option value="baseline" />{versions.map(v => <option key={v} value={v} />)}</datalist></label>
 			</form>
-			<Moments of={user === '' ? [] : [{ path: url('/api/v1/recommendations', { user_id: user, k, record: 'false' }), dated: true, views: ['deployments', 'users'], items: a => ((a.items ?? []) as Answer[]).map((i, n) => ({ ...i, rank: n + 1 })), id: i => i.movie_id, shows: only('rank', 'title', 'score') }]} prefix="model/" />
+			<Moments of={user === '' ? [] : [{ path: url('/api/v1/recommendations', { user_id: user, k, record: 'false' }), dated: true, views: ['deployments', 'users'], items: a => ((a.items ?? []) as Answer[]).map((i, n) => ({ ...i, rank: n + 1 })), id: i => i.movie_id, page: i => to(['films', i.movie_id]), shows: only('rank', 'title', 'score') }]} prefix="model/" />
 			{user !== '' && (knownAt.value !== '' || asOf.value !== '') && got.loading && <GoesOn key={JSON.stringify(asked)} body={asked} />}
 			{user === '' ? <Empty why={t.whoFirst} /> : (
 				<div class={vs ? 'columns-2' : ''}>
@@ -108,7 +108,7 @@ function Film({ i, n, user, move, most, again, plain }: { i: Recommended; n: num
 	return (
 		<li>
 			<span class="num dim">{n + 1}</span>
-			<div><b><Cut href={to(['films', i.movie_id])} text={i.title || i.movie_id} /></b> {i.year ? <span class="dim">{i.year}</span> : null} <span class="dim">{i.genres?.join(', ')}</span> {move && <b class="move">{move}</b>}
+			<div><Cut tone="strong" href={to(['films', i.movie_id])} text={i.title || i.movie_id} /> {i.year ? <span class="dim">{i.year}</span> : null} <span class="dim">{i.genres?.join(', ')}</span> {move && <b class="move">{move}</b>}
 				<div class="meter" aria-hidden="true"><i style={{ width: `${Math.max(0, Math.min(100, (i.score / most) * 100))}%` }} /></div>
 				{parts.length > 0 && <details><summary>{t.why} <span class="dim">{parts.length} {t.parts}, Σ {figure(sum)}</span></summary><table class="pairs"><tbody>{parts.map((b, x) => <tr key={x}><th scope="row">{b.title ?? b.movie_id ?? b.source}</th><td class="dim">{b.source}</td><td class="num" title={String(b.score)}>{b.score > 0 ? '+' : ''}{figure(b.score)}</td></tr>)}<tr><th scope="row">{t.sum}</th><td /><td class="num" title={String(sum)}>{figure(sum)}</td></tr></tbody></table></details>}
 			</div>

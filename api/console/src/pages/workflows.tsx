@@ -29,7 +29,7 @@ function WorkflowList() {
 	return (
 		<>
 			<Title>{t.workflows}</Title>
-			<Moments of={[{ path: '/api/v1/workflows', views: ['workflows'], id: w => w.name, shows: workflowShows }]} prefix="workflow/" />
+			<Moments of={[{ path: '/api/v1/workflows', views: ['workflows'], id: w => w.name, page: w => to(['workflows', w.name]), shows: workflowShows }]} prefix="workflow/" />
 			<Shown got={got}>{p => (
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.workflows}><table><thead><tr><th>{t.workflow}</th><th>{t.state}</th><th>{t.lastRuns}</th><th>{t.schedule}</th><th>{t.nextRun}</th></tr></thead>
 					<tbody>{p.items.map(w => (
@@ -69,7 +69,7 @@ function WorkflowPage({ name }: { name: string }) {
 					<button type="button" class="main" data-focus="trigger" disabled={off !== ''} title={off} onClick={() => setAsking(true)}>{t.trigger}</button></>}>{w.name} {w.paused && <State of="paused" />}</Title>
 				<p>{w.description}</p>
 				{w.error && <p class="bad" role="alert">{w.error}</p>}
-				<Moments of={[{ path: `/api/v1/workflows/${segment(name)}`, views: ['workflows'], shows: workflowShows }, { name: t.runs, path: url('/api/v1/workflows/runs', { workflow: name, state, limit: rowsMost }), views: ['workflow_runs'], id: r => r.run_id, shows: runShows }]} prefix="workflow" />
+				<Moments of={[{ path: `/api/v1/workflows/${segment(name)}`, views: ['workflows'], shows: workflowShows }, { name: t.runs, path: url('/api/v1/workflows/runs', { workflow: name, state, limit: rowsMost }), views: ['workflow_runs'], id: r => r.run_id, page: r => to(['workflows', 'runs', r.run_id]), shows: runShows }]} prefix="workflow" />
 				<section><h2>{t.runs} <News n={runs.news} show={runs.again} /></h2>
 					<nav class="tabs" aria-label={t.state}>{['', ...states].map(s => <button key={s} type="button" aria-pressed={state === s} onClick={() => set({ state: s })}>{s === '' ? t.all : <State of={s} />}</button>)}</nav>
 					<Shown got={runs}>{p => p.items.length === 0 ? <Empty why={t.noWorkflowRuns} command={`projectionist workflows run ${name}`} /> : <Grid runs={p.items} tasks={(w.tasks ?? []).map(k => k.name)} />}</Shown>

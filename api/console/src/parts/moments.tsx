@@ -9,7 +9,7 @@ import { asOf, knownAt, place, set, to } from '../router'
 import { t } from '../text'
 import { askMoment, compares } from '../timebar'
 import type { AuditEntry, Page } from '../types'
-import { Shown } from './states'
+import { News, Shown } from './states'
 
 // biome-ignore lint/suspicious/noExplicitAny: an answer as it came
 export type Answer = Record<string, any>
@@ -24,6 +24,7 @@ export interface Compared {
 	items?: (answer: Answer) => Answer[] // of a list: its rows, where they are not its items
 	more?: (answer: Answer) => boolean // of a list: it is longer, where no next_cursor says so
 	shows?: (row: Answer) => Answer // of a row, or the document, what counts
+	page?: (row: Answer) => string // of a row, its address
 }
 
 export const rowsMost = 1000 // of a list that is compared: as many as a page of the API has
@@ -55,7 +56,11 @@ export function differences(p: Compared, before: Answer, after: Answer): { chang
 	}
 	const gone = sure(was, is, isLonger(after))
 	const come = sure(is, was, isLonger(before)).filter(i => !was.has(i))
-	const one = (i: string, a: Answer | undefined, b: Answer | undefined) => diff(a && shows(a), b && shows(b), false, i)
+	const one = (i: string, a: Answer | undefined, b: Answer | undefined) => {
+		const row = b ?? a
+		const href = row && p.page ? { href: p.page(row) } : {}
+		return diff(a && shows(a), b && shows(b), false, i).map(c => ({ ...c, ...href }))
+	}
 	return { changes: [...come.flatMap(i => one(i, undefined, is.get(i))), ...gone.flatMap(i => one(i, was.get(i), is.get(i)))], bounded: isLonger(before) || isLonger(after) }
 }
 
@@ -133,12 +138,13 @@ export function useBetween(): { known_after?: string; known_at: string } | null 
 const at = (p: Compared, s: Side): string => url(p.path, { known_at: s.known, ...(p.dated ? { as_of: s.happened } : {}) })
 
 function Part({ p, a, b }: { p: Compared; a: Side; b: Side }) {
-	const live = { as: exact, views: p.views ?? ['log'] }
+	const live = { as: exact, views: p.views ?? ['log'], hold: true }
 	const before = useGet<Answer>(at(p, a), live)
 	const after = useGet<Answer>(at(p, b), live)
 	return (
 		<>
 			{p.name && <h3>{p.name}</h3>}
+			<News n={Math.max(before.news, after.news)} show={() => { before.again(); after.again() }} />
 			<Shown got={there(before)} rows={2}>{x => <Shown got={there(after)} rows={2}>{y => <Changed p={p} x={x} y={y} names={[called(a), called(b)]} />}</Shown>}</Shown>
 		</>
 	)
@@ -150,10 +156,10 @@ function Changed({ p, x, y, names }: { p: Compared; x: Answer; y: Answer; names:
 }
 
 function EventsBetween({ a, b, stream, prefix }: { a: Side; b: Side; stream: string | undefined; prefix: string | undefined }) {
-	const got = useGet<Between>(url('/api/v1/audit', { known_after: a.known, known_at: b.known, stream, stream_prefix: prefix, limit: 200 }), { views: ['log'] })
+	const got = useGet<Between>(url('/api/v1/audit', { known_after: a.known, known_at: b.known, stream, stream_prefix: prefix, limit: 200 }), { views: ['log'], hold: true })
 	return (
 		<>
-			<h3>{t.between}</h3>
+			<h3>{t.between} <News n={got.news} show={got.again} /></h3>
 			<Shown got={got} rows={2}>{p => {
 				const facts = Object.entries(p.facts ?? {}).filter(([, n]) => n > 0)
 				return (
