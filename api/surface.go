@@ -54,8 +54,9 @@ type Sessioned interface {
 type Routes struct {
 	server  *Server
 	surface Surface
-	views   []string           // that reads are answered from
-	named   map[string]Handler // not nil: by their patterns, and of no server
+	views   []string            // that reads are answered from
+	named   map[string]Handler  // not nil: by their patterns, and of no server
+	answers map[string][]string // patterns of GET, by the view that they are answered from
 }
 
 // Handle adds an endpoint, with a pattern of [http.ServeMux], that answers from the named views:
@@ -68,7 +69,18 @@ func (r *Routes) Handle(pattern string, h Handler, views ...string) {
 // Read is Handle for a read that is not to be seen for one.
 func (r *Routes) Read(pattern string, h Handler, views ...string) { r.add(pattern, h, true, views) }
 
+// AnsweredFrom are the patterns of what GET answers from each view, in the order in which they were added.
+func (r *Routes) AnsweredFrom() map[string][]string { return r.answers }
+
 func (r *Routes) add(pattern string, h Handler, reads bool, views []string) {
+	if path, ok := strings.CutPrefix(pattern, http.MethodGet+" "); ok {
+		if r.answers == nil {
+			r.answers = map[string][]string{}
+		}
+		for _, view := range views {
+			r.answers[view] = append(r.answers[view], path)
+		}
+	}
 	if r.named != nil {
 		r.named[pattern] = h
 		return

@@ -83,12 +83,12 @@ func modelKey(in *fold.Input) (string, bool) {
 		return x.Name, true
 	case *events.ModelAliasRemoved:
 		return x.Name, true
+	case *events.ModelDeployed:
+		return x.Model, true // it changes nothing but the revision, which commands are decided on
 	case *events.ModelVersionDeleted:
 		return x.Name, true
 	case *events.ModelDeleted:
 		return x.Name, true
-	case *events.ModelDeployed: // it says nothing of the document, but is of its stream: who decides on what they read says its revision
-		return strings.CutPrefix(in.Event.Subject, "model/")
 	}
 	return "", false
 }

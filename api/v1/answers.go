@@ -5,7 +5,6 @@ import (
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/featurestore"
-	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/recommend"
 )
 
@@ -15,7 +14,7 @@ func Answers() map[string]any {
 	return map[string]any{
 		"AuditEntry": projections.AuditEntry{}, "Chain": projections.Chain{}, "Link": projections.Link{}, "LogRecord": record{}, "Topic": topicInfo{}, "ConsumerGroup": api.Group{},
 		"Deployment": projections.Deployment{}, "ModelVersion": projections.ModelVersion{}, "Model": projections.Model{},
-		"WorkflowRun": projections.WorkflowRun{}, "ViewStatus": fold.Status{}, "Reactor": react.Stat{}, "Progress": react.Task{}, "Nodes": nodesAnswer{}, "Node": node{}, "Lease": lease{},
+		"WorkflowRun": projections.WorkflowRun{}, "ViewStatus": viewStatus{}, "Reactor": react.Stat{}, "Progress": react.Task{}, "Nodes": nodesAnswer{}, "Node": node{}, "Lease": lease{},
 		"Operation": operationAnswer{}, "OperationProgress": api.Progress{}, "DeadLetter": projections.DeadLetter{}, "Quarantined": projections.QuarantinedFact{},
 		"Recommended": recommend.Item{}, "Fact": titledFact{}, "HistoryTimes": projections.HistoryTimes{}, "Film": projections.Movie{}, "Given": shown{}, "FilmRef": filmRef{}, "GivenItem": shownItem{},
 		"QualityCurve": qualityAnswer{}, "QualityWindow": qualityWindow{}, "Foreseen": foreseen{}, "DeployedMark": deployedMark{}, "JudgedAct": judgedAct{},

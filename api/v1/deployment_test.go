@@ -3,6 +3,7 @@ package v1_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -84,5 +85,23 @@ func TestDeployInsteadOf(t *testing.T) {
 			t.Fatalf("answers by status: %v", answers)
 		}
 		deploy("als", 5, "").want(200)
+	}
+}
+
+// A model's revision is that of its stream, whatever came last: who has read it may change it.
+func TestModelRevisionAfterDeployment(t *testing.T) {
+	w := newFixture(t)
+	w.train()
+	w.train()
+	for i, command := range []struct{ method, path, body string }{
+		{"POST", "/versions/1/deploy", `{}`}, {"POST", "/versions/2/deploy", `{}`}, {"POST", "/versions/1/stage", `{"stage":"Staging"}`}, {"POST", "/versions/1/deploy", `{"slot":"canary"}`}, {"PUT", "/aliases/best", `{"version":1}`}, {"POST", "/versions/1/deploy", `{}`}, {"DELETE", "/aliases/best", `{}`},
+	} {
+		m := w.get("/api/v1/models/als").want(200)
+		at := m.at("revision")
+		if m.Header.Get("ETag") != `"`+at+`"` || w.get("/api/v1/models/als?known_at="+url.QueryEscape(w.get("/api/v1/log/moment").at("cut"))).at("revision") != at {
+			t.Errorf("%d: revision %s, tag %s", i, at, m.Header.Get("ETag"))
+		}
+		w.do(command.method, "/api/v1/models/als"+command.path, command.body, "If-Match", `"`+at+`"`).want(200)
+		w.do(command.method, "/api/v1/models/als"+command.path, command.body, "If-Match", `"`+at+`"`).want(412)
 	}
 }

@@ -233,7 +233,7 @@ func (s *Surface) replayRecommendations(w http.ResponseWriter, r *http.Request) 
 		return err
 	}
 	return s.long(w, r, commands.OperationRecommendations, v, nil, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
-		return s.replayed(ctx, req, m, func(done, total int64) { progress("replay", done, total) })
+		return s.replayed(ctx, &v, req, m, func(done, total int64) { progress("replay", done, total) })
 	})
 }
 

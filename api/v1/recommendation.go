@@ -2,6 +2,7 @@ package v1
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 
 func (s *Surface) recommendationRoutes(r *api.Routes) {
 	r.Handle("GET /{$}", s.baseline, "online", "catalogue")
-	r.Handle("GET /api/v1/recommendations", s.recommendations, "online", "catalogue", "deployments")
+	r.Handle("GET /api/v1/recommendations", s.recommendations, "online", "catalogue", "deployments", "registry")
 	r.Handle("POST /api/v1/recommendations", s.postRecommendations)
 	r.Handle("GET /api/v1/recommendations/{request}", s.recommendation, "served")
 	r.Handle("GET /api/v1/users/{user}/recommendations", s.userRecommendations, "served")
@@ -55,9 +56,13 @@ type wanted struct {
 	K        *int64    `json:"k"`
 	Explain  bool      `json:"explain"`
 	Record   *bool     `json:"record"` // false: nobody is shown this; it leaves no event
-	After    string    `json:"after"`
-	AsOf     string    `json:"as_of"`
-	KnownAt  string    `json:"known_at"`
+	// Model and Version have a registered version rank, whatever serves; without Version the model's newest that has weights here. It is a look, and
+	// leaves no event: record has to be false, or there is a moment.
+	Model   string `json:"model,omitempty"`
+	Version *int64 `json:"version,omitempty"`
+	After   string `json:"after"`
+	AsOf    string `json:"as_of"`
+	KnownAt string `json:"known_at"`
 	api.Rules
 }
 
@@ -80,6 +85,14 @@ func (v *wanted) request() (recommend.Request, error) {
 			req.Films = append(req.Films, string(id))
 		}
 	}
+	switch look := v.AsOf != "" || v.KnownAt != "" || v.Record != nil && !*v.Record; {
+	case v.Version != nil && *v.Version < 1:
+		return req, fault.Field("version", "is %d; want 1 or more", *v.Version)
+	case v.Version != nil && v.Model == "":
+		return req, fault.Field("version", "is given without model").WithHint("name the model too")
+	case v.Model != "" && !look:
+		return req, fault.Field("record", "must be false where a model is named: what a person is shown is ranked by what serves").WithHint("add record=false")
+	}
 	var err error
 	if req.Rules, err = v.Rules.Of(req.K); err != nil || v.UserID == "" {
 		return req, err
@@ -87,15 +100,49 @@ func (v *wanted) request() (recommend.Request, error) {
 	return req, api.CheckID("user_id", req.UserID)
 }
 
+// rankedBy ranks by the version that is named, or by what serves.
+func (v *wanted) rankedBy(service *recommend.Service, req recommend.Request) (*recommend.Result, error) {
+	if v.Model == "" {
+		return service.Recommend(req)
+	}
+	by := recommend.Version{Model: v.Model}
+	if v.Version != nil {
+		by.Number = int(min(*v.Version, math.MaxInt32)) // there is none beyond
+	}
+	named, err := service.Predicts(by)
+	if err != nil {
+		field := "version"
+		if v.Version == nil {
+			field = "model"
+		}
+		return nil, ofField(err, field)
+	}
+	return service.RecommendBy(named.Model, named.Number, req)
+}
+
+// ofField is an error about a field that nothing said it is about.
+func ofField(err error, field string) error {
+	if f, ok := err.(*fault.Error); ok && f.Field == "" {
+		of := *f
+		of.Field = field
+		return &of
+	}
+	return err
+}
+
 func (s *Surface) recommendations(w http.ResponseWriter, r *http.Request) error {
-	q := api.QueryOf(r, append([]string{"user_id", "k", "explain", "record", api.AsOfParam, api.KnownAtParam}, api.RulesParams...)...)
+	q := api.QueryOf(r, append([]string{"user_id", "k", "explain", "record", "model", "version", api.AsOfParam, api.KnownAtParam}, api.RulesParams...)...)
 	v := wanted{UserID: api.ID(q.Str("user_id")), Explain: q.Flag("explain"), AsOf: q.Str(api.AsOfParam), KnownAt: q.Str(api.KnownAtParam), After: q.Str("after"),
-		Rules: api.RulesOf(q)}
+		Model: q.Str("model"), Rules: api.RulesOf(q)}
 	k := q.Number("k", kDefault, 1, KMax)
 	v.K = &k
 	if q.Str("record") != "" {
 		record := q.Flag("record")
 		v.Record = &record
+	}
+	if q.Str("version") != "" {
+		version := q.Number("version", 0, 1, math.MaxInt32)
+		v.Version = &version
 	}
 	if err := q.Err(); err != nil {
 		return err
@@ -108,7 +155,7 @@ func (s *Surface) postRecommendations(w http.ResponseWriter, r *http.Request) er
 	if err := api.ReadJSON(w, r, &v, true); err != nil {
 		return err
 	}
-	if err := s.Await(r.Context(), v.After, "online", "catalogue", "deployments"); err != nil {
+	if err := s.Await(r.Context(), v.After, "online", "catalogue", "deployments", "registry"); err != nil {
 		return err
 	}
 	return s.recommend(w, r, &v)
@@ -137,7 +184,7 @@ func (s *Surface) recommend(w http.ResponseWriter, r *http.Request, v *wanted) e
 			return err
 		}
 		defer done()
-		res, err := s.replayed(r.Context(), req, m, nil)
+		res, err := s.replayed(r.Context(), v, req, m, nil)
 		if err != nil {
 			return err
 		}
@@ -147,7 +194,7 @@ func (s *Surface) recommend(w http.ResponseWriter, r *http.Request, v *wanted) e
 	now := s.Now()
 	req.NowMillis = now.UnixMilli()
 	req.Current = strings.Contains(v.After, events.LedgerTopic) // films are of the ledger
-	res, err := s.Recommend.Recommend(req)
+	res, err := v.rankedBy(s.Recommend, req)
 	if err != nil {
 		return err
 	}
@@ -170,13 +217,13 @@ func withoutReasons(res *recommend.Result) {
 
 // replayed is what would have been recommended at a moment: the views it takes are folded again, up to
 // what the log had then, and of it only what had happened by then.
-func (s *Surface) replayed(ctx context.Context, req recommend.Request, m api.Moment, progress func(done, total int64)) (*recommended, error) {
+func (s *Surface) replayed(ctx context.Context, v *wanted, req recommend.Request, m api.Moment, progress func(done, total int64)) (*recommended, error) {
 	req.NowMillis = m.Millis(s.Now().UnixMilli())
 	var res *recommend.Result
 	err := s.viewsAt(ctx, m, progress, func(views *fold.Runner, cut streams.Cut) (err error) {
 		service := recommend.New(views, s.Blobs.Get)
 		defer service.Close()
-		if res, err = service.Recommend(req); err != nil {
+		if res, err = v.rankedBy(service, req); err != nil {
 			return err
 		}
 		acts := streams.Cut{} // which it has seen all of, though some had not happened

@@ -3,6 +3,8 @@ package v1_test
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -216,5 +218,59 @@ func TestHiddenWhileManyCome(t *testing.T) {
 		if got := w.get(path).want(200); strings.Contains(string(got.Body), `"movie_id":"`+id+`"`) {
 			t.Errorf("%s has film %s: %s", path, id, got.Body)
 		}
+	}
+}
+
+// A look by a version that is named, whatever serves: now and as known at a moment it leaves no event, and what is no such version is refused by its field.
+func TestRecommendationsByVersion(t *testing.T) {
+	w := newFixture(t)
+	w.train()
+	second := w.train()
+	w.post("/api/v1/models/als/versions/1/deploy", `{}`).want(200)
+	const ask = "/api/v1/recommendations?user_id=1&k=3&record=false"
+	serves := w.get(ask).want(200)
+	then := url.QueryEscape(w.get("/api/v1/log/moment").at("cut"))
+	w.post("/api/v1/models/als/versions/2/deploy", `{}`).want(200)
+	for query, want := range map[string]string{"&model=als&version=1": "1", "&model=als&version=2": "2", "&model=als": strconv.Itoa(second), "": "2",
+		"&known_at=" + then: "1", "&model=als&version=2&known_at=" + then: "2", "&model=als&known_at=" + then: "2", "&model=als&version=1&as_of=2024-05-01": "1"} {
+		a := w.get(ask + query).want(200)
+		if a.at("model_name") != "als" || a.at("model_version") != want || a.at("items.2.movie_id") == "<none>" {
+			t.Errorf("%s: %s; want version %s", query, a.Body, want)
+		}
+		if strings.Contains(query, "=1") && !strings.Contains(query, "as_of") && a.at("items") != serves.at("items") {
+			t.Errorf("%s: %s; when it served, it gave %s", query, a.at("items"), serves.at("items"))
+		}
+	}
+	posted := w.post("/api/v1/recommendations", `{"user_id":1,"k":3,"record":false,"model":"als","version":1}`).want(200)
+	if guest := w.post("/api/v1/recommendations", `{"movie_ids":["3"],"record":false,"model":"als","version":1}`).want(200); posted.at("items") != serves.at("items") || guest.at("model_version") != "1" {
+		t.Errorf("%s\n%s", posted.Body, guest.Body)
+	}
+	if r := w.post("/api/v1/ops/recommendations", `{"user_id":1,"k":3,"model":"als","version":2,"known_at":"`+w.get("/api/v1/log/moment").at("cut")+`"}`).result(); r["model_version"] != 2. {
+		t.Errorf("%v", r)
+	}
+	if n := w.recorded(); n != 0 {
+		t.Errorf("%d looks are in the log", n)
+	}
+	// A version that a client has registered, and whose weights are elsewhere.
+	registered, err := w.cfg.Dispatcher.Dispatch(t.Context(), &commands.AddModelVersion{Name: "als", Source: "s3://b/x"}, handlers.Meta{})
+	w.must(err)
+	w.folded(registered.Position)
+	for _, c := range []struct {
+		query  string
+		status int
+		field  string
+	}{
+		{"&model=als&version=9", 404, "version"}, {"&model=als&version=9999999999", 400, "version"}, {"&model=als&version=0", 400, "version"}, {"&model=als&version=-1", 400, "version"}, {"&model=als&version=x", 400, "version"},
+		{"&version=1", 400, "version"}, {"&model=none", 404, "model"}, {"&model=none&version=1", 404, "version"}, {"&model=als&version=3", 409, "version"},
+		{"&model=als&version=2&known_at=mlops-events/0@0", 404, "version"}, {"&model=als&model=b", 400, "model"},
+	} {
+		w.get(ask+c.query).problem(c.status, c.field)
+	}
+	w.get("/api/v1/recommendations?user_id=1&model=als&version=1").problem(400, "record")
+	w.get("/api/v1/recommendations?user_id=1&model=als&record=true").problem(400, "record")
+	w.post("/api/v1/recommendations", `{"user_id":1,"model":"als"}`).problem(400, "record")
+	w.post("/api/v1/recommendations", `{"user_id":1,"record":false,"model":"als","version":99999999999}`).problem(404, "version")
+	if w.get(ask+"&model=als").at("model_version") != "2" {
+		t.Error("the newest that has weights is not asked")
 	}
 }

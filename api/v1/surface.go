@@ -119,6 +119,7 @@ type Surface struct {
 	similarThen chan struct{}
 	readiness   readiness
 	offsets     *offsets
+	answers     map[string][]string // by view, the paths of what is answered from it
 
 	snapshotting sync.Mutex
 	deploying    chan struct{} // has a place for who makes a version serve a slot
@@ -210,4 +211,5 @@ func (s *Surface) Routes(r *api.Routes) {
 	} {
 		add(r)
 	}
+	s.answers = r.AnsweredFrom()
 }

@@ -17,12 +17,27 @@ func (s *Surface) viewRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/views/{view}/skip", s.skip)
 }
 
+// viewStatus is how a view is, and what is answered from it.
+type viewStatus struct {
+	fold.Status
+	HaltedAt string   `json:"halted_at,omitempty"` // the record that it cannot fold: what it tells is of before it
+	Unread   bool     `json:"unread,omitempty"`    // this program cannot read that commit, and every view of the ledger halts there
+	Answers  []string `json:"answers"`             // the paths of this API, as its routes are written, that are answered from it
+}
+
 func (s *Surface) viewStatus(w http.ResponseWriter, r *http.Request) error {
 	if err := api.QueryOf(r).Err(); err != nil {
 		return err
 	}
 	views, err := s.Views.Status(r.Context())
-	return api.Paged(w, fold.Page[fold.Status]{Items: views}, err)
+	out := fold.Page[viewStatus]{Items: make([]viewStatus, len(views))}
+	for i, v := range views {
+		out.Items[i] = viewStatus{Status: v, Answers: append([]string{}, s.answers[v.View]...)}
+		if v.Halted != nil {
+			out.Items[i].HaltedAt, out.Items[i].Unread = v.Halted.Position.String(), v.Halted.Unread
+		}
+	}
+	return api.Paged(w, out, err)
 }
 
 // factoriesOf are the factories of the named views; none named: all.

@@ -1,13 +1,13 @@
 // The console in a real browser. Each check has a name; what it counts or takes stands beside it, and no time is judged.
 //
-//   node test.js BASE TRACKING LOCKED [PICTURES]
+//   node test.js BASE TRACKING LOCKED HALTED [PICTURES]
 
 const { chromium } = require('playwright-core')
 const fs = require('fs')
 const path = require('path')
 const { World, waitMillis } = require('./world.js')
 
-const [base, tracking, locked, pictures] = process.argv.slice(2)
+const [base, tracking, locked, halted, pictures] = process.argv.slice(2)
 const only = process.env.ONLY || ''
 let failed = 0
 let passed = 0
@@ -21,7 +21,7 @@ const check = (name, run) => checks.push({ name, run })
 
 async function main() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
-  const world = new World({ browser, base, tracking, locked, pictures, must })
+  const world = new World({ browser, base, tracking, locked, halted, pictures, must })
   await world.seed()
   require('./checks_frame.js')(check, world, { must, same })
   require('./checks_pages.js')(check, world, { must, same })
@@ -30,6 +30,7 @@ async function main() {
   require('./checks_sys.js')(check, world, { must, same })
   require('./checks_acts.js')(check, world, { must, same })
   require('./checks_much.js')(check, world, { must, same })
+  require('./checks_moments.js')(check, world, { must, same })
   for (const { name, run } of checks) {
     if (only && !only.split('|').some(part => name.includes(part))) continue
     const start = Date.now()

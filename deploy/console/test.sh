@@ -3,7 +3,7 @@
 # shows, by keys alone, live, as of moments, in two languages and themes, and on hostile names. Its types are checked, and lib/ beside
 # what the registry has. It installs what is missing: packages of npm at fixed versions, Debian's chromium, npm and Korean fonts.
 #
-#   PROJECTIONIST_TEST_PORT   first of three ports, default 28970
+#   PROJECTIONIST_TEST_PORT   first of four ports, default 28970
 #   PICTURES                  a folder to keep pictures of all pages in, in both themes and in a narrow window
 #   ONLY                      a part of the names of the checks that are wanted, or several with | between
 #   PROGRAM                   the program, where it is built already
@@ -14,7 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit
 home=${PROJECTIONIST_CONSOLE_HOME:-${HOME:?}/.cache/projectionist/console}
 port=${PROJECTIONIST_TEST_PORT:-28970}
-main=127.0.0.1:$port tracking=127.0.0.1:$((port + 1)) locked=127.0.0.1:$((port + 2))
+main=127.0.0.1:$port tracking=127.0.0.1:$((port + 1)) locked=127.0.0.1:$((port + 2)) halted=127.0.0.1:$((port + 3))
 cannot() { echo "console: cannot be had: $*" >&2; exit 77; }
 fail() { echo "FAILED: $*"; exit 1; }
 
@@ -62,6 +62,19 @@ cat >"$work/serve" <<END
 echo \$! >"$work/pid-main"
 END
 chmod +x "$work/serve" && "$work/serve"
+# What the check of halted views starts: a server whose log has a commit that another program wrote.
+cat >"$work/halt" <<END
+#!/bin/sh
+set -e
+begin() { "$work/projectionist" serve --dir "$work/halted" --simulate users=30,movies=30,events=600 --listen $halted --listen-tracking off ${off[*]} >>"$work/out-halted" 2>&1 & echo \$! >"$work/pid-halted"; }
+begin
+for i in \$(seq 600); do curl -fs "http://$halted/api/v1/deployments/production" >/dev/null && break; sleep .2; done
+kill "\$(cat "$work/pid-halted")"
+while kill -0 "\$(cat "$work/pid-halted")" 2>/dev/null; do sleep .1; done
+PROJECTIONIST_FOREIGN="$work/halted/log model/als" go test -count=1 -run TestAppendForeign -v ./streams/local
+begin
+END
+chmod +x "$work/halt"
 PROJECTIONIST_TOKEN=sesame "$work/projectionist" serve --dir "$work/empty" --simulate off --listen "$locked" --listen-tracking off "${off[@]}" >"$work/out-locked" 2>&1 &
 pids+=($!)
 trained() { curl -fs "http://$main/readyz" >/dev/null && curl -fs "http://$main/api/v1/deployments/production" >/dev/null; }
@@ -72,5 +85,5 @@ for _ in $(seq 240); do
 done
 trained || { tail -30 "$work/out"; fail "nothing is trained"; }
 
-CHROMIUM=$(command -v chromium) NODE_PATH=$tools/node_modules WORK=$work node "$here/test.js" "http://$main" "http://$tracking" "http://$locked" ${PICTURES:+"$PICTURES"} || fail "the console"
+CHROMIUM=$(command -v chromium) NODE_PATH=$tools/node_modules WORK=$work node "$here/test.js" "http://$main" "http://$tracking" "http://$locked" "http://$halted" ${PICTURES:+"$PICTURES"} || fail "the console"
 "$work/projectionist" verify --server "http://$main" >"$work/verify" 2>&1 || { cat "$work/verify"; fail "what was made here is not folded the same again"; }

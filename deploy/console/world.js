@@ -45,7 +45,7 @@ class World {
     page.on('console', m => { if (['error', 'warning'].includes(m.type()) && !known(`${m.text()} ${m.location().url}`)) this.noise.push(`console: ${m.text().slice(0, 200)} ${m.location().url}`) })
     page.on('pageerror', e => this.noise.push(`error: ${String(e.stack).slice(0, 400)}`))
     page.on('dialog', d => { this.noise.push(`dialog: ${d.message()}`); d.dismiss() })
-    page.on('request', r => { if (![this.base, this.locked].some(b => r.url().startsWith(b + '/')) && !r.url().startsWith('data:')) this.noise.push(`a request elsewhere: ${r.url().slice(0, 200)}`) })
+    page.on('request', r => { if (![this.base, this.locked, this.halted].some(b => r.url().startsWith(b + '/')) && !r.url().startsWith('data:')) this.noise.push(`a request elsewhere: ${r.url().slice(0, 200)}`) })
     page.on('response', r => { if (r.status() >= 400 && !known(`${r.status()} ${r.url()}`)) this.noise.push(`${r.status()} ${r.request().method()} ${r.url().slice(0, 300)}`) })
   }
 
@@ -96,7 +96,10 @@ class World {
     this.version = d.version
     this.position = d.position
     this.run = (await this.get(`/api/v1/models/${this.model}/versions/${this.version}`)).run_id
+    const begun = await fetch(`${this.base}/api/v1/ops/verify`, { method: 'POST', headers: { 'Content-Type': 'application/json', Prefer: 'respond-async' }, body: '{}' }).then(r => r.json())
+    for (let i = 0; i < 600 && (await this.get(`/api/v1/operations/${begun.operation_id}`)).state === 'running'; i++) await new Promise(f => setTimeout(f, 200))
     this.pages = {
+      operation: `/ui/system/operations/${begun.operation_id}`,
       overview: '/ui/', try: '/ui/try?user=1', runs: '/ui/runs', run: `/ui/runs/${this.run}`, outlier: `/ui/runs/${this.outlier}`, compare: `/ui/runs/compare?sel=${this.run},${this.outlier}`,
       models: '/ui/models', model: `/ui/models/${this.model}`, version: `/ui/models/${this.model}/${this.version}`, workflows: '/ui/workflows', workflow: '/ui/workflows/movie_training_pipeline',
       'workflow-run': `/ui/workflows/runs/${this.workflowRun}`, events: '/ui/events', records: '/ui/events/user-events', event: `/ui/events/${this.position}`, stream: `/ui/events/streams/model/${this.model}`, system: '/ui/system', groups: '/ui/events?tab=groups', 'dead-letters': '/ui/events?tab=dead', then: `/ui/models/${this.model}?known_at=${this.position}&vs_known_at=${this.position.replace(/@(\d+)$/, (_, n) => `@${n - 1}`)}`,
@@ -115,6 +118,17 @@ class World {
     await page.waitForFunction(() => !document.querySelector('.skeleton'), null, { timeout: waitMillis })
     await page.waitForTimeout(150)
   }
+}
+
+// unasked waits until a page has asked nothing of some addresses for a while: what it shows of them, it has read.
+World.prototype.unasked = async function (page, reads) {
+  let under = 0
+  let last = Date.now()
+  const on = (event, by) => page.on(event, r => { if (reads(new URL(r.url()))) { under += by; last = Date.now() } })
+  on('request', 1)
+  on('requestfinished', -1)
+  on('requestfailed', -1)
+  while (under > 0 || Date.now() - last < 1000) await page.waitForTimeout(100)
 }
 
 // pictures keeps one of every page in both themes, and in a narrow window.

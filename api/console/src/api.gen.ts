@@ -595,6 +595,9 @@ export interface ViewStatus {
 	lag_events: number
 	inputs: number
 	error?: string
+	halted_at?: string
+	unread?: boolean
+	answers: string[]
 }
 
 export interface WorkflowRun {

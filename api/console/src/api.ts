@@ -132,6 +132,16 @@ const counted = (c: Changes, views: string[], id?: string): number => views.redu
 // answered is what a state has as data, and the address that it is the answer of.
 const answered = <T,>(s: { of?: string; data?: T }) => ({ ...(s.of === undefined ? {} : { of: s.of }), ...(s.data === undefined ? {} : { data: s.data }) })
 
+// asked are the addresses that what is shown is the answer of, and how often each is there.
+export const asked = signal<Map<string, number>>(new Map())
+function note(path: string, n: number) {
+	const all = new Map(asked.peek())
+	const left = (all.get(path) ?? 0) + n
+	if (left > 0) all.set(path, left)
+	else all.delete(path)
+	asked.value = all
+}
+
 // useGet asks, and asks again when what was asked has changed. While it does, what it had stays; what cannot be had is of no other address.
 export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 	const [state, setState] = useState<{ path: string | null; of?: string; data?: T; problem?: Problem; loading: boolean }>({ path: null, loading: path !== null })
@@ -140,6 +150,12 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 	const latest = useRef({ views, id, hold, path })
 	latest.current = { views, id, hold, path }
 	const again = useRef(() => {})
+
+	useEffect(() => {
+		if (path === null) return
+		note(path, 1)
+		return () => note(path, -1)
+	}, [path])
 
 	// One request is under way at a time, and none is given up for news: what changes meanwhile is asked for behind it.
 	useEffect(() => {

@@ -5,6 +5,7 @@ import { needsSession } from './api'
 import { Find, finding } from './find'
 import { announced, Help, helpOpen, listen, useKeys } from './keys'
 import { begin as beginLive, pause, paused, state as live } from './live'
+import { Halted } from './parts/halted'
 import { Stale } from './parts/states'
 import { Events } from './pages/events'
 import { Features } from './pages/features'
@@ -42,7 +43,8 @@ type PageId = keyof typeof pages
 const ids = Object.keys(pages) as PageId[]
 const known = (id: string): id is PageId => Object.hasOwn(pages, id)
 
-const address = (id: string) => to(id === '' ? [] : [id])
+// address is where a page begins: held against no moment.
+const address = (id: string) => to(id === '' ? [] : [id], { vs_known_at: '', vs_as_of: '' })
 
 function Nav({ close }: { close: () => void }) {
 	return (
@@ -129,6 +131,7 @@ function Frame() {
 			<div class="body">
 				{(!narrow.value || sheet) && <div id="nav" class={narrow.value ? 'sheet' : ''}><Nav close={() => setSheet(false)} /></div>}
 				<main id="main" data-scroll="main" tabIndex={-1}>
+					<Halted />
 					{Draw ? <Draw key={place.value.segments.slice(0, 3).join('/')} /> : <div class="empty"><h1 tabIndex={-1}>{t.noPage}</h1><p><code>/{place.value.segments.join('/')}</code></p><p><a href={address('')}>{t.overview}</a></p></div>}
 				</main>
 			</div>

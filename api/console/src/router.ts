@@ -37,9 +37,12 @@ function fresh(): string {
 export const place = signal<Place>(read())
 export const page = computed(() => place.value.segments[0] ?? '')
 
+// dated are the pages that know event time: the address of another has no as_of.
+const dated = new Set(['try', 'people', 'films', 'features'])
+
 // The moments of the address. as_of is of pages that know event time.
 export const knownAt = computed(() => place.value.params.get('known_at') ?? '')
-export const asOf = computed(() => place.value.params.get('as_of') ?? '')
+export const asOf = computed(() => (dated.has(page.value) ? place.value.params.get('as_of') ?? '' : ''))
 
 export type Params = Record<string, string | number | boolean | null | undefined>
 
@@ -50,10 +53,15 @@ function query(params: Params): string {
 	return text === '' ? '' : `?${text}`
 }
 
-// to is the address of a page, with the moment that is looked at. Segments are encoded here.
+const pathOf = (segments: (string | number)[]): string => segments.map(s => encodeURIComponent(String(s)).replaceAll('%40', '@').replaceAll('%3A', ':')).join('/')
+
+// to is the address of a page, with the moments that are looked at: as_of where the page knows event time, and, of the very page that is shown, such as another
+// of its tabs, those that it is held against. Segments are encoded here.
 export function to(segments: (string | number)[], params: Params = {}): string {
-	const path = segments.map(s => encodeURIComponent(String(s)).replaceAll('%40', '@').replaceAll('%3A', ':')).join('/')
-	return base + path + query({ known_at: knownAt.value, ...params })
+	const path = pathOf(segments)
+	const { segments: here, params: given } = place.value
+	const against = path === pathOf(here) ? { vs_known_at: given.get('vs_known_at'), vs_as_of: given.get('vs_as_of') } : {}
+	return base + path + query({ known_at: knownAt.value, as_of: dated.has(String(segments[0] ?? '')) ? asOf.value : '', ...against, ...params })
 }
 
 // Where readers were on a page, by the entry of the history, so that back leads to it.
@@ -105,7 +113,7 @@ export function go(href: string, replace = false) {
 // set changes parameters of the address. Typing and dragging replace the entry, decisions make a new one.
 export function set(changes: Params, replace = false) {
 	const all: Params = Object.fromEntries(place.value.params)
-	const href = base + place.value.segments.map(s => encodeURIComponent(s).replaceAll('%40', '@').replaceAll('%3A', ':')).join('/') + query({ ...all, ...changes })
+	const href = base + pathOf(place.value.segments) + query({ ...all, ...changes })
 	if (href !== location.pathname + location.search) go(href, replace)
 }
 

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { ask, Problem, url, useGet } from './api'
 import { millisOf, time } from './format'
 import { announce, Dialog, useKeys } from './keys'
-import { knownAt, set } from './router'
+import { asOf, knownAt, set } from './router'
 import { t } from './text'
 
 interface Mark { time: string; position: string; type: string; title: string; model?: string; version?: number }
@@ -17,6 +17,9 @@ const buckets = 240
 export const moment = signal<Moment | null>(null)
 export const marks = signal<Mark[]>([])
 const typing = signal<((moment: string) => void) | null>(null)
+
+// compares asks for the moment that the page is held against, where a page can be.
+export const compares = signal<(() => void) | null>(null)
 
 // askMoment has the reader type a moment, which the server knows, for take.
 export const askMoment = (take: (moment: string) => void) => { typing.value = take }
@@ -128,6 +131,8 @@ export function TimeBar() {
 				{known
 					? <><span class="asknown">{t.asKnown} <b>{Number.isFinite(shown) ? time(shown) : known}</b>{moment.value && ledgerOf(moment.value.cut) > 0 && <span class="dim"> mlops-events@{ledgerOf(moment.value.cut) - 1}</span>}</span> <button type="button" onClick={() => set({ known_at: '' })}>{t.now}</button></>
 					: <button type="button" class="quiet" onClick={() => askMoment(goThere)}>{t.now}{h && Number.isFinite(start) ? <span class="dim wide-only"> · {t.since} {time(start, true)}</span> : null}</button>}
+				{compares.value && <button type="button" class="quiet" data-focus="diff" title={t.keyDiff} onClick={() => compares.value?.()}>{t.differences} <kbd>d</kbd></button>}
+				{asOf.value && <span class="asknown"> · {t.happened} <b>{asOf.value}</b> <button type="button" class="quiet" aria-label={`${t.happened}: ${t.all}`} onClick={() => set({ as_of: '' })}>✕</button></span>}
 			</div>
 			<MomentDialog />
 		</div>

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 import { command, segment, then, useGet } from '../api'
 import { Confirm } from '../confirm'
 import { announce } from '../keys'
-import { Position, State, Stream, Time } from '../parts/bits'
+import { Cut, Position, State, Stream, Time } from '../parts/bits'
 import { Empty, News, Shown } from '../parts/states'
 import { place, set } from '../router'
 import { t } from '../text'
@@ -32,8 +32,8 @@ export function Dead() {
 				<>
 					<div class="scroll-x" tabIndex={0} role="group" aria-label={t.deadLetters}><table><thead><tr><th>{t.state}</th><th>{t.reactor}</th><th>{t.event}</th><th>{t.reason}</th><th>{t.started}</th><th /></tr></thead>
 						<tbody>{p.items.map(d => (
-							<tr key={d.dead_letter_id} data-letter={d.dead_letter_id}><td><State of={d.state} />{d.resolved_by && <div class="dim wrap">{d.resolved_by} <Time at={d.resolved_millis} /> {d.resolved_reason}</div>}</td><td>{d.reactor}<div class="dim">{t.attempts(d.attempts)}</div></td>
-								<td>{d.position && <Position at={d.position} />}<div><Stream name={`dead-letter/${d.dead_letter_id}`} /></div></td><td class="bad wrap">{d.error}</td><td><Time at={d.created_millis} /></td>
+							<tr key={d.dead_letter_id} data-letter={d.dead_letter_id}><td><State of={d.state} />{d.resolved_by && <div class="dim"><Cut text={d.resolved_by} /> <Time at={d.resolved_millis} /> <Cut text={d.resolved_reason} /></div>}</td><td>{d.reactor}<div class="dim">{t.attempts(d.attempts)}</div></td>
+								<td>{d.position && <Position at={d.position} />}<div><Stream name={`dead-letter/${d.dead_letter_id}`} /></div></td><td><Cut text={d.error} tone="bad" /></td><td><Time at={d.created_millis} /></td>
 								<td>{d.state === 'open' && <span class="buttons"><button type="button" data-focus={`retry-${d.dead_letter_id}`} disabled={off !== ''} title={off} onClick={() => setRetrying(d)}>{t.retryLetter}…</button><button type="button" data-focus={`drop-${d.dead_letter_id}`} disabled={off !== ''} title={off} onClick={() => setDropping(d)}>{t.dropLetter}…</button></span>}</td></tr>
 						))}</tbody></table></div>
 					{p.next_cursor && limit < 1000 && <p><button type="button" onClick={() => set({ n: Math.min(1000, limit + 200) })}>{t.more}</button></p>}

@@ -1,8 +1,9 @@
 // What happened, what caused it? Topics, their records, one event with its causes, one stream.
 import { useMemo, useState } from 'preact/hooks'
-import { ask, exact, Problem, segment, then, useGet } from '../api'
+import { ask, exact, Problem, segment, then, url, useGet } from '../api'
 import { count, time } from '../format'
-import { Copy, Fact, Facts, Id, Json, Position, Stream, Tabs, Time, Title } from '../parts/bits'
+import { Copy, Cut, Fact, Facts, Id, Json, Position, Stream, Tabs, Time, Title } from '../parts/bits'
+import { type Answer, type Compared, Moments, only, rowsMost } from '../parts/moments'
 import type { Column } from '../parts/table'
 import { Empty, Fault, News, Shown } from '../parts/states'
 import { place, set, to } from '../router'
@@ -29,9 +30,18 @@ function Topics() {
 		<>
 			<Title>{t.events}</Title>
 			<Tabs all={[['', t.topics], ['groups', t.groups], ['dead', t.deadLetters], ['quarantine', t.quarantine]]} now={tab} href={id => to(['events'], { tab: id })} />
+			<Moments {...comparedOf(tab)} />
 			{tab === 'dead' ? <Dead /> : tab === 'groups' ? <Groups /> : tab === 'quarantine' ? <Quarantine /> : <TopicList />}
 		</>
 	)
+}
+
+// comparedOf is what of a tab is held against another moment.
+function comparedOf(tab: string): { of: Compared[]; prefix?: string; note?: string } {
+	if (tab === 'groups') return { of: [], note: t.groupsAreNow }
+	if (tab === 'dead') return { of: [{ path: url('/api/v1/dead-letters', { state: place.value.params.get('state'), limit: rowsMost }), views: ['dead_letters'], id: d => d.dead_letter_id, shows: only('state', 'reactor', 'error', 'attempts', 'resolved_reason', 'resolved_by') }], prefix: 'dead-letter/' }
+	if (tab === 'quarantine') return { of: [{ path: url('/api/v1/quarantine', { limit: rowsMost }), views: ['quarantine'], id: q => q.position, shows: only('reason', 'refused') }], prefix: 'refusal/' }
+	return { of: [{ path: '/api/v1/log/topics', id: k => k.topic, shows: only('records', 'partitions') }] }
 }
 
 function TopicList() {
@@ -40,7 +50,7 @@ function TopicList() {
 		<Shown got={got}>{p => (
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.topics}>
 				<table><thead><tr><th>{t.topic}</th><th class="num">{t.records}</th><th class="num">{t.partitions}</th><th>{t.offsets}</th></tr></thead>
-					<tbody>{p.items.map(k => <tr key={k.topic}><td><a href={to(['events', k.topic])}>{k.topic}</a>{k.relay && <span class={k.relay.error ? 'bad' : 'dim'}> {t.relay} {count(k.relay.copied)} (−{count(k.relay.behind)}) {k.relay.error}</span>}</td><td class="num">{count(k.records)}</td><td class="num">{k.partitions.length}</td><td class="mono">{k.partitions.map(q => `${q.partition}: ${q.first_offset}…${q.next_offset}`).join('  ')}</td></tr>)}</tbody>
+					<tbody>{p.items.map(k => <tr key={k.topic}><td><a href={to(['events', k.topic])}>{k.topic}</a>{k.relay && <span class={k.relay.error ? 'bad' : 'dim'}> {t.relay} {count(k.relay.copied)} (−{count(k.relay.behind)}) <Cut text={k.relay.error} /></span>}</td><td class="num">{count(k.records)}</td><td class="num">{k.partitions.length}</td><td class="mono">{k.partitions.map(q => `${q.partition}: ${q.first_offset}…${q.next_offset}`).join('  ')}</td></tr>)}</tbody>
 				</table>
 			</div>
 		)}</Shown>
@@ -63,6 +73,7 @@ function EventPage({ of }: { of: string }) {
 			<Title of={<>{above()} / {p && <a href={to(['events', p[1] ?? ''])}>{p[1]}</a>}</>} side={<span class="buttons">{before && <a class="button" href={before}>← {t.before}</a>}{after && <a class="button" href={to(['events', ...after.split('/')])}>{t.after} →</a>}</span>}>
 				{here?.[0]?.type ?? of}
 			</Title>
+			<Moments of={[{ name: t.causation, path: url('/api/v1/audit/chain', { of }), items: c => linksOf(c.root), id: l => l.position || l.event_id, shows: only('type', 'stream', 'summary', 'actor') }]} note={t.recordsAreFixed} />
 			{!p && chain.problem && <Fault problem={chain.problem} again={chain.again} />}
 			{p && <Shown got={records}>{() => here && here.length > 0
 				? here.map((r, i) => <Record key={r.event_id ?? i} r={r} open={!asked || r.event_id === asked.event_id || here.length === 1} />)
@@ -83,10 +94,13 @@ function found(l: Link): Link | undefined {
 	return undefined
 }
 
+// linksOf are the events of a chain, in its order.
+const linksOf = (l: Answer | undefined): Answer[] => (l ? [l, ...((l.then ?? []) as Answer[]).flatMap(linksOf)] : [])
+
 function Branch({ l, level }: { l: Link; level: number }) {
 	return (
 		<li role="treeitem" aria-level={level} aria-selected={l.asked ?? false} aria-expanded={l.then ? true : undefined}>
-			<div class={l.asked ? 'branch asked' : 'branch'}><a class="type" href={to(['events', ...(l.position ? l.position.split('/') : [l.event_id])])}>{l.type || l.event_id}</a><span class="what">{l.summary}</span><span class="dim from">{l.stream && <Stream name={l.stream} />} {l.actor} <Time at={l.recorded_millis || l.event_millis} /></span></div>
+			<div class={l.asked ? 'branch asked' : 'branch'}><a class="type" href={to(['events', ...(l.position ? l.position.split('/') : [l.event_id])])}>{l.type || l.event_id}</a><Cut text={l.summary} /><span class="dim from">{l.stream && <Stream name={l.stream} />} {l.actor} <Time at={l.recorded_millis || l.event_millis} /></span></div>
 			{l.then && <ul role="group">{l.then.map(n => <Branch key={n.event_id} l={n} level={level + 1} />)}</ul>}
 		</li>
 	)
@@ -144,6 +158,7 @@ function StreamPage({ name }: { name: string }) {
 		<>
 			<Title of={above()} side={<Copy text={name} />}>{name}</Title>
 			<News n={got.news} show={got.again} />
+			<Moments of={[{ path: url(path, { limit: rowsMost }), views: changesOf(name).views, id: r => `${r.revision} ${r.type ?? ''}`, shows: r => ({ ...only('position', 'actor', 'error')(r), ...(r.data ?? {}) }) }]} stream={name} />
 			<Shown got={got}>{() => (
 				<ol class="stream">{rows.map(r => (
 					<li key={`${r.position}.${r.revision}`}>

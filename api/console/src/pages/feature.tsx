@@ -6,7 +6,7 @@ import { duration } from '../format'
 import { Fact, Facts, Position, Stream, Tabs, Time, Title } from '../parts/bits'
 import { Moments } from '../parts/moments'
 import { Shown } from '../parts/states'
-import { asOf, place, set, to } from '../router'
+import { place, set, to } from '../router'
 import { t } from '../text'
 import type { Feature, FeatureVersion, FeatureView, Page } from '../types'
 import { Figures } from './featurefigures'
@@ -31,8 +31,8 @@ export function FeaturePage({ name }: { name: string }) {
 	)
 }
 
-// kept are the parameters that go along from tab to tab: whose features, and by when they had happened.
-const kept = () => ({ ...Object.fromEntries([...place.value.params].filter(([k]) => k.startsWith('key.'))), as_of: asOf.value })
+// kept are the parameters that go along from tab to tab: whose features.
+const kept = () => Object.fromEntries([...place.value.params].filter(([k]) => k.startsWith('key.')))
 
 // what says how a feature comes about.
 export const what = (f: Feature): string => f.expression ?? [f.aggregation, f.of, f.genre, f.window_days && `${f.window_days} d`, f.half_life_days && `½ ${f.half_life_days} d`, f.kinds?.join('|'), f.prior_count && `${f.prior_mean ?? 0} × ${f.prior_count}`, f.k && `k ${f.k}`].filter(Boolean).join(' · ')
@@ -42,7 +42,7 @@ function Definition({ v, view }: { v: FeatureVersion; view: FeatureView }) {
 	const versions = useGet<Page<FeatureVersion>>(then(`${path}/versions`), { views: ['features'] })
 	return (
 		<>
-			<Moments path={`${path}/versions/latest`} stream={v.definitions_hash ? 'features/definitions' : `feature-view/${v.feature_view}`} />
+			<Moments of={[{ path: `${path}/versions/latest`, views: ['features'] }]} stream={v.definitions_hash ? 'features/definitions' : `feature-view/${v.feature_view}`} />
 			<Facts>
 				<Fact name={t.runType}>{t.featureKinds[v.kind] ?? v.kind}</Fact>
 				{v.kind !== 'on_demand' && <Fact name={t.entity}>{view.entity ?? (view.entities ?? []).join(', ')}</Fact>}

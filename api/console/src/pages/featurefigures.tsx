@@ -1,7 +1,8 @@
 // How features are distributed over their entities, and how far that is from what a model was trained on.
-import { then, useGet } from '../api'
+import { then, url, useGet } from '../api'
 import { count, figure } from '../format'
 import { Fact, Facts } from '../parts/bits'
+import { Moments, only } from '../parts/moments'
 import { Shown } from '../parts/states'
 import { asOf, place, set } from '../router'
 import { t } from '../text'
@@ -22,6 +23,7 @@ export function Figures({ name }: { name: string }) {
 				<label>{t.sample}<select data-focus="sample" value={sample} onChange={e => set({ sample: e.currentTarget.value === '2000' ? '' : e.currentTarget.value })}>{samples.map(n => <option key={n} value={n}>{count(Number(n))}</option>)}</select></label>
 				<button type="button" onClick={got.again} disabled={got.loading}>{t.countAgain}</button>
 			</form>
+			<Moments of={[{ path: url('/api/v1/features/statistics', { view: name, sample }), dated: true, views: ['features'], items: a => a.views?.[0]?.features ?? [], id: f => f.feature, shows: f => ({ count: f.count, nulls: f.nulls, ...only('min', 'max', 'mean', 'distinct')(f.numbers ?? f.words ?? {}) }) }]} prefix="feature" />
 			<Shown got={got} rows={10}>{s => {
 				const v = s.views[0]
 				return v === undefined ? <p class="dim">{t.none}</p> : (

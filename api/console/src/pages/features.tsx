@@ -3,7 +3,8 @@ import { useMemo, useRef, useState } from 'preact/hooks'
 import { type Got, Problem, send, then, useGet } from '../api'
 import { type Edit, Lines, lines } from '../lines'
 import { announce, Dialog } from '../keys'
-import { Fact, Facts, Position, Tabs, Time, Title } from '../parts/bits'
+import { Cut, Fact, Facts, Position, Tabs, Time, Title } from '../parts/bits'
+import { Moments, only } from '../parts/moments'
 import { Empty, Fault, News, Shown } from '../parts/states'
 import { type Column, Table } from '../parts/table'
 import { place, set, to } from '../router'
@@ -38,10 +39,14 @@ function FeatureList() {
 				: current.problem && current.problem.status !== 404 && <Fault problem={current.problem} again={current.again} />}
 			<Tabs all={[['', t.featureViews], ['services', t.services], ['definitions', t.definitions]]} now={tab} href={id => to(['features'], { tab: id })} />
 			{tab === 'services' ? <Services /> : tab === 'definitions' ? <Definitions /> : <Views />}
+			<Moments of={tab === 'services' ? [{ path: '/api/v1/features/services', views: ['features'], id: s => s.name, shows: only('features', 'description') }] : kindsOfViews.map(([kind, path]) => ({ name: t.featureKinds[kind] ?? kind, path, views: ['features'], id: v => v.name, page: v => to(['features', v.name]), shows: only('entity', 'entities', 'join_keys', 'push_source', 'ttl_millis', 'inputs', 'request', 'features') }))} prefix="feature" />
 			{applying && <Apply now={current.data} close={() => setApplying(false)} />}
 		</div>
 	)
 }
+
+// The kinds of views, and where they are listed.
+const kindsOfViews = [['computed', '/api/v1/features/views'], ['pushed', '/api/v1/features/external'], ['on_demand', '/api/v1/features/on-demand']] as const
 
 function Views() {
 	const q = place.value.params.get('q') ?? ''
@@ -101,7 +106,7 @@ function Definitions() {
 				return p.items.length === 0 ? <Empty why={t.noFeatures} command="projectionist features apply FILE" /> : (
 					<div class="scroll">
 						<div class="scroll-x" tabIndex={0} role="group" aria-label={t.definitions}><table class="roomy"><thead><tr><th>{t.definitions}</th><th>{t.sinceWhen}</th><th>{t.actor}</th><th>{t.event}</th><th /></tr></thead>
-							<tbody>{p.items.map((d, i) => <tr key={d.event_id} class={i === at ? 'asked' : ''}><td class="mono">{d.hash.slice(0, 16)}</td><td><Time at={d.event_millis} /></td><td>{d.actor}</td><td><Position at={d.position} /></td><td><button type="button" class="quiet" aria-pressed={i === at} onClick={() => set({ of: i === at ? '' : d.event_id })}>{p.items[i + 1] ? t.whatChanged : t.theFile}</button></td></tr>)}</tbody></table></div>
+							<tbody>{p.items.map((d, i) => <tr key={d.event_id} class={i === at ? 'asked' : ''}><td class="mono">{d.hash.slice(0, 16)}</td><td><Time at={d.event_millis} /></td><td><Cut text={d.actor} /></td><td><Position at={d.position} /></td><td><button type="button" class="quiet" aria-pressed={i === at} onClick={() => set({ of: i === at ? '' : d.event_id })}>{p.items[i + 1] ? t.whatChanged : t.theFile}</button></td></tr>)}</tbody></table></div>
 						{is && <section><h2>{was ? `${was.hash.slice(0, 8)} → ${is.hash.slice(0, 8)}` : is.hash.slice(0, 16)}</h2>{was ? <Lines edits={lines(was.definitions, is.definitions)} /> : <pre class="json" tabIndex={0} role="group" aria-label={t.theFile}>{is.definitions}</pre>}</section>}
 					</div>
 				)

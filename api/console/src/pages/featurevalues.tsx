@@ -3,7 +3,8 @@ import { useMemo, useState } from 'preact/hooks'
 import { ask, Problem, segment, then, url, useGet } from '../api'
 import { Chart, type Curve } from '../chart'
 import { figure, time } from '../format'
-import { Fact, Facts, Position, Time } from '../parts/bits'
+import { Cut, Fact, Facts, Position, Time } from '../parts/bits'
+import { Moments, only } from '../parts/moments'
 import { Empty, Fault, News, Shown, Skeleton } from '../parts/states'
 import { asOf, knownAt, place, set, to } from '../router'
 import { t } from '../text'
@@ -48,6 +49,7 @@ function Entity({ view, kind, of }: { view: FeatureView; kind: string; of: Recor
 			<>
 				<News n={got.news} show={() => { got.again(); setRound(round + 1) }} />
 				{r.features.every(f => f.status === 'NOT_FOUND') ? <Empty why={t.nothingKnown} /> : <Row r={r} shown={shown} toggle={toggle} />}
+				<Moments of={[{ path: url(`${path}/row`, of), dated: true, views: [changing], items: a => a.features ?? [], id: f => f.feature, shows: only('value', 'status') }]} prefix={view.entity === 'movie' ? 'movie/' : view.entity === 'user' ? 'user/' : 'feature'} />
 				{knownAt.value !== '' && <TooLate path={path} of={of} at={r.at_millis} live={live} />}
 				{shown.length > 0 && <Series key={`series ${round}`} path={path} of={of} names={shown} r={r} />}
 				<History key={`history ${round}`} path={path} of={of} names={shown} live={live} />
@@ -57,7 +59,9 @@ function Entity({ view, kind, of }: { view: FeatureView; kind: string; of: Recor
 }
 
 const shownValue = (v: unknown): string => (v === null || v === undefined ? '–' : typeof v === 'number' ? figure(v) : Array.isArray(v) ? v.map(String).join(', ') : typeof v === 'object' ? JSON.stringify(v) : String(v))
-const wholeValue = (v: unknown): string => (v === null || v === undefined ? '' : typeof v === 'object' ? JSON.stringify(v) : String(v))
+const wholeValue = (v: unknown): string => (v === null || v === undefined ? '' : typeof v === 'object' ? JSON.stringify(v) : String(v)).slice(0, wholeMost)
+const wholeMost = 4000 // letters under the pointer; the event has all
+const changeOf = (c: { from: unknown; to: unknown }): string => { const [from, to] = [shownValue(c.from), shownValue(c.to)]; return `${from.length > 150 ? `${from.slice(0, 150)}…` : from} → ${to}` }
 
 // By is what somebody did, or was said.
 function By({ c }: { c: Cause }) {
@@ -76,7 +80,7 @@ function Row({ r, shown, toggle }: { r: FeatureRow; shown: string[]; toggle: (f:
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.pointInTime}><table class="roomy"><thead><tr><th class="tick" aria-label={t.selected} /><th>{t.feature}</th><th>{t.value}</th><th>{t.lastChange}</th><th>{t.what}</th><th>{t.event}</th></tr></thead>
 				<tbody>{r.features.map(f => (
 					<tr key={f.feature} class={shown.includes(f.feature) ? 'asked' : ''}><td class="tick"><input type="checkbox" aria-label={t.select(f.feature)} checked={shown.includes(f.feature)} onChange={() => toggle(f.feature)} /></td><td class="mono">{f.feature}</td>
-						<td class="wrap" title={wholeValue(f.value)}>{f.value === null ? <span class="dim">– {t.statuses[f.status] ?? f.status}</span> : <b>{shownValue(f.value)}</b>}</td><Last f={f} to={r.looked_to_millis} /></tr>
+						<td title={wholeValue(f.value)}>{f.value === null ? <span class="dim">– {t.statuses[f.status] ?? f.status}</span> : <b><Cut text={shownValue(f.value)} /></b>}</td><Last f={f} to={r.looked_to_millis} /></tr>
 				))}</tbody></table></div>
 			{r.looked_to_millis ? <p class="dim">{t.lookedBackTo} <Time at={r.looked_to_millis} /></p> : null}
 		</section>
@@ -98,7 +102,7 @@ function TooLate({ path, of, at, live }: { path: string; of: Record<string, stri
 // Last are the cells of the event that made a value. As time goes by the value may be another: windows slide.
 function Last({ f, to: lookedTo }: { f: Sourced; to: number | undefined }) {
 	if (!f.by) return <td class="dim" colSpan={3}>{f.value !== null && lookedTo ? `${t.before} ${time(lookedTo, true)}` : '–'}</td>
-	return <><td><Time at={f.by.event_millis} /></td><td class="wrap"><span class="dim" title={`${wholeValue(f.by.from)} → ${wholeValue(f.by.to)}`}>{shownValue(f.by.from)} → {shownValue(f.by.to)}</span> <By c={f.by} /></td><td><Position at={f.by.position} /></td></>
+	return <><td><Time at={f.by.event_millis} /></td><td class="wrap"><span title={`${wholeValue(f.by.from)} → ${wholeValue(f.by.to)}`}><Cut tone="dim" text={changeOf(f.by)} /></span> <By c={f.by} /></td><td><Position at={f.by.position} /></td></>
 }
 
 // Series draws each feature as it is known, and as it was known at each time, which is what training and serving saw.
@@ -143,7 +147,7 @@ function History({ path, of, names, live }: { path: string; of: Record<string, s
 		<section><h2>{t.changes} <span class="dim mono">{names.join(', ')}</span></h2>
 			<Shown got={got} rows={4}>{p => p.items.length === 0 && !next ? <p class="dim">{t.none}</p> : (
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.changes}><table class="roomy"><thead><tr><th>{t.eventTime}</th><th>{t.changes}</th><th>{t.what}</th><th>{t.event}</th><th>{t.recordedTime}</th></tr></thead>
-					<tbody>{[...p.items, ...(extra?.items ?? [])].map(c => <tr key={c.position + c.event_id}><td><Time at={c.event_millis} /></td><td class="wrap">{c.changes.map(x => <div key={x.feature} title={`${wholeValue(x.from)} → ${wholeValue(x.to)}`}>{names.length !== 1 && <span class="mono">{x.feature} </span>}{shownValue(x.from)} → {shownValue(x.to)}</div>)}</td><td class="wrap"><By c={c} /></td><td><Position at={c.position} /></td><td><Time at={c.recorded_millis} /></td></tr>)}</tbody></table></div>
+					<tbody>{[...p.items, ...(extra?.items ?? [])].map(c => <tr key={c.position + c.event_id}><td><Time at={c.event_millis} /></td><td class="wrap">{c.changes.map(x => <div key={x.feature} title={`${wholeValue(x.from)} → ${wholeValue(x.to)}`}>{names.length !== 1 && <span class="mono">{x.feature} </span>}<Cut text={changeOf(x)} /></div>)}</td><td class="wrap"><By c={c} /></td><td><Position at={c.position} /></td><td><Time at={c.recorded_millis} /></td></tr>)}</tbody></table></div>
 			)}</Shown>
 			{problem && <Fault problem={problem} />}
 			{next && <p><button type="button" disabled={busy} onClick={() => void load()}>{t.more}</button></p>}

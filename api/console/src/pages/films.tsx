@@ -1,15 +1,15 @@
 // What is known of a film, who met it, and which are like it?
 import { useState } from 'preact/hooks'
-import { command, Problem, segment, then, useGet } from '../api'
+import { command, Problem, segment, then, url, useGet } from '../api'
 import { figure } from '../format'
 import { announce, Dialog } from '../keys'
-import { Fact, Facts, Position, Stream, Tabs, Time, Title } from '../parts/bits'
+import { Cut, Fact, Facts, Position, Stream, Tabs, Time, Title } from '../parts/bits'
 import { AsOf, History, noRating, type Of, Rate, Times } from '../parts/history'
-import { Moments } from '../parts/moments'
+import { Moments, only, rowsMost } from '../parts/moments'
 import { usePaged } from '../parts/paged'
 import { Empty, Fault, News, Shown, Skeleton } from '../parts/states'
 import { type Column, Table } from '../parts/table'
-import { asOf, place, set, to } from '../router'
+import { place, set, to } from '../router'
 import { t } from '../text'
 import type { Film, Recommended } from '../types'
 
@@ -32,7 +32,8 @@ function List() {
 	const params = place.value.params
 	const [q, genre, hidden] = [params.get('q') ?? '', params.get('genre') ?? '', params.get('hidden') === 'true']
 	const searches = /[\p{L}\p{N}]/u.test(q) // a search wants a letter or a digit
-	const path = then('/api/v1/movies', hidden ? { hidden, limit: 200 } : { q: searches ? q : '', genre: searches ? '' : genre, limit: 200 })
+	const wanted = hidden ? { hidden } : { q: searches ? q : '', genre: searches ? '' : genre }
+	const path = then('/api/v1/movies', { ...wanted, limit: 200 })
 	const list = usePaged<Film>(path, { views: ['movies'], hold: true })
 	return (
 		<div class="full">
@@ -42,6 +43,7 @@ function List() {
 				<label>{t.genre}<input data-focus="genre" value={genre} placeholder="Drama" onChange={e => set({ genre: e.currentTarget.value.trim(), q: '', hidden: '' })} /></label>
 				<label class="check"><input type="checkbox" data-focus="hidden" checked={hidden} onChange={e => set({ hidden: e.currentTarget.checked ? 'true' : '', q: '', genre: '' })} /> {t.onlyHidden}</label>
 			</form>
+			<Moments of={[{ path: url('/api/v1/movies', { ...wanted, limit: rowsMost }), views: ['movies'], id: m => m.movie_id, page: m => to(['films', m.movie_id]), shows: only('title', 'year', 'genres', 'hidden') }]} prefix="movie/" />
 			{list.problem && <Fault problem={list.problem} again={list.again} />}
 			{list.rows === null ? list.problem ? null : <Skeleton rows={14} /> : list.rows.length === 0
 				? <Empty why={searches || genre !== '' || hidden ? t.nothingFound : t.noFilms} {...(searches || genre !== '' || hidden ? {} : { command: 'projectionist import PATH' })} />
@@ -67,6 +69,7 @@ function FilmPage({ id }: { id: string }) {
 		</Title>
 		<Shown got={got}>{m => (
 			<>
+				<Moments of={[{ path: api, views: ['movies'] }]} stream={`movie/${m.movie_id}`} />
 				{m.hidden && <p class="warn">▽ {t.hiddenBecause(m.hidden.reason)} <Time at={m.hidden.event_millis} /> <span class="dim">{m.hidden.actor}</span></p>}
 				<Facts>
 					<Fact name="ID"><span class="mono">{m.movie_id}</span></Fact>
@@ -82,9 +85,8 @@ function FilmPage({ id }: { id: string }) {
 				{m.keywords && m.keywords.length > 0 && <p class="dim">{m.keywords.join(', ')}</p>}
 				<Times of={of} />
 				<Rate movie={m.movie_id} done={got.again} />
-				<Tabs all={tabs} now={tab} href={x => to(['films', id], { as_of: asOf.value, tab: x })} />
+				<Tabs all={tabs} now={tab} href={x => to(['films', id], { tab: x })} />
 				{tab === 'similar' ? <Similar id={m.movie_id} /> : <History of={of} />}
-				<Moments path={api} stream={`movie/${m.movie_id}`} />
 				{hiding && <Hide film={m} close={() => setHiding(false)} done={() => { setHiding(false); got.again() }} />}
 			</>
 		)}</Shown>
@@ -99,7 +101,7 @@ function Similar({ id }: { id: string }) {
 		<Shown got={got} rows={8}>{s => s.items.length === 0 ? <Empty why={t.noOther} /> : (
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.similar}>
 				<table><thead><tr><th class="num">#</th><th>{t.film}</th><th>{t.genres}</th><th>{t.by}</th><th class="num">{t.value}</th></tr></thead>
-					<tbody>{s.items.map((i, n) => <tr key={i.movie_id}><td class="num">{n + 1}</td><td><a href={to(['films', i.movie_id], { tab: 'similar', as_of: asOf.value })}>{i.title || i.movie_id}</a> {i.year ? <span class="dim">{i.year}</span> : null}</td><td class="dim">{i.genres?.join(', ')}</td><td>{Object.keys(i.sources ?? {}).map(x => <span key={x} class="pair">{x}</span>)}</td><td class="num" title={String(i.score)}>{figure(i.score)}</td></tr>)}</tbody>
+					<tbody>{s.items.map((i, n) => <tr key={i.movie_id}><td class="num">{n + 1}</td><td><Cut href={to(['films', i.movie_id], { tab: 'similar' })} text={i.title || i.movie_id} /> {i.year ? <span class="dim">{i.year}</span> : null}</td><td><Cut tone="dim" text={i.genres?.join(', ')} /></td><td>{Object.keys(i.sources ?? {}).map(x => <span key={x} class="pair">{x}</span>)}</td><td class="num" title={String(i.score)}>{figure(i.score)}</td></tr>)}</tbody>
 				</table>
 			</div>
 		)}</Shown>

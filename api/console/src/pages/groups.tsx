@@ -2,7 +2,7 @@
 import { useEffect } from 'preact/hooks'
 import { url, useGet } from '../api'
 import { count } from '../format'
-import { Position, Time } from '../parts/bits'
+import { Cut, Position, Time } from '../parts/bits'
 import { Empty, Shown } from '../parts/states'
 import { knownAt, place, set } from '../router'
 import { t } from '../text'
@@ -23,7 +23,7 @@ export function Groups() {
 				<>
 					<div class="scroll-x" tabIndex={0} role="group" aria-label={t.groups}><table><thead><tr><th>{t.group}</th><th class="num">{t.lag}</th><th>{t.committed}</th><th>{t.partitions}</th></tr></thead>
 						<tbody>{p.items.map(g => (
-							<tr key={g.group} data-group={g.group}><td class="wrap"><b>{g.group}</b></td><td class={g.lag > 0 ? 'num warn' : 'num'}>{count(g.lag)}</td><td><Time at={g.committed} /></td>
+							<tr key={g.group} data-group={g.group}><td><b><Cut text={g.group} /></b></td><td class={g.lag > 0 ? 'num warn' : 'num'}>{count(g.lag)}</td><td><Time at={g.committed} /></td>
 								<td><table><tbody>{g.partitions.map(q => <tr key={`${q.topic}/${q.partition}`}><td>{q.offset > 0 ? <Position at={`${q.topic}/${q.partition}@${q.offset - 1}`} /> : <span class="mono">{q.topic}/{q.partition}</span>}</td><td class="num">{count(q.offset)} / {count(q.end)}</td><td class={q.lag > 0 ? 'num warn' : 'num dim'}>−{count(q.lag)}</td></tr>)}</tbody></table></td></tr>
 						))}</tbody></table></div>
 					{(p.next_cursor || cursor) && <p class="buttons">{cursor && <button type="button" onClick={() => set({ cursor: '' })}>{t.begin}</button>}{p.next_cursor && <button type="button" onClick={() => set({ cursor: p.next_cursor })}>{t.more}</button>}</p>}

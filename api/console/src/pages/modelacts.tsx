@@ -1,4 +1,4 @@
-// What is changed of a model version here: its stage, and the aliases that point at it. Each is asked once, on the state that was read: as it
+// What is changed of a model version here: whether it serves, its stage, and the aliases that point at it. Each is asked once, on the state that was read: as it
 // stood here when the dialog was opened.
 import { useRef, useState } from 'preact/hooks'
 import { command, Problem, segment } from '../api'
@@ -14,7 +14,8 @@ const stages = ['None', 'Staging', 'Production', 'Archived']
 // instead is what a command says that production serves, as it was read.
 export const instead = (now: Deployment | undefined): string => now?.position ?? 'none'
 
-interface Read { v: ModelVersion; m: Model; now: Deployment | undefined }
+// Read is a version, its model and what production serves, of one reading of the page.
+export interface Read { v: ModelVersion; m: Model; now: Deployment | undefined }
 
 export function Changes({ name, look, ...read }: Read & { name: string; look: () => void }) {
 	const { v, m } = read
@@ -59,6 +60,22 @@ function useAct(m: Model, said: string, done: () => void, look: () => void) {
 		}
 	}
 	return { act, faults: problem && <Fault problem={problem} />, off: busy }
+}
+
+// Deploy has a version serve production, instead of what served it as it was read.
+export function Deploy({ name, read: { v, m, now: was }, close, done, look }: { name: string; read: Read; close: () => void; done: () => void; look: () => void }) {
+	const [reason, setReason] = useState('')
+	const a = useAct(m, t.deployed(name, v.version), done, look)
+	return (
+		<Dialog open close={close} title={t.deployVersion(name, v.version)}>
+			<form onSubmit={e => void a.act(e, 'POST', `/api/v1/models/${segment(name)}/versions/${v.version}/deploy`, { reason, instead_of: instead(was) })}>
+				<p>{was ? t.deployInstead(`${was.model} ${was.version}`, `${name} ${v.version}`) : t.deployFirst(`${name} ${v.version}`)}</p>
+				<label>{t.reason}<input value={reason} onInput={e => setReason(e.currentTarget.value)} autofocus /></label>
+				{a.faults}
+				<p class="buttons"><button type="submit" class="main" disabled={a.off}>{t.deployVersion(name, v.version)}</button> <button type="button" onClick={close}>{t.cancel}</button></p>
+			</form>
+		</Dialog>
+	)
 }
 
 function Stage({ name, read: { v, m, now: was }, close, done, look }: { name: string; read: Read; close: () => void; done: () => void; look: () => void }) {

@@ -1,18 +1,17 @@
 // Which version is where, when, by whom?
 import { useMemo, useState } from 'preact/hooks'
-import { command, Problem, segment, then, useGet } from '../api'
+import { segment, then, url, useGet } from '../api'
 import { Diff, diff } from '../diff'
 import { bytes } from '../format'
 import { Graph } from '../graph'
-import { Dialog, announce } from '../keys'
-import { Copy, Fact, Facts, Id, Position, State, Stream, Time, Title } from '../parts/bits'
-import { Moments } from '../parts/moments'
+import { Copy, Cut, Fact, Facts, Id, Position, State, Stream, Time, Title } from '../parts/bits'
+import { type Answer, Moments, only, rowsMost } from '../parts/moments'
 import { Empty, Fault, Shown } from '../parts/states'
 import { place, set, to } from '../router'
 import { t } from '../text'
 import { noCommands } from '../timebar'
 import type { Deployment, Model, ModelVersion, Page } from '../types'
-import { Changes, instead } from './modelacts'
+import { Changes, Deploy, type Read } from './modelacts'
 import { VersionActs } from './slots'
 
 export function Models() {
@@ -23,19 +22,25 @@ export function Models() {
 
 const above = () => <a href={to(['models'])}>{t.models}</a>
 
+const pairsMost = 6 // of a model in the list: its page has them all
+
+// modelShows is what counts of a model as moments are compared.
+const modelShows = (m: Answer): Answer => ({ ...only('name', 'description', 'aliases', 'tags', 'deleted')(m), versions: (m.versions as Answer[] | undefined ?? []).map(only('version', 'stage', 'slot', 'algorithm')) })
+
 function ModelList() {
 	const got = useGet<Page<Model>>(then('/api/v1/models', { limit: 500 }), { views: ['models'] })
 	const slots = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments'] })
 	return (
 		<>
 			<Title>{t.models}</Title>
+			<Moments of={[{ path: url('/api/v1/models', { limit: rowsMost }), views: ['models'], id: m => m.key, page: m => to(['models', m.name]), shows: modelShows }]} prefix="model/" />
 			<Shown got={got}>{p => p.items.length === 0 ? <Empty why={t.noModels} command="projectionist workflows run movie_training_pipeline" /> : (
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.models}><table><thead><tr><th>{t.model}</th><th class="num">{t.versions}</th><th>{t.serving}</th><th>{t.stage}</th><th>{t.aliases}</th><th>{t.changed}</th></tr></thead>
 					<tbody>{p.items.filter(m => !m.deleted).map(m => (
-						<tr key={m.key}><td><a href={to(['models', m.name])}>{m.name}</a><div class="dim">{m.description}</div></td><td class="num">{m.versions.length}</td>
+						<tr key={m.key}><td><Cut text={m.name} href={to(['models', m.name])} /><div><Cut text={m.description} tone="dim" /></div></td><td class="num">{m.versions.length}</td>
 							<td class="slots">{slots.data?.items.filter(d => d.model === m.name).map(d => <span key={d.slot}>{d.slot}: <a href={to(['models', m.name, d.version])}>{d.version}</a> </span>)}</td>
-							<td>{m.versions.filter(v => v.stage !== 'None' && v.stage !== 'Archived').map(v => <span key={v.version} class="pair"><State of={v.stage} /> {v.version}</span>)}</td>
-							<td>{Object.entries(m.aliases ?? {}).map(([a, v]) => <span key={a} class="pair">@{a} {v}</span>)}</td><td><Time at={m.updated_millis} /></td></tr>
+							<td>{m.versions.filter(v => v.stage !== 'None' && v.stage !== 'Archived').slice(-pairsMost).map(v => <span key={v.version} class="pair"><State of={v.stage} /> {v.version}</span>)}</td>
+							<td>{Object.entries(m.aliases ?? {}).slice(0, pairsMost).map(([a, v]) => <div key={a}><Cut text={`@${a}`} /> {v}</div>)}{Object.keys(m.aliases ?? {}).length > pairsMost && '…'}</td><td><Time at={m.updated_millis} /></td></tr>
 					))}</tbody></table></div>
 			)}</Shown>
 		</>
@@ -58,12 +63,12 @@ function ModelPage({ name }: { name: string }) {
 				<>
 					<Title of={above()} side={<Stream name={`model/${m.key}`} />}>{m.name}</Title>
 					{m.description && <p>{m.description}</p>}
-					<Moments path={`/api/v1/models/${segment(name)}`} stream={`model/${m.key}`} />
+					<Moments of={[{ path: `/api/v1/models/${segment(name)}`, views: ['models'] }]} stream={`model/${m.key}`} />
 					<section><h2>{t.lanes}</h2>{names.length > 1 && <nav class="tabs" aria-label={t.slot}>{names.map(s => <button key={s} type="button" aria-pressed={s === slot} onClick={() => set({ slot: s === 'production' ? '' : s })}>{s}</button>)}</nav>}<Lanes model={m} deployed={deployed} /></section>
 					<section><h2>{t.versions}</h2>
 						<div class="scroll-x" tabIndex={0} role="group" aria-label={t.versions}><table><thead><tr><th class="num">{t.version}</th><th>{t.stage}</th><th>{t.aliases}</th><th>{t.algorithm}</th><th>{t.registered}</th><th>{t.actor}</th><th>{t.run}</th><th class="num">{t.size}</th><th>{t.compare}</th></tr></thead>
 							<tbody>{[...m.versions].reverse().map((v, i, all) => (
-								<tr key={v.version}><td class="num"><a href={to(['models', m.name, v.version])}>{v.version}</a></td><td><State of={v.stage} /></td><td>{Object.entries(m.aliases ?? {}).filter(([, n]) => n === v.version).map(([x]) => `@${x}`).join(' ')}</td><td>{v.algorithm}</td><td><Time at={v.event_millis} /></td><td>{v.actor}</td><td>{v.run_id && <Id id={v.run_id} href={to(['runs', v.run_id])} />}</td><td class="num">{v.bytes ? bytes(v.bytes) : ''}</td>
+								<tr key={v.version}><td class="num"><a href={to(['models', m.name, v.version])}>{v.version}</a></td><td><State of={v.stage} /></td><td><Cut text={Object.entries(m.aliases ?? {}).filter(([, n]) => n === v.version).map(([x]) => `@${x}`).join(' ')} /></td><td><Cut text={v.algorithm} /></td><td><Time at={v.event_millis} /></td><td><Cut text={v.actor} /></td><td>{v.run_id && <Id id={v.run_id} href={to(['runs', v.run_id])} />}</td><td class="num">{v.bytes ? bytes(v.bytes) : ''}</td>
 									<td>{all[i + 1] && <button type="button" class="quiet" onClick={() => set({ version: v.version, vs_version: all[i + 1]?.version })}>{t.diffWith(all[i + 1]?.version ?? 0)}</button>}</td></tr>
 							))}</tbody></table></div>
 					</section>
@@ -110,17 +115,22 @@ function VersionPage({ name, n }: { name: string; n: number }) {
 	const slots = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments'] })
 	const model = useGet<Model>(then(`/api/v1/models/${segment(name)}`), { views: ['models'] })
 	const lineage = useGet<LineageGraph>(then('/api/v1/lineage', { node: `model/${name}/${n}` }), { views: ['models'] })
-	const [deploying, setDeploying] = useState(false)
+	const [deploying, setDeploying] = useState<Read | null>(null) // as it was read when it was asked for
 	const serves = slots.data?.items.filter(d => d.model === name && d.version === n) ?? []
 	const off = noCommands()
+	const look = () => { got.again(); model.again(); slots.again() }
 	return (
-		<Shown got={got}>{v => (
+		<Shown got={got}>{one => {
+			const v = model.data?.versions.find(x => x.version === n) ?? one // what is shown is of the reading that commands are decided on
+			const read = model.data && slots.data ? { v, m: model.data, now: slots.data.items.find(d => d.slot === 'production') } : null
+			return (
 			<>
 				<Title of={<>{above()} / <a href={to(['models', name])}>{name}</a></>} side={<>
-					<button type="button" class="main" data-focus="deploy" disabled={off !== '' || slots.data === undefined || serves.some(d => d.slot === 'production')} title={off || (serves.length > 0 ? t.servesAlready : '')} onClick={() => setDeploying(true)}>{t.deployVersion(name, n)}</button>
-					{model.data && slots.data && <VersionActs name={name} n={n} model={model.data} slots={slots.data.items} look={() => { got.again(); model.again(); slots.again() }} />}</>}>{name} {n} <State of={v.stage} /></Title>
+					<button type="button" class="main" data-focus="deploy" disabled={off !== '' || read === null || serves.some(d => d.slot === 'production')} title={off || (serves.length > 0 ? t.servesAlready : '')} onClick={() => setDeploying(read)}>{t.deployVersion(name, n)}</button>
+					{model.data && slots.data && <VersionActs name={name} n={n} model={model.data} slots={slots.data.items} look={look} />}</>}>{name} {n} <State of={v.stage} /></Title>
 				{off && <p class="dim">{off}</p>}
 				{slots.problem && slots.data === undefined && <Fault problem={slots.problem} again={slots.again} />}
+				{model.problem && <Fault problem={model.problem} again={model.again} />}
 				{serves.map(d => <p key={d.slot} class="ok">{t.servesSince(d.slot)} <Time at={d.event_millis} /> <Position at={d.position} /></p>)}
 				<Facts>
 					<Fact name={t.algorithm}>{v.algorithm || '–'}</Fact><Fact name={t.registered}><Time at={v.event_millis} /></Fact><Fact name={t.actor}>{v.actor ?? '–'}</Fact>
@@ -128,13 +138,15 @@ function VersionPage({ name, n }: { name: string; n: number }) {
 					{v.dataset_id && <Fact name={t.dataset}><Stream name={`dataset/${v.dataset_id}`} /></Fact>}<Fact name={t.seed}><span class="mono">{String(v.seed)}</span></Fact><Fact name={t.code}>{v.code_version || '–'}</Fact>
 					<Fact name={t.size}>{bytes(v.bytes)}</Fact>
 				</Facts>
-				{model.data && slots.data && <Changes name={name} v={model.data.versions.find(x => x.version === n) ?? v} m={model.data} now={slots.data.items.find(d => d.slot === 'production')} look={() => { got.again(); model.again(); slots.again() }} />}
+				<Moments of={[{ path: `/api/v1/models/${segment(name)}/versions/${n}`, views: ['models'] }]} stream={`model/${model.data?.key ?? name}`} />
+				{read && <Changes name={name} {...read} look={look} />}
 				<section><h2>{t.params}</h2><table class="pairs"><tbody>{Object.entries(v.params ?? {}).sort().map(([k, x]) => <tr key={k}><th scope="row" class="mono">{k}</th><td>{x}</td></tr>)}</tbody></table></section>
 				<section><h2>{t.cut}</h2><p class="mono wrap dim">{v.dataset_cut} <Copy text={v.dataset_cut} /></p><h2>{t.blob}</h2><p class="mono wrap dim">{v.blob} <Copy text={v.blob} /></p></section>
 				<section><h2>{t.lineage}</h2><Shown got={lineage}>{g => g.edges.length === 0 ? <p class="dim">{t.none}</p> : <><Graph nodes={[g.node, ...g.nodes].map(id => ({ id, label: id, ...(nodePage(id) === '' ? {} : { href: nodePage(id) }), asked: id === g.node }))} edges={g.edges.map(e => ({ from: e.from, to: e.to, label: e.kind }))} label={t.lineage} />{g.truncated && <p class="warn">{t.truncated(g.nodes.length)}</p>}</>}</Shown></section>
-				{deploying && <Deploy name={name} n={n} now={slots.data?.items.find(d => d.slot === 'production')} close={() => setDeploying(false)} done={() => { setDeploying(false); got.again(); slots.again() }} />}
+				{deploying && <Deploy name={name} read={deploying} close={() => setDeploying(null)} done={() => { setDeploying(null); look() }} look={look} />}
 			</>
-		)}</Shown>
+			)
+		}}</Shown>
 	)
 }
 
@@ -145,41 +157,4 @@ function nodePage(id: string): string {
 	if (kind === 'run') return to(['runs', ...rest])
 	if (kind === 'workflow-run') return to(['workflows', 'runs', ...rest])
 	return kind === 'dataset' || kind === 'training-set' || kind === 'import' ? to(['events', 'streams', ...id.split('/')]) : ''
-}
-
-// Deploy asks for it once, on the state that was looked at: if another has deployed meanwhile, nothing is changed.
-function Deploy({ name, n, now, close, done }: { name: string; n: number; now: Deployment | undefined; close: () => void; done: () => void }) {
-	const [reason, setReason] = useState('')
-	const [busy, setBusy] = useState(false)
-	const [problem, setProblem] = useState<Problem | null>(null)
-	const [key] = useState(() => crypto.randomUUID?.() ?? String(Math.random()))
-	const head = useGet<Model>(`/api/v1/models/${segment(name)}`) // as it is while this is read: no later change is taken in
-	const revision = head.data?.revision
-	const [was] = useState(now) // as it is read here
-	const act = async (e: Event) => {
-		e.preventDefault()
-		if (busy) return
-		if (revision === undefined) return
-		setBusy(true)
-		setProblem(null)
-		try {
-			await command('POST', `/api/v1/models/${segment(name)}/versions/${n}/deploy`, { reason, instead_of: instead(was) }, { key, revision })
-			announce(t.deployed(name, n))
-			done()
-		} catch (p) {
-			setProblem(p instanceof Problem ? p : new Problem({ title: String(p) }))
-			setBusy(false)
-		}
-	}
-	return (
-		<Dialog open close={close} title={t.deployVersion(name, n)}>
-			<form onSubmit={e => void act(e)}>
-				<p>{was ? t.deployInstead(`${was.model} ${was.version}`, `${name} ${n}`) : t.deployFirst(`${name} ${n}`)}</p>
-				<label>{t.reason}<input value={reason} onInput={e => setReason(e.currentTarget.value)} autofocus /></label>
-				{head.problem && <Fault problem={head.problem} again={head.again} />}
-				{problem && <Fault problem={problem} />}
-				<p class="buttons"><button type="submit" class="main" disabled={busy || head.loading || revision === undefined}>{t.deployVersion(name, n)}</button> <button type="button" onClick={close}>{t.cancel}</button></p>
-			</form>
-		</Dialog>
-	)
 }

@@ -4,7 +4,7 @@ import { command, type Got, Problem, segment, then, useGet } from '../api'
 import { bytes, count, duration } from '../format'
 import { Confirm } from '../confirm'
 import { announce, Dialog } from '../keys'
-import { Fact, Facts, Id, Json, State, Stream, Time, Title } from '../parts/bits'
+import { Cut, Fact, Facts, Id, Json, State, Stream, Time, Title } from '../parts/bits'
 import { Empty, Fault, News, Shown } from '../parts/states'
 import { knownAt, place, set, to } from '../router'
 import { t } from '../text'
@@ -42,7 +42,7 @@ export function Operations() {
 			<Shown got={got} rows={3}>{p => p.items.length === 0 ? <Empty why={t.noOperations} /> : (
 				<>
 					<div class="scroll-x" tabIndex={0} role="group" aria-label={t.operations}><table><thead><tr><th>{t.operation}</th><th>{t.state}</th><th>{t.what}</th><th>{t.started}</th><th class="num">{t.duration}</th><th>{t.actor}</th></tr></thead>
-						<tbody>{p.items.map(o => <tr key={o.operation_id} data-operation={o.operation_id}><td class="short"><a href={page(o.operation_id)}>{t.operationKind(o.kind)}</a></td><td><How o={o} /></td><td class="wrap"><What o={o} /></td><td><Time at={o.started_millis} /></td><td class="num short">{o.ended_millis ? duration(o.ended_millis - o.started_millis) : ''}</td><td class="short">{o.actor}</td></tr>)}</tbody></table></div>
+						<tbody>{p.items.map(o => <tr key={o.operation_id} data-operation={o.operation_id}><td class="short"><a href={page(o.operation_id)}>{t.operationKind(o.kind)}</a></td><td><How o={o} cut /></td><td><div class="cut"><What o={o} /></div></td><td><Time at={o.started_millis} /></td><td class="num short">{o.ended_millis ? duration(o.ended_millis - o.started_millis) : ''}</td><td><Cut text={o.actor} /></td></tr>)}</tbody></table></div>
 					{p.next_cursor && limit < 1000 && <p><button type="button" onClick={() => set({ operations: limit + 100 })}>{t.more}</button></p>}
 				</>
 			)}</Shown>
@@ -58,7 +58,7 @@ function unequal(o: Operation): string[] | null {
 }
 
 // How an operation is, or how far.
-function How({ o }: { o: Operation }) {
+function How({ o, cut }: { o: Operation; cut?: boolean }) {
 	const differ = unequal(o)
 	const another = o.kind === 'rebuild' && (o.result as { equal?: boolean } | undefined)?.equal === false
 	return (
@@ -69,7 +69,7 @@ function How({ o }: { o: Operation }) {
 			{o.state === 'interrupted' && <div class="dim">{t.operationInterrupted}</div>}
 			{differ && <div class={differ.length === 0 ? 'ok' : 'bad'}>{differ.length === 0 ? t.verifyEqual((o.result as { views: unknown[] }).views.length) : t.verifyUnequal(differ.join(', '))}</div>}
 			{another && <div class="bad">{t.rebuildUnequal}</div>}
-			{o.error && <div class="bad wrap">{o.error}</div>}
+			{o.error && (cut ? <div><Cut text={o.error} tone="bad" /></div> : <div class="bad wrap">{o.error}</div>)}
 		</div>
 	)
 }

@@ -2,7 +2,8 @@
 import { useEffect, useRef } from 'preact/hooks'
 import { ask, type Got, url, useGet, then, type Problem } from '../api'
 import { duration, count } from '../format'
-import { Fact, Facts, Position, State, Time, Title } from '../parts/bits'
+import { Cut, Fact, Facts, Position, State, Time, Title } from '../parts/bits'
+import { Moments, only, rowsMost, servedShows } from '../parts/moments'
 import { Empty, News, Shown } from '../parts/states'
 import { knownAt, to } from '../router'
 import { state as live } from '../live'
@@ -45,7 +46,7 @@ function Serving() {
 		<section class="card"><h2>{t.serving}</h2>
 			<Shown got={got} rows={2}>{d => d.items.length === 0
 				? <Empty why={t.noDeployment} command="projectionist workflows run movie_training_pipeline" />
-				: <ul class="plain-list">{d.items.map(i => <li key={i.slot}><span class="dim">{i.slot}</span> <a class="big" href={to(['models', i.model, i.version])}>{i.model} {i.version}</a> <Time at={i.event_millis} /> <span class="dim">{i.actor}{i.previous_version ? ` · ${t.insteadOf} ${i.previous_model ?? i.model} ${i.previous_version}` : ''}</span> <Position at={i.position} /></li>)}</ul>}</Shown>
+				: <ul class="plain-list">{d.items.map(i => <li key={i.slot}><span class="dim">{i.slot}</span> <Cut tone="big" href={to(['models', i.model, i.version])} text={`${i.model} ${i.version}`} /> <Time at={i.event_millis} /> <Cut tone="dim" text={`${i.actor ?? ''}${i.previous_version ? ` · ${t.insteadOf} ${i.previous_model ?? i.model} ${i.previous_version}` : ''}`} /> <Position at={i.position} /></li>)}</ul>}</Shown>
 		</section>
 	)
 }
@@ -105,6 +106,11 @@ export function Overview() {
 		<>
 			<Title>{t.overview}</Title>
 			<div class="cards"><Readiness /><Serving /><Trouble /><AtWork /><SinceSeen /></div>
+			<Moments of={[
+				{ name: t.serving, path: '/api/v1/deployments', views: ['deployments', 'models'], id: d => d.slot, shows: servedShows },
+				{ name: t.deadLetters, path: url('/api/v1/dead-letters', { state: 'open', limit: rowsMost }), views: ['dead_letters'], id: d => d.dead_letter_id, shows: only('reactor', 'error', 'attempts', 'position') },
+				{ name: t.quarantine, path: '/api/v1/quarantine/counts', views: ['quarantine'] },
+			]} note={t.systemIsNow} />
 			<section><h2>{t.latest} <News n={got.news} show={got.again} /></h2>
 				<Shown got={got} rows={10}>{p => p.items.length === 0
 					? <Empty why={t.emptyLog} command="projectionist serve --simulate users=200,movies=200,events=12000" />

@@ -1,9 +1,9 @@
 // Who is there, what did they do, and when did we know?
-import { segment, useGet } from '../api'
+import { segment, url, useGet } from '../api'
 import { count, figure } from '../format'
 import { Fact, Facts, Id, Position, Tabs, Time, Title } from '../parts/bits'
 import { AsOf, happened, History, type Of, Rate, Times } from '../parts/history'
-import { Moments } from '../parts/moments'
+import { type Answer, Moments, rowsMost } from '../parts/moments'
 import { usePaged } from '../parts/paged'
 import { Empty, Fault, News, Shown, Skeleton } from '../parts/states'
 import { type Column, Table } from '../parts/table'
@@ -17,13 +17,16 @@ export function People() {
 }
 
 const columnsOf = (): Column<Person>[] => [
-	{ id: 'person', head: t.person, width: 'minmax(110px, 1fr)', cell: p => <a class="mono" href={to(['people', p.user_id], { as_of: asOf.value })} tabIndex={-1}>{p.user_id}</a>, line: 1 },
+	{ id: 'person', head: t.person, width: 'minmax(110px, 1fr)', cell: p => <a class="mono" href={to(['people', p.user_id])} tabIndex={-1}>{p.user_id}</a>, line: 1 },
 	{ id: 'acts', head: t.acts, width: '88px', num: true, cell: p => `${p.acts_more ? '≥ ' : ''}${count(p.acts)}`, line: 1 },
 	{ id: 'first', head: t.firstAct, width: '150px', cell: p => <Time at={p.first?.event_millis} /> },
 	{ id: 'last', head: t.lastAct, width: '150px', cell: p => <Time at={p.last?.event_millis} />, line: 2 },
 	{ id: 'position', head: t.position, width: 'minmax(120px, 1fr)', cell: p => (p.last ? <Position at={p.last.position} /> : '') },
 	{ id: 'said', head: t.saidOf, width: 'minmax(120px, 2fr)', cell: p => saidOf(p), line: 2 },
 ]
+
+// personShows is what counts of a person as moments are compared.
+const personShows = ({ user_id: _, first, last, ...p }: Answer): Answer => ({ ...p, ...(first ? { first: first.position } : {}), ...(last ? { last: last.position } : {}) })
 
 const saidOf = (p: User) => [p.age ? `${t.age} ${p.age}` : '', p.gender, p.occupation, p.zip].filter(s => s).join(', ')
 
@@ -38,10 +41,11 @@ function List() {
 				<label class="wide">{t.idBegins}<input data-filter="" data-focus="filter" class="mono" value={q} placeholder="42" onInput={e => set({ q: e.currentTarget.value.trim() }, true)} /></label>
 				<AsOf />
 			</form>
+			<Moments of={[{ path: url('/api/v1/users', { q, limit: rowsMost }), dated: true, views: ['users'], id: p => p.user_id, page: p => to(['people', p.user_id]), shows: personShows }]} prefix="user/" />
 			{list.problem && <Fault problem={list.problem} again={list.again} />}
 			{list.rows === null ? list.problem ? null : <Skeleton rows={14} /> : list.rows.length === 0
 				? <Empty why={q !== '' || asOf.value ? t.nothingFound : t.nobody} {...(q === '' && !asOf.value ? { command: 'projectionist import PATH' } : {})} />
-				: <Table id="people" of={path} label={t.people} rows={list.rows} columns={columnsOf()} keyOf={p => p.user_id} href={p => to(['people', p.user_id], { as_of: asOf.value })} total={list.next === '' ? list.rows.length : -1} more={list.empty ? undefined : list.more} />}
+				: <Table id="people" of={path} label={t.people} rows={list.rows} columns={columnsOf()} keyOf={p => p.user_id} href={p => to(['people', p.user_id])} total={list.next === '' ? list.rows.length : -1} more={list.empty ? undefined : list.more} />}
 			{list.rows && <p class="dim foot">{t.shown(list.rows.length)}{list.next !== '' && <button type="button" class="quiet" onClick={() => list.more?.()}>{t.more}</button>}</p>}
 		</div>
 	)
@@ -54,7 +58,8 @@ function PersonPage({ id }: { id: string }) {
 	const tabs: [string, string][] = [['', t.history], ['shown', t.whatWasShown], ['said', t.saidOf]]
 	return (
 		<>
-			<Title of={<a href={to(['people'], { as_of: asOf.value })}>{t.people}</a>} side={<><form class="filters" onSubmit={e => e.preventDefault()}><AsOf /></form><a class="button" href={to(['try'], { user: id, as_of: asOf.value })}>{t.try}</a></>}>{id}</Title>
+			<Title of={<a href={to(['people'])}>{t.people}</a>} side={<><form class="filters" onSubmit={e => e.preventDefault()}><AsOf /></form><a class="button" href={to(['try'], { user: id })}>{t.try}</a></>}>{id}</Title>
+			<Moments of={[{ path: `/api/v1/users?user_id=${segment(id)}`, dated: true, views: ['users'], id: p => p.user_id, shows: personShows }]} stream={`user/${id}`} />
 			<Shown got={got} rows={2}>{p => {
 				const one = p.items[0]
 				if (!one) return <Empty why={t.nothingOfThem} />
@@ -68,9 +73,8 @@ function PersonPage({ id }: { id: string }) {
 			}}</Shown>
 			<Times of={of} />
 			<Rate user={id} done={got.again} />
-			<Tabs all={tabs} now={tab} href={x => to(['people', id], { as_of: asOf.value, tab: x })} />
+			<Tabs all={tabs} now={tab} href={x => to(['people', id], { tab: x })} />
 			{tab === 'shown' ? <WasShown id={id} /> : tab === 'said' ? <Said id={id} known={got.data?.items[0]} /> : <History of={of} />}
-			<Moments path={`/api/v1/users?user_id=${segment(id)}`} stream={`user/${id}`} />
 		</>
 	)
 }

@@ -3,7 +3,8 @@ import { useMemo, useState } from 'preact/hooks'
 import { ask, Problem, then, url, useGet } from '../api'
 import { Chart, type Curve } from '../chart'
 import { count, figure, millisOf, time } from '../format'
-import { Fact, Facts, Position, Time, Title } from '../parts/bits'
+import { Cut, Fact, Facts, Position, Time, Title } from '../parts/bits'
+import { Moments } from '../parts/moments'
 import { Empty, Fault, News, Shown } from '../parts/states'
 import { type Column, Table } from '../parts/table'
 import { place, set, to } from '../router'
@@ -23,7 +24,8 @@ export function Quality() {
 	const window = params.get('window') ?? 'day'
 	const metric = metrics.find(m => m === params.get('metric')) ?? 'ndcg@10'
 	const acts = /^\d+$/.test(window)
-	const got = useGet<QualityCurve>(then('/api/v1/quality', { window, ...(acts ? { last: 200 } : { from: params.get('from'), to: params.get('to') }) }), { views: ['quality', 'deployments'], hold: true })
+	const path = url('/api/v1/quality', { window, ...(acts ? { last: 200 } : { from: params.get('from'), to: params.get('to') }) })
+	const got = useGet<QualityCurve>(then(path), { views: ['quality', 'deployments'], hold: true })
 	const opened = windowAt(got.data)
 	const field = (name: string) => <label>{name === 'from' ? t.from : t.untilDay}<input class="mono" value={params.get(name) ?? ''} placeholder="2026-11-01" onChange={e => set({ [name]: e.currentTarget.value.trim(), at: '' })} /></label>
 	return (
@@ -35,6 +37,7 @@ export function Quality() {
 				<label>{t.metric}<select data-focus="metric" value={metric} onChange={e => set({ metric: e.currentTarget.value === 'ndcg@10' ? '' : e.currentTarget.value })}>{metrics.map(m => <option key={m}>{m}</option>)}</select></label>
 				{!acts && field('from')}{!acts && field('to')}
 			</form>
+			<Moments of={[{ path, views: ['quality', 'deployments'], items: c => [{ ...c.total, total: true }, ...(c.windows ?? [])], id: w => (w.total ? t.sum : keyOf(w as QualityWindow)), shows: w => ({ judged: w.judged, acts: w.acts, [served]: w.sources?.[served]?.[metric], popularity: w.sources?.popularity?.[metric] }) }]} prefix="model/" />
 			<Shown got={got} rows={10}>{c => c.windows.length === 0 ? <Empty why={t.noQuality} command="projectionist feedback 1 42 --type like" /> : <><Totals c={c} /><Curves c={c} metric={metric} /><Windows c={c} metric={metric} /></>}</Shown>
 			<Acts key={opened && `${keyOf(opened)} ${opened.judged}`} of={opened} />
 		</>
@@ -138,7 +141,7 @@ function Acts({ of: w }: { of: QualityWindow | undefined }) {
 			<nav class="tabs" aria-label={t.outcome}>{(['missed', 'hit', 'all'] as const).map(o => <button key={o} type="button" aria-pressed={o === outcome} onClick={() => set({ outcome: o === 'missed' ? '' : o })}>{{ missed: t.missed, hit: t.hit, all: t.all }[o]}</button>)}</nav>
 			<Shown got={got} rows={4}>{() => all.length === 0 && !next ? <p class="dim">{t.none}</p> : (
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.factsAt}><table class="roomy"><thead><tr><th>{t.eventTime}</th><th>{t.person}</th><th>{t.film}</th><th>{t.type}</th>{sources.map(s => <th key={s} class="num">{t.rank} {s}</th>)}<th class="num">{t.standsFor}</th><th>{t.event}</th><th>{t.judgedBy}</th></tr></thead>
-					<tbody>{all.map(a => <tr key={a.position}><td><Time at={a.time_millis} /></td><td>{a.user_id && <a href={to(['try'], { user: a.user_id })}>{a.user_id}</a>}</td><td>{a.movie_id && <a href={to(['events', 'streams', 'movie', a.movie_id])}>{a.movie_id}</a>}</td><td>{a.interaction_type}</td>{sources.map(s => <td key={s} class="num">{a.ranks[s] === undefined ? '' : a.ranks[s] === 0 ? <span class="dim" title={t.noFilm}>–</span> : <>{a.ranks[s]}<span class="dim"> / {count(a.films)}</span></>}</td>)}<td class="num">{a.of}</td><td><Position at={a.position} /></td><td><Position at={a.judged.position} /></td></tr>)}</tbody></table></div>
+					<tbody>{all.map(a => <tr key={a.position}><td><Time at={a.time_millis} /></td><td>{a.user_id && <Cut href={to(['try'], { user: a.user_id })} text={a.user_id} />}</td><td>{a.movie_id && <Cut href={to(['films', a.movie_id])} text={a.movie_id} />}</td><td><Cut text={a.interaction_type} /></td>{sources.map(s => <td key={s} class="num">{a.ranks[s] === undefined ? '' : a.ranks[s] === 0 ? <span class="dim" title={t.noFilm}>–</span> : <>{a.ranks[s]}<span class="dim"> / {count(a.films)}</span></>}</td>)}<td class="num">{a.of}</td><td><Position at={a.position} /></td><td><Position at={a.judged.position} /></td></tr>)}</tbody></table></div>
 			)}</Shown>
 			{problem && <Fault problem={problem} />}
 			{next && <p><button type="button" disabled={busy} onClick={() => void load()}>{t.more}</button></p>}

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, exact, isPast, Problem, segment, then, url } from '../api'
 import { arrived, type Changes, onChanges, paused } from '../live'
 import { Title } from '../parts/bits'
+import { type Answer, Moments, only } from '../parts/moments'
 import { Empty, Fault, News, Skeleton } from '../parts/states'
 import { Table } from '../parts/table'
 import { place, set, to } from '../router'
@@ -102,6 +103,7 @@ export function Browser({ topic }: { topic: string }) {
 			<form class="filters" role="search" onSubmit={e => e.preventDefault()}>
 				{filters.map((f, i) => <label key={f}>{{ type: t.type, stream: t.stream, actor: t.actor, q: t.word }[f]}<input data-filter={i === 3 ? '' : undefined} data-focus={`filter-${f}`} value={chosen[f] ?? ''} onInput={e => set({ [f]: e.currentTarget.value }, true)} /></label>)}
 			</form>
+			<Moments of={[{ path: '/api/v1/log/topics', items: a => ((a.items ?? []) as Answer[]).filter(k => k.topic === topic), id: k => k.topic, shows: only('records', 'partitions') }]} note={t.recordsAreFixed} />
 			{problem && <Fault problem={problem} again={() => setAsked(a => a + 1)} />}
 			{state === null ? problem ? null : <Skeleton rows={12} /> : state.rows.length === 0
 				? <Empty why={filters.some(f => chosen[f]) ? t.nothingFound : t.emptyTopic} />

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks'
 import { ask, Problem, segment, then, useGet } from '../api'
 import { Chart, type Curve } from '../chart'
 import { bytes, duration, figure } from '../format'
-import { Copy, Fact, Facts, Id, State, Stream, Time, Title } from '../parts/bits'
+import { Copy, Cut, Fact, Facts, Id, State, Stream, Time, Title } from '../parts/bits'
 import { Moments } from '../parts/moments'
 import { Empty, Fault, Shown, Skeleton } from '../parts/states'
 import { place, to } from '../router'
@@ -50,7 +50,7 @@ export function RunPage({ id }: { id: string }) {
 		<Shown got={got}>{r => (
 			<>
 				<Title of={above()} side={<><Copy text={r.run_id} label={t.copyId} /> <Stream name={`run/${r.run_id}`} /></>}>{r.name || r.run_id} <State of={r.status} /></Title>
-				<Moments path={`/api/v1/runs/${segment(id)}`} stream={`run/${id}`} />
+				<Moments of={[{ path: `/api/v1/runs/${segment(id)}`, views: ['runs'] }]} stream={`run/${id}`} />
 				{r.reason && <p class="bad prewrap">{r.reason}</p>}
 				<Facts>
 					<Fact name={t.started}><Time at={r.start_millis} /></Fact>
@@ -91,6 +91,8 @@ function useRuns(ids: string[]) {
 	return { runs, problem }
 }
 
+const comparedMost = 8 // runs that are held against another moment
+
 // Compare shows what differs, and curves of the same metric in one picture. The first run is what others are held against.
 export function Compare() {
 	const params = place.value.params
@@ -106,10 +108,11 @@ export function Compare() {
 		<>
 			<Title of={above()} side={<a class="button" href={to(['runs', 'compare'], { sel: ids.join(','), all: all ? '' : '1' })}>{all ? t.onlyDifferences : t.showAll(rows.length)}</a>}>{t.compare}</Title>
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.differences}>
-				<table class="compare"><thead><tr><th>{t.field}</th>{runs.map((r, i) => <th key={r.run_id}><a href={to(['runs', r.run_id])}>{r.name || r.run_id}</a>{i === 0 && <span class="dim"> {t.baseline}</span>}<br /><State of={r.status} /></th>)}</tr></thead>
-					<tbody>{shown.length === 0 ? <tr><td class="dim" colSpan={runs.length + 1}>{t.noDifference}</td></tr> : shown.map(r => <tr key={r.name} class={r.differs ? 'changed' : ''}><th scope="row" class="mono">{r.name}</th>{r.values.map((v, i) => <td key={i} class={typeof v === 'number' ? 'num' : 'wrap'} title={v === undefined ? '' : String(v)}>{typeof v === 'number' ? <>{figure(v)}{i > 0 && typeof r.values[0] === 'number' && v !== r.values[0] && <span class="dim"> {v > r.values[0] ? '+' : '−'}{figure(Math.abs(v - r.values[0]))}</span>}</> : v ?? <span class="dim">–</span>}</td>)}</tr>)}</tbody>
+				<table class="compare"><thead><tr><th>{t.field}</th>{runs.map((r, i) => <th key={r.run_id}><Cut href={to(['runs', r.run_id])} text={r.name || r.run_id} />{i === 0 && <span class="dim"> {t.baseline}</span>}<br /><State of={r.status} /></th>)}</tr></thead>
+					<tbody>{shown.length === 0 ? <tr><td class="dim" colSpan={runs.length + 1}>{t.noDifference}</td></tr> : shown.map(r => <tr key={r.name} class={r.differs ? 'changed' : ''}><th scope="row" class="mono"><div class="clamp" title={r.name}>{r.name}</div></th>{r.values.map((v, i) => <td key={i} class={typeof v === 'number' ? 'num' : ''} title={typeof v === 'number' ? String(v) : undefined}>{typeof v === 'number' ? <>{figure(v)}{i > 0 && typeof r.values[0] === 'number' && v !== r.values[0] && <span class="dim"> {v > r.values[0] ? '+' : '−'}{figure(Math.abs(v - r.values[0]))}</span>}</> : v === undefined ? <span class="dim">–</span> : <Cut text={v} />}</td>)}</tr>)}</tbody>
 				</table>
 			</div>
+			<Moments of={runs.slice(0, comparedMost).map(r => ({ name: r.name || r.run_id, path: `/api/v1/runs/${segment(r.run_id)}`, views: ['runs'] }))} prefix="run/" />
 			<section class="charts">{metricsOf(runs).slice(0, 24).map(m => <Curves key={m} runs={runs} metric={m} />)}</section>
 		</>
 	)

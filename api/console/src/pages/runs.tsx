@@ -1,10 +1,11 @@
 // Which run is best, what differs? The table holds all runs at once; what it shows of them is in the address.
 import { useMemo } from 'preact/hooks'
-import { type Problem, then, useGet } from '../api'
+import { type Problem, then, url, useGet } from '../api'
 import { fields, compare, holds, parse, type Cell } from '../filter'
 import { count, duration, figure } from '../format'
 import { useKeys } from '../keys'
 import { State, Time, Title } from '../parts/bits'
+import { type Answer, Moments } from '../parts/moments'
 import { Empty, Fault, News, Skeleton } from '../parts/states'
 import { type Column, Table } from '../parts/table'
 import { go, place, set, to } from '../router'
@@ -30,9 +31,20 @@ function quoted(name: string): string {
 	return dot < 0 || /^[A-Za-z0-9_]+$/.test(name.slice(dot + 1)) ? name : `${name.slice(0, dot)}.\`${name.slice(dot + 1)}\``
 }
 
-function useFrame(experiment: string, names: string[]): { frame: Frame | null; total: number; problem: Problem | undefined; news: number; again: () => void } {
+// runsPath is where all runs are, as columns.
+function runsPath(experiment: string, names: string[]): string {
 	const all = [...own, ...names]
-	const got = useGet<Columns>(then('/api/v1/runs', { experiment_id: experiment, columns: all.map(quoted).join(','), limit: Math.min(50_000, Math.floor(cellsMax / all.length)) }), { views: ['runs'], hold: true })
+	return url('/api/v1/runs', { experiment_id: experiment, columns: all.map(quoted).join(','), limit: Math.min(50_000, Math.floor(cellsMax / all.length)) })
+}
+
+// runRows are the runs of columns, each by itself, without what it has not.
+function runRows(a: Answer): Answer[] {
+	const columns = Object.entries((a.columns ?? {}) as Record<string, unknown[]>)
+	return (columns.find(([name]) => name === 'run_id')?.[1] ?? []).map((_, i) => Object.fromEntries(columns.flatMap(([name, cells]) => (cells[i] === null || cells[i] === '' ? [] : [[name, cells[i]]]))))
+}
+
+function useFrame(experiment: string, names: string[]): { frame: Frame | null; total: number; problem: Problem | undefined; news: number; again: () => void } {
+	const got = useGet<Columns>(then(runsPath(experiment, names)), { views: ['runs'], hold: true })
 	const frame = useMemo(() => {
 		if (!got.data) return null
 		const columns: Record<string, Cell[]> = {}
@@ -106,6 +118,7 @@ function RunTable() {
 				<label>{t.experiment}<select value={experiment} onChange={e => set({ experiment: e.currentTarget.value })}><option value="">{t.all}</option>{experiments.data?.items.map(e => <option key={e.experiment_id} value={e.experiment_id}>{e.name}</option>)}</select></label>
 				<details class="columns"><summary>{t.columns} {cols.length}</summary><div>{found.map(f => <label key={f} class="check"><input type="checkbox" checked={cols.includes(f)} onChange={e => set({ cols: (e.currentTarget.checked ? [...cols, f] : cols.filter(x => x !== f)).join(',') || '-' })} /> {f}</label>)}</div></details>
 			</form>
+			{ready && <Moments of={[{ path: runsPath(experiment, wanted), views: ['runs'], items: runRows, id: r => String(r.run_id), page: r => to(['runs', String(r.run_id)]), more: a => Number(a.total) > (a.columns?.run_id?.length ?? 0), shows: ({ run_id: _, ...r }) => r }]} prefix="run/" />}
 			{missing.length > 0 && <p class="warn" role="status">{t.noSuchField(missing.join(', '))}</p>}
 			{problem && <Fault problem={problem} again={again} />}
 			{frame === null ? problem ? null : <Skeleton rows={14} /> : frame.n === 0

@@ -1,9 +1,10 @@
 // Is what serves good, quick, and fed as it was trained?
 import { useMemo } from 'preact/hooks'
-import { then, useGet } from '../api'
+import { then, url, useGet } from '../api'
 import { Chart, type Curve } from '../chart'
 import { count, figure } from '../format'
-import { Position, Time, Title } from '../parts/bits'
+import { Cut, Position, Time, Title } from '../parts/bits'
+import { Moments, only, rowsMost, servedShows } from '../parts/moments'
 import { Empty, News, Shown } from '../parts/states'
 import { knownAt, place, set, to } from '../router'
 import { t } from '../text'
@@ -18,6 +19,11 @@ export function Serving() {
 			<section><h2>{t.slots}</h2>
 				<Shown got={slots} rows={2}>{d => d.items.length === 0 ? <Empty why={t.noDeployment} command="projectionist workflows run movie_training_pipeline" /> : <Slots items={d.items} />}</Shown>
 			</section>
+			<Moments of={[
+				{ name: t.slots, path: '/api/v1/deployments', views: ['deployments', 'models'], id: d => d.slot, shows: servedShows },
+				{ name: t.whatCame, path: url('/api/v1/engagement', { from: new Date(Date.now() - 365 * 86_400_000).toISOString().slice(0, 10) }), views: ['recommendations', 'users'], items: a => a.days ?? [], id: d => [d.day, d.model_name, d.model_version].filter(Boolean).join(' '), shows: only('lists', 'lists_taken_up', 'films_liked', 'films_disliked', 'films_met') },
+				{ name: t.drift, path: url('/api/v1/drift/alerts', { limit: rowsMost }), views: ['drift'], id: d => d.position, shows: only('model_name', 'model_version', 'drift_score', 'threshold') },
+			]} prefix="model/" note={t.latencyIsNow} />
 			<Good />
 			<Quick />
 			<Drift />
@@ -30,7 +36,7 @@ function Slots({ items }: { items: Deployment[] }) {
 	const off = noCommands()
 	return (
 		<div class="scroll-x" tabIndex={0} role="group" aria-label={t.slots}><table class="roomy"><thead><tr><th>{t.slot}</th><th>{t.model}</th><th>{t.sinceWhen}</th><th>{t.actor}</th><th>{t.reason}</th><th>{t.insteadOf}</th><th>{t.event}</th><th /></tr></thead>
-			<tbody>{items.map(d => <tr key={d.slot} class="keep"><td>{d.slot}</td><td><a class="big" href={to(['models', d.model, d.version])}>{d.model} {d.version}</a></td><td><Time at={d.event_millis} /></td><td>{d.actor}</td><td class="dim wrap">{d.reason}</td><td>{d.previous_version ? <a href={to(['models', d.previous_model ?? d.model, d.previous_version])}>{d.previous_model ?? d.model} {d.previous_version}</a> : '–'}</td><td><Position at={d.position} /></td><td>{off === '' ? <a class="button" href={to(['models', d.model])}>{t.deployAnother}</a> : <span class="dim">{off}</span>}</td></tr>)}</tbody></table></div>
+			<tbody>{items.map(d => <tr key={d.slot} class="keep"><td>{d.slot}</td><td><Cut tone="big" href={to(['models', d.model, d.version])} text={`${d.model} ${d.version}`} /></td><td><Time at={d.event_millis} /></td><td><Cut text={d.actor} /></td><td><Cut text={d.reason} tone="dim" /></td><td>{d.previous_version ? <Cut href={to(['models', d.previous_model ?? d.model, d.previous_version])} text={`${d.previous_model ?? d.model} ${d.previous_version}`} /> : '–'}</td><td><Position at={d.position} /></td><td>{off === '' ? <a class="button" href={to(['models', d.model])}>{t.deployAnother}</a> : <span class="dim">{off}</span>}</td></tr>)}</tbody></table></div>
 	)
 }
 
@@ -72,7 +78,7 @@ function Good() {
 			<News n={got.news} show={got.again} />
 			<Shown got={got} rows={3}>{() => versions.length === 0 ? <p class="dim">{t.noLists}</p> : (
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.whatCame}><table class="roomy"><thead><tr><th>{t.version}</th><th class="num">{t.lists}</th><th class="num">{t.clickRate}</th><th class="num">{t.satisfaction}</th><th class="num">{t.met}</th><th class="num">hr@10</th><th>{t.days}</th></tr></thead>
-					<tbody>{versions.map(v => <tr key={v.name}><td>{v.model ? <a href={to(['models', v.model, v.version])}>{v.name}</a> : v.name}</td><td class="num">{count(v.lists)}</td><td class="num">{share(v.taken, v.lists)}</td><td class="num">{share(v.liked, v.liked + v.disliked)}</td><td class="num">{count(v.met)}</td><td class="num">{share(v.hits, v.met)}</td><td class="dim">{v.first === v.last ? v.first : `${v.first} … ${v.last}`}</td></tr>)}</tbody></table></div>
+					<tbody>{versions.map(v => <tr key={v.name}><td>{v.model ? <Cut href={to(['models', v.model, v.version])} text={v.name} /> : v.name}</td><td class="num">{count(v.lists)}</td><td class="num">{share(v.taken, v.lists)}</td><td class="num">{share(v.liked, v.liked + v.disliked)}</td><td class="num">{count(v.met)}</td><td class="num">{share(v.hits, v.met)}</td><td class="dim">{v.first === v.last ? v.first : `${v.first} … ${v.last}`}</td></tr>)}</tbody></table></div>
 			)}</Shown>
 			<p class="dim">{t.intervalWhat} <a href={to(['quality'])}>{t.quality}</a> · <a href={to(['events', 'movie-recommendations'])}>{t.allLists}</a></p>
 		</section>
@@ -117,7 +123,7 @@ function Drift() {
 			<Shown got={got} rows={3}>{p => p.items.length === 0 ? <p class="dim">{t.noDrift} <a href={to(['workflows', 'serving_drift_check'])}>serving_drift_check</a></p> : <>
 				{p.items.length > 1 && <div class="charts"><Chart title={t.driftScore} curves={curves} note={t.points(p.items.length)} times /></div>}
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.drift}><table class="roomy"><thead><tr><th>{t.eventTime}</th><th>{t.model}</th><th class="num">{t.driftScore}</th><th class="num">{t.threshold}</th><th>{t.parts}</th><th>{t.event}</th></tr></thead>
-					<tbody>{p.items.slice(0, 50).map(d => <tr key={d.position}><td><Time at={d.event_millis} /></td><td>{d.model_version ? <a href={to(['models', d.model_name, d.model_version])}>{d.model_name} {d.model_version}</a> : <a href={to(['models', d.model_name])}>{d.model_name}</a>}</td><td class={d.drift_score >= d.threshold ? 'num bad' : 'num'}>{d.drift_score >= d.threshold ? '✕ ' : ''}{figure(d.drift_score)}</td><td class="num">{figure(d.threshold)}</td><td class="dim wrap">{Object.entries(d.metrics ?? {}).map(([k, v]) => `${k} ${figure(v)}`).join(', ')}</td><td><Position at={d.position} /></td></tr>)}</tbody></table></div></>}</Shown>
+					<tbody>{p.items.slice(0, 50).map(d => <tr key={d.position}><td><Time at={d.event_millis} /></td><td>{d.model_version ? <Cut href={to(['models', d.model_name, d.model_version])} text={`${d.model_name} ${d.model_version}`} /> : <Cut href={to(['models', d.model_name])} text={d.model_name} />}</td><td class={d.drift_score >= d.threshold ? 'num bad' : 'num'}>{d.drift_score >= d.threshold ? '✕ ' : ''}{figure(d.drift_score)}</td><td class="num">{figure(d.threshold)}</td><td><Cut tone="dim" text={Object.entries(d.metrics ?? {}).map(([k, v]) => `${k} ${figure(v)}`).join(', ')} /></td><td><Position at={d.position} /></td></tr>)}</tbody></table></div></>}</Shown>
 			<p class="dim">{t.featuresDrift} <a href={to(['features'])}>{t.features}</a></p>
 		</section>
 	)
@@ -129,7 +135,7 @@ function Past() {
 	return (
 		<section><h2>{t.lanes}</h2>
 			<Shown got={got} rows={3}>{p => p.items.length === 0 ? <p class="dim">{t.none}</p> : (
-				<ol class="entries">{p.items.map(d => <li key={d.position}><Time at={d.event_millis} /><a href={to(['models', d.model, d.version])}>{d.model} {d.version}</a><span class="what">{d.reason}</span><span class="dim from"><Position at={d.position} /> {d.actor}</span></li>)}</ol>
+				<ol class="entries">{p.items.map(d => <li key={d.position}><Time at={d.event_millis} /><Cut href={to(['models', d.model, d.version])} text={`${d.model} ${d.version}`} /><span class="what">{d.reason}</span><span class="dim from"><Position at={d.position} /> {d.actor}</span></li>)}</ol>
 			)}</Shown>
 		</section>
 	)

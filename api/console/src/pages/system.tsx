@@ -1,13 +1,14 @@
 // Can I trust it?
 import { useState } from 'preact/hooks'
-import { command, segment, useGet } from '../api'
+import { command, segment, url, useGet } from '../api'
 import { Confirm } from '../confirm'
 import { count } from '../format'
 import { live as liveText } from '../parts/liveness'
 import { Position, State, Title } from '../parts/bits'
+import { Moments, only, rowsMost } from '../parts/moments'
 import { Shown } from '../parts/states'
 import { state as live } from '../live'
-import { place } from '../router'
+import { place, to } from '../router'
 import { t } from '../text'
 import { noCommands } from '../timebar'
 import type { Page, Reactor, ViewStatus } from '../types'
@@ -16,7 +17,7 @@ import { OperationPage, Operations } from './operations'
 
 export function System() {
 	const s = place.value.segments
-	return s[1] === 'operations' && s[2] !== undefined ? <OperationPage id={s[2]} /> : <Now />
+	return s[1] === 'operations' && s[2] !== undefined ? <><OperationPage id={s[2]} /><Moments of={[{ path: `/api/v1/operations/${segment(s[2])}`, views: ['operations'] }]} stream={`operation/${s[2]}`} /></> : <Now />
 }
 
 function Now() {
@@ -29,6 +30,7 @@ function Now() {
 			<Title>{t.system}</Title>
 			<p>{liveText(live.value)}</p>
 			<Operations />
+			<Moments of={[{ name: t.operations, path: url('/api/v1/operations', { limit: rowsMost }), views: ['operations'], id: o => o.operation_id, page: o => to(['system', 'operations', o.operation_id]), shows: only('kind', 'state', 'actor', 'ended_by', 'error') }]} prefix="operation/" note={t.systemIsNow} />
 			{off && <p class="warn">{t.systemIsNow}</p>}
 			<section><h2>{t.views}</h2>
 				<Shown got={views}>{p => (

@@ -29,7 +29,7 @@ export function WorkflowRunPage({ id }: { id: string }) {
 						<Copy text={r.run_id} label={t.copyId} /></>}><span class="mono">{r.run_id}</span> <State of={r.state} /></Title>
 					{r.reason && <p class={r.state === 'failed' ? 'bad prewrap' : 'dim'}>{r.reason}</p>}
 					{off && <p class="dim">{off}</p>}
-					<Moments path={`/api/v1/workflows/runs/${segment(id)}`} stream={`workflow-run/${id}`} />
+					<Moments of={[{ path: `/api/v1/workflows/runs/${segment(id)}`, views: ['workflow_runs'] }]} stream={`workflow-run/${id}`} />
 					<Facts>
 						<Fact name={t.requested}><Time at={r.requested_millis} /></Fact><Fact name={t.started}><Time at={r.started_millis} /></Fact>
 						<Fact name={t.duration}>{r.ended_millis ? duration(r.ended_millis - (r.started_millis ?? r.requested_millis)) : '–'}</Fact>

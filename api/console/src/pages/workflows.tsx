@@ -1,10 +1,11 @@
 // What ran, where did it fail?
 import { useState } from 'preact/hooks'
-import { command, Problem, segment, then, useGet } from '../api'
+import { command, Problem, segment, then, url, useGet } from '../api'
 import { duration } from '../format'
 import { Confirm } from '../confirm'
 import { announce, Dialog } from '../keys'
-import { Id, State, Time, Title } from '../parts/bits'
+import { Cut, Id, State, Time, Title } from '../parts/bits'
+import { type Answer, Moments, only, rowsMost } from '../parts/moments'
 import { Empty, Fault, News, Shown } from '../parts/states'
 import { go, place, set, to } from '../router'
 import { t } from '../text'
@@ -20,19 +21,23 @@ export function Workflows() {
 
 const above = () => <a href={to(['workflows'])}>{t.workflows}</a>
 
+// workflowShows is what counts of a workflow as moments are compared.
+const workflowShows = only('description', 'paused', 'tags', 'schedule', 'timezone', 'error', 'params', 'tasks')
+
 function WorkflowList() {
 	const got = useGet<Page<Workflow>>(then('/api/v1/workflows'), { views: ['workflows', 'workflow_runs'] })
 	const runs = useGet<Page<WorkflowRun>>(then('/api/v1/workflows/runs', { limit: 300 }), { views: ['workflow_runs'] })
 	return (
 		<>
 			<Title>{t.workflows}</Title>
+			<Moments of={[{ path: '/api/v1/workflows', views: ['workflows'], id: w => w.name, page: w => to(['workflows', w.name]), shows: workflowShows }]} prefix="workflow/" />
 			<Shown got={got}>{p => (
 				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.workflows}><table><thead><tr><th>{t.workflow}</th><th>{t.state}</th><th>{t.lastRuns}</th><th>{t.schedule}</th><th>{t.nextRun}</th></tr></thead>
 					<tbody>{p.items.map(w => (
-						<tr key={w.name}><td><a href={to(['workflows', w.name])}>{w.name}</a><div class="dim wrap">{w.error ? <span class="bad">{w.error}</span> : w.description}</div></td>
+						<tr key={w.name}><td><Cut text={w.name} href={to(['workflows', w.name])} /><div>{w.error ? <Cut text={w.error} tone="bad" /> : <Cut text={w.description} tone="dim" />}</div></td>
 							<td>{w.paused ? <State of="paused" /> : ''}</td>
 							<td class="ticks">{(runs.data?.items ?? []).filter(r => r.workflow === w.name).slice(0, 12).reverse().map(r => <a key={r.run_id} href={to(['workflows', 'runs', r.run_id])} aria-label={`${r.state} ${new Date(r.requested_millis).toISOString()}`}><State of={r.state} bare /></a>)}</td>
-							<td class="mono">{w.schedule} <span class="dim">{w.timezone}</span></td><td><Time at={w.next_millis} /></td></tr>
+							<td class="mono"><Cut text={w.schedule} /> <span class="dim">{w.timezone}</span></td><td><Time at={w.next_millis} /></td></tr>
 					))}</tbody></table></div>
 			)}</Shown>
 		</>
@@ -40,6 +45,8 @@ function WorkflowList() {
 }
 
 const states = ['queued', 'running', 'success', 'failed', 'cancelled']
+
+const runShows = (r: Answer): Answer => ({ ...only('state', 'reason', 'actor', 'note')(r), tasks: (r.tasks as Answer[] | undefined ?? []).map(only('task', 'state', 'try')) })
 
 function WorkflowPage({ name }: { name: string }) {
 	const state = place.value.params.get('state') ?? ''
@@ -56,6 +63,7 @@ function WorkflowPage({ name }: { name: string }) {
 					<button type="button" class="main" data-focus="trigger" disabled={off !== ''} title={off} onClick={() => setAsking(true)}>{t.trigger}</button></>}>{w.name} {w.paused && <State of="paused" />}</Title>
 				<p>{w.description}</p>
 				{w.error && <p class="bad" role="alert">{w.error}</p>}
+				<Moments of={[{ path: `/api/v1/workflows/${segment(name)}`, views: ['workflows'], shows: workflowShows }, { name: t.runs, path: url('/api/v1/workflows/runs', { workflow: name, state, limit: rowsMost }), views: ['workflow_runs'], id: r => r.run_id, page: r => to(['workflows', 'runs', r.run_id]), shows: runShows }]} prefix="workflow" />
 				<section><h2>{t.runs} <News n={runs.news} show={runs.again} /></h2>
 					<nav class="tabs" aria-label={t.state}>{['', ...states].map(s => <button key={s} type="button" aria-pressed={state === s} onClick={() => set({ state: s })}>{s === '' ? t.all : <State of={s} />}</button>)}</nav>
 					<Shown got={runs}>{p => p.items.length === 0 ? <Empty why={t.noWorkflowRuns} command={`projectionist workflows run ${name}`} /> : <Grid runs={p.items} tasks={(w.tasks ?? []).map(k => k.name)} />}</Shown>
@@ -72,10 +80,10 @@ function Grid({ runs, tasks }: { runs: WorkflowRun[]; tasks: string[] }) {
 	const all = [...new Set([...tasks, ...runs.flatMap(r => r.tasks.map(k => k.task))])]
 	return (
 		<div class="scroll-x" tabIndex={0} role="group" aria-label={t.runs}>
-			<table class="grid"><thead><tr><th scope="col">{t.run}</th><th>{t.state}</th><th>{t.requested}</th><th class="num">{t.duration}</th>{all.map(k => <th key={k} class="slant"><span>{k}</span></th>)}<th>{t.actor}</th></tr></thead>
+			<table class="grid"><thead><tr><th scope="col">{t.run}</th><th>{t.state}</th><th>{t.requested}</th><th class="num">{t.duration}</th>{all.map(k => <th key={k} class="slant"><span class="clamp" title={k}>{k}</span></th>)}<th>{t.actor}</th></tr></thead>
 				<tbody>{runs.map(r => (
 					<tr key={r.run_id}><td><Id id={r.run_id} href={to(['workflows', 'runs', r.run_id])} /></td><td><State of={r.state} /></td><td><Time at={r.requested_millis} /></td><td class="num">{r.ended_millis ? duration(r.ended_millis - (r.started_millis ?? r.requested_millis)) : ''}</td>
-						{all.map(name => { const k = r.tasks.find(x => x.task === name); return <td key={name} class="cell"><a href={to(['workflows', 'runs', r.run_id], { task: name })} aria-label={`${name} ${k?.state ?? '–'}`}><State of={k?.state ?? 'none'} bare /></a></td> })}<td class="dim">{r.actor}</td></tr>
+						{all.map(name => { const k = r.tasks.find(x => x.task === name); return <td key={name} class="cell"><a href={to(['workflows', 'runs', r.run_id], { task: name })} aria-label={`${name} ${k?.state ?? '–'}`}><State of={k?.state ?? 'none'} bare /></a></td> })}<td class="dim"><Cut text={r.actor} /></td></tr>
 				))}</tbody></table>
 		</div>
 	)

@@ -6,16 +6,17 @@ import { millisOf, shortId, time } from '../format'
 import { to } from '../router'
 import { t } from '../text'
 
-// State tells by shape, word and colour.
+// State tells by shape, word and colour. No two states of one kind of thing have the same shape.
 const marks: Record<string, [string, string]> = {
 	success: ['✓', 'ok'], FINISHED: ['✓', 'ok'], ready: ['✓', 'ok'], healthy: ['✓', 'ok'], Production: ['●', 'ok'], retried: ['✓', 'ok'], replaced: ['✓', 'ok'],
 	running: ['▶', 'on'], RUNNING: ['▶', 'on'], queued: ['◷', 'dim'], SCHEDULED: ['◷', 'dim'], up_for_retry: ['↻', 'warn'], Staging: ['◐', 'warn'], paused: ['‖', 'warn'],
-	failed: ['✕', 'bad'], FAILED: ['✕', 'bad'], upstream_failed: ['⊘', 'bad'], KILLED: ['■', 'bad'], cancelled: ['■', 'warn'], interrupted: ['■', 'bad'], halted: ['✕', 'bad'], open: ['✕', 'bad'],
+	failed: ['✕', 'bad'], FAILED: ['✕', 'bad'], upstream_failed: ['⊘', 'bad'], KILLED: ['■', 'bad'], cancelled: ['■', 'warn'], interrupted: ['↯', 'bad'], halted: ['✕', 'bad'], open: ['✕', 'bad'],
 	skipped: ['↷', 'dim'], Archived: ['▽', 'dim'], None: ['○', 'dim'], dropped: ['▽', 'dim'], lagging: ['◷', 'warn'],
 }
 export function State({ of, bare }: { of: string; bare?: boolean }) {
 	const [mark, tone] = marks[of] ?? ['○', 'dim']
-	return <span class={`state ${tone}`} title={of}><i aria-hidden="true">{mark}</i>{bare ? <span class="hidden">{of}</span> : <span>{of}</span>}</span>
+	const word = of || t.none // a task that waits for others has no state yet
+	return <span class={`state ${tone}`} title={word}><i aria-hidden="true">{mark}</i>{bare ? <span class="hidden">{word}</span> : <span>{word}</span>}</span>
 }
 
 export function Time({ at, short }: { at: number | string | undefined; short?: boolean }) {
@@ -42,6 +43,15 @@ export function Id({ id, href }: { id: string; href?: string }) {
 export const Position = ({ at }: { at: string }) => <a class="mono" href={to(['events', at.includes('@') ? at : `mlops-events/0@${at}`])}>{at}</a>
 
 export const Stream = ({ name }: { name: string }) => <a class="mono" href={to(['events', 'streams', ...name.split('/')])}>{name}</a>
+
+const cutAt = 400 // letters: more than a line has
+
+// Cut is a text of any length in a list, a line of it. Its own page has it whole.
+export function Cut({ text, href, tone }: { text: string | undefined; href?: string; tone?: string }) {
+	const all = text ?? ''
+	const more = { class: tone ? `cut ${tone}` : 'cut', title: all.length > 40 ? all.slice(0, 10 * cutAt) : undefined }
+	return href === undefined ? <span {...more}>{all.slice(0, cutAt)}</span> : <a {...more} href={href}>{all.slice(0, cutAt)}</a>
+}
 
 // Json is a value as it was sent, as text.
 export function Json({ value }: { value: unknown }) {

@@ -1,6 +1,6 @@
 // What happened, and when did we know? The acts of a person, or on a film.
 import { useState } from 'preact/hooks'
-import { command, Problem, then, useGet } from '../api'
+import { command, Problem, then, url, useGet } from '../api'
 import { count, duration, figure, time } from '../format'
 import { announce } from '../keys'
 import { asOf, place, set, to } from '../router'
@@ -8,6 +8,7 @@ import { t } from '../text'
 import { noCommands } from '../timebar'
 import type { Fact as Act, HistoryTimes } from '../types'
 import { Fact, Facts, Position, Time } from './bits'
+import { useBetween } from './moments'
 import { usePaged } from './paged'
 import { Empty, Fault, News, Shown, Skeleton } from './states'
 import { type Column, Table } from './table'
@@ -41,8 +42,9 @@ const columnsOf = (person: boolean): Column<Act>[] => [
 export function History({ of }: { of: Of }) {
 	const params = place.value.params
 	const [from, until, order] = ['from', 'to', 'order'].map(p => params.get(p) ?? '') as [string, string, string]
-	const after = params.get('vs_known_at') ?? ''
-	const path = happened(`${of.path}/history`, { from, to: until, order, known_after: after, limit: 200, ...(of.person ? { titles: true } : {}) })
+	const between = useBetween()
+	const after = between?.known_after ?? ''
+	const path = between && url(`${of.path}/history`, { from, to: until, order, ...between, as_of: asOf.value, limit: 200, ...(of.person ? { titles: true } : {}) })
 	const list = usePaged<Act>(path, { views: of.views, id: of.id, hold: true })
 	return (
 		<section>
@@ -57,7 +59,7 @@ export function History({ of }: { of: Of }) {
 			{list.problem && <Fault problem={list.problem} again={list.again} />}
 			{list.rows === null ? list.problem ? null : <Skeleton rows={8} /> : list.rows.length === 0
 				? <Empty why={from || until || after ? t.nothingFound : t.noActs} />
-				: <div class="listed"><Table id="history" of={path} label={t.history} rows={list.rows} columns={columnsOf(of.person)} keyOf={positionOf} href={f => to(['events', ...positionOf(f).split('/')])} total={list.next === '' ? list.rows.length : -1} more={list.empty ? undefined : list.more} /></div>}
+				: <div class="listed"><Table id="history" of={path ?? ''} label={t.history} rows={list.rows} columns={columnsOf(of.person)} keyOf={positionOf} href={f => to(['events', ...positionOf(f).split('/')])} total={list.next === '' ? list.rows.length : -1} more={list.empty ? undefined : list.more} /></div>}
 			{list.rows && <p class="dim foot">{t.shown(list.rows.length)}{list.next !== '' && <button type="button" class="quiet" onClick={() => list.more?.()}>{t.more}</button>}</p>}
 		</section>
 	)

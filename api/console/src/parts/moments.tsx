@@ -1,33 +1,175 @@
-// A thing at two moments: what differs, and below it the events between, with who caused them.
+// What there is at two moments: what differs, and below it the events between, with who caused them and what led to them.
+import { useEffect, useMemo } from 'preact/hooks'
 import { exact, type Got, url, useGet } from '../api'
-import { Diff, diff } from '../diff'
-import { time } from '../format'
+import { type Change, Diff, diff } from '../diff'
+import { count, time } from '../format'
 import { useKeys } from '../keys'
 import { EntryList } from '../pages/entries'
-import { knownAt, place, set } from '../router'
+import { asOf, knownAt, place, set, to } from '../router'
 import { t } from '../text'
-import { askMoment } from '../timebar'
+import { askMoment, compares } from '../timebar'
 import type { AuditEntry, Page } from '../types'
-import { Shown } from './states'
+import { News, Shown } from './states'
+
+// biome-ignore lint/suspicious/noExplicitAny: an answer as it came
+export type Answer = Record<string, any>
+
+// Compared is an answer of the API that is held against what it was, or will have been, at another moment: a document, or a list by the ids of its rows.
+export interface Compared {
+	name?: string // where a page has several
+	path: string // without moments
+	dated?: boolean // it is asked as of event time too
+	views?: string[] // whose changes make it another
+	id?: (row: Answer) => string // of a list: what a row is known by
+	items?: (answer: Answer) => Answer[] // of a list: its rows, where they are not its items
+	more?: (answer: Answer) => boolean // of a list: it is longer, where no next_cursor says so
+	shows?: (row: Answer) => Answer // of a row, or the document, what counts
+	page?: (row: Answer) => string // of a row, its address
+}
+
+export const rowsMost = 1000 // of a list that is compared: as many as a page of the API has
+
+// only are some fields of a row.
+export const only = (...names: string[]) => (row: Answer): Answer => Object.fromEntries(names.filter(n => row[n] !== undefined).map(n => [n, row[n]]))
+
+// servedShows is what counts of a slot.
+export const servedShows = only('model', 'version', 'reason', 'actor', 'position')
 
 interface Between extends Page<AuditEntry> { facts?: Record<string, number> }
+interface Side { known: string; happened: string } // known "" is now
 
 // there takes what there was not yet for a thing without fields.
-const there = (got: Got<unknown>): Got<unknown> => (got.problem?.status === 404 ? { loading: false, news: 0, again: got.again, data: {} } : got)
+const there = (got: Got<Answer>): Got<Answer> => (got.problem?.status === 404 ? { loading: false, news: 0, again: got.again, data: {} } : got)
 
-export function Moments({ path, stream }: { path: string; stream: string }) {
-	const vs = place.value.params.get('vs_known_at') ?? ''
-	const then = useGet<unknown>(vs === '' ? null : url(path, { known_at: vs }), { as: exact })
-	const here = useGet<unknown>(vs === '' ? null : url(path, { known_at: knownAt.value }), { as: exact, views: ['log'] })
-	const between = useGet<Between>(vs === '' ? null : url('/api/v1/audit', { known_after: vs, known_at: knownAt.value, stream, limit: 200 }), { views: ['log'] })
-	useKeys([{ keys: 'd', does: t.keyDiff, run: () => askMoment(m => set({ vs_known_at: m })) }])
-	if (vs === '') return <p><button type="button" class="quiet" data-focus="diff" onClick={() => askMoment(m => set({ vs_known_at: m }))}>{t.keyDiff} <kbd>d</kbd></button></p>
-	const called = (moment: string) => (moment === '' ? t.now : /^\d{4}-/.test(moment) && Number.isFinite(Date.parse(moment)) ? time(Date.parse(moment)) : moment)
+// differences are the changes from one answer to another. Of a list that is longer than what was answered it is told only what is sure: of rows that stand before
+// one that both have, in an order that is the same.
+export function differences(p: Compared, before: Answer, after: Answer): { changes: Change[]; bounded: boolean } {
+	const shows = p.shows ?? (row => row)
+	const id = p.id
+	if (!id) return { changes: diff(shows(before), shows(after)), bounded: false }
+	const rowsOf = (a: Answer) => new Map((p.items ? p.items(a) : (a.items as Answer[] | undefined) ?? []).map(row => [id(row), row]))
+	const isLonger = (a: Answer) => p.more?.(a) ?? a.next_cursor !== undefined
+	const [was, is] = [rowsOf(before), rowsOf(after)]
+	const sure = (own: Map<string, Answer>, other: Map<string, Answer>, longer: boolean) => {
+		const ids = [...own.keys()]
+		return ids.slice(0, longer ? ids.findLastIndex(i => other.has(i)) + 1 : ids.length)
+	}
+	const gone = sure(was, is, isLonger(after))
+	const come = sure(is, was, isLonger(before)).filter(i => !was.has(i))
+	const one = (i: string, a: Answer | undefined, b: Answer | undefined) => {
+		const row = b ?? a
+		const href = row && p.page ? { href: p.page(row) } : {}
+		return diff(a && shows(a), b && shows(b), false, i).map(c => ({ ...c, ...href }))
+	}
+	return { changes: [...come.flatMap(i => one(i, undefined, is.get(i))), ...gone.flatMap(i => one(i, was.get(i), is.get(i)))], bounded: isLonger(before) || isLonger(after) }
+}
+
+const called = (s: Side): string => {
+	const at = s.known === '' ? t.now : /^\d{4}-/.test(s.known) && Number.isFinite(Date.parse(s.known)) ? time(Date.parse(s.known)) : s.known
+	return s.happened === '' ? at : `${at}, ${t.happened} ${s.happened}`
+}
+
+// beyond says whether a cut has what another has not.
+function beyond(cut: string, other: string): boolean {
+	const next = Object.fromEntries(other.split(',').map(p => p.split(':')))
+	return cut.split(',').some(p => Number(p.split(':')[1]) > Number(next[p.split(':')[0] ?? ''] ?? 0))
+}
+
+// Moments holds a page against itself at another moment, before or behind its own, that vs_known_at and vs_as_of of the address name; "now" is one, too.
+// stream, or what begins with prefix, is what the page is of. note is what of the page is of now alone.
+export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?: string; prefix?: string; note?: string }) {
+	const params = place.value.params
+	const dated = of.some(p => p.dated)
+	const vs = params.get('vs_known_at') ?? ''
+	const vsAsOf = dated ? params.get('vs_as_of') ?? '' : ''
+	const ask = () => askMoment(m => set({ vs_known_at: m || 'now' }))
+	useKeys([{ keys: 'd', does: t.keyDiff, run: ask }])
+	useEffect(() => {
+		compares.value = ask
+		return () => { if (compares.peek() === ask) compares.value = null }
+	}, [])
+	if (vs === '' && vsAsOf === '') return null
+	const here: Side = { known: knownAt.value, happened: dated ? asOf.value : '' }
+	const other: Side = { known: vs === '' ? here.known : otherOf(vs), happened: vsAsOf || here.happened }
 	return (
-		<section class="card" data-diff=""><h2>{called(vs)} → {called(knownAt.value)} <button type="button" class="quiet" onClick={() => set({ vs_known_at: '' })}>{t.close}</button></h2>
-			<Shown got={there(then)} rows={2}>{a => <Shown got={there(here)} rows={2}>{b => <Diff changes={diff(a, b)} names={[called(vs), called(knownAt.value)]} />}</Shown>}</Shown>
-			<h3>{t.between}</h3>
-			<Shown got={between} rows={2}>{p => p.items.length === 0 ? <p class="dim">{t.none}</p> : <EntryList items={p.items} />}</Shown>
+		<section class="card" data-diff="">
+			<Ordered here={here} other={other}>{(a, b) => (
+				<>
+					<h2>{called(a)} → {called(b)} <button type="button" class="quiet" onClick={() => set({ vs_known_at: '', vs_as_of: '' })}>{t.close}</button></h2>
+					{dated && <form class="filters" onSubmit={e => e.preventDefault()}><label>{t.happened} ({other === a ? t.before : t.after})<input class="mono" data-focus="vs-as-of" value={vsAsOf} placeholder="vs_as_of 2024-01-01" onChange={e => set({ vs_as_of: e.currentTarget.value.trim(), vs_known_at: vs })} /></label></form>}
+					{note && <p class="warn">{note}</p>}
+					{of.map(p => <Part key={p.path} p={p} a={a} b={b} />)}
+					{of.length > 0 && a.known !== b.known && <EventsBetween a={a} b={b} stream={stream} prefix={prefix} />}
+				</>
+			)}</Ordered>
 		</section>
+	)
+}
+
+// useOrder finds which of two moments of recorded time is the earlier: now is not, and of others their cuts tell. Until they do, it gives what they are asked by.
+function useOrder(here: string, other: string): { otherIsLater: boolean } | { asked: Got<{ cut: string }> } {
+	const asks = here !== '' && other !== '' && here !== other
+	const a = useGet<{ cut: string }>(asks ? url('/api/v1/log/moment', { known_at: here }) : null)
+	const b = useGet<{ cut: string }>(asks ? url('/api/v1/log/moment', { known_at: other }) : null)
+	if (!asks) return { otherIsLater: other === '' && here !== '' }
+	if (!a.data || a.problem) return { asked: a }
+	return !b.data || b.problem ? { asked: b } : { otherIsLater: beyond(b.data.cut, a.data.cut) }
+}
+
+function Ordered({ here, other, children }: { here: Side; other: Side; children: (before: Side, after: Side) => preact.ComponentChildren }) {
+	const order = useOrder(here.known, other.known)
+	if ('asked' in order) return <Shown got={order.asked} rows={2}>{() => null}</Shown>
+	return <>{order.otherIsLater ? children(here, other) : children(other, here)}</>
+}
+
+// otherOf is the moment that the page is held against: "" for now.
+const otherOf = (vs: string): string => (vs === 'now' ? '' : vs)
+
+// useBetween is what the log took between the page's moment and the one that it is held against, as the API is asked; null where that is not known yet.
+export function useBetween(): { known_after?: string; known_at: string } | null {
+	const vs = place.value.params.get('vs_known_at') ?? ''
+	const here = knownAt.value
+	const order = useOrder(here, vs === '' ? here : otherOf(vs))
+	if (vs === '' || otherOf(vs) === here) return { known_at: here }
+	if ('asked' in order) return order.asked.problem ? { known_at: here } : null
+	return order.otherIsLater ? { known_after: here, known_at: otherOf(vs) } : { known_after: otherOf(vs), known_at: here }
+}
+
+const at = (p: Compared, s: Side): string => url(p.path, { known_at: s.known, ...(p.dated ? { as_of: s.happened } : {}) })
+
+function Part({ p, a, b }: { p: Compared; a: Side; b: Side }) {
+	const live = { as: exact, views: p.views ?? ['log'], hold: true }
+	const before = useGet<Answer>(at(p, a), live)
+	const after = useGet<Answer>(at(p, b), live)
+	return (
+		<>
+			{p.name && <h3>{p.name}</h3>}
+			<News n={Math.max(before.news, after.news)} show={() => { before.again(); after.again() }} />
+			<Shown got={there(before)} rows={2}>{x => <Shown got={there(after)} rows={2}>{y => <Changed p={p} x={x} y={y} names={[called(a), called(b)]} />}</Shown>}</Shown>
+		</>
+	)
+}
+
+function Changed({ p, x, y, names }: { p: Compared; x: Answer; y: Answer; names: [string, string] }) {
+	const { changes, bounded } = useMemo(() => differences(p, x, y), [p.path, x, y])
+	return <>{bounded && <p class="warn">{t.comparedOf(rowsMost)}</p>}<Diff changes={changes} names={names} /></>
+}
+
+function EventsBetween({ a, b, stream, prefix }: { a: Side; b: Side; stream: string | undefined; prefix: string | undefined }) {
+	const got = useGet<Between>(url('/api/v1/audit', { known_after: a.known, known_at: b.known, stream, stream_prefix: prefix, limit: 200 }), { views: ['log'], hold: true })
+	return (
+		<>
+			<h3>{t.between} <News n={got.news} show={got.again} /></h3>
+			<Shown got={got} rows={2}>{p => {
+				const facts = Object.entries(p.facts ?? {}).filter(([, n]) => n > 0)
+				return (
+					<>
+						{facts.length > 0 && <p class="dim" data-facts="">{facts.map(([topic, n]) => <span key={topic} class="pair"><a href={to(['events', topic])}>{topic}</a> {count(n)}</span>)}</p>}
+						{p.items.length === 0 ? <p class="dim">{t.none}</p> : <EntryList items={p.items} />}
+						{p.next_cursor && <p class="warn">{t.truncated(p.items.length)}</p>}
+					</>
+				)
+			}}</Shown>
+		</>
 	)
 }
