@@ -174,6 +174,17 @@ module.exports = (check, w, { must, same }) => {
     must(await then.getByRole('button', { name: 'Rebuild…' }).isDisabled(), 'the past can be rebuilt')
   })
 
+  check('similar films of a moment whose views are being folded come when they are', async () => {
+    const { movie_id: movie } = (await w.get('/api/v1/movies?limit=1')).items[0]
+    const page = await w.open('/ui/', { expected: ['503'] })
+    let asked = 0
+    await page.route(/\/similar\?/, r => ++asked < 3 ? r.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Not now', detail: 'the log is being folded up to then: 12 of 99 records', hint: 'ask again' }) }) : r.continue())
+    await page.goto(`${w.base}/ui/films/${movie}?tab=similar&known_at=${w.position}`)
+    await page.locator('[data-folding]').filter({ hasText: '12 of 99' }).waitFor({ timeout: waitMillis })
+    await page.getByRole('group', { name: 'Similar' }).locator('tbody tr').first().waitFor({ timeout: 60000 })
+    must(asked >= 3, `asked ${asked} times`)
+  })
+
   check('the page of a fact asks for nothing that is not there', async () => {
     const page = await w.open('/ui/events/user-events/0@12')
     await page.locator('.tree').filter({ hasText: 'user.' }).or(page.locator('.tree [aria-selected=true]')).first().waitFor({ timeout: waitMillis })

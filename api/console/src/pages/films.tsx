@@ -1,5 +1,5 @@
 // What is known of a film, who met it, and which are like it?
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { command, Problem, segment, then, url, useGet } from '../api'
 import { figure } from '../format'
 import { announce, Dialog } from '../keys'
@@ -9,7 +9,7 @@ import { Moments, only, rowsMost } from '../parts/moments'
 import { usePaged } from '../parts/paged'
 import { Empty, Fault, News, Shown, Skeleton } from '../parts/states'
 import { type Column, Table } from '../parts/table'
-import { place, set, to } from '../router'
+import { asOf, knownAt, place, set, to } from '../router'
 import { t } from '../text'
 import type { Film, Recommended } from '../types'
 
@@ -97,6 +97,14 @@ function FilmPage({ id }: { id: string }) {
 // Similar is the films nearest to one, and what says so.
 function Similar({ id }: { id: string }) {
 	const got = useGet<{ items: Recommended[] }>(then(`/api/v1/movies/${segment(id)}/similar`, { k: 20 }), { views: ['deployments'] })
+	// Of a moment whose views are not folded yet the server goes on with them, for whoever comes back.
+	const folding = knownAt.value !== '' && got.problem?.status === 503
+	useEffect(() => {
+		if (!folding || got.loading) return
+		const timer = setTimeout(got.again, 2000)
+		return () => clearTimeout(timer)
+	}, [folding, got.loading])
+	if (folding) return <div class="card" role="status" data-folding="">{t.slowThen} <span class="dim">{got.problem?.detail}</span></div>
 	return (
 		<Shown got={got} rows={8}>{s => s.items.length === 0 ? <Empty why={t.noOther} /> : (
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.similar}>
