@@ -9,7 +9,7 @@ import { Moments, only, rowsMost } from '../parts/moments'
 import { usePaged } from '../parts/paged'
 import { Empty, Fault, News, Shown, Skeleton } from '../parts/states'
 import { type Column, Table } from '../parts/table'
-import { asOf, knownAt, place, set, to } from '../router'
+import { knownAt, place, set, to } from '../router'
 import { t } from '../text'
 import type { Film, Recommended } from '../types'
 
