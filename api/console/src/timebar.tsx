@@ -8,7 +8,7 @@ import { asOf, knownAt, set } from './router'
 import { t } from './text'
 
 interface Mark { time: string; position: string; type: string; title: string; model?: string; version?: number }
-interface Histogram { from: string; to: string; bucket_millis: number; counts: number[]; marks: Mark[]; marks_left_out?: number }
+export interface Histogram { from: string; to: string; bucket_millis: number; counts: number[]; marks: Mark[]; marks_left_out?: number }
 interface Moment { cut: string; time: string | null; first_time: string | null; head: boolean }
 
 const buckets = 240

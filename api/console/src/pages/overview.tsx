@@ -1,7 +1,7 @@
 // Is it healthy? What is new?
 import { useEffect, useRef } from 'preact/hooks'
 import { ask, type Got, url, useGet, then, type Problem } from '../api'
-import { duration, count } from '../format'
+import { count, duration, figure } from '../format'
 import { Cut, Fact, Facts, Position, State, Time, Title } from '../parts/bits'
 import { Moments, only, rowsMost, servedShows } from '../parts/moments'
 import { Empty, News, Shown } from '../parts/states'
@@ -9,8 +9,10 @@ import { knownAt, to } from '../router'
 import { state as live } from '../live'
 import { seen } from '../settings'
 import { t } from '../text'
-import type { AuditEntry, DeadLetter, Deployment, Page, Progress, Reactor, ViewStatus } from '../types'
+import { type Histogram, moment } from '../timebar'
+import type { AuditEntry, DeadLetter, Deployment, Page, Progress, QualityCurve, Reactor, ViewStatus } from '../types'
 import { EntryList } from './entries'
+import { Ahead } from './quality'
 
 // useReadiness asks again when the server tells that it is ready or is not: of a view that halts there is no event.
 function useReadiness<T>(got: Got<T>): Got<T> {
@@ -79,6 +81,27 @@ function AtWork() {
 	)
 }
 
+// Pulse is how well what serves foresaw the newest acts, and how much the log has taken of late.
+const newest = 500
+const span = 600_000
+
+function Pulse() {
+	const score = useGet<QualityCurve>(then(url('/api/v1/quality', { window: newest, last: 1 })), { views: ['quality'] })
+	const at = knownAt.value === '' ? Math.ceil(Date.now() / 60_000) * 60_000 : Date.parse(moment.value?.time ?? '')
+	const rate = useGet<Histogram>(Number.isFinite(at) ? then(url('/api/v1/log/histogram', { from: new Date(at - span).toISOString(), to: new Date(at).toISOString(), buckets: 1 })) : null, { views: ['log'] })
+	return (
+		<section class="card"><h2><a href={to(['quality'])}>{t.quality}</a></h2>
+			<Shown got={score} rows={2}>{c => {
+				const w = c.windows.at(-1)
+				const served = w?.sources.served
+				if (!w || !served) return <p class="dim">{t.noQuality}</p>
+				return <Facts><Fact name="hr@10 · ndcg@10"><b>{figure(served['hr@10'])} · {figure(served['ndcg@10'])}</b> <span class="dim">{t.lastActs(count(w.judged))}</span></Fact>{w.sources.popularity?.served_ahead && <Fact name={t.ahead}><Ahead a={w.sources.popularity.served_ahead} /></Fact>}</Facts>
+			}}</Shown>
+			{rate.data && <p class="dim">{t.recordsLately(count(rate.data.counts.reduce((a, b) => a + b, 0)), span / 60_000)}</p>}
+		</section>
+	)
+}
+
 // SinceSeen is what has happened since this browser was here last. It is told of now alone.
 const before = seen.get()
 
@@ -105,7 +128,7 @@ export function Overview() {
 	return (
 		<>
 			<Title>{t.overview}</Title>
-			<div class="cards"><Readiness /><Serving /><Trouble /><AtWork /><SinceSeen /></div>
+			<div class="cards"><Readiness /><Serving /><Trouble /><Pulse /><AtWork /><SinceSeen /></div>
 			<Moments of={[
 				{ name: t.serving, path: '/api/v1/deployments', views: ['deployments', 'models'], id: d => d.slot, shows: servedShows },
 				{ name: t.deadLetters, path: url('/api/v1/dead-letters', { state: 'open', limit: rowsMost }), views: ['dead_letters'], id: d => d.dead_letter_id, shows: only('reactor', 'error', 'attempts', 'position') },

@@ -62,7 +62,8 @@ function Totals({ c }: { c: QualityCurve }) {
 }
 
 // Ahead is by how much what served was better, with its 95 % interval.
-function Ahead({ a }: { a: { by: number; low: number; high: number } }) {
+// Ahead is how much better what serves foresaw than a source, with its interval.
+export function Ahead({ a }: { a: { by: number; low: number; high: number } }) {
 	return <span class={a.low > 0 ? 'ok' : a.high < 0 ? 'bad' : 'dim'} title={t.aheadWhat}>{a.by > 0 ? '+' : a.by < 0 ? '−' : '±'}{figure(Math.abs(a.by))} <span class="dim">[{figure(a.low)}, {figure(a.high)}]</span></span>
 }
 
