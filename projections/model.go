@@ -84,7 +84,7 @@ func modelKey(in *fold.Input) (string, bool) {
 	case *events.ModelAliasRemoved:
 		return x.Name, true
 	case *events.ModelDeployed:
-		return x.Model, true // it changes nothing but the revision, which commands are decided on
+		return x.Model, in.Event.Subject == "model/"+x.Model // nothing changes but the revision, of which older logs had another stream's
 	case *events.ModelVersionDeleted:
 		return x.Name, true
 	case *events.ModelDeleted:

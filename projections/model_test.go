@@ -52,6 +52,17 @@ func TestRegistry(t *testing.T) {
 	equal(t, "models", len(foldtest.Pages(t, 1, v.Models)), 2)
 }
 
+// The revision of a model is that of its own stream: a deployment counts where it is in that, as those of older logs are not.
+func TestModelRevision(t *testing.T) {
+	for stream, want := range map[string]streams.Revision{"model/als": 11, "deployment/production": 10} {
+		s := modelScript()
+		s.Commit(stream, 7, 7, &events.ModelDeployed{Slot: "production", Model: "als", Version: 3})
+		m := found[projections.Model](t)(foldtest.Opened(t, projections.NewRegistry(), s.In).Model("als"))
+		equal(t, "after a deployment in "+stream, m.Revision, want)
+		equal(t, "folded from its stream", found[projections.Model](t)(projections.FoldModel(s.Stream("model/als"), fold.At{})).Revision, want)
+	}
+}
+
 func TestFoldModel(t *testing.T) {
 	s := modelScript()
 	production := func(at fold.At) int {
