@@ -50,7 +50,7 @@ func coarsen(dst []int8, row []float32) (step, size, rest float32) {
 			most = a
 		}
 	}
-	if !(most <= math.MaxFloat32) {
+	if !(most <= coarseMost) {
 		return 0, 0, float32(math.Inf(1))
 	}
 	if step = most / 127; step < coarseLeast {
@@ -77,7 +77,7 @@ func roundUp(v float64) float32 { return math.Nextafter32(float32(v*(1+1e-6)), f
 func (c *Coarse) Len() int { return len(c.step) }
 
 // Bounds sets lo and hi, a value for each row, to what [ScoreAll] of the query is between, to the last bit of that. It reports
-// false, and does nothing, where it cannot tell: of a query that is not of numbers, or of too small ones. It panics where the
+// false, and does nothing, where it cannot tell: of a query that is not of numbers, or of too small or too great ones. It panics where the
 // lists or the query do not fit.
 //
 // The product with a row f = s·q + r, q of whole numbers, is s·(q·v) + r·v, and |r·v| ≤ |r|·|v|. The query is rounded, too, to
@@ -96,7 +96,7 @@ func (c *Coarse) Bounds(lo, hi, query []float32) bool {
 		square += float64(v) * float64(v)
 	}
 	step := float32(most / math.MaxInt16)
-	if !(most <= math.MaxFloat32) || step < coarseLeast {
+	if !(most <= coarseMost) || step < coarseLeast {
 		return false
 	}
 	whole := make([]int16, c.stride)
@@ -128,8 +128,10 @@ func (c *Coarse) Bounds(lo, hi, query []float32) bool {
 // between them.
 type widths struct{ step, rest, size, each, least float32 }
 
-// Products of smaller numbers are lost, as floats have them; coarseTiny is more than all that is lost so of a product.
+// Of steps below coarseLeast and values above coarseMost products may be lost, or have no end, as floats have them: a row of such is
+// always multiplied, and of such a query nothing is told. coarseTiny is more than all that is lost otherwise of a product.
 const (
 	coarseLeast = 1e-18
+	coarseMost  = 1e17
 	coarseTiny  = 1e-36
 )

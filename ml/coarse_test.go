@@ -25,7 +25,8 @@ func TestCoarse(t *testing.T) {
 		"spread": func() float32 { return r.normal() * float32(math.Exp(float64(4*r.normal()))) },
 		"tiny":   func() float32 { return r.normal() * 1e-22 },
 		"least":  func() float32 { return r.normal() * 1e-42 },
-		"huge":   func() float32 { return r.normal() * 1e17 },
+		"huge":   func() float32 { return r.normal() * 1e15 },
+		"beyond": func() float32 { return float32(int(r.next()%10)/9) * r.normal() * 1e30 },
 		"zero":   func() float32 { return 0 },
 		"odd": func() float32 {
 			return []float32{0, 1, -1, float32(math.Inf(1)), float32(math.NaN()), 1e-40}[r.next()%6]

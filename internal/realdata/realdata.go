@@ -11,11 +11,16 @@ import (
 // Variable names the folder. Where it is set, what is not there fails the test.
 const Variable = "PROJECTIONIST_TEST_DATA"
 
+// stateVariable changes with the data, where somebody sets it: go test keeps results by the variables that a test has asked for, and
+// does not look at files elsewhere.
+const stateVariable = Variable + "_STATE"
+
 // Path is where a data set, or a file of one, lies: "ml-latest-small", "movietweetings-100k/ratings.dat". A test
 // that finds none is skipped, loudly.
 func Path(t testing.TB, name string) string {
 	t.Helper()
 	dir, named := os.LookupEnv(Variable)
+	os.Getenv(stateVariable)
 	if !named || dir == "" {
 		named, dir = false, filepath.Join(root(t), "..", "shared", "data")
 	}

@@ -125,7 +125,11 @@ func (j *judge) moment(m *online.Model, user string, timeMillis int64, film int)
 	var served float64
 	j.ranker.Score(m, user, timeMillis, func(part string, score []float32) {
 		rank := Rank(score, film)
-		if part != "" {
+		switch part {
+		case "":
+		case SourceOnline, online.Popularity.String(), online.DecayedPopularity.String(): // names of counting, which is judged below
+			return
+		default:
 			j.baseline(part, rank)
 			return
 		}

@@ -37,6 +37,7 @@ func (c constant) Score(m *online.Model, user string, _ int64, f func(string, []
 	}
 	f("", score)
 	f("reverse", reverse)
+	f("popularity", reverse) // as a part of an ensemble may be called
 }
 
 // Four films; the first half of the data has people a to d like film 0, in the second each of them likes film 1.
@@ -99,6 +100,9 @@ func TestEvaluate(t *testing.T) {
 	}
 	if got, want := best.VsPopularity.Mean-worst.VsPopularity.Mean, best.Model["ndcg@10"]-worst.Model["ndcg@10"]; math.Abs(got-want) > 1e-9 {
 		t.Errorf("from popularity they are %v and %v; they are %v apart", best.VsPopularity, worst.VsPopularity, want)
+	}
+	if apart := best.Model["ndcg@10"] - best.Baselines["popularity"]["ndcg@10"]; math.Abs(best.VsPopularity.Mean-apart) > 1e-9 {
+		t.Errorf("popularity is said to be %v behind, and is %v", best.VsPopularity.Mean, apart)
 	}
 	if best.Champion != nil || best.VsChampion != (Difference{0, -1, 1}) {
 		t.Errorf("without a champion: %v %v", best.Champion, best.VsChampion)

@@ -12,8 +12,8 @@ import (
 var forgets = [...]float32{1, 2, .5}
 
 // Forgetting learns how fast popularity is to be forgotten: at the moments on the samples from there on, at most so many, test then learn,
-// the online model's own blend ranks with each. What is best on a few hundred moments of some dozens of people may be so by chance: the first is
-// taken that no other is better than beyond doubt.
+// the online model's own blend ranks with each. What is best on a few hundred moments of some dozens of people may be so by chance: the usual
+// speed stays unless another is better beyond doubt.
 func (in Input) Forgetting(ctx context.Context, films *Films, from, most int) (float32, error) {
 	counts := make([]Counts, len(forgets))
 	gains := make([][]float64, len(forgets)) // by moment
@@ -36,29 +36,38 @@ func (in Input) Forgetting(ctx context.Context, films *Films, from, most int) (f
 	if err != nil {
 		return 0, err
 	}
-	return forgets[nearBest(gains, person, len(numbers))], nil
+	return forgets[beyondDoubt(gains, person, len(numbers))], nil
 }
 
-// nearBest is the first of several than which, by gains at the same moments, the best is not better beyond doubt ([Estimate]).
-func nearBest(gains [][]float64, person []int, people int) int {
+// beyondDoubt is which of several is taken by their gains at the same moments: the first, or, of those that are better than it beyond
+// doubt ([Estimate]), the first than which the best of them is not better beyond doubt.
+func beyondDoubt(gains [][]float64, person []int, people int) int {
+	better := func(a, b int) bool {
+		lead := make([]float64, len(person))
+		for i := range lead {
+			lead[i] = gains[a][i] - gains[b][i]
+		}
+		return Estimate(lead, person, people).Low > 0
+	}
+	var sure []int
 	best, most := 0, math.Inf(-1)
-	for k, g := range gains {
+	for k := 1; k < len(gains); k++ {
+		if !better(k, 0) {
+			continue
+		}
+		sure = append(sure, k)
 		var sum float64
-		for _, v := range g {
+		for _, v := range gains[k] {
 			sum += v
 		}
 		if sum > most {
 			best, most = k, sum
 		}
 	}
-	lead := make([]float64, len(person))
-	for k, g := range gains[:best] {
-		for i := range lead {
-			lead[i] = gains[best][i] - g[i]
-		}
-		if !(Estimate(lead, person, people).Low > 0) {
+	for _, k := range sure {
+		if k == best || !better(best, k) {
 			return k
 		}
 	}
-	return best
+	return 0
 }

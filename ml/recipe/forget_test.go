@@ -57,8 +57,9 @@ func TestForgetting(t *testing.T) {
 	}
 }
 
-// The first is taken that is not worse than the best beyond doubt, which is over people.
-func TestNearBest(t *testing.T) {
+// The first stays unless another is better beyond doubt, which is over people; of those that are, the first that is not worse than the
+// best of them beyond doubt is taken.
+func TestBeyondDoubt(t *testing.T) {
 	four := []int{0, 1, 2, 3}
 	for _, c := range []struct {
 		gains  [][]float64
@@ -69,13 +70,15 @@ func TestNearBest(t *testing.T) {
 		{[][]float64{{.5, 0, 0, 0}, {0, .2, .2, .2}}, four, 0},              // a lead of .025, and one person has all of it
 		{[][]float64{{0, 0, 0, 0}, {.1, .2, .1, .2}}, []int{0, 0, 0, 0}, 0}, // for one person
 		{[][]float64{{0, 0, 0, 0}, {.5, .5, .5, .4}, {.5, .5, .5, .5}}, four, 1},
+		{[][]float64{{0, 0, 0, 0}, {.4, 0, 0, 0}, {.1, .1, .1, .2}}, four, 2}, // nothing speaks for the second
+		{[][]float64{{0, 0, 0, 0}, {.1, .1, .1, .2}, {1, 0, 0, 0}}, four, 1},  // the most, of one person, is in doubt
 		{[][]float64{nil, nil}, nil, 0},
 	} {
 		people := 0
 		for _, p := range c.person {
 			people = max(people, p+1)
 		}
-		if got := nearBest(c.gains, c.person, people); got != c.want {
+		if got := beyondDoubt(c.gains, c.person, people); got != c.want {
 			t.Errorf("%v of %v: %d", c.gains, c.person, got)
 		}
 	}

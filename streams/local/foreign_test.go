@@ -3,6 +3,7 @@ package local_test
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,11 +18,14 @@ const foreignEnv = "PROJECTIONIST_FOREIGN"
 // TestAppendForeign gives a log a commit as another program, or a newer release, writes it: of an event type that is not known here. Every view of the ledger
 // halts there.
 //
-//	PROJECTIONIST_FOREIGN='data/log model/als' go test -run TestAppendForeign -v ./streams/local
+//	PROJECTIONIST_FOREIGN="$PWD/data/log model/als" go test -count=1 -run TestAppendForeign -v ./streams/local
 func TestAppendForeign(t *testing.T) {
 	dir, stream, ok := strings.Cut(os.Getenv(foreignEnv), " ")
 	if !ok {
 		t.Skipf("SKIPPED: for checks of halted views: set %s to the folder of a log and a stream", foreignEnv)
+	}
+	if files, err := os.ReadDir(dir); !filepath.IsAbs(dir) || err != nil || len(files) == 0 {
+		t.Fatalf("%s names %q: want the whole path of a log that there is (%v)", foreignEnv, dir, err)
 	}
 	l, err := local.Open(dir, local.Options{Logf: t.Logf})
 	if err != nil {
