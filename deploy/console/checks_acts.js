@@ -117,7 +117,8 @@ module.exports = (check, w, { must, same }) => {
     const r = await fetch(`${w.base}/api/v1/imports`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ path: dir, bad_rows: 5, merge: true }) })
     const told = await r.text()
     same(r.status, 200, `the import: ${told}`)
-    const open = (await w.get('/api/v1/quarantine?state=open')).items
+    let open = []
+    for (const until = Date.now() + waitMillis; open.length < 2 && Date.now() < until;) open = (await w.get('/api/v1/quarantine?state=open')).items
     must(open.length >= 2, `in quarantine: ${JSON.stringify(open)}, of ${told.slice(-600)}`)
     const page = await w.open('/ui/events?tab=quarantine', { expected: ['400'] })
     const row = at => page.locator(`[data-quarantined="${at}"]`)
@@ -149,6 +150,7 @@ module.exports = (check, w, { must, same }) => {
   })
 
   check('a version is rebuilt from its page, and serves another slot beside production', async () => {
+    await w.idle()
     const page = await w.open(`/ui/models/${w.model}/${w.version}`)
     await w.settled(page)
     await confirm(page, 'Deploy to another slot…')

@@ -291,6 +291,7 @@ module.exports = (check, w, { must, same }) => {
       await w.send('POST', '/api/v1/workflows/movie_training_pipeline/runs', {})
       for (let i = 0; i < 300 && (await versions()).length < 2; i++) await new Promise(f => setTimeout(f, 300))
     }
+    await w.idle()
     const now = await serves()
     const other = (await versions()).find(v => v !== now)
     const page = await w.open('/ui/')

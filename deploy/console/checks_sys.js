@@ -184,6 +184,7 @@ module.exports = (check, w, { must, same }) => {
     const name = `staged ${Date.now()}`
     await w.mlflow('registered-models/create', { name })
     for (let i = 0; i < 2; i++) await w.mlflow('model-versions/create', { name, source: 's3://b/x' })
+    await w.idle()
     const page = await w.open(`/ui/models/${encodeURIComponent(name)}/1`, { expected: ['412', '409'] })
     await w.settled(page)
     await page.getByRole('button', { name: 'Move to a stage…' }).click()

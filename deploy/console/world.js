@@ -131,6 +131,17 @@ World.prototype.unasked = async function (page, reads) {
   while (under > 0 || Date.now() - last < 1000) await page.waitForTimeout(100)
 }
 
+// idle waits until no run of a workflow is under way, nor begins within a second: what is decided on a version is decided by the check alone.
+World.prototype.idle = async function () {
+  const ended = ['success', 'failed', 'cancelled']
+  for (let quiet = 0, until = Date.now() + 120_000; quiet < 2;) {
+    const { items } = await this.get('/api/v1/workflows/runs?limit=100')
+    quiet = items.every(r => ended.includes(r.state)) ? quiet + 1 : 0
+    this.must(Date.now() < until, `runs go on: ${items.filter(r => !ended.includes(r.state)).map(r => r.run_id)}`)
+    if (quiet < 2) await new Promise(f => setTimeout(f, 1000))
+  }
+}
+
 // pictures keeps one of every page in both themes, and in a narrow window.
 World.prototype.pictures = async function () {
   for (const [name, at] of Object.entries(this.pages)) {
