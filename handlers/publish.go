@@ -92,7 +92,7 @@ func (d *Dispatcher) Publish(ctx context.Context, facts []commands.Fact, m Meta)
 }
 
 func validateFacts(facts []commands.Fact, m *Meta) error {
-	if err := m.validate(); err != nil {
+	if err := m.Validate(); err != nil {
 		return err
 	}
 	if m.IfMatch != nil {

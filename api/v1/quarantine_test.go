@@ -1,9 +1,11 @@
 package v1_test
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/projectionist/projectionist/commands"
@@ -83,6 +85,54 @@ func (w *fixture) facts() int64 {
 	n, err := strconv.ParseInt(w.get("/api/v1/log/topics").want(200).at("items.1.records"), 10, 64)
 	w.must(err)
 	return n
+}
+
+// What is refused has published nothing, whatever it is refused for.
+func TestReplaceQuarantinedRefused(t *testing.T) {
+	w := newFixture(t)
+	at := "/api/v1/quarantine/records/" + w.spoil("user-events", "7", `{"user_id":7}`).String()
+	before := w.facts()
+	body := func(reason string) string {
+		return fmt.Sprintf(`{"resolution":"replaced","value":{"user_id":"7","movie_id":"3","interaction_type":"like"},"reason":"%s"}`, reason)
+	}
+	w.post(at, body(strings.Repeat("x", commands.TextBytesMax+1))).problem(400, "reason")
+	w.post(at, body(""), "Idempotency-Key", "a\u0007").problem(400, "Idempotency-Key")
+	w.post(at, body(""), "Idempotency-Key", strings.Repeat("k", 256)).problem(400, "Idempotency-Key")
+	w.post(at, body(""), "If-Match", `"3"`).problem(412, "If-Match")
+	if now := w.facts(); now != before {
+		t.Fatalf("what is refused has published %d facts", now-before)
+	}
+	first := w.post(at, body(""), "If-None-Match", "*", "Idempotency-Key", "k").want(200)
+	if again := w.post(at, body(""), "If-None-Match", "*", "Idempotency-Key", "k").want(200); again.at("duplicate") != "true" || again.at("by.position") != first.at("by.position") || w.facts() != before+1 {
+		t.Errorf("%s\n%s", first.Body, again.Body)
+	}
+	w.post(at, body(""), "If-Match", `"3"`).problem(412, "If-Match")
+	w.post(at, body(""), "If-Match", `"0"`).want(200)
+}
+
+// Of a record that is dropped and replaced at once one thing is decided, and no fact stands in for one that was dropped.
+func TestReplaceQuarantinedBesideDrop(t *testing.T) {
+	w := newFixture(t)
+	replaced, before := int64(0), w.facts()
+	for i := range 50 {
+		at := "/api/v1/quarantine/records/" + w.spoil("user-events", "7", fmt.Sprint(i)).String()
+		bodies := []string{`{"resolution":"dropped","reason":"a test"}`, `{"resolution":"replaced","value":{"user_id":"7","movie_id":"3","interaction_type":"like"}}`}
+		codes := make([]int, len(bodies))
+		var both sync.WaitGroup
+		for k := range bodies {
+			both.Go(func() { codes[k] = w.post(at, bodies[(k+i)%2]).Status })
+		}
+		both.Wait()
+		if codes[0]+codes[1] != 200+409 {
+			t.Fatalf("both are answered %v", codes)
+		}
+		if w.get(at).want(200).at("state") == "replaced" {
+			replaced++
+		}
+	}
+	if now := w.facts(); now != before+50+replaced {
+		t.Errorf("%d records are replaced, by %d facts", replaced, now-before-50)
+	}
 }
 
 // Who is broken off between the fact and what the ledger says of it goes on with the same value, and with no other.
