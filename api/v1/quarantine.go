@@ -172,15 +172,30 @@ func (s *Surface) replace(r *http.Request, record *projections.QuarantinedFact, 
 		return nil, err
 	}
 	m.IdempotencyKey, m.IfMatch = stream, nil
+	if at := events.TimeOf(record.RecordedMillis); events.CheckTime(at, s.Now()) == nil {
+		m.Time = at // a value without a timestamp happens when the record would have
+	}
 	p, err := s.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, m)
 	if fault.Is(err, fault.Conflict) {
-		return nil, fault.Field("value", "another value was published for the record at %s, and it is not said yet that it takes its place", record.Position).
-			WithHint("give the value that was given first")
+		return nil, s.otherValue(record, handlers.FactID(m.IdempotencyKey, fact, 0))
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &factAnswer{EventID: p.Events[0].ID, Position: p.Positions[0].String(), Time: events.FormatTime(p.Events[0].Time), Duplicate: p.Duplicate}, nil
+}
+
+// otherValue says that a value was published for a record before, under an event id, of which the ledger does not say yet that it takes the record's place.
+func (s *Surface) otherValue(record *projections.QuarantinedFact, id string) error {
+	where, err := s.placeOfFact(fold.Of[*projections.Audit](s.Views), id)
+	if err != nil {
+		return err
+	}
+	if where != "" {
+		where = ", at " + where
+	}
+	return conflicting("value", "another value was published for the record at %s%s, and it is not said yet that it takes its place", record.Position, where).
+		WithHint("give the value that was given first")
 }
 
 // replacedBy is the fact that took a record's place before, if it says the same.
@@ -219,7 +234,7 @@ func canonicalTime(text string) string {
 	return events.FormatTime(events.TimeOf(millis))
 }
 
-func conflicting(field, format string, args ...any) error {
+func conflicting(field, format string, args ...any) *fault.Error {
 	e := fault.New(fault.Conflict, format, args...)
 	e.Field = field
 	return e

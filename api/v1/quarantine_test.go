@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
@@ -27,6 +28,7 @@ func (w *fixture) spoil(topic, key, value string) streams.Position {
 func TestReplaceQuarantined(t *testing.T) {
 	w := newFixture(t)
 	p := w.spoil("user-events", "7", `{"user_id":7}`)
+	w.clock.set(day0.Add(time.Hour))
 	at := "/api/v1/quarantine/records/" + p.String()
 	before := w.facts()
 	for _, wrong := range []struct{ body, field string }{
@@ -48,7 +50,6 @@ func TestReplaceQuarantined(t *testing.T) {
 	const body = `{"resolution":"replaced","value":{"user_id":"7","movie_id":"3","interaction_type":"like"},"reason":"the film was missing"}`
 	first := w.post(at, body).want(200)
 	by := first.at("by.position")
-	w.clock.set(day0.Add(1000))
 	again := w.post(at, body).want(200)
 	if again.at("by.position") != by || again.at("by.event_id") != first.at("by.event_id") || again.at("unchanged") != "true" || w.facts() != before+1 {
 		t.Errorf("once more: %s\n%s", first.Body, again.Body)
@@ -69,6 +70,9 @@ func TestReplaceQuarantined(t *testing.T) {
 	}
 	w.get("/api/v1/quarantine?state=bad").problem(400, "state")
 	// The fact is one like others, and is where the decision came of.
+	if first.at("by.timestamp") != events.FormatTime(day0) {
+		t.Errorf("a value without a timestamp happened at %s; want the time of the record", first.at("by.timestamp"))
+	}
 	if h := w.get("/api/v1/users/7/history?limit=1&after=" + by).want(200); h.at("items.0.movie_id") != "3" || h.at("items.0.interaction_type") != "like" {
 		t.Errorf("%s", h.Body)
 	}
@@ -140,11 +144,14 @@ func TestReplaceQuarantinedBrokenOff(t *testing.T) {
 	w := newFixture(t)
 	p := w.spoil("user-events", "7", `nonsense`)
 	before := w.facts()
-	_, err := w.core.Dispatcher.Publish(t.Context(), []commands.Fact{&commands.RecordInteraction{Interaction: events.Interaction{UserID: "7", MovieID: "3", Kind: "like"}}},
+	was, err := w.core.Dispatcher.Publish(t.Context(), []commands.Fact{&commands.RecordInteraction{Interaction: events.Interaction{UserID: "7", MovieID: "3", Kind: "like"}}},
 		handlers.Meta{Actor: "api", IdempotencyKey: "quarantine/" + p.String()})
 	w.must(err)
+	w.folded(was.Positions...)
 	at := "/api/v1/quarantine/records/" + p.String()
-	w.post(at, `{"resolution":"replaced","value":{"user_id":"7","movie_id":"5","interaction_type":"like"}}`).problem(400, "value")
+	if other := w.post(at, `{"resolution":"replaced","value":{"user_id":"7","movie_id":"5","interaction_type":"like"}}`).problem(409, "value"); !strings.Contains(other.Detail, was.Positions[0].String()) {
+		t.Errorf("%s; want the position of the value that was given", other.Detail)
+	}
 	w.clock.set(day0.Add(1000))
 	if a := w.post(at, `{"resolution":"replaced","value":{"user_id":"7","movie_id":"3","interaction_type":"like"}}`).want(200); a.at("by.duplicate") != "true" || w.facts() != before+1 {
 		t.Errorf("%s: %d facts more", a.Body, w.facts()-before)
