@@ -88,7 +88,8 @@ type Meta struct {
 	Time time.Time
 }
 
-func (m *Meta) validate() error {
+// Validate says what is wrong with the key or the revision, as dispatching and publishing do.
+func (m *Meta) Validate() error {
 	if len(m.IdempotencyKey) > idempotencyKeyBytesMax {
 		return fault.Field("Idempotency-Key", "has %d bytes; the most is %d", len(m.IdempotencyKey), idempotencyKeyBytesMax)
 	}
@@ -148,7 +149,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, c commands.Command, m Meta) (
 	if err := c.Validate(); err != nil {
 		return Result{}, err
 	}
-	if err := m.validate(); err != nil {
+	if err := m.Validate(); err != nil {
 		return Result{}, err
 	}
 	digest := "" // of a command that cannot be told from its repeat it is not needed: the commit has an id of its own
@@ -210,8 +211,10 @@ func (d *Dispatcher) decideAt(ctx context.Context, stream string, c commands.Com
 			continue
 		}
 		known = false
-		if _, away := err.(*elsewhere); m.IfMatch != nil && *m.IfMatch != e.value.revision && !away {
-			return Result{}, nil, notMatching(stream, *m.IfMatch, e.value.revision)
+		if _, away := err.(*elsewhere); !away {
+			if err := m.Matches(stream, e.value.revision); err != nil {
+				return Result{}, nil, err
+			}
 		}
 		if err != nil {
 			return Result{}, nil, err
@@ -236,7 +239,12 @@ func (d *Dispatcher) decideAt(ctx context.Context, stream string, c commands.Com
 	return Result{}, nil, overtaken(c, stream)
 }
 
-func notMatching(stream string, want, have streams.Revision) error {
+// Matches says that a stream with this revision is not the one that is wanted, if m.IfMatch does not say the same.
+func (m *Meta) Matches(stream string, have streams.Revision) error {
+	if m.IfMatch == nil || *m.IfMatch == have {
+		return nil
+	}
+	want := *m.IfMatch
 	e := fault.New(fault.Conflict, "%s is at revision %d, not %d", stream, have, want)
 	if have == streams.NoStream {
 		e = fault.New(fault.Conflict, "%s does not exist yet, so it is not at revision %d", stream, want)

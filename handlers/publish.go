@@ -92,7 +92,7 @@ func (d *Dispatcher) Publish(ctx context.Context, facts []commands.Fact, m Meta)
 }
 
 func validateFacts(facts []commands.Fact, m *Meta) error {
-	if err := m.validate(); err != nil {
+	if err := m.Validate(); err != nil {
 		return err
 	}
 	if m.IfMatch != nil {
@@ -152,7 +152,7 @@ func (d *Dispatcher) factEvents(facts []commands.Fact, at time.Time, m Meta) ([]
 		if m.IdempotencyKey == "" {
 			id = d.newID()
 		} else {
-			id = factID(m.IdempotencyKey, f, i)
+			id = FactID(m.IdempotencyKey, f, i)
 		}
 		var err error
 		if evs[i], err = factEvent(f, id, at, m); err != nil {
@@ -162,8 +162,8 @@ func (d *Dispatcher) factEvents(facts []commands.Fact, at time.Time, m Meta) ([]
 	return evs, nil
 }
 
-// factID derives from the idempotency key and the fact's type and place.
-func factID(key string, f commands.Fact, i int) string {
+// FactID is the id of the event of the i-th fact that is published with an idempotency key.
+func FactID(key string, f commands.Fact, i int) string {
 	return nameID("fact", key, f.FactType(), strconv.Itoa(i))
 }
 

@@ -24,7 +24,7 @@ func (d *Dispatcher) recall(ctx context.Context, facts []commands.Fact, at time.
 	ids, dated := make([]string, len(facts)), true
 	var in []streams.TP
 	for i, f := range facts {
-		ids[i] = factID(m.IdempotencyKey, f, i)
+		ids[i] = FactID(m.IdempotencyKey, f, i)
 		dated = dated && f.Time() != ""
 		topic, _ := events.TopicOf(f.Topic())
 		tp := streams.TP{Topic: topic.Name, Partition: streams.PartitionOf([]byte(f.Key()), max(topic.Partitions, 1))}

@@ -104,6 +104,49 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
+// counted counts the bytes that are read by key.
+type counted struct {
+	*foldtest.Memory
+	bytes int
+}
+
+func (c *counted) Get(key []byte) ([]byte, bool, error) {
+	v, ok, err := c.Memory.Get(key)
+	c.bytes += len(v)
+	return v, ok, err
+}
+
+// What a list passes over is not read whole: a record may take a megabyte.
+func TestQuarantineReadsWhatFits(t *testing.T) {
+	const records, size = 50, 100_000
+	v, r, s := projections.NewQuarantine(), &counted{Memory: foldtest.NewMemory()}, foldtest.NewScript()
+	for i := range int64(records) {
+		p := streams.Position{TP: streams.TP{Topic: []string{"user-events", "system-health"}[i%2]}, Offset: i}
+		s.In = append(s.In, fold.Input{Position: p, RecordedMillis: i, Malformed: errors.New("x"), Record: &streams.Record{Position: p, Value: make([]byte, size)}})
+	}
+	s.Commit("quarantine/user-events/0@4", 400, 400, &events.QuarantineResolved{Position: "user-events/0@4", Resolution: "dropped", Reason: "a test"})
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(v.Open(r))
+	b := r.Batch(true)
+	check(v.Apply(b, s.In))
+	b.Commit()
+	for _, c := range []struct {
+		topic, state string
+		items        int
+	}{{"", "dropped", 1}, {"", "replaced", 0}, {"system-health", "dropped", 0}, {"drift", "", 0}, {"user-events", "dropped", 1}} {
+		r.bytes = 0
+		p := must[fold.Page[projections.QuarantinedFact]](t)(v.Facts(c.topic, c.state, fold.PageQuery{}))
+		if len(p.Items) != c.items || p.Next != "" || r.bytes > (c.items*2+1)*size {
+			t.Errorf("%+v: %d items, cursor %q, %d bytes read", c, len(p.Items), p.Next, r.bytes)
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	s := foldtest.NewScript()
 	s.Fact("system-health", 0, "a", 500, 1000, &events.SystemHealth{ServiceName: "api", Status: "ok"})

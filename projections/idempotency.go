@@ -25,7 +25,7 @@ type Idempotency struct {
 func NewIdempotency() *Idempotency { return &Idempotency{max: keyedMax} }
 
 func (*Idempotency) Spec() fold.Spec {
-	return fold.Spec{Name: "idempotency", Format: 1, Indexed: true, Topics: []string{events.UserEventsTopic, events.DriftAlertsTopic, events.SystemHealthTopic, events.FeatureValuesTopic}}
+	return fold.Spec{Name: "idempotency", Format: 2, Indexed: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic, events.DriftAlertsTopic, events.SystemHealthTopic, events.FeatureValuesTopic}}
 }
 
 func (v *Idempotency) Open(r fold.Reader) error { v.r = r; return nil }

@@ -155,28 +155,43 @@ func quarantineKey(p streams.Position) fold.Key {
 
 // Fact reads the quarantined fact at a position; of a refused one, that of the event that says so.
 func (v *Quarantine) Fact(p streams.Position) (f QuarantinedFact, ok bool, err error) {
-	return readQuarantined(v.r, quarantineKey(p))
+	return readQuarantined(v.r, p, "")
 }
 
-// readQuarantined is a fact with what was decided of it.
-func readQuarantined(r fold.Reader, key fold.Key) (f QuarantinedFact, ok bool, err error) {
-	if ok, err = fold.GetJSON(r, key, &f); err != nil || !ok {
-		return f, ok, err
-	}
-	f.State = QuarantineOpen
+// readQuarantined is a fact with what was decided of it, if it is in a state ("": in any). What was decided is read first: a fact may take a megabyte.
+func readQuarantined(r fold.Reader, p streams.Position, state string) (f QuarantinedFact, ok bool, err error) {
 	var d QuarantineDecision
-	if decided, err := fold.GetJSON(r, fold.Table('d').Str(f.Position), &d); err != nil || !decided {
-		return f, true, err
+	decided, err := fold.GetJSON(r, fold.Table('d').Str(p.String()), &d)
+	is := QuarantineOpen
+	if decided {
+		is = d.Resolution
 	}
-	f.State, f.Decision = d.Resolution, &d
+	if err != nil || state != "" && state != is {
+		return f, false, err
+	}
+	if ok, err = fold.GetJSON(r, quarantineKey(p), &f); err != nil || !ok {
+		return f, false, err
+	}
+	if f.State = is; decided {
+		f.Decision = &d
+	}
 	return f, true, nil
 }
 
 // Facts pages through the quarantined facts of a topic and in a state ("": of all), last recorded first.
 func (v *Quarantine) Facts(topic, state string, q fold.PageQuery) (fold.Page[QuarantinedFact], error) {
 	return fold.Paginate(v.r, fold.Table('a'), true, q, func(r fold.Reader, kv fold.KV) (f QuarantinedFact, ok bool, err error) {
-		f, ok, err = readQuarantined(r, fold.Key(kv.Value))
-		return f, ok && (topic == "" || f.Topic == topic) && (state == "" || f.State == state), err
+		key := fold.Parts(kv.Key)
+		key.Millis()
+		p := streams.Position{TP: streams.TP{Topic: key.Str(), Partition: int32(key.U32())}, Offset: int64(key.U64())}
+		if key.Err() != nil {
+			return f, false, key.Err()
+		}
+		if refused := p.Topic == events.LedgerTopic; topic != "" && topic != p.Topic && !refused { // the topic of what was refused stands in it
+			return f, false, nil
+		}
+		f, ok, err = readQuarantined(r, p, state)
+		return f, ok && (topic == "" || f.Topic == topic), err
 	})
 }
 

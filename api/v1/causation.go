@@ -32,8 +32,8 @@ func (s *Surface) chain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id, err := s.eventOf(r.Context(), of)
-	pos, bad := streams.ParsePosition(of)
-	if fault.Is(err, fault.Invalid) && bad == nil { // a record that cannot be read has no id that anything could name
+	pos, placed := positionOf(of)
+	if fault.Is(err, fault.Invalid) && placed { // a record that cannot be read has no id that anything could name
 		root := projections.Link{Asked: true}
 		root.Position, root.Summary = pos.String(), err.Error()
 		return api.WriteJSON(w, http.StatusOK, projections.Chain{Root: &root, Events: 1})
@@ -43,7 +43,7 @@ func (s *Surface) chain(w http.ResponseWriter, r *http.Request) error {
 	}
 	view := fold.Of[*projections.Audit](s.Views)
 	c, err := view.Chain(id, all == "true")
-	if fault.Is(err, fault.NotFound) && bad == nil { // nothing in the ledger says that it came of the fact there
+	if fault.Is(err, fault.NotFound) && placed && pos.Topic != events.LedgerTopic { // nothing in the ledger says that it came of the fact there
 		c, err = &projections.Chain{Asked: id, Root: &projections.Link{Asked: true}, Events: 1}, nil
 		c.Root.EventID, c.Root.Position = id, pos.String()
 	}
@@ -76,10 +76,16 @@ func (s *Surface) chain(w http.ResponseWriter, r *http.Request) error {
 // factsMax bounds how many facts, each of which something in the ledger led to, a chain leads back by.
 const factsMax = 10
 
+// positionOf reads a position of the log; a stream may end as one does, such as that of a record in quarantine.
+func positionOf(of string) (streams.Position, bool) {
+	pos, err := streams.ParsePosition(of)
+	return pos, err == nil && api.Known(pos.TP)
+}
+
 // eventOf is the id of the event that people mean.
 func (s *Surface) eventOf(ctx context.Context, of string) (string, error) {
 	view := fold.Of[*projections.Audit](s.Views)
-	if pos, err := streams.ParsePosition(of); err == nil {
+	if pos, ok := positionOf(of); ok {
 		return s.eventAt(ctx, pos)
 	}
 	if slot, ok := strings.CutPrefix(of, "deployment/"); ok {

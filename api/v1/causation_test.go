@@ -1,6 +1,7 @@
 package v1_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -93,4 +94,31 @@ func TestChainOfFact(t *testing.T) {
 		t.Errorf("%s", c.Body)
 	}
 	w.get("/api/v1/audit/chain?of=user-events/0@0&known_at=2024-05-01").problem(404, "")
+}
+
+// A stream may end as a position does, and is a stream.
+func TestChainOfQuarantine(t *testing.T) {
+	w := newFixture(t)
+	stream := "quarantine/" + w.spoil("user-events", "7", `{"user_id":7}`).String()
+	w.get("/api/v1/audit/chain?of="+stream).problem(404, "")
+	w.post("/api/v1/quarantine/records/"+strings.TrimPrefix(stream, "quarantine/"), `{"resolution":"dropped","reason":"a test"}`).want(200)
+	if c := w.get("/api/v1/audit/chain?of=" + stream).want(200); c.at("root.stream") != stream || c.at("root.type") != "quarantine.resolved" || c.at("root.asked") != "true" {
+		t.Errorf("%s", c.Body)
+	}
+}
+
+// Of an event of the ledger that the view has not nobody says that nothing came of it.
+func TestChainOfHaltedView(t *testing.T) {
+	w := newFixture(t)
+	ev, err := events.ReadForeign(json.RawMessage(`{"specversion":"1.0","id":"f","source":"/other","type":"trial.begun","time":"2024-02-29T12:00:00Z","schemaversion":1,"data":{}}`))
+	w.must(err)
+	r, err := w.log.Ledger().Append(t.Context(), streams.Commit{ID: "f", Stream: "model/als", Expected: streams.AnyRevision, Events: []events.Event{ev}})
+	w.must(err)
+	if err := w.core.Views.Wait(t.Context(), r.Position, "audit"); err == nil {
+		t.Fatal("it is folded")
+	}
+	res, err := w.core.Dispatcher.Dispatch(t.Context(), &commands.ListMovie{Dataset: "test", Movie: events.Movie{MovieID: "99", Title: "Film 99"}}, handlers.Meta{Actor: "test"})
+	w.must(err)
+	w.get("/api/v1/audit/chain?of="+res.Position.String()).problem(404, "")
+	w.get("/api/v1/audit/chain?of=user-events/0@0").want(200)
 }

@@ -159,12 +159,11 @@ func (s *Surface) serve(w http.ResponseWriter, r *http.Request, c commands.Comma
 	if err != nil {
 		return err
 	}
-	select {
-	case s.deploying <- struct{}{}:
-		defer func() { <-s.deploying }()
-	case <-r.Context().Done():
-		return fault.Wrap(fault.Unavailable, r.Context().Err(), "it did not get its turn at the slots")
+	done, err := turn(r.Context(), s.deploying, "the slots")
+	if err != nil {
+		return err
 	}
+	defer done()
 	if *served, err = s.slots(); err != nil {
 		return err
 	}

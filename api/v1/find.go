@@ -146,7 +146,7 @@ func someOf[T any](ctx context.Context, list func(fold.PageQuery) (fold.Page[T],
 
 // events finds the event of an id or a position, and a stream.
 func (f *finding) events(ctx context.Context) error {
-	if pos, err := streams.ParsePosition(f.text); err == nil && api.Known(pos.TP) {
+	if pos, ok := positionOf(f.text); ok {
 		records, err := f.recordsAt(ctx, pos)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err

@@ -102,7 +102,7 @@ func noEvent(of string) error {
 
 // placeOf is where the event stands that people mean by an id or a position, and its id; "" is that of the first there.
 func (s *Surface) placeOf(of string) (pos streams.Position, id string, err error) {
-	if pos, err := streams.ParsePosition(of); err == nil && api.Known(pos.TP) {
+	if pos, ok := positionOf(of); ok {
 		return pos, "", nil
 	}
 	view := fold.Of[*projections.Audit](s.Views)

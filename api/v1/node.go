@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/projectionist/projectionist/api"
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 )
@@ -35,7 +36,7 @@ type nodesAnswer struct {
 type node struct {
 	Node       string    `json:"node"`           // its name, which begins that of every holder
 	Here       bool      `json:"here,omitempty"` // the process that answers is on it
-	LastMillis int64     `json:"last_millis"`    // event time of the newest that was begun or ended there
+	LastMillis int64     `json:"last_millis"`    // event time of the newest that was begun there, or that its holder itself has ended
 	Processes  []process `json:"processes"`      // the one that was heard of last first
 	Holds      []lease   `json:"holds"`          // the oldest first
 }
@@ -149,7 +150,7 @@ func holderParts(holder string) (node, process, role string) {
 	return node, process, role
 }
 
-// did notes that a holder began or ended something at a moment.
+// did notes that a holder began something at a moment, or ended it.
 func (h *held) did(holder string, millis int64) *node {
 	name, process, role := holderParts(holder)
 	hereNode, hereProcess, _ := holderParts(h.here)
@@ -190,7 +191,7 @@ func (h *held) run(r *projections.WorkflowRun) {
 				continue
 			}
 			h.did(y.Holder, y.StartedMillis)
-			if y.EndedMillis != 0 {
+			if y.State == projections.StateSuccess { // that one has failed, others say too, of a holder that is gone
 				h.did(y.Holder, y.EndedMillis)
 			}
 		}
@@ -203,7 +204,9 @@ func (h *held) operation(o *projections.Operation) {
 		return
 	}
 	h.did(o.Holder, o.StartedMillis)
-	h.did(o.Holder, o.EndedMillis)
+	if o.State != commands.OperationInterrupted { // which others say of a holder that is gone
+		h.did(o.Holder, o.EndedMillis)
+	}
 }
 
 // list is the nodes, the one that was heard of last first.

@@ -1,8 +1,10 @@
 package v1_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/streams"
@@ -90,6 +92,31 @@ func TestNodes(t *testing.T) {
 		t.Errorf("then: %+v", was)
 	}
 	w.get("/api/v1/nodes?role=x").problem(400, "role")
+}
+
+// What others say of a holder is no word from it: of who is gone the last is what it began, or said itself to have ended.
+func TestNodesThatAreGone(t *testing.T) {
+	w := newFixture(t, func(c *setup) { c.own.Holder = "n2/p1/operations" })
+	w.defineWorkflows()
+	w.dispatch(&commands.RequestWorkflowRun{RunID: "r1", Workflow: "movie_training_pipeline", RunType: "manual"})
+	task := w.get("/api/v1/workflows/movie_training_pipeline").want(200).at("tasks.0.name")
+	last := func(want time.Time) {
+		t.Helper()
+		if a := w.get("/api/v1/nodes").want(200); a.at("items.0.node") != "n1" || a.at("items.0.last_millis") != fmt.Sprint(want.UnixMilli()) || a.at("items.0.processes.0.last_millis") != fmt.Sprint(want.UnixMilli()) {
+			t.Errorf("want %d: %s", want.UnixMilli(), a.Body)
+		}
+	}
+	w.dispatch(&commands.StartTask{RunID: "r1", Task: task, Holder: "n1/p1/reader", LeaseMillis: 30_000})
+	w.dispatch(&commands.StartOperation{OperationID: operationID("1"), Kind: "backup", Holder: "n1/p1/operations"})
+	w.clock.set(day0.Add(time.Hour))
+	w.dispatch(&commands.FailTask{RunID: "r1", Task: task, Try: 1, Holder: "n2/p1/watcher", Error: "it is gone"})
+	w.dispatch(&commands.EndOperation{OperationID: operationID("1"), State: commands.OperationInterrupted})
+	last(day0)
+	w.clock.set(day0.Add(2 * time.Hour))
+	w.dispatch(&commands.StartOperation{OperationID: operationID("2"), Kind: "backup", Holder: "n1/p1/operations"})
+	w.clock.set(day0.Add(3 * time.Hour))
+	w.dispatch(&commands.EndOperation{OperationID: operationID("2"), State: commands.OperationSuccess})
+	last(day0.Add(3 * time.Hour))
 }
 
 // Partitions tell what they take on the disk, where that is known, and as they are now alone.

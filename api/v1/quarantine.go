@@ -91,7 +91,8 @@ type resolved struct {
 
 // resolveQuarantined decides what becomes of a record in quarantine: it is dropped, or replaced by a value in the form that is documented for its topic, which
 // is published as any other. The record stays as it is. The value is in the log before the ledger says that it stands in for the record; its id derives from
-// the record's position, so that a repeat, after whatever broke off the first, publishes nothing more. Of one record one thing is decided.
+// the record's position, so that a repeat, after whatever broke off the first, publishes nothing more. Of one record one thing is decided, and what is refused
+// publishes nothing: so such requests of a process take turns.
 func (s *Surface) resolveQuarantined(w http.ResponseWriter, r *http.Request) error {
 	var v struct {
 		Resolution string          `json:"resolution"`
@@ -110,14 +111,26 @@ func (s *Surface) resolveQuarantined(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	c := &commands.ResolveQuarantined{Position: record.Position, Resolution: v.Resolution, Reason: v.Reason}
-	out := resolved{}
+	replaces := v.Resolution == commands.QuarantineReplaced
 	switch given := len(v.Value) > 0; {
-	case v.Resolution != commands.QuarantineReplaced && given:
+	case given && !replaces:
 		return fault.Field("value", "is of a record that is replaced").WithHint("give resolution replaced, or leave it out")
-	case v.Resolution == commands.QuarantineReplaced && !given:
+	case replaces && !given:
 		return fault.Field("value", "is needed: the value that takes the record's place")
-	case v.Resolution == commands.QuarantineReplaced:
-		if out.By, err = s.replace(r, record, v.Value, m); err != nil {
+	case replaces:
+		c.By = record.Position // in the place of the fact's, which has none before it is published
+	}
+	if err := errors.Join(c.Validate(), m.Validate()); err != nil {
+		return err
+	}
+	done, err := turn(r.Context(), s.resolving, "the quarantine")
+	if err != nil {
+		return err
+	}
+	defer done()
+	out := resolved{}
+	if replaces {
+		if out.By, err = s.replace(r, record, v.Value, m, c.Stream()); err != nil {
 			return err
 		}
 		c.By, m.Causation = out.By.Position, out.By.EventID
@@ -131,7 +144,7 @@ func (s *Surface) resolveQuarantined(w http.ResponseWriter, r *http.Request) err
 }
 
 // replace publishes the value that takes a record's place. Where something was decided of the record before, nothing is published but what was.
-func (s *Surface) replace(r *http.Request, record *projections.QuarantinedFact, value json.RawMessage, m handlers.Meta) (*factAnswer, error) {
+func (s *Surface) replace(r *http.Request, record *projections.QuarantinedFact, value json.RawMessage, m handlers.Meta, stream string) (*factAnswer, error) {
 	topic, ok := events.TopicOf(record.Topic)
 	if !ok || topic.Plain == "" {
 		return nil, fault.Field("resolution", "a record of %s cannot be replaced: nobody publishes to it", api.Short(record.Topic)).WithHint("drop it, with a reason")
@@ -143,26 +156,46 @@ func (s *Surface) replace(r *http.Request, record *projections.QuarantinedFact, 
 	if err != nil {
 		return nil, errors.Join(within("value", err)...)
 	}
-	for c, err := range s.streamOf(r.Context(), "quarantine", record.Position) {
+	last := streams.NoStream
+	for c, err := range s.Log.Ledger().ReadStream(r.Context(), stream, 0) {
 		if err != nil {
 			return nil, err
 		}
+		last = c.Last()
 		for i := range c.Events {
 			if d, ok := c.Events[i].Data.(*events.QuarantineResolved); ok {
 				return s.replacedBy(r.Context(), d, fact)
 			}
 		}
 	}
-	m.IdempotencyKey, m.IfMatch = "quarantine/"+record.Position, nil
+	if err := m.Matches(stream, last); err != nil {
+		return nil, err
+	}
+	m.IdempotencyKey, m.IfMatch = stream, nil
+	if at := events.TimeOf(record.RecordedMillis); events.CheckTime(at, s.Now()) == nil {
+		m.Time = at // a value without a timestamp happens when the record would have
+	}
 	p, err := s.Dispatcher.Publish(r.Context(), []commands.Fact{fact}, m)
 	if fault.Is(err, fault.Conflict) {
-		return nil, fault.Field("value", "another value was published for the record at %s, and it is not said yet that it takes its place", record.Position).
-			WithHint("give the value that was given first")
+		return nil, s.otherValue(record, handlers.FactID(m.IdempotencyKey, fact, 0))
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &factAnswer{EventID: p.Events[0].ID, Position: p.Positions[0].String(), Time: events.FormatTime(p.Events[0].Time), Duplicate: p.Duplicate}, nil
+}
+
+// otherValue says that a value was published for a record before, under an event id, of which the ledger does not say yet that it takes the record's place.
+func (s *Surface) otherValue(record *projections.QuarantinedFact, id string) error {
+	where, err := s.placeOfFact(fold.Of[*projections.Audit](s.Views), id)
+	if err != nil {
+		return err
+	}
+	if where != "" {
+		where = ", at " + where
+	}
+	return conflicting("value", "another value was published for the record at %s%s, and it is not said yet that it takes its place", record.Position, where).
+		WithHint("give the value that was given first")
 }
 
 // replacedBy is the fact that took a record's place before, if it says the same.
@@ -201,7 +234,7 @@ func canonicalTime(text string) string {
 	return events.FormatTime(events.TimeOf(millis))
 }
 
-func conflicting(field, format string, args ...any) error {
+func conflicting(field, format string, args ...any) *fault.Error {
 	e := fault.New(fault.Conflict, format, args...)
 	e.Field = field
 	return e

@@ -1,10 +1,13 @@
 package v1_test
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
@@ -25,6 +28,7 @@ func (w *fixture) spoil(topic, key, value string) streams.Position {
 func TestReplaceQuarantined(t *testing.T) {
 	w := newFixture(t)
 	p := w.spoil("user-events", "7", `{"user_id":7}`)
+	w.clock.set(day0.Add(time.Hour))
 	at := "/api/v1/quarantine/records/" + p.String()
 	before := w.facts()
 	for _, wrong := range []struct{ body, field string }{
@@ -46,7 +50,6 @@ func TestReplaceQuarantined(t *testing.T) {
 	const body = `{"resolution":"replaced","value":{"user_id":"7","movie_id":"3","interaction_type":"like"},"reason":"the film was missing"}`
 	first := w.post(at, body).want(200)
 	by := first.at("by.position")
-	w.clock.set(day0.Add(1000))
 	again := w.post(at, body).want(200)
 	if again.at("by.position") != by || again.at("by.event_id") != first.at("by.event_id") || again.at("unchanged") != "true" || w.facts() != before+1 {
 		t.Errorf("once more: %s\n%s", first.Body, again.Body)
@@ -67,6 +70,9 @@ func TestReplaceQuarantined(t *testing.T) {
 	}
 	w.get("/api/v1/quarantine?state=bad").problem(400, "state")
 	// The fact is one like others, and is where the decision came of.
+	if first.at("by.timestamp") != events.FormatTime(day0) {
+		t.Errorf("a value without a timestamp happened at %s; want the time of the record", first.at("by.timestamp"))
+	}
 	if h := w.get("/api/v1/users/7/history?limit=1&after=" + by).want(200); h.at("items.0.movie_id") != "3" || h.at("items.0.interaction_type") != "like" {
 		t.Errorf("%s", h.Body)
 	}
@@ -85,16 +91,67 @@ func (w *fixture) facts() int64 {
 	return n
 }
 
+// What is refused has published nothing, whatever it is refused for.
+func TestReplaceQuarantinedRefused(t *testing.T) {
+	w := newFixture(t)
+	at := "/api/v1/quarantine/records/" + w.spoil("user-events", "7", `{"user_id":7}`).String()
+	before := w.facts()
+	body := func(reason string) string {
+		return fmt.Sprintf(`{"resolution":"replaced","value":{"user_id":"7","movie_id":"3","interaction_type":"like"},"reason":"%s"}`, reason)
+	}
+	w.post(at, body(strings.Repeat("x", commands.TextBytesMax+1))).problem(400, "reason")
+	w.post(at, body(""), "Idempotency-Key", "a\u0007").problem(400, "Idempotency-Key")
+	w.post(at, body(""), "Idempotency-Key", strings.Repeat("k", 256)).problem(400, "Idempotency-Key")
+	w.post(at, body(""), "If-Match", `"3"`).problem(412, "If-Match")
+	if now := w.facts(); now != before {
+		t.Fatalf("what is refused has published %d facts", now-before)
+	}
+	first := w.post(at, body(""), "If-None-Match", "*", "Idempotency-Key", "k").want(200)
+	if again := w.post(at, body(""), "If-None-Match", "*", "Idempotency-Key", "k").want(200); again.at("duplicate") != "true" || again.at("by.position") != first.at("by.position") || w.facts() != before+1 {
+		t.Errorf("%s\n%s", first.Body, again.Body)
+	}
+	w.post(at, body(""), "If-Match", `"3"`).problem(412, "If-Match")
+	w.post(at, body(""), "If-Match", `"0"`).want(200)
+}
+
+// Of a record that is dropped and replaced at once one thing is decided, and no fact stands in for one that was dropped.
+func TestReplaceQuarantinedBesideDrop(t *testing.T) {
+	w := newFixture(t)
+	replaced, before := int64(0), w.facts()
+	for i := range 50 {
+		at := "/api/v1/quarantine/records/" + w.spoil("user-events", "7", fmt.Sprint(i)).String()
+		bodies := []string{`{"resolution":"dropped","reason":"a test"}`, `{"resolution":"replaced","value":{"user_id":"7","movie_id":"3","interaction_type":"like"}}`}
+		codes := make([]int, len(bodies))
+		var both sync.WaitGroup
+		for k := range bodies {
+			both.Go(func() { codes[k] = w.post(at, bodies[(k+i)%2]).Status })
+		}
+		both.Wait()
+		if codes[0]+codes[1] != 200+409 {
+			t.Fatalf("both are answered %v", codes)
+		}
+		if w.get(at).want(200).at("state") == "replaced" {
+			replaced++
+		}
+	}
+	if now := w.facts(); now != before+50+replaced {
+		t.Errorf("%d records are replaced, by %d facts", replaced, now-before-50)
+	}
+}
+
 // Who is broken off between the fact and what the ledger says of it goes on with the same value, and with no other.
 func TestReplaceQuarantinedBrokenOff(t *testing.T) {
 	w := newFixture(t)
 	p := w.spoil("user-events", "7", `nonsense`)
 	before := w.facts()
-	_, err := w.core.Dispatcher.Publish(t.Context(), []commands.Fact{&commands.RecordInteraction{Interaction: events.Interaction{UserID: "7", MovieID: "3", Kind: "like"}}},
+	was, err := w.core.Dispatcher.Publish(t.Context(), []commands.Fact{&commands.RecordInteraction{Interaction: events.Interaction{UserID: "7", MovieID: "3", Kind: "like"}}},
 		handlers.Meta{Actor: "api", IdempotencyKey: "quarantine/" + p.String()})
 	w.must(err)
+	w.folded(was.Positions...)
 	at := "/api/v1/quarantine/records/" + p.String()
-	w.post(at, `{"resolution":"replaced","value":{"user_id":"7","movie_id":"5","interaction_type":"like"}}`).problem(400, "value")
+	if other := w.post(at, `{"resolution":"replaced","value":{"user_id":"7","movie_id":"5","interaction_type":"like"}}`).problem(409, "value"); !strings.Contains(other.Detail, was.Positions[0].String()) {
+		t.Errorf("%s; want the position of the value that was given", other.Detail)
+	}
 	w.clock.set(day0.Add(1000))
 	if a := w.post(at, `{"resolution":"replaced","value":{"user_id":"7","movie_id":"3","interaction_type":"like"}}`).want(200); a.at("by.duplicate") != "true" || w.facts() != before+1 {
 		t.Errorf("%s: %d facts more", a.Body, w.facts()-before)

@@ -112,7 +112,7 @@ func (v *wanted) rankedBy(service *recommend.Service, req recommend.Request) (*r
 	named, err := service.Predicts(by)
 	if err != nil {
 		field := "version"
-		if v.Version == nil {
+		if _, none := service.Predicts(recommend.Version{Model: v.Model}); v.Version == nil || fault.Is(none, fault.NotFound) {
 			field = "model"
 		}
 		return nil, ofField(err, field)

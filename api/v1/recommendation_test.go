@@ -261,8 +261,8 @@ func TestRecommendationsByVersion(t *testing.T) {
 		field  string
 	}{
 		{"&model=als&version=9", 404, "version"}, {"&model=als&version=9999999999", 400, "version"}, {"&model=als&version=0", 400, "version"}, {"&model=als&version=-1", 400, "version"}, {"&model=als&version=x", 400, "version"},
-		{"&version=1", 400, "version"}, {"&model=none", 404, "model"}, {"&model=none&version=1", 404, "version"}, {"&model=als&version=3", 409, "version"},
-		{"&model=als&version=2&known_at=mlops-events/0@0", 404, "version"}, {"&model=als&model=b", 400, "model"},
+		{"&version=1", 400, "version"}, {"&model=none", 404, "model"}, {"&model=none&version=1", 404, "model"}, {"&model=als&version=3", 409, "version"},
+		{"&model=als&version=2&known_at=mlops-events/0@0", 404, "model"}, {"&model=als&model=b", 400, "model"},
 	} {
 		w.get(ask+c.query).problem(c.status, c.field)
 	}

@@ -123,6 +123,7 @@ type Surface struct {
 
 	snapshotting sync.Mutex
 	deploying    chan struct{} // has a place for who makes a version serve a slot
+	resolving    chan struct{} // has a place for who decides of a record in quarantine
 	starting     sync.Mutex    // operations, one after the other
 
 	now *Surface // of which this one answers what was known at a moment; nil: it is that
@@ -136,7 +137,7 @@ func New(core *api.Core, c Config) (*Surface, error) {
 		return nil, err
 	}
 	c.Holder = cmp.Or(c.Holder, "here")
-	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), similarThen: make(chan struct{}, similarThenMax), deploying: make(chan struct{}, 1), offsets: &offsets{}}
+	s := &Surface{Core: core, Config: c, metrics: newMetrics(core), listeners: make(chan struct{}, listenersMax), similarThen: make(chan struct{}, similarThenMax), deploying: make(chan struct{}, 1), resolving: make(chan struct{}, 1), offsets: &offsets{}}
 	return s, nil
 }
 
@@ -154,6 +155,16 @@ func (s *Surface) then(r *api.Routes, pattern string, answer func(*Surface, http
 	r.Handle(pattern, func(w http.ResponseWriter, r *http.Request) error {
 		return s.Known(r, folded, func(core *api.Core, r *http.Request) error { return answer(s.over(core), w, r) })
 	}, views...)
+}
+
+// turn waits for a place, until done is called.
+func turn(ctx context.Context, places chan struct{}, at string) (done func(), err error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "it did not get its turn at %s", at)
+	}
 }
 
 // commits are a stream's.

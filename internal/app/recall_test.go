@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/projectionist/projectionist/commands"
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/internal/app"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
@@ -127,4 +130,69 @@ func TestIdempotencyKeyOutlivesTheProcess(t *testing.T) {
 			t.Errorf("view %s differs from its replay: %s", r.View, r.Diff)
 		}
 	}
+}
+
+// A value that was published for a record in quarantine is known after a start, whatever takes it: the same goes on where it was broken off, another is refused.
+func TestReplacementOutlivesTheProcess(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	values := map[string][2]string{ // what was published, and another
+		events.UserEventsTopic:      {`{"user_id":"7","movie_id":"1","interaction_type":"like"}`, `{"user_id":"7","movie_id":"2","interaction_type":"like"}`},
+		events.RecommendationsTopic: {`{"request_id":"r","user_id":"7","strategy":"x","items":[{"movie_id":"1"}]}`, `{"request_id":"r","user_id":"7","strategy":"y","items":[{"movie_id":"1"}]}`},
+		events.DriftAlertsTopic:     {`{"model_name":"als","drift_score":0.5,"threshold":0.3}`, `{"model_name":"als","drift_score":0.6,"threshold":0.3}`},
+		events.SystemHealthTopic:    {`{"service_name":"db","status":"down"}`, `{"service_name":"db","status":"ok"}`},
+		events.FeatureValuesTopic:   {`{"entity_key":"movie_id=1","feature_view":"v","values":{"a":1}}`, `{"entity_key":"movie_id=1","feature_view":"v","values":{"a":2}}`},
+	}
+	a := openAt(t, dir)
+	spoilt := map[string]streams.Position{}
+	for _, topic := range events.Topics {
+		if topic.Plain == "" {
+			continue
+		}
+		recs := []streams.Record{{Key: []byte("7"), Value: []byte("{")}}
+		if err := a.Log.Feed().Publish(t.Context(), topic.Name, recs); err != nil {
+			t.Fatal(err)
+		}
+		spoilt[topic.Name] = recs[0].Position
+		var ev events.Event
+		if err := events.DecodePlain(topic, []byte(values[topic.Name][0]), &ev, nil); err != nil {
+			t.Fatal(topic.Name, err)
+		}
+		fact, _ := commands.FactOf(ev.Data)
+		if _, err := a.Dispatcher.Publish(t.Context(), []commands.Fact{fact}, handlers.Meta{Actor: "api", IdempotencyKey: "quarantine/" + recs[0].Position.String()}); err != nil {
+			t.Fatal(topic.Name, err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a = openAt(t, dir)
+	foldedAll(t, a)
+	for topic, at := range spoilt {
+		ask := func(value string) (int, string) {
+			return status(a, "POST", "/api/v1/quarantine/records/"+at.String(), `{"resolution":"replaced","value":`+value+`}`)
+		}
+		before := countOf(t, a, topic)
+		if code, said := ask(values[topic][1]); code != 409 || !strings.Contains(said, `"field":"value"`) {
+			t.Errorf("%s: another value: %d %s", topic, code, said)
+		}
+		if code, said := ask(values[topic][0]); code != 200 || !strings.Contains(said, `"duplicate":true`) {
+			t.Errorf("%s: the same again: %d %s", topic, code, said)
+		}
+		if now := countOf(t, a, topic); now != before {
+			t.Errorf("%s has %d records more", topic, now-before)
+		}
+	}
+}
+
+// countOf is how many records a topic has.
+func countOf(t *testing.T, a *app.App, topic string) (n int64) {
+	t.Helper()
+	for _, tp := range streams.PartitionsOf(topic) {
+		head, err := a.Log.Feed().Head(t.Context(), tp, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += head
+	}
+	return n
 }

@@ -58,6 +58,8 @@ func (p *program) auditCommand() *cobra.Command {
 	return cmd
 }
 
+const exampleValue = `'{"user_id":"7","movie_id":"11","interaction_type":"view"}'`
+
 func (p *program) quarantineCommand() *cobra.Command {
 	var g page
 	var topic, state, reason, value string
@@ -95,14 +97,28 @@ func (p *program) quarantineCommand() *cobra.Command {
 		})
 	}
 	replace := &cobra.Command{Use: "replace POSITION", Short: "Publish a value in the place of such a fact", Args: cobra.ExactArgs(1),
-		Example: `  projectionist quarantine replace user-events/0@12 --value '{"user_id":"7","movie_id":"11","interaction_type":"view"}'`,
-		PreRunE: need(&value, "value", `'{"user_id":"7",…}'`), RunE: resolve("replaced")}
+		Example: `  projectionist quarantine replace user-events/0@12 --value ` + exampleValue,
+		PreRunE: needJSON(&value, "value", exampleValue), RunE: resolve("replaced")}
 	replace.Flags().StringVar(&value, "value", "", "the value, in JSON, as it is documented for the topic")
 	replace.Flags().StringVar(&reason, "reason", "", "why, for the audit")
 	drop := &cobra.Command{Use: "drop POSITION", Short: "Say that nothing comes of such a fact", Args: cobra.ExactArgs(1), Example: "  projectionist quarantine drop user-events/0@12 --reason 'a test'",
 		PreRunE: need(&reason, "reason", "'a test'"), RunE: resolve("dropped")}
 	drop.Flags().StringVar(&reason, "reason", "", "why, for the audit")
 	return group("quarantine", "Facts from outside that could not be read, kept whole: replace or drop them", list, show, replace, drop)
+}
+
+// needJSON makes the check that a flag was given, with JSON.
+func needJSON(value *string, flag, example string) func(*cobra.Command, []string) error {
+	given := need(value, flag, example)
+	return func(cmd *cobra.Command, args []string) error {
+		if err := given(cmd, args); err != nil {
+			return err
+		}
+		if !json.Valid([]byte(*value)) {
+			return fmt.Errorf("--%s is not JSON: names and texts have double quotes, and the shell needs all of it in single ones, such as --%s %s", flag, flag, example)
+		}
+		return nil
+	}
 }
 
 func (p *program) deadLettersCommand() *cobra.Command {

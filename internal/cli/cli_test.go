@@ -353,6 +353,8 @@ func TestExitCodes(t *testing.T) {
 		{"similar", 2, "accepts 1 arg"},
 		{"history", 2, "either a user or --movie"},
 		{"features get actor 1", 2, "want movie or user"},
+		{"quarantine replace user-events/0@1", 2, "--value is needed"},
+		{"quarantine replace user-events/0@1 --value {user_id:7}", 2, "--value is not JSON: "},
 		{"serve --data x --simulate users=3", 2, "one of them"},
 		{"serve --simulate users=none", 2, "users"},
 		{"status --dir " + dir, 1, "there is no data folder " + dir},

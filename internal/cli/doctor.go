@@ -232,12 +232,7 @@ func (d *doctor) leftovers(ctx context.Context) {
 		{"dead letters", "/api/v1/dead-letters", url.Values{"state": {"open"}}, "projectionist dead-letters list", true},
 		{"quarantine", "/api/v1/quarantine", url.Values{"state": {"open"}}, "projectionist quarantine list", false},
 	} {
-		raw, err := d.c.get(ctx, l.path, l.query)
-		if err != nil {
-			d.failed(l.system, err)
-			continue
-		}
-		items, more, err := itemsOf(raw, "items")
+		items, more, err := d.first(ctx, l.path, l.query)
 		if err != nil {
 			d.failed(l.system, err)
 			continue
@@ -253,6 +248,19 @@ func (d *doctor) leftovers(ctx context.Context) {
 			}
 		}
 		d.find(f)
+	}
+}
+
+// first is the first page of a list that has items, if any has, and the cursor of the one after it.
+func (d *doctor) first(ctx context.Context, path string, q url.Values) (items []map[string]any, more string, err error) {
+	for {
+		raw, err := d.c.get(ctx, path, with(q, "cursor", more))
+		if err != nil {
+			return nil, "", err
+		}
+		if items, more, err = itemsOf(raw, "items"); err != nil || len(items) > 0 || more == "" {
+			return items, more, err
+		}
 	}
 }
 

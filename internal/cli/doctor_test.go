@@ -48,6 +48,24 @@ func TestDoctor(t *testing.T) {
 	look(0, "workflow movie_training_pipeline ok")
 	s.end(t)
 
+	// A page without items may have others behind it.
+	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := "{}"
+		if r.URL.Path == "/api/v1/quarantine" {
+			answer = map[string]string{"": `{"items":[],"next_cursor":"a"}`, "a": `{"items":[],"next_cursor":"b"}`, "b": `{"items":[{"position":"user-events/0@7"}]}`}[r.URL.Query().Get("cursor")]
+		}
+		w.Write([]byte(answer)) //nolint:errcheck // a test
+	}))
+	defer pages.Close()
+	if r := command("doctor", "--server", pages.URL, "--prometheus", well.URL, "--grafana", ill.URL); !strings.Contains(strings.Join(strings.Fields(r.out), " "), "quarantine ok - 1 projectionist quarantine list") {
+		t.Errorf("%s%s", r.out, r.err)
+	}
+	for cursor, want := range map[string]string{"": "nothing so far; there are more: add --cursor a\n", "b": ""} {
+		if r := command("quarantine", "list", "--server", pages.URL, "--cursor", cursor); r.code != 0 || r.err != want || strings.Contains(r.out, "user-events/0@7") != (cursor == "b") {
+			t.Errorf("from %q: exit code %d: %s%s", cursor, r.code, r.out, r.err)
+		}
+	}
+
 	// A browser is sent elsewhere from a port that it refuses, and nowhere from others.
 	at := func(address string) string {
 		return forBrowsers("127.0.0.1:8000", app.Answered{Name: "features", Address: address})

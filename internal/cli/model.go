@@ -152,19 +152,6 @@ func (p *program) commanded(raw []byte, err error) error {
 	return nil
 }
 
-// rows writes items as a table, or says that there are none.
-func (p *program) rows(items []map[string]any, more, cols, none string) error {
-	if len(items) == 0 {
-		fmt.Fprintln(p.err, none)
-	} else if err := table(p.out, columns(cols), items); err != nil {
-		return err
-	}
-	if more != "" {
-		fmt.Fprintf(p.err, "there are more: add --cursor %s\n", more)
-	}
-	return nil
-}
-
 func (p *program) deploymentsCommand() *cobra.Command {
 	var m moment
 	var history string

@@ -284,14 +284,7 @@ func (p *program) shownCommand() *cobra.Command {
 				it["titles"] = why(list)
 				it["n"] = len(list)
 			}
-			if len(items) == 0 {
-				fmt.Fprintln(p.err, "they were shown nothing yet")
-				return nil
-			}
-			if more != "" {
-				defer fmt.Fprintf(p.err, "there are more: add --cursor %s\n", more)
-			}
-			return table(p.out, columns("SHOWN event_millis, MODEL model_name, VERSION model_version, STRATEGY strategy, FILMS n, TITLES titles, POSITION position"), items)
+			return p.rows(items, more, "SHOWN event_millis, MODEL model_name, VERSION model_version, STRATEGY strategy, FILMS n, TITLES titles, POSITION position", "they were shown nothing yet")
 		})}
 	cmd.Flags().StringVar(&at, "at", "", "the last answer up to that time, with reasons")
 	m.flags(cmd)

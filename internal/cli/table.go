@@ -203,12 +203,20 @@ func (p *program) list(raw []byte, key, cols, none string) error {
 	if err != nil {
 		return err
 	}
-	if len(items) == 0 {
+	return p.rows(items, more, cols, none)
+}
+
+// rows writes items as a table, or says that there are none. A page without any may have others behind it.
+func (p *program) rows(items []map[string]any, more, cols, none string) error {
+	switch {
+	case len(items) > 0:
+		if err := table(p.out, columns(cols), items); err != nil {
+			return err
+		}
+	case more == "":
 		fmt.Fprintln(p.err, none)
-		return nil
-	}
-	if err := table(p.out, columns(cols), items); err != nil {
-		return err
+	default:
+		fmt.Fprint(p.err, "nothing so far; ")
 	}
 	if more != "" {
 		fmt.Fprintf(p.err, "there are more: add --cursor %s\n", more)
