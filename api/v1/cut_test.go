@@ -25,8 +25,14 @@ func TestTheRecordedCutIsTheOneThatRanked(t *testing.T) {
 	var clicking, listing sync.WaitGroup
 	over := make(chan struct{})
 	for _, person := range people {
+		made := make(chan struct{}, 2) // lists of the person
 		clicking.Go(func() {
 			for film := range testMovies {
+				if film == testMovies/2 { // two were kept, one was under way: the fourth is asked for between two clicks
+					for range 4 {
+						<-made
+					}
+				}
 				a := w.post("/api/v1/feedback", fmt.Sprintf(`{"user_id":%q,"movie_id":"%d","interaction_type":"like"}`, person, film+1)).want(200)
 				p := streamsPosition(t, a.at("position"))
 				mu.Lock()
@@ -55,6 +61,10 @@ func TestTheRecordedCutIsTheOneThatRanked(t *testing.T) {
 				mu.Lock()
 				lists = append(lists, l)
 				mu.Unlock()
+				select {
+				case made <- struct{}{}:
+				default:
+				}
 				select {
 				case <-over:
 					return
