@@ -387,4 +387,22 @@ module.exports = (check, w, { must, same }) => {
     await page.emulateMedia({ media: 'screen' })
     return said.join('; ')
   })
+
+  check('25 an answer of the past is kept by how its numbers were read', async () => {
+    const earlier = await w.cut()
+    await w.mlflow('registered-models/create', { name: `kept ${Date.now()}` })
+    const later = await w.cut()
+    const at = `/ui/runs/${w.badRun}`
+    let page = await w.open(`${at}?known_at=${enc(later)}&vs_known_at=${enc(earlier)}`)
+    await page.locator('[data-diff] .entries, [data-diff] h3 ~ p.dim').first().waitFor({ timeout: 60000 })
+    await page.waitForFunction(() => !document.querySelector('[data-diff] .skeleton'), null, { timeout: 60000 })
+    same(await fields(page), [], 'what differs of a run that nobody changed')
+    must((await page.locator('[data-diff]').innerText()).includes('Nothing differs.'), 'it is not said')
+    page = await w.open(`${at}?known_at=${enc(earlier)}&vs_known_at=${enc(later)}`)
+    await page.locator('[data-diff]').getByText('Nothing differs.').waitFor({ timeout: 60000 })
+    await page.evaluate(to => { history.pushState({ entry: 'later' }, '', to); dispatchEvent(new PopStateEvent('popstate')) }, `${at}?known_at=${enc(later)}`)
+    await page.locator('[data-diff]').waitFor({ state: 'detached', timeout: waitMillis })
+    await w.settled(page)
+    must(/@900719925474099\d/.test(await page.locator('main').innerText()), 'the step is not drawn')
+  })
 }
