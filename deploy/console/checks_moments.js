@@ -405,4 +405,14 @@ module.exports = (check, w, { must, same }) => {
     await w.settled(page)
     must(/@900719925474099\d/.test(await page.locator('main').innerText()), 'the step is not drawn')
   })
+
+  check('25 of a chain each event is held against another moment, though several are of one commit', async () => {
+    const link = (event_id, more) => ({ event_id, type: `of ${event_id}`, stream: 'x/y', position: w.position, recorded_millis: 1, event_millis: 1, ...more })
+    const page = await w.open('/ui/models')
+    await page.route('**/api/v1/audit/chain?*', r => json(new URL(r.request().url()).searchParams.has('known_at') ? { root: link('r', { asked: true }), events: 1 } : { root: link('r', { asked: true, then: [link('a'), link('b')] }), events: 3, truncated: true })(r))
+    await page.goto(`${w.base}/ui/events/${w.position}?vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    same(await fields(page), ['a', 'b'], 'events that came')
+    await page.locator('[data-diff] .warn').filter({ hasText: 'longer than what is compared' }).waitFor({ timeout: waitMillis })
+  })
 }

@@ -73,7 +73,7 @@ function EventPage({ of }: { of: string }) {
 			<Title of={<>{above()} / {p && <a href={to(['events', p[1] ?? ''])}>{p[1]}</a>}</>} side={<span class="buttons">{before && <a class="button" href={before}>← {t.before}</a>}{after && <a class="button" href={to(['events', ...after.split('/')])}>{t.after} →</a>}</span>}>
 				{here?.[0]?.type ?? of}
 			</Title>
-			<Moments of={[{ name: t.causation, path: url('/api/v1/audit/chain', { of }), items: c => linksOf(c.root), id: l => l.position || l.event_id, shows: only('type', 'stream', 'summary', 'actor') }]} note={t.recordsAreFixed} />
+			<Moments of={[{ name: t.causation, path: url('/api/v1/audit/chain', { of }), items: c => linksOf(c.root), id: l => l.event_id || l.position, more: c => c.truncated === true, shows: only('type', 'stream', 'summary', 'actor') }]} note={t.recordsAreFixed} />
 			{!p && chain.problem && <Fault problem={chain.problem} again={chain.again} />}
 			{p && <Shown got={records}>{() => here && here.length > 0
 				? here.map((r, i) => <Record key={r.event_id ?? i} r={r} open={!asked || r.event_id === asked.event_id || here.length === 1} />)
