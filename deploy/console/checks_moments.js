@@ -415,4 +415,31 @@ module.exports = (check, w, { must, same }) => {
     same(await fields(page), ['a', 'b'], 'events that came')
     await page.locator('[data-diff] .warn').filter({ hasText: 'longer than what is compared' }).waitFor({ timeout: waitMillis })
   })
+
+  check('25 while a moment is on its way, nothing of another is shown under its name', async () => {
+    const page = await w.open('/ui/models')
+    const film = id => ({ movie_id: id, title: `title ${id}`, offset: 1, recorded_millis: 1 })
+    let held
+    const asked = new Promise(f => { held = f })
+    let give
+    const given = new Promise(f => { give = f })
+    await page.route(u => u.pathname === '/api/v1/movies' && u.searchParams.get('limit') === '1000', async r => {
+      const at = new URL(r.request().url()).searchParams.get('known_at')
+      if (at === 'mlops-events/0@8') {
+        held()
+        await given
+      }
+      await json({ items: at === null ? [film('a')] : at.endsWith('@8') ? [film('a'), film('z')] : [film('a'), film('y')] })(r)
+    })
+    await page.goto(`${w.base}/ui/films?vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    await page.evaluate(() => { history.pushState({ entry: 'other' }, '', '/ui/films?vs_known_at=mlops-events/0@8'); dispatchEvent(new PopStateEvent('popstate')) })
+    await page.locator('[data-diff] h2').filter({ hasText: '0@8' }).waitFor({ timeout: waitMillis })
+    await asked
+    await page.waitForTimeout(3000)
+    same(await page.locator('[data-diff] table.diff').count(), 0, 'differences before the answer')
+    give()
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    same(await fields(page), ['z'], 'what differs')
+  })
 }

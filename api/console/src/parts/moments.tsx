@@ -41,6 +41,12 @@ interface Side { known: string; happened: string } // known "" is now
 // there takes what there was not yet for a thing without fields.
 const there = (got: Got<Answer>): Got<Answer> => (got.problem?.status === 404 ? { loading: false, news: 0, again: got.again, data: {} } : got)
 
+// own is what was got of an address; what stands there of another until its answer comes is not of it.
+function own<T>(path: string | null, got: Got<T>): Got<T> {
+	const { data: _, ...none } = got
+	return got.of === path ? got : none
+}
+
 // differences are the changes from one answer to another. Of a list that is longer than what was answered it is told only what is sure: of rows that stand before
 // one that both have, in an order that is the same.
 export function differences(p: Compared, before: Answer, after: Answer): { changes: Change[]; bounded: boolean } {
@@ -109,8 +115,9 @@ export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?:
 // useOrder finds which of two moments of recorded time is the earlier: now is not, and of others their cuts tell. Until they do, it gives what they are asked by.
 function useOrder(here: string, other: string): { otherIsLater: boolean } | { asked: Got<{ cut: string }> } {
 	const asks = here !== '' && other !== '' && here !== other
-	const a = useGet<{ cut: string }>(asks ? url('/api/v1/log/moment', { known_at: here }) : null)
-	const b = useGet<{ cut: string }>(asks ? url('/api/v1/log/moment', { known_at: other }) : null)
+	const cutOf = (known_at: string) => (asks ? url('/api/v1/log/moment', { known_at }) : null)
+	const a = own(cutOf(here), useGet<{ cut: string }>(cutOf(here)))
+	const b = own(cutOf(other), useGet<{ cut: string }>(cutOf(other)))
 	if (!asks) return { otherIsLater: other === '' && here !== '' }
 	if (!a.data || a.problem) return { asked: a }
 	return !b.data || b.problem ? { asked: b } : { otherIsLater: beyond(b.data.cut, a.data.cut) }
@@ -139,8 +146,8 @@ const at = (p: Compared, s: Side): string => url(p.path, { known_at: s.known, ..
 
 function Part({ p, a, b }: { p: Compared; a: Side; b: Side }) {
 	const live = { as: exact, views: p.views ?? ['log'], hold: true }
-	const before = useGet<Answer>(at(p, a), live)
-	const after = useGet<Answer>(at(p, b), live)
+	const before = own(at(p, a), useGet<Answer>(at(p, a), live))
+	const after = own(at(p, b), useGet<Answer>(at(p, b), live))
 	return (
 		<>
 			{p.name && <h3>{p.name}</h3>}
@@ -156,7 +163,8 @@ function Changed({ p, x, y, names }: { p: Compared; x: Answer; y: Answer; names:
 }
 
 function EventsBetween({ a, b, stream, prefix }: { a: Side; b: Side; stream: string | undefined; prefix: string | undefined }) {
-	const got = useGet<Between>(url('/api/v1/audit', { known_after: a.known, known_at: b.known, stream, stream_prefix: prefix, limit: 200 }), { views: ['log'], hold: true })
+	const path = url('/api/v1/audit', { known_after: a.known, known_at: b.known, stream, stream_prefix: prefix, limit: 200 })
+	const got = own(path, useGet<Between>(path, { views: ['log'], hold: true }))
 	return (
 		<>
 			<h3>{t.between} <News n={got.news} show={got.again} /></h3>
