@@ -442,4 +442,26 @@ module.exports = (check, w, { must, same }) => {
     await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
     same(await fields(page), ['z'], 'what differs')
   })
+
+  check('25 windows that slid out of what is told are not told as removed', async () => {
+    const of = n => ({ from: `2026-11-0${n}T00:00:00Z`, to: `2026-11-0${n + 1}T00:00:00Z`, acts: n, judged: n, no_film: 0, sources: {} })
+    const page = await w.open('/ui/models')
+    await page.route('**/api/v1/quality?*', r => json({ window: 'day', windows: (new URL(r.request().url()).searchParams.has('known_at') ? [1, 2, 3] : [2, 3, 4]).map(of), total: of(new URL(r.request().url()).searchParams.has('known_at') ? 1 : 5), deployments: [] })(r))
+    await page.goto(`${w.base}/ui/quality?vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    same((await fields(page)).map(f => f.slice(0, 10)), ['2026-11-04'], 'what differs of the last windows')
+    await page.goto(`${w.base}/ui/quality?vs_known_at=mlops-events/0@9&from=2026-11-01`)
+    await page.locator('[data-diff] tr.removed').waitFor({ timeout: waitMillis })
+    must((await fields(page)).some(f => f.startsWith('Sum')), 'the sum of windows that were asked for is not compared')
+    const asked = []
+    await page.route(u => u.pathname === '/api/v1/engagement', r => {
+      const q = new URL(r.request().url()).searchParams
+      const then = q.has('known_at')
+      if (then) asked.push(q.get('from'))
+      return json({ days: (then ? [1, 2, 3] : [2, 3, 4]).map(n => ({ day: `2026-11-0${n}`, lists: n, lists_taken_up: 0, films: 0, films_liked: 0, films_disliked: 0, films_met: 0 })), total: {} })(r)
+    })
+    await page.goto(`${w.base}/ui/serving?vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] tr').filter({ hasText: '2026-11-04' }).waitFor({ timeout: waitMillis })
+    same([(await fields(page)).filter(f => f.startsWith('2026')), asked], [['2026-11-04'], [null]], 'the days, and from when they were asked')
+  })
 }

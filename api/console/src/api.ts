@@ -110,7 +110,7 @@ function remember(key: string, data: unknown, n: number) {
 }
 
 // endOf is when a moment is over, in Unix milliseconds: 0 for a part of the log, by a position, an offset or a cut.
-function endOf(moment: string): number {
+export function endOf(moment: string): number {
 	if (/[@/]/.test(moment)) return 0
 	if (!/^\d+$/.test(moment)) return Date.parse(moment.replace(' ', '+'))
 	const n = Number(moment)

@@ -23,6 +23,7 @@ export interface Compared {
 	id?: (row: Answer) => string // of a list: what a row is known by
 	items?: (answer: Answer) => Answer[] // of a list: its rows, where they are not its items
 	more?: (answer: Answer) => boolean // of a list: it is longer, where no next_cursor says so
+	tail?: boolean // of a list: it is the last of more, whose first rows are left out as others come
 	shows?: (row: Answer) => Answer // of a row, or the document, what counts
 	page?: (row: Answer) => string // of a row, its address
 }
@@ -48,7 +49,7 @@ function own<T>(path: string | null, got: Got<T>): Got<T> {
 }
 
 // differences are the changes from one answer to another. Of a list that is longer than what was answered it is told only what is sure: of rows that stand before
-// one that both have, in an order that is the same.
+// one that both have, in an order that is the same. Of the last of a list no row is gone that stands before all that both have.
 export function differences(p: Compared, before: Answer, after: Answer): { changes: Change[]; bounded: boolean } {
 	const shows = p.shows ?? (row => row)
 	const id = p.id
@@ -60,7 +61,8 @@ export function differences(p: Compared, before: Answer, after: Answer): { chang
 		const ids = [...own.keys()]
 		return ids.slice(0, longer ? ids.findLastIndex(i => other.has(i)) + 1 : ids.length)
 	}
-	const gone = sure(was, is, isLonger(after))
+	const first = p.tail ? [...was.keys()].findIndex(i => is.has(i)) : 0
+	const gone = first < 0 ? [] : sure(was, is, isLonger(after)).slice(first)
 	const come = sure(is, was, isLonger(before)).filter(i => !was.has(i))
 	const one = (i: string, a: Answer | undefined, b: Answer | undefined) => {
 		const row = b ?? a
