@@ -464,4 +464,20 @@ module.exports = (check, w, { must, same }) => {
     await page.locator('[data-diff] tr').filter({ hasText: '2026-11-04' }).waitFor({ timeout: waitMillis })
     same([(await fields(page)).filter(f => f.startsWith('2026')), asked], [['2026-11-04'], [null]], 'the days, and from when they were asked')
   })
+
+  check('25 what was decided of a record in quarantine is told between moments', async () => {
+    const record = { position: 'user-events/0@3', topic: 'user-events', reason: 'no JSON', recorded_millis: 1, value: '', event_id: 'e' }
+    const page = await w.open('/ui/models')
+    const prefixes = []
+    page.on('request', r => { if (new URL(r.url()).pathname === '/api/v1/audit') prefixes.push(new URL(r.url()).searchParams.get('stream_prefix')) })
+    await page.route('**/api/v1/quarantine?*', r => json({ items: [new URL(r.request().url()).searchParams.has('known_at') ? { ...record, state: 'open' } : { ...record, state: 'dropped', decision: { reason: 'a test', actor: 'ann', position: 'mlops-events/0@20', event_millis: 1 } }] })(r))
+    await page.goto(`${w.base}/ui/events?tab=quarantine&vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    same((await fields(page)).sort(), ['user-events/0@3.decision', 'user-events/0@3.state'], 'what differs')
+    const told = await page.locator('[data-diff] table.diff').innerText()
+    must(told.includes('a test') && told.includes('ann') && told.includes('dropped'), `it says ${told}`)
+    await page.locator('[data-diff] h3').filter({ hasText: 'quarantine/' }).waitFor({ timeout: waitMillis })
+    await w.settled(page)
+    same([...new Set(prefixes)].sort(), ['quarantine/', 'refusal/'], 'the streams of events between')
+  })
 }

@@ -37,10 +37,10 @@ function Topics() {
 }
 
 // comparedOf is what of a tab is held against another moment.
-function comparedOf(tab: string): { of: Compared[]; prefix?: string; note?: string } {
+function comparedOf(tab: string): { of: Compared[]; prefix?: string | string[]; note?: string } {
 	if (tab === 'groups') return { of: [], note: t.groupsAreNow }
 	if (tab === 'dead') return { of: [{ path: url('/api/v1/dead-letters', { state: place.value.params.get('state'), limit: rowsMost }), views: ['dead_letters'], id: d => d.dead_letter_id, shows: only('state', 'reactor', 'error', 'attempts', 'resolved_reason', 'resolved_by') }], prefix: 'dead-letter/' }
-	if (tab === 'quarantine') return { of: [{ path: url('/api/v1/quarantine', { limit: rowsMost }), views: ['quarantine'], id: q => q.position, shows: only('reason', 'refused') }], prefix: 'refusal/' }
+	if (tab === 'quarantine') return { of: [{ path: url('/api/v1/quarantine', { limit: rowsMost }), views: ['quarantine'], id: q => q.position, shows: q => ({ ...only('state', 'reason', 'refused')(q), ...(q.decision ? { decision: only('reason', 'by', 'actor')(q.decision as Answer) } : {}) }) }], prefix: ['refusal/', 'quarantine/'] }
 	return { of: [{ path: '/api/v1/log/topics', id: k => k.topic, shows: only('records', 'partitions') }] }
 }
 

@@ -84,8 +84,8 @@ function beyond(cut: string, other: string): boolean {
 }
 
 // Moments holds a page against itself at another moment, before or behind its own, that vs_known_at and vs_as_of of the address name; "now" is one, too.
-// stream, or what begins with prefix, is what the page is of. note is what of the page is of now alone.
-export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?: string; prefix?: string; note?: string }) {
+// stream, or what begins with a prefix, is what the page is of. note is what of the page is of now alone.
+export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?: string; prefix?: string | string[]; note?: string }) {
 	const params = place.value.params
 	const dated = of.some(p => p.dated)
 	const vs = params.get('vs_known_at') ?? ''
@@ -107,7 +107,7 @@ export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?:
 					{dated && <form class="filters" onSubmit={e => e.preventDefault()}><label>{t.happened} ({other === a ? t.before : t.after})<input class="mono" data-focus="vs-as-of" value={vsAsOf} placeholder="vs_as_of 2024-01-01" onChange={e => set({ vs_as_of: e.currentTarget.value.trim(), vs_known_at: vs })} /></label></form>}
 					{note && <p class="warn">{note}</p>}
 					{of.map(p => <Part key={p.path} p={p} a={a} b={b} />)}
-					{of.length > 0 && a.known !== b.known && <EventsBetween a={a} b={b} stream={stream} prefix={prefix} />}
+					{of.length > 0 && a.known !== b.known && [prefix].flat().map((x, i) => <EventsBetween key={x} a={a} b={b} stream={stream} prefix={x} first={i === 0} />)}
 				</>
 			)}</Ordered>
 		</section>
@@ -164,17 +164,17 @@ function Changed({ p, x, y, names }: { p: Compared; x: Answer; y: Answer; names:
 	return <>{bounded && <p class="warn">{t.comparedOf(rowsMost)}</p>}<Diff changes={changes} names={names} /></>
 }
 
-function EventsBetween({ a, b, stream, prefix }: { a: Side; b: Side; stream: string | undefined; prefix: string | undefined }) {
+function EventsBetween({ a, b, stream, prefix, first }: { a: Side; b: Side; stream: string | undefined; prefix: string | undefined; first: boolean }) {
 	const path = url('/api/v1/audit', { known_after: a.known, known_at: b.known, stream, stream_prefix: prefix, limit: 200 })
 	const got = own(path, useGet<Between>(path, { views: ['log'], hold: true }))
 	return (
 		<>
-			<h3>{t.between} <News n={got.news} show={got.again} /></h3>
+			<h3>{first ? t.between : prefix} <News n={got.news} show={got.again} /></h3>
 			<Shown got={got} rows={2}>{p => {
 				const facts = Object.entries(p.facts ?? {}).filter(([, n]) => n > 0)
 				return (
 					<>
-						{facts.length > 0 && <p class="dim" data-facts="">{facts.map(([topic, n]) => <span key={topic} class="pair"><a href={to(['events', topic])}>{topic}</a> {count(n)}</span>)}</p>}
+						{first && facts.length > 0 && <p class="dim" data-facts="">{facts.map(([topic, n]) => <span key={topic} class="pair"><a href={to(['events', topic])}>{topic}</a> {count(n)}</span>)}</p>}
 						{p.items.length === 0 ? <p class="dim">{t.none}</p> : <EntryList items={p.items} />}
 						{p.next_cursor && <p class="warn">{t.truncated(p.items.length)}</p>}
 					</>
