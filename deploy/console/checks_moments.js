@@ -480,4 +480,25 @@ module.exports = (check, w, { must, same }) => {
     await w.settled(page)
     same([...new Set(prefixes)].sort(), ['quarantine/', 'refusal/'], 'the streams of events between')
   })
+
+  check('quarantine and dead letters are followed to their end, through pages without a row', async () => {
+    const rows = {
+      quarantine: ['[data-quarantined]', [1, 2].map(n => ({ position: `user-events/0@${n}`, topic: 'user-events', state: 'open', reason: 'no JSON', recorded_millis: 1, value: '', event_id: `e${n}` }))],
+      'dead-letters': ['[data-letter]', [1, 2].map(n => ({ dead_letter_id: `l${n}`, reactor: 'r', state: 'open', error: 'e', attempts: 1, created_millis: 1 }))],
+    }
+    for (const [name, [row, [one, two]]] of Object.entries(rows)) {
+      const page = await w.open('/ui/models')
+      const answers = { '': { items: [], next_cursor: 'n' }, n: { items: [one], next_cursor: 'm' }, m: { items: [two] } }
+      await page.route(`**/api/v1/${name}?*`, r => json(answers[new URL(r.request().url()).searchParams.get('cursor') ?? ''])(r))
+      await page.goto(`${w.base}/ui/events?tab=${name === 'quarantine' ? name : 'dead'}&state=open`)
+      const more = page.locator('main').getByRole('button', { name: 'More', exact: true })
+      await more.waitFor({ timeout: waitMillis })
+      same([await page.locator('main .empty').count(), await page.locator(row).count()], [0, 0], `${name}: that nothing fits, and rows`)
+      await more.click()
+      await page.locator(row).first().waitFor({ timeout: waitMillis })
+      await more.click()
+      await page.locator(row).nth(1).waitFor({ timeout: waitMillis })
+      same(await more.count(), 0, `${name}: more behind the last`)
+    }
+  })
 }
