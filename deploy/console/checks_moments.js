@@ -501,4 +501,15 @@ module.exports = (check, w, { must, same }) => {
       same(await more.count(), 0, `${name}: more behind the last`)
     }
   })
+
+  check('similar films of a moment at which a view had halted are not asked for again and again', async () => {
+    const { movie_id } = await film()
+    const page = await w.open('/ui/', { expected: ['503'] })
+    let asked = 0
+    await page.route(/\/similar\?/, r => (asked++, r.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Service Unavailable', detail: 'a view has halted: catalogue at mlops-events/0@5' }) })))
+    await page.goto(`${w.base}/ui/films/${movie_id}?tab=similar&known_at=${w.position}`)
+    await page.locator('main .fault').filter({ hasText: 'a view has halted' }).waitFor({ timeout: waitMillis })
+    await page.waitForTimeout(5000)
+    same([asked, await page.locator('[data-folding]').count()], [1, 0], 'how often they were asked for, and that they are on their way')
+  })
 }
