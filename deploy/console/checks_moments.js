@@ -512,4 +512,13 @@ module.exports = (check, w, { must, same }) => {
     await page.waitForTimeout(5000)
     same([asked, await page.locator('[data-folding]').count()], [1, 0], 'how often they were asked for, and that they are on their way')
   })
+
+  check('23 26 at a moment the baseline is said to be known of now alone', async () => {
+    for (const [moment, n] of [['', 0], [`&known_at=${w.position}`, 1], ['&as_of=2024-01-01', 1]]) {
+      const page = await w.open(`/ui/try?user=1&vs=baseline${moment}`, { expected: ['503', '404'] })
+      await page.locator('.films').first().waitFor({ timeout: 60000 })
+      same(await page.locator('main .warn').filter({ hasText: 'known of now alone' }).count(), n, `what is said at "${moment}"`)
+      await w.closeAll()
+    }
+  })
 }
