@@ -521,4 +521,34 @@ module.exports = (check, w, { must, same }) => {
       await w.closeAll()
     }
   })
+
+  check('22 seeds that differ by one do, however large', async () => {
+    const seeds = ['18446744073709551614', '18446744073709551615']
+    const version = i => `{"name":"seeded","version":${i + 1},"seed":${seeds[i]},"stage":"None","algorithm":"als","params":{},"run_id":"","bytes":1,"event_millis":1,"recorded_millis":1,"position":"mlops-events/0@1","dataset_cut":"","blob":""}`
+    const page = await w.open('/ui/models', { expected: ['404'] })
+    const text = body => r => r.fulfill({ contentType: 'application/json', body })
+    await page.route(u => u.pathname === '/api/v1/models/seeded', text(`{"name":"seeded","key":"seeded","versions":[${version(0)},${version(1)}],"revision":2,"updated_millis":1}`))
+    await page.route(u => u.pathname === '/api/v1/models/seeded/versions/2', text(version(1)))
+    await page.goto(`${w.base}/ui/models/seeded?version=2&vs_version=1`)
+    await page.locator('table.diff').waitFor({ timeout: waitMillis })
+    same(await page.locator('table.diff tbody tr').evaluateAll(all => all.map(r => [...r.children].map(c => c.innerText))), [['seed', ...seeds]], 'what differs')
+    await page.goto(`${w.base}/ui/models/seeded/2`)
+    await page.locator('.facts').filter({ hasText: seeds[1] }).waitFor({ timeout: waitMillis })
+  })
+
+  check('25 of the past no answer is kept that is larger than all may be', async () => {
+    const page = await w.open('/ui/')
+    const asked = { 3: 0, 4: 0 }
+    await page.route(u => u.pathname === '/api/v1/models' && u.searchParams.get('limit') === '500', r => {
+      const n = new URL(r.request().url()).searchParams.get('known_at').split('@')[1]
+      asked[n]++
+      return r.fulfill({ contentType: 'application/json', body: `{"items":[{"name":"of ${n}","key":"k","versions":[],"updated_millis":1}]${' '.repeat(n === '3' ? 33e6 : 0)}}` })
+    })
+    await page.goto(`${w.base}/ui/models?known_at=mlops-events/0@3`)
+    for (const n of [3, 4, 3, 4]) {
+      await page.evaluate(n => { history.pushState({ entry: `at ${n} ${Math.random()}` }, '', `/ui/models?known_at=mlops-events/0@${n}`); dispatchEvent(new PopStateEvent('popstate')) }, n)
+      await page.locator('main td').filter({ hasText: `of ${n}` }).waitFor({ timeout: waitMillis })
+    }
+    same(asked, { 3: 2, 4: 1 }, 'how often each was asked for')
+  })
 }
