@@ -387,4 +387,168 @@ module.exports = (check, w, { must, same }) => {
     await page.emulateMedia({ media: 'screen' })
     return said.join('; ')
   })
+
+  check('25 an answer of the past is kept by how its numbers were read', async () => {
+    const earlier = await w.cut()
+    await w.mlflow('registered-models/create', { name: `kept ${Date.now()}` })
+    const later = await w.cut()
+    const at = `/ui/runs/${w.badRun}`
+    let page = await w.open(`${at}?known_at=${enc(later)}&vs_known_at=${enc(earlier)}`)
+    await page.locator('[data-diff] .entries, [data-diff] h3 ~ p.dim').first().waitFor({ timeout: 60000 })
+    await page.waitForFunction(() => !document.querySelector('[data-diff] .skeleton'), null, { timeout: 60000 })
+    same(await fields(page), [], 'what differs of a run that nobody changed')
+    must((await page.locator('[data-diff]').innerText()).includes('Nothing differs.'), 'it is not said')
+    page = await w.open(`${at}?known_at=${enc(earlier)}&vs_known_at=${enc(later)}`)
+    await page.locator('[data-diff]').getByText('Nothing differs.').waitFor({ timeout: 60000 })
+    await page.evaluate(to => { history.pushState({ entry: 'later' }, '', to); dispatchEvent(new PopStateEvent('popstate')) }, `${at}?known_at=${enc(later)}`)
+    await page.locator('[data-diff]').waitFor({ state: 'detached', timeout: waitMillis })
+    await w.settled(page)
+    must(/@900719925474099\d/.test(await page.locator('main').innerText()), 'the step is not drawn')
+  })
+
+  check('25 of a chain each event is held against another moment, though several are of one commit', async () => {
+    const link = (event_id, more) => ({ event_id, type: `of ${event_id}`, stream: 'x/y', position: w.position, recorded_millis: 1, event_millis: 1, ...more })
+    const page = await w.open('/ui/models')
+    await page.route('**/api/v1/audit/chain?*', r => json(new URL(r.request().url()).searchParams.has('known_at') ? { root: link('r', { asked: true }), events: 1 } : { root: link('r', { asked: true, then: [link('a'), link('b')] }), events: 3, truncated: true })(r))
+    await page.goto(`${w.base}/ui/events/${w.position}?vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    same(await fields(page), ['a', 'b'], 'events that came')
+    await page.locator('[data-diff] .warn').filter({ hasText: 'longer than what is compared' }).waitFor({ timeout: waitMillis })
+  })
+
+  check('25 while a moment is on its way, nothing of another is shown under its name', async () => {
+    const page = await w.open('/ui/models')
+    const film = id => ({ movie_id: id, title: `title ${id}`, offset: 1, recorded_millis: 1 })
+    let held
+    const asked = new Promise(f => { held = f })
+    let give
+    const given = new Promise(f => { give = f })
+    await page.route(u => u.pathname === '/api/v1/movies' && u.searchParams.get('limit') === '1000', async r => {
+      const at = new URL(r.request().url()).searchParams.get('known_at')
+      if (at === 'mlops-events/0@8') {
+        held()
+        await given
+      }
+      await json({ items: at === null ? [film('a')] : at.endsWith('@8') ? [film('a'), film('z')] : [film('a'), film('y')] })(r)
+    })
+    await page.goto(`${w.base}/ui/films?vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    await page.evaluate(() => { history.pushState({ entry: 'other' }, '', '/ui/films?vs_known_at=mlops-events/0@8'); dispatchEvent(new PopStateEvent('popstate')) })
+    await page.locator('[data-diff] h2').filter({ hasText: '0@8' }).waitFor({ timeout: waitMillis })
+    await asked
+    await page.waitForTimeout(3000)
+    same(await page.locator('[data-diff] table.diff').count(), 0, 'differences before the answer')
+    give()
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    same(await fields(page), ['z'], 'what differs')
+  })
+
+  check('25 windows that slid out of what is told are not told as removed', async () => {
+    const of = n => ({ from: `2026-11-0${n}T00:00:00Z`, to: `2026-11-0${n + 1}T00:00:00Z`, acts: n, judged: n, no_film: 0, sources: {} })
+    const page = await w.open('/ui/models')
+    await page.route('**/api/v1/quality?*', r => json({ window: 'day', windows: (new URL(r.request().url()).searchParams.has('known_at') ? [1, 2, 3] : [2, 3, 4]).map(of), total: of(new URL(r.request().url()).searchParams.has('known_at') ? 1 : 5), deployments: [] })(r))
+    await page.goto(`${w.base}/ui/quality?vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    same((await fields(page)).map(f => f.slice(0, 10)), ['2026-11-04'], 'what differs of the last windows')
+    await page.goto(`${w.base}/ui/quality?vs_known_at=mlops-events/0@9&from=2026-11-01`)
+    await page.locator('[data-diff] tr.removed').waitFor({ timeout: waitMillis })
+    must((await fields(page)).some(f => f.startsWith('Sum')), 'the sum of windows that were asked for is not compared')
+    const asked = []
+    await page.route(u => u.pathname === '/api/v1/engagement', r => {
+      const q = new URL(r.request().url()).searchParams
+      const then = q.has('known_at')
+      if (then) asked.push(q.get('from'))
+      return json({ days: (then ? [1, 2, 3] : [2, 3, 4]).map(n => ({ day: `2026-11-0${n}`, lists: n, lists_taken_up: 0, films: 0, films_liked: 0, films_disliked: 0, films_met: 0 })), total: {} })(r)
+    })
+    await page.goto(`${w.base}/ui/serving?vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] tr').filter({ hasText: '2026-11-04' }).waitFor({ timeout: waitMillis })
+    same([(await fields(page)).filter(f => f.startsWith('2026')), asked], [['2026-11-04'], [null]], 'the days, and from when they were asked')
+  })
+
+  check('25 what was decided of a record in quarantine is told between moments', async () => {
+    const record = { position: 'user-events/0@3', topic: 'user-events', reason: 'no JSON', recorded_millis: 1, value: '', event_id: 'e' }
+    const page = await w.open('/ui/models')
+    const prefixes = []
+    page.on('request', r => { if (new URL(r.url()).pathname === '/api/v1/audit') prefixes.push(new URL(r.url()).searchParams.get('stream_prefix')) })
+    await page.route('**/api/v1/quarantine?*', r => json({ items: [new URL(r.request().url()).searchParams.has('known_at') ? { ...record, state: 'open' } : { ...record, state: 'dropped', decision: { reason: 'a test', actor: 'ann', position: 'mlops-events/0@20', event_millis: 1 } }] })(r))
+    await page.goto(`${w.base}/ui/events?tab=quarantine&vs_known_at=mlops-events/0@9`)
+    await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
+    same((await fields(page)).sort(), ['user-events/0@3.decision', 'user-events/0@3.state'], 'what differs')
+    const told = await page.locator('[data-diff] table.diff').innerText()
+    must(told.includes('a test') && told.includes('ann') && told.includes('dropped'), `it says ${told}`)
+    await page.locator('[data-diff] h3').filter({ hasText: 'quarantine/' }).waitFor({ timeout: waitMillis })
+    await w.settled(page)
+    same([...new Set(prefixes)].sort(), ['quarantine/', 'refusal/'], 'the streams of events between')
+  })
+
+  check('quarantine and dead letters are followed to their end, through pages without a row', async () => {
+    const rows = {
+      quarantine: ['[data-quarantined]', [1, 2].map(n => ({ position: `user-events/0@${n}`, topic: 'user-events', state: 'open', reason: 'no JSON', recorded_millis: 1, value: '', event_id: `e${n}` }))],
+      'dead-letters': ['[data-letter]', [1, 2].map(n => ({ dead_letter_id: `l${n}`, reactor: 'r', state: 'open', error: 'e', attempts: 1, created_millis: 1 }))],
+    }
+    for (const [name, [row, [one, two]]] of Object.entries(rows)) {
+      const page = await w.open('/ui/models')
+      const answers = { '': { items: [], next_cursor: 'n' }, n: { items: [one], next_cursor: 'm' }, m: { items: [two] } }
+      await page.route(`**/api/v1/${name}?*`, r => json(answers[new URL(r.request().url()).searchParams.get('cursor') ?? ''])(r))
+      await page.goto(`${w.base}/ui/events?tab=${name === 'quarantine' ? name : 'dead'}&state=open`)
+      const more = page.locator('main').getByRole('button', { name: 'More', exact: true })
+      await more.waitFor({ timeout: waitMillis })
+      same([await page.locator('main .empty').count(), await page.locator(row).count()], [0, 0], `${name}: that nothing fits, and rows`)
+      await more.click()
+      await page.locator(row).first().waitFor({ timeout: waitMillis })
+      await more.click()
+      await page.locator(row).nth(1).waitFor({ timeout: waitMillis })
+      same(await more.count(), 0, `${name}: more behind the last`)
+    }
+  })
+
+  check('similar films of a moment at which a view had halted are not asked for again and again', async () => {
+    const { movie_id } = await film()
+    const page = await w.open('/ui/', { expected: ['503'] })
+    let asked = 0
+    await page.route(/\/similar\?/, r => (asked++, r.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Service Unavailable', detail: 'a view has halted: catalogue at mlops-events/0@5' }) })))
+    await page.goto(`${w.base}/ui/films/${movie_id}?tab=similar&known_at=${w.position}`)
+    await page.locator('main .fault').filter({ hasText: 'a view has halted' }).waitFor({ timeout: waitMillis })
+    await page.waitForTimeout(5000)
+    same([asked, await page.locator('[data-folding]').count()], [1, 0], 'how often they were asked for, and that they are on their way')
+  })
+
+  check('23 26 at a moment the baseline is said to be known of now alone', async () => {
+    for (const [moment, n] of [['', 0], [`&known_at=${w.position}`, 1], ['&as_of=2024-01-01', 1]]) {
+      const page = await w.open(`/ui/try?user=1&vs=baseline${moment}`, { expected: ['503', '404'] })
+      await page.locator('.films').first().waitFor({ timeout: 60000 })
+      same(await page.locator('main .warn').filter({ hasText: 'known of now alone' }).count(), n, `what is said at "${moment}"`)
+      await w.closeAll()
+    }
+  })
+
+  check('22 seeds that differ by one do, however large', async () => {
+    const seeds = ['18446744073709551614', '18446744073709551615']
+    const version = i => `{"name":"seeded","version":${i + 1},"seed":${seeds[i]},"stage":"None","algorithm":"als","params":{},"run_id":"","bytes":1,"event_millis":1,"recorded_millis":1,"position":"mlops-events/0@1","dataset_cut":"","blob":""}`
+    const page = await w.open('/ui/models', { expected: ['404'] })
+    const text = body => r => r.fulfill({ contentType: 'application/json', body })
+    await page.route(u => u.pathname === '/api/v1/models/seeded', text(`{"name":"seeded","key":"seeded","versions":[${version(0)},${version(1)}],"revision":2,"updated_millis":1}`))
+    await page.route(u => u.pathname === '/api/v1/models/seeded/versions/2', text(version(1)))
+    await page.goto(`${w.base}/ui/models/seeded?version=2&vs_version=1`)
+    await page.locator('table.diff').waitFor({ timeout: waitMillis })
+    same(await page.locator('table.diff tbody tr').evaluateAll(all => all.map(r => [...r.children].map(c => c.innerText))), [['seed', ...seeds]], 'what differs')
+    await page.goto(`${w.base}/ui/models/seeded/2`)
+    await page.locator('.facts').filter({ hasText: seeds[1] }).waitFor({ timeout: waitMillis })
+  })
+
+  check('25 of the past no answer is kept that is larger than all may be', async () => {
+    const page = await w.open('/ui/')
+    const asked = { 3: 0, 4: 0 }
+    await page.route(u => u.pathname === '/api/v1/models' && u.searchParams.get('limit') === '500', r => {
+      const n = new URL(r.request().url()).searchParams.get('known_at').split('@')[1]
+      asked[n]++
+      return r.fulfill({ contentType: 'application/json', body: `{"items":[{"name":"of ${n}","key":"k","versions":[],"updated_millis":1}]${' '.repeat(n === '3' ? 33e6 : 0)}}` })
+    })
+    await page.goto(`${w.base}/ui/models?known_at=mlops-events/0@3`)
+    for (const n of [3, 4, 3, 4]) {
+      await page.evaluate(n => { history.pushState({ entry: `at ${n} ${Math.random()}` }, '', `/ui/models?known_at=mlops-events/0@${n}`); dispatchEvent(new PopStateEvent('popstate')) }, n)
+      await page.locator('main td').filter({ hasText: `of ${n}` }).waitFor({ timeout: waitMillis })
+    }
+    same(asked, { 3: 2, 4: 1 }, 'how often each was asked for')
+  })
 }

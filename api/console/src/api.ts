@@ -58,11 +58,12 @@ export async function send(path: string, init: RequestInit = {}): Promise<Respon
 }
 
 // The kinds of answers.
-export const json = async (r: Response): Promise<unknown> => r.json()
-export const exact = async (r: Response): Promise<unknown> => parseExact(await r.text())
+type Read = (text: string) => unknown
+export const json: Read = text => JSON.parse(text)
+export const exact: Read = text => parseExact(text)
 
-export async function ask<T>(path: string, signal?: AbortSignal, as: (r: Response) => Promise<unknown> = json): Promise<T> {
-	return (await as(await send(path, { signal: signal ?? null }))) as T
+export async function ask<T>(path: string, signal?: AbortSignal, as: Read = json): Promise<T> {
+	return as(await (await send(path, { signal: signal ?? null })).text()) as T
 }
 
 // command asks for a change. A key makes a repetition, as by a double click, the same one.
@@ -87,18 +88,29 @@ export const then = (path: string, params: Params = {}): string => url(path, { .
 
 export const segment = encodeURIComponent
 
-// What of the past was answered stays as it is: it is not asked for again.
-const past = new Map<string, unknown>()
-function remember(path: string, data: unknown) {
-	past.set(path, data)
+// What of the past was answered stays as it is: it is not asked for again. It is kept by its address and by how its numbers were read, with the letters that it had.
+const past = new Map<string, { data: unknown; letters: number }>()
+const answersMost = 64
+const lettersMost = 32e6 // of them all
+let letters = 0
+const keptAs = (path: string, as?: Read): string => (as === exact ? `exact ${path}` : path)
+function forget(key: string) {
+	letters -= past.get(key)?.letters ?? 0
+	past.delete(key)
+}
+function remember(key: string, data: unknown, n: number) {
+	forget(key)
+	if (n > lettersMost) return
+	past.set(key, { data, letters: n })
+	letters += n
 	for (const oldest of past.keys()) {
-		if (past.size <= 64) break
-		past.delete(oldest)
+		if (past.size <= answersMost && letters <= lettersMost) break
+		forget(oldest)
 	}
 }
 
 // endOf is when a moment is over, in Unix milliseconds: 0 for a part of the log, by a position, an offset or a cut.
-function endOf(moment: string): number {
+export function endOf(moment: string): number {
 	if (/[@/]/.test(moment)) return 0
 	if (!/^\d+$/.test(moment)) return Date.parse(moment.replace(' ', '+'))
 	const n = Number(moment)
@@ -113,6 +125,7 @@ export function isPast(path: string): boolean {
 
 export interface Got<T> {
 	data?: T
+	of?: string // the address that data is the answer of: it stays while that of another is on its way
 	problem?: Problem
 	loading: boolean
 	news: number // changes that are not shown yet
@@ -123,7 +136,7 @@ export interface Options {
 	views?: string[] // whose changes make the answer another; "log" are all records, "log/TOPIC" those of a topic
 	id?: string // of what the views have it is about this alone
 	hold?: boolean // changes are counted, and shown when they are asked for
-	as?: (r: Response) => Promise<unknown>
+	as?: Read
 }
 
 // counted is how much of what some views answer has changed, or whether that of an id has: 1 where that is all that is told.
@@ -174,17 +187,21 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 				return
 			}
 			setNews(0)
-			const known = past.get(path)
+			const known = past.get(keptAs(path, as))
 			if (known !== undefined) {
-				setState({ path, of: path, data: known as T, loading: false })
+				setState({ path, of: path, data: known.data as T, loading: false })
 				return
 			}
 			busy = true
 			const stays = isPast(path)
 			setState(s => ({ path, ...answered(s), ...(s.path === path && s.problem ? { problem: s.problem } : {}), loading: true }))
-			ask<T>(path, abort.signal, as).then(
+			let n = 0
+			ask<T>(path, abort.signal, text => {
+				n = text.length
+				return (as ?? json)(text)
+			}).then(
 				data => {
-					if (stays) remember(path, data)
+					if (stays) remember(keptAs(path, as), data, n)
 					if (!abort.signal.aborted) setState({ path, of: path, data, loading: false })
 				},
 				(e: unknown) => {
@@ -209,7 +226,7 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 		const stop = onChanges(c => {
 			const now = latest.current
 			if (c.anew) {
-				past.clear()
+				for (const key of past.keys()) forget(key)
 				again.current()
 				return
 			}
@@ -228,5 +245,5 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 		}
 	}, [])
 
-	return { ...(state.data === undefined ? {} : { data: state.data }), ...(state.problem ? { problem: state.problem } : {}), loading: state.loading, news, again: () => again.current() }
+	return { ...answered(state), ...(state.problem ? { problem: state.problem } : {}), loading: state.loading, news, again: () => again.current() }
 }

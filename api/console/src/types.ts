@@ -1,11 +1,14 @@
 // What /api/v1 answers, as the pages read it: what Go says of it, and here what that does not say.
 import type * as Go from './api.gen'
 import type { Cause, Link, Origin, Recommended } from './api.gen'
+import type { Exact } from './exact'
 
 export type * from './api.gen'
 
 // What is never null or left out, and values that have a form of their own in JSON.
 export interface Chain extends Go.Chain { root: Link }
+export type ModelVersion = Omit<Go.ModelVersion, 'seed'> & { seed: number | Exact } // Exact where it is read so
+export type Model = Omit<Go.Model, 'versions'> & { versions: ModelVersion[] }
 export type Run = Omit<Go.Run, 'metrics'> & { metrics?: Record<string, Metric> }
 export type Recommendations = Go.Recommendations & { user_id: string; strategy: string; items: Recommended[] }
 

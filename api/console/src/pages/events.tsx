@@ -37,10 +37,10 @@ function Topics() {
 }
 
 // comparedOf is what of a tab is held against another moment.
-function comparedOf(tab: string): { of: Compared[]; prefix?: string; note?: string } {
+function comparedOf(tab: string): { of: Compared[]; prefix?: string | string[]; note?: string } {
 	if (tab === 'groups') return { of: [], note: t.groupsAreNow }
 	if (tab === 'dead') return { of: [{ path: url('/api/v1/dead-letters', { state: place.value.params.get('state'), limit: rowsMost }), views: ['dead_letters'], id: d => d.dead_letter_id, shows: only('state', 'reactor', 'error', 'attempts', 'resolved_reason', 'resolved_by') }], prefix: 'dead-letter/' }
-	if (tab === 'quarantine') return { of: [{ path: url('/api/v1/quarantine', { limit: rowsMost }), views: ['quarantine'], id: q => q.position, shows: only('reason', 'refused') }], prefix: 'refusal/' }
+	if (tab === 'quarantine') return { of: [{ path: url('/api/v1/quarantine', { limit: rowsMost }), views: ['quarantine'], id: q => q.position, shows: q => ({ ...only('state', 'reason', 'refused')(q), ...(q.decision ? { decision: only('reason', 'by', 'actor')(q.decision as Answer) } : {}) }) }], prefix: ['refusal/', 'quarantine/'] }
 	return { of: [{ path: '/api/v1/log/topics', id: k => k.topic, shows: only('records', 'partitions') }] }
 }
 
@@ -73,7 +73,7 @@ function EventPage({ of }: { of: string }) {
 			<Title of={<>{above()} / {p && <a href={to(['events', p[1] ?? ''])}>{p[1]}</a>}</>} side={<span class="buttons">{before && <a class="button" href={before}>← {t.before}</a>}{after && <a class="button" href={to(['events', ...after.split('/')])}>{t.after} →</a>}</span>}>
 				{here?.[0]?.type ?? of}
 			</Title>
-			<Moments of={[{ name: t.causation, path: url('/api/v1/audit/chain', { of }), items: c => linksOf(c.root), id: l => l.position || l.event_id, shows: only('type', 'stream', 'summary', 'actor') }]} note={t.recordsAreFixed} />
+			<Moments of={[{ name: t.causation, path: url('/api/v1/audit/chain', { of }), items: c => linksOf(c.root), id: l => l.event_id || l.position, more: c => c.truncated === true, shows: only('type', 'stream', 'summary', 'actor') }]} note={t.recordsAreFixed} />
 			{!p && chain.problem && <Fault problem={chain.problem} again={chain.again} />}
 			{p && <Shown got={records}>{() => here && here.length > 0
 				? here.map((r, i) => <Record key={r.event_id ?? i} r={r} open={!asked || r.event_id === asked.event_id || here.length === 1} />)

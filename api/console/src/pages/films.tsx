@@ -97,8 +97,8 @@ function FilmPage({ id }: { id: string }) {
 // Similar is the films nearest to one, and what says so.
 function Similar({ id }: { id: string }) {
 	const got = useGet<{ items: Recommended[] }>(then(`/api/v1/movies/${segment(id)}/similar`, { k: 20 }), { views: ['deployments'] })
-	// Of a moment whose views are not folded yet the server goes on with them, for whoever comes back.
-	const folding = knownAt.value !== '' && got.problem?.status === 503
+	// Of a moment whose views are not folded yet the server goes on with them, for whoever comes back; of views that had halted it does not.
+	const folding = knownAt.value !== '' && got.problem?.status === 503 && got.problem.hint.startsWith('ask again')
 	useEffect(() => {
 		if (!folding || got.loading) return
 		const timer = setTimeout(got.again, 2000)

@@ -1,6 +1,6 @@
 // Which version is where, when, by whom?
 import { useMemo, useState } from 'preact/hooks'
-import { segment, then, url, useGet } from '../api'
+import { exact, segment, then, url, useGet } from '../api'
 import { Diff, diff } from '../diff'
 import { bytes } from '../format'
 import { Graph } from '../graph'
@@ -48,7 +48,7 @@ function ModelList() {
 }
 
 function ModelPage({ name }: { name: string }) {
-	const got = useGet<Model>(then(`/api/v1/models/${segment(name)}`), { views: ['models'] })
+	const got = useGet<Model>(then(`/api/v1/models/${segment(name)}`), { views: ['models'], as: exact })
 	const slot = place.value.params.get('slot') ?? 'production'
 	const slots = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments'] })
 	const history = useGet<Page<Deployment>>(then(`/api/v1/deployments/${segment(slot)}/history`, { limit: 1000 }), { views: ['deployments'] })
@@ -111,9 +111,9 @@ function Lanes({ model, deployed }: { model: Model; deployed: Deployment[] }) {
 interface LineageGraph { node: string; nodes: string[]; edges: { from: string; to: string; kind: string }[]; truncated?: boolean }
 
 function VersionPage({ name, n }: { name: string; n: number }) {
-	const got = useGet<ModelVersion>(then(`/api/v1/models/${segment(name)}/versions/${n}`), { views: ['models'] })
+	const got = useGet<ModelVersion>(then(`/api/v1/models/${segment(name)}/versions/${n}`), { views: ['models'], as: exact })
 	const slots = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments'] })
-	const model = useGet<Model>(then(`/api/v1/models/${segment(name)}`), { views: ['models'] })
+	const model = useGet<Model>(then(`/api/v1/models/${segment(name)}`), { views: ['models'], as: exact })
 	const lineage = useGet<LineageGraph>(then('/api/v1/lineage', { node: `model/${name}/${n}` }), { views: ['models'] })
 	const [deploying, setDeploying] = useState<Read | null>(null) // as it was read when it was asked for
 	const serves = slots.data?.items.filter(d => d.model === name && d.version === n) ?? []

@@ -24,6 +24,7 @@ export function Quality() {
 	const window = params.get('window') ?? 'day'
 	const metric = metrics.find(m => m === params.get('metric')) ?? 'ndcg@10'
 	const acts = /^\d+$/.test(window)
+	const tail = acts || !(params.get('from') || params.get('to')) // the windows that are told are the last ones, of each moment others
 	const path = url('/api/v1/quality', { window, ...(acts ? { last: 200 } : { from: params.get('from'), to: params.get('to') }) })
 	const got = useGet<QualityCurve>(then(path), { views: ['quality', 'deployments'], hold: true })
 	const opened = windowAt(got.data)
@@ -37,7 +38,7 @@ export function Quality() {
 				<label>{t.metric}<select data-focus="metric" value={metric} onChange={e => set({ metric: e.currentTarget.value === 'ndcg@10' ? '' : e.currentTarget.value })}>{metrics.map(m => <option key={m}>{m}</option>)}</select></label>
 				{!acts && field('from')}{!acts && field('to')}
 			</form>
-			<Moments of={[{ path, views: ['quality', 'deployments'], items: c => [{ ...c.total, total: true }, ...(c.windows ?? [])], id: w => (w.total ? t.sum : keyOf(w as QualityWindow)), shows: w => ({ judged: w.judged, acts: w.acts, [served]: w.sources?.[served]?.[metric], popularity: w.sources?.popularity?.[metric] }) }]} prefix="model/" />
+			<Moments of={[{ path, views: ['quality', 'deployments'], tail, items: c => [...(tail ? [] : [{ ...c.total, total: true }]), ...(c.windows ?? [])], id: w => (w.total ? t.sum : keyOf(w as QualityWindow)), shows: w => ({ judged: w.judged, acts: w.acts, [served]: w.sources?.[served]?.[metric], popularity: w.sources?.popularity?.[metric] }) }]} prefix="model/" />
 			<Shown got={got} rows={10}>{c => c.windows.length === 0 ? <Empty why={t.noQuality} command="projectionist feedback 1 42 --type like" /> : <><Totals c={c} /><Curves c={c} metric={metric} /><Windows c={c} metric={metric} /></>}</Shown>
 			<Acts key={opened && `${keyOf(opened)} ${opened.judged}`} of={opened} />
 		</>

@@ -1,21 +1,21 @@
 // Records that could not be read, kept whole, and what is decided of each: another is published in its place, or nothing comes of it.
 import { useState } from 'preact/hooks'
-import { command, then, useGet } from '../api'
+import { command, then } from '../api'
 import { Confirm } from '../confirm'
 import { count } from '../format'
 import { Position, State, Time } from '../parts/bits'
-import { Empty, News, Shown } from '../parts/states'
+import { Listed, usePaged } from '../parts/paged'
+import { News } from '../parts/states'
 import { place, set } from '../router'
 import { t } from '../text'
 import { noCommands } from '../timebar'
-import type { Page, Quarantined } from '../types'
+import type { Quarantined } from '../types'
 
 const states = ['open', 'replaced', 'dropped'] as const
 
 export function Quarantine() {
 	const state = place.value.params.get('state') ?? ''
-	const limit = Math.min(1000, Number(place.value.params.get('n') ?? 100) || 100)
-	const got = useGet<Page<Quarantined>>(then('/api/v1/quarantine', { limit, state }), { views: ['quarantine'], hold: true })
+	const got = usePaged<Quarantined>(then('/api/v1/quarantine', { limit: 100, state }), { views: ['quarantine'], hold: true })
 	const [asking, setAsking] = useState<{ q: Quarantined; how: 'replaced' | 'dropped' } | null>(null)
 	const off = noCommands()
 	const close = () => setAsking(null)
@@ -24,17 +24,14 @@ export function Quarantine() {
 			<nav class="tabs" aria-label={t.state}>{['', ...states].map(s => <button key={s} type="button" aria-pressed={state === s} onClick={() => set({ state: s })}>{s === '' ? t.all : t[s as (typeof states)[number]]}</button>)}</nav>
 			<News n={got.news} show={got.again} />
 			{off && <p class="dim">{off}</p>}
-			<Shown got={got}>{p => p.items.length === 0 ? <Empty why={state === '' ? t.noQuarantine : t.nothingFound} /> : (
-				<>
-					<div class="scroll-x" tabIndex={0} role="group" aria-label={t.quarantine}><table><thead><tr><th>{t.state}</th><th>{t.position}</th><th>{t.topic}</th><th>{t.reason}</th><th>{t.recordedTime}</th><th /></tr></thead>
-						<tbody>{p.items.map(q => (
-							<tr key={q.position} data-quarantined={q.position}><td><State of={q.state} />{q.decision && <div class="dim wrap">{q.decision.actor} <Time at={q.decision.event_millis} /> {q.decision.reason}{q.decision.by && <div><Position at={q.decision.by} /></div>}<div><Position at={q.decision.position} /></div></div>}</td>
-								<td><Position at={q.position} />{q.refused ? <div class="dim">{t.refused} × {count(q.refused)}</div> : null}</td><td>{q.topic}</td><td class="bad wrap">{q.reason}</td><td><Time at={q.recorded_millis} /></td>
-								<td>{q.state === 'open' && <span class="buttons"><button type="button" data-focus={`replace-${q.position}`} disabled={off !== '' || q.topic === 'mlops-events'} title={off || (q.topic === 'mlops-events' ? t.notReplaced : '')} onClick={() => setAsking({ q, how: 'replaced' })}>{t.replaceRecord}…</button><button type="button" data-focus={`drop-${q.position}`} disabled={off !== ''} title={off} onClick={() => setAsking({ q, how: 'dropped' })}>{t.dropLetter}…</button></span>}</td></tr>
-						))}</tbody></table></div>
-					{p.next_cursor && limit < 1000 && <p><button type="button" onClick={() => set({ n: Math.min(1000, limit + 200) })}>{t.more}</button></p>}
-				</>
-			)}</Shown>
+			<Listed list={got} why={state === '' ? t.noQuarantine : t.nothingFound}>{rows => (
+				<div class="scroll-x" tabIndex={0} role="group" aria-label={t.quarantine}><table><thead><tr><th>{t.state}</th><th>{t.position}</th><th>{t.topic}</th><th>{t.reason}</th><th>{t.recordedTime}</th><th /></tr></thead>
+					<tbody>{rows.map(q => (
+						<tr key={q.position} data-quarantined={q.position}><td><State of={q.state} />{q.decision && <div class="dim wrap">{q.decision.actor} <Time at={q.decision.event_millis} /> {q.decision.reason}{q.decision.by && <div><Position at={q.decision.by} /></div>}<div><Position at={q.decision.position} /></div></div>}</td>
+							<td><Position at={q.position} />{q.refused ? <div class="dim">{t.refused} × {count(q.refused)}</div> : null}</td><td>{q.topic}</td><td class="bad wrap">{q.reason}</td><td><Time at={q.recorded_millis} /></td>
+							<td>{q.state === 'open' && <span class="buttons"><button type="button" data-focus={`replace-${q.position}`} disabled={off !== '' || q.topic === 'mlops-events'} title={off || (q.topic === 'mlops-events' ? t.notReplaced : '')} onClick={() => setAsking({ q, how: 'replaced' })}>{t.replaceRecord}…</button><button type="button" data-focus={`drop-${q.position}`} disabled={off !== ''} title={off} onClick={() => setAsking({ q, how: 'dropped' })}>{t.dropLetter}…</button></span>}</td></tr>
+					))}</tbody></table></div>
+			)}</Listed>
 			{asking?.how === 'dropped' && <Confirm title={`${t.dropLetter}: ${asking.q.position}`} does={t.dropLetter} what={<p>{t.dropRecordWhat(asking.q.position)}</p>} reason="needed" close={close} done={got.again} look={got.again} act={(reason, key) => resolve(asking.q, { resolution: 'dropped', reason }, { key })} />}
 			{asking?.how === 'replaced' && <Replace q={asking.q} close={close} look={got.again} />}
 		</>

@@ -1,6 +1,6 @@
 // Is what serves good, quick, and fed as it was trained?
 import { useMemo } from 'preact/hooks'
-import { then, url, useGet } from '../api'
+import { endOf, then, url, useGet } from '../api'
 import { Chart, type Curve } from '../chart'
 import { count, figure } from '../format'
 import { Cut, Position, Time, Title } from '../parts/bits'
@@ -13,6 +13,9 @@ import type { Deployment, DriftAlert, EngagedDay, Engaged, LatencySteps, Page } 
 
 export function Serving() {
 	const slots = useGet<{ items: Deployment[] }>(then('/api/v1/deployments'), { views: ['deployments', 'models'] })
+	// A year is held against itself where both moments are known to be behind its first day; else the last days of each.
+	const year = new Date(Date.now() - 365 * 86_400_000).toISOString().slice(0, 10)
+	const tail = [knownAt.value, place.value.params.get('vs_known_at') ?? ''].some(m => m !== '' && m !== 'now' && !(endOf(m) > Date.parse(year)))
 	return (
 		<>
 			<Title>{t.serving}</Title>
@@ -21,7 +24,7 @@ export function Serving() {
 			</section>
 			<Moments of={[
 				{ name: t.slots, path: '/api/v1/deployments', views: ['deployments', 'models'], id: d => d.slot, shows: servedShows },
-				{ name: t.whatCame, path: url('/api/v1/engagement', { from: new Date(Date.now() - 365 * 86_400_000).toISOString().slice(0, 10) }), views: ['recommendations', 'users'], items: a => a.days ?? [], id: d => [d.day, d.model_name, d.model_version].filter(Boolean).join(' '), shows: only('lists', 'lists_taken_up', 'films_liked', 'films_disliked', 'films_met') },
+				{ name: t.whatCame, path: url('/api/v1/engagement', { from: tail ? '' : year }), tail, views: ['recommendations', 'users'], items: a => a.days ?? [], id: d => [d.day, d.model_name, d.model_version].filter(Boolean).join(' '), shows: only('lists', 'lists_taken_up', 'films_liked', 'films_disliked', 'films_met') },
 				{ name: t.drift, path: url('/api/v1/drift/alerts', { limit: rowsMost }), views: ['drift'], id: d => d.position, shows: only('model_name', 'model_version', 'drift_score', 'threshold') },
 			]} prefix="model/" note={t.latencyIsNow} />
 			<Good />

@@ -39,7 +39,7 @@ export function Try() {
 			{user === '' ? <Empty why={t.whoFirst} /> : (
 				<div class={vs ? 'columns-2' : ''}>
 					<Shown got={got} rows={10}>{r => <List r={r} was={other.data?.items} is={r.items} again={got.again} />}</Shown>
-					{vs && <Shown got={other} rows={10}>{r => <List r={r} was={r.items} is={got.data?.items} again={other.again} plain />}</Shown>}
+					{vs && <div>{vs === 'baseline' && (knownAt.value || asOf.value) && <p class="warn">{t.baselineIsNow}</p>}<Shown got={other} rows={10}>{r => <List r={r} was={r.items} is={got.data?.items} again={other.again} plain />}</Shown></div>}
 				</div>
 			)}
 		</>

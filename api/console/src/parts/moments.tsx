@@ -23,6 +23,7 @@ export interface Compared {
 	id?: (row: Answer) => string // of a list: what a row is known by
 	items?: (answer: Answer) => Answer[] // of a list: its rows, where they are not its items
 	more?: (answer: Answer) => boolean // of a list: it is longer, where no next_cursor says so
+	tail?: boolean // of a list: it is the last of more, whose first rows are left out as others come
 	shows?: (row: Answer) => Answer // of a row, or the document, what counts
 	page?: (row: Answer) => string // of a row, its address
 }
@@ -41,8 +42,14 @@ interface Side { known: string; happened: string } // known "" is now
 // there takes what there was not yet for a thing without fields.
 const there = (got: Got<Answer>): Got<Answer> => (got.problem?.status === 404 ? { loading: false, news: 0, again: got.again, data: {} } : got)
 
+// own is what was got of an address; what stands there of another until its answer comes is not of it.
+function own<T>(path: string | null, got: Got<T>): Got<T> {
+	const { data: _, ...none } = got
+	return got.of === path ? got : none
+}
+
 // differences are the changes from one answer to another. Of a list that is longer than what was answered it is told only what is sure: of rows that stand before
-// one that both have, in an order that is the same.
+// one that both have, in an order that is the same. Of the last of a list no row is gone that stands before all that both have.
 export function differences(p: Compared, before: Answer, after: Answer): { changes: Change[]; bounded: boolean } {
 	const shows = p.shows ?? (row => row)
 	const id = p.id
@@ -54,7 +61,8 @@ export function differences(p: Compared, before: Answer, after: Answer): { chang
 		const ids = [...own.keys()]
 		return ids.slice(0, longer ? ids.findLastIndex(i => other.has(i)) + 1 : ids.length)
 	}
-	const gone = sure(was, is, isLonger(after))
+	const first = p.tail ? [...was.keys()].findIndex(i => is.has(i)) : 0
+	const gone = first < 0 ? [] : sure(was, is, isLonger(after)).slice(first)
 	const come = sure(is, was, isLonger(before)).filter(i => !was.has(i))
 	const one = (i: string, a: Answer | undefined, b: Answer | undefined) => {
 		const row = b ?? a
@@ -76,8 +84,8 @@ function beyond(cut: string, other: string): boolean {
 }
 
 // Moments holds a page against itself at another moment, before or behind its own, that vs_known_at and vs_as_of of the address name; "now" is one, too.
-// stream, or what begins with prefix, is what the page is of. note is what of the page is of now alone.
-export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?: string; prefix?: string; note?: string }) {
+// stream, or what begins with a prefix, is what the page is of. note is what of the page is of now alone.
+export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?: string; prefix?: string | string[]; note?: string }) {
 	const params = place.value.params
 	const dated = of.some(p => p.dated)
 	const vs = params.get('vs_known_at') ?? ''
@@ -99,7 +107,7 @@ export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?:
 					{dated && <form class="filters" onSubmit={e => e.preventDefault()}><label>{t.happened} ({other === a ? t.before : t.after})<input class="mono" data-focus="vs-as-of" value={vsAsOf} placeholder="vs_as_of 2024-01-01" onChange={e => set({ vs_as_of: e.currentTarget.value.trim(), vs_known_at: vs })} /></label></form>}
 					{note && <p class="warn">{note}</p>}
 					{of.map(p => <Part key={p.path} p={p} a={a} b={b} />)}
-					{of.length > 0 && a.known !== b.known && <EventsBetween a={a} b={b} stream={stream} prefix={prefix} />}
+					{of.length > 0 && a.known !== b.known && [prefix].flat().map((x, i) => <EventsBetween key={x} a={a} b={b} stream={stream} prefix={x} first={i === 0} />)}
 				</>
 			)}</Ordered>
 		</section>
@@ -109,8 +117,9 @@ export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?:
 // useOrder finds which of two moments of recorded time is the earlier: now is not, and of others their cuts tell. Until they do, it gives what they are asked by.
 function useOrder(here: string, other: string): { otherIsLater: boolean } | { asked: Got<{ cut: string }> } {
 	const asks = here !== '' && other !== '' && here !== other
-	const a = useGet<{ cut: string }>(asks ? url('/api/v1/log/moment', { known_at: here }) : null)
-	const b = useGet<{ cut: string }>(asks ? url('/api/v1/log/moment', { known_at: other }) : null)
+	const cutOf = (known_at: string) => (asks ? url('/api/v1/log/moment', { known_at }) : null)
+	const a = own(cutOf(here), useGet<{ cut: string }>(cutOf(here)))
+	const b = own(cutOf(other), useGet<{ cut: string }>(cutOf(other)))
 	if (!asks) return { otherIsLater: other === '' && here !== '' }
 	if (!a.data || a.problem) return { asked: a }
 	return !b.data || b.problem ? { asked: b } : { otherIsLater: beyond(b.data.cut, a.data.cut) }
@@ -139,8 +148,8 @@ const at = (p: Compared, s: Side): string => url(p.path, { known_at: s.known, ..
 
 function Part({ p, a, b }: { p: Compared; a: Side; b: Side }) {
 	const live = { as: exact, views: p.views ?? ['log'], hold: true }
-	const before = useGet<Answer>(at(p, a), live)
-	const after = useGet<Answer>(at(p, b), live)
+	const before = own(at(p, a), useGet<Answer>(at(p, a), live))
+	const after = own(at(p, b), useGet<Answer>(at(p, b), live))
 	return (
 		<>
 			{p.name && <h3>{p.name}</h3>}
@@ -155,16 +164,17 @@ function Changed({ p, x, y, names }: { p: Compared; x: Answer; y: Answer; names:
 	return <>{bounded && <p class="warn">{t.comparedOf(rowsMost)}</p>}<Diff changes={changes} names={names} /></>
 }
 
-function EventsBetween({ a, b, stream, prefix }: { a: Side; b: Side; stream: string | undefined; prefix: string | undefined }) {
-	const got = useGet<Between>(url('/api/v1/audit', { known_after: a.known, known_at: b.known, stream, stream_prefix: prefix, limit: 200 }), { views: ['log'], hold: true })
+function EventsBetween({ a, b, stream, prefix, first }: { a: Side; b: Side; stream: string | undefined; prefix: string | undefined; first: boolean }) {
+	const path = url('/api/v1/audit', { known_after: a.known, known_at: b.known, stream, stream_prefix: prefix, limit: 200 })
+	const got = own(path, useGet<Between>(path, { views: ['log'], hold: true }))
 	return (
 		<>
-			<h3>{t.between} <News n={got.news} show={got.again} /></h3>
+			<h3>{first ? t.between : prefix} <News n={got.news} show={got.again} /></h3>
 			<Shown got={got} rows={2}>{p => {
 				const facts = Object.entries(p.facts ?? {}).filter(([, n]) => n > 0)
 				return (
 					<>
-						{facts.length > 0 && <p class="dim" data-facts="">{facts.map(([topic, n]) => <span key={topic} class="pair"><a href={to(['events', topic])}>{topic}</a> {count(n)}</span>)}</p>}
+						{first && facts.length > 0 && <p class="dim" data-facts="">{facts.map(([topic, n]) => <span key={topic} class="pair"><a href={to(['events', topic])}>{topic}</a> {count(n)}</span>)}</p>}
 						{p.items.length === 0 ? <p class="dim">{t.none}</p> : <EntryList items={p.items} />}
 						{p.next_cursor && <p class="warn">{t.truncated(p.items.length)}</p>}
 					</>

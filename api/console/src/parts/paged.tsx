@@ -1,8 +1,11 @@
 // A list that comes in pages: the first as it changes, the others as they are wanted.
+import type { ComponentChildren } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, type Options, Problem, url, useGet } from '../api'
 import { place } from '../router'
+import { t } from '../text'
 import type { Page } from '../types'
+import { Empty, Fault, Skeleton } from './states'
 
 export interface Paged<T> {
 	rows: T[] | null // null: not had yet
@@ -60,4 +63,16 @@ export function usePaged<T>(path: string | null, options: Options = {}): Paged<T
 		}
 	}, [short, more, rows, key])
 	return { rows: short ? null : rows, next, problem, news: got.news, again: () => { setFault(null); got.again() }, more: problem ? undefined : more, empty: mine?.empty ?? (got.data?.items.length === 0 && next !== '') }
+}
+
+// Listed draws the rows that there are, and asks for more; without any it says why, once the list has been looked through.
+export function Listed<T>({ list, why, children }: { list: Paged<T>; why: string; children: (rows: T[]) => ComponentChildren }) {
+	const { rows, next, problem } = list
+	return (
+		<>
+			{problem && <Fault problem={problem} again={list.again} />}
+			{rows === null ? !problem && <Skeleton /> : rows.length > 0 ? children(rows) : next === '' && <Empty why={why} />}
+			{rows && <p class="dim foot">{t.shown(rows.length)}{next !== '' && <button type="button" class="quiet" onClick={() => list.more?.()}>{t.more}</button>}</p>}
+		</>
+	)
 }
