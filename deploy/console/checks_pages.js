@@ -175,6 +175,10 @@ module.exports = (check, w, { must, same }) => {
     await deploy.keyboard.press('Space')
     await deploy.getByRole('button', { name: /Paused/ }).first().waitFor({ timeout: waitMillis })
     await w.unasked(deploy, model_)
+    const read = await fetch(`${w.base}/api/v1/models/${w.model}`).then(r => r.text()) // whatever it asks until it deploys is answered by this
+    let deployed = false
+    await deploy.route(model_, r => (deployed ? r.continue() : r.fulfill({ status: 200, contentType: 'application/json', body: read })))
+    await deploy.route(url => url.pathname.endsWith('/deploy'), r => { deployed = true; return r.continue() })
     await w.send('POST', `/api/v1/models/${w.model}/versions/${other}/stage`, { stage: 'Staging', reason: 'somebody else' })
     await button.click()
     const answer = deploy.waitForResponse(r => r.url().endsWith('/deploy'))
