@@ -50,6 +50,11 @@ func (s *Surface) command(r *http.Request, c commands.Command, m handlers.Meta, 
 	if err != nil {
 		return nil, res, err
 	}
+	return s.answer(r, c, res, views...), res, nil
+}
+
+// answer says what a command came to, after it has waited a while for the views.
+func (s *Surface) answer(r *http.Request, c commands.Command, res handlers.Result, views ...string) *commandAnswer {
 	a := &commandAnswer{Stream: c.Stream(), Revision: res.Revision, Position: res.Position.String(), Events: []commandEvent{},
 		Unchanged: res.Unchanged(), Duplicate: res.Duplicate}
 	for i := range res.Events {
@@ -60,7 +65,7 @@ func (s *Surface) command(r *http.Request, c commands.Command, m handlers.Meta, 
 	if res.Position.Topic != "" { // a stream that does not exist and was not made has none
 		a.Folded = s.Settle(r.Context(), []streams.Position{res.Position}, views...)
 	}
-	return a, res, nil
+	return a
 }
 
 func answerCommand(w http.ResponseWriter, a *commandAnswer, res handlers.Result, status int) error {

@@ -99,6 +99,18 @@ func (s *Surface) skip(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	// Not waited for: the view may have other records to halt at.
-	return s.dispatch(w, r, &commands.SkipViewEvent{View: name, Position: v.Position, Reason: v.Reason}, http.StatusOK, "audit")
+	m, err := api.MetaOf(r)
+	if err != nil {
+		return err
+	}
+	c := &commands.SkipViewEvent{View: name, Position: v.Position, Reason: v.Reason}
+	res, err := s.Dispatcher.Dispatch(r.Context(), c, m)
+	if err != nil {
+		return err
+	}
+	if err := s.Views.LoadSkips(r.Context()); err != nil {
+		s.Logger.Warn("views have not heard yet of what they pass over", "view", name, "position", v.Position, "error", err)
+	}
+	// Whether they get past it is not waited for: a view may have other records to halt at.
+	return answerCommand(w, s.answer(r, c, res, "audit"), res, http.StatusOK)
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"sort"
+	"time"
 
 	"github.com/projectionist/projectionist/streams"
 )
@@ -255,20 +256,22 @@ func (r *Runner) halt(s *slot, p *Poison) error {
 		r.prune(l)
 	}
 	s.show()
-	close(r.halts)
-	r.halts = make(chan struct{})
 	r.mu.Unlock()
 	return nil
 }
 
 // lookUp asks the ledger whether the record at which a view has halted is to be skipped.
 func (r *Runner) lookUp(ctx context.Context, s *slot) error {
-	if err := r.loadSkips(ctx); err != nil {
+	if err := r.LoadSkips(ctx); err != nil {
+		time.AfterFunc(pauseAfterFault, s.rouse)
 		return &logError{err}
 	}
 	r.mu.Lock()
-	s.unsure = false
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if s.unsure = false; s.halted != nil {
+		close(r.halts)
+		r.halts = make(chan struct{})
+	}
 	return nil
 }
 

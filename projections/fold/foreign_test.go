@@ -383,3 +383,68 @@ func TestPassing(t *testing.T) {
 		}
 	}
 }
+
+// deaf is a log whose streams cannot be read while it is closed: what operators have told is not heard of.
+type deaf struct {
+	streams.Log
+	asked, heard chan struct{} // asked is told who waits; heard is closed when they may go on
+}
+
+func (l deaf) Ledger() streams.Ledger { return deafLedger{l.Log.Ledger(), l} }
+
+type deafLedger struct {
+	streams.Ledger
+	l deaf
+}
+
+func (d deafLedger) ReadStream(ctx context.Context, stream string, from streams.Revision) iter.Seq2[*streams.Committed, error] {
+	select {
+	case d.l.asked <- struct{}{}:
+	default:
+	}
+	<-d.l.heard
+	return d.Ledger.ReadStream(ctx, stream, from)
+}
+
+// A view that meets a record that it was told to pass over is behind for a moment, and not halted: nobody is refused for it.
+func TestForeign_NotHaltedUntilTheSkipsWereRead(t *testing.T) {
+	for _, told := range []bool{true, false} {
+		log, store := testLog(t), testStore(t)
+		d := deaf{log, make(chan struct{}, 1), make(chan struct{})}
+		close(d.heard)
+		r, err := fold.NewRunner(t.Context(), &d, store, registers()[:1]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-d.asked // by the start
+		d.heard = make(chan struct{})
+		bad := foreign(t, log, "f0", "model/als")
+		if told {
+			skip(t, log, events.AllViews, bad)
+		}
+		last := registered(t, log, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended, waited := make(chan error, 1), make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		<-d.asked // by the view that has met it
+		if s := statusOf(t, r, "register"); s.Halted != nil || s.Error != "" || s.Lag == 0 {
+			t.Errorf("told %v: before it is known whether it passes over the record, it says %+v", told, s)
+		}
+		go func() { waited <- r.Wait(t.Context(), last, "register") }()
+		time.Sleep(20 * time.Millisecond) // it waits, most of the time; the answer is the same if not yet
+		select {
+		case err := <-waited:
+			t.Errorf("told %v: before it is known, who waits is told %v", told, err)
+			waited <- err
+		default:
+		}
+		close(d.heard)
+		if err := <-waited; (err == nil) != told || !told && !errors.As(err, new(*fold.Poison)) {
+			t.Errorf("told %v: who waits is told %v", told, err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -245,7 +245,7 @@ func (r *Runner) readOn(ctx context.Context, s *slot, t task) {
 // sees that a skip was folded finds its view going on.
 func (r *Runner) grown(ctx context.Context, l *lane, head int64) (err error) {
 	if l.tp.Topic == events.LedgerTopic && r.anyHalted() {
-		err = r.loadSkips(ctx)
+		err = r.LoadSkips(ctx)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

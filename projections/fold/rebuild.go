@@ -34,7 +34,7 @@ func (r *Runner) Rebuild(ctx context.Context, name string, progress func(done, t
 // rebuild folds a view into a generation and puts it in force. It gives the one that was.
 func (r *Runner) rebuild(ctx context.Context, i int, number uint32, progress func(done, total int64)) (replaced uint32, err error) {
 	fresh := newRunner(r.log, r.store, r.factories[i:i+1])
-	if err := fresh.loadSkips(ctx); err != nil {
+	if err := fresh.LoadSkips(ctx); err != nil {
 		return 0, err
 	}
 	v := r.factories[i]()

@@ -52,7 +52,7 @@ type Runner struct {
 	slots []*slot    // by the number of their factory
 	lanes []*lane
 	skips map[string]passed // by view; never changed, but replaced
-	halts chan struct{}     // closed when a view halts
+	halts chan struct{}     // closed when it is known that a view has halted for now
 
 	reads sync.WaitGroup // chunks that are read beside folding
 	saves sync.WaitGroup // lazy views that are saved beside folding
@@ -79,7 +79,7 @@ type slot struct {
 	cursor  streams.Cut // folded and to be seen; written under folding too
 	until   streams.Cut // fold no further; nil: no limit
 	halted  *Poison
-	unsure  bool // whether the record it has halted at is to be skipped was not looked up yet
+	unsure  bool // whether the record it has halted at is to be skipped was not looked up yet: for others it is behind
 	anew    bool // it may go on, but has to be opened anew
 	inputs  int64
 	stalled error         // why it is not folded for now: the disk is full
@@ -121,7 +121,7 @@ func (r *Runner) begin(ctx context.Context, definitions map[string]Definition) (
 	if err := r.store.Fits(head, r.factories...); err != nil {
 		return nil, err
 	}
-	if err := r.loadSkips(ctx); err != nil {
+	if err := r.LoadSkips(ctx); err != nil {
 		return nil, err
 	}
 	for _, f := range r.factories {
@@ -539,6 +539,14 @@ func (r *Runner) hasHalted(s *slot) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return s.halted != nil || s.anew
+}
+
+// poison is the record at which a view has halted for all who ask, under Runner.mu: nil while it may be one to skip.
+func (s *slot) poison() *Poison {
+	if s.unsure {
+		return nil
+	}
+	return s.halted
 }
 
 func (r *Runner) anyHalted() bool {

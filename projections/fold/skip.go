@@ -37,8 +37,9 @@ func readSkips(ctx context.Context, ledger streams.Ledger, view string, from str
 	return from, nil
 }
 
-// loadSkips reads which records operators have told views to pass over, and lets those go on that have halted at one.
-func (r *Runner) loadSkips(ctx context.Context) error {
+// LoadSkips reads which records operators have told views to pass over, and lets those go on that have halted at one:
+// whoever has told them finds them going on. Errors are those of the ledger.
+func (r *Runner) LoadSkips(ctx context.Context) error {
 	skips := map[string]passed{events.AllViews: {}}
 	for _, f := range r.factories {
 		skips[f().Spec().Name] = passed{}
@@ -53,7 +54,7 @@ func (r *Runner) loadSkips(ctx context.Context) error {
 	r.skips = skips
 	for _, s := range r.slots {
 		if p := s.halted; p != nil && (skips[s.spec.Name][p.Position] || p.Unread && skips[events.AllViews][p.Position]) {
-			s.halted, s.anew = nil, s.spec.Lazy
+			s.halted, s.unsure, s.anew = nil, false, s.spec.Lazy
 			s.rouse()
 		}
 	}

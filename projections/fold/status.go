@@ -33,8 +33,8 @@ func (r *Runner) Wait(ctx context.Context, p streams.Position, views ...string) 
 			if !s.folds(p.TP) || len(views) > 0 && !slices.Contains(views, s.spec.Name) || s.cursor.Covers(p) {
 				continue
 			}
-			if s.halted != nil {
-				return nil, fault.Wrap(fault.Unavailable, s.halted, "a view has halted")
+			if p := s.poison(); p != nil {
+				return nil, fault.Wrap(fault.Unavailable, p, "a view has halted")
 			}
 			behind = append(behind, s)
 		}
@@ -52,7 +52,7 @@ func (r *Runner) Settle(ctx context.Context, p streams.Position, views ...string
 			if len(views) > 0 {
 				awaited = slices.Contains(views, s.spec.Name)
 			}
-			if s.folds(p.TP) && awaited && !s.cursor.Covers(p) && s.halted == nil && r.stalled(s) == nil {
+			if s.folds(p.TP) && awaited && !s.cursor.Covers(p) && s.poison() == nil && r.stalled(s) == nil {
 				behind = append(behind, s)
 			}
 		}
@@ -142,7 +142,7 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	defer r.mu.Unlock()
 	out := make([]Status, 0, len(r.slots))
 	for _, s := range r.slots {
-		st := Status{View: s.spec.Name, Cursor: s.cursor.Clone(), Cut: s.cursor.String(), Inputs: s.inputs, Halted: s.halted}
+		st := Status{View: s.spec.Name, Cursor: s.cursor.Clone(), Cut: s.cursor.String(), Inputs: s.inputs, Halted: s.poison()}
 		for tp, n := range head {
 			if s.folds(tp) && n > s.cursor[tp] {
 				st.Lag += n - s.cursor[tp]
