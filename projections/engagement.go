@@ -27,7 +27,6 @@ import (
 //	r USER FILM millis KIND FactHash -> the same, of each rating
 //	m USER FILM -> millis of the first act that has met the film
 //	h USER millis FILM -> nothing                      that act
-//	s USER FILM -> nothing                             a list has shown the film
 //	g USER SESSION -> millis of its first act
 //	u USER day -> minutes of acts that name no session, 2 bytes each; there for everybody who acted
 //	d day MODEL version -> EngagementCounts            day: midnight in milliseconds; of sessions and people without a model
@@ -118,7 +117,7 @@ const (
 func NewEngagement() *Engagement { return &Engagement{meanings: meanings{signal.Default()}} }
 
 func (*Engagement) Spec() fold.Spec {
-	return fold.Spec{Name: "engagement", Format: 9, Indexed: true, Unawaited: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
+	return fold.Spec{Name: "engagement", Format: 10, Indexed: true, Unawaited: true, Topics: []string{events.UserEventsTopic, events.RecommendationsTopic}}
 }
 
 func (v *Engagement) Open(r fold.Reader) error { v.r = r; return nil }

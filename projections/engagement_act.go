@@ -39,14 +39,12 @@ func (v *Engagement) act(w *tallied, x *events.Interaction, in *fold.Input) erro
 			return err
 		}
 	}
-	if err := errors.Join(w.Set(key, now.append(nil)), meet(w, user, film, millis)); err != nil {
+	last, err := listBefore(w, user, fold.Table('l').ID(user).Millis(millis))
+	if err := errors.Join(err, w.Set(key, now.append(nil)), meet(w, user, film, millis, last)); err != nil {
 		return err
 	}
-	if now.outcome == before.outcome {
+	if now.outcome == before.outcome || !last.reaches(millis) {
 		return nil
-	}
-	if _, was, err := w.Get(fold.Table('s').ID(user).ID(film)); err != nil || !was {
-		return err
 	}
 	films := fold.Table('i').ID(user).ID(film)
 	s, ok, err := neighbour(w.ScanBack(films, append(fold.Key{}, films...).Millis(millis)))

@@ -99,6 +99,10 @@ func shownList(w *tallied, x *events.RecommendationServed, millis int64) error {
 		return err
 	}
 	films := map[string]bool{}
+	met, err := meetings(w, user)
+	if err != nil {
+		return err
+	}
 	for i, it := range x.Items {
 		film := events.CanonicalMovie(it.MovieID)
 		if films[film] {
@@ -107,11 +111,11 @@ func shownList(w *tallied, x *events.RecommendationServed, millis int64) error {
 		films[film] = true
 		s := shownFilm{key: showingKey(user, film, millis, list), by: by}
 		s.position, s.source = placed(x, i)
-		if err := shown(w, user, film, &s); err != nil {
+		if err := shown(w, user, film, &s, met); err != nil {
 			return err
 		}
 	}
-	err := by.count(w, millis, func(c *EngagementCounts) { c.Lists, c.Films = c.Lists+1, c.Films+uint64(len(films)) })
+	err = by.count(w, millis, func(c *EngagementCounts) { c.Lists, c.Films = c.Lists+1, c.Films+uint64(len(films)) })
 	if err != nil {
 		return err
 	}
@@ -126,9 +130,31 @@ func showingKey(user, film string, millis int64, list uint64) fold.Key {
 	return fold.Table('i').ID(user).ID(film).Millis(millis).U64(list)
 }
 
+// meetingsFew is of how many films that somebody has met all are read at once.
+const meetingsFew = 64
+
+// meetings says of each film whether somebody has met it. Most have met few here, or none.
+func meetings(w *tallied, user string) (met func(film string) (bool, error), err error) {
+	person, few := fold.Table('m').ID(user), map[string]bool{}
+	key := func(film string) fold.Key { return append(fold.Key{}, person...).ID(film) }
+	for kv, err := range w.Scan(person, person.End()) {
+		if err != nil {
+			return nil, err
+		}
+		if len(few) == meetingsFew {
+			return func(film string) (bool, error) {
+				_, met, err := w.Get(key(film))
+				return met, err
+			}, nil
+		}
+		few[string(kv.Key)] = true
+	}
+	return func(film string) (bool, error) { return few[string(key(film))], nil }, nil
+}
+
 // shown takes a film of a list in: acts after it are its doing from now on, no longer that of the showing before.
-func shown(w *tallied, user, film string, s *shownFilm) error {
-	if err := errors.Join(w.Set(s.key, s.value()), w.Set(fold.Table('s').ID(user).ID(film), nil)); err != nil {
+func shown(w *tallied, user, film string, s *shownFilm, met func(film string) (bool, error)) error {
+	if err := w.Set(s.key, s.value()); err != nil {
 		return err
 	}
 	millis, _ := s.place()
@@ -137,7 +163,7 @@ func shown(w *tallied, user, film string, s *shownFilm) error {
 		countOf(w, s.by.row(ByPosition, millis).U32(uint32(min(s.position, EngagementPositions+1))), one)); err != nil {
 		return err
 	}
-	if _, met, err := w.Get(fold.Table('m').ID(user).ID(film)); err != nil || !met {
+	if met, err := met(film); err != nil || !met {
 		return err // as it is of most films that are recommended
 	}
 	if before, ok, err := neighbour(w.ScanBack(fold.Table('i').ID(user).ID(film), s.key)); err != nil {
@@ -237,31 +263,35 @@ func (s *shownFilm) become(w *tallied, user string, found outcome) error {
 	})
 }
 
-// lastList is the last of a person's lists before a moment, or before a list of that moment.
+// lastList is the last of a person's lists before a moment, or before a list of that moment; nil for none.
 type lastList struct {
 	millis int64
 	list   uint64
 	by     madeBy
 }
 
-// listBefore is the last list with a key below end; false without one.
-func listBefore(w *tallied, user string, end fold.Key) (l lastList, ok bool, err error) {
+// reaches says whether a moment after the list is within its window.
+func (l *lastList) reaches(millis int64) bool { return l != nil && millis-l.millis <= EngagementWindow }
+
+// listBefore is the last list with a key below end; nil without one.
+func listBefore(w *tallied, user string, end fold.Key) (*lastList, error) {
 	for kv, err := range w.ScanBack(fold.Table('l').ID(user), end) {
 		if err != nil {
-			return l, false, err
+			return nil, err
 		}
+		var l lastList
 		k, p := fold.PartsOf(kv.Key[len(kv.Key)-16:]), fold.PartsOf(kv.Value)
 		l.millis, l.list = k.Millis(), k.U64()
 		p.Uvarint()
 		l.by.read(&p)
-		return l, true, cmp.Or(k.Err(), p.Err())
+		return &l, cmp.Or(k.Err(), p.Err())
 	}
-	return l, false, nil
+	return nil, nil
 }
 
 // meets takes in, or with n = -1 takes back, that a film was met for the first time at a moment, if that is within the list's window.
 func (l *lastList) meets(w *tallied, user, film string, millis int64, n uint64) error {
-	if millis-l.millis > EngagementWindow {
+	if !l.reaches(millis) {
 		return nil
 	}
 	value, ok, err := w.Get(showingKey(user, film, l.millis, l.list))
@@ -320,19 +350,17 @@ func metSince(w *tallied, user string, millis int64, key fold.Key) error {
 	if len(met) == 0 {
 		return nil // as it is of a list that comes as it is shown
 	}
-	this, _, err := listBefore(w, user, append(append(fold.Key{}, key...), 0))
+	this, err := listBefore(w, user, append(append(fold.Key{}, key...), 0))
 	if err != nil {
 		return err
 	}
-	before, any, err := listBefore(w, user, key)
+	before, err := listBefore(w, user, key)
 	if err != nil {
 		return err
 	}
 	for _, m := range met {
-		if any {
-			if err := before.meets(w, user, m.film, m.millis, ^uint64(0)); err != nil {
-				return err
-			}
+		if err := before.meets(w, user, m.film, m.millis, ^uint64(0)); err != nil {
+			return err
 		}
 		if err := this.meets(w, user, m.film, m.millis, 1); err != nil {
 			return err
@@ -341,8 +369,8 @@ func metSince(w *tallied, user string, millis int64, key fold.Key) error {
 	return nil
 }
 
-// meet takes in that a person has met a film at a moment.
-func meet(w *tallied, user, film string, millis int64) error {
+// meet takes in that a person has met a film at a moment, before which they were shown a list last.
+func meet(w *tallied, user, film string, millis int64, last *lastList) error {
 	key := fold.Table('m').ID(user).ID(film)
 	value, known, err := w.Get(key)
 	if err != nil {
@@ -355,18 +383,10 @@ func meet(w *tallied, user, film string, millis int64) error {
 		if p.Err() != nil || first <= millis {
 			return p.Err()
 		}
-		if err := errors.Join(w.Delete(meeting(first)), metAt(w, user, film, first, ^uint64(0))); err != nil {
+		then, err := listBefore(w, user, fold.Table('l').ID(user).Millis(first))
+		if err := errors.Join(err, w.Delete(meeting(first)), then.meets(w, user, film, first, ^uint64(0))); err != nil {
 			return err
 		}
 	}
-	return errors.Join(w.Set(key, fold.Key{}.Millis(millis)), w.Set(meeting(millis), nil), metAt(w, user, film, millis, 1))
-}
-
-// metAt has the last list before a moment count, or with n = -1 no longer, that a film was met then.
-func metAt(w *tallied, user, film string, millis int64, n uint64) error {
-	l, ok, err := listBefore(w, user, fold.Table('l').ID(user).Millis(millis))
-	if err != nil || !ok {
-		return err
-	}
-	return l.meets(w, user, film, millis, n)
+	return errors.Join(w.Set(key, fold.Key{}.Millis(millis)), w.Set(meeting(millis), nil), last.meets(w, user, film, millis, 1))
 }

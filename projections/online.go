@@ -358,6 +358,31 @@ func (v *Online) ReadFor(userID string, f func(m *online.Model, cut streams.Cut)
 	return v.read(func(v *Online) bool { return v.m.Fetched(userID) }, func(v *Online) error { return v.m.Fetch(userID) }, func(v *Online) { f(v.m, v.cut) })
 }
 
+// fetchedAtOnce is for how many people rows are read while others wait for the model.
+const fetchedAtOnce = 32
+
+// Fetch sees to it that what [Online.ReadFor] reads for people is in memory, for a while: who reads for several side by side does not have one
+// wait for each of the others then.
+func (v *Online) Fetch(userIDs []string) error {
+	for some := range slices.Chunk(userIDs, fetchedAtOnce) {
+		have := func(v *Online) bool {
+			return !slices.ContainsFunc(some, func(id string) bool { return !v.m.Fetched(id) })
+		}
+		err := v.read(have, func(v *Online) error {
+			for _, id := range some {
+				if err := v.m.Fetch(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func(*Online) {})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReadGuest is ReadFor somebody without an id, who has chosen films at a moment, the last one last: f is given the model with
 // them in it, under the id "".
 func (v *Online) ReadGuest(films []string, nowMillis int64, f func(m *online.Model, cut streams.Cut)) error {

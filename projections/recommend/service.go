@@ -162,7 +162,16 @@ func (s *Service) RecommendEach(by Version, users []string, req Request) ([]*Res
 	if err != nil {
 		return nil, err
 	}
-	return each(users, func(user string) (*Result, error) { return s.rank(v, r, f, user, req) })
+	name, err := s.called(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(users) > 1 {
+		if err := fold.Of[*projections.Online](s.views).Fetch(users); err != nil {
+			return nil, err
+		}
+	}
+	return each(users, func(user string) (*Result, error) { return s.rank(v, name, r, f, user, req) })
 }
 
 // each makes a list for everybody, side by side on all processors, and gives them in the order of the people. Error: the first
@@ -257,12 +266,8 @@ func (s *Service) prepare(req Request) error {
 	return s.catchUp(req.Current)
 }
 
-// rank makes a list.
-func (s *Service) rank(v version, r recipe.Ranker, f *films, user string, req Request) (*Result, error) {
-	name, err := s.called(v)
-	if err != nil {
-		return nil, err
-	}
+// rank makes a list, by a version of the model of that name.
+func (s *Service) rank(v version, name string, r recipe.Ranker, f *films, user string, req Request) (*Result, error) {
 	chosen, err := f.chosen(req.Films)
 	if err != nil {
 		return nil, err
