@@ -23,11 +23,14 @@ func TestShutIsBounded(t *testing.T) {
 	launch("deaf", func(context.Context) { <-leave })
 	launch("good", func(ctx context.Context) { <-ctx.Done() })
 	c.close()
-	if left := c.ongoing.shut(50 * time.Millisecond); len(left) != 1 || left[0].ID != "deaf" {
-		t.Errorf("left: %v", left)
-	}
 	if got := <-closed; got != "good: "+ErrInterrupted.Error() {
 		t.Error(got)
+	}
+	for c.Ongoing("good") != nil { // what has been told leaves next
+		time.Sleep(time.Millisecond)
+	}
+	if left := c.ongoing.shut(50 * time.Millisecond); len(left) != 1 || left[0].ID != "deaf" {
+		t.Errorf("left: %v", left)
 	}
 	close(leave)
 	if left := c.ongoing.shut(time.Minute); len(left) != 0 || <-closed != "deaf: "+ErrInterrupted.Error() {

@@ -215,6 +215,7 @@ func TestScheduleValues(t *testing.T) {
 			return err
 		}
 		time.Sleep(16 * time.Hour)
+		synctest.Wait()
 		if told != "1999-12-31T15:00:00.000Z 2000-01-01T15:00:00.000Z scheduled" {
 			t.Errorf("%q", told)
 		}

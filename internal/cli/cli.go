@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -73,6 +74,7 @@ func Main() int {
 // 3 where the server refuses to start. It sets environment variables that a .env file in the working
 // folder has and the environment has not.
 func Run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	errOut = &shared{to: errOut} // a command writes there, and what is logged beside it
 	p := &program{out: out, err: errOut, now: time.Now}
 	if err := readEnvFile(".env"); err != nil {
 		p.say(err)
@@ -101,6 +103,18 @@ func Run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		p.say(err)
 	}
 	return exitFailed
+}
+
+// shared is a writer for several at once, one write after the other.
+type shared struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to.Write(b)
 }
 
 // exitCode is an error that decides the exit code; its message is printed unless it has none.

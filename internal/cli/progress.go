@@ -33,6 +33,9 @@ const (
 
 // isTerminal says whether people look at w.
 func isTerminal(w io.Writer) bool {
+	if s, ok := w.(*shared); ok {
+		w = s.to
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
