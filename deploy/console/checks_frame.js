@@ -287,6 +287,24 @@ module.exports = (check, w, { must, same }) => {
     w.take()
   })
 
+  check('35 an answer that does not come is told of, given up, and asked for again', async () => {
+    const page = await w.open('/ui/', { expected: ['/api/v1/models', 'ERR_', '504'] })
+    await w.settled(page)
+    await page.route('**/api/v1/models?*', () => {})
+    await page.clock.install()
+    await page.getByRole('link', { name: 'Models' }).first().click()
+    const main = page.locator('main')
+    await main.locator('.skeleton').first().waitFor({ state: 'attached', timeout: waitMillis })
+    await page.clock.fastForward(11_000)
+    await main.getByText('takes longer than usual').first().waitFor({ timeout: waitMillis })
+    await page.clock.fastForward(120_000)
+    await main.locator('.fault').filter({ hasText: 'No answer after 120 seconds' }).waitFor({ timeout: waitMillis })
+    await page.unroute('**/api/v1/models?*')
+    await main.getByRole('button', { name: 'Try again' }).click()
+    await main.getByRole('cell', { name: w.model }).first().waitFor({ timeout: waitMillis })
+    w.take()
+  })
+
   check('27 35 without network now is not shown for then', async () => {
     const page = await w.open('/ui/models', { expected: ['/api/v1/', 'ERR_'] })
     await page.getByRole('cell', { name: w.model }).first().waitFor({ timeout: waitMillis })

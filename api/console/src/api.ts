@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { parseExact } from './exact'
 import { arrived, type Changes, onChanges } from './live'
 import { knownAt, type Params } from './router'
+import { t } from './text'
 
 export interface FieldProblem {
 	field?: string
@@ -26,6 +27,9 @@ export class Problem extends Error {
 		Object.assign(this, p)
 	}
 }
+
+// unheard says that nothing was heard of the server: what it said before may still be so.
+const unheard = (p: Problem): boolean => p.status === 0 || p.status === 504
 
 export const needsSession = signal(false)
 
@@ -62,8 +66,21 @@ type Read = (text: string) => unknown
 export const json: Read = text => JSON.parse(text)
 export const exact: Read = text => parseExact(text)
 
+// patienceMost is how long an answer is waited for, in milliseconds: longer than the server itself works at one of a moment.
+const patienceMost = 120_000
+
+// ask gets an answer, whole. One that does not come in time is given up.
 export async function ask<T>(path: string, signal?: AbortSignal, as: Read = json): Promise<T> {
-	return as(await (await send(path, { signal: signal ?? null })).text()) as T
+	const late = new AbortController()
+	const timer = setTimeout(() => late.abort(), patienceMost)
+	try {
+		return as(await (await send(path, { signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal })).text()) as T
+	} catch (e) {
+		if (late.signal.aborted && !signal?.aborted) throw new Problem({ status: 504, title: t.noAnswer(patienceMost / 1000) })
+		throw e
+	} finally {
+		clearTimeout(timer)
+	}
 }
 
 // command asks for a change. A key makes a repetition, as by a double click, the same one.
@@ -207,7 +224,7 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 				(e: unknown) => {
 					if (abort.signal.aborted) return
 					const problem = e instanceof Problem ? e : new Problem({ title: String(e) })
-					setState(s => ({ path, ...(s.of === path && problem.status === 0 ? answered(s) : {}), problem, loading: false }))
+					setState(s => ({ path, ...(s.of === path && unheard(problem) ? answered(s) : {}), problem, loading: false }))
 				},
 			).finally(() => {
 				busy = false

@@ -6,16 +6,17 @@ import { knownAt } from '../router'
 import { state } from '../live'
 import { t } from '../text'
 
-// Skeleton shows itself after 150 ms: what comes sooner does not flicker.
+// Skeleton shows itself after 150 ms: what comes sooner does not flicker. After 10 s it says that it takes long.
 export function Skeleton({ rows = 6 }: { rows?: number }) {
 	const [shown, show] = useState(false)
+	const [long, say] = useState(false)
 	useEffect(() => {
-		const timer = setTimeout(() => show(true), 150)
-		return () => clearTimeout(timer)
+		const timers = [setTimeout(() => show(true), 150), setTimeout(() => say(true), 10_000)]
+		return () => timers.forEach(clearTimeout)
 	}, [])
 	return (
 		<div class="skeleton" role="status">
-			<span class="hidden">{t.loading}</span>
+			{long ? <p class="dim">{t.takesLong}</p> : <span class="hidden">{t.loading}</span>}
 			{shown && Array.from({ length: rows }, (_, i) => <i key={i} />)}
 		</div>
 	)

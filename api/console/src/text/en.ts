@@ -7,7 +7,7 @@ export const en = {
 	settings: 'Settings', theme: 'Theme', themes: { system: 'as the system', light: 'light', dark: 'dark' } as Record<string, string>, language: 'Language', zone: 'Time zone', local: 'this browser’s', density: 'Density',
 	densities: { normal: 'normal', compact: 'compact' } as Record<string, string>, endSession: 'End the session',
 	// states
-	loading: 'Loading', retry: 'Try again', request: 'Request', offline: 'The server cannot be reached', notThen: 'This is not known as of a moment: it is answered for now alone', emptyThen: 'Nothing was known of this at that moment',
+	loading: 'Loading', takesLong: 'This takes longer than usual', noAnswer: (s: number) => `No answer after ${s} seconds`, retry: 'Try again', request: 'Request', offline: 'The server cannot be reached', notThen: 'This is not known as of a moment: it is answered for now alone', emptyThen: 'Nothing was known of this at that moment',
 	newRows: (n: number) => `${n} new`, staleSince: (at: string) => `Not live since ${at}`, paused: 'Paused', notReady: 'Not ready', ready: 'Ready', none: 'none', nothingFound: 'Nothing fits', unreadable: 'It cannot be read',
 	liveSince: (at: string) => `Changes are shown as they come, since ${at}.`, notLiveSince: (at: string) => `Changes are not shown as they come, since ${at}.`,
 	// session

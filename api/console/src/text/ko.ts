@@ -5,7 +5,7 @@ export const ko: Text = {
 	noPage: '없는 페이지입니다', skip: '본문으로 건너뛰기',
 	settings: '설정', theme: '테마', themes: { system: '시스템 설정', light: '밝게', dark: '어둡게' }, language: '언어', zone: '시간대', local: '이 브라우저', density: '간격',
 	densities: { normal: '보통', compact: '좁게' }, endSession: '세션 끝내기',
-	loading: '불러오는 중', retry: '다시 시도', request: '요청', offline: '서버에 연결할 수 없습니다', notThen: '과거 시점으로는 알 수 없고 현재만 답합니다', emptyThen: '그 시점에는 알려진 것이 없습니다',
+	loading: '불러오는 중', takesLong: '평소보다 오래 걸립니다', noAnswer: (s: number) => `${s}초 동안 응답이 없습니다`, retry: '다시 시도', request: '요청', offline: '서버에 연결할 수 없습니다', notThen: '과거 시점으로는 알 수 없고 현재만 답합니다', emptyThen: '그 시점에는 알려진 것이 없습니다',
 	newRows: n => `새 항목 ${n}개`, staleSince: at => `${at}부터 실시간 아님`, paused: '멈춤', notReady: '준비되지 않음', ready: '준비됨', none: '없음', nothingFound: '맞는 것이 없습니다', unreadable: '읽을 수 없습니다',
 	liveSince: at => `변경을 실시간으로 표시합니다. 시작: ${at}`, notLiveSince: at => `변경을 실시간으로 표시하지 않습니다. 시작: ${at}`,
 	session: '인증이 필요합니다', user: '사용자', userOptional: '(토큰이면 비워 두세요)', secret: '토큰 또는 비밀번호', begin: '시작',
