@@ -178,6 +178,11 @@ func TestEngagementEqualsNaive(t *testing.T) {
 			}
 			l.act(millis, user, film(), kind, rating, pick(rng, "", "", "s1"))
 		}
+		if seed%4 == 0 { // somebody who has met more films than are read at once
+			for k := range 70 {
+				l.act(foldtest.Day(400)+rng.Int64N(span)/minute*minute, "1", fmt.Sprint("g", k), "click", 0, "")
+			}
+		}
 		want, wantAll := naive(l.in)
 		rng.Shuffle(len(l.in), func(i, j int) { l.in[i], l.in[j] = l.in[j], l.in[i] })
 		rows, all := engaged(t, l.in)
