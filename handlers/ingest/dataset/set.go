@@ -206,7 +206,7 @@ func (s *Set) need(name string) error {
 		return err
 	}
 	if empty {
-		return fmt.Errorf("dataset: %s is empty: is the download complete?", s.file(name))
+		return fmt.Errorf("dataset: %s is empty, or has no row behind its header: is the download complete?", s.file(name))
 	}
 	return nil
 }
