@@ -118,8 +118,7 @@ module.exports = (check, w, { must, same }) => {
     const told = await r.text()
     same(r.status, 200, `the import: ${told}`)
     let open = []
-    for (const until = Date.now() + waitMillis; open.length < 2 && Date.now() < until;) open = (await w.get('/api/v1/quarantine?state=open')).items
-    must(open.length >= 2, `in quarantine: ${JSON.stringify(open)}, of ${told.slice(-600)}`)
+    await w.until(`fewer than two are in quarantine, of ${told.slice(-600)}`, async () => (open = (await w.get('/api/v1/quarantine?state=open')).items).length >= 2)
     const page = await w.open('/ui/events?tab=quarantine', { expected: ['400'] })
     const row = at => page.locator(`[data-quarantined="${at}"]`)
     await row(open[0].position).getByRole('button', { name: 'Drop…' }).click()
@@ -167,7 +166,7 @@ module.exports = (check, w, { must, same }) => {
     must((await dialog(page).innerText()).includes(`${w.model} ${w.version}`), 'the version is not named')
     await dialog(page).locator('button[type=submit]').dblclick()
     await page.waitForURL(/\/ui\/system\/operations\//, { timeout: waitMillis })
-    await page.locator('main .state').filter({ hasText: 'success' }).first().waitFor({ timeout: 120000 })
+    await page.locator('main .state').filter({ hasText: 'success' }).first().waitFor({ timeout: waitMillis })
     const id = new URL(page.url()).pathname.split('/').at(-1)
     same((await w.get(`/api/v1/operations/${id}`)).result.equal, true, 'the bytes')
     await page.goto(`${w.base}/ui/models/${w.model}?slot=canary`)
@@ -183,7 +182,7 @@ module.exports = (check, w, { must, same }) => {
     await page.route(/\/similar\?/, r => ++asked < 3 ? r.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Not now', detail: 'the log is being folded up to then: 12 of 99 records', hint: 'ask again' }) }) : r.continue())
     await page.goto(`${w.base}/ui/films/${movie}?tab=similar&known_at=${w.position}`)
     await page.locator('[data-folding]').filter({ hasText: '12 of 99' }).waitFor({ timeout: waitMillis })
-    await page.getByRole('group', { name: 'Similar' }).locator('tbody tr').first().waitFor({ timeout: 60000 })
+    await page.getByRole('group', { name: 'Similar' }).locator('tbody tr').first().waitFor({ timeout: waitMillis })
     must(asked >= 3, `asked ${asked} times`)
   })
 
@@ -196,12 +195,11 @@ module.exports = (check, w, { must, same }) => {
   check('the facts behind a point of so many acts are listed', async () => {
     const films = (await w.get('/api/v1/movies?limit=20')).items
     let curve = { windows: [] }
-    for (let i = 0; i < 60 && curve.windows.length === 0; i++) { // what serves is judged by what comes
-      await w.act(1 + i, films[i % films.length].movie_id)
-      await new Promise(f => setTimeout(f, 250))
-      curve = await w.get('/api/v1/quality?window=100&last=200')
-    }
-    must(curve.windows.length > 0, 'no window')
+    let n = 0
+    await w.until('no window', async () => { // what serves is judged by what comes
+      await w.act(1 + n % 100, films[n++ % films.length].movie_id)
+      return (curve = await w.get('/api/v1/quality?window=100&last=200')).windows.length > 0
+    })
     const x = curve.windows.at(-1)
     const page = await w.open('/ui/quality?window=100')
     await page.locator('[data-row="0"] button').first().click()

@@ -34,7 +34,7 @@ module.exports = (check, w, { must, same }) => {
       await w.settled(page)
       await open(page)
       await page.locator('dialog[open], .settings:popover-open').first().waitFor({ timeout: waitMillis })
-      await page.waitForTimeout(250)
+      await w.pause(page, 250)
       all.push(...(await axe(page)))
       await w.closeAll()
     }
@@ -67,8 +67,7 @@ module.exports = (check, w, { must, same }) => {
     await w.settled(page)
     // A page takes the focus once it is drawn.
     const focused = where => page.waitForFunction(() => document.activeElement !== null && document.activeElement !== document.body, null, { timeout: waitMillis }).catch(() => must(false, `${where}: the focus is nowhere`))
-    await page.keyboard.press('g')
-    await page.keyboard.press('r')
+    await w.chord(page, 'g', 'r')
     await page.locator('[role=grid] [data-row="0"]').waitFor({ timeout: waitMillis })
     await focused('runs')
     await page.keyboard.press('j')
@@ -105,18 +104,19 @@ module.exports = (check, w, { must, same }) => {
     await w.settled(page)
     const press = (key, code, shiftKey = false) => page.evaluate(([key, code, shiftKey]) => document.body.dispatchEvent(new KeyboardEvent('keydown', { key, code, shiftKey, bubbles: true, cancelable: true })), [key, code, shiftKey])
     await page.keyboard.press('?')
+    await page.locator('dialog[open] .keys dt').first().waitFor({ timeout: waitMillis })
     const listed = await page.locator('dialog[open] .keys dt').allInnerTexts()
     for (const key of ['Ctrl+K', '/', '?', 'g\nr', 'j', 'k', 'Enter', 'x', 'c', '[', ']', '{', '}', 't', 'n', '.', 'Space', 'y', 'Escape']) must(listed.some(l => l.replace(/\s+/g, ' ') === key.replace(/\s+/g, ' ') || l.replace(/\s+/g, '') === key.replace(/\s+/g, '')), `${key} is not listed in ${JSON.stringify(listed)}`)
     await page.keyboard.press('Escape')
-    await press('ㅎ', 'KeyG')
-    await press('ㅡ', 'KeyM')
+    await page.locator('dialog[open]').waitFor({ state: 'detached', timeout: waitMillis })
+    await Promise.all([press('ㅎ', 'KeyG'), press('ㅡ', 'KeyM')])
     await page.waitForURL(/\/ui\/models/, { timeout: waitMillis })
     await page.keyboard.press('?')
     await page.getByLabel('Single keys do something').uncheck()
     await page.keyboard.press('Escape')
-    await page.keyboard.press('g')
-    await page.keyboard.press('e')
-    await page.waitForTimeout(200)
+    await page.locator('dialog[open]').waitFor({ state: 'detached', timeout: waitMillis })
+    await w.chord(page, 'g', 'e')
+    await w.pause(page, 200)
     must(page.url().includes('/ui/models'), 'a key does something though keys are off')
     await page.evaluate(() => localStorage.clear())
     return `${listed.length} keys`
@@ -136,7 +136,10 @@ module.exports = (check, w, { must, same }) => {
     context.on('request', r => { if (r.url().includes('/api/v1/live')) streams.push(r.url()) })
     const pages = [first]
     for (let i = 0; i < 7; i++) pages.push(await w.open('/ui/events/user-events', { context }))
-    await w.settled(pages[7])
+    for (const p of pages) {
+      await w.settled(p)
+      await w.live(p)
+    }
     await w.act(3, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
     for (const p of pages.slice(1)) await p.locator('.news').first().waitFor({ timeout: waitMillis })
     must(streams.length === 0, `${streams.length} more streams`)
@@ -145,7 +148,7 @@ module.exports = (check, w, { must, same }) => {
   check('17 an event is told of as it comes', async () => {
     const page = await w.open('/ui/events/user-events')
     await w.settled(page)
-    await page.waitForTimeout(500)
+    await w.live(page)
     const start = Date.now()
     await w.act(4, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
     await page.locator('.news').waitFor({ timeout: waitMillis })
@@ -155,7 +158,7 @@ module.exports = (check, w, { must, same }) => {
   check('17 news are those of the topic, since it was read', async () => {
     const page = await w.open('/ui/')
     await w.settled(page)
-    await page.waitForTimeout(500)
+    await w.live(page)
     const movie = (await w.get('/api/v1/movies?limit=1')).items[0].movie_id
     const cut = () => page.locator('footer.paper').evaluate(e => e.textContent)
     const told = async change => {
@@ -187,7 +190,7 @@ module.exports = (check, w, { must, same }) => {
       const seen = new Set()
       for (let end = Date.now() + waitMillis; seen.size < 3 && Date.now() < end;) {
         await w.act(6, movie)
-        await page.waitForTimeout(200)
+        await w.pause(page, 200)
         if (await records.count() > 0) seen.add(await records.innerText())
       }
       must(seen.size === 3, `while changes come, of the answers of ${page.url()} are shown: ${JSON.stringify([...seen])}`)
@@ -203,8 +206,7 @@ module.exports = (check, w, { must, same }) => {
     context.on('request', r => { if (r.url().includes('/user-events/records')) asked++ })
     const page = await w.open('/ui/events/user-events', { context, expected: ['/api/v1/live'] })
     await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
-    for (let i = 0; i < 200 && asked < 2; i++) await page.waitForTimeout(100)
-    must(asked >= 2, 'nothing is asked anew')
+    await w.until('nothing is asked anew', () => asked >= 2)
     await page.waitForFunction(() => /mlops-events\/0:\d{1,8},/.test(document.querySelector('footer.paper').textContent), null, { timeout: waitMillis })
     must(!(await page.locator('.stale').isVisible()), 'it is not live')
     await w.act(7, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
@@ -214,13 +216,13 @@ module.exports = (check, w, { must, same }) => {
   check('19 a server that is killed and comes back: stale, then live, without a gap', async () => {
     const page = await w.open('/ui/events/user-events', { expected: ['/api/v1/', 'ERR_', '503', 'net::'] })
     await w.settled(page)
-    await page.waitForTimeout(500)
+    await w.live(page)
     process.kill(Number(fs.readFileSync(path.join(process.env.WORK, 'pid-main'), 'utf8')), 'SIGKILL')
     await page.locator('.stale').waitFor({ timeout: waitMillis })
     execFileSync(path.join(process.env.WORK, 'serve'))
-    for (let i = 0; i < 200 && !(await fetch(`${w.base}/readyz`).then(r => r.ok, () => false)); i++) await new Promise(r => setTimeout(r, 200))
+    await w.until('it does not come back', () => fetch(`${w.base}/readyz`).then(r => r.ok, () => false))
     await w.act(5, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
-    await page.locator('.stale').waitFor({ state: 'detached', timeout: 60000 })
+    await page.locator('.stale').waitFor({ state: 'detached', timeout: waitMillis })
     await page.locator('.news').waitFor({ timeout: waitMillis })
     await page.locator('.news').click()
     await w.settled(page)
@@ -239,6 +241,7 @@ module.exports = (check, w, { must, same }) => {
     must(await page.locator('.asknown').isVisible(), 'it does not say so')
     const before = await page.locator('main').innerText()
     for (let i = 0; i < 20; i++) await w.act(i, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
+    await w.caught()
     await page.reload()
     await w.settled(page)
     same(await page.locator('main').innerText(), before, 'what is shown')
@@ -266,7 +269,7 @@ module.exports = (check, w, { must, same }) => {
     await page.keyboard.press('[')
     await page.waitForURL(/known_at=mlops-events\/0@\d+/, { timeout: waitMillis })
     await page.keyboard.press('{')
-    await page.waitForTimeout(500)
+    await w.settled(page)
     w.take()
   })
 

@@ -31,8 +31,7 @@ module.exports = (check, w, { must, same }) => {
     const page = await w.open(`/ui/people?${moments}&vs_known_at=mlops-events/0@5`)
     await w.settled(page)
     for (const [key, want] of [['t', asOf], ['f', asOf], ['p', asOf], ['r', null], ['l', null]]) { // what was left behind is gone
-      await page.keyboard.press('g')
-      await page.keyboard.press(key)
+      await w.chord(page, 'g', key)
       await page.waitForFunction(() => document.querySelector('main h1'), null, { timeout: waitMillis })
       const q = new URL(page.url()).searchParams
       same([key, q.get('as_of'), q.get('known_at'), q.get('vs_known_at')], [key, want, w.position, null], 'the address')
@@ -57,7 +56,7 @@ module.exports = (check, w, { must, same }) => {
       const page = await w.open(`${at}${at.includes('?') ? '&' : '?'}vs_known_at=${before}`, { expected: ['404'] })
       await page.locator('[data-diff]').waitFor({ timeout: waitMillis }).catch(() => must(false, `${name} is held against nothing`))
       await w.settled(page)
-      await page.waitForFunction(() => !document.querySelector('[data-diff] .skeleton'), null, { timeout: 60000 })
+      await page.waitForFunction(() => !document.querySelector('[data-diff] .skeleton'), null, { timeout: waitMillis })
       same(await page.locator('[data-diff] .fault').allInnerTexts(), [], name)
       must((await page.locator('[data-diff] h2').innerText()).includes(`${before} → Now`), `${name}: ${await page.locator('[data-diff] h2').innerText()}`)
       must(name === 'groups' || await page.locator('[data-diff] .entries, [data-diff] p.dim').count() > 0, `${name} tells of no events between`)
@@ -69,6 +68,7 @@ module.exports = (check, w, { must, same }) => {
   })
 
   check('25 lists are held against another moment by their ids, past against past and against what came later', async () => {
+    await w.quiet()
     const name = `diffed ${Date.now()}`
     const before = await w.cut()
     const { run } = await w.mlflow('runs/create', { experiment_id: w.experiment, run_name: name, start_time: Date.now() })
@@ -87,7 +87,7 @@ module.exports = (check, w, { must, same }) => {
       const page = await w.open(at)
       await page.locator('[data-diff] h2').waitFor({ timeout: waitMillis })
       await w.settled(page)
-      await page.waitForFunction(() => !document.querySelector('[data-diff] .skeleton'), null, { timeout: 60000 })
+      await page.waitForFunction(() => !document.querySelector('[data-diff] .skeleton'), null, { timeout: waitMillis })
       return page
     }
     const types = page => page.locator('[data-diff] .entries .type').allInnerTexts()
@@ -159,11 +159,9 @@ module.exports = (check, w, { must, same }) => {
 
   check('23 a version is put beside what serves: moves, what is new and what is gone', async () => {
     const versions = async () => (await w.get(`/api/v1/models/${w.model}`)).versions.map(v => v.version)
+    await w.trains(versions)
+    await w.quiet()
     const serves = await w.get('/api/v1/deployments/production')
-    if ((await versions()).length < 2) {
-      await w.send('POST', '/api/v1/workflows/movie_training_pipeline/runs', {})
-      for (let i = 0; i < 300 && (await versions()).length < 2; i++) await new Promise(f => setTimeout(f, 300))
-    }
     const other = (await versions()).find(v => v !== serves.version)
     must(other !== undefined, 'there is one version alone')
     const before = await w.cut()
@@ -188,7 +186,7 @@ module.exports = (check, w, { must, same }) => {
     await page.goto(`${w.base}/ui/try?user=1&vs=model:${w.model}@999`)
     await page.locator('.fault').filter({ hasText: 'version: ' }).waitFor({ timeout: waitMillis })
     await page.goto(`${w.base}/ui/try?user=1&known_at=${enc(before)}&vs=model:${w.model}@${other}`)
-    await page.locator('.films').nth(1).waitFor({ timeout: 60000 })
+    await page.locator('.films').nth(1).waitFor({ timeout: waitMillis })
     same(await w.cut(), before, 'the log after looks')
     w.take()
   })
@@ -197,13 +195,12 @@ module.exports = (check, w, { must, same }) => {
     execFileSync(path.join(process.env.WORK, 'halt'), { stdio: ['ignore', fs.openSync(path.join(process.env.WORK, 'halt-out'), 'w'), 'inherit'] })
     const ask = at => fetch(w.halted + at)
     let views = []
-    for (let i = 0; i < 300 && !views.some(v => v.halted_at); i++) {
-      await new Promise(f => setTimeout(f, 200))
+    const registry = () => views.find(v => v.view === 'registry')
+    await w.until('the view registry has not halted', async () => {
       views = await ask('/api/v1/views').then(r => r.json()).then(p => p.items, () => [])
-    }
-    const registry = views.find(v => v.view === 'registry')
-    const at = registry?.halted_at
-    must(at, `no view has halted: ${JSON.stringify(views)}`)
+      return registry()?.halted_at
+    })
+    const at = registry().halted_at
     const options = { base: w.halted, expected: ['503', 'readyz'] }
     const command = `projectionist views skip --all ${at} --reason`
     for (const [where, view] of [['/ui/models', 'registry'], ['/ui/models/als', 'registry'], ['/ui/runs', 'runs'], ['/ui/films', 'catalogue'], ['/ui/workflows', 'workflows'], ['/ui/', 'audit'], ['/ui/serving', 'deployments'], ['/ui/try?user=1', 'catalogue'], ['/ui/features', 'definitions'], ['/ui/quality', 'quality']]) {
@@ -220,7 +217,7 @@ module.exports = (check, w, { must, same }) => {
       const page = await w.open(where, options)
       await w.settled(page)
       await page.locator('.bad', { hasText: 'Not ready' }).waitFor({ timeout: waitMillis })
-      await page.waitForTimeout(500)
+      await w.pause(page, 500)
       same(await page.locator('[data-halted]').count(), 0, `halted views on ${where}`)
       await w.closeAll()
     }
@@ -287,10 +284,7 @@ module.exports = (check, w, { must, same }) => {
   check('7 33 by keys alone a version is deployed', async () => {
     const versions = async () => (await w.get(`/api/v1/models/${w.model}`)).versions.filter(v => v.blob).map(v => v.version)
     const serves = async () => (await w.get('/api/v1/deployments/production')).version
-    if ((await versions()).length < 2) {
-      await w.send('POST', '/api/v1/workflows/movie_training_pipeline/runs', {})
-      for (let i = 0; i < 300 && (await versions()).length < 2; i++) await new Promise(f => setTimeout(f, 300))
-    }
+    await w.trains(versions)
     await w.idle()
     const now = await serves()
     const other = (await versions()).find(v => v !== now)
@@ -303,8 +297,7 @@ module.exports = (check, w, { must, same }) => {
       }
       must(false, `${text} is not reached by Tab`)
     }
-    await page.keyboard.press('g')
-    await page.keyboard.press('m')
+    await w.chord(page, 'g', 'm')
     await page.locator('main table').waitFor({ timeout: waitMillis })
     await w.settled(page)
     await tabTo(w.model, 'main td')
@@ -336,7 +329,7 @@ module.exports = (check, w, { must, same }) => {
       await page.goto(`${w.base}/ui/events?tab=dead`)
       await page.locator('[data-focus="drop-x3"]').click()
       await page.locator('dialog[open] input').waitFor({ timeout: waitMillis })
-      await page.waitForTimeout(250)
+      await w.pause(page, 250)
       await page.evaluate(axeSource)
       all.push(...(await page.evaluate(async () => (await window.axe.run(document, { resultTypes: ['violations'] })).violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)}`))))
       await w.closeAll()
@@ -394,12 +387,12 @@ module.exports = (check, w, { must, same }) => {
     const later = await w.cut()
     const at = `/ui/runs/${w.badRun}`
     let page = await w.open(`${at}?known_at=${enc(later)}&vs_known_at=${enc(earlier)}`)
-    await page.locator('[data-diff] .entries, [data-diff] h3 ~ p.dim').first().waitFor({ timeout: 60000 })
-    await page.waitForFunction(() => !document.querySelector('[data-diff] .skeleton'), null, { timeout: 60000 })
+    await page.locator('[data-diff] .entries, [data-diff] h3 ~ p.dim').first().waitFor({ timeout: waitMillis })
+    await page.waitForFunction(() => !document.querySelector('[data-diff] .skeleton'), null, { timeout: waitMillis })
     same(await fields(page), [], 'what differs of a run that nobody changed')
     must((await page.locator('[data-diff]').innerText()).includes('Nothing differs.'), 'it is not said')
     page = await w.open(`${at}?known_at=${enc(earlier)}&vs_known_at=${enc(later)}`)
-    await page.locator('[data-diff]').getByText('Nothing differs.').waitFor({ timeout: 60000 })
+    await page.locator('[data-diff]').getByText('Nothing differs.').waitFor({ timeout: waitMillis })
     await page.evaluate(to => { history.pushState({ entry: 'later' }, '', to); dispatchEvent(new PopStateEvent('popstate')) }, `${at}?known_at=${enc(later)}`)
     await page.locator('[data-diff]').waitFor({ state: 'detached', timeout: waitMillis })
     await w.settled(page)
@@ -436,7 +429,7 @@ module.exports = (check, w, { must, same }) => {
     await page.evaluate(() => { history.pushState({ entry: 'other' }, '', '/ui/films?vs_known_at=mlops-events/0@8'); dispatchEvent(new PopStateEvent('popstate')) })
     await page.locator('[data-diff] h2').filter({ hasText: '0@8' }).waitFor({ timeout: waitMillis })
     await asked
-    await page.waitForTimeout(3000)
+    await w.pause(page, 3000)
     same(await page.locator('[data-diff] table.diff').count(), 0, 'differences before the answer')
     give()
     await page.locator('[data-diff] table.diff').waitFor({ timeout: waitMillis })
@@ -509,14 +502,14 @@ module.exports = (check, w, { must, same }) => {
     await page.route(/\/similar\?/, r => (asked++, r.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Service Unavailable', detail: 'a view has halted: catalogue at mlops-events/0@5' }) })))
     await page.goto(`${w.base}/ui/films/${movie_id}?tab=similar&known_at=${w.position}`)
     await page.locator('main .fault').filter({ hasText: 'a view has halted' }).waitFor({ timeout: waitMillis })
-    await page.waitForTimeout(5000)
+    await w.pause(page, 5000)
     same([asked, await page.locator('[data-folding]').count()], [1, 0], 'how often they were asked for, and that they are on their way')
   })
 
   check('23 26 at a moment the baseline is said to be known of now alone', async () => {
     for (const [moment, n] of [['', 0], [`&known_at=${w.position}`, 1], ['&as_of=2024-01-01', 1]]) {
       const page = await w.open(`/ui/try?user=1&vs=baseline${moment}`, { expected: ['503', '404'] })
-      await page.locator('.films').first().waitFor({ timeout: 60000 })
+      await page.locator('.films').first().waitFor({ timeout: waitMillis })
       same(await page.locator('main .warn').filter({ hasText: 'known of now alone' }).count(), n, `what is said at "${moment}"`)
       await w.closeAll()
     }

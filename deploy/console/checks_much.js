@@ -43,7 +43,7 @@ module.exports = (check, w, { must, same }) => {
     const made = Date.now() - begun
     const page = await w.open(`/ui/runs?experiment=${experiment_id}`)
     const grid = page.locator('[role=grid]')
-    await page.waitForFunction(n => document.querySelector('[role=grid]')?.getAttribute('aria-rowcount') === String(n + 1), n, { timeout: 60000 })
+    await page.waitForFunction(n => document.querySelector('[role=grid]')?.getAttribute('aria-rowcount') === String(n + 1), n, { timeout: waitMillis })
     const p95 = await frames(page, `const g = document.querySelector('[role=grid]'); for (let i = 0; i < 60; i++) { g.scrollTop += 700; await new Promise(f => requestAnimationFrame(f)) }`)
     const drawn = await page.locator('[role=grid] .rows [role=row]').count()
     must(drawn > 5 && drawn < 80, `${drawn} rows are drawn`)
@@ -52,7 +52,7 @@ module.exports = (check, w, { must, same }) => {
     await page.waitForFunction(() => document.querySelector('[aria-sort=descending]'), null, { timeout: waitMillis })
     const sorted = Date.now() - start
     await grid.evaluate(e => { e.scrollTop = 0 })
-    await page.waitForTimeout(200)
+    await w.pause(page, 200)
     const values = await page.locator('[role=grid] .rows [role=row]').evaluateAll(rows => rows.sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(r => Number(r.querySelectorAll('.num')[1].innerText)))
     same(values.slice(0, 10), [...values].sort((a, b) => b - a).slice(0, 10), 'the order')
     must(values[0] > 0.9999, `the greatest is ${values[0]}`)
@@ -147,7 +147,7 @@ module.exports = (check, w, { must, same }) => {
     await w.get(`/api/v1/recommendations?user_id=${encodeURIComponent(user)}&record=false&after=${encodeURIComponent(late.position)}`)
     const shown = async query => {
       const page = await w.open(`/ui/try?user=${encodeURIComponent(user)}&k=150&${query}`)
-      await page.locator('.films li').first().waitFor({ timeout: 60000 })
+      await page.locator('.films li').first().waitFor({ timeout: waitMillis })
       return page.locator('.films li > div > a:first-child').evaluateAll(all => all.map(a => decodeURIComponent(new URL(a.href).pathname.split('/').at(-1))))
     }
     const api = async query => (await w.get(`/api/v1/recommendations?user_id=${encodeURIComponent(user)}&k=150&explain=true&${query}`)).items.map(i => i.movie_id)

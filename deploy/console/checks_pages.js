@@ -12,7 +12,7 @@ module.exports = (check, w, { must, same }) => {
     same(await grid.getAttribute('aria-rowcount'), String(all + 1), 'aria-rowcount')
     for (const at of [0, 0.5, 1]) {
       await grid.evaluate((e, at) => { e.scrollTop = e.scrollHeight * at }, at)
-      await page.waitForTimeout(100)
+      await w.pause(page, 100)
       const n = await page.locator('[role=grid] .rows [role=row]').count()
       must(n > 5 && n < 80, `${n} rows are drawn`)
     }
@@ -25,7 +25,7 @@ module.exports = (check, w, { must, same }) => {
     await page.waitForFunction(() => document.querySelector('[aria-sort=descending]'), null, { timeout: waitMillis })
     const took = Date.now() - start
     await grid.evaluate(e => { e.scrollTop = 0 })
-    await page.waitForTimeout(100)
+    await w.pause(page, 100)
     const values = await page.locator('[role=grid] .rows [role=row]').evaluateAll(rows => rows.sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(r => Number(r.querySelectorAll('.num')[1].innerText)))
     same(values, [...values].sort((a, b) => b - a), 'the order')
     return `${want} of ${all}, sorted in ${took} ms`
@@ -54,9 +54,9 @@ module.exports = (check, w, { must, same }) => {
     await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
     for (let i = 0; i < 6; i++) {
       await grid.evaluate(e => { e.scrollTop = e.scrollHeight })
-      await page.waitForTimeout(400)
+      await w.settled(page)
     }
-    await page.waitForTimeout(500)
+    await w.live(page)
     const before = [await grid.evaluate(e => e.scrollTop), await cells(page)]
     for (let i = 0; i < 20; i++) await w.act(i, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
     await page.locator('.news').waitFor({ timeout: waitMillis })
@@ -72,7 +72,7 @@ module.exports = (check, w, { must, same }) => {
     await page.locator('[role=grid] input[type=checkbox]').nth(1).check()
     await page.waitForURL(/sel=/, { timeout: waitMillis })
     await grid.evaluate(e => { e.scrollTop = 1200 })
-    await page.waitForTimeout(150)
+    await w.pause(page, 150)
     const before = [page.url(), await cells(page), await grid.evaluate(e => e.scrollTop)]
     await page.locator('[role=grid] .rows [role=row] a').nth(8).click()
     await page.waitForURL(/\/ui\/runs\/[0-9a-f]{32}/, { timeout: waitMillis })
@@ -80,12 +80,12 @@ module.exports = (check, w, { must, same }) => {
     await page.goBack()
     await page.locator('[role=grid] [role=row]').nth(3).waitFor({ timeout: waitMillis })
     await page.waitForFunction(() => document.querySelector('[role=grid]').scrollTop === 1200, null, { timeout: waitMillis })
-    await page.waitForTimeout(200)
+    await w.pause(page, 200)
     same([page.url(), (await cells(page)).sort(), await grid.evaluate(e => e.scrollTop)], [before[0], before[1].sort(), before[2]], 'after back')
     const other = await w.open(page.url().replace(w.base, ''))
     await other.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
     await other.locator('[role=grid]').evaluate(e => { e.scrollTop = 1200 })
-    await other.waitForTimeout(150)
+    await w.pause(other, 150)
     same((await cells(other)).sort(), before[1].sort(), 'in a new profile')
   })
 
@@ -133,6 +133,7 @@ module.exports = (check, w, { must, same }) => {
   })
 
   check('31 32 reasons add up to the score, and looking leaves no event', async () => {
+    await w.quiet()
     const before = await w.cut()
     const page = await w.open('/ui/try?user=1')
     await w.settled(page)
@@ -151,10 +152,10 @@ module.exports = (check, w, { must, same }) => {
     await page.getByRole('button', { name: 'Trigger', exact: true }).click()
     await page.locator('dialog[open] button[type=submit]').dblclick()
     await page.waitForURL(/\/ui\/workflows\/runs\//, { timeout: waitMillis })
-    await page.waitForTimeout(500)
+    await w.pause(page, 500)
     same(await runs(), before + 1, 'runs')
     const id = page.url().split('/').at(-1).split('?')[0]
-    for (let i = 0; i < 200 && !['success', 'failed'].includes((await w.get(`/api/v1/workflows/runs/${id}`)).state); i++) await new Promise(r => setTimeout(r, 300))
+    await w.until('the run goes on', async () => ['success', 'failed'].includes((await w.get(`/api/v1/workflows/runs/${id}`)).state))
     const model = await w.get(`/api/v1/models/${w.model}`)
     const now = await w.get('/api/v1/deployments/production')
     const other = model.versions.map(v => v.version).find(n => n !== now.version)

@@ -26,13 +26,14 @@ module.exports = (check, w, { must, same }) => {
       const took = Date.now() - start
       const grid = page.locator('[role=grid]')
       must((await rows(page).count()) < 80, `${await rows(page).count()} rows are drawn`)
-      for (let i = 0; i < 100 && (await grid.getAttribute('aria-rowcount')) === '-1'; i++) {
+      await w.until('the end does not come', async () => {
         await grid.evaluate(e => { e.scrollTop = e.scrollHeight })
-        await page.waitForTimeout(100)
-      }
+        await w.settled(page)
+        return (await grid.getAttribute('aria-rowcount')) !== '-1'
+      }, 0)
       same(await grid.getAttribute('aria-rowcount'), String(all.length + 1), `rows of ${at}`)
       await grid.evaluate(e => { e.scrollTop = e.scrollHeight })
-      await page.waitForTimeout(150)
+      await w.pause(page, 150)
       const n = await rows(page).count()
       must(n > 5 && n < 80, `${n} rows are drawn`)
       const last = all.at(-1)
@@ -46,8 +47,7 @@ module.exports = (check, w, { must, same }) => {
   check('7 8 by keys alone: a person is found and opened, an act too, and back', async () => {
     const page = await w.open('/ui/', { expected: ['/audit/chain'] }) // of a fact nothing need be known to have come
     await w.settled(page)
-    await page.keyboard.press('g')
-    await page.keyboard.press('p')
+    await w.chord(page, 'g', 'p')
     await first(page)
     await page.keyboard.press('/')
     await page.keyboard.type('11')
@@ -68,8 +68,7 @@ module.exports = (check, w, { must, same }) => {
     await first(page)
     await page.keyboard.press('Escape')
     await page.waitForURL(/\/ui\/people$/, { timeout: waitMillis })
-    await page.keyboard.press('g')
-    await page.keyboard.press('l')
+    await w.chord(page, 'g', 'l')
     await page.waitForURL(/\/ui\/films/, { timeout: waitMillis })
   })
 
@@ -85,7 +84,7 @@ module.exports = (check, w, { must, same }) => {
     await person.getByLabel('Stars').fill('3.5')
     await person.getByRole('button', { name: 'Record an act' }).dblclick()
     await person.locator('.announce').filter({ hasText: 'user-events/' }).waitFor({ timeout: waitMillis })
-    await person.waitForTimeout(500)
+    await w.pause(person, 500)
     same((await w.get(`/api/v1/users/${who}/history`)).items.map(i => [i.interaction_type, i.rating ?? 0]), [['rating', 3.5], ['like', 0]], 'acts')
     for (const page of [person, other]) {
       await page.locator('.news').waitFor({ timeout: waitMillis })
@@ -108,7 +107,7 @@ module.exports = (check, w, { must, same }) => {
     await first(page)
     const grid = page.locator('[role=grid]')
     await grid.evaluate(e => { e.scrollTop = 700 })
-    await page.waitForTimeout(200)
+    await w.pause(page, 200)
     const before = [await grid.evaluate(e => e.scrollTop), await texts(page)]
     for (let i = 0; i < 5; i++) await feedback(who, movie_id, { interaction_type: 'view' })
     await page.locator('.news').waitFor({ timeout: waitMillis })
@@ -121,7 +120,7 @@ module.exports = (check, w, { must, same }) => {
     await first(page)
     const grid = page.locator('[role=grid]')
     await grid.evaluate(e => { e.scrollTop = 280 })
-    await page.waitForTimeout(150)
+    await w.pause(page, 150)
     const before = [page.url(), await texts(page), await grid.evaluate(e => e.scrollTop)]
     must(before[2] > 0, 'too few films to scroll')
     await rows(page).nth(9).locator('a').first().click()
@@ -130,12 +129,12 @@ module.exports = (check, w, { must, same }) => {
     await page.goBack()
     await rows(page).first().waitFor({ timeout: waitMillis })
     await page.waitForFunction(top => document.querySelector('[role=grid]')?.scrollTop === top, before[2], { timeout: waitMillis })
-    await page.waitForTimeout(200)
+    await w.pause(page, 200)
     same([page.url(), await texts(page), await grid.evaluate(e => e.scrollTop)], before, 'after back')
     const other = await w.open(at)
     await first(other)
     await other.locator('[role=grid]').evaluate(e => { e.scrollTop = 280 })
-    await other.waitForTimeout(150)
+    await w.pause(other, 150)
     same(await texts(other), before[1], 'in a new profile')
   })
 

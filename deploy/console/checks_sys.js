@@ -15,7 +15,7 @@ module.exports = (check, w, { must, same }) => {
         await w.settled(page)
         await page.getByRole('button', { name }).click()
         await page.locator('dialog[open]').waitFor({ timeout: waitMillis })
-        await page.waitForTimeout(250)
+        await w.pause(page, 250)
         await page.evaluate(axeSource)
         all.push(...(await page.evaluate(async () => (await window.axe.run(document, { resultTypes: ['violations'] })).violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)}`))).map(f => `${theme} ${name} ${f}`))
         await page.keyboard.press('Escape')
@@ -38,7 +38,7 @@ module.exports = (check, w, { must, same }) => {
     await page.close()
     const other = await w.open('/ui/system')
     await row(other, id).waitFor({ timeout: waitMillis })
-    await row(other, id).filter({ hasText: 'byte for byte' }).waitFor({ timeout: 120000 })
+    await row(other, id).filter({ hasText: 'byte for byte' }).waitFor({ timeout: waitMillis })
     const all = (await w.get('/api/v1/operations?kind=verify')).items
     same(all.filter(o => o.operation_id === id).length, 1, 'operations of a double click')
     await row(other, id).getByRole('link').first().click()
@@ -60,7 +60,7 @@ module.exports = (check, w, { must, same }) => {
     const answer = page.waitForResponse(r => r.url().endsWith('/ops/backup') && r.status() === 202)
     await page.locator('dialog[open] button[type=submit]').click()
     const { operation_id: id, offset } = await (await answer).json()
-    await row(page, id).filter({ hasText: 'success' }).waitFor({ timeout: 120000 })
+    await row(page, id).filter({ hasText: 'success' }).waitFor({ timeout: waitMillis })
     must((await row(page, id).innerText()).includes(to), 'the folder is not shown')
     const then = await w.open(`/ui/system/operations/${id}?known_at=mlops-events/0@${offset}`)
     await then.locator('main .state').filter({ hasText: 'running' }).first().waitFor({ timeout: waitMillis })
@@ -104,7 +104,7 @@ module.exports = (check, w, { must, same }) => {
     held = false
     await page.getByRole('link', { name: /Operation: begun/ }).or(page.locator('.films li').first()).first().waitFor({ timeout: waitMillis })
     await page.goto(`${w.base}/ui/system`)
-    await row(page, id).filter({ hasText: 'success' }).waitFor({ timeout: 60000 })
+    await row(page, id).filter({ hasText: 'success' }).waitFor({ timeout: waitMillis })
     await row(page, id).getByRole('link').nth(1).click()
     await page.waitForURL(/\/ui\/try\?.*known_at/, { timeout: waitMillis })
     await page.locator('.films li').first().waitFor({ timeout: waitMillis })
@@ -172,11 +172,11 @@ module.exports = (check, w, { must, same }) => {
     await w.act(9, movie)
     await page.waitForFunction(b => document.querySelector('[data-row="0"]')?.innerText !== b, before, { timeout: waitMillis })
     await page.locator('[role=grid]').evaluate(e => { e.scrollTop = 900 })
-    await page.waitForTimeout(300)
+    await w.pause(page, 300)
     const seen = await page.locator('[role=grid] .rows [role=row]').evaluateAll(all => all.map(r => r.innerText))
     for (let i = 0; i < 5; i++) await w.act(9, movie)
     await page.locator('.news').waitFor({ timeout: waitMillis })
-    await page.waitForTimeout(1500)
+    await w.pause(page, 1500)
     same(await page.locator('[role=grid] .rows [role=row]').evaluateAll(all => all.map(r => r.innerText)), seen, 'what is in sight')
   })
 
@@ -195,7 +195,8 @@ module.exports = (check, w, { must, same }) => {
     for (const how of ['Cancel', 'Close']) { // the focus is where it was
       await page.getByRole('button', { name: 'Set an alias…' }).click()
       await page.locator('dialog[open]').getByRole('button', { name: how }).click()
-      await page.waitForTimeout(300)
+      await page.locator('dialog[open]').waitFor({ state: 'detached', timeout: waitMillis })
+      await w.pause(page, 300)
       same(await page.evaluate(() => document.activeElement.dataset.focus), 'alias', `the focus after ${how}`)
     }
     await page.getByRole('button', { name: 'Set an alias…' }).click()
@@ -208,11 +209,14 @@ module.exports = (check, w, { must, same }) => {
     same([m.versions[0].stage, m.versions[0].stage_reason, m.aliases], ['Staging', '검토함 – é', { best: 1 }], 'the model')
     await page.getByRole('button', { name: 'Remove the alias best' }).click()
     await page.locator('dialog[open] button[type=submit]:not([disabled])').waitFor({ timeout: waitMillis })
+    const reads = url => url.pathname === `/api/v1/models/${encodeURIComponent(name)}`
+    const seen = page.waitForResponse(async r => reads(new URL(r.url())) && (await r.text()).includes('"tags"'))
     await w.mlflow('registered-models/set-tag', { name, key: 'k', value: 'v' }) // meanwhile
     await page.locator('dialog[open] button[type=submit]').click()
     await page.locator('dialog[open] .fault').waitFor({ timeout: waitMillis })
     await page.keyboard.press('Escape')
-    await page.waitForTimeout(1000) // the page looks again
+    await seen // the page looks again
+    await w.settled(page)
     await page.getByRole('button', { name: 'Remove the alias best' }).click()
     await page.locator('dialog[open] button[type=submit]:not([disabled])').click()
     await page.getByText('no aliases').waitFor({ timeout: waitMillis })
@@ -221,7 +225,6 @@ module.exports = (check, w, { must, same }) => {
     await page.keyboard.press('Space')
     await page.getByRole('button', { name: /Paused/ }).first().waitFor({ timeout: waitMillis })
     await w.settled(page)
-    const reads = url => url.pathname === `/api/v1/models/${encodeURIComponent(name)}`
     await w.unasked(page, reads)
     await w.send('POST', `/api/v1/models/${encodeURIComponent(name)}/versions/1/stage`, { stage: 'Archived', reason: 'somebody else' })
     await page.getByRole('button', { name: 'Move to a stage…' }).click()
@@ -236,12 +239,8 @@ module.exports = (check, w, { must, same }) => {
     const r = await fetch(`${w.base}/api/v1/models/${w.model}/versions/${now.version}/deploy`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ instead_of: 'mlops-events/0@1' }) })
     same(r.status, 200, 'what serves already')
     const others = async () => (await w.get(`/api/v1/models/${w.model}`)).versions.map(v => v.version).filter(n => n !== now.version)
-    if ((await others()).length === 0) {
-      await w.send('POST', '/api/v1/workflows/movie_training_pipeline/runs', {})
-      for (let i = 0; i < 300 && (await others()).length === 0; i++) await page.waitForTimeout(300)
-    }
+    await w.trains(async () => [now.version, ...(await others())])
     const [other] = await others()
-    must(other !== undefined, 'there is one version alone')
     const serves = await w.get('/api/v1/deployments/production')
     const from = other === serves.version ? now.version : other
     const refused = await fetch(`${w.base}/api/v1/models/${w.model}/versions/${from}/deploy`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ instead_of: 'mlops-events/0@1' }) })

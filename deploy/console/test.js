@@ -3,13 +3,11 @@
 //   node test.js BASE TRACKING LOCKED HALTED [PICTURES]
 
 const { chromium } = require('playwright-core')
-const fs = require('fs')
-const path = require('path')
-const { World, waitMillis } = require('./world.js')
+const { World } = require('./world.js')
 
 const [base, tracking, locked, halted, pictures] = process.argv.slice(2)
 const only = process.env.ONLY || ''
-let failed = 0
+const failures = []
 let passed = 0
 
 class Failure extends Error {}
@@ -41,20 +39,18 @@ async function main() {
       passed++
       console.log(`ok      ${name}${said ? `: ${said}` : ''} (${((Date.now() - start) / 1000).toFixed(1)} s)`)
     } catch (e) {
-      failed++
-      world.take()
-      console.log(`FAILED  ${name}: ${e instanceof Failure ? e.message : String(e.stack).slice(0, 900)}`)
-      await world.picture(`failed-${failed}`)
+      const noise = world.take().slice(0, 3).join('; ')
+      failures.push(`FAILED  ${name}: ${e instanceof Failure ? e.message : String(e.stack).slice(0, 900).replace(/\s*\n\s*/g, ' / ')}${noise ? ` (and ${noise})` : ''} at ${world.last?.url()} (${((Date.now() - start) / 1000).toFixed(1)} s)`)
+      console.log(failures.at(-1))
+      await world.picture(`failed-${failures.length}`)
     }
     await world.closeAll()
   }
   if (pictures && !only) await world.pictures()
   await browser.close()
-  console.log(`${passed} passed, ${failed} failed`)
-  if (passed + failed === 0) console.log(`no check has ${only} in its name`)
-  process.exit(failed || passed === 0 ? 1 : 0)
+  for (const f of failures) console.log(f)
+  console.log(`${passed} passed, ${failures.length} failed`)
+  if (passed + failures.length === 0) console.log(`no check has ${only} in its name`)
+  process.exit(failures.length > 0 || passed === 0 ? 1 : 0)
 }
 main().catch(e => { console.log(e); process.exit(1) })
-void fs
-void path
-void waitMillis

@@ -68,7 +68,7 @@ cat >"$work/halt" <<END
 set -e
 begin() { "$work/projectionist" serve --dir "$work/halted" --simulate users=30,movies=30,events=600 --listen $halted --listen-tracking off ${off[*]} >>"$work/out-halted" 2>&1 & echo \$! >"$work/pid-halted"; }
 begin
-for i in \$(seq 600); do curl -fs "http://$halted/api/v1/deployments/production" >/dev/null && break; sleep .2; done
+for i in \$(seq 1500); do curl -fs "http://$halted/api/v1/deployments/production" >/dev/null && break; sleep .2; done
 kill "\$(cat "$work/pid-halted")"
 while kill -0 "\$(cat "$work/pid-halted")" 2>/dev/null; do sleep .1; done
 PROJECTIONIST_FOREIGN="$work/halted/log model/als" go test -count=1 -run TestAppendForeign -v ./streams/local
@@ -78,7 +78,7 @@ chmod +x "$work/halt"
 PROJECTIONIST_TOKEN=sesame "$work/projectionist" serve --dir "$work/empty" --simulate off --listen "$locked" --listen-tracking off "${off[@]}" >"$work/out-locked" 2>&1 &
 pids+=($!)
 trained() { curl -fs "http://$main/readyz" >/dev/null && curl -fs "http://$main/api/v1/deployments/production" >/dev/null; }
-for _ in $(seq 240); do
+for _ in $(seq 600); do
 	! trained || break
 	kill -0 "$(cat "$work/pid-main")" 2>/dev/null || break
 	sleep .5

@@ -2,7 +2,9 @@
 
 const fs = require('fs')
 const path = require('path')
-const waitMillis = 20000
+// waitMillis is how long anything is waited for, on a machine that does much else: it ends what does not come, and judges no speed.
+const waitMillis = 120_000
+const sleep = ms => new Promise(f => setTimeout(f, ms))
 
 // Names that must do nothing.
 const hostile = {
@@ -18,11 +20,13 @@ class World {
     Object.assign(this, o)
     this.noise = []
     this.contexts = []
+    this.sent = false // something that the views may not have yet
     this.hostile = hostile
   }
 
   // open gives a page of a browser of its own, or of one that is given.
   async open(where, o = {}) {
+    await this.caught()
     const context = o.context || await this.browser.newContext({ viewport: { width: o.width || 1280, height: o.height || 800 }, colorScheme: o.theme || 'light', locale: o.locale || 'en-US', reducedMotion: o.motion || 'no-preference', serviceWorkers: 'block' })
     if (!o.context) {
       this.contexts.push(context)
@@ -33,6 +37,7 @@ class World {
       })
     }
     const page = await context.newPage()
+    page.setDefaultTimeout(waitMillis)
     this.last = page
     this.watch(page, o.expected || [])
     await page.goto((o.base || this.base) + where, { waitUntil: 'load' })
@@ -41,6 +46,16 @@ class World {
   }
 
   watch(page, expected) {
+    if (!page.underWay) {
+      page.underWay = new Set()
+      page.asked = new Map() // addresses, and when each was last asked for or answered
+      page.on('request', r => {
+        if (r.isNavigationRequest() && r.frame() === page.mainFrame()) page.underWay.clear() // what the document before asked, nobody waits for
+        page.underWay.add(r)
+        page.asked.set(r.url(), Date.now())
+      })
+      for (const end of ['requestfinished', 'requestfailed']) page.on(end, r => { page.underWay.delete(r); page.asked.set(r.url(), Date.now()) })
+    }
     const known = text => expected.some(part => text.includes(part))
     page.on('console', m => { if (['error', 'warning'].includes(m.type()) && !known(`${m.text()} ${m.location().url}`)) this.noise.push(`console: ${m.text().slice(0, 200)} ${m.location().url}`) })
     page.on('pageerror', e => this.noise.push(`error: ${String(e.stack).slice(0, 400)}`))
@@ -57,6 +72,7 @@ class World {
   pictures_() { return typeof this.pictures === 'string' ? this.pictures : this.folder }
 
   async get(at) {
+    await this.caught()
     const r = await fetch(this.base + at)
     this.must(r.ok, `GET ${at}: ${r.status} ${await r.clone().text()}`)
     return r.json()
@@ -64,9 +80,29 @@ class World {
   async send(method, at, body, root) {
     const r = await fetch((root || this.base) + at, { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }).catch(e => { throw new Error(`${method} ${at}: ${e.cause || e}`) })
     this.must(r.ok, `${method} ${at}: ${r.status} ${await r.clone().text()}`)
+    this.sent = true
     return r.json()
   }
   mlflow(at, body) { return this.send('POST', `/api/2.0/mlflow/${at}`, body, this.tracking) }
+
+  // until waits until something holds.
+  async until(what, holds, every = 200) {
+    for (const end = Date.now() + waitMillis; !(await holds());) {
+      this.must(Date.now() < end, `${what}, after ${waitMillis / 1000} s`)
+      await sleep(every)
+    }
+  }
+
+  // caught waits until every view has what was sent: an answer waits for those that it concerns, and for others as long as is good for who asked.
+  async caught() {
+    if (!this.sent) return
+    this.sent = false
+    let behind = []
+    await this.until('views are behind', async () => {
+      behind = await fetch(`${this.base}/api/v1/views`).then(r => r.json()).then(p => p.items.filter(v => v.lag_events > 0), () => ['of no server'])
+      return behind.length === 0
+    }, 20)
+  }
   cut() { return this.get('/api/v1/log/moment').then(m => m.cut) }
   act(user, movie) { return this.send('POST', '/api/v1/feedback', { user_id: String(user), movie_id: String(movie), interaction_type: 'like' }) }
 
@@ -97,7 +133,7 @@ class World {
     this.position = d.position
     this.run = (await this.get(`/api/v1/models/${this.model}/versions/${this.version}`)).run_id
     const begun = await fetch(`${this.base}/api/v1/ops/verify`, { method: 'POST', headers: { 'Content-Type': 'application/json', Prefer: 'respond-async' }, body: '{}' }).then(r => r.json())
-    for (let i = 0; i < 600 && (await this.get(`/api/v1/operations/${begun.operation_id}`)).state === 'running'; i++) await new Promise(f => setTimeout(f, 200))
+    await this.until('the check of all goes on', async () => (await this.get(`/api/v1/operations/${begun.operation_id}`)).state !== 'running')
     this.pages = {
       operation: `/ui/system/operations/${begun.operation_id}`,
       overview: '/ui/', try: '/ui/try?user=1', runs: '/ui/runs', run: `/ui/runs/${this.run}`, outlier: `/ui/runs/${this.outlier}`, compare: `/ui/runs/compare?sel=${this.run},${this.outlier}`,
@@ -115,31 +151,63 @@ class World {
 
   // settled waits until nothing on a page is on its way any more.
   async settled(page) {
-    await page.waitForFunction(() => !document.querySelector('.skeleton'), null, { timeout: waitMillis })
-    await page.waitForTimeout(150)
+    const asks = () => [...page.underWay].filter(r => r.url().includes('/api/v1/') && !r.url().includes('/api/v1/live')).map(r => r.url())
+    await this.until(`a page waits for an answer: ${page.url()}`, async () => asks().length === 0 && !(await page.evaluate(() => document.querySelector('.skeleton'))), 50).catch(e => { throw Object.assign(e, { message: `${e.message}: ${asks()}` }) })
+    await this.pause(page, 150)
+  }
+
+  // pause is a while as a page has it: what it was to do by then it has done, and drawn.
+  pause(page, ms) {
+    return page.evaluate(ms => new Promise(f => setTimeout(() => {
+      const frame = then => { const late = setTimeout(then, 1000); requestAnimationFrame(() => { clearTimeout(late); then() }) } // a tab that is not shown has no frames
+      frame(() => frame(() => setTimeout(f)))
+    }, ms)), ms)
+  }
+
+  // live waits until a page is told of what changes.
+  live(page) { return page.waitForFunction(() => /mlops-events\/0:\d/.test(document.querySelector('footer.paper').textContent), null, { timeout: waitMillis }) }
+
+  // chord presses two keys as fast as a hand.
+  chord(page, ...keys) { return Promise.all(keys.map(k => page.keyboard.press(k))) }
+
+  // trains waits until a model has another version than one, for which the pipeline is run where there is none.
+  async trains(versions) {
+    if ((await versions()).length > 1) return
+    await this.send('POST', '/api/v1/workflows/movie_training_pipeline/runs', {})
+    await this.until('there is one version alone', async () => (await versions()).length > 1)
   }
 }
 
 // unasked waits until a page has asked nothing of some addresses for a while: what it shows of them, it has read.
 World.prototype.unasked = async function (page, reads) {
-  let under = 0
-  let last = Date.now()
-  const on = (event, by) => page.on(event, r => { if (reads(new URL(r.url()))) { under += by; last = Date.now() } })
-  on('request', 1)
-  on('requestfinished', -1)
-  on('requestfailed', -1)
-  while (under > 0 || Date.now() - last < 1000) await page.waitForTimeout(100)
+  const since = Date.now()
+  await this.until('a page goes on asking', () => {
+    const last = Math.max(since, ...[...page.asked].filter(([url]) => reads(new URL(url))).map(([, at]) => at))
+    return Date.now() - last > 1000 && ![...page.underWay].some(r => reads(new URL(r.url())))
+  }, 50)
 }
 
 // idle waits until no run of a workflow is under way, nor begins within a second: what is decided on a version is decided by the check alone.
 World.prototype.idle = async function () {
   const ended = ['success', 'failed', 'cancelled']
-  for (let quiet = 0, until = Date.now() + 120_000; quiet < 2;) {
+  let quiet = 0
+  await this.until('runs of workflows go on', async () => {
     const { items } = await this.get('/api/v1/workflows/runs?limit=100')
     quiet = items.every(r => ended.includes(r.state)) ? quiet + 1 : 0
-    this.must(Date.now() < until, `runs go on: ${items.filter(r => !ended.includes(r.state)).map(r => r.run_id)}`)
-    if (quiet < 2) await new Promise(f => setTimeout(f, 1000))
-  }
+    return quiet > 1
+  }, 1000)
+}
+
+// quiet waits until, besides, nothing is written for a while: what is written next is written by the check.
+World.prototype.quiet = async function () {
+  await this.idle()
+  let before = ''
+  await this.until('the log is written to', async () => {
+    const cut = await this.cut()
+    const same = cut === before
+    before = cut
+    return same
+  }, 2000)
 }
 
 // pictures keeps one of every page in both themes, and in a narrow window.
