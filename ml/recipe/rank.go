@@ -114,7 +114,7 @@ type Ranking struct {
 type Item struct {
 	Place   int // in Films
 	Score   float32
-	Parts   []Part   // of Score, those above 0
+	Parts   []Part   // of Score, which they add up to; none of 0
 	Because []Reason // strongest first
 }
 
@@ -144,7 +144,7 @@ func ranked(score []float32, q Query, model string, trained bool, because func(p
 	}
 	for _, top := range q.Best(score) {
 		it := Item{Place: int(top.Index), Score: top.Score}
-		if top.Score > 0 {
+		if top.Score != 0 {
 			it.Parts = []Part{{source, top.Score}}
 		}
 		out.Items = append(out.Items, it)

@@ -212,12 +212,12 @@ func ranks(t *testing.T, r *recipe.Recipe) {
 			}
 			var sum float32
 			for _, p := range it.Parts {
-				if sum += p.Score; p.Source == "" || p.Score <= 0 {
+				if sum += p.Score; p.Source == "" || p.Score == 0 {
 					t.Errorf("part %+v", p)
 				}
 			}
-			if float64(sum) < float64(it.Score)-1e-6 {
-				t.Errorf("parts above 0 add up to %v of %v", sum, it.Score)
+			if off := math.Abs(float64(sum) - float64(it.Score)); off > 1e-6*max(1, math.Abs(float64(it.Score))) {
+				t.Errorf("parts add up to %v of %v", sum, it.Score)
 			}
 			for _, why := range it.Because {
 				if why.Source == "" || why.ID != "" && !met[why.ID] {

@@ -251,11 +251,11 @@ func (r *ranker) ranked(m *online.Model, q *recipe.Query, w float32, s *scratch)
 			factors = w * s.als[top.Index]
 		}
 		from := len(parts)
-		if factors > 0 {
+		if factors != 0 {
 			parts = append(parts, recipe.Part{Source: sourceFactors, Score: factors})
 			out.Strategy = strategyBlend
 		}
-		if counts > 0 {
+		if counts != 0 {
 			parts = append(parts, recipe.Part{Source: recipe.SourceOnline, Score: counts})
 		}
 		out.Items[i] = recipe.Item{Place: int(top.Index), Score: top.Score, Parts: parts[from:len(parts):len(parts)]}

@@ -351,7 +351,7 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 			if a == nil {
 				continue
 			}
-			if v := float32(s.weights[k] * a.Score()[top.Index]); v > 0 {
+			if v := float32(s.weights[k] * a.Score()[top.Index]); v != 0 {
 				it.Parts = append(it.Parts, recipe.Part{Source: r.names[k], Score: v})
 			}
 		}

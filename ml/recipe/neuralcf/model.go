@@ -82,7 +82,7 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	r.score(m, q.User, q.NowMillis, q.Again, func(score []float32) {
 		for _, top := range q.Best(score) {
 			it := recipe.Item{Place: int(top.Index), Score: top.Score}
-			if top.Score > 0 {
+			if top.Score != 0 {
 				it.Parts = []recipe.Part{{Source: name, Score: top.Score}}
 			}
 			out.Items = append(out.Items, it)

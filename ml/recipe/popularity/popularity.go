@@ -146,7 +146,7 @@ func (r *ranker) Rank(m *online.Model, q recipe.Query) recipe.Ranking {
 	out := recipe.Ranking{Strategy: name}
 	for _, top := range q.Best(a.score) {
 		it := recipe.Item{Place: int(top.Index), Score: top.Score}
-		if top.Score > 0 {
+		if top.Score != 0 {
 			it.Parts = []recipe.Part{{Source: name, Score: top.Score}}
 			if q.Explain != recipe.Unexplained {
 				it.Because = []recipe.Reason{{Score: top.Score, Source: lately}}
