@@ -218,6 +218,8 @@ func WholeOf(v any) (n int64, kind, msg string) {
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, "finite_number", "Input should be a finite number"
 	case err != nil || f != math.Trunc(f):
 		return 0, "int_from_float", "Input should be a valid integer, got a number with a fractional part"
 	case f >= math.MaxInt64:

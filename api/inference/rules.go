@@ -17,8 +17,13 @@ func (b body) rules(lists, k int) events.ListRules {
 	share := func(name string) float64 { x, _ := b.Number(name); return x }
 	r := events.ListRules{Genres: b.names("genre"), YearFrom: whole("year_from"), YearTo: whole("year_to"), Languages: b.names("language"),
 		Diversity: share("diversity"), Fresh: share("fresh"), Offset: whole("offset")}
-	if _, given := b.Whole()["exclude"]; given {
-		r.Exclude = b.ids("exclude", recommend.ExcludeMax)
+	if v, _ := b.Take("exclude"); v != nil {
+		if list, is := v.([]any); !is || len(list) > 0 { // a basket may be empty
+			r.Exclude = b.ids("exclude", recommend.ExcludeMax)
+		}
+	}
+	if b.Err() != nil {
+		return r // what could not be read is not judged
 	}
 	checked, err := recommend.CheckRules(r, k)
 	for _, f := range faultsOf(errors.Join(err, bounded(checked, lists, k))) {

@@ -32,6 +32,15 @@ func TestRules(t *testing.T) {
 	if rules := one["rules"].(map[string]any); rules["offset"] != 1. || rules["year_from"] != 1990. || one["items"].([]any)[0].(map[string]any)["position"] != 2. {
 		t.Errorf("%v", one)
 	}
+	for _, body := range []string{`"exclude": []`, `"exclude": null`, `"genre": [], "language": []`} { // of an empty basket
+		if got := idsOf(w.want(200, "POST", "/recommend"+by, `{"user_id": 1, "k": 30, "record": false, `+body+`}`)); !slices.Equal(got, whole) {
+			t.Errorf("%s: %v", body, got)
+		}
+	}
+	w.want(422, "POST", "/recommend"+by, `{"user_id": 1, "exclude": ""}`)
+	if _, text, _ := w.ask("POST", "/recommend"+by, `{"user_id": 1, "genre": [1]}`); strings.Count(text, `"type"`) != 1 {
+		t.Errorf("of one flaw is said %s", text)
+	}
 	for _, body := range []string{`"genre": "western"`, `"genre": ["Western", "Noir"]`, `"language": "IT"`, `"year_to": 1960`} {
 		got := idsOf(w.want(200, "POST", "/recommend"+by, `{"user_id": 1, "k": 5, "record": false, `+body+`}`))
 		if slices.Sort(got); !slices.Equal(got, []string{"26", "27"}) {
