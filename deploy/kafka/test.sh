@@ -30,7 +30,10 @@ for n in ${BROKERS:-1 3}; do
 	echo "=== Kafka with $n broker(s) at $PROJECTIONIST_TEST_KAFKA"
 	(cd "$here/../.." && go test -count=1 -timeout 30m "$@" ./streams/kafka) || status=1
 	# The whole program in several nodes; with three brokers, under kill -9 of nodes and brokers in turn.
-	(cd "$here/../.." && go test -count=1 -timeout 30m -run Kafka -v "$@" ./internal/app ./internal/transfer ./internal/cli) || status=1
+	# How far behind a node is that was away for a million facts is the same of any number of brokers.
+	skip=()
+	if [ "$n" != 1 ] && [ "${BROKERS:-1 3}" != "$n" ]; then skip=(-skip '^TestKafkaLag$'); fi
+	(cd "$here/../.." && go test -count=1 -timeout 30m -run Kafka ${skip[@]+"${skip[@]}"} -v "$@" ./internal/app ./internal/transfer ./internal/cli) || status=1
 	"$here/cluster.sh" down --purge --dir "$work"
 done
 exit $status
