@@ -105,7 +105,7 @@ func newFixture(t testing.TB, change ...func(*setup)) *fixture {
 	w.cfg = api.Config{Log: w.log, Dispatcher: d, Views: views, Now: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Factories: projections.All(), ScratchDir: t.TempDir()}
 	w.own = v1.Config{Console: "/ui/", Factories: projections.All(), Features: featurestore.New(views, w.log), Recommend: recommend.New(views, w.blobs.Get),
-		Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d}, Workflows: &projections.DefinedWorkflows{Views: views, Operators: roles.Operators()}, ScratchDir: t.TempDir(), Version: "test"}
+		Blobs: w.blobs, Importer: &ingest.Importer{Log: w.log, Dispatcher: d}, Workflows: &projections.DefinedWorkflows{Views: views, Operators: roles.Operators()}, ScratchDir: t.TempDir(), Version: "test", Rebuild: roles.Rebuild}
 	for _, c := range change {
 		c(&w.setup)
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/projections/trainset"
 )
 
 func (s *Surface) operationRoutes(r *api.Routes) {
@@ -177,13 +176,13 @@ func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 		Version int    `json:"version"`
 	}{name, n}
 	return s.long(w, r, commands.OperationRebuild, asked, nil, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
-		again, err := trainset.Rebuild(ctx, s.Log, &v.ModelVersionRegistered, progress)
+		weights, sha, err := s.Rebuild(ctx, s.Log, &v.ModelVersionRegistered, progress)
 		if err != nil {
 			return nil, err
 		}
 		state := ""
-		if again.SHA256 == v.Blob {
-			if state, err = s.putBack(ctx, v.Blob, again.Bytes); err != nil {
+		if sha == v.Blob {
+			if state, err = s.putBack(ctx, v.Blob, weights); err != nil {
 				return nil, err
 			}
 		}
@@ -194,7 +193,7 @@ func (s *Surface) rebuildModel(w http.ResponseWriter, r *http.Request) error {
 			SHA256     string `json:"sha256"`
 			Equal      bool   `json:"equal"`
 			Blob       string `json:"blob,omitempty"` // what became of it; "" where the bytes differ
-		}{name, n, v.Blob, again.SHA256, again.SHA256 == v.Blob, state}, nil
+		}{name, n, v.Blob, sha, sha == v.Blob, state}, nil
 	})
 }
 

@@ -71,9 +71,11 @@ type Config struct {
 	// Snapshot copies views and index into a folder, for a new node of the same log.
 	Snapshot func(dir string) (*snapshot.Manifest, error)
 	// Train trains and registers a version for whoever waits, and Import registers one from a file of weights.
-	Train    func(ctx context.Context, t Training, out *api.Lines) (any, error)
-	Tune     func(ctx context.Context, t Tuning, out *api.Lines) (any, error) // searches parameters, and registers the best
-	Import   func(ctx context.Context, model string, file []byte, t Training) (any, error)
+	Train  func(ctx context.Context, t Training, out *api.Lines) (any, error)
+	Tune   func(ctx context.Context, t Tuning, out *api.Lines) (any, error) // searches parameters, and registers the best
+	Import func(ctx context.Context, model string, file []byte, t Training) (any, error)
+	// Rebuild trains a version again from the log alone, and gives its weights and their SHA-256.
+	Rebuild  func(ctx context.Context, log streams.Log, v *events.ModelVersionRegistered, progress func(stage string, done, of int64)) (weights []byte, sha string, err error)
 	Writable func() error         // nil while the log takes appends
 	Damaged  func() error         // nil until damage was met in the log's files
 	Relay    func() streams.Relay // of a ledger on EventStoreDB; nil without one
@@ -86,7 +88,7 @@ func (c *Config) validate() error {
 		given bool
 	}{
 		{"Factories", len(c.Factories) > 0}, {"Features", c.Features != nil}, {"Recommend", c.Recommend != nil}, {"Blobs", c.Blobs != nil},
-		{"ScratchDir", c.ScratchDir != ""},
+		{"ScratchDir", c.ScratchDir != ""}, {"Rebuild", c.Rebuild != nil},
 	} {
 		if !need.given {
 			errs = append(errs, fault.Field(need.field, "is needed"))

@@ -470,12 +470,7 @@ func (h *hand) baseline(ctx context.Context, p ml.MLPParams) (done *Registered, 
 	if err != nil {
 		return nil, failed(ctx, runMLP, err)
 	}
-	a, err := m.Artifact()
-	if err != nil {
-		return nil, err
-	}
-	a.FeatureHash = d.FeaturesHash
-	encoded, err := a.Encode()
+	encoded, err := encodeBaseline(m, d)
 	if err != nil {
 		return nil, err
 	}
@@ -492,7 +487,8 @@ func (h *hand) baseline(ctx context.Context, p ml.MLPParams) (done *Registered, 
 }
 
 // Import registers a version from weights that were trained elsewhere: a model as its recipe reads it. Its data is
-// not in the log, so it can be served and not trained again.
+// not in the log, so it can be served and not trained again; what its file says of how good it is are parameters,
+// imported.rmse and so on, and no metrics.
 func (b *ByHand) Import(ctx context.Context, name string, r *recipe.Recipe, m recipe.Model, source []byte, t Training) (*Registered, error) {
 	if err := (&commands.RegisterModel{Name: name, Description: r.Description}).Validate(); err != nil {
 		return nil, err
@@ -510,11 +506,19 @@ func (b *ByHand) Import(ctx context.Context, name string, r *recipe.Recipe, m re
 	from := hex.EncodeToString(sum[:])
 	h.datasetID = "imported:" + from
 	params := map[string]string{"imported.sha256": from}
+	figures := map[string]float64{}
+	for name, x := range m.Figures() {
+		if name == "parameters" { // which were counted here; the others nobody here has measured
+			figures[name] = x
+		} else {
+			params["imported."+name] = strconv.FormatFloat(x, 'g', -1, 64)
+		}
+	}
 	if err := h.open(ctx, name, params); err != nil {
 		return nil, err
 	}
 	done, err := h.register(ctx, version{name: name, description: r.Description, algorithm: r.Name, params: params,
-		code: recipe.CodeImported, slot: events.ProductionSlot, cut: cut.String(), weights: encoded, figures: m.Figures(), featuresHash: hash,
+		code: recipe.CodeImported, slot: events.ProductionSlot, cut: cut.String(), weights: encoded, figures: figures, featuresHash: hash,
 		described: func(sha256 string, size int64) weights {
 			w := weightsOf(r, name, h.run, params, sha256, size)
 			w.code = recipe.CodeImported

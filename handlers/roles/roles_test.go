@@ -337,8 +337,13 @@ func TestPipeline(t *testing.T) {
 		if v := baseline.Version(1); err != nil || !ok || v == nil || v.RunID != mlp.RunID || v.Blob != blobOf(&mlp, "model/movie_predictor.bin") || v.Stage != "None" || v.Slot != "" || v.Params["hidden"] != mlp.Params["hidden"] {
 			t.Errorf("the baseline in the registry: %v %+v", err, baseline)
 		}
-		if _, err := trainset.Rebuild(t.Context(), b.log, &baseline.Versions[0].ModelVersionRegistered, nil); !fault.Is(err, fault.Conflict) {
-			t.Errorf("the baseline trained again: %v", err)
+		stated := baseline.Versions[0].ModelVersionRegistered
+		if _, sha, err := roles.Rebuild(t.Context(), b.log, &stated, nil); err != nil || sha != stated.Blob {
+			t.Errorf("the baseline is trained again to %s, %v; want %s", sha, err, stated.Blob)
+		}
+		stated.CodeVersion = "movie-predictor/0 " + stated.CodeVersion
+		if _, _, err := roles.Rebuild(t.Context(), b.log, &stated, nil); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "code") {
+			t.Errorf("the baseline of other code trained again: %v", err)
 		}
 		if !(rmse > 0 && rmse < 2.5 && mae > 0 && mae <= rmse) || mlp.Metrics["validation_rows"].Value == 0 {
 			t.Errorf("rmse %v, mae %v, rows %+v", rmse, mae, mlp.Metrics)

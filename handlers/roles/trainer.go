@@ -238,12 +238,7 @@ func (w *job) trainBaseline(ctx context.Context, set *trainset.Set, experiment s
 			out[runMLP+"."+name] = strconv.FormatFloat(v, 'g', -1, 64)
 		}
 	}
-	artifact, err := m.Artifact()
-	if err != nil {
-		return err
-	}
-	artifact.FeatureHash = d.FeaturesHash
-	weights, err := artifact.Encode()
+	weights, err := encodeBaseline(m, d)
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/internal/blob/s3"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
-	"github.com/projectionist/projectionist/projections/trainset"
 )
 
 // Nodes of one log share events, not files. A node that lacks a blob asks the bucket that all put theirs into, where
@@ -154,14 +154,14 @@ func (a *App) obtain(ctx context.Context, hash string) error {
 	if len(versions) > 0 { // several versions of one blob are the same training
 		v := versions[0]
 		a.opts.Logger.Info("training a version again whose weights no node has", "model", v.Name, "version", v.Version)
-		trained, err := trainset.Rebuild(ctx, a.Log, &v.ModelVersionRegistered, nil)
+		weights, sha, err := roles.Rebuild(ctx, a.Log, &v.ModelVersionRegistered, nil)
 		if err != nil {
 			return err
 		}
-		if trained.SHA256 != hash {
-			return fault.New(fault.Corrupt, "%s version %d was trained again to %s, not to %s", v.Name, v.Version, trained.SHA256, hash)
+		if sha != hash {
+			return fault.New(fault.Corrupt, "%s version %d was trained again to %s, not to %s", v.Name, v.Version, sha, hash)
 		}
-		_, _, err = a.Blobs.Put(ctx, bytes.NewReader(trained.Bytes))
+		_, _, err = a.Blobs.Put(ctx, bytes.NewReader(weights))
 		return err
 	}
 	if fault.Is(lacks, fault.Unavailable) {

@@ -30,7 +30,7 @@ func (a *App) surfaces(scratch string) (err error) {
 	workflows := &projections.DefinedWorkflows{Views: a.Views, Operators: a.operators()}
 	own := v1.Config{Factories: projections.All(), Features: a.Features, Recommend: a.Recommend, Blobs: a.Blobs, Importer: a.Importer,
 		Reactors: a.Reactors, Workflows: workflows, Dir: a.opts.Dir, ScratchDir: scratch, Version: Version, Holder: a.Reactors.Holder(operationsHolder), Console: console.Path,
-		TaskLog: a.TaskLog, Train: a.train, Tune: a.tune, Import: a.importModel, Freed: a.Freed, Sweep: a.Sweep}
+		TaskLog: a.TaskLog, Train: a.train, Tune: a.tune, Import: a.importModel, Rebuild: roles.Rebuild, Freed: a.Freed, Sweep: a.Sweep}
 	own.Groups = a.consumerGroups()
 	figures := prometheus.Config{Reactors: a.Reactors, Disk: a.store.Disk, Models: roles.Models(), Workflows: workflows, Decided: roles.Decided, Features: a.Features}
 	if a.embedded != nil {

@@ -166,6 +166,30 @@ type content struct {
 	size int64 // 0: not known
 }
 
+// fileOf is a file as a request's body, "-" standard input. The caller closes it.
+func fileOf(path, mediaType string) (content, func() error, error) {
+	if path == "-" {
+		return content{mediaType: mediaType, Reader: os.Stdin}, func() error { return nil }, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return content{}, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fault.New(fault.Invalid, "%s is a folder", path).WithHint("give the file that is to be sent")
+	}
+	if err != nil {
+		f.Close()
+		return content{}, nil, err
+	}
+	body := content{mediaType: mediaType, Reader: f}
+	if info.Mode().IsRegular() {
+		body.size = info.Size()
+	}
+	return body, f.Close, nil
+}
+
 // do sends a request and returns the answer if it is a good one; the caller closes its body.
 func (c *client) do(ctx context.Context, call call) (*http.Response, error) {
 	var body io.Reader
@@ -180,6 +204,9 @@ func (c *client) do(ctx context.Context, call call) (*http.Response, error) {
 			return nil, err
 		}
 		body, mediaType = bytes.NewReader(raw), "application/json"
+	}
+	if strings.Contains(call.path, "//") || strings.HasSuffix(call.path, "/") { // what is in it is escaped, but for nothing
+		return nil, fault.New(fault.Invalid, "a name or id is empty").WithHint("give one: see --help")
 	}
 	u := c.base + call.path
 	if q := call.query.Encode(); q != "" {

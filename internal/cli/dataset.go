@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 
@@ -26,18 +25,11 @@ new version. A feature of a version of a view is view@v2:feature.`,
 		Example: "  projectionist datasets create ranking --entities rows.csv --service ranking\n  projectionist datasets create again --entities rows.csv --service ranking --known-at mlops-events/0:120,user-events/0:45",
 		PreRunE: need(&h.entities, "entities", "rows.csv"),
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			rows := content{mediaType: "text/csv", Reader: os.Stdin}
-			if h.entities != "-" {
-				f, err := os.Open(h.entities)
-				if err != nil {
-					return err
-				}
-				defer f.Close()
-				rows.Reader = f
-				if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-					rows.size = info.Size()
-				}
+			rows, done, err := fileOf(h.entities, "text/csv")
+			if err != nil {
+				return err
 			}
+			defer done()
 			bar := p.bar("")
 			defer bar.end()
 			res, err := p.sendRows(ctx, c, "/api/v1/training-sets/"+escape(args[0]), rows, h.query(), bar)

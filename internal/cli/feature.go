@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,12 +78,12 @@ counts too.`,
 
 	apply := &cobra.Command{Use: "apply FILE", Short: "Put a definitions file in force", Args: cobra.ExactArgs(1), Example: "  projectionist features apply definitions.yaml",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			file, err := os.Open(args[0])
+			body, done, err := fileOf(args[0], "application/yaml")
 			if err != nil {
 				return err
 			}
-			defer file.Close()
-			raw, err := c.whole(ctx, call{method: http.MethodPost, path: "/api/v1/features/definitions", body: content{mediaType: "application/yaml", Reader: file}})
+			defer done()
+			raw, err := c.whole(ctx, call{method: http.MethodPost, path: "/api/v1/features/definitions", body: body})
 			return p.commanded(raw, err)
 		})}
 

@@ -46,18 +46,11 @@ func (h *historical) query() url.Values {
 }
 
 func (p *program) historical(ctx context.Context, c *client, h historical) error {
-	rows := content{mediaType: "text/csv", Reader: os.Stdin}
-	if h.entities != "-" {
-		f, err := os.Open(h.entities)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		rows.Reader = f
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			rows.size = info.Size()
-		}
+	rows, done, err := fileOf(h.entities, "text/csv")
+	if err != nil {
+		return err
 	}
+	defer done()
 	query := h.query()
 	if strings.EqualFold(filepath.Ext(h.entities), ".parquet") {
 		rows.mediaType = "application/vnd.apache.parquet"

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"net/http"
-	"os"
 
 	"github.com/spf13/cobra"
 )
@@ -27,12 +26,12 @@ func (p *program) signalsCommand() *cobra.Command {
 popularity, and for how long the film is not shown to them again. The online model is folded again by it from
 the log, beside the one that answers meanwhile; what is trained from now on is trained by it.`,
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			file, err := os.Open(args[0])
+			body, done, err := fileOf(args[0], "application/yaml")
 			if err != nil {
 				return err
 			}
-			defer file.Close()
-			raw, err := c.whole(ctx, call{method: http.MethodPost, path: "/api/v1/signals", body: content{mediaType: "application/yaml", Reader: file}})
+			defer done()
+			raw, err := c.whole(ctx, call{method: http.MethodPost, path: "/api/v1/signals", body: body})
 			return p.commanded(raw, err)
 		})}
 

@@ -210,17 +210,12 @@ func (p *program) modelImportCommand() *cobra.Command {
 			"and why is said.",
 		Example: "  projectionist models import neural_cf neural_cf.safetensors",
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			file, err := os.Open(args[1])
+			body, done, err := fileOf(args[1], "application/octet-stream")
 			if err != nil {
 				return err
 			}
-			defer file.Close()
-			info, err := file.Stat()
-			if err != nil {
-				return err
-			}
-			raw, err := c.whole(ctx, call{method: "POST", path: "/api/v1/ops/models/" + escape(args[0]) + "/import",
-				body: content{mediaType: "application/octet-stream", Reader: file, size: info.Size()}})
+			defer done()
+			raw, err := c.whole(ctx, call{method: "POST", path: "/api/v1/ops/models/" + escape(args[0]) + "/import", body: body})
 			if err != nil {
 				return err
 			}

@@ -69,6 +69,9 @@ func TestTrain(t *testing.T) {
 		{[]string{"models", "import", "other", "nowhere.safetensors"}, exitFailed, "no such file"},
 		{[]string{"models", "import", "other", "half.safetensors"}, exitFailed, "no safetensors file"},
 		{[]string{"models", "import", "a:b", "out.safetensors"}, exitFailed, "colon"},
+		{[]string{"models", "import", "", "out.safetensors"}, exitFailed, "empty"},
+		{[]string{"models", "import", "other", "."}, exitFailed, "is a folder"},
+		{[]string{"features", "apply", "."}, exitFailed, "is a folder"},
 	} {
 		r := command(append([]string{"--dir", dir}, bad.args...)...)
 		if r.code != bad.code || !strings.Contains(r.err, bad.says) {
