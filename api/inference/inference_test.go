@@ -325,6 +325,17 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%v", v)
 		}
 	}
+	// What is archived answers by its name alone; what is in Production before what is newer.
+	for _, c := range []struct{ model, stage, want string }{{"broken", "Archived", "other 1"}, {"other", "Archived", "neural_cf 1"}, {"other", "None", "other 1"}, {"neural_cf", "Production", "neural_cf 1"}} {
+		w.Do(&commands.StageModelVersion{Name: c.model, Version: 1, Stage: c.stage})
+		if got := predicts(""); got != c.want {
+			t.Errorf("%s is %s, and %s answers; want %s", c.model, c.stage, got, c.want)
+		}
+	}
+	w.Do(&commands.StageModelVersion{Name: "other", Version: 1, Stage: "Archived"})
+	if got := predicts("?model=other"); got != "other 1" {
+		t.Errorf("by name %s answers", got)
+	}
 	w.Do(&commands.DeployModel{Slot: events.ProductionSlot, Model: "neural_cf", Version: 1})
 	if got := predicts(""); got != "neural_cf 1" {
 		t.Errorf("what is deployed predicts, and %s answers", got)

@@ -201,7 +201,8 @@ func (s *Service) predictorOf(v version) (predicting, *films, string, error) {
 }
 
 // Predicts is the version that answers for by: the one named, of a model without a number its newest, and of no name
-// the version in the slot if it predicts ratings, else the champion of a model whose versions do, else the newest.
+// the version in the slot if it predicts ratings, else the champion of a model whose versions do, else the newest in
+// the stage Production, else the newest that is not archived.
 func (s *Service) Predicts(by Version) (Version, error) {
 	if by.Model != "" {
 		return s.newest(by)
@@ -315,11 +316,12 @@ func predicts(v *projections.ModelVersion) bool {
 // predictorRank is what a version that predicts ratings is compared by.
 type predictorRank struct {
 	version
-	champion bool
+	standing int   // 2 a champion, 1 in the stage Production, else 0
 	at       int64 // offset of its registration
 }
 
-// bestPredictors looks through the registry: champions first, and then the newest.
+// bestPredictors looks through the registry: champions first, then those in Production, and of each the newest. What is archived answers by
+// its name alone.
 func bestPredictors(view *projections.Registry) ([]version, error) {
 	var best []predictorRank
 	q := fold.PageQuery{Limit: fold.PageLimitMax}
@@ -332,24 +334,25 @@ func bestPredictors(view *projections.Registry) ([]version, error) {
 			m := &page.Items[i]
 			for j := range m.Versions {
 				v := &m.Versions[j]
-				if !predicts(v) {
+				standing := 0
+				switch {
+				case m.Aliases[commands.AliasChampion] == v.Version:
+					standing = 2
+				case v.Stage == commands.StageProduction:
+					standing = 1
+				}
+				if !predicts(v) || v.Stage == commands.StageArchived && standing == 0 {
 					continue
 				}
 				at, err := streams.ParsePosition(v.Position)
 				if err != nil {
 					return nil, err
 				}
-				best = append(best, predictorRank{version{m.Key, v.Version, v.Blob}, m.Aliases[commands.AliasChampion] == v.Version, at.Offset})
+				best = append(best, predictorRank{version{m.Key, v.Version, v.Blob}, standing, at.Offset})
 			}
 		}
 		slices.SortStableFunc(best, func(a, b predictorRank) int {
-			if a.champion != b.champion {
-				if a.champion {
-					return -1
-				}
-				return 1
-			}
-			return cmp.Compare(b.at, a.at)
+			return cmp.Or(cmp.Compare(b.standing, a.standing), cmp.Compare(b.at, a.at))
 		})
 		best = best[:min(len(best), lookBackMax)]
 		if page.Next == "" {
