@@ -197,4 +197,23 @@ module.exports = (check, w, { must, same }) => {
     await deploy.locator('dialog[open] .fault').waitFor({ timeout: waitMillis })
     return await deploy.locator('dialog[open] .fault b').innerText()
   })
+
+  check('30 filters take names with blanks in quotes, and tell whole numbers of any size apart', async () => {
+    const { experiment_id } = await w.mlflow('experiments/create', { name: `filtered ${Date.now()}` })
+    const sizes = ['9223372036854775805', '9223372036854775806', '9223372036854775807']
+    for (let i = 0; i < 3; i++) {
+      const { run } = await w.mlflow('runs/create', { experiment_id, run_name: `run ${i}`, start_time: 1700000000000 + i })
+      await w.mlflow('runs/log-batch', { run_id: run.info.run_id, metrics: [{ key: 'val loss', value: i, timestamp: 1700000000000, step: 0 }], params: [{ key: 'n', value: sizes[i] }] })
+    }
+    for (const [q, want] of [['metrics."val loss">=1', [2, 1]], ['metrics.`val loss`=0', [0]], [`params.n=${sizes[1]}`, [1]], [`params.n>${sizes[0]}`, [2, 1]], [`params.n!=${sizes[2]} "run 1"`, [1]]]) {
+      const page = await w.open(`/ui/runs?experiment=${experiment_id}&q=${encodeURIComponent(q)}`)
+      await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis }).catch(() => must(false, `nothing fits ${q}`))
+      await w.settled(page)
+      same(await page.locator('[role=grid] .rows [role=row] a').allInnerTexts(), want.map(i => `run ${i}`), q)
+      await w.closeAll()
+    }
+    const page = await w.open(`/ui/runs?experiment=${experiment_id}&cols=params.n&sort=-params.n`)
+    await page.locator('[data-row="2"]').waitFor({ timeout: waitMillis })
+    same(await page.locator('[role=grid] .rows [role=row] a').allInnerTexts(), ['run 2', 'run 1', 'run 0'], 'the order')
+  })
 }

@@ -254,7 +254,7 @@ module.exports = (check, w, { must, same }) => {
   check('28 hostile names of people and films do nothing, and the layout is whole', async () => {
     const dir = path.join(process.env.WORK, 'hostile')
     fs.mkdirSync(dir, { recursive: true })
-    const titles = [w.hostile.img, w.hostile.js, w.hostile.script, w.hostile.rtl, w.hostile.long.slice(0, 1024)]
+    const titles = [w.hostile.img, w.hostile.js, w.hostile.script, `${w.hostile.rtl} (2001)`, w.hostile.long.slice(0, 1024)]
     const quoted = s => `"${s.replaceAll('"', '""')}"`
     fs.writeFileSync(path.join(dir, 'movies.csv'), `movieId,title,genres\n${titles.map((t, i) => `${990001 + i},${quoted(t)},${quoted(i === 0 ? `${w.hostile.img}|${w.hostile.rtl}` : 'Drama')}`).join('\n')}\n`)
     fs.writeFileSync(path.join(dir, 'ratings.csv'), `userId,movieId,rating,timestamp\n${titles.map((_, i) => `1,${990001 + i},4.0,1400000000`).join('\n')}\n`)
@@ -279,6 +279,11 @@ module.exports = (check, w, { must, same }) => {
         await w.closeAll()
       }
     }
+    // What a title does to the direction of text ends with it: the year stands behind.
+    const turned = await w.open(`/ui/films/${Number(film.movie_id) + 3}`)
+    await w.settled(turned)
+    const [ends, begins, year] = await turned.locator('main h1').evaluate(h => [h.querySelector('bdi').getBoundingClientRect().right, h.querySelector('span').getBoundingClientRect().left, h.querySelector('span').innerText])
+    must(year === '2001' && begins >= ends, `the title ends at ${ends}, and ${year} begins at ${begins}`)
     const page = await w.open('/ui/people?q=a/b')
     await first(page)
     await rows(page).first().locator('a').first().click()

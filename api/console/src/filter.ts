@@ -4,16 +4,20 @@
 export type Cell = string | number | null | undefined
 export interface Term { field: string; op: string; value: string }
 
-const term = /^([A-Za-z_][^\s<>=!~]*?)(>=|<=|!=|=|>|<|~)(.*)$/
+const term = /^([A-Za-z_](?:"[^"]*"|`[^`]*`|[^\s<>=!~"`])*?)(>=|<=|!=|=|>|<|~)(.*)$/
 
-// parse reads a filter; quotes keep blanks in a value.
+const bare = (text = '') => text.replace(/["`]/g, '')
+
+// parse reads a filter; quotes keep blanks and signs in a value and, as `metrics."val loss">0.2`, in a field's name.
 export function parse(text: string): Term[] {
-	const parts = text.match(/(?:[^\s"]+|"[^"]*"?)+/g) ?? []
+	const parts = text.match(/(?:[^\s"`]+|"[^"]*"?|`[^`]*`?)+/g) ?? []
 	return parts.map(part => {
 		const m = term.exec(part)
-		return m ? { field: m[1] ?? '', op: m[2] ?? '', value: (m[3] ?? '').replaceAll('"', '') } : { field: '', op: '~', value: part.replaceAll('"', '') }
+		return m ? { field: bare(m[1]), op: m[2] ?? '', value: bare(m[3]) } : { field: '', op: '~', value: bare(part) }
 	})
 }
+
+const whole = /^-?\d+$/ // of any size
 
 // fields are those that a filter reads beside a run's own.
 export const fields = (terms: Term[]): string[] => terms.map(x => x.field).filter(f => /^(metrics|params|tags)\../.test(f))
@@ -26,17 +30,21 @@ export function holds(terms: Term[], cell: (field: string) => Cell, text: () => 
 		const a = typeof v === 'number' ? v : Number(v)
 		const b = Number(value)
 		const numbers = value !== '' && Number.isFinite(b) && (typeof v === 'number' || v.trim() !== '' && Number.isFinite(a))
+		const by = a - b || bySize(v, value)
 		switch (op) {
 			case '~': return String(v).toLowerCase().includes(value.toLowerCase())
-			case '=': return numbers ? a === b : String(v) === value
-			case '!=': return numbers ? a !== b : String(v) !== value
-			case '>': return numbers && a > b
-			case '>=': return numbers && a >= b
-			case '<': return numbers && a < b
-			default: return numbers && a <= b
+			case '=': return numbers ? by === 0 : String(v) === value
+			case '!=': return numbers ? by !== 0 : String(v) !== value
+			case '>': return numbers && by > 0
+			case '>=': return numbers && by >= 0
+			case '<': return numbers && by < 0
+			default: return numbers && by <= 0
 		}
 	})
 }
+
+// bySize orders whole numbers as texts that are the same as numbers of the machine.
+const bySize = (a: Cell, b: Cell): number => (typeof a === 'string' && typeof b === 'string' && a !== b && whole.test(a) && whole.test(b) ? Number(BigInt(a) > BigInt(b)) - Number(BigInt(a) < BigInt(b)) : 0)
 
 // compare orders cells: numbers by size, texts by letters, what is missing or no number last.
 export function compare(a: Cell, b: Cell, down: boolean): number {
@@ -44,6 +52,6 @@ export function compare(a: Cell, b: Cell, down: boolean): number {
 	if (missing(a) || missing(b)) return Number(missing(a)) - Number(missing(b))
 	const na = typeof a === 'number' ? a : Number(a)
 	const nb = typeof b === 'number' ? b : Number(b)
-	const by = Number.isNaN(na) || Number.isNaN(nb) ? (String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0) : na - nb
+	const by = Number.isNaN(na) || Number.isNaN(nb) ? (String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0) : na - nb || bySize(a, b)
 	return down ? -by : by
 }

@@ -65,7 +65,7 @@ function FilmPage({ id }: { id: string }) {
 	return (
 		<>
 		<Title of={<a href={to(['films'])}>{t.filmsPage}</a>} side={<><form class="filters" onSubmit={e => e.preventDefault()}><AsOf /></form>{film && <button type="button" data-focus="hide" disabled={off !== ''} title={off} onClick={() => setHiding(true)}>{film.hidden ? t.unhide : t.hide}</button>}</>}>
-			{film?.title || id} {film?.year ? <span class="dim">{film.year}</span> : null}
+			<bdi>{film?.title || id}</bdi> {film?.year ? <span class="dim">{film.year}</span> : null}
 		</Title>
 		<Shown got={got}>{m => (
 			<>

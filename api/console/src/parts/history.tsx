@@ -31,7 +31,7 @@ const positionOf = (f: Act) => `user-events/${f.partition}@${f.offset}`
 const columnsOf = (person: boolean): Column<Act>[] => [
 	{ id: 'event', head: t.eventTime, width: '150px', cell: f => <Time at={f.event_millis} />, line: 2 },
 	person
-		? { id: 'film', head: t.film, width: 'minmax(140px, 3fr)', cell: f => <a href={to(['films', f.movie_id])} tabIndex={-1}>{f.title || f.movie_id}{f.year ? <span class="dim"> {f.year}</span> : null}</a>, line: 1 }
+		? { id: 'film', head: t.film, width: 'minmax(140px, 3fr)', cell: f => <a href={to(['films', f.movie_id])} tabIndex={-1}><bdi>{f.title || f.movie_id}</bdi>{f.year ? <span class="dim"> {f.year}</span> : null}</a>, line: 1 }
 		: { id: 'person', head: t.person, width: 'minmax(100px, 2fr)', cell: f => <a class="mono" href={to(['people', f.user_id])} tabIndex={-1}>{f.user_id}</a>, line: 1 },
 	{ id: 'what', head: t.what, width: '120px', cell: f => <span class={f.superseded ? 'dim superseded' : ''} title={f.superseded ? t.superseded : ''}>{f.interaction_type}{f.rating ? ` ${figure(f.rating)}` : ''}</span>, line: 1 },
 	{ id: 'recorded', head: t.recordedTime, width: '150px', cell: f => <Time at={f.recorded_millis} />, line: 2 },
