@@ -393,6 +393,16 @@ func TestPastIsBounded(t *testing.T) {
 	}
 }
 
+// late is a context whose time is up when it ends.
+type late struct{ context.Context }
+
+func (c late) Err() error {
+	if c.Context.Err() == nil {
+		return nil
+	}
+	return context.DeadlineExceeded
+}
+
 // TestPastGivenUp: a fold that nobody waits for any more ends, and one that somebody was told to come back for goes on.
 func TestPastGivenUp(t *testing.T) {
 	b := apitest.New(t, nil)
@@ -418,14 +428,18 @@ func TestPastGivenUp(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	_, err := p.Views(ctx, upTo(8), nil)
-	if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "ask again") {
-		t.Errorf("told to come back: %v", err)
-	}
+	p.Hurry(time.Hour, time.Hour)
+	ctx, cancel = context.WithCancel(t.Context())
+	go func() {
+		_, err := p.Views(late{ctx}, upTo(8), nil)
+		gone <- err
+	}()
 	for log.out.Load() < 2 {
 		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-gone; !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "ask again") {
+		t.Errorf("told to come back: %v", err)
 	}
 	log.read()
 	close(held)

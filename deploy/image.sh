@@ -123,7 +123,7 @@ start() { # start ARGUMENT...: in the background, until it is ready
 	[ $engine = buildah ] && env=(--env PROJECTIONIST_TOKEN="$token")
 	run "$@" >"$work/out" 2>&1 &
 	running=$!
-	for _ in $(seq 120); do
+	for _ in $(seq 1200); do
 		ready >/dev/null 2>&1 && return
 		kill -0 $running 2>/dev/null || break
 		sleep .5

@@ -56,11 +56,10 @@ func (w *fixture) launch(path, body string, header ...string) *answer {
 // ended waits until an operation has ended.
 func (w *fixture) ended(id string) *answer {
 	w.t.Helper()
-	for range 1000 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if a := w.get("/api/v1/operations/" + id).want(200); a.at("state") != "running" {
 			return a
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	w.t.Fatalf("operation %s does not end", id)
 	return nil

@@ -91,7 +91,7 @@ class Session:
         raise AssertionError(f"{name} was not refused")
 
 
-def until(what, check, seconds=60):
+def until(what, check, seconds=300):
     end = time.monotonic() + seconds
     while not (last := check()):
         if time.monotonic() > end:

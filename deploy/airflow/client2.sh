@@ -34,7 +34,7 @@ export PROJECTIONIST_USERS=admin:secret
 start() {
 	env -u TMDB_API_KEY "$work/projectionist" serve --dir "$work/data" "$@" --mlflow-ui off --listen "$main" --listen-workflows "$workflows" >"$work/out" 2>&1 &
 	pid=$!
-	for _ in $(seq 240); do
+	for _ in $(seq 1200); do
 		! curl -fs -u admin:secret "http://$main/readyz" >/dev/null || return 0
 		kill -0 $pid 2>/dev/null || break
 		sleep .5

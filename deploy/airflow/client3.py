@@ -106,7 +106,7 @@ def body(**fields):
     return airflow.TriggerDAGRunPostBody(logical_date=fields.pop("logical_date", None), **fields)
 
 
-def until(what, seconds=60):
+def until(what, seconds=300):
     end = time.time() + seconds
     while not what():
         assert time.time() < end, "it did not come to that in time"

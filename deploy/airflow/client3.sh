@@ -55,7 +55,7 @@ go build -o "$work/projectionist" . || fail "it does not build"
 serve=("$work/projectionist" serve --dir "$work/data" --simulate users=20,movies=40,events=400 --mlflow-ui off --kafka off --listen "$main" --listen-workflows "$workflows")
 "${serve[@]}" >"$work/out" 2>&1 &
 pid=$!
-for _ in $(seq 240); do
+for _ in $(seq 1200); do
 	! curl -fs "http://$main/readyz" >/dev/null || break
 	kill -0 $pid 2>/dev/null || break
 	sleep .5

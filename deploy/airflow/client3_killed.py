@@ -28,7 +28,7 @@ token = None
 
 def serve():
     process = subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(600):
+    for _ in range(3000):
         try:
             urllib.request.urlopen(READY)
             return process
@@ -74,7 +74,10 @@ try:
     threads = [threading.Thread(target=wait)] + [threading.Thread(target=ask, args=(range(k, RUNS, 4),)) for k in range(4)]
     for t in threads:
         t.start()
+    asking = True
     while len(acknowledged) < RUNS // 4:
+        assert asking, f"only {len(acknowledged)} of {RUNS} runs could be triggered"
+        asking = any(t.is_alive() for t in threads[1:])
         time.sleep(0.001)
     server.send_signal(signal.SIGKILL)
     server.wait()

@@ -39,7 +39,7 @@ serve() { # serve MORE...
 	PROJECTIONIST_SECRETS=$work/secrets "$work/projectionist" serve --dir "$work/data" --simulate users=20,movies=40,events=400 --mlflow-ui off \
 		--listen "$main" --listen-tracking "$tracking" --listen-workflows "$workflows" --listen-inference off --listen-features off --listen-topics off "$@" >"$work/out" 2>&1 &
 	pid=$!
-	for _ in $(seq 240); do
+	for _ in $(seq 1200); do
 		! curl -fs "http://$main/readyz" >/dev/null || return 0
 		kill -0 $pid 2>/dev/null || break
 		sleep .5
@@ -51,7 +51,7 @@ for k in sys.argv[1:]: v=v[int(k)] if isinstance(v,list) else v[k]
 print(v)' "$@"; }
 ended() { # ended RUN: its state, when it has one
 	local state
-	for _ in $(seq 600); do
+	for _ in $(seq 3000); do
 		state=$(curl -fs "http://$main/api/v1/workflows/runs/$1" | field state)
 		case $state in success | failed | cancelled) echo "$state"; return ;; esac
 		sleep .2
@@ -113,18 +113,18 @@ done
 
 : >"$work/pids"
 run=$(pj workflows run lines-3_17_2 --conf hold="$work/go") || fail "a run to be killed"
-timeout 60 "$work/projectionist" workflows logs "$run" fit --follow --server "http://$main" >"$work/followed" 2>/dev/null &
+timeout 600 "$work/projectionist" workflows logs "$run" fit --follow --server "http://$main" >"$work/followed" 2>/dev/null &
 follower=$!
-for _ in $(seq 300); do [ -s "$work/pids" ] && grep -q held "$work/followed" && break; sleep .1; done
+for _ in $(seq 3000); do [ -s "$work/pids" ] && grep -q held "$work/followed" && break; sleep .1; done
 grep -q held "$work/followed" || fail "the log is not followed while the script runs"
 child=$(cut -d' ' -f1 "$work/pids" | tail -1)
 kill -9 $pid && wait $pid 2>/dev/null
 wait $follower 2>/dev/null
-for _ in $(seq 50); do kill -0 "$child" 2>/dev/null || break; sleep .1; done
+for _ in $(seq 600); do kill -0 "$child" 2>/dev/null || break; sleep .1; done
 ! kill -0 "$child" 2>/dev/null || fail "the script $child outlives the server that was killed"
 ok "the script dies with the server that is killed"
 serve --allow-commands
-for _ in $(seq 300); do [ "$(wc -l <"$work/pids")" = 2 ] && break; sleep .1; done
+for _ in $(seq 3000); do [ "$(wc -l <"$work/pids")" = 2 ] && break; sleep .1; done
 [ "$(cut -d' ' -f1 "$work/pids" | paste -sd, | xargs ps -o pid= -p | wc -l)" = 1 ] || fail "not one script runs after the restart"
 touch "$work/go"
 [ "$(ended "$run")" = success ] || fail "the run does not go on after the kill"

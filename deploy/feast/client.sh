@@ -36,7 +36,7 @@ if "$work/projectionist" serve --help | grep -q -- --listen-offline; then also=(
 "$work/projectionist" serve --dir "$work/data" --simulate users=20,movies=40,events=400 --mlflow-ui off --kafka off --listen "$main" --listen-features "$online" --listen-registry "$registry" \
 	"${also[@]}" >"$work/out" 2>&1 &
 pid=$!
-for _ in $(seq 240); do
+for _ in $(seq 1200); do
 	! curl -fs "http://$main/readyz" >/dev/null || break
 	kill -0 $pid 2>/dev/null || break
 	sleep .5

@@ -38,7 +38,7 @@ mkdir "$work/films"
 printf 'userId,movieId,rating,timestamp\n1,10,4.0,1000000000\n' >"$work/films/ratings.csv"
 env -u TMDB_API_KEY -u PROJECTIONIST_TOKEN -u PROJECTIONIST_USERS "$work/projectionist" serve --dir "$work/data" --data "$work/films" --mlflow-ui off --listen "$main" --listen-offline "$flight" --listen-features "$online" --listen-registry "$registry" >"$work/out" 2>&1 &
 pid=$!
-for _ in $(seq 240); do
+for _ in $(seq 1200); do
 	! curl -fs "http://$main/readyz" >/dev/null || break
 	kill -0 $pid 2>/dev/null || { cat "$work/out"; fail "it is not ready"; }
 	sleep .5

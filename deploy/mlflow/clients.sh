@@ -35,7 +35,7 @@ trap 'exit 130' INT TERM
 go build -o "$work/projectionist" . || fail "it does not build"
 "$work/projectionist" serve --dir "$work/data" --simulate users=20,movies=40,events=400 --mlflow-ui off --listen "$main" --listen-tracking "$tracking" >"$work/out" 2>&1 &
 pid=$!
-for _ in $(seq 240); do
+for _ in $(seq 1200); do
 	! curl -fs "http://$main/readyz" >/dev/null || break
 	kill -0 $pid 2>/dev/null || break
 	sleep .5

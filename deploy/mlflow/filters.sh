@@ -38,7 +38,7 @@ pids+=($!)
 pids+=($!)
 set +m
 for url in $real $ours; do
-	for _ in $(seq 240); do
+	for _ in $(seq 1200); do
 		curl -fs "$url/health" >/dev/null && continue 2
 		sleep .5
 	done

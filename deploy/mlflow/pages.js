@@ -11,7 +11,7 @@ const { chromium } = require('playwright-core')
 
 const [base, idsFile, pictures] = process.argv.slice(2)
 const ids = JSON.parse(fs.readFileSync(idsFile, 'utf8'))
-const waitMillis = 15000
+const waitMillis = 120000
 
 // Said by the page itself about its own drawing, in any server's hands.
 const harmless = [/ResizeObserver loop/]

@@ -47,7 +47,7 @@ go build -o "$work/projectionist" . || fail "it does not build"
 PATH=$venv/bin:$PATH "$work/projectionist" serve --dir "$work/data" --simulate users=200,movies=200,events=12000 --listen "$main" --listen-tracking "$tracking" >"$work/out" 2>&1 &
 pid=$!
 trained() { curl -fs "http://$tracking/api/2.0/mlflow/model-versions/get?name=als&version=1" | grep -q Production && curl -fs "http://$tracking/" | grep -q static-files; }
-for _ in $(seq 240); do
+for _ in $(seq 1200); do
 	! trained || break
 	kill -0 $pid 2>/dev/null || break
 	sleep .5

@@ -64,7 +64,7 @@ sed -e 's/_interval: .*/_interval: 1s/' -e "s|localhost:8000|$main|" -e "s|rules
 prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/tsdb" --web.listen-address="$prometheus" >"$work/prometheus.out" 2>&1 &
 pids+=($!)
 ready() { curl -fs "http://$main/readyz" >/dev/null; }
-until_ok 90 ready || { cat "$work/out"; fail "it is not ready"; }
+until_ok 300 ready || { cat "$work/out"; fail "it is not ready"; }
 
 # A person is shown a list, and clicks, rates and refuses films of it; features are read; and a model is asked for ratings,
 # which fails for as long as no version predicts any.
@@ -98,7 +98,7 @@ counted() {
 	jq -e --argjson n "$visits" '.total | .lists == $n + 1 and .lists_taken_up == $n and .films == 5 * ($n + 1) and .films_taken_up == 3 * $n and
 		.films_liked == $n and .films_disliked == $n and .sessions == $n and .satisfaction == 0.5' <<<"$engagement" >/dev/null
 }
-until_ok 10 counted || fail "of $visits people who clicked, liked and disliked a film each, and one who did nothing, it is said: $(jq -c .total <<<"$engagement")"
+until_ok 120 counted || fail "of $visits people who clicked, liked and disliked a film each, and one who did nothing, it is said: $(jq -c .total <<<"$engagement")"
 
 ask() { curl -sS -G "http://$prometheus/api/v1/query" --data-urlencode "query=$1"; }
 # found prints how many series have a number, and one of the numbers.
@@ -106,7 +106,7 @@ found() { jq -r '[.data.result[]?.value[1] | select(test("^[-+0-9.e]+$"))] | "\(
 row() { printf '%-9s %-32s %6s  %-12s %s\n' "$@"; }
 missing=0
 check() { # check WHERE TITLE QUERY: waits until there are data
-	local query=$3 n value end=$((SECONDS + 20))
+	local query=$3 n value end=$((SECONDS + 120))
 	query=${query//\$__rate_interval/20s} query=${query//\$job/.+}
 	while read -r n value < <(found "$(ask "$query")") && [ "$n" = 0 ] && [ $SECONDS -lt $end ]; do visit 25; done
 	row "$1" "$2" "$n" "${value:0:12}" "$query"
@@ -147,8 +147,8 @@ done
 
 # Every rule can be evaluated on what the program says; what was reported is alerted, and nothing else.
 judged() { curl -sS "http://$prometheus/api/v1/rules" | jq -e '[.data.groups[].rules[].health] | length > 0 and all(. == "ok")' >/dev/null; }
-until_ok 10 judged || { curl -sS "http://$prometheus/api/v1/rules" | jq -c '.data.groups[].rules[] | select(.health != "ok")'; fail "rules that cannot be evaluated"; }
+until_ok 120 judged || { curl -sS "http://$prometheus/api/v1/rules" | jq -c '.data.groups[].rules[] | select(.health != "ok")'; fail "rules that cannot be evaluated"; }
 fires() { curl -sS "http://$prometheus/api/v1/alerts" | jq -e '[.data.alerts[] | select(.state == "firing") | .labels.alertname] | sort == ["ModelDrift", "ServiceNotWell"]' >/dev/null; }
-until_ok 10 fires || { curl -sS "http://$prometheus/api/v1/alerts"; fail "what was reported is to be alerted, and nothing else"; }
+until_ok 120 fires || { curl -sS "http://$prometheus/api/v1/alerts"; fail "what was reported is to be alerted, and nothing else"; }
 curl -sS "http://$prometheus/api/v1/targets" | jq -e '.data.activeTargets | length == 1 and all(.health == "up")' >/dev/null || fail "the target is not up"
 say "ok: $panels queries of the dashboard and 5 of the guide have data; only the drift and the overload that were reported are alerted"

@@ -37,7 +37,7 @@ mkdir -p "$work/bucket/films"
 serve_bucket() {
 	ROOT_ACCESS_KEY=$AWS_ACCESS_KEY_ID ROOT_SECRET_KEY=$AWS_SECRET_ACCESS_KEY "$bin/versitygw" --port "$s3" posix "$work/bucket" >"$work/gateway" 2>&1 &
 	server=$!
-	until_ok 20 curl -s "http://$s3/" || fail "the server of the bucket does not answer: $(tail -3 "$work/gateway")"
+	until_ok 300 curl -s "http://$s3/" || fail "the server of the bucket does not answer: $(tail -3 "$work/gateway")"
 }
 serve_bucket
 PROJECTIONIST_TEST_S3="s3://films/tests?endpoint=http://$s3" go test -count=1 -v ./internal/blob/s3 | grep -vE '^(=== |PASS$)' || true
@@ -48,7 +48,7 @@ start() {
 	"$work/projectionist" serve --dir "$work/data" --listen "$main" --listen-tracking "$tracking" --simulate users=20,movies=40,events=400 \
 		--blobs "s3://films/blobs?endpoint=http://$s3" >>"$work/out" 2>&1 &
 	program=$!
-	until_ok "${1:-90}" curl -fs "http://$main/readyz" || fail "it is not ready"
+	until_ok "${1:-300}" curl -fs "http://$main/readyz" || fail "it is not ready"
 }
 stop() { kill "-$1" $program; wait $program 2>/dev/null; program=''; }
 api=http://$tracking/api/2.0/mlflow
@@ -107,5 +107,5 @@ mkdir "$work/bucket/second"
 "$work/projectionist" serve --dir "$work/data" --listen "$main" --listen-tracking "$tracking" --blobs "s3://second?endpoint=http://$s3" >>"$work/out" 2>&1 &
 program=$!
 large=$(sha256sum "$work/large" | cut -c1-64)
-until_ok 60 test -s "$work/bucket/second/${large:0:2}/$large" || fail "it was not given"
+until_ok 300 test -s "$work/bucket/second/${large:0:2}/$large" || fail "it was not given"
 say "ok"

@@ -67,7 +67,7 @@ def ask(url, body=None, kind="application/json"):
     """Status and answer."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": kind}), timeout=60) as res:
+        with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": kind}), timeout=300) as res:
             return res.status, res.read()
     except urllib.error.HTTPError as e:
         return e.code, e.read()

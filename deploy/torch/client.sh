@@ -40,7 +40,7 @@ go build -o "$work/projectionist" . || fail "it does not build"
 "$venv/bin/python" "$here/ratings.py" "$work/set" || fail "no data set was written"
 "$work/projectionist" serve --dir "$work/data" --data "$work/set" --mlflow-ui off --kafka off --listen "$main" --listen-inference "$models" >"$work/out" 2>&1 &
 pid=$!
-for _ in $(seq 240); do
+for _ in $(seq 1200); do
 	! curl -fs "http://$main/readyz" >/dev/null || break
 	kill -0 $pid 2>/dev/null || break
 	sleep .5

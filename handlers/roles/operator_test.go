@@ -200,7 +200,7 @@ func TestOperators(t *testing.T) {
 	if alert.ModelName != "als" || alert.ModelVersion != "1" || alert.DriftScore != high || alert.Threshold != .3 || alert.Metrics["feature_drift"] != high || alert.Metrics["drift_people"] == 0 {
 		t.Errorf("%+v", alert)
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		asked := all[events.WorkflowRunRequested](b)
 		if last := asked[len(asked)-1]; last.Triggered != nil {
 			if last.Workflow != roles.TrainingPipeline || last.Triggered.EventID != check["alert_id"] || last.Conf["algorithm"] != "als" {

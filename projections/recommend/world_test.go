@@ -96,7 +96,7 @@ func (w *world) keep(hash string, b []byte) {
 // folded waits until the views have what was said.
 func (w *world) folded(p streams.Position) {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	w.must(w.views.Wait(ctx, p))
 }

@@ -72,6 +72,8 @@ type Door struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	patience time.Duration // of Close with connections that do not end
+
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
 	closed  bool
@@ -113,7 +115,7 @@ func Listen(cfg Config) (*Door, error) {
 		topics: cfg.Log.Topics(), partitions: map[string]int32{},
 		produce: newBudget(produceBudget), fetch: newBudget(fetchBudget),
 		heavy: make(chan struct{}, heavyFrames), decoders: make(chan struct{}, decompressions), catchUp: make(chan struct{}, 1),
-		conns: map[*conn]struct{}{}, said: newRate(),
+		conns: map[*conn]struct{}{}, said: newRate(), patience: closeTimeout,
 	}
 	for _, t := range d.topics {
 		d.partitions[t.Name] = t.Partitions
@@ -211,7 +213,7 @@ func (d *Door) Close() error {
 		d.each(func(c *conn) { c.nc.SetReadDeadline(time.Unix(1, 0)) }) // who waits for a request ends
 		done := make(chan struct{})
 		go func() { d.work.Wait(); close(done) }()
-		timer := time.NewTimer(closeTimeout)
+		timer := time.NewTimer(d.patience)
 		defer timer.Stop()
 		select {
 		case <-done:
@@ -219,11 +221,11 @@ func (d *Door) Close() error {
 		case <-timer.C:
 		}
 		d.each(func(c *conn) { c.nc.Close() })
-		timer.Reset(closeTimeout)
+		timer.Reset(d.patience)
 		select {
 		case <-done:
 		case <-timer.C:
-			d.err = errors.Join(d.err, fault.New(fault.Internal, "connections of Kafka clients did not end within %v", 2*closeTimeout))
+			d.err = errors.Join(d.err, fault.New(fault.Internal, "connections of Kafka clients did not end within %v", 2*d.patience))
 		}
 	})
 	return d.err

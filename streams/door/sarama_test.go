@@ -296,7 +296,9 @@ func TestSASL(t *testing.T) {
 				cfg.Net.SASL.Password = " "
 			}
 		}
-		cfg.Net.DialTimeout, cfg.Net.ReadTimeout = 3*time.Second, 3*time.Second
+		if !c.ok { // who is let in has as long as it takes
+			cfg.Net.DialTimeout, cfg.Net.ReadTimeout = 3*time.Second, 3*time.Second
+		}
 		for _, version := range []int16{sarama.SASLHandshakeV0, sarama.SASLHandshakeV1} { // without a request around the password, and with
 			cfg.Net.SASL.Version, cfg.ApiVersionsRequest = version, version != sarama.SASLHandshakeV0
 			b := sarama.NewBroker(addr)

@@ -61,10 +61,18 @@ func TestAppend_UnknownThenDuplicate(t *testing.T) {
 				t.Fatalf("%d events on the server; it had taken 3", ours(s))
 			}
 			// Still in doubt while it is gone, although nothing was sent now.
-			short, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			_, err = l.Ledger().Append(short, c)
-			wantCode(t, err, fault.Unknown)
+			again := make(chan error, 1)
+			go func() {
+				_, err := l.Ledger().Append(ctx, c)
+				again <- err
+			}()
+			for l.underWay() == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			cancel()
+			wantCode(t, <-again, fault.Unknown)
 			s.ForgetRecent() // a restarted server has no cache of event ids
 			s.Start(t)
 			r := mustAppend(t, l, c)

@@ -50,7 +50,7 @@ func TestGroupGoesOn(t *testing.T) {
 			return 0, m
 		case m := <-in[1]:
 			return 1, m
-		case <-time.After(time.Minute):
+		case <-time.After(5 * time.Minute):
 			t.Fatal("no message")
 		}
 		return 0, nil

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -258,16 +259,12 @@ func TestRetries(t *testing.T) {
 		"truncated body":            {answers(cut(details)), 2, 250 * time.Millisecond},
 		"truncated, length matches": {answers(ok(details[:len(details)/2])), 2, 250 * time.Millisecond},
 		"empty body":                {answers(ok("")), 2, 250 * time.Millisecond},
-		"slow":                      {answers(slow), 2, 250 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, map[string][]http.HandlerFunc{"/movie/501": append(c.first, ok(details))})
 			saves := 0
 			client, clock := newClient(t, s, func(config *Config) {
-				config.AttemptTimeout = 10 * time.Second
-				if name == "slow" {
-					config.AttemptTimeout = 50 * time.Millisecond
-				}
+				config.AttemptTimeout = 5 * time.Minute
 				config.Save = func(string, []byte) error { saves++; return nil }
 			})
 			if m, err := client.Movie(t.Context(), "501"); err != nil || m.Title != "The Tin Cartographer" {
@@ -282,6 +279,25 @@ func TestRetries(t *testing.T) {
 			}
 		})
 	}
+	t.Run("slow", func(t *testing.T) {
+		var waited atomic.Bool
+		s := newServer(t, map[string][]http.HandlerFunc{"/movie/501": answers(func(w http.ResponseWriter, r *http.Request) {
+			if !waited.Load() {
+				slow(w, r)
+				return
+			}
+			ok(details)(w, r)
+		})})
+		client, clock := newClient(t, s, func(config *Config) { config.AttemptTimeout = 50 * time.Millisecond })
+		client.config.Sleep = func(ctx context.Context, d time.Duration) error {
+			waited.Store(true)
+			client.config.AttemptTimeout = 5 * time.Minute // the second attempt has as long as it takes
+			return clock.Sleep(ctx, d)
+		}
+		if m, err := client.Movie(t.Context(), "501"); err != nil || m.Title != "The Tin Cartographer" || len(clock.slept) != 1 {
+			t.Errorf("%+v, %v, slept %v", m, err, clock.slept)
+		}
+	})
 }
 
 func page(code int) http.HandlerFunc {
