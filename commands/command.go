@@ -77,11 +77,17 @@ func (f *faults) id(field, v string) {
 	f.addressable(field, v)
 }
 
+// reachable wants what a URL's path can name at all.
+func (f *faults) reachable(field, v string) {
+	if v == "." || v == ".." {
+		f.add(field, "must not be %q: no address could name it", v)
+	}
+}
+
 // addressable wants what can stand in a URL's path as it is, and be told from others by looking at it.
 func (f *faults) addressable(field, v string) {
+	f.reachable(field, v)
 	switch {
-	case v == "." || v == "..":
-		f.add(field, "must not be %q: no address could name it", v)
 	case v != strings.TrimFunc(v, unicode.IsSpace):
 		f.add(field, "must not begin or end with a blank")
 	case strings.ContainsFunc(v, turnsText):

@@ -27,7 +27,10 @@ func (c *RecordInteraction) Validate() error {
 	if i.Timestamp == "" {
 		i.Timestamp = "1970-01-01T00:00:00Z" // the publisher's clock fills it in; the rest is checked
 	}
-	return fieldFaults(i.Validate())
+	var f faults
+	f.reachable("user_id", i.UserID)
+	f.reachable("movie_id", i.MovieID)
+	return errors.Join(f.err(), fieldFaults(i.Validate()))
 }
 
 // fieldFaults turns the field errors of a payload into those of a request.

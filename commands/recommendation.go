@@ -29,6 +29,7 @@ func (c *PublishRecommendation) Validate() error {
 	var f faults
 	f.required("request_id", c.RequestID, NameBytesMax)
 	f.required("user_id", c.UserID, IDBytesMax)
+	f.reachable("user_id", c.UserID)
 	f.timestamp("timestamp", c.Timestamp)
 	f.line("model_name", c.ModelName, keyBytesMax)
 	f.atLeast("model_version", int64(c.ModelVersion), 0)
