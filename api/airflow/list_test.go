@@ -16,6 +16,7 @@ import (
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/roles"
 	"github.com/projectionist/projectionist/handlers/workflow"
+	"github.com/projectionist/projectionist/internal/racing"
 )
 
 // history is random runs of three workflows, one of which decides by an output whether a task runs.
@@ -185,7 +186,7 @@ func TestListsAreFilters(t *testing.T) {
 				}
 			}
 		}
-		for range 200 {
+		for range racing.Rounds(200) {
 			h.compareRuns(runs)
 			h.compareTasks(tasks)
 		}

@@ -204,6 +204,22 @@ func (w *fixture) train() int {
 	return res.Events[0].Data.(*events.ModelVersionRegistered).Version
 }
 
+// deployed has slots "s0", "s1" and so on served by version 1 of model "als", a second after another, many of them said by a commit.
+func (w *fixture) deployed(slots int, reason string) {
+	w.t.Helper()
+	for i := 0; i < slots; {
+		c := streams.Commit{ID: fmt.Sprint("slots", i), Stream: "model/als", Expected: streams.AnyRevision}
+		for ; i < slots && len(c.Events) < 30; i++ {
+			w.clock.set(day0.Add(time.Duration(i+1) * time.Second))
+			c.Events = append(c.Events, events.Event{ID: fmt.Sprint("slot", i), Source: "/test", Subject: c.Stream, Time: w.clock.Now(),
+				Data: &events.ModelDeployed{Slot: fmt.Sprint("s", i), Model: "als", Version: 1, Blob: strings.Repeat("b", 64), Reason: reason}})
+		}
+		r, err := w.log.Ledger().Append(w.t.Context(), c)
+		w.must(err)
+		w.folded(r.Position)
+	}
+}
+
 // answer is what a request came to.
 type answer struct {
 	t      testing.TB

@@ -60,7 +60,7 @@ func TestHistorical_OfAnySize(t *testing.T) {
 		"text/csv":         {"movie_id,event_timestamp,note\n", "3,2024-03-08," + note + "\n", "", ""},
 		"application/json": {`{"rows":[`, `{"movie_id":3,"event_timestamp":"2024-03-08","note":"` + note + `"}`, ",", `],"exclusive":true}`},
 	} {
-		const rows = 160
+		const rows = 80
 		in, body := io.Pipe()
 		go func() {
 			io.WriteString(body, form.head)

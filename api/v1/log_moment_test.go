@@ -140,10 +140,7 @@ func TestMarksAreBounded(t *testing.T) {
 	w := newFixture(t)
 	w.train()
 	const deployed = 510
-	for i := range deployed {
-		w.clock.set(day0.Add(time.Duration(i+1) * time.Second))
-		w.post("/api/v1/models/als/versions/1/deploy", fmt.Sprintf(`{"slot":"s%d"}`, i)).want(200)
-	}
+	w.deployed(deployed, "")
 	w.post("/api/v1/trigger/model-drift", `{"model_name":"als","drift_score":0.85,"threshold":0.7}`).want(202)
 	h := w.histogram("")
 	if len(h.Marks) != 500 || h.MarksLeftOut != deployed+3-500 || h.Marks[499].Type != "model.drift" && h.Marks[498].Type != "model.drift" || h.Marks[0].Slot != fmt.Sprintf("s%d", deployed-499) {

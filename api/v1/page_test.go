@@ -48,9 +48,7 @@ func TestDeploymentsAreStreamed(t *testing.T) {
 		t.Errorf("without any: %s", a.Body)
 	}
 	const slots = 300
-	for i := range slots {
-		w.post("/api/v1/models/als/versions/1/deploy", fmt.Sprintf(`{"slot":"s%d","reason":"a < b, for all that it matters"}`, i)).want(200)
-	}
+	w.deployed(slots, "a < b, for all that it matters")
 	var all struct {
 		Items []struct{ Slot, Reason string }
 	}

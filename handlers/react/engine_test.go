@@ -268,7 +268,9 @@ func TestCancel(t *testing.T) {
 func TestBounds(t *testing.T) {
 	bubble(t, func(b *bench) {
 		b.define(tea)
-		k := newKitchen(b)
+		c := b.config(b.TempDir(), nil)
+		c.Poll = 20 * time.Second // of more than an hour
+		k := newKitchenOf(b, c)
 		release := make(chan struct{})
 		k.stirs["boil"] = func(ctx context.Context, w *react.Work) error {
 			if w.RunID() == "r1" {

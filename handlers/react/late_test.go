@@ -32,7 +32,7 @@ func TestLate(t *testing.T) {
 			all := roles(well, well, nil)
 			all[3].Tasks[stir] = k.stir
 			c := b.config(b.TempDir(), nil)
-			c.Feed = b.log.Feed()
+			c.Feed, c.Poll = b.log.Feed(), 20*time.Second
 			_, stop := b.run(c, all)
 			return k, stop
 		}

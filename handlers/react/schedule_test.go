@@ -15,6 +15,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers/react"
 	"github.com/projectionist/projectionist/handlers/workflow"
+	"github.com/projectionist/projectionist/internal/racing"
 )
 
 // scheduled are the slots that runs were asked for, and their notes.
@@ -78,7 +79,8 @@ func TestSchedule(t *testing.T) {
 // TestScheduleHolds has clocks jump ahead and back, processes start, end, die and be alone or two, over a change of the zone's clock: each slot has a
 // run, or, without catchup, one word that it was missed; and none has two.
 func TestScheduleHolds(t *testing.T) {
-	for seed, zone := range []string{"America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns"} {
+	zones := []string{"Australia/Lord_Howe", "America/New_York", "Europe/Berlin", "America/St_Johns"}
+	for seed, zone := range zones[:racing.Rounds(len(zones))] {
 		for _, text := range []string{"30 * * * *", "*/20 1-3 * * *", "15 2 * * *"} {
 			for _, catchup := range []bool{false, true} {
 				t.Run(fmt.Sprint(seed, zone, text, catchup), func(t *testing.T) {

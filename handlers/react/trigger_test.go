@@ -15,6 +15,7 @@ import (
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/handlers"
 	"github.com/projectionist/projectionist/handlers/react"
+	"github.com/projectionist/projectionist/internal/racing"
 )
 
 // publish writes facts and waits until all have done with them.
@@ -189,7 +190,7 @@ func TestTriggerLedger(t *testing.T) {
 // TestTriggerExact has processes come and go, die, lose what they kept, and definitions be put in force again, while facts come in: the runs that were
 // asked for and what is left over are for each fact once.
 func TestTriggerExact(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(racing.Rounds(6)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			bubble(t, func(b *bench) {
 				rnd := rand.New(rand.NewPCG(seed, 1))

@@ -20,6 +20,8 @@ const (
 	Quiet = time.Minute
 	// Patience is how long closing waits for a flush. What it would have written stands in the WAL, which the next start replays.
 	Patience = 10 * time.Second
+	// Last is how long closing waits for work under way to end, which a machine that has other things to do takes long for. Who is killed before loses nothing.
+	Last = time.Minute
 )
 
 // Failures paces work that fails.
@@ -60,7 +62,7 @@ var ErrNot = errors.New("it could not be flushed")
 var ErrOpen = errors.New("it is left open")
 
 // Close flushes a database and closes it, so that the next start has no WAL to replay. It waits for the flush as long as patience, and for work
-// under way as long again, [Patience] at least; where that does not end, or flushes fail for so long that writes have to wait for them, the error is [ErrOpen].
+// under way as long again, [Last] at least; where that does not end, or flushes fail for so long that writes have to wait for them, the error is [ErrOpen].
 func Close(db *pebble.DB, patience time.Duration) error {
 	type begun struct {
 		done <-chan struct{}
@@ -89,7 +91,7 @@ func Close(db *pebble.DB, patience time.Duration) error {
 	}
 	closed := make(chan error, 1)
 	go func() { closed <- db.Close() }()
-	last := time.NewTimer(max(patience, Patience))
+	last := time.NewTimer(max(patience, Last))
 	defer last.Stop()
 	select {
 	case failed := <-closed:

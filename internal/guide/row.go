@@ -26,7 +26,7 @@ type Row struct {
 	Stop    bool // nothing is run after a failure
 }
 
-const withinMax = 3 * time.Minute
+const withinMax = 10 * time.Minute
 
 var (
 	rowStart = regexp.MustCompile(`^<!-- row ([0-9]+\.[0-9]+) (.+)$`)

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/projectionist/projectionist/events"
+	"github.com/projectionist/projectionist/internal/racing"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
@@ -118,7 +119,7 @@ func (d *failing) Link(from, to string) error {
 // Power that fails, while something is saved or after, leaves the state after some save, with the cursor of that one: saves that are batches and
 // saves that are tables come back whole, and in order.
 func TestSavesAreWholeAfterACrash(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(racing.Rounds(4)) {
 		rng := rand.New(rand.NewPCG(seed, 10))
 		states := []map[string][]byte{{}}
 		dir, disk := filepath.Join(t.TempDir(), "views"), &failing{MemFS: vfs.NewCrashableMem()}

@@ -228,7 +228,7 @@ func (v *heaviest) Apply(_ fold.Writer, in []fold.Input) error {
 // TestLargeCommits: of large commits few are held at once.
 func TestLargeCommits(t *testing.T) {
 	log, v := testLog(t), &heaviest{}
-	const commits, each = 40, 900_000
+	const commits, each = 20, 900_000
 	for i := range commits {
 		c := streams.Commit{ID: uuid.NewString(), Stream: fmt.Sprint("experiment/", i), Expected: streams.NoStream, Events: []events.Event{{ID: uuid.NewString(), Source: "/test", Time: time.UnixMilli(1).UTC(),
 			Data: &events.ExperimentCreated{ExperimentID: fmt.Sprint(i), Name: fmt.Sprint(i), Description: strings.Repeat("x", each)}}}}

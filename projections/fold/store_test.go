@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/racing"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
@@ -112,7 +113,7 @@ func TestDamagedViewsAreFoldedAgain(t *testing.T) {
 			}
 			turns := min(info.Size(), 3)
 			if strings.HasSuffix(f.Name(), ".sst") {
-				turns = 24
+				turns = int64(racing.Rounds(24))
 			}
 			damaged := func(damage func(path string) error) {
 				dir := filepath.Join(t.TempDir(), "views")

@@ -23,40 +23,50 @@ import (
 	"github.com/projectionist/projectionist/streams/local"
 )
 
-// compressed gives b in every form in which clients send it.
-func compressed(t testing.TB, b []byte) map[string]struct {
+// form is b as a client sends it.
+type form struct {
 	codec int16
 	bytes []byte
-} {
-	t.Helper()
-	var gz, l4 bytes.Buffer
-	w := gzip.NewWriter(&gz)
-	w.Write(b)
-	w.Close()
-	lw := lz4.NewWriter(&l4)
-	lw.Write(b)
-	lw.Close()
-	zw, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	framed := append([]byte(nil), xerial...)
-	framed = append(framed, 0, 0, 0, 1, 0, 0, 0, 1)
-	for rest := b; len(rest) > 0; {
-		n := min(len(rest), 32<<10)
-		block := snappy.Encode(nil, rest[:n])
-		framed = binary.BigEndian.AppendUint32(framed, uint32(len(block)))
-		framed = append(framed, block...)
-		rest = rest[n:]
-	}
-	type form = struct {
-		codec int16
-		bytes []byte
-	}
-	return map[string]form{
-		"none": {codecNone, b}, "gzip": {codecGzip, gz.Bytes()}, "snappy": {codecSnappy, snappy.Encode(nil, b)},
-		"xerial": {codecSnappy, framed}, "lz4": {codecLZ4, l4.Bytes()}, "zstd": {codecZstd, zw.EncodeAll(b, nil)},
-	}
+}
+
+// forms are those in which clients send records, by name.
+var forms = map[string]func(testing.TB, []byte) form{
+	"none": func(_ testing.TB, b []byte) form { return form{codecNone, b} },
+	"gzip": func(_ testing.TB, b []byte) form {
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		w.Write(b)
+		w.Close()
+		return form{codecGzip, out.Bytes()}
+	},
+	"snappy": func(_ testing.TB, b []byte) form { return form{codecSnappy, snappy.Encode(nil, b)} },
+	"xerial": func(_ testing.TB, b []byte) form {
+		framed := append([]byte(nil), xerial...)
+		framed = append(framed, 0, 0, 0, 1, 0, 0, 0, 1)
+		for rest := b; len(rest) > 0; {
+			n := min(len(rest), 32<<10)
+			block := snappy.Encode(nil, rest[:n])
+			framed = binary.BigEndian.AppendUint32(framed, uint32(len(block)))
+			framed = append(framed, block...)
+			rest = rest[n:]
+		}
+		return form{codecSnappy, framed}
+	},
+	"lz4": func(_ testing.TB, b []byte) form {
+		var out bytes.Buffer
+		w := lz4.NewWriter(&out)
+		w.Write(b)
+		w.Close()
+		return form{codecLZ4, out.Bytes()}
+	},
+	"zstd": func(t testing.TB, b []byte) form {
+		w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		return form{codecZstd, w.EncodeAll(b, nil)}
+	},
 }
 
 // TestProduce: what is acknowledged is in the log, as it was sent, whatever the codec and the version.
@@ -67,10 +77,10 @@ func TestProduce(t *testing.T) {
 	var want []streams.Record
 	n := 0
 	for version := int16(3); version <= 8; version++ {
-		for name := range compressed(t, nil) {
+		for name, in := range forms {
 			recs := []streams.Record{rec("k", fmt.Sprint("v", n)), {Key: nil, Value: bytes.Repeat([]byte("x"), n)}, {Key: []byte{}, Value: nil}}
 			b := newBatch(recs...)
-			form := compressed(t, b.plain)[name]
+			form := in(t, b.plain)
 			b.Attributes, b.Records = form.codec, form.bytes
 			req := produceRequest(testTopic, 2, b.bytes())
 			req.Version = version
@@ -149,7 +159,7 @@ func TestProduceRefused(t *testing.T) {
 	}
 	bomb := func(name string) []byte {
 		b := good()
-		form := compressed(t, make([]byte, batchPlainBytesMax+1))[name]
+		form := forms[name](t, make([]byte, batchPlainBytesMax+1))
 		b.Attributes, b.Records = form.codec, form.bytes
 		return b.bytes()
 	}
