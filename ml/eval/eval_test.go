@@ -514,3 +514,31 @@ func TestBiases(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+// Of next to nothing is said why it is not judged, and every row has a JSON form.
+func TestRunOfNextToNothing(t *testing.T) {
+	many := []Act{}
+	for i := range 60 {
+		many = append(many, Act{fmt.Sprint("u", i%12), fmt.Sprint("f", i%7), 1000, 4 + float64(i%2)})
+	}
+	for _, c := range []struct {
+		acts []Act
+		want map[string]string // by protocol
+	}{
+		{[]Act{{"a", "f", 1000, 5}}, map[string]string{Rating: "none is left to learn from", Prequential: "one moment"}},
+		{[]Act{{"a", "f", 1000, 5}, {"b", "f", 2000, 1}}, map[string]string{}},
+		{many, map[string]string{Prequential: "one moment", TimeSplit: "one moment"}},
+	} {
+		o := options()
+		o.Recipes = all.Recipes()
+		rows := run1(t, acts(c.acts...), o)
+		if _, err := json.Marshal(rows); err != nil {
+			t.Errorf("%d acts: %v", len(c.acts), err)
+		}
+		for protocol, why := range c.want {
+			if i := slices.IndexFunc(rows, func(r Row) bool { return r.Protocol == protocol }); i < 0 || !strings.Contains(rows[i].Unjudged, why) {
+				t.Errorf("%d acts by %s: %+v, want %q", len(c.acts), protocol, rows[max(i, 0)], why)
+			}
+		}
+	}
+}

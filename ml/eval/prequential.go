@@ -89,7 +89,9 @@ func (r *run) prequential(ctx context.Context, protocol string, acts []ml.Sample
 			row.PeakBytes = max(row.PeakBytes, cost.PeakBytes)
 		}
 		if len(person) == 0 {
-			row.Unjudged = "nobody meets a film that they like"
+			if row.Unjudged = "nobody meets a film that they like"; len(acts) > 0 && acts[0].Time == acts[len(acts)-1].Time {
+				row.Unjudged = errOneMoment.Error()
+			}
 			if row.Kind == KindCounting {
 				row.Algorithm = OfOnline(online.Popularity)
 			}

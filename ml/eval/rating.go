@@ -107,6 +107,9 @@ func (r *run) rating(ctx context.Context) error {
 				return r.unjudged(Row{Split: split, Kind: KindCounting, Algorithm: byMean, Unjudged: err.Error()}, []string{Rating})
 			}
 		}
+		if len(fold.train) == 0 && len(fold.test) > 0 {
+			return r.unjudged(Row{Split: split, Kind: KindCounting, Algorithm: byMean, Unjudged: "without the ratings that are asked about none is left to learn from"}, []string{Rating})
+		}
 		b := biasesOf(r.d, fold.train)
 		flat, full := make([]float32, len(fold.test)), make([]float32, len(fold.test))
 		for i, s := range fold.test {

@@ -390,6 +390,13 @@ func (r *run) rows(row Row, metrics []string, found, counted []finding, person [
 		for k, name := range metrics {
 			row.Metrics = append(row.Metrics, metricOf(name, f.values[k], person, people))
 		}
+		if slices.ContainsFunc(row.Metrics, func(m Metric) bool { return math.IsNaN(m.Value) || math.IsInf(m.Value, 0) }) {
+			row.Metrics, row.Against, row.Unjudged = nil, nil, "what it says is no finite number"
+			if err := r.row(row); err != nil {
+				return err
+			}
+			continue
+		}
 		row.Against = nil
 		for _, other := range rivals {
 			if other.part == row.Algorithm {

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -171,11 +172,13 @@ func ofGiven(d *Data, g *Given, o *Options) (*part, error) {
 	return p.finished(o)
 }
 
+var errOneMoment = errors.New("all acts are of one moment: none comes before another")
+
 // byTime holds out the last tenth.
 func byTime(d *Data, acts []ml.Sample, o *Options) (*part, error) {
 	n := cut(acts, 1-testShare)
 	if n == 0 || n == len(acts) {
-		return nil, fmt.Errorf("all acts are of one moment: there is no time to split by")
+		return nil, errOneMoment
 	}
 	in := d.input(acts[:n], asServed)
 	p := &part{train: in, known: in}
