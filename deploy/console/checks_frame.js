@@ -415,4 +415,35 @@ module.exports = (check, w, { must, same }) => {
     same(reads.filter((r, i) => reads.indexOf(r) !== i), [], 'asked for twice')
     must(!reads.some(r => r.startsWith('/api/v1/log/changes')), 'made up for what was not missed')
   })
+
+  check('5 at 390 px no word, id or number is broken inside, in both languages', async () => {
+    // A word of up to 24 letters or figures that begins on a line and ends on another is broken. Behind what parts the words of a name there may be a new line.
+    const broken = page => page.evaluate(() => {
+      const found = []
+      const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+      for (let n = walk.nextNode(); n; n = walk.nextNode()) {
+        const e = n.parentElement
+        if (!e || !e.checkVisibility() || e.closest('svg, pre, .hidden, .skip')) continue
+        for (const m of n.data.matchAll(/[\p{L}\p{N}]+(?:\.\p{N}+)*/gu)) {
+          if (m[0].length > 24) continue
+          const r = document.createRange()
+          r.setStart(n, m.index)
+          r.setEnd(n, m.index + m[0].length)
+          const tops = [...r.getClientRects()].filter(b => b.width > 0.5).map(b => Math.round(b.top))
+          if (new Set(tops).size > 1) found.push(`${m[0]} in ${e.closest('[class]')?.className}`)
+        }
+      }
+      return [...new Set(found)]
+    })
+    const all = []
+    for (const locale of ['en-US', 'ko-KR']) {
+      for (const [name, at] of Object.entries(w.pages)) {
+        const page = await w.open(at, { width: 390, locale })
+        await w.settled(page)
+        all.push(...(await broken(page)).map(f => `${locale} ${name}: ${f}`))
+        await w.closeAll()
+      }
+    }
+    same(all, [], 'broken')
+  })
 }
