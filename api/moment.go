@@ -36,7 +36,7 @@ const (
 type Moment struct {
 	At          fold.At
 	EventMillis int64 // as_of, 0 when not given
-	KnownMillis int64 // the recorded time known_at stands for, 0 when not given
+	KnownMillis int64 // the recorded time known_at stands for, now at most; 0 when not given
 }
 
 // Given says whether the question is about another moment than now.
@@ -77,6 +77,7 @@ func (c *Core) MomentOf(ctx context.Context, asOf, knownAt string) (m Moment, er
 		if m.KnownMillis = m.At.RecordedMillis; m.At.Cut != nil {
 			m.KnownMillis, err = c.recordedMillis(ctx, m.At.Cut)
 		}
+		m.KnownMillis = min(m.KnownMillis, c.Now().UnixMilli()) // of a moment to come what is known is known now
 	}
 	return m, err
 }

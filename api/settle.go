@@ -10,6 +10,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -107,4 +108,35 @@ func (c *Core) Redeem(ctx context.Context, views ...string) {
 // Known says whether the log has the partition.
 func Known(tp streams.TP) bool {
 	return slices.Contains(streams.PartitionsOf(tp.Topic), tp)
+}
+
+// ReadCut is the header in which an answer to a GET says, to whoever prefers "read-cut" (RFC 7240), up to which cut it is read: it has all that was
+// recorded before that, and perhaps some of what came later.
+const ReadCut = "Read-Cut"
+
+const preferReadCut = "read-cut"
+
+// seen is a cut that whatever is read from now on has: as far as the views have folded the partitions that they fold, of others the log's end.
+func (c *Core) seen(ctx context.Context, views []string) (streams.Cut, error) {
+	cut, err := fold.HeadCut(ctx, c.Log, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	for tp, next := range c.Views.Seen(views...) {
+		cut[tp] = min(cut[tp], next)
+	}
+	return cut, nil
+}
+
+// Prefers says whether a request has a preference, RFC 7240.
+func Prefers(r *http.Request, preference string) bool {
+	for _, line := range r.Header.Values("Prefer") {
+		for one := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(one, ";")
+			if strings.EqualFold(strings.TrimSpace(name), preference) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -96,6 +96,13 @@ func (r *Routes) add(pattern string, h Handler, reads bool, views []string) {
 				return err
 			}
 		}
+		if strings.HasPrefix(pattern, http.MethodGet+" ") && Prefers(req, preferReadCut) {
+			cut, err := r.server.core.seen(req.Context(), views)
+			if err != nil {
+				return err
+			}
+			w.Header().Set(ReadCut, cut.String())
+		}
 		return h(w, req)
 	})
 }

@@ -10,12 +10,13 @@ const (
 	OperationReplay          = "replay"          // views are folded again, in place or into a folder
 	OperationRebuild         = "rebuild"         // a model version is trained again and compared
 	OperationRecommendations = "recommendations" // what would have been recommended at a moment
+	OperationSimilar         = "similar"         // which films were nearest to one at a moment
 	OperationBackup          = "backup"
 	OperationImport          = "import"
 )
 
 // OperationKinds are all of them.
-var OperationKinds = []string{OperationVerify, OperationReplay, OperationRebuild, OperationRecommendations, OperationBackup, OperationImport}
+var OperationKinds = []string{OperationVerify, OperationReplay, OperationRebuild, OperationRecommendations, OperationSimilar, OperationBackup, OperationImport}
 
 // States in which an operation ends.
 const (

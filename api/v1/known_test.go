@@ -19,7 +19,7 @@ import (
 // moment elsewhere.
 var nowAlone = []string{
 	"GET /healthz", "GET /health", "GET /readyz", "GET /{$}",
-	"GET /api/v1/blobs/{hash}", "GET /api/v1/live", "GET /api/v1/log/groups", "GET /api/v1/ops/snapshot", "GET /api/v1/reactors", "GET /api/v1/serving/latency", "GET /api/v1/views",
+	"GET /api/v1/blobs/{hash}", "GET /api/v1/live", "GET /api/v1/log/changes", "GET /api/v1/log/groups", "GET /api/v1/ops/snapshot", "GET /api/v1/reactors", "GET /api/v1/serving/latency", "GET /api/v1/views",
 	"GET /api/v1/workflows/operators", "GET /api/v1/workflows/triggers", "GET /api/v1/workflows/runs/{run}/tasks/{task}/logs",
 }
 

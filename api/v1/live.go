@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 
 func (s *Surface) liveRoutes(r *api.Routes) {
 	r.Handle("GET /api/v1/live", s.live)
+	r.Handle("GET /api/v1/log/changes", s.changesBetween)
 }
 
 // live tells a listener what changes, as server-sent events (WHATWG HTML, 9.2), from the cut after= on, or the header Last-Event-ID,
@@ -60,6 +63,53 @@ func (s *Surface) live(w http.ResponseWriter, r *http.Request) error {
 	l := &listener{s: s, w: w, rc: http.NewResponseController(w), cut: from.Clone(), whole: from.Clone(), changes: changes{}}
 	l.follow(ctx) //nolint:errcheck // the listener is gone, or comes back
 	return nil
+}
+
+// changesBetween answers with what has changed between the cut after= and the cut until=, by default the log's end, as a listener would have been told of it. It
+// is for who has read something before being told from a cut on: what was read says up to where it is read ([api.ReadCut]).
+// Errors: fault.Unavailable while views that answer for it are behind, after [api.WaitMax].
+func (s *Surface) changesBetween(w http.ResponseWriter, r *http.Request) error {
+	q := api.QueryOf(r, "until")
+	after, until := q.Str("after"), q.Str("until")
+	if after == "" && q.Err() == nil {
+		q.Add(fault.Field("after", "is missing").WithHint("it is a cut, such as GET /api/v1/log/moment gives"))
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	to, err := fold.HeadCut(r.Context(), s.Log, time.Time{})
+	if err != nil {
+		return err
+	}
+	from, err := cutWithin(after, to)
+	if err != nil {
+		return fault.Field("after", "%v", err)
+	}
+	if until != "" {
+		if to, err = cutWithin(until, to); err != nil {
+			return fault.Field("until", "%v", err)
+		}
+	}
+	all, answer := changes{}, liveChange{Cut: to.String(), Views: map[string][]string{}}
+	for tp, next := range to {
+		if next > from[tp] {
+			answer.Events += next - from[tp]
+			if err := s.readChanges(r.Context(), all, tp, from[tp], next); err != nil {
+				return err
+			}
+		}
+	}
+	for begun := time.Now(); len(all) > 0; {
+		views, err := s.settled(r.Context(), all)
+		if err != nil {
+			return err
+		}
+		maps.Copy(answer.Views, views)
+		if len(all) > 0 && time.Since(begun) > api.WaitMax {
+			return fault.New(fault.Unavailable, "the views that answer for %s are behind", slices.Sorted(maps.Keys(all))[0]).WithHint("ask again in a moment; GET /api/v1/views says how far each is")
+		}
+	}
+	return api.WriteJSON(w, http.StatusOK, answer)
 }
 
 // cutWithin reads a cut of the log. It has every partition.
@@ -192,7 +242,7 @@ func (l *listener) news(ctx context.Context) error {
 		}
 		l.cut[tp] = next
 	}
-	views, err := l.settled(ctx)
+	views, err := l.s.settled(ctx, l.changes)
 	if err != nil || len(views) == 0 {
 		return err
 	}
@@ -215,17 +265,17 @@ func beyond(a, b streams.Cut) bool {
 	return false
 }
 
-// settled takes out of the changes those that the views have, or will not have: they have halted.
-func (l *listener) settled(ctx context.Context) (map[string][]string, error) {
+// settled takes out of the changes those that the views have, or will not have: they have halted. It waits for liveEvery at most.
+func (s *Surface) settled(ctx context.Context, all changes) (map[string][]string, error) {
 	soon, cancel := context.WithTimeout(ctx, liveEvery)
 	defer cancel()
 	views := map[string][]string{}
 	names := map[string]string{} // of models
-	for name, c := range l.changes {
+	for name, c := range all {
 		behind := false
 		for tp, next := range c.upTo {
 			if len(c.views) > 0 && next > 0 {
-				behind = behind || l.s.Views.Settle(soon, streams.Position{TP: tp, Offset: next - 1}, c.views...) != nil
+				behind = behind || s.Views.Settle(soon, streams.Position{TP: tp, Offset: next - 1}, c.views...) != nil
 			}
 		}
 		if behind {
@@ -235,7 +285,7 @@ func (l *listener) settled(ctx context.Context) (map[string][]string, error) {
 		for i := range ids {
 			if name == modelsResource {
 				var err error
-				if ids[i], err = l.s.nameOf(names, ids[i]); err != nil {
+				if ids[i], err = s.nameOf(names, ids[i]); err != nil {
 					return nil, err
 				}
 			}
@@ -244,7 +294,7 @@ func (l *listener) settled(ctx context.Context) (map[string][]string, error) {
 			ids = nil
 		}
 		views[name] = ids
-		delete(l.changes, name)
+		delete(all, name)
 	}
 	return views, ctx.Err()
 }

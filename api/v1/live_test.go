@@ -218,3 +218,56 @@ func TestLiveTellsReadiness(t *testing.T) {
 		t.Errorf("%+v, before %+v", e, first)
 	}
 }
+
+// Who has read something before being told from a cut on asks what changed until there: what the stream would have told, and no more.
+func TestChangesBetween(t *testing.T) {
+	w := newFixture(t)
+	before := w.get("/api/v1/log/moment").at("cut")
+	w.post("/api/v1/feedback", `{"user_id":"007","movie_id":"2","interaction_type":"click"}`).want(200)
+	middle := w.get("/api/v1/log/moment").at("cut")
+	version := w.train()
+	w.post(fmt.Sprintf("/api/v1/models/als/versions/%d/deploy", version), `{"slot":"canary"}`).want(200)
+	after := w.get("/api/v1/log/moment").at("cut")
+	between := func(query string) (c struct {
+		Cut    string
+		Events int64
+		Views  map[string][]string
+	}) {
+		t.Helper()
+		w.must(json.Unmarshal(w.get("/api/v1/log/changes"+query).want(200).Body, &c))
+		return c
+	}
+	if c := between("?after=" + url.QueryEscape(before) + "&until=" + url.QueryEscape(middle)); c.Cut != middle || c.Events != 1 || fmt.Sprint(c.Views) != "map[movies:[2] users:[7]]" {
+		t.Errorf("of one act: %+v", c)
+	}
+	if c := between("?after=" + url.QueryEscape(middle)); c.Cut != after || !slices.Equal(c.Views["models"], []string{"als"}) || !slices.Contains(c.Views["deployments"], "canary") || c.Views["users"] != nil {
+		t.Errorf("since then: %+v", c)
+	}
+	if c := between("?after=" + url.QueryEscape(after) + "&until=" + url.QueryEscape(before)); c.Events != 0 || len(c.Views) != 0 {
+		t.Errorf("backwards: %+v", c)
+	}
+	w.get("/api/v1/log/changes").problem(400, "after")
+	w.get("/api/v1/log/changes?after=user-events/0:4711").problem(400, "after")
+	w.get("/api/v1/log/changes?after="+url.QueryEscape(before)+"&until=user-events/9:0").problem(400, "until")
+	w.get("/api/v1/log/changes?known_at=2024-01-01&after="+url.QueryEscape(before)).problem(400, "known_at")
+}
+
+// An answer says up to which cut it is read, to whoever wants that: all that was recorded before is in it.
+func TestReadCut(t *testing.T) {
+	w := newFixture(t)
+	for range 3 {
+		w.post("/api/v1/feedback", `{"user_id":"9","movie_id":"2","interaction_type":"click"}`).want(200)
+		head := w.get("/api/v1/log/moment").at("cut")
+		for _, path := range []string{"/api/v1/users/9/history", "/api/v1/log/topics", "/api/v1/models/none"} {
+			a := w.get(path, "Prefer", "respond-async, Read-Cut;x=1")
+			if got := a.Header.Get("Read-Cut"); path != "/api/v1/models/none" && got != head {
+				t.Errorf("%s is read up to %q, the log is at %s", path, got, head)
+			} else if got == "" {
+				t.Errorf("%s says nothing", path)
+			}
+		}
+	}
+	if got := w.get("/api/v1/log/topics").Header.Get("Read-Cut"); got != "" {
+		t.Errorf("%s, unasked", got)
+	}
+}

@@ -8,9 +8,11 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
+	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
+	"github.com/projectionist/projectionist/streams"
 )
 
 func (s *Surface) operationRoutes(r *api.Routes) {
@@ -21,6 +23,7 @@ func (s *Surface) operationRoutes(r *api.Routes) {
 	r.Handle("POST /api/v1/ops/tune", s.tune)
 	r.Handle("POST /api/v1/ops/models/{model}/import", s.importModel)
 	r.Handle("POST /api/v1/ops/recommendations", s.replayRecommendations)
+	r.Handle("POST /api/v1/ops/similar", s.replaySimilar)
 	r.Handle("POST /api/v1/ops/backup", s.backup)
 	r.Handle("POST /api/v1/ops/checkpoint", s.checkpoint)
 	r.Handle("POST /api/v1/ops/gc", s.gc, "runs", "logged-models", "registry")
@@ -233,6 +236,44 @@ func (s *Surface) replayRecommendations(w http.ResponseWriter, r *http.Request) 
 	}
 	return s.long(w, r, commands.OperationRecommendations, v, nil, func(ctx context.Context, progress func(string, int64, int64)) (any, error) {
 		return s.replayed(ctx, &v, req, m, func(done, total int64) { progress("replay", done, total) })
+	})
+}
+
+// replaySimilar is the films nearest to one as of a moment, with progress.
+func (s *Surface) replaySimilar(w http.ResponseWriter, r *http.Request) error {
+	var v struct {
+		MovieID api.ID `json:"movie_id"`
+		K       *int64 `json:"k,omitempty"`
+		KnownAt string `json:"known_at"`
+	}
+	if err := api.ReadJSON(w, r, &v, false); err != nil {
+		return err
+	}
+	k := int64(kDefault)
+	if v.K != nil {
+		k = *v.K
+	}
+	if k < 1 || k > KMax {
+		return fault.Field("k", "is %d; want 1 to %d", k, KMax)
+	}
+	if v.KnownAt == "" {
+		return fault.Field(api.KnownAtParam, "is needed: the moment to replay to")
+	}
+	id := events.CanonicalMovie(string(v.MovieID))
+	if err := api.CheckID("movie_id", id); err != nil {
+		return err
+	}
+	m, err := s.MomentOf(r.Context(), "", v.KnownAt)
+	if err != nil {
+		return err
+	}
+	return s.long(w, r, commands.OperationSimilar, v, nil, func(ctx context.Context, progress func(string, int64, int64)) (found any, err error) {
+		err = s.viewsAt(ctx, m, func(done, total int64) { progress("replay", done, total) }, func(views *fold.Runner, _ streams.Cut) error {
+			items, err := s.nearThen(ctx, views, id, int(k))
+			found = similarAnswer{id, items}
+			return err
+		})
+		return found, err
 	})
 }
 

@@ -137,7 +137,7 @@ func (s *Surface) long(w http.ResponseWriter, r *http.Request, kind string, aske
 	if check == nil {
 		check = func() error { return nil }
 	}
-	if !prefersAsync(r) {
+	if !api.Prefers(r, respondAsync) {
 		if err := check(); err != nil {
 			return err
 		}
@@ -175,19 +175,6 @@ func (s *Surface) long(w http.ResponseWriter, r *http.Request, kind string, aske
 }
 
 const respondAsync = "respond-async"
-
-// prefersAsync says whether a request prefers not to wait, RFC 7240, section 4.1.
-func prefersAsync(r *http.Request) bool {
-	for _, line := range r.Header.Values("Prefer") {
-		for preference := range strings.SplitSeq(line, ",") {
-			name, _, _ := strings.Cut(preference, ";")
-			if strings.EqualFold(strings.TrimSpace(name), respondAsync) {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 // begunBefore finds the operation that was begun under the same idempotency key. One that does other work is a conflict.
 func (s *Surface) begunBefore(ctx context.Context, c *commands.StartOperation, m handlers.Meta) (o projections.Operation, was bool, err error) {

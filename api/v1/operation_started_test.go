@@ -384,6 +384,7 @@ func TestOperationKinds(t *testing.T) {
 		{"/api/v1/ops/replay", `{"view":"users","until":"user-events/0@3"}`, "replay", `"views":[`},
 		{"/api/v1/ops/models/als/1/rebuild", "", "rebuild", `"equal":true`},
 		{"/api/v1/ops/recommendations", `{"user_id":1,"k":3,"known_at":"user-events/0@3"}`, "recommendations", `"replayed":true`},
+		{"/api/v1/ops/similar", `{"movie_id":1,"k":3,"known_at":"user-events/0@3"}`, "similar", `"movie_id":"1"`},
 		{"/api/v1/imports", `{"simulate":{"users":5,"movies":8,"events":60,"seed":1,"end":"2024-05-01"}}`, "import", `"interactions_added":60`},
 	} {
 		a := w.launch(c.path, c.body).want(202)
@@ -392,5 +393,13 @@ func TestOperationKinds(t *testing.T) {
 		}
 	}
 	w.launch("/api/v1/ops/models/als/9/rebuild", "").problem(404, "")
+	w.launch("/api/v1/ops/similar", `{"movie_id":1}`).problem(400, "known_at")
+	w.launch("/api/v1/ops/similar", `{"known_at":"user-events/0@3"}`).problem(400, "movie_id")
+	w.launch("/api/v1/ops/similar", `{"movie_id":1,"k":0,"known_at":"user-events/0@3"}`).problem(400, "k")
+	then := w.get("/api/v1/log/moment").at("cut")
+	same := w.ended(w.launch("/api/v1/ops/similar", fmt.Sprintf(`{"movie_id":1,"k":4,"known_at":%q}`, then)).want(202).at("operation_id"))
+	if want := w.get("/api/v1/movies/1/similar?k=4&known_at=" + url.QueryEscape(then)); same.at("result.items") != want.at("items") {
+		t.Errorf("similar films %s, want %s", same.Body, want.Body)
+	}
 	w.launch("/api/v1/ops/replay", `{"view":"none"}`).problem(400, "view")
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/projections/recommend"
 )
 
@@ -24,28 +25,36 @@ func (s *Surface) similar(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return api.WriteJSON(w, http.StatusOK, struct {
-		MovieID string           `json:"movie_id"`
-		Items   []recommend.Item `json:"items"`
-	}{id, items})
+	return api.WriteJSON(w, http.StatusOK, similarAnswer{id, items})
 }
 
-// near finds them. Of a moment a ranker is made for it alone, of all films and perhaps of a version's weights: few at once, and others wait for a place.
+// similarAnswer is the films nearest to one, the nearest first.
+type similarAnswer struct {
+	MovieID string           `json:"movie_id"`
+	Items   []recommend.Item `json:"items"`
+}
+
+// near finds them, of a moment after a while at most.
 func (s *Surface) near(ctx context.Context, id string, k int) ([]recommend.Item, error) {
 	if s.now == nil {
 		return s.Recommend.Near(recommend.Version{}, id, k)
 	}
 	ctx, cancel := context.WithTimeout(ctx, similarThenWait)
 	defer cancel()
-	places := s.now.similarThen
+	return s.now.nearThen(ctx, s.Views, id, k)
+}
+
+// nearThen finds them in views of a moment. A ranker is made for it alone, of all films and perhaps of a version's weights: few at once, and others wait for a
+// place.
+func (s *Surface) nearThen(ctx context.Context, views *fold.Runner, id string, k int) ([]recommend.Item, error) {
 	select {
-	case places <- struct{}{}:
-		defer func() { <-places }()
+	case s.similarThen <- struct{}{}:
+		defer func() { <-s.similarThen }()
 	case <-ctx.Done():
 		return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "similar films are being found as of %d moments already", similarThenMax).(*fault.Error).
 			WithHint("ask again when one of them is done with")
 	}
-	service := recommend.New(s.Views, s.Blobs.Get) // what s has is of now
+	service := recommend.New(views, s.Blobs.Get) // what s has is of now
 	defer service.Close()
 	return service.Near(recommend.Version{}, id, k)
 }

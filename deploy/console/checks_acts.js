@@ -209,4 +209,25 @@ module.exports = (check, w, { must, same }) => {
     const acts = (await w.get(`/api/v1/quality/acts?first_act=${x.first_act}&last_act=${x.last_act}&limit=100${x.model_name ? `&model=${encodeURIComponent(x.model_name)}&version=${x.model_version}` : ''}`)).items
     must(acts.length > 0 && await page.locator('[data-acts] tbody tr').count() > 0, 'no acts')
   })
+
+  check('similar films of a moment that take long can go on without their page', async () => {
+    const { movie_id: movie } = (await w.get('/api/v1/movies?limit=1')).items[0]
+    const page = await w.open('/ui/', { expected: ['503'] })
+    let held = true
+    await page.route(/\/similar\?/, r => held ? r.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Not now', detail: 'the log is being folded up to then: 12 of 99 records', hint: 'ask again' }) }) : r.continue())
+    await page.goto(`${w.base}/ui/films/${movie}?tab=similar&known_at=${w.position}`)
+    const answer = page.waitForResponse(r => r.url().endsWith('/ops/similar'))
+    await page.getByRole('button', { name: 'Let it go on without this page' }).click()
+    const { operation_id: id } = await (await answer).json()
+    await page.getByRole('link', { name: /Operation: begun/ }).click()
+    await page.locator('h1').filter({ hasText: 'Similar films at a moment' }).waitFor({ timeout: waitMillis })
+    await page.locator('main').filter({ hasText: 'success' }).waitFor({ timeout: 60000 })
+    const is = await w.get(`/api/v1/operations/${id}`)
+    same(is.result.items, (await w.get(`/api/v1/movies/${movie}/similar?k=20&known_at=${w.position}`)).items, 'what was found')
+    held = false
+    await page.goto(`${w.base}/ui/system`)
+    await page.locator(`[data-operation="${id}"]`).getByRole('link').nth(1).click()
+    await page.waitForURL(/\/ui\/films\/.*known_at.*tab=similar/, { timeout: waitMillis })
+    await page.getByRole('group', { name: 'Similar' }).locator('tbody tr').first().waitFor({ timeout: waitMillis })
+  })
 }

@@ -204,7 +204,7 @@ module.exports = (check, w, { must, same }) => {
     await context.route('**/api/v1/live*', r => r.fulfill({ contentType: 'text/event-stream', body: 'retry: 1000\nid: mlops-events/0:999999999\n\nevent: readiness\ndata: {"ready":true,"reason":""}\n\n' }), { times: 1 })
     let asked = 0
     context.on('request', r => { if (r.url().includes('/user-events/records')) asked++ })
-    const page = await w.open('/ui/events/user-events', { context, expected: ['/api/v1/live'] })
+    const page = await w.open('/ui/events/user-events', { context, expected: ['/api/v1/live', '/api/v1/log/changes'] })
     await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
     await w.until('nothing is asked anew', () => asked >= 2)
     await page.waitForFunction(() => /mlops-events\/0:\d{1,8},/.test(document.querySelector('footer.paper').textContent), null, { timeout: waitMillis })
@@ -377,5 +377,76 @@ module.exports = (check, w, { must, same }) => {
     }
     await page.locator('article.record').filter({ hasText: 'user-events/0@0' }).waitFor({ timeout: waitMillis })
     w.take() // that no event of the ledger led to the fact is a 404
+  })
+
+  check('17 what is recorded between an answer and the opening of the stream is told of', async () => {
+    await w.idle()
+    const { movie_id } = (await w.get('/api/v1/movies?limit=1')).items[0]
+    const name = `before the stream ${Date.now()}`
+    for (const [at, shown, act, seen] of [
+      ['/ui/models', async page => { await page.locator('main table tbody tr').first().waitFor({ timeout: waitMillis }) }, () => w.mlflow('registered-models/create', { name }), page => page.locator('main').getByText(name).first().waitFor({ timeout: waitMillis })],
+      ['/ui/events/user-events', page => page.locator('[data-row="0"]').waitFor({ timeout: waitMillis }), () => w.act(8, movie_id), async page => {
+        await page.locator('.news').waitFor({ timeout: waitMillis })
+        same(await page.locator('.news').innerText(), '1 new', 'news')
+      }],
+      [`/ui/models/${encodeURIComponent(`${name} later`)}`, page => page.locator('.fault').waitFor({ timeout: waitMillis }), () => w.mlflow('registered-models/create', { name: `${name} later` }), page => page.locator('.fault').waitFor({ state: 'detached', timeout: waitMillis })],
+    ]) {
+      const context = await w.browser.newContext({ serviceWorkers: 'block' })
+      w.contexts.push(context)
+      let open = () => {}
+      const held = new Promise(f => { open = f })
+      await context.route('**/api/v1/live', async r => { await held; await r.continue().catch(() => {}) })
+      const page = await w.open(at, { context, expected: ['404'], bare: true })
+      await shown(page)
+      await w.settled(page)
+      await act()
+      const made = page.waitForRequest(r => r.url().includes('/api/v1/log/changes'), { timeout: waitMillis })
+      open()
+      await made
+      await seen(page)
+      await w.closeAll()
+    }
+    // Where nothing came, nothing is asked for twice.
+    const context = await w.browser.newContext({ serviceWorkers: 'block' })
+    w.contexts.push(context)
+    const asked = []
+    context.on('request', r => asked.push(new URL(r.url())))
+    const page = await w.open('/ui/models', { context })
+    await page.waitForFunction(() => /mlops-events\/0:\d/.test(document.querySelector('footer.paper').textContent), null, { timeout: waitMillis })
+    await w.unasked(page, u => u.pathname.startsWith('/api/v1/') && u.pathname !== '/api/v1/live')
+    const reads = asked.filter(u => u.pathname.startsWith('/api/v1/')).map(u => u.pathname + u.search)
+    same(reads.filter((r, i) => reads.indexOf(r) !== i), [], 'asked for twice')
+    must(!reads.some(r => r.startsWith('/api/v1/log/changes')), 'made up for what was not missed')
+  })
+
+  check('5 at 390 px no word, id or number is broken inside, in both languages', async () => {
+    // A word of up to 24 letters or figures that begins on a line and ends on another is broken. Behind what parts the words of a name there may be a new line.
+    const broken = page => page.evaluate(() => {
+      const found = []
+      const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+      for (let n = walk.nextNode(); n; n = walk.nextNode()) {
+        const e = n.parentElement
+        if (!e || !e.checkVisibility() || e.closest('svg, pre, .hidden, .skip')) continue
+        for (const m of n.data.matchAll(/[\p{L}\p{N}]+(?:\.\p{N}+)*/gu)) {
+          if (m[0].length > 24) continue
+          const r = document.createRange()
+          r.setStart(n, m.index)
+          r.setEnd(n, m.index + m[0].length)
+          const tops = [...r.getClientRects()].filter(b => b.width > 0.5).map(b => Math.round(b.top))
+          if (new Set(tops).size > 1) found.push(`${m[0]} in ${e.closest('[class]')?.className}`)
+        }
+      }
+      return [...new Set(found)]
+    })
+    const all = []
+    for (const locale of ['en-US', 'ko-KR']) {
+      for (const [name, at] of Object.entries(w.pages)) {
+        const page = await w.open(at, { width: 390, locale })
+        await w.settled(page)
+        all.push(...(await broken(page)).map(f => `${locale} ${name}: ${f}`))
+        await w.closeAll()
+      }
+    }
+    same(all, [], 'broken')
   })
 }

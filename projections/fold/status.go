@@ -180,3 +180,25 @@ func (r *Runner) FoldedTo(view string, tp streams.TP) int64 {
 	}
 	return 0
 }
+
+// Seen is up to where queries of the named views see each partition that they fold: of several the least. A view that has halted counts for
+// nothing: what it answers stays as it is.
+func (r *Runner) Seen(views ...string) streams.Cut {
+	seen := streams.Cut{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.slots {
+		if !slices.Contains(views, s.spec.Name) || s.poison() != nil {
+			continue
+		}
+		for _, tp := range streams.PartitionsOf() {
+			if !s.folds(tp) {
+				continue
+			}
+			if next, ok := seen[tp]; !ok || s.cursor[tp] < next {
+				seen[tp] = s.cursor[tp]
+			}
+		}
+	}
+	return seen
+}

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { parseExact } from './exact'
-import { arrived, type Changes, onChanges } from './live'
+import { arrived, behind, type Changes, isTold, offsets, onChanges, readEarly } from './live'
 import { knownAt, type Params } from './router'
 import { t } from './text'
 
@@ -22,6 +22,7 @@ export class Problem extends Error {
 	field = ''
 	requestId = ''
 	errors: FieldProblem[] = []
+	cut = '' // up to which it is read
 	constructor(p: Partial<Problem>) {
 		super(p.detail ?? p.title ?? '')
 		Object.assign(this, p)
@@ -34,7 +35,7 @@ const unheard = (p: Problem): boolean => p.status === 0 || p.status === 504
 export const needsSession = signal(false)
 
 async function problemOf(r: Response): Promise<Problem> {
-	const p = new Problem({ status: r.status, title: `${r.status} ${r.statusText}`, requestId: r.headers.get('X-Request-ID') ?? '' })
+	const p = new Problem({ status: r.status, title: `${r.status} ${r.statusText}`, requestId: r.headers.get('X-Request-ID') ?? '', cut: r.headers.get('Read-Cut') ?? '' })
 	try {
 		const body = (await r.json()) as Record<string, unknown>
 		p.title = String(body.title ?? p.title)
@@ -69,13 +70,22 @@ export const exact: Read = text => parseExact(text)
 // patienceMost is how long an answer is waited for, in milliseconds: longer than the server itself works at one of a moment.
 const patienceMost = 120_000
 
-// ask gets an answer, whole. One that does not come in time is given up.
-export async function ask<T>(path: string, signal?: AbortSignal, as: Read = json): Promise<T> {
+// ask gets an answer, whole. One that does not come in time is given up. read is told up to which cut it is read, of one that changes.
+export async function ask<T>(path: string, signal?: AbortSignal, as: Read = json, read?: (cut: string) => void): Promise<T> {
 	const late = new AbortController()
 	const timer = setTimeout(() => late.abort(), patienceMost)
+	const early = !isTold()
+	const note = (cut: string) => {
+		if (!read || cut === '') return
+		read(cut)
+		if (early) readEarly(cut)
+	}
 	try {
-		return as(await (await send(path, { signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal })).text()) as T
+		const r = await send(path, { signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal, ...(read ? { headers: { Prefer: 'read-cut' } } : {}) })
+		note(r.headers.get('Read-Cut') ?? '')
+		return as(await r.text()) as T
 	} catch (e) {
+		if (e instanceof Problem) note(e.cut)
 		if (late.signal.aborted && !signal?.aborted) throw new Problem({ status: 504, title: t.noAnswer(patienceMost / 1000) })
 		throw e
 	} finally {
@@ -156,8 +166,8 @@ export interface Options {
 	as?: Read
 }
 
-// counted is how much of what some views answer has changed, or whether that of an id has: 1 where that is all that is told.
-const counted = (c: Changes, views: string[], id?: string): number => views.reduce((n, v) => n + (v === 'log' ? c.events : v.startsWith('log/') ? arrived(c, v.slice(4)) : !(v in c.views) ? 0 : id === undefined ? (c.views[v]?.length ?? 1) : Number(c.views[v]?.includes(id) ?? true)), 0)
+// counted is how much of what some views answer has changed since it was read up to a cut, or whether that of an id has: 1 where that is all that is told.
+const counted = (c: Changes, read: string, views: string[], id?: string): number => c.missed && !behind(read, c.cut) ? 0 : views.reduce((n, v) => n + (v === 'log' ? c.events : v.startsWith('log/') ? arrived(c, v.slice(4), offsets(read, v.slice(4))) : !(v in c.views) ? 0 : id === undefined ? (c.views[v]?.length ?? 1) : Number(c.views[v]?.includes(id) ?? true)), 0)
 
 // answered is what a state has as data, and the address that it is the answer of.
 const answered = <T,>(s: { of?: string; data?: T }) => ({ ...(s.of === undefined ? {} : { of: s.of }), ...(s.data === undefined ? {} : { data: s.data }) })
@@ -180,6 +190,7 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 	const latest = useRef({ views, id, hold, path })
 	latest.current = { views, id, hold, path }
 	const again = useRef(() => {})
+	const read = useRef('') // the cut up to which what is shown is read
 
 	useEffect(() => {
 		if (path === null) return
@@ -216,7 +227,7 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 			ask<T>(path, abort.signal, text => {
 				n = text.length
 				return (as ?? json)(text)
-			}).then(
+			}, latest.current.views && !stays ? cut => { read.current = cut } : undefined).then(
 				data => {
 					if (stays) remember(keptAs(path, as), data, n)
 					if (!abort.signal.aborted) setState({ path, of: path, data, loading: false })
@@ -248,7 +259,7 @@ export function useGet<T>(path: string | null, options: Options = {}): Got<T> {
 				return
 			}
 			if (!now.views || !now.path || isPast(now.path)) return
-			const n = counted(c, now.views, now.id)
+			const n = counted(c, read.current, now.views, now.id)
 			if (n === 0) return
 			if (now.hold) setNews(before => before + n)
 			else waiting ??= setTimeout(() => {

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks'
 import { Exact } from './exact'
 import { count, time } from './format'
+import { Parted } from './parts/bits'
 import { t } from './text'
 
 export interface Change { path: string; before: unknown; after: unknown; kind: 'added' | 'removed' | 'changed' | 'same'; href?: string } // href is the page of what has changed
@@ -64,7 +65,7 @@ export function Diff({ changes, names }: { changes: Change[]; names: [string, st
 		<>
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.differences}>
 				<table class="diff"><thead><tr><th>{t.field}</th><th>{names[0]}</th><th>{names[1]}</th></tr></thead>
-					<tbody>{changes.slice(0, most).map(c => <tr key={c.path} class={c.kind}><th scope="row" class="mono"><div class="clamp" title={c.path}>{c.href ? <a href={c.href}>{c.path}</a> : c.path}</div></th><td class="mono">{c.kind === 'added' ? <span class="dim">–</span> : <Value v={c.before} field={c.path} />}</td><td class="mono">{c.kind === 'removed' ? <span class="dim">–</span> : <Value v={c.after} field={c.path} />}</td></tr>)}</tbody>
+					<tbody>{changes.slice(0, most).map(c => <tr key={c.path} class={c.kind}><th scope="row" class="mono"><div class="clamp" title={c.path}>{c.href ? <a href={c.href}><Parted text={c.path} /></a> : <Parted text={c.path} />}</div></th><td class="mono">{c.kind === 'added' ? <span class="dim">–</span> : <Value v={c.before} field={c.path} />}</td><td class="mono">{c.kind === 'removed' ? <span class="dim">–</span> : <Value v={c.after} field={c.path} />}</td></tr>)}</tbody>
 				</table>
 			</div>
 			{changes.length > 1 && <p class="dim">{t.diffCounts(count(n('added')), count(n('removed')), count(n('changed')))}{changes.length > most && <button type="button" class="quiet" onClick={() => setMost(most + 10 * shownMost)}>{t.more}</button>}</p>}

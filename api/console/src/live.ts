@@ -8,6 +8,7 @@ export interface Changes {
 	events: number
 	views: Record<string, string[] | null> // ids that have changed, null for many
 	anew?: true // the log is another: nothing that was answered holds
+	missed?: true // it came before this tab was told of changes: who has read up to the cut has it
 }
 
 type State = { live: boolean; opened: boolean; since: number; cut: string; ready: boolean; reason: string }
@@ -18,12 +19,27 @@ export const state = signal<State>({ live: false, opened: false, since: Date.now
 export const paused = signal(false)
 
 // offsets are those of a topic's partitions in a cut: the next of each.
-const offsets = (cut: string, topic: string): Record<string, number> => Object.fromEntries(cut.split(',').filter(p => p.startsWith(`${topic}/`)).map(p => p.slice(topic.length + 1).split(':')).map(([p, next]) => [p, Number(next)]))
+export const offsets = (cut: string, topic: string): Record<string, number> => Object.fromEntries(cut.split(',').filter(p => p.startsWith(`${topic}/`)).map(p => p.slice(topic.length + 1).split(':')).map(([p, next]) => [p, Number(next)]))
+
+// joined is all that two changes are of.
+export const joined = (a: Pick<Changes, 'from' | 'cut'>, b: Pick<Changes, 'from' | 'cut'>) => ({ from: behind(b.from, a.from) ? b.from : a.from, cut: behind(a.cut, b.cut) ? b.cut : a.cut })
 
 // arrived is how many records a topic took with some changes, those before read left out: the next offset to be read of some partitions.
 export function arrived(c: Pick<Changes, 'from' | 'cut'>, topic: string, read: Record<string, number> = {}): number {
 	const before = offsets(c.from, topic)
 	return Object.entries(offsets(c.cut, topic)).reduce((n, [p, next]) => n + Math.max(0, next - Math.max(before[p] ?? 0, read[p] ?? 0)), 0)
+}
+
+// behind says whether a cut lacks what another has.
+export function behind(cut: string, other: string): boolean {
+	const next = Object.fromEntries(cut.split(',').map(p => p.split(':')))
+	return other.split(',').some(p => Number(p.split(':')[1]) > Number(next[p.split(':')[0] ?? ''] ?? 0))
+}
+
+// least is what two cuts both have.
+function least(a: string, b: string): string {
+	const next = Object.fromEntries(a.split(',').map(p => p.split(':')))
+	return b.split(',').map(p => p.split(':')).map(([tp, n]) => `${tp}:${Math.min(Number(n), Number(next[tp ?? ''] ?? 0))}`).join(',')
 }
 
 // onChanges calls take with what changes from now on. What was told before is no news to whoever begins to listen.
@@ -40,9 +56,46 @@ function tell(m: Message) {
 	take(m)
 }
 
+// The cut from which on this tab is told of all changes, "" before it is. What is read before then may lack what was recorded until then, and
+// nobody would tell.
+let toldFrom = ''
+let early = '' // what all answers have that came before
+let asking = false
+export const isTold = (): boolean => toldFrom !== ''
+
+// readEarly takes the cut up to which an answer is read that was asked for before this tab was told of changes: what came from there on is told now.
+export function readEarly(cut: string) {
+	early = early === '' ? cut : least(early, cut)
+	if (!asking && toldFrom !== '' && behind(early, toldFrom)) void makeUp()
+}
+
+async function makeUp() {
+	asking = true
+	for (let wait = 1000; toldFrom !== '' && behind(early, toldFrom); wait = Math.min(wait * 2, 30_000)) {
+		const [after, until] = [early, toldFrom]
+		try {
+			const c = (await (await send(`/api/v1/log/changes?after=${encodeURIComponent(after)}&until=${encodeURIComponent(until)}`)).json()) as Changes
+			if (until !== toldFrom) continue // it is of another log
+			if (early === after) early = until
+			take({ changes: { ...c, from: after, missed: true } })
+		} catch (e) {
+			if (e instanceof Problem && e.status === 400) break // the log is another: all is asked anew
+			await new Promise(f => setTimeout(f, wait)) // views are behind, or it is not reached
+		}
+	}
+	asking = false
+}
+
 let held: Changes | null = null
 function take(m: Message) {
-	if (m.state) state.value = m.state
+	if (m.changes?.anew) toldFrom = early = ''
+	if (m.state) {
+		state.value = m.state
+		if (toldFrom === '' && m.state.cut !== '') {
+			toldFrom = m.state.cut
+			if (early !== '') readEarly(early)
+		}
+	}
 	if (m.changes && paused.peek()) held = merged(held, m.changes)
 	else if (m.changes) changes.value = m.changes
 }
@@ -54,7 +107,7 @@ function merged(a: Changes | null, b: Changes): Changes {
 		const before = views[v]
 		views[v] = before === null || ids === null ? null : [...new Set([...(before ?? []), ...ids])]
 	}
-	return { from: a.from, cut: b.cut, events: a.events + b.events, views, ...(a.anew || b.anew ? { anew: true } : {}) }
+	return { ...joined(a, b), events: a.events + b.events, views, ...(a.anew || b.anew ? { anew: true } : {}), ...(a.missed && b.missed ? { missed: true } : {}) }
 }
 
 export function pause(on: boolean) {

@@ -4,6 +4,7 @@ import { command, Problem, segment, then, url, useGet } from '../api'
 import { figure } from '../format'
 import { announce, Dialog } from '../keys'
 import { Cut, Fact, Facts, Position, Stream, Tabs, Time, Title } from '../parts/bits'
+import { GoesOn } from '../parts/goeson'
 import { AsOf, History, noRating, type Of, Rate, Times } from '../parts/history'
 import { Moments, only, rowsMost } from '../parts/moments'
 import { usePaged } from '../parts/paged'
@@ -104,15 +105,18 @@ function Similar({ id }: { id: string }) {
 		const timer = setTimeout(got.again, 2000)
 		return () => clearTimeout(timer)
 	}, [folding, got.loading])
-	if (folding) return <div class="card" role="status" data-folding="">{t.slowThen} <span class="dim">{got.problem?.detail}</span></div>
+	const asked = { movie_id: id, k: 20, known_at: knownAt.value }
 	return (
-		<Shown got={got} rows={8}>{s => s.items.length === 0 ? <Empty why={t.noOther} /> : (
+		<>
+		{knownAt.value !== '' && (got.loading || folding) && <GoesOn key={JSON.stringify(asked)} path="/api/v1/ops/similar" body={asked} detail={folding ? got.problem?.detail : undefined} />}
+		{!folding && <Shown got={got} rows={8}>{s => s.items.length === 0 ? <Empty why={t.noOther} /> : (
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.similar}>
 				<table><thead><tr><th class="num">#</th><th>{t.film}</th><th>{t.genres}</th><th>{t.by}</th><th class="num">{t.value}</th></tr></thead>
 					<tbody>{s.items.map((i, n) => <tr key={i.movie_id}><td class="num">{n + 1}</td><td><Cut href={to(['films', i.movie_id], { tab: 'similar' })} text={i.title || i.movie_id} /> {i.year ? <span class="dim">{i.year}</span> : null}</td><td><Cut tone="dim" text={i.genres?.join(', ')} /></td><td>{Object.keys(i.sources ?? {}).map(x => <span key={x} class="pair">{x}</span>)}</td><td class="num" title={String(i.score)}>{figure(i.score)}</td></tr>)}</tbody>
 				</table>
 			</div>
-		)}</Shown>
+		)}</Shown>}
+		</>
 	)
 }
 

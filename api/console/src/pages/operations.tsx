@@ -79,6 +79,7 @@ function What({ o }: { o: Operation }) {
 	const r = (o.request ?? {}) as Record<string, string | number | Record<string, number> | undefined>
 	if (o.kind === 'rebuild') return <a href={to(['models', String(r.model), String(r.version)])}>{String(r.model)} {String(r.version)}</a>
 	if (o.kind === 'recommendations') return <a href={to(['try'], { user: String(r.user_id ?? ''), known_at: String(r.known_at ?? ''), as_of: String(r.as_of ?? ''), k: String(r.k ?? '') })}>{t.person} {String(r.user_id ?? '')} {String(r.known_at || r.as_of || '')}</a>
+	if (o.kind === 'similar') return <a href={to(['films', String(r.movie_id)], { tab: 'similar', known_at: String(r.known_at) })}>{t.film} {String(r.movie_id)} {String(r.known_at)}</a>
 	if (o.kind === 'import' && r.simulate) return <>{t.simulatedWorld} {Object.entries(r.simulate).filter(([, v]) => v).map(([k, v]) => `${k}=${v}`).join(' ')}</>
 	return <>{Object.values(r).filter(v => typeof v !== 'object' && v !== undefined).map(String).join(' ') || (o.kind === 'replay' ? t.allViews : '')}</>
 }

@@ -1,7 +1,7 @@
 // A topic's records, the newest first, with a filter that the server applies.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, exact, isPast, Problem, segment, then, url } from '../api'
-import { arrived, type Changes, onChanges, paused } from '../live'
+import { arrived, type Changes, joined, offsets, onChanges, paused } from '../live'
 import { Title } from '../parts/bits'
 import { type Answer, Moments, only } from '../parts/moments'
 import { Empty, Fault, News, Skeleton } from '../parts/states'
@@ -17,9 +17,9 @@ interface Loaded { rows: LogRecord[]; next: string; scanned: string; empty: bool
 
 const filters = ['type', 'stream', 'actor', 'q'] as const
 
-// readOf is how far the partitions are read that rows are of: the next offset of each.
-function readOf(rows: LogRecord[]): Record<string, number> {
-	const next: Record<string, number> = {}
+// readOf is how far the partitions are read, the next offset of each: as far as rows are of them, and as the answer says.
+function readOf(rows: LogRecord[], upTo: Record<string, number>): Record<string, number> {
+	const next = { ...upTo }
 	for (const r of rows) {
 		const [p = '', offset = ''] = r.position.slice(r.position.lastIndexOf('/') + 1).split('@')
 		next[p] = Math.max(next[p] ?? 0, Number(offset) + 1)
@@ -42,8 +42,8 @@ export function Browser({ topic }: { topic: string }) {
 	const read = useRef<Record<string, number>>({})
 	const told = useRef<Pick<Changes, 'from' | 'cut'> | null>(null) // since it was asked for
 
-	const load = async (cursor: string, signal: AbortSignal): Promise<Loaded> => {
-		const p = await ask<Records>(cursor === '' ? path : url(path, { cursor }), signal, exact)
+	const load = async (cursor: string, signal: AbortSignal, upTo?: (cut: string) => void): Promise<Loaded> => {
+		const p = await ask<Records>(cursor === '' ? path : url(path, { cursor }), signal, exact, upTo)
 		return { rows: p.items, next: p.next_cursor ?? '', scanned: p.scanned_to, empty: p.items.length === 0 }
 	}
 	const taken = (e: unknown) => setProblem(e instanceof Problem ? e : new Problem({ title: String(e) }))
@@ -54,10 +54,11 @@ export function Browser({ topic }: { topic: string }) {
 		busy.current = true
 		const came = told.current ? arrived(told.current, topic, read.current) : 0
 		told.current = null
-		load('', abort.signal).then(
+		let had = ''
+		load('', abort.signal, isPast(path) ? undefined : cut => { had = cut }).then(
 			l => {
 				setLeftOut(following && !filters.some(f => chosen[f]) && l.next !== '' ? Math.max(0, came - l.rows.length) : 0)
-				read.current = readOf(l.rows)
+				read.current = readOf(l.rows, offsets(had, topic))
 				setState(l)
 				setProblem(null)
 				setNews(told.current ? arrived(told.current, topic, read.current) : 0)
@@ -69,7 +70,7 @@ export function Browser({ topic }: { topic: string }) {
 	useEffect(() => onChanges(c => {
 		if (c.anew) setAsked(a => a + 1)
 		if (c.anew || isPast(path)) return
-		told.current = { from: told.current?.from ?? c.from, cut: c.cut }
+		told.current = told.current ? joined(told.current, c) : c
 		setNews(arrived(told.current, topic, read.current))
 	}), [path])
 

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks'
 import { ask, Problem, segment, then, useGet } from '../api'
 import { Chart, type Curve } from '../chart'
 import { bytes, duration, figure } from '../format'
-import { Copy, Cut, Fact, Facts, Id, State, Stream, Time, Title } from '../parts/bits'
+import { Copy, Cut, Fact, Facts, Id, Parted, State, Stream, Time, Title } from '../parts/bits'
 import { Moments } from '../parts/moments'
 import { Empty, Fault, Shown, Skeleton } from '../parts/states'
 import { place, to } from '../router'
@@ -66,7 +66,7 @@ export function RunPage({ id }: { id: string }) {
 				</div>
 				<section class="charts">{metricsOf([r]).slice(0, 24).map(m => <Curves key={m} runs={[r]} metric={m} />)}</section>
 				{Object.keys(r.tags ?? {}).length > 0 && <section><h2>{t.tags}</h2><Pairs of={r.tags ?? {}} /></section>}
-				{(r.artifacts?.length ?? 0) > 0 && <section><h2>{t.files}</h2><table><tbody>{r.artifacts?.map(a => <tr key={a.path}><td class="mono wrap"><a href={`/api/v1/blobs/${segment(a.blob)}`} download={a.path.split('/').at(-1)}>{a.path}</a></td><td class="num">{bytes(a.bytes)}</td><td><Time at={a.event_millis} /></td></tr>)}</tbody></table></section>}
+				{(r.artifacts?.length ?? 0) > 0 && <section><h2>{t.files}</h2><div class="scroll-x" tabIndex={0} role="group" aria-label={t.files}><table><tbody>{r.artifacts?.map(a => <tr key={a.path}><td class="mono"><a href={`/api/v1/blobs/${segment(a.blob)}`} download={a.path.split('/').at(-1)}><Parted text={a.path} /></a></td><td class="num">{bytes(a.bytes)}</td><td><Time at={a.event_millis} /></td></tr>)}</tbody></table></div></section>}
 			</>
 		)}</Shown>
 	)
@@ -75,7 +75,7 @@ export function RunPage({ id }: { id: string }) {
 function Pairs({ of }: { of: Record<string, preact.ComponentChildren> }) {
 	const keys = Object.keys(of).sort()
 	if (keys.length === 0) return <p class="dim">{t.none}</p>
-	return <table class="pairs"><tbody>{keys.map(k => <tr key={k}><th scope="row" class="mono wrap">{k}</th><td class="wrap">{of[k]}</td></tr>)}</tbody></table>
+	return <table class="pairs"><tbody>{keys.map(k => <tr key={k}><th scope="row" class="mono"><Parted text={k} /></th><td class="wrap">{of[k]}</td></tr>)}</tbody></table>
 }
 
 // useRuns reads some runs.
@@ -109,7 +109,7 @@ export function Compare() {
 			<Title of={above()} side={<a class="button" href={to(['runs', 'compare'], { sel: ids.join(','), all: all ? '' : '1' })}>{all ? t.onlyDifferences : t.showAll(rows.length)}</a>}>{t.compare}</Title>
 			<div class="scroll-x" tabIndex={0} role="group" aria-label={t.differences}>
 				<table class="compare"><thead><tr><th>{t.field}</th>{runs.map((r, i) => <th key={r.run_id}><Cut href={to(['runs', r.run_id])} text={r.name || r.run_id} />{i === 0 && <span class="dim"> {t.baseline}</span>}<br /><State of={r.status} /></th>)}</tr></thead>
-					<tbody>{shown.length === 0 ? <tr><td class="dim" colSpan={runs.length + 1}>{t.noDifference}</td></tr> : shown.map(r => <tr key={r.name} class={r.differs ? 'changed' : ''}><th scope="row" class="mono"><div class="clamp" title={r.name}>{r.name}</div></th>{r.values.map((v, i) => <td key={i} class={typeof v === 'number' ? 'num' : ''} title={typeof v === 'number' ? String(v) : undefined}>{typeof v === 'number' ? <>{figure(v)}{i > 0 && typeof r.values[0] === 'number' && v !== r.values[0] && <span class="dim"> {v > r.values[0] ? '+' : '−'}{figure(Math.abs(v - r.values[0]))}</span>}</> : v === undefined ? <span class="dim">–</span> : <Cut text={v} />}</td>)}</tr>)}</tbody>
+					<tbody>{shown.length === 0 ? <tr><td class="dim" colSpan={runs.length + 1}>{t.noDifference}</td></tr> : shown.map(r => <tr key={r.name} class={r.differs ? 'changed' : ''}><th scope="row" class="mono"><div class="clamp" title={r.name}><Parted text={r.name} /></div></th>{r.values.map((v, i) => <td key={i} class={typeof v === 'number' ? 'num' : ''} title={typeof v === 'number' ? String(v) : undefined}>{typeof v === 'number' ? <>{figure(v)}{i > 0 && typeof r.values[0] === 'number' && v !== r.values[0] && <span class="dim"> {v > r.values[0] ? '+' : '−'}{figure(Math.abs(v - r.values[0]))}</span>}</> : v === undefined ? <span class="dim">–</span> : <Cut text={v} />}</td>)}</tr>)}</tbody>
 				</table>
 			</div>
 			<Moments of={runs.slice(0, comparedMost).map(r => ({ name: r.name || r.run_id, path: `/api/v1/runs/${segment(r.run_id)}`, views: ['runs'] }))} prefix="run/" />

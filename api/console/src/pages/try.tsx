@@ -1,15 +1,16 @@
 // Who gets what, and why? A look adds no event.
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import { command, Problem, then, url, useGet } from '../api'
 import { figure } from '../format'
 import { announce } from '../keys'
 import { Cut, Fact, Facts, Time, Title } from '../parts/bits'
+import { GoesOn } from '../parts/goeson'
 import { type Answer, Moments, only } from '../parts/moments'
-import { Empty, Fault, Shown } from '../parts/states'
+import { Empty, Shown } from '../parts/states'
 import { asOf, knownAt, type Params, place, set, to } from '../router'
 import { t } from '../text'
 import { noCommands } from '../timebar'
-import type { Model, Operation, Page, Recommendations, Recommended } from '../types'
+import type { Model, Page, Recommendations, Recommended } from '../types'
 
 const versionsMost = 200 // that are offered to be put beside
 
@@ -35,7 +36,7 @@ export function Try() {
 				<label class="broad">{t.against}<input class="mono" value={vs} list="against" placeholder={t.againstWhat} onChange={e => set({ vs: e.currentTarget.value.trim() })} /><datalist id="against"><option value="baseline" />{versions.map(v => <option key={v} value={v} />)}</datalist></label>
 			</form>
 			<Moments of={user === '' ? [] : [{ path: url('/api/v1/recommendations', { user_id: user, k, record: 'false' }), dated: true, views: ['deployments', 'users'], items: a => ((a.items ?? []) as Answer[]).map((i, n) => ({ ...i, rank: n + 1 })), id: i => i.movie_id, page: i => to(['films', i.movie_id]), shows: only('rank', 'title', 'score') }]} prefix="model/" />
-			{user !== '' && (knownAt.value !== '' || asOf.value !== '') && got.loading && <GoesOn key={JSON.stringify(asked)} body={asked} />}
+			{user !== '' && (knownAt.value !== '' || asOf.value !== '') && got.loading && <GoesOn key={JSON.stringify(asked)} path="/api/v1/ops/recommendations" body={asked} />}
 			{user === '' ? <Empty why={t.whoFirst} /> : (
 				<div class={vs ? 'columns-2' : ''}>
 					<Shown got={got} rows={10}>{r => <List r={r} was={other.data?.items} is={r.items} again={got.again} />}</Shown>
@@ -43,30 +44,6 @@ export function Try() {
 				</div>
 			)}
 		</>
-	)
-}
-
-// GoesOn offers, where the views of a moment take long, to have them folded whether this page is there or not.
-function GoesOn({ body }: { body: Record<string, string | number> }) {
-	const [slow, setSlow] = useState(false)
-	const [problem, setProblem] = useState<Problem | null>(null)
-	const [begun, setBegun] = useState<Operation | null>(null)
-	const [key] = useState(() => crypto.randomUUID?.() ?? String(Math.random()))
-	useEffect(() => {
-		const timer = setTimeout(() => setSlow(true), 1500)
-		return () => clearTimeout(timer)
-	}, [])
-	const act = async () => {
-		setProblem(null)
-		try {
-			setBegun(await command<Operation>('POST', '/api/v1/ops/recommendations', body, { key, goesOn: true }))
-		} catch (e) {
-			setProblem(e instanceof Problem ? e : new Problem({ title: String(e) }))
-		}
-	}
-	if (!slow) return null
-	return (
-		<div class="card" role="status">{t.slowThen} {begun ? <a href={to(['system', 'operations', begun.operation_id])}>{t.operation}: {t.operationBegun}</a> : <button type="button" onClick={() => void act()}>{t.goOnWithout}</button>}{problem && <Fault problem={problem} />}</div>
 	)
 }
 

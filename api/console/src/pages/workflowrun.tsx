@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { command, Problem, segment, send, then, url, useGet } from '../api'
 import { duration } from '../format'
 import { Confirm } from '../confirm'
-import { Copy, Fact, Facts, Position, State, Stream, Time, Title } from '../parts/bits'
+import { Copy, Fact, Facts, Parted, Position, State, Stream, Time, Title } from '../parts/bits'
 import { Moments } from '../parts/moments'
 import { Fault, Shown, Skeleton } from '../parts/states'
 import { knownAt, place, set, to } from '../router'
@@ -71,7 +71,7 @@ function TaskPanel({ run, task, over }: { run: string; task: Task; over: boolean
 			<h2>{task.task} <State of={task.state} /></h2>
 			{(task.tries?.length ?? 0) > 1 && <nav class="tabs" aria-label={t.tries}>{task.tries?.map(y => <button key={y.try} type="button" aria-pressed={y.try === chosen} onClick={() => set({ task: task.task, try: y.try === task.try ? '' : y.try })}>{y.try} <State of={y.state} bare /></button>)}</nav>}
 			{task.error && <p class="bad prewrap">{task.error}</p>}
-			{Object.keys(task.output ?? {}).length > 0 && <><h3>{t.outputs}</h3><table class="pairs"><tbody>{Object.entries(task.output ?? {}).sort().map(([k, v]) => <tr key={k}><th scope="row" class="mono">{k}</th><td class="mono wrap">{v}</td></tr>)}</tbody></table></>}
+			{Object.keys(task.output ?? {}).length > 0 && <><h3>{t.outputs}</h3><table class="pairs"><tbody>{Object.entries(task.output ?? {}).sort().map(([k, v]) => <tr key={k}><th scope="row" class="mono"><Parted text={k} /></th><td class="mono wrap">{v}</td></tr>)}</tbody></table></>}
 			{chosen > 0 && <Log key={`${task.task} ${chosen}`} path={url(`/api/v1/workflows/runs/${segment(run)}/tasks/${segment(task.task)}/logs`, { try: chosen, known_at: knownAt.value })} follow={!over && task.state === 'running' && chosen === task.try} name={`${task.task}-${chosen}.log`} />}
 		</section>
 	)

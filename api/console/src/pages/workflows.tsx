@@ -4,7 +4,7 @@ import { command, Problem, segment, then, url, useGet } from '../api'
 import { duration } from '../format'
 import { Confirm } from '../confirm'
 import { announce, Dialog } from '../keys'
-import { Cut, Id, State, Time, Title } from '../parts/bits'
+import { Cut, Id, Parted, State, Time, Title } from '../parts/bits'
 import { type Answer, Moments, only, rowsMost } from '../parts/moments'
 import { Empty, Fault, News, Shown } from '../parts/states'
 import { go, place, set, to } from '../router'
@@ -80,7 +80,7 @@ function Grid({ runs, tasks }: { runs: WorkflowRun[]; tasks: string[] }) {
 	const all = [...new Set([...tasks, ...runs.flatMap(r => r.tasks.map(k => k.task))])]
 	return (
 		<div class="scroll-x" tabIndex={0} role="group" aria-label={t.runs}>
-			<table class="grid"><thead><tr><th scope="col">{t.run}</th><th>{t.state}</th><th>{t.requested}</th><th class="num">{t.duration}</th>{all.map(k => <th key={k} class="slant"><span class="clamp" title={k}>{k}</span></th>)}<th>{t.actor}</th></tr></thead>
+			<table class="grid"><thead><tr><th scope="col">{t.run}</th><th>{t.state}</th><th>{t.requested}</th><th class="num">{t.duration}</th>{all.map(k => <th key={k} class="slant"><span class="clamp" title={k}><Parted text={k} /></span></th>)}<th>{t.actor}</th></tr></thead>
 				<tbody>{runs.map(r => (
 					<tr key={r.run_id}><td><Id id={r.run_id} href={to(['workflows', 'runs', r.run_id])} /></td><td><State of={r.state} /></td><td><Time at={r.requested_millis} /></td><td class="num">{r.ended_millis ? duration(r.ended_millis - (r.started_millis ?? r.requested_millis)) : ''}</td>
 						{all.map(name => { const k = r.tasks.find(x => x.task === name); return <td key={name} class="cell"><a href={to(['workflows', 'runs', r.run_id], { task: name })} aria-label={`${name} ${k?.state ?? '–'}`}><State of={k?.state ?? 'none'} bare /></a></td> })}<td class="dim"><Cut text={r.actor} /></td></tr>

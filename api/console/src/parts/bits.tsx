@@ -1,5 +1,5 @@
 // The small parts of every page.
-import type { ComponentChildren } from 'preact'
+import { type ComponentChildren, Fragment } from 'preact'
 import { useState } from 'preact/hooks'
 import { textOf } from '../exact'
 import { millisOf, shortId, time } from '../format'
@@ -51,6 +51,11 @@ export function Cut({ text, href, tone }: { text: string | undefined; href?: str
 	const all = text ?? ''
 	const more = { class: tone ? `cut ${tone}` : 'cut', title: all.length > 40 ? all.slice(0, 10 * cutAt) : undefined }
 	return href === undefined ? <span {...more}>{all.slice(0, cutAt)}</span> : <a {...more} href={href}>{all.slice(0, cutAt)}</a>
+}
+
+// Parted is a name that may go on in the next line behind what parts its words, and not within them.
+export function Parted({ text }: { text: string }) {
+	return <>{text.split(/(?<=[._/:@-])(?=\p{L})/u).map((part, i) => (i === 0 ? part : <Fragment key={i}><wbr />{part}</Fragment>))}</>
 }
 
 // Json is a value as it was sent, as text.

@@ -4,6 +4,7 @@ import { exact, type Got, url, useGet } from '../api'
 import { type Change, Diff, diff } from '../diff'
 import { count, time } from '../format'
 import { useKeys } from '../keys'
+import { behind } from '../live'
 import { EntryList } from '../pages/entries'
 import { asOf, knownAt, place, set, to } from '../router'
 import { t } from '../text'
@@ -77,12 +78,6 @@ const called = (s: Side): string => {
 	return s.happened === '' ? at : `${at}, ${t.happened} ${s.happened}`
 }
 
-// beyond says whether a cut has what another has not.
-function beyond(cut: string, other: string): boolean {
-	const next = Object.fromEntries(other.split(',').map(p => p.split(':')))
-	return cut.split(',').some(p => Number(p.split(':')[1]) > Number(next[p.split(':')[0] ?? ''] ?? 0))
-}
-
 // Moments holds a page against itself at another moment, before or behind its own, that vs_known_at and vs_as_of of the address name; "now" is one, too.
 // stream, or what begins with a prefix, is what the page is of. note is what of the page is of now alone.
 export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?: string; prefix?: string | string[]; note?: string }) {
@@ -122,7 +117,7 @@ function useOrder(here: string, other: string): { otherIsLater: boolean } | { as
 	const b = own(cutOf(other), useGet<{ cut: string }>(cutOf(other)))
 	if (!asks) return { otherIsLater: other === '' && here !== '' }
 	if (!a.data || a.problem) return { asked: a }
-	return !b.data || b.problem ? { asked: b } : { otherIsLater: beyond(b.data.cut, a.data.cut) }
+	return !b.data || b.problem ? { asked: b } : { otherIsLater: behind(a.data.cut, b.data.cut) }
 }
 
 function Ordered({ here, other, children }: { here: Side; other: Side; children: (before: Side, after: Side) => preact.ComponentChildren }) {

@@ -47,8 +47,8 @@ export const ko: Text = {
 	drift: '드리프트', noDrift: '임계값에 이른 드리프트가 측정되지 않았고 알려진 것도 없습니다. 측정하는 것:', driftScore: '점수', threshold: '임계값', featuresDrift: '피처가 학습 세트에서 얼마나 먼지는 뷰별로 봅니다:',
 	// operations
 	operations: '장기 작업', operation: '작업', operationsWhat: '오래 걸리는 작업입니다. 이 페이지를 닫아도 계속되고 여기에서 다시 찾을 수 있습니다. 종류마다 한 번에 하나만 실행되며, 프로그램이 강제 종료되면 다음 시작 때 중단된 것으로 기록됩니다.', noOperations: '아직 시작한 장기 작업이 없습니다.',
-	operationKind: k => ({ verify: '검증', replay: '다시 접기', rebuild: '모델 재현', recommendations: '시점 추천', backup: '백업', import: '가져오기' })[k] ?? k,
-	operationWhat: k => ({ verify: '서빙 중인 것 옆에서 전체 로그를 다시 접어 모든 바이트를 비교합니다. 아무것도 바꾸지 않습니다.', replay: '서빙 중인 것 옆에서 뷰를 다시 접고, 끝나면 그 자리를 대신합니다.', rebuild: '로그만으로 버전을 다시 학습해 바이트를 비교합니다.', recommendations: '뷰를 그 시점까지 접어 순위를 매깁니다. 아무것도 바꾸지 않습니다.', backup: '실행 중인 로그와 블롭을 서버의 새 폴더에 복사하고 다시 읽어 확인합니다.', import: '데이터셋의 영화와 행동을 로그에 추가합니다. 이미 있는 것은 다시 추가하지 않습니다.' })[k] ?? '',
+	operationKind: k => ({ verify: '검증', replay: '다시 접기', rebuild: '모델 재현', recommendations: '시점 추천', similar: '시점의 비슷한 영화', backup: '백업', import: '가져오기' })[k] ?? k,
+	operationWhat: k => ({ verify: '서빙 중인 것 옆에서 전체 로그를 다시 접어 모든 바이트를 비교합니다. 아무것도 바꾸지 않습니다.', replay: '서빙 중인 것 옆에서 뷰를 다시 접고, 끝나면 그 자리를 대신합니다.', rebuild: '로그만으로 버전을 다시 학습해 바이트를 비교합니다.', recommendations: '뷰를 그 시점까지 접어 순위를 매깁니다. 아무것도 바꾸지 않습니다.', similar: '뷰를 그 시점까지 접어 가장 가까운 영화를 찾습니다. 아무것도 바꾸지 않습니다.', backup: '실행 중인 로그와 블롭을 서버의 새 폴더에 복사하고 다시 읽어 확인합니다.', import: '데이터셋의 영화와 행동을 로그에 추가합니다. 이미 있는 것은 다시 추가하지 않습니다.' })[k] ?? '',
 	operationGoesOn: '이 페이지를 닫아도 계속됩니다.', operationBegun: '시작됨', operationCancelling: '취소하는 중입니다', operationElsewhere: h => `다른 프로세스에서 진행: ${h}`, operationInterrupted: '끝나기 전에 프로세스가 종료되었습니다. 다시 시작하세요.', ended: '종료', endedBy: '종료한 행위자', process: '프로세스', result: '결과', resultLong: n => `결과는 보관하지 않습니다. 크기: ${n}`,
 	allViews: '모든 뷰', newFolder: '서버의 새 폴더', dataSetPath: '서버의 데이터셋', pathThere: '서버의 폴더, .zip 또는 csv 파일', simulatedWorld: '시뮬레이션 세계', slowThen: '그 시점의 뷰를 접고 있습니다.', goOnWithout: '이 페이지 없이 계속하기',
 	// stages and aliases
