@@ -61,7 +61,7 @@ func startWith(t testing.TB, dir string, env []string, args ...string) *child {
 		t.Fatal(err)
 	}
 	go func() { c.exited <- c.cmd.Wait() }()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for time.Now().Before(deadline) {
 		if s, ok := app.ReadServing(dir); ok && s.PID == c.cmd.Process.Pid {
 			c.address = "http://" + s.Address
@@ -91,7 +91,7 @@ func (c *child) stop(t testing.TB) {
 		if err != nil {
 			t.Fatalf("the program did not end well: %v\n%s", err, c.out.String())
 		}
-	case <-time.After(2 * time.Minute):
+	case <-time.After(5 * time.Minute):
 		c.kill()
 		t.Fatalf("the program does not end\n%s", c.out.String())
 	}
