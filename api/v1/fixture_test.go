@@ -171,7 +171,7 @@ func (w *fixture) fill() {
 // folded waits for all views.
 func (w *fixture) folded(positions ...streams.Position) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	for _, p := range positions {
 		w.must(w.core.Views.Wait(ctx, p))

@@ -48,7 +48,7 @@ func (w *fixture) serve() *httptest.Server {
 
 func (w *fixture) listen(srv *httptest.Server, query string, header ...string) *sse {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	r, err := http.NewRequestWithContext(ctx, "GET", srv.URL+"/api/v1/live"+query, nil)
 	w.must(err)
 	for i := 0; i < len(header); i += 2 {

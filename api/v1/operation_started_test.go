@@ -56,7 +56,7 @@ func (w *fixture) launch(path, body string, header ...string) *answer {
 // ended waits until an operation has ended.
 func (w *fixture) ended(id string) *answer {
 	w.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if a := w.get("/api/v1/operations/" + id).want(200); a.at("state") != "running" {
 			return a
 		}

@@ -211,7 +211,7 @@ func (b *bench) workflowRun(id string) projections.WorkflowRun {
 // waitEnded waits until the ledger has the end of a run. The limit only ends a test that would hang.
 func (b *bench) waitEnded(id string) projections.WorkflowRun {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Minute)
 	defer cancel()
 	for {
 		head, err := b.log.Ledger().Head(ctx, time.Time{})

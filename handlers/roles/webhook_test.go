@@ -61,7 +61,7 @@ func (e *endpoint) next(t *testing.T) message {
 	select {
 	case m := <-e.got:
 		return m
-	case <-time.After(2 * time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Fatal("nothing was sent")
 		return message{}
 	}
@@ -107,7 +107,7 @@ func (h *hooks) create(id, url string, of ...string) {
 // ended waits for so many ended deliveries, and gives them, the oldest first.
 func (h *hooks) ended(id string, n int) []projections.EndedDelivery {
 	h.t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; {
+	for deadline := time.Now().Add(5 * time.Minute); ; {
 		p, err := fold.Of[*projections.Webhooks](h.Views).Ended(id, fold.PageQuery{})
 		h.Must(err)
 		if len(p.Items) >= n {

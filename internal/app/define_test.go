@@ -128,17 +128,17 @@ func folded(t *testing.T, a *app.App, hash string) {
 	until(t, "the online view to be folded by "+hash, func() bool { return a.Views.Definition("online") == hash })
 }
 
-// until waits for a condition, for a minute at most.
+// until waits for a condition, for five minutes at most.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	ctx, done := context.WithTimeout(t.Context(), time.Minute)
+	ctx, done := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer done()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !is() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited a minute for %s", what)
+			t.Fatalf("waited five minutes for %s", what)
 		case <-tick.C:
 		}
 	}

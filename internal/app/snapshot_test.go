@@ -189,7 +189,7 @@ func TestKafkaNewNodeIsKilled(t *testing.T) {
 		}
 		select {
 		case <-proxy.sent:
-		case <-time.After(time.Minute):
+		case <-time.After(5 * time.Minute):
 			t.Fatal("nobody asked for a snapshot")
 		}
 		for c.wait == untilViews && cmd.Process.Signal(syscall.Signal(0)) == nil {

@@ -52,7 +52,7 @@ func TestTaskLogIsFollowed(t *testing.T) {
 		t.Fatalf("%v; it is followed as\n%s", err, &followed)
 	}
 	var run projections.WorkflowRun
-	for deadline := time.Now().Add(2 * time.Minute); run.State != projections.StateSuccess; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); run.State != projections.StateSuccess; time.Sleep(5 * time.Millisecond) {
 		if run, _, err = fold.Of[*projections.Workflows](a.Views).Run("r1"); err != nil || time.Now().After(deadline) {
 			t.Fatalf("%+v, %v", run, err)
 		}
@@ -125,7 +125,7 @@ func served(t *testing.T, o app.Options) (*app.App, *httptest.Server) {
 		}
 	})
 	t.Cleanup(func() { stopServing(t, a) })
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for text(t, server.URL+"/api/v1/workflows", http.StatusOK); !strings.Contains(text(t, server.URL+"/api/v1/workflows", http.StatusOK), "movie_training_pipeline"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no workflow is defined")

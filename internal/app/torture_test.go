@@ -61,7 +61,7 @@ func startWith(t testing.TB, dir string, env []string, args ...string) *child {
 		t.Fatal(err)
 	}
 	go func() { c.exited <- c.cmd.Wait() }()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for time.Now().Before(deadline) {
 		if s, ok := app.ReadServing(dir); ok && s.PID == c.cmd.Process.Pid {
 			c.address = "http://" + s.Address
@@ -91,7 +91,7 @@ func (c *child) stop(t testing.TB) {
 		if err != nil {
 			t.Fatalf("the program did not end well: %v\n%s", err, c.out.String())
 		}
-	case <-time.After(2 * time.Minute):
+	case <-time.After(5 * time.Minute):
 		c.kill()
 		t.Fatalf("the program does not end\n%s", c.out.String())
 	}
@@ -99,7 +99,7 @@ func (c *child) stop(t testing.TB) {
 
 func (c *child) ready(t testing.TB) {
 	t.Helper()
-	for range 1200 {
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		resp, err := http.Get(c.address + "/readyz")
 		if err == nil {
 			io.Copy(io.Discard, resp.Body)
@@ -108,10 +108,9 @@ func (c *child) ready(t testing.TB) {
 				return
 			}
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	c.kill()
-	t.Fatalf("not ready after two minutes\n%s", c.out.String())
+	t.Fatalf("not ready after five minutes\n%s", c.out.String())
 }
 
 // until waits for something that the program comes to by itself.
@@ -169,6 +168,13 @@ func TestTorture(t *testing.T) {
 			longest = 3000
 		}
 		time.Sleep(time.Duration(rng.IntN(longest)) * time.Millisecond)
+		if i%5 == 4 {
+			c.until(t, "an answer to each kind of request", func() bool {
+				ack.mu.Lock()
+				defer ack.mu.Unlock()
+				return len(ack.facts) > 0 && len(ack.notes) > 0
+			})
+		}
 		c.kill()
 		cancel()
 		wg.Wait()

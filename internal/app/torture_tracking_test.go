@@ -149,7 +149,7 @@ var errCut = errors.New("no answer")
 
 func (k *tracker) begin(ctx context.Context, at, main string) {
 	k.ctx, k.at, k.main = ctx, at, main
-	k.http = http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{}}
+	k.http = http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{}}
 }
 
 // round reads back what the last round touched, and works until the program is gone.

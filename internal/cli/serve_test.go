@@ -52,7 +52,7 @@ func TestServeWhatCannotBeFolded(t *testing.T) {
 	s := serve(t, "--dir", dir)
 	said := s.until(t, "answering on")
 	base := regexp.MustCompile(`http://[0-9.:]+`).FindString(said)
-	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		status, body := get(t, base+"/readyz")
 		if status == http.StatusServiceUnavailable && strings.Contains(body, "cannot be folded") && strings.Contains(body, "user-events/") {
 			break

@@ -139,7 +139,7 @@ func goesOn(t testing.TB, r *fold.Runner, view string, at streams.Position) {
 
 func until(t testing.TB, not string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !done(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(not)
 		}
@@ -170,7 +170,7 @@ func TestForeign_HaltsTheViewsOfTheLedger(t *testing.T) {
 	registered(t, log, 1)
 	worse := foreign(t, log, "f1", "elsewhere")
 	registered(t, log, 2)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	check := func(r *fold.Runner, at streams.Position, views ...string) {
 		t.Helper()
@@ -256,7 +256,7 @@ func TestForeign_InTheStreamsOfSkips(t *testing.T) {
 	last := registered(t, log, 1)
 	r, stop := runningViews(t, log, store, registers()[:2])
 	defer stop()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := r.Wait(ctx, last); err != nil {
 		t.Fatal(err)
@@ -308,7 +308,7 @@ func TestForeign_ReadAfterAnUpgrade(t *testing.T) {
 	newer := registered(t, log, 1)
 	last := registered(t, log, 2)
 	skip(t, log, events.AllViews, newer)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	open := func(log streams.Log, want uint64, refolded int) {
 		t.Helper()

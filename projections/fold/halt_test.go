@@ -73,7 +73,7 @@ func runningViews(t testing.TB, log streams.Log, store *fold.Store, views []fold
 // halted waits until a view has halted, and gives where.
 func halted(t testing.TB, r *fold.Runner, view string, p streams.Position) *fold.Poison {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	var poison *fold.Poison
 	if err := r.Wait(ctx, p, view); !errors.As(err, &poison) {
@@ -181,7 +181,7 @@ func TestASkipGetsPastAPanic(t *testing.T) {
 // folded waits until a view that has halted has gone on.
 func folded(t testing.TB, r *fold.Runner, p streams.Position, view string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	for r.Wait(ctx, p, view) != nil { // it says that it has halted until it has read of the skip
 		if ctx.Err() != nil {

@@ -88,7 +88,7 @@ func TestSettleLeavesReportsOut(t *testing.T) {
 	}()
 	at := act(t, log, personIn(t, 0), "block", 1)
 	<-v.entered
-	settled, end := context.WithTimeout(ctx, 2*time.Minute)
+	settled, end := context.WithTimeout(ctx, 5*time.Minute)
 	defer end()
 	if err := r.Settle(settled, at.Position); err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func TestGather(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.GatherFor(time.Hour)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)

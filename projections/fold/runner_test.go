@@ -149,7 +149,7 @@ func running(t testing.TB, log streams.Log, store *fold.Store) (*fold.Runner, fu
 
 func wait(t testing.TB, r *fold.Runner, recs []streams.Record, views ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	for _, rec := range recs {
 		if err := r.Wait(ctx, rec.Position, views...); err != nil {
@@ -280,7 +280,7 @@ func TestPoisonHaltsUntilSkipped(t *testing.T) {
 	bad := publish(t, log, 100, 1, func(int) string { return "poison" })
 	after := publish(t, log, 101, 100, films)
 	wait(t, r, after, "online", "histories") // the others go on
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := r.Wait(ctx, bad[0].Position, "tally"); err == nil || !strings.Contains(err.Error(), "halted at "+bad[0].Position.String()) {
 		t.Fatal("no word of the halt:", err)

@@ -73,7 +73,7 @@ func mustDial(t testing.TB, d *Door) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(2 * time.Minute))
+	nc.SetDeadline(time.Now().Add(5 * time.Minute))
 	return &peer{t: t, nc: nc, br: bufio.NewReader(nc)}
 }
 

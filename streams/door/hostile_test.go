@@ -48,7 +48,7 @@ func throw(t testing.TB, d *Door, b []byte) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(2 * time.Minute))
+	nc.SetDeadline(time.Now().Add(5 * time.Minute))
 	nc.Write(b)
 	nc.(*net.TCPConn).CloseWrite()
 	buf := make([]byte, 4096)

@@ -165,7 +165,7 @@ func check(t *testing.T, addr string, states []killed) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(2 * time.Minute))
+	nc.SetDeadline(time.Now().Add(5 * time.Minute))
 	p := &peer{t: t, nc: nc, br: bufio.NewReader(nc)}
 	for w := range states {
 		next := int64(0)

@@ -88,7 +88,7 @@ func TestSarama(t *testing.T) {
 			}
 		}()
 	}
-	timeout := time.After(2 * time.Minute)
+	timeout := time.After(5 * time.Minute)
 	for range len(seen) {
 		select {
 		case m := <-messages:
@@ -167,7 +167,7 @@ func TestSaramaGroup(t *testing.T) {
 	}
 	expect := func(want ...string) {
 		t.Helper()
-		timeout := time.After(2 * time.Minute)
+		timeout := time.After(5 * time.Minute)
 		for len(want) > 0 {
 			select {
 			case s := <-assigned:
@@ -192,7 +192,7 @@ func TestSaramaGroup(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		timeout := time.After(2 * time.Minute)
+		timeout := time.After(5 * time.Minute)
 		for len(seen) < sent {
 			select {
 			case m := <-got:
@@ -360,7 +360,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer producer.Close()
-	timeout := time.After(2 * time.Minute)
+	timeout := time.After(5 * time.Minute)
 	for i := range 30 {
 		if _, _, err := producer.SendMessage(&sarama.ProducerMessage{Topic: "model-drift-alerts", Value: sarama.StringEncoder(fmt.Sprint(i))}); err != nil {
 			t.Fatal(err)

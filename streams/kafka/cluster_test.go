@@ -290,7 +290,7 @@ func TestTransactions(t *testing.T) {
 	// A broker answers before it has written the control record: what was sent is waited for.
 	settle := func(p *partition, end int64) {
 		t.Helper()
-		for until := time.Now().Add(2 * time.Minute); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		for until := time.Now().Add(5 * time.Minute); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
 			if n, err := l.listOffset(p, sarama.OffsetNewest); err != nil {
 				t.Fatal(err)
 			} else if n == end {

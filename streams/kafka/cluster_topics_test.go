@@ -23,7 +23,7 @@ import (
 func deleteRecords(t *testing.T, opts Options, topic string, below int64) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		admin := newAdmin(t, opts.Brokers)
 		err = admin.DeleteRecords(opts.TopicPrefix+topic, map[int32]int64{0: below})
 		admin.Close()
@@ -81,7 +81,7 @@ func TestRefusedTopics(t *testing.T) {
 		t.Fatal(err)
 	}
 	var err error
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) { // until all brokers know
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) { // until all brokers know
 		var l *Log
 		if l, err = Open(newContext(t), opts); err != nil {
 			break
@@ -105,12 +105,12 @@ func TestChangedTopics(t *testing.T) {
 	}
 	until := func(what string, holds func(error) bool) error {
 		t.Helper()
-		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			if err := l.Writable(); holds(err) {
 				return err
 			}
 		}
-		t.Fatalf("%s: not within two minutes", what)
+		t.Fatalf("%s: not within five minutes", what)
 		return nil
 	}
 	if err := write(); err != nil {

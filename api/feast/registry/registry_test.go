@@ -57,7 +57,7 @@ func newFixture(t *testing.T) *fixture {
 }
 
 func (w *fixture) call(method string, in msg, opts ...grpc.CallOption) (msg, error) {
-	ctx, cancel := context.WithTimeout(w.T.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(w.T.Context(), 5*time.Minute)
 	defer cancel()
 	request, answer := []byte(in), []byte(nil)
 	err := w.conn.Invoke(ctx, registry.Service+method, &request, &answer, opts...)

@@ -31,7 +31,7 @@ func newClient(t testing.TB, url string) *esdb.Client {
 }
 
 func newContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
