@@ -95,10 +95,17 @@ func TestGuest(t *testing.T) {
 		`{"movie_ids": [` + strings.Repeat("1,", 100) + `1]}`: 422, `{"movie_ids": [1, null]}`: 422} {
 		w.want(want, "POST", "/recommend", body)
 	}
-	if v := w.want(409, "POST", "/recommend?model=neural_cf", `{"movie_ids": [1]}`); !strings.Contains(v["detail"].(string), "name another model") {
-		t.Errorf("%v", v)
-	}
 	if n := w.records(); n != before {
 		t.Errorf("%d records", n-before)
+	}
+	w.train("bpr", "bpr", map[string]string{"bpr.epochs": "2", "bpr.dim": "4"})
+	for _, ofPeople := range []string{"neural_cf", "bpr"} {
+		if v := w.want(409, "POST", "/recommend?model="+ofPeople, `{"movie_ids": [1]}`); !strings.Contains(v["detail"].(string), "name another model") {
+			t.Errorf("%v", v)
+		}
+	}
+	w.Do(&commands.DeployModel{Slot: events.ProductionSlot, Model: "bpr", Version: 1})
+	if v := w.want(200, "POST", "/recommend", `{"movie_ids": [1, 3, 30]}`); v["model_name"] != nil || v["strategy"] != "online" {
+		t.Errorf("by a model of people that serves: %v", v)
 	}
 }

@@ -248,6 +248,10 @@ func TestRecommendationsByVersion(t *testing.T) {
 	if r := w.post("/api/v1/ops/recommendations", `{"user_id":1,"k":3,"model":"als","version":2,"known_at":"`+w.get("/api/v1/log/moment").at("cut")+`"}`).result(); r["model_version"] != 2. {
 		t.Errorf("%v", r)
 	}
+	// Of a moment to come what is known is known now: it is ranked by the clock of now.
+	if a := w.get(ask + "&known_at=2099-01-01").want(200); a.at("now_millis") != strconv.FormatInt(w.clock.Now().UnixMilli(), 10) || a.at("model_version") != "2" {
+		t.Errorf("of a moment to come: %s", a.Body)
+	}
 	if n := w.recorded(); n != 0 {
 		t.Errorf("%d looks are in the log", n)
 	}

@@ -18,6 +18,21 @@ import (
 	"github.com/projectionist/projectionist/ml/recipe/all"
 )
 
+// readParams adds the values of --param, each NAME=VALUE, to those that are given.
+func readParams(given map[string]string, params []string) error {
+	for _, kv := range params {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok || k == "" {
+			return fmt.Errorf("--param: %q: want NAME=VALUE", kv)
+		}
+		if was, twice := given[k]; twice {
+			return fmt.Errorf("--param: %s is given twice, as %s and %s", k, was, v)
+		}
+		given[k] = v
+	}
+	return nil
+}
+
 func (p *program) trainCommand() *cobra.Command {
 	var algorithm string
 	var params []string
@@ -37,12 +52,13 @@ func (p *program) trainCommand() *cobra.Command {
 			case algorithm == "":
 				return errors.New("say what to train, such as " + all.Default().Name)
 			}
-			for _, kv := range params {
-				if k, _, ok := strings.Cut(kv, "="); !ok || k == "" {
-					return fmt.Errorf("--param: %q: want NAME=VALUE", kv)
+			given := map[string]string{}
+			for name, value := range short {
+				if *value != "" {
+					given[algorithm+"."+name] = *value
 				}
 			}
-			return nil
+			return readParams(given, params)
 		},
 		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
 			given := map[string]string{}
@@ -51,9 +67,8 @@ func (p *program) trainCommand() *cobra.Command {
 					given[algorithm+"."+name] = v
 				}
 			}
-			for _, kv := range params {
-				k, v, _ := strings.Cut(kv, "=")
-				given[k] = v
+			if err := readParams(given, params); err != nil {
+				return err
 			}
 			return p.train(ctx, c, algorithm, given)
 		})}

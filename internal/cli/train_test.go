@@ -59,6 +59,8 @@ func TestTrain(t *testing.T) {
 		{[]string{"train"}, exitUsage, "say what to train"},
 		{[]string{"train", "als", "--algorithm", "popularity"}, exitUsage, "--algorithm"},
 		{[]string{"train", "als", "--param", "x"}, exitUsage, "NAME=VALUE"},
+		{[]string{"train", "als", "--param", "als.dim=8", "--param", "als.dim=9"}, exitUsage, "als.dim is given twice, as 8 and 9"},
+		{[]string{"train", "neural_cf", "--epochs", "1", "--param", "neural_cf.epochs=2"}, exitUsage, "neural_cf.epochs is given twice"},
 		{[]string{"train", "nope"}, exitFailed, "one of als, popularity, neural_cf, "},
 		{[]string{"train", "neural_cf", "--lr", "0"}, exitFailed, "neural_cf.learning_rate"},
 		{[]string{"train", "als", "--num-users", "3"}, exitFailed, "als.users"},

@@ -28,18 +28,12 @@ func (p *program) tuneCommand() *cobra.Command {
 			"was, on the data that it began with. --param NAME=VALUE keeps a parameter as it is.",
 		Example: "  projectionist tune " + exampleModel + " --trials 9\n  projectionist tune neural_cf --trials 12 --seed 7 --param neural_cf.epochs=5",
 		PreRunE: func(*cobra.Command, []string) error {
-			for _, kv := range params {
-				if k, _, ok := strings.Cut(kv, "="); !ok || k == "" {
-					return fmt.Errorf("--param: %q: want NAME=VALUE", kv)
-				}
-			}
-			return nil
+			return readParams(map[string]string{}, params)
 		},
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
 			given := map[string]string{}
-			for _, kv := range params {
-				k, v, _ := strings.Cut(kv, "=")
-				given[k] = v
+			if err := readParams(given, params); err != nil {
+				return err
 			}
 			return p.tune(ctx, c, args[0], map[string]any{"algorithm": args[0], "params": given, "trials": trials, "seed": seed, "parallel": parallel})
 		})}

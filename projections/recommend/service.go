@@ -17,6 +17,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 	"github.com/projectionist/projectionist/ml/online"
 	"github.com/projectionist/projectionist/ml/recipe"
+	"github.com/projectionist/projectionist/ml/recipe/all"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
 	"github.com/projectionist/projectionist/streams"
@@ -238,7 +239,11 @@ func (s *Service) slotFor(req Request) (version, recipe.Ranker, *films, error) {
 // byPeople says that a version ranks for people that it has learned, and for nobody by what they have met.
 func (s *Service) byPeople(v version) (bool, error) {
 	registered, ok, err := fold.Of[*projections.Registry](s.views).VersionOf(v.model, v.number)
-	return ok && predicts(&registered), err
+	if !ok || err != nil {
+		return false, err
+	}
+	r, err := all.Find(registered.Algorithm)
+	return err == nil && registered.Algorithm != "" && (r.Predicts || r.OfPeople), nil
 }
 
 // chosen are films as somebody without an id names them, each of the catalogue.

@@ -23,6 +23,7 @@ var Recipe = &recipe.Recipe{
 	Name:        name,
 	Description: "Factors by which what a person likes stands before what they have not met (BPR)",
 	Code:        "bpr/1",
+	OfPeople:    true,
 	ONNX:        true,
 	Params: []recipe.Param{
 		recipe.IntegerParam(dim, 64, 1, 1024, "length of a factor"),
