@@ -23,7 +23,7 @@ KAFKA=4.1.0 SCALA=2.13 SLF4J=1.7.36
 HOME_DIR=${PROJECTIONIST_KAFKA_HOME:-${HOME:?}/.cache/projectionist/kafka}
 LIBS=$HOME_DIR/libs-$SCALA-$KAFKA
 HEAP=${KAFKA_HEAP:-512m}
-WAIT_SECONDS=${KAFKA_WAIT_SECONDS:-90}
+WAIT_SECONDS=${KAFKA_WAIT_SECONDS:-300}
 
 say() { echo "kafka: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -187,7 +187,7 @@ await() {
 await_cluster() {
 	local end=$((SECONDS + WAIT_SECONDS)) seen
 	while :; do
-		seen=$(timeout 30 java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=off -cp "$LIBS/*" \
+		seen=$(timeout 120 java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=off -cp "$LIBS/*" \
 			org.apache.kafka.tools.BrokerApiVersionsCommand --bootstrap-server "$(bootstrap)" 2>/dev/null | grep -c ' (id: ' || true)
 		[ "$seen" -ge "$brokers" ] && return
 		[ $SECONDS -lt $end ] || die "the cluster has $seen of $brokers brokers after $WAIT_SECONDS s"
