@@ -73,9 +73,13 @@ func (s *Surface) staticRoutes(r *api.Routes) {
 // overviewPath is where the program's own page stands, whether MLflow's are there or not.
 const overviewPath = "/overview"
 
-// front is MLflow's page, or the program's own where there is none.
+// front is MLflow's page. Where there is none browsers are led to the console, which knows the addresses of pages that MLflow's clients print
+// (they stand behind #, which no server sees), and others, and those who ask of a moment, have the program's own.
 func (s *Surface) front(w http.ResponseWriter, r *http.Request) error {
 	if s.Pages.Dir() == "" {
+		if s.Lead != nil && s.Asked() == "" && s.Lead(w, r) {
+			return nil
+		}
 		return s.home(w, r)
 	}
 	w.Header().Set("X-Frame-Options", "SAMEORIGIN")

@@ -9,6 +9,7 @@ package mlflow
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/projectionist/projectionist/api"
 	"github.com/projectionist/projectionist/commands"
@@ -24,6 +25,8 @@ type Config struct {
 	// Webhooks sends to them.
 	Webhooks Webhooks
 	Pages    *Pages // MLflow's own
+	// Lead sends a browser that asks for the root to the console where MLflow's pages are not here, and says whether it has; nil: nobody is sent.
+	Lead func(http.ResponseWriter, *http.Request) bool
 }
 
 // Surface is MLflow's API.

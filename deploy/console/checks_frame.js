@@ -232,6 +232,38 @@ module.exports = (check, w, { must, same }) => {
     w.take()
   })
 
+  check('19 35 what was asked for while the server was away comes when it is back', async () => {
+    const page = await w.open('/ui/people', { expected: ['/api/v1/', 'ERR_', '503', 'net::'] })
+    await w.settled(page)
+    await w.live(page)
+    process.kill(Number(fs.readFileSync(path.join(process.env.WORK, 'pid-main'), 'utf8')), 'SIGKILL')
+    await page.locator('.stale').waitFor({ timeout: waitMillis })
+    for (const name of ['Films', 'Runs']) {
+      await page.getByRole('link', { name, exact: true }).first().click()
+      await page.locator('main .fault').first().waitFor({ timeout: waitMillis })
+    }
+    execFileSync(path.join(process.env.WORK, 'serve'))
+    await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
+    same(await page.locator('main .fault').count(), 0, 'faults')
+    await w.until('it does not come back', () => fetch(`${w.base}/readyz`).then(r => r.ok, () => false))
+    w.take()
+  })
+
+  check('t takes a moment as times are shown, in the zone of the header', async () => {
+    const page = await w.open('/ui/models')
+    for (const [zone, text, want] of [['UTC', '2026-11-17 09:00:00', '2026-11-17T09:00:00.000Z'], ['Asia/Seoul', '2026-11-17 09:00', '2026-11-17T00:00:00.000Z'], ['Asia/Seoul', '2026-11-01 08:30:00.250', '2026-10-31T23:30:00.250Z'], ['Asia/Seoul', '2026-11-17 09:00:00.123 +02:00', '2026-11-17T09:00:00.123+02:00'], ['UTC', 'mlops-events/0@20', 'mlops-events/0@20']]) {
+      await page.evaluate(zone => localStorage.setItem('zone', zone), zone)
+      await page.goto(`${w.base}/ui/models`)
+      await w.settled(page)
+      await page.keyboard.press('t')
+      await page.locator('dialog[open] input').fill(text)
+      await page.keyboard.press('Enter')
+      await page.waitForFunction(want => new URLSearchParams(location.search).get('known_at') === want, want, { timeout: waitMillis }).catch(() => must(false, `${text} in ${zone} leads to ${page.url()}`))
+    }
+    await page.evaluate(() => localStorage.clear())
+    w.take() // at some of these moments there is nothing
+  })
+
   check('23 24 27 a link with known_at shows what was known, and goes on to, whatever comes', async () => {
     const at = w.position
     const then = await w.get(`/api/v1/models/${w.model}?known_at=${at}`)

@@ -216,4 +216,13 @@ module.exports = (check, w, { must, same }) => {
     await page.locator('[data-row="2"]').waitFor({ timeout: waitMillis })
     same(await page.locator('[role=grid] .rows [role=row] a').allInnerTexts(), ['run 2', 'run 1', 'run 0'], 'the order')
   })
+
+  check('addresses that MLflow\'s clients print lead to runs and models', async () => {
+    for (const [at, want] of [[`#/experiments/${w.experiment}/runs/${w.outlier}`, `/ui/runs/${w.outlier}`], [`#/experiments/${w.experiment}`, `/ui/runs?experiment=${w.experiment}`], [`#/models/${w.model}`, `/ui/models/${w.model}`], [`#/models/${w.model}/versions/${w.version}`, `/ui/models/${w.model}/${w.version}`], ['#/models', '/ui/models']]) {
+      const page = await w.open(`/ui/${at}`)
+      await w.settled(page)
+      same(page.url(), w.base + want, at)
+      await w.closeAll()
+    }
+  })
 }

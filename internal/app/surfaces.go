@@ -57,7 +57,8 @@ func (a *App) surfaces(scratch string) (err error) {
 		return err
 	}
 	a.main = main
-	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served, Pages: a.mlflowPages, Webhooks: mlflow.Webhooks{Check: a.messenger.Check, Seal: a.seals.Seal,
+	lead := console.NewLead(a.API, a.mainAddress, nil)
+	tracking := mlflow.New(a.API, mlflow.Config{Blobs: a.Blobs, Served: main.Served, Pages: a.mlflowPages, Lead: lead.To("runs"), Webhooks: mlflow.Webhooks{Check: a.messenger.Check, Seal: a.seals.Seal,
 		Test: func(ctx context.Context, h *projections.Webhook, event string) (int, string, error) {
 			sent := a.messenger.Test(ctx, h, event)
 			return sent.Status, sent.Body, sent.Err
@@ -66,7 +67,6 @@ func (a *App) surfaces(scratch string) (err error) {
 	if err != nil {
 		return err
 	}
-	lead := console.NewLead(a.API, a.mainAddress, nil)
 	dags := a.airflow(workflows)
 	features := feast.New(a.API, feast.Config{Features: a.Features, Lead: lead.To("features")})
 	a.Servers = map[string]*api.Server{
@@ -83,8 +83,9 @@ func (a *App) surfaces(scratch string) (err error) {
 	return checkAlso(a.opts.Also)
 }
 
-// dagPages are where Airflow's users look for a workflow and a run, and where these are in the console.
-var dagPages = map[string]string{"/dags/{dag}": "workflows/{dag}", "/dags/{dag}/grid": "workflows/{dag}", "/dags/{dag}/runs/{run}": "workflows/runs/{run}"}
+// dagPages are where Airflow's users, of version 2 and 3, look for workflows, one of them and a run, and where these are in the console.
+var dagPages = map[string]string{"/home": "workflows", "/dags": "workflows", "/dags/{$}": "workflows", "/dags/{dag}": "workflows/{dag}", "/dags/{dag}/{$}": "workflows/{dag}",
+	"/dags/{dag}/{view}": "workflows/{dag}", "/dags/{dag}/runs/{run}": "workflows/runs/{run}", "/dags/{dag}/runs/{run}/{part...}": "workflows/runs/{run}"}
 
 // mainAddress is where the program's own API is answered, "" until it is.
 func (a *App) mainAddress() string {

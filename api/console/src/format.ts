@@ -23,6 +23,21 @@ export function time(millis: number, short = false): string {
 	return `${at}.${String(Math.floor(((millis % 1000) + 1000) % 1000)).padStart(3, '0')} ${offset === '' ? '+00:00' : offset}`
 }
 
+// typed is a moment as it was typed, for the API: what has the form that times are shown in is RFC 3339, of the header's zone where it says no other.
+export function typed(text: string): string {
+	const m = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)(:\d\d(?:\.\d+)?)?(?: ?(Z|[+-]\d\d:\d\d))?$/.exec(text.trim())
+	if (!m) return text.trim()
+	const [, day, clock, seconds = ':00', offset] = m
+	if (offset) return `${day}T${clock}${seconds}${offset}`
+	const wall = Date.parse(`${day}T${clock}${seconds}Z`)
+	let at = wall
+	for (let i = 0; i < 2; i++) { // the zone's distance at the time itself, which is not known before it is tried
+		const p = parts(at, zone.value)
+		at = wall - (Date.parse(`${p.year}-${p.month}-${p.day}T${p.hour}:${p.minute}:${p.second}Z`) - Math.floor(at / 1000) * 1000)
+	}
+	return Number.isNaN(at) ? text.trim() : new Date(at).toISOString()
+}
+
 // millisOf reads a time of the API: RFC 3339, or milliseconds.
 export const millisOf = (v: string | number | undefined | null): number => (v === undefined || v === null || v === '' ? Number.NaN : typeof v === 'number' ? v : Date.parse(v))
 

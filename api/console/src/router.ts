@@ -17,7 +17,17 @@ function decoded(segment: string): string {
 	}
 }
 
+// fromMLflow leads on from the addresses that MLflow's clients print, whose pages stand behind #: of an experiment, a run, a model and a version.
+function fromMLflow() {
+	if (!location.hash.startsWith('#/')) return
+	const [what = '', id = '', of = '', n = ''] = (location.hash.slice(2).split('?')[0] ?? '').split('/').map(decoded)
+	const segments = what === 'experiments' ? (of === 'runs' && n !== '' ? ['runs', n] : ['runs']) : what === 'models' ? ['models', id, of === 'versions' ? n : ''] : []
+	const query = what === 'experiments' && segments.length === 1 && id !== '' ? `?experiment=${encodeURIComponent(id)}` : ''
+	history.replaceState(history.state, '', base + segments.filter(s => s !== '').map(encodeURIComponent).join('/') + query)
+}
+
 function read(): Place {
+	fromMLflow()
 	const path = location.pathname.startsWith(base) ? location.pathname.slice(base.length) : ''
 	const state = history.state as { entry?: string } | null
 	let entry = state?.entry

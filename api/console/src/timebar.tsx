@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ask, Problem, url, useGet } from './api'
-import { millisOf, time } from './format'
+import { millisOf, time, typed } from './format'
 import { announce, Dialog, useKeys } from './keys'
 import { asOf, knownAt, set } from './router'
 import { t } from './text'
@@ -146,14 +146,14 @@ function MomentDialog() {
 	const take = async (e: Event) => {
 		e.preventDefault()
 		try {
-			await ask(url('/api/v1/log/moment', { known_at: text.trim() }))
+			await ask(url('/api/v1/log/moment', { known_at: typed(text) }))
 		} catch (p) {
 			setProblem(p instanceof Problem ? `${p.detail} ${p.hint}` : String(p))
 			return
 		}
 		const taken = typing.peek()
 		typing.value = null
-		taken?.(text.trim())
+		taken?.(typed(text))
 		setText('')
 	}
 	return (

@@ -1,7 +1,7 @@
 // What happened, and when did we know? The acts of a person, or on a film.
 import { useState } from 'preact/hooks'
 import { command, Problem, then, url, useGet } from '../api'
-import { count, duration, figure, time } from '../format'
+import { count, duration, figure, time, typed } from '../format'
 import { announce } from '../keys'
 import { asOf, place, set, to } from '../router'
 import { t } from '../text'
@@ -23,7 +23,7 @@ export const happened: typeof then = (path, params = {}) => then(path, { as_of: 
 export const noRating = (): string => noCommands() || (asOf.value ? t.noCommandsThen : '')
 
 export function AsOf() {
-	return <label>{t.happened}<input class="mono" data-focus="as-of" value={asOf.value} placeholder="as_of 2024-01-01" onChange={e => set({ as_of: e.currentTarget.value.trim() })} /></label>
+	return <label>{t.happened}<input class="mono" data-focus="as-of" value={asOf.value} placeholder="as_of 2024-01-01" onChange={e => set({ as_of: typed(e.currentTarget.value) })} /></label>
 }
 
 const positionOf = (f: Act) => `user-events/${f.partition}@${f.offset}`

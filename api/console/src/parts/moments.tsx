@@ -2,7 +2,7 @@
 import { useEffect, useMemo } from 'preact/hooks'
 import { exact, type Got, url, useGet } from '../api'
 import { type Change, Diff, diff } from '../diff'
-import { count, time } from '../format'
+import { count, time, typed } from '../format'
 import { useKeys } from '../keys'
 import { behind } from '../live'
 import { EntryList } from '../pages/entries'
@@ -99,7 +99,7 @@ export function Moments({ of, stream, prefix, note }: { of: Compared[]; stream?:
 			<Ordered here={here} other={other}>{(a, b) => (
 				<>
 					<h2>{called(a)} → {called(b)} <button type="button" class="quiet" onClick={() => set({ vs_known_at: '', vs_as_of: '' })}>{t.close}</button></h2>
-					{dated && <form class="filters" onSubmit={e => e.preventDefault()}><label>{t.happened} ({other === a ? t.before : t.after})<input class="mono" data-focus="vs-as-of" value={vsAsOf} placeholder="vs_as_of 2024-01-01" onChange={e => set({ vs_as_of: e.currentTarget.value.trim(), vs_known_at: vs })} /></label></form>}
+					{dated && <form class="filters" onSubmit={e => e.preventDefault()}><label>{t.happened} ({other === a ? t.before : t.after})<input class="mono" data-focus="vs-as-of" value={vsAsOf} placeholder="vs_as_of 2024-01-01" onChange={e => set({ vs_as_of: typed(e.currentTarget.value), vs_known_at: vs })} /></label></form>}
 					{note && <p class="warn">{note}</p>}
 					{of.map(p => <Part key={p.path} p={p} a={a} b={b} />)}
 					{of.length > 0 && a.known !== b.known && [prefix].flat().map((x, i) => <EventsBetween key={x} a={a} b={b} stream={stream} prefix={x} first={i === 0} />)}

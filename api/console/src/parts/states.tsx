@@ -1,6 +1,6 @@
 // What stands where something is not there: not yet, not at all, or not now.
 import type { ComponentChildren } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Got, Problem } from '../api'
 import { knownAt } from '../router'
 import { state } from '../live'
@@ -32,7 +32,21 @@ export function Empty({ why, command }: { why: string; command?: string }) {
 	)
 }
 
+// passing are the problems of a server that is away, or not ready: what it answers when it is back is another.
+const passing = [0, 503, 504]
+
 export function Fault({ problem, again }: { problem: Problem; again?: () => void }) {
+	const latest = useRef<(() => void) | undefined>(again)
+	latest.current = again
+	useEffect(() => {
+		const well = () => state.peek().live && state.peek().ready
+		let was = well()
+		return passing.includes(problem.status) ? state.subscribe(() => {
+			const came = well() && !was
+			was = well()
+			if (came) latest.current?.()
+		}) : undefined
+	}, [problem])
 	const offline = problem.status === 0
 	const refused = problem.status === 400 && problem.field === 'known_at' && /not taken/.test(problem.detail)
 	return (
