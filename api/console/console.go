@@ -21,7 +21,7 @@ import (
 	"github.com/projectionist/projectionist/internal/fault"
 )
 
-//go:embed dist/app.js dist/layout.js dist/app.css dist/icon.svg
+//go:embed dist/app.js dist/layout.js dist/plot.js dist/app.css dist/icon.svg
 var dist embed.FS
 
 //go:embed shell.html
@@ -51,7 +51,7 @@ var (
 // New makes the surface. version is the program's.
 func New(core *api.Core, version string) (*Surface, error) {
 	s := &Surface{Core: core, assets: map[string]*asset{}}
-	for name, mediaType := range map[string]string{"app.js": "text/javascript", "layout.js": "text/javascript", "app.css": "text/css", "icon.svg": "image/svg+xml"} {
+	for name, mediaType := range map[string]string{"app.js": "text/javascript", "layout.js": "text/javascript", "plot.js": "text/javascript", "app.css": "text/css", "icon.svg": "image/svg+xml"} {
 		b, err := dist.ReadFile("dist/" + name)
 		if err != nil {
 			return nil, fault.Wrap(fault.Internal, err, "the console lacks %s", name)
@@ -61,7 +61,7 @@ func New(core *api.Core, version string) (*Surface, error) {
 	}
 	var shell bytes.Buffer
 	err := shellPage.Execute(&shell, map[string]any{"Script": s.assets["app.js"].version, "Style": s.assets["app.css"].version,
-		"Boot": map[string]any{"version": version, "open": core.Open(), "layout": Path + "layout.js?v=" + s.assets["layout.js"].version}})
+		"Boot": map[string]any{"version": version, "open": core.Open(), "layout": Path + "layout.js?v=" + s.assets["layout.js"].version, "plot": Path + "plot.js?v=" + s.assets["plot.js"].version}})
 	s.shell = shell.Bytes()
 	return s, err
 }

@@ -225,4 +225,31 @@ module.exports = (check, w, { must, same }) => {
       await w.closeAll()
     }
   })
+
+  check('7 j, k and Enter go through the tables of pages', async () => {
+    for (const [at, to] of [['/ui/models', /\/ui\/models\/./], ['/ui/workflows', /\/ui\/workflows\/./], ['/ui/events', /\/ui\/events\/./]]) {
+      const page = await w.open(at)
+      await w.settled(page)
+      const row = () => page.evaluate(() => [...document.querySelectorAll('main tbody tr')].filter(r => r.querySelector('a[href]')).findIndex(r => r.contains(document.activeElement)))
+      const seen = []
+      for (const key of ['j', 'j', 'k', 'k', 'k']) {
+        await page.keyboard.press(key)
+        seen.push(await row())
+      }
+      same(seen, [0, 1, 0, 0, 0], `rows of ${at}`)
+      await page.keyboard.press('Enter')
+      await page.waitForURL(to, { timeout: waitMillis })
+      await w.closeAll()
+    }
+  })
+
+  check('35 curves whose file did not come are asked for again', async () => {
+    const page = await w.open('/ui/runs', { expected: ['plot.js', 'ERR_'] })
+    await page.route('**/ui/plot.js*', r => r.abort(), { times: 1 })
+    await page.goto(w.base + w.pages.outlier)
+    await page.locator('.chart .fault').first().waitFor({ timeout: waitMillis })
+    await page.locator('.chart').filter({ hasText: 'loss' }).getByRole('button', { name: 'Try again' }).click()
+    await page.locator('.chart canvas').first().waitFor({ timeout: waitMillis })
+    w.take()
+  })
 }

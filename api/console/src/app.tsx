@@ -72,6 +72,17 @@ function Settings() {
 	)
 }
 
+// toRow goes to the next row, or the one before: of a list that draws its rows itself, which does the same, or of the tables of a page, whose rows have links.
+function toRow(by: number) {
+	if (document.querySelector('main [role=grid]')) {
+		dispatchEvent(new CustomEvent('console:row', { detail: by }))
+		return
+	}
+	const links = [...document.querySelectorAll('main tbody tr')].map(r => r.querySelector<HTMLElement>('a[href]')).filter(a => a !== null)
+	const at = links.findIndex(a => a.closest('tr')?.contains(document.activeElement))
+	links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus()
+}
+
 function Frame() {
 	const [sheet, setSheet] = useState(false)
 	const id = known(page.value) ? page.value : null
@@ -84,8 +95,8 @@ function Frame() {
 		{ keys: 'Space', does: t.keyPause, run: () => pause(!paused.peek()) },
 		{ keys: 'y', does: t.keyCopy, run: () => void navigator.clipboard?.writeText(location.href) },
 		{ keys: '.', does: t.keyNew, run: () => document.querySelector<HTMLButtonElement>('[data-key="."]')?.click() },
-		{ keys: 'j', does: t.keyRowDown, run: () => dispatchEvent(new CustomEvent('console:row', { detail: 1 })) },
-		{ keys: 'k', does: t.keyRowUp, run: () => dispatchEvent(new CustomEvent('console:row', { detail: -1 })) },
+		{ keys: 'j', does: t.keyRowDown, run: () => toRow(1) },
+		{ keys: 'k', does: t.keyRowUp, run: () => toRow(-1) },
 		{ keys: 'Escape', does: t.keyUp, run: () => { if (place.peek().segments.length > 0) go(to(place.peek().segments.slice(0, -1))) } },
 		...ids.map(p => ({ keys: `g ${pages[p].key}`, does: pages[p].name(), run: () => go(address(p)) })),
 	])

@@ -1,7 +1,9 @@
 // Curves, as they are given.
-import uPlot from 'uplot'
+import type uPlot from 'uplot'
 import { useEffect, useRef } from 'preact/hooks'
 import { figure, time } from './format'
+import { useLater } from './later'
+import { Fault } from './parts/states'
 import { theme, zone } from './settings'
 import { t } from './text'
 
@@ -38,19 +40,21 @@ export function Chart({ title, curves, note, height = 220, times, marks, onPick 
 	const box = useRef<HTMLDivElement>(null)
 	const look = `${theme.value} ${zone.value}`
 	const pick = useRef(onPick)
+	const { file, problem, again } = useLater('plot')
 	pick.current = onPick
 	useEffect(() => {
 		const e = box.current
-		if (!e) return
+		if (!e || !file) return
+		const Plot = file.default
 		let plot: uPlot | undefined
 		const make = () => {
 			plot?.destroy()
 			const width = Math.max(200, e.clientWidth)
 			const tables = curves.map(c => [c.steps, c.values.map(v => (Number.isFinite(v) ? v : null))] as [number[], (number | null)[]])
-			const data = (tables.length === 0 ? [[]] : tables.length === 1 ? tables[0] : uPlot.join(tables as unknown as uPlot.AlignedData[])) as uPlot.AlignedData
+			const data = (tables.length === 0 ? [[]] : tables.length === 1 ? tables[0] : Plot.join(tables as unknown as uPlot.AlignedData[])) as uPlot.AlignedData
 			const axis = { stroke: token('--muted'), grid: { stroke: token('--hairline'), width: 1 }, ticks: { stroke: token('--hairline'), width: 1 }, font: '11px system-ui' }
-			plot = new uPlot({
-				width, height, legend: { live: true }, cursor: { sync: { key: times ? 'times' : 'runs' }, drag: { x: true, y: false } }, scales: { x: { time: times === true } }, ms: 1, ...(zone.peek() === 'local' ? {} : { tzDate: (at: number) => uPlot.tzDate(new Date(at), zone.peek()) }),
+			plot = new Plot({
+				width, height, legend: { live: true }, cursor: { sync: { key: times ? 'times' : 'runs' }, drag: { x: true, y: false } }, scales: { x: { time: times === true } }, ms: 1, ...(zone.peek() === 'local' ? {} : { tzDate: (at: number) => Plot.tzDate(new Date(at), zone.peek()) }),
 				axes: [{ ...axis, space: times ? 80 : 50, values: (_, all) => all.map(v => (times ? brief(v, (all.at(-1) ?? v) - (all[0] ?? v)) : figure(v))) }, { ...axis, size: 56, values: (_, all) => all.map(v => figure(v)) }],
 				series: [times ? { label: t.eventTime, value: (_: uPlot, v: number | null) => (v === null ? '–' : time(v, true)) } : { label: t.step }, ...curves.map((c, i) => ({ label: c.name, stroke: i < 6 ? token(`--data-${i + 1}`) : token('--muted'), width: 1.5, dash: dashes[i % 6] ?? [], spanGaps: true, points: { show: c.steps.length < 60 }, value: (_: uPlot, v: number | null) => (v === null ? '–' : figure(v)) }))],
 				hooks: { draw: [u => {
@@ -83,7 +87,7 @@ export function Chart({ title, curves, note, height = 220, times, marks, onPick 
 		const watch = new ResizeObserver(() => { if (Math.abs(e.clientWidth - width) > 4) { width = e.clientWidth; make() } })
 		watch.observe(e)
 		return () => { watch.disconnect(); plot?.destroy(); e.removeEventListener('mousedown', down, true); e.removeEventListener('click', click, true) }
-	}, [curves, marks, look, height])
+	}, [file, curves, marks, look, height])
 	const last = curves.map(c => `${c.name}: ${figure(c.values.at(-1))}`).join(', ')
-	return <figure class="chart"><figcaption>{title} <span class="dim">{note}</span></figcaption><div ref={box} role="img" aria-label={`${title}; ${last}`} /></figure>
+	return <figure class="chart"><figcaption>{title} <span class="dim">{note}</span></figcaption>{problem && <Fault problem={problem} again={again} />}<div ref={box} style={{ minHeight: `${height}px` }} role="img" aria-label={`${title}; ${last}`} /></figure>
 }

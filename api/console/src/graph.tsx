@@ -1,9 +1,7 @@
 // What leads to what, drawn from left to right.
-import { useEffect, useState } from 'preact/hooks'
-import type { Laid } from './layout'
-import { Problem } from './api'
+import { useMemo } from 'preact/hooks'
+import { useLater } from './later'
 import { Fault, Skeleton } from './parts/states'
-import { boot } from './settings'
 
 export interface Node { id: string; label: string; href?: string; asked?: boolean; tone?: string }
 export interface Edge { from: string; to: string; label?: string }
@@ -12,20 +10,9 @@ const wide = 190
 const high = 26
 
 export function Graph({ nodes, edges, label }: { nodes: Node[]; edges: Edge[]; label: string }) {
-	const [laid, setLaid] = useState<Laid>()
-	const [problem, setProblem] = useState<Problem>()
-	const [again, setAgain] = useState(0)
-	useEffect(() => {
-		let gone = false
-		setProblem(undefined)
-		const file = again === 0 ? boot.layout : `${boot.layout}&again=${again}` // a browser does not ask again for a module that it could not load
-		;(import(file) as Promise<typeof import('./layout')>).catch((e: unknown) => { throw new Problem({ detail: String(e) }) }).then(l => l.layOut(nodes.map(n => n.id), edges, wide, high)).then(
-			l => { if (!gone) setLaid(l) },
-			(e: unknown) => { if (!gone) setProblem(e instanceof Problem ? e : new Problem({ status: 500, title: String(e) })) },
-		)
-		return () => { gone = true }
-	}, [nodes.map(n => n.id).join(' '), edges.map(e => e.from + e.to).join(' '), again])
-	if (problem || !laid) return problem ? <Fault problem={problem} again={() => setAgain(again + 1)} /> : <Skeleton />
+	const { file, problem, again } = useLater('layout')
+	const laid = useMemo(() => file?.layOut(nodes.map(n => n.id), edges, wide, high), [file, nodes.map(n => n.id).join(' '), edges.map(e => e.from + e.to).join(' ')])
+	if (!laid) return problem ? <Fault problem={problem} again={again} /> : <Skeleton />
 	const short = (s: string) => (s.length > 27 ? `${s.slice(0, 14)}…${s.slice(-11)}` : s)
 	return (
 		<div class="scroll-x" tabIndex={0} role="group" aria-label={label}>

@@ -65,9 +65,10 @@ export const seen = {
 interface Boot {
 	version: string
 	open: boolean // no credentials are needed
-	layout: string // address of what lays graphs out
+	layout: string // addresses of what lays graphs out, …
+	plot: string // … and of what draws curves
 }
-export const boot: Boot = JSON.parse(document.getElementById('boot')?.textContent || '{"version":"","open":true,"layout":"/ui/layout.js"}') as Boot
+export const boot: Boot = JSON.parse(document.getElementById('boot')?.textContent || '{"version":"","open":true,"layout":"/ui/layout.js","plot":"/ui/plot.js"}') as Boot
 
 export const narrow = signal(matchMedia('(max-width: 44rem)').matches)
 matchMedia('(max-width: 44rem)').addEventListener('change', e => { narrow.value = e.matches })

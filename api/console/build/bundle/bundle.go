@@ -31,7 +31,7 @@ func Make(dir string) (map[string][]byte, error) {
 	}
 	files := map[string][]byte{}
 	later := o // what pages load when they want it, as a module
-	later.EntryPoints, later.Format = []string{"src/layout.ts"}, api.FormatESModule
+	later.EntryPoints, later.Format = []string{"src/layout.ts", "src/plot.ts"}, api.FormatESModule
 	for _, o := range []api.BuildOptions{o, later} {
 		result := api.Build(o)
 		if len(result.Errors) > 0 {
