@@ -269,16 +269,35 @@ func (a *App) caughtUp(ctx context.Context, views ...string) error {
 	return nil
 }
 
-// headStartMax bounds how long a start waits for the views.
-const headStartMax = 3 * time.Second
+const (
+	// headStartMax bounds how long a start waits for the views,
+	headStartMax = 3 * time.Second
+	// and headStartFewMax where none is further behind than headStartFew records, for which only a machine that is busy takes longer.
+	headStartFewMax = time.Minute
+	headStartFew    = 1000
+)
 
 // headStart lets the views fold what the ledger has, so that the first answers after a crash have all that was
 // acknowledged before it. Views that have much to fold, or have halted, are not waited for: what they have is answered.
 func (a *App) headStart(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, headStartMax)
+	ctx, cancel := context.WithTimeout(ctx, headStartFewMax)
 	defer cancel()
-	if head, err := a.Log.Ledger().Head(ctx, time.Time{}); err == nil && head > 0 {
-		a.Views.Wait(ctx, streams.Position{TP: streams.TP{Topic: events.LedgerTopic}, Offset: head - 1}) //nolint:errcheck // it was worth the try
+	head, err := a.Log.Ledger().Head(ctx, time.Time{})
+	if err != nil || head == 0 {
+		return
+	}
+	for {
+		some, done := context.WithTimeout(ctx, headStartMax)
+		err := a.Views.Wait(some, streams.Position{TP: streams.TP{Topic: events.LedgerTopic}, Offset: head - 1})
+		over := some.Err() == nil || ctx.Err() != nil
+		done()
+		if err == nil || over {
+			return
+		}
+		all, err := a.Views.Status(ctx)
+		if err != nil || slices.ContainsFunc(all, func(s fold.Status) bool { return s.Lag > headStartFew || s.Error != "" }) {
+			return
+		}
 	}
 }
 

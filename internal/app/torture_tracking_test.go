@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,17 +47,20 @@ func TestTortureTracking(t *testing.T) {
 		return start(t, dir, "--simulate", "off", "--mlflow-ui", "off", "--listen-tracking", "127.0.0.1:0")
 	}
 	var clients []*tracker
+	var answers atomic.Int64
 	for i := range 8 {
-		clients = append(clients, &tracker{name: fmt.Sprint("c", i), rng: rand.New(rand.NewPCG(seed, uint64(i+10))), done: map[string]int{}, cut: map[string]int{}})
+		clients = append(clients, &tracker{name: fmt.Sprint("c", i), answers: &answers, rng: rand.New(rand.NewPCG(seed, uint64(i+10))), done: map[string]int{}, cut: map[string]int{}})
 	}
 	for i := range kills {
 		c := serve()
 		at := trackingOf(t, dir)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
+		before := answers.Load()
 		for _, k := range clients {
 			wg.Go(func() { k.round(ctx, at, c.address) })
 		}
+		c.until(t, "the first answer", func() bool { return answers.Load() > before })
 		longest := 250
 		if i%10 == 9 {
 			longest = 1500
@@ -143,6 +147,7 @@ type tracker struct {
 	done, cut map[string]int // by operation
 	faults    []string
 	made      int
+	answers   *atomic.Int64 // to all clients
 }
 
 var errCut = errors.New("no answer")
@@ -266,6 +271,7 @@ func (k *tracker) ask(method, address string, body any) (map[string]any, error) 
 	case resp.StatusCode >= 400:
 		return nil, fmt.Errorf("%s %s: %d %s", method, address, resp.StatusCode, b)
 	}
+	k.answers.Add(1)
 	var answer map[string]any
 	if json.Unmarshal(b, &answer) != nil {
 		return map[string]any{"text": string(b)}, nil

@@ -37,8 +37,11 @@ type client struct {
 	app *app.App // nil over the network
 }
 
-// probeTimeout is for a server on this machine to say that it lives; one that is busy still answers.
+// probeTimeout is for what may run on this machine to say that it lives,
 const probeTimeout = 2 * time.Second
+
+// and holderTimeout for a server that holds the folder: it lives, and has only to come to answer on a machine that is busy.
+const holderTimeout = 30 * time.Second
 
 // readyTimeout is for a server to say whether it is ready, which may ask a log elsewhere; less than supervisors wait.
 const readyTimeout = 8 * time.Second
@@ -113,7 +116,7 @@ func servedAt(ctx context.Context, dir string) (string, bool) {
 		return "", false
 	}
 	base := "http://" + dialable(s.Address)
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, holderTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
 	if err != nil {
