@@ -468,6 +468,7 @@ module.exports = (check, w, { must, same }) => {
           if (new Set(tops).size > 1) found.push(`${m[0]} in ${e.closest('[class]')?.className}`)
         }
       }
+      for (const e of document.querySelectorAll('time')) if (e.checkVisibility() && e.getClientRects().length > 1) found.push(`the time ${e.textContent}`)
       return [...new Set(found)]
     })
     const all = []

@@ -187,4 +187,26 @@ module.exports = (check, w, { must, same }) => {
     }
     w.take() // a file that is no picture is refused as one
   })
+
+  check('25 lists of more than a page are compared to their end', async () => {
+    const who = `p${Date.now()}-`
+    const { movie_id } = (await w.get('/api/v1/movies?limit=1')).items[0]
+    const n = 2400
+    const acts = (from, to) => Array.from({ length: to - from }, (_, i) => ({ user_id: `${who}${String(from + i).padStart(5, '0')}`, movie_id, interaction_type: 'click' }))
+    for (let i = 0; i < n; i += 800) await w.send('POST', '/api/v1/events/user-interaction', acts(i, i + 800))
+    const before = await w.cut()
+    const come = [`${who}01100x`, `${who}zz`]
+    for (const id of come) await w.act(id, movie_id)
+    const page = await w.open('/ui/')
+    let pages = 0
+    page.on('request', r => { const u = new URL(r.url()); if (u.pathname === '/api/v1/users' && u.searchParams.get('limit') === '1000') pages++ })
+    const start = Date.now()
+    await page.goto(`${w.base}/ui/people?q=${who}&vs_known_at=${encodeURIComponent(before)}`)
+    await page.waitForFunction(() => document.querySelector('[data-diff] table.diff') && !document.querySelector('[data-diff] [data-comparing], [data-diff] .skeleton'), null, { timeout: 120000 })
+    same((await page.locator('[data-diff] tr.added th').allInnerTexts()).sort(), come, 'who came')
+    same(await page.locator('[data-diff] tbody tr').count(), come.length, 'rows')
+    same(await page.locator('[data-diff] .warn').count(), 0, 'bounds')
+    must(pages >= 6, `${pages} pages were read`)
+    return `${n} people twice, ${pages} pages in ${Date.now() - start} ms`
+  })
 }

@@ -1,6 +1,6 @@
 // What there is at two moments: what differs, and below it the events between, with who caused them and what led to them.
-import { useEffect, useMemo } from 'preact/hooks'
-import { exact, type Got, url, useGet } from '../api'
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import { ask, exact, type Got, Problem, url, useGet } from '../api'
 import { type Change, Diff, diff } from '../diff'
 import { count, time, typed } from '../format'
 import { useKeys } from '../keys'
@@ -10,7 +10,7 @@ import { asOf, knownAt, place, set, to } from '../router'
 import { t } from '../text'
 import { askMoment, compares } from '../timebar'
 import type { AuditEntry, Page } from '../types'
-import { News, Shown } from './states'
+import { Fault, News, Shown } from './states'
 
 // biome-ignore lint/suspicious/noExplicitAny: an answer as it came
 export type Answer = Record<string, any>
@@ -29,7 +29,8 @@ export interface Compared {
 	page?: (row: Answer) => string // of a row, its address
 }
 
-export const rowsMost = 1000 // of a list that is compared: as many as a page of the API has
+export const rowsMost = 1000 // of a page of a list that is compared: as many as one of the API has
+const pagesMost = 20 // of each of two lists
 
 // only are some fields of a row.
 export const only = (...names: string[]) => (row: Answer): Answer => Object.fromEntries(names.filter(n => row[n] !== undefined).map(n => [n, row[n]]))
@@ -49,12 +50,12 @@ function own<T>(path: string | null, got: Got<T>): Got<T> {
 	return got.of === path ? got : none
 }
 
-// differences are the changes from one answer to another. Of a list that is longer than what was answered it is told only what is sure: of rows that stand before
+// differences are the changes from one answer to another. Of a list that is longer than what was read it is told only what is sure: of rows that stand before
 // one that both have, in an order that is the same. Of the last of a list no row is gone that stands before all that both have.
-export function differences(p: Compared, before: Answer, after: Answer): { changes: Change[]; bounded: boolean } {
+export function differences(p: Compared, before: Answer, after: Answer): { changes: Change[]; bounded: boolean; rows: number } {
 	const shows = p.shows ?? (row => row)
 	const id = p.id
-	if (!id) return { changes: diff(shows(before), shows(after)), bounded: false }
+	if (!id) return { changes: diff(shows(before), shows(after)), bounded: false, rows: 1 }
 	const rowsOf = (a: Answer) => new Map((p.items ? p.items(a) : (a.items as Answer[] | undefined) ?? []).map(row => [id(row), row]))
 	const isLonger = (a: Answer) => p.more?.(a) ?? a.next_cursor !== undefined
 	const [was, is] = [rowsOf(before), rowsOf(after)]
@@ -70,7 +71,7 @@ export function differences(p: Compared, before: Answer, after: Answer): { chang
 		const href = row && p.page ? { href: p.page(row) } : {}
 		return diff(a && shows(a), b && shows(b), false, i).map(c => ({ ...c, ...href }))
 	}
-	return { changes: [...come.flatMap(i => one(i, undefined, is.get(i))), ...gone.flatMap(i => one(i, was.get(i), is.get(i)))], bounded: isLonger(before) || isLonger(after) }
+	return { changes: [...come.flatMap(i => one(i, undefined, is.get(i))), ...gone.flatMap(i => one(i, was.get(i), is.get(i)))], bounded: isLonger(before) || isLonger(after), rows: Math.max(was.size, is.size) }
 }
 
 const called = (s: Side): string => {
@@ -149,14 +150,43 @@ function Part({ p, a, b }: { p: Compared; a: Side; b: Side }) {
 		<>
 			{p.name && <h3>{p.name}</h3>}
 			<News n={Math.max(before.news, after.news)} show={() => { before.again(); after.again() }} />
-			<Shown got={there(before)} rows={2}>{x => <Shown got={there(after)} rows={2}>{y => <Changed p={p} x={x} y={y} names={[called(a), called(b)]} />}</Shown>}</Shown>
+			<Shown got={there(before)} rows={2}>{x => <Shown got={there(after)} rows={2}>{y => <Changed p={p} x={x} y={y} paths={[at(p, a), at(p, b)]} names={[called(a), called(b)]} />}</Shown>}</Shown>
 		</>
 	)
 }
 
-function Changed({ p, x, y, names }: { p: Compared; x: Answer; y: Answer; names: [string, string] }) {
-	const { changes, bounded } = useMemo(() => differences(p, x, y), [p.path, x, y])
-	return <>{bounded && <p class="warn">{t.comparedOf(rowsMost)}</p>}<Diff changes={changes} names={names} /></>
+// usePages reads on, page beside page, where one of two answers is a list that goes on: as far as pagesMost of each. What it gives meanwhile is what was read so far.
+function usePages(p: Compared, x: Answer, y: Answer, paths: [string, string]): { x: Answer; y: Answer; reading: boolean; problem: Problem | undefined } {
+	const [more, setMore] = useState<{ of: [Answer, Answer]; x: Answer; y: Answer; pages: number; problem?: Problem } | null>(null)
+	const mine = more && more.of[0] === x && more.of[1] === y ? more : { x, y, pages: 1 } as { x: Answer; y: Answer; pages: number; problem?: Problem }
+	const on = p.id !== undefined && !p.more && !p.tail && (mine.x.next_cursor ?? mine.y.next_cursor) !== undefined && mine.pages < pagesMost && !mine.problem
+	useEffect(() => {
+		if (!on) return
+		const abort = new AbortController()
+		const next = async (a: Answer, path: string): Promise<Answer> => {
+			if (a.next_cursor === undefined) return a
+			const page = await ask<Answer>(url(path, { cursor: String(a.next_cursor) }), abort.signal, exact)
+			return { ...page, items: [...(a.items as Answer[]), ...(page.items as Answer[])] }
+		}
+		Promise.all([next(mine.x, paths[0]), next(mine.y, paths[1])]).then(
+			([a, b]) => { if (!abort.signal.aborted) setMore({ of: [x, y], x: a, y: b, pages: mine.pages + 1 }) },
+			(e: unknown) => { if (!abort.signal.aborted) setMore({ of: [x, y], x: mine.x, y: mine.y, pages: mine.pages, problem: e instanceof Problem ? e : new Problem({ title: String(e) }) }) },
+		)
+		return () => abort.abort()
+	}, [on, mine.x, mine.y])
+	return { x: mine.x, y: mine.y, reading: on, problem: mine.problem }
+}
+
+function Changed({ p, x, y, paths, names }: { p: Compared; x: Answer; y: Answer; paths: [string, string]; names: [string, string] }) {
+	const all = usePages(p, x, y, paths)
+	const { changes, bounded, rows } = useMemo(() => differences(p, all.x, all.y), [p.path, all.x, all.y])
+	return (
+		<>
+			{all.problem && <Fault problem={all.problem} />}
+			{all.reading ? <p class="dim" data-comparing="">{t.comparing(count(rows))}</p> : bounded && <p class="warn">{t.comparedOf(count(rows))}</p>}
+			{(!all.reading || changes.length > 0) && <Diff changes={changes} names={names} />}
+		</>
+	)
 }
 
 function EventsBetween({ a, b, stream, prefix, first }: { a: Side; b: Side; stream: string | undefined; prefix: string | undefined; first: boolean }) {
