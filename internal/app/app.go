@@ -298,6 +298,7 @@ func (a *App) headStart(ctx context.Context) {
 		if err != nil || slices.ContainsFunc(all, func(s fold.Status) bool { return s.Lag > headStartFew || s.Error != "" }) {
 			return
 		}
+		a.opts.Logger.Info("waiting for views that are a few records behind", "at_most", headStartFewMax)
 	}
 }
 
