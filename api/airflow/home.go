@@ -43,6 +43,7 @@ func (s *Surface) home(w http.ResponseWriter, r *http.Request) error {
 	type shown struct {
 		Name, Description string
 		Paused            bool
+		Host              string // that was asked
 		Runs              []shownRun
 	}
 	var all []shown
@@ -52,7 +53,7 @@ func (s *Surface) home(w http.ResponseWriter, r *http.Request) error {
 	}
 	for i := range known {
 		wf := &known[i]
-		v := shown{Name: wf.Name, Paused: wf.Paused}
+		v := shown{Name: wf.Name, Paused: wf.Paused, Host: r.Host}
 		if wf.Err != nil {
 			v.Description = "It cannot be used: " + wf.Err.Error()
 		} else {

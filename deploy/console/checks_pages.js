@@ -252,4 +252,13 @@ module.exports = (check, w, { must, same }) => {
     await page.locator('.chart canvas').first().waitFor({ timeout: waitMillis })
     w.take()
   })
+
+  check('35 pages of what is not there have their heading, and the way up', async () => {
+    for (const at of ['models/none', 'models/none/1', `models/${w.model}/${w.version}?known_at=mlops-events/0@1`, 'features/none', `runs/${'0'.repeat(32)}`, 'workflows/none', 'workflows/runs/none', 'system/operations/none', 'films/none', 'people/none']) {
+      const page = await w.open(`/ui/${at}`, { expected: ['404', '503'] })
+      await page.locator('main .fault, main .empty').first().waitFor({ timeout: waitMillis })
+      must((await page.locator('main h1').innerText()).trim() !== '' && await page.locator('main header nav a').count() > 0, `${at} has no heading, or no way up`)
+      await w.closeAll()
+    }
+  })
 }

@@ -16,7 +16,7 @@ export function FeaturePage({ name }: { name: string }) {
 	const tab = place.value.params.get('tab') ?? ''
 	const got = useGet<FeatureVersion>(then(`/api/v1/features/views/${segment(name)}/versions/latest`), { views: ['features'] })
 	return (
-		<Shown got={got}>{v => {
+		<Shown got={got} head={<Title of={<a href={to(['features'])}>{t.features}</a>}>{name}</Title>}>{v => {
 			const view = v.definition
 			const tabs: [string, string][] = [['', t.definition], ...(v.kind === 'on_demand' ? [] : [['values', t.values], ['figures', t.distribution]] as [string, string][])]
 			return (

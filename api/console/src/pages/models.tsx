@@ -56,7 +56,7 @@ function ModelPage({ name }: { name: string }) {
 	const vs = place.value.params.get('vs_version')
 	const at = place.value.params.get('version')
 	return (
-		<Shown got={got}>{m => {
+		<Shown got={got} head={<Title of={above()}>{name}</Title>}>{m => {
 			const deployed = (history.data?.items ?? []).filter(d => d.model === m.name || d.previous_model === m.name)
 			const [a, b] = [m.versions.find(v => String(v.version) === vs), m.versions.find(v => String(v.version) === at)]
 			return (
@@ -120,7 +120,7 @@ function VersionPage({ name, n }: { name: string; n: number }) {
 	const off = noCommands()
 	const look = () => { got.again(); model.again(); slots.again() }
 	return (
-		<Shown got={got}>{one => {
+		<Shown got={got} head={<Title of={<>{above()} / <a href={to(['models', name])}>{name}</a></>}>{n}</Title>}>{one => {
 			const v = model.data?.versions.find(x => x.version === n) ?? one // what is shown is of the reading that commands are decided on
 			const read = model.data && slots.data ? { v, m: model.data, now: slots.data.items.find(d => d.slot === 'production') } : null
 			return (

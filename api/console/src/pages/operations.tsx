@@ -90,7 +90,7 @@ export function OperationPage({ id }: { id: string }) {
 	useFollowed(got, o => o.here ?? false)
 	const off = noCommands()
 	return (
-		<Shown got={got}>{o => (
+		<Shown got={got} head={<Title of={<a href={to(['system'])}>{t.system}</a>}><Id id={id} /></Title>}>{o => (
 			<>
 				<Title of={<a href={to(['system'])}>{t.system}</a>} side={<>{o.state === 'running' && <button type="button" data-focus="cancel" disabled={off !== '' || !o.here} title={off || (o.here ? '' : t.operationElsewhere(o.holder))} onClick={() => setCancelling(true)}>{t.cancel}…</button>}<Stream name={`operation/${id}`} /></>}>{t.operationKind(o.kind)} <Id id={id} /></Title>
 				<p>{t.operationWhat(o.kind)}</p>

@@ -47,7 +47,7 @@ const metricsOf = (runs: Run[]) => [...new Set(runs.flatMap(r => Object.keys(r.m
 export function RunPage({ id }: { id: string }) {
 	const got = useGet<Run>(then(`/api/v1/runs/${segment(id)}`), { views: ['runs'] })
 	return (
-		<Shown got={got}>{r => (
+		<Shown got={got} head={<Title of={above()}>{id}</Title>}>{r => (
 			<>
 				<Title of={above()} side={<><Copy text={r.run_id} label={t.copyId} /> <Stream name={`run/${r.run_id}`} /></>}>{r.name || r.run_id} <State of={r.status} /></Title>
 				<Moments of={[{ path: `/api/v1/runs/${segment(id)}`, views: ['runs'] }]} stream={`run/${id}`} />

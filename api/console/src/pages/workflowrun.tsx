@@ -17,7 +17,7 @@ export function WorkflowRunPage({ id }: { id: string }) {
 	const [asking, setAsking] = useState<'cancel' | 'clear' | ''>('')
 	const act = (what: string, body: unknown, key: string) => command('POST', `/api/v1/workflows/runs/${segment(id)}/${what}`, body, { key })
 	return (
-		<Shown got={got}>{r => {
+		<Shown got={got} head={<Title of={<a href={to(['workflows'])}>{t.workflows}</a>}>{id}</Title>}>{r => {
 			const name = place.value.params.get('task') ?? r.tasks.find(k => k.state === 'failed')?.task ?? r.tasks.findLast(k => k.try > 0)?.task ?? ''
 			const task = r.tasks.find(k => k.task === name)
 			const over = r.state !== 'queued' && r.state !== 'running'

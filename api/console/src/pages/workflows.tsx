@@ -56,7 +56,7 @@ function WorkflowPage({ name }: { name: string }) {
 	const off = noCommands()
 	const [pausing, setPausing] = useState<'pause' | 'unpause' | ''>('')
 	return (
-		<Shown got={got}>{w => (
+		<Shown got={got} head={<Title of={above()}>{name}</Title>}>{w => (
 			<>
 				<Title of={above()} side={<>
 					<button type="button" disabled={off !== ''} title={off} data-focus="pause" onClick={() => setPausing(w.paused ? 'unpause' : 'pause')}>{w.paused ? t.unpause : t.pause}…</button>

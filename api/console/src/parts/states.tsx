@@ -60,9 +60,10 @@ export function Fault({ problem, again }: { problem: Problem; again?: () => void
 	)
 }
 
-// Shown draws what was got, or says what there is instead. Old data stays while new data is on its way, and when the server is gone.
-export function Shown<T>({ got, children, rows }: { got: Got<T>; children: (data: T) => ComponentChildren; rows?: number }) {
-	if (got.data === undefined) return got.problem ? <Fault problem={got.problem} again={got.again} /> : <Skeleton rows={rows ?? 6} />
+// Shown draws what was got, or says what there is instead, under the head of the page where that has one. Old data stays while new data is on its way, and when the
+// server is gone.
+export function Shown<T>({ got, children, rows, head }: { got: Got<T>; children: (data: T) => ComponentChildren; rows?: number; head?: ComponentChildren }) {
+	if (got.data === undefined) return got.problem ? <>{head}<Fault problem={got.problem} again={got.again} /></> : <Skeleton rows={rows ?? 6} />
 	return (
 		<>
 			{got.problem && <Fault problem={got.problem} again={got.again} />}
