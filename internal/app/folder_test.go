@@ -15,6 +15,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/livecopy"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -44,9 +45,7 @@ func killedFolder(t *testing.T) string {
 	if err := a.caughtUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(dir, os.DirFS(live)); err != nil {
-		t.Fatal(err)
-	}
+	livecopy.Copy(t, dir, live)
 	return dir
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/app"
+	"github.com/projectionist/projectionist/internal/livecopy"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -35,9 +36,7 @@ func TestAcceptLoss(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.CopyFS(dir, os.DirFS(live)); err != nil { // as a kill leaves it
-		t.Fatal(err)
-	}
+	livecopy.Copy(t, dir, live)
 	wals, err := filepath.Glob(dir + "/log/pebble/*.log")
 	if err != nil || len(wals) == 0 {
 		t.Fatal(wals, err)

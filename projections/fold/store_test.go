@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/livecopy"
 	"github.com/projectionist/projectionist/internal/racing"
 	"github.com/projectionist/projectionist/projections"
 	"github.com/projectionist/projectionist/projections/fold"
@@ -74,9 +75,7 @@ func filled(t *testing.T, log streams.Log, dir string, closed bool) {
 		t.Fatal(err)
 	}
 	if !closed {
-		if err := os.CopyFS(dir, os.DirFS(at)); err != nil {
-			t.Fatal(err)
-		}
+		livecopy.Copy(t, dir, at)
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/projectionist/projectionist/events"
 	"github.com/projectionist/projectionist/internal/fault"
+	"github.com/projectionist/projectionist/internal/livecopy"
 	"github.com/projectionist/projectionist/streams"
 )
 
@@ -158,9 +159,7 @@ func TestDamagedWAL(t *testing.T) {
 	}
 	for i := range 12 {
 		crashed := filepath.Join(dir, fmt.Sprint("crashed", i))
-		if err := os.CopyFS(crashed, os.DirFS(filepath.Join(dir, "log"))); err != nil {
-			t.Fatal(err)
-		}
+		livecopy.Copy(t, crashed, filepath.Join(dir, "log"))
 		logs, err := filepath.Glob(filepath.Join(crashed, pebbleDir, "*.log"))
 		if err != nil || len(logs) == 0 {
 			t.Fatal(logs, err)
