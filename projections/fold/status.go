@@ -3,6 +3,7 @@ package fold
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -181,24 +182,27 @@ func (r *Runner) FoldedTo(view string, tp streams.TP) int64 {
 	return 0
 }
 
-// Seen is up to where queries of the named views see each partition that they fold: of several the least. A view that has halted counts for
-// nothing: what it answers stays as it is.
+// Seen is a cut that queries of the named views see all of: up to where they have folded what they fold, of several the least, and of other
+// partitions, which they do not depend on, up to where any view has. A view that has halted counts for nothing: what it answers stays as it is.
+// The log is not asked.
 func (r *Runner) Seen(views ...string) streams.Cut {
-	seen := streams.Cut{}
+	seen, named := streams.Cut{}, streams.Cut{}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.slots {
-		if !slices.Contains(views, s.spec.Name) || s.poison() != nil {
+		if s.poison() != nil {
 			continue
 		}
 		for _, tp := range streams.PartitionsOf() {
 			if !s.folds(tp) {
 				continue
 			}
-			if next, ok := seen[tp]; !ok || s.cursor[tp] < next {
-				seen[tp] = s.cursor[tp]
+			seen[tp] = max(seen[tp], s.cursor[tp])
+			if next, ok := named[tp]; slices.Contains(views, s.spec.Name) && (!ok || s.cursor[tp] < next) {
+				named[tp] = s.cursor[tp]
 			}
 		}
 	}
+	maps.Copy(seen, named)
 	return seen
 }
