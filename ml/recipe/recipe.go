@@ -30,8 +30,7 @@ type Recipe struct {
 	Params []Param // its own; see [Recipe.Declared]
 	// Predicts says that its models are [Predictor]s.
 	Predicts bool
-	// OfPeople says that its models rank for people that they have learned, and for nobody by what they have met. So do
-	// those that predict.
+	// OfPeople says that its models rank for people that they have learned, and for nobody by what they have met.
 	OfPeople bool
 	// ONNX says that its models are [Graph]s.
 	ONNX bool

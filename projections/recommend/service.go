@@ -243,7 +243,7 @@ func (s *Service) byPeople(v version) (bool, error) {
 		return false, err
 	}
 	r, err := all.Find(registered.Algorithm)
-	return err == nil && registered.Algorithm != "" && (r.Predicts || r.OfPeople), nil
+	return err == nil && registered.Algorithm != "" && r.OfPeople, nil
 }
 
 // chosen are films as somebody without an id names them, each of the catalogue.

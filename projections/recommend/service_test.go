@@ -605,8 +605,7 @@ func TestGuest(t *testing.T) {
 	for _, r := range all.Recipes() {
 		v := w.train(r.Name, nil)
 		res, err := w.service.RecommendEach(Version{r.Name, v}, []string{""}, ask)
-		ofPeople := r.Predicts || r.OfPeople
-		if ofPeople {
+		if r.OfPeople {
 			if !fault.Is(err, fault.Conflict) {
 				t.Errorf("%s ranks by films: %v", r.Name, err)
 			}
@@ -619,7 +618,7 @@ func TestGuest(t *testing.T) {
 		w.deploy(r.Name, v)
 		slot, err := w.service.Recommend(ask)
 		w.must(err)
-		if ofPeople && slot.Strategy != "online" || !ofPeople && slot.ModelName != r.Name {
+		if r.OfPeople && slot.Strategy != "online" || !r.OfPeople && slot.ModelName != r.Name {
 			t.Errorf("with %s deployed it is by %q, %s", r.Name, slot.ModelName, slot.Strategy)
 		}
 		if ids := slot.ids(); len(ids) != 57 || slices.Contains(ids, "1") || slices.Contains(ids, "3") || slices.Contains(ids, "new") {

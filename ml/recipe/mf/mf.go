@@ -28,6 +28,7 @@ var Recipe = &recipe.Recipe{
 	Description: "Bayesian matrix factorisation of ratings with biases, by alternating draws",
 	Code:        "rating-mf/1",
 	Predicts:    true,
+	OfPeople:    true,
 	ONNX:        true,
 	Check: func(p recipe.Params) error {
 		if n := p.Int(dim) * p.Int(samples); n > rowMax {

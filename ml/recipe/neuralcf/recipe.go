@@ -42,6 +42,7 @@ var Recipe = &recipe.Recipe{
 	Description: "Neural collaborative filtering: embeddings and hidden layers that predict ratings",
 	Code:        "neural-cf/1",
 	Predicts:    true,
+	OfPeople:    true,
 	ONNX:        true,
 	Params:      declared(ml.DefaultNeuralCFParams()),
 	Train: func(ctx context.Context, in recipe.Input, p recipe.Params, h recipe.Hooks) (recipe.Model, error) {

@@ -26,6 +26,7 @@ var Recipe = &recipe.Recipe{
 	Description: "Matrix factorisation of ratings that also learns from which films were rated (SVD++)",
 	Code:        "svdpp/1",
 	Predicts:    true,
+	OfPeople:    true,
 	ONNX:        true,
 	Params: []recipe.Param{
 		recipe.IntegerParam(dim, 32, 1, 1024, "length of a factor"),
