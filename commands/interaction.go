@@ -30,7 +30,11 @@ func (c *RecordInteraction) Validate() error {
 	var f faults
 	f.reachable("user_id", i.UserID)
 	f.reachable("movie_id", i.MovieID)
-	return errors.Join(f.err(), fieldFaults(i.Validate()))
+	if err := fieldFaults(i.Validate()); len(f.errs) == 0 { // as a rule, for which nothing is allocated
+		return err
+	} else {
+		return errors.Join(f.err(), err)
+	}
 }
 
 // fieldFaults turns the field errors of a payload into those of a request.

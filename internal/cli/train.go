@@ -37,6 +37,7 @@ func (p *program) trainCommand() *cobra.Command {
 	var algorithm string
 	var params []string
 	short := map[string]*string{} // by the end of the parameter's name
+	given := map[string]string{}
 	cmd := &cobra.Command{Use: "train ALGORITHM", Short: "Train a model at once, show how it goes, and register it", Args: cobra.MaximumNArgs(1),
 		Long: "Train a model on all that the log holds, at once and without deploying it: " + recipeNames() + ", or movie_predictor,\n" +
 			"the neural baseline. It prints what is trained on what, and the loss of each epoch, and registers a version.\n" +
@@ -52,7 +53,6 @@ func (p *program) trainCommand() *cobra.Command {
 			case algorithm == "":
 				return errors.New("say what to train, such as " + all.Default().Name)
 			}
-			given := map[string]string{}
 			for name, value := range short {
 				if *value != "" {
 					given[algorithm+"."+name] = *value
@@ -61,15 +61,6 @@ func (p *program) trainCommand() *cobra.Command {
 			return readParams(given, params)
 		},
 		RunE: p.asking(func(ctx context.Context, c *client, _ []string) error {
-			given := map[string]string{}
-			for _, name := range slices.Sorted(maps.Keys(short)) {
-				if v := *short[name]; v != "" {
-					given[algorithm+"."+name] = v
-				}
-			}
-			if err := readParams(given, params); err != nil {
-				return err
-			}
 			return p.train(ctx, c, algorithm, given)
 		})}
 	f := cmd.Flags()

@@ -18,6 +18,7 @@ import (
 func (p *program) tuneCommand() *cobra.Command {
 	trials, parallel, seed := recipe.TrialsDefault, 1, uint64(1)
 	var params []string
+	given := map[string]string{}
 	cmd := &cobra.Command{Use: "tune ALGORITHM", Short: "Search good parameters of an algorithm, and register a version of the best", Args: cobra.ExactArgs(1),
 		Long: "Try configurations of an algorithm (" + recipeNames() + ") on the last part of what the log holds, trained on what is before it,\n" +
 			"and register a version of the best, trained on everything and not deployed. The first trial is the parameters as they are; the\n" +
@@ -28,13 +29,9 @@ func (p *program) tuneCommand() *cobra.Command {
 			"was, on the data that it began with. --param NAME=VALUE keeps a parameter as it is.",
 		Example: "  projectionist tune " + exampleModel + " --trials 9\n  projectionist tune neural_cf --trials 12 --seed 7 --param neural_cf.epochs=5",
 		PreRunE: func(*cobra.Command, []string) error {
-			return readParams(map[string]string{}, params)
+			return readParams(given, params)
 		},
 		RunE: p.asking(func(ctx context.Context, c *client, args []string) error {
-			given := map[string]string{}
-			if err := readParams(given, params); err != nil {
-				return err
-			}
 			return p.tune(ctx, c, args[0], map[string]any{"algorithm": args[0], "params": given, "trials": trials, "seed": seed, "parallel": parallel})
 		})}
 	f := cmd.Flags()
