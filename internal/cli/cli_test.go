@@ -142,9 +142,12 @@ func TestCommands(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	s := serve(t, "--dir", dir, "--simulate", tiny)
 	said := s.until(t, "/api/v1/feedback")
-	contains(t, "serve", said, " in the log", fmt.Sprintf("%d of %[1]d views", len(projections.All())), "imported simulated: 120 films and 1,500 interactions added",
+	contains(t, "serve", said, fmt.Sprintf("%d of %[1]d views", len(projections.All())), "imported simulated: 120 films and 1,500 interactions added",
 		"train_movie_model: success", "promote_model: success", "ready: 120 films, 1,500 interactions, model als version 1", "SIMULATED")
 
+	if !regexp.MustCompile(`s  [1-9]\d* records? in the log\n`).MatchString(said) { // what a node writes of itself is counted too
+		t.Errorf("it does not say how many records there are: %s", said)
+	}
 	// The announced requests work as they stand.
 	calls := regexp.MustCompile(`curl "(http://[^"]+)"`).FindAllStringSubmatch(said, -1)
 	if len(calls) != 2 {

@@ -11,16 +11,17 @@ import (
 // Copy copies the folder of a program that goes on. A file that is written anew meanwhile has another name by then: the copy is made again.
 func Copy(t testing.TB, to, live string) {
 	t.Helper()
-	for {
-		err := os.CopyFS(to, os.DirFS(live))
-		switch {
-		case err == nil:
+	var err error
+	for range 100 {
+		if err = os.CopyFS(to, os.DirFS(live)); err == nil {
 			return
-		case !errors.Is(err, fs.ErrNotExist) || t.Context().Err() != nil:
-			t.Fatal(err)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
 		}
 		if err := os.RemoveAll(to); err != nil {
 			t.Fatal(err)
 		}
 	}
+	t.Fatal(err)
 }
