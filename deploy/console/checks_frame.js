@@ -1,7 +1,5 @@
 // Checks of what stands around every page.
 const fs = require('fs')
-const path = require('path')
-const { execFileSync } = require('child_process')
 const { waitMillis } = require('./world.js')
 const axeSource = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -217,9 +215,9 @@ module.exports = (check, w, { must, same }) => {
     const page = await w.open('/ui/events/user-events', { expected: ['/api/v1/', 'ERR_', '503', 'net::'] })
     await w.settled(page)
     await w.live(page)
-    process.kill(Number(fs.readFileSync(path.join(process.env.WORK, 'pid-main'), 'utf8')), 'SIGKILL')
+    w.kill()
     await page.locator('.stale').waitFor({ timeout: waitMillis })
-    execFileSync(path.join(process.env.WORK, 'serve'))
+    w.serve()
     await w.until('it does not come back', () => fetch(`${w.base}/readyz`).then(r => r.ok, () => false))
     await w.act(5, (await w.get('/api/v1/movies?limit=1')).items[0].movie_id)
     await page.locator('.stale').waitFor({ state: 'detached', timeout: waitMillis })
@@ -236,13 +234,13 @@ module.exports = (check, w, { must, same }) => {
     const page = await w.open('/ui/people', { expected: ['/api/v1/', 'ERR_', '503', 'net::'] })
     await w.settled(page)
     await w.live(page)
-    process.kill(Number(fs.readFileSync(path.join(process.env.WORK, 'pid-main'), 'utf8')), 'SIGKILL')
+    w.kill()
     await page.locator('.stale').waitFor({ timeout: waitMillis })
     for (const name of ['Films', 'Runs']) {
       await page.getByRole('link', { name, exact: true }).first().click()
       await page.locator('main .fault').first().waitFor({ timeout: waitMillis })
     }
-    execFileSync(path.join(process.env.WORK, 'serve'))
+    w.serve()
     await page.locator('[data-row="0"]').waitFor({ timeout: waitMillis })
     same(await page.locator('main .fault').count(), 0, 'faults')
     await w.until('it does not come back', () => fetch(`${w.base}/readyz`).then(r => r.ok, () => false))

@@ -2,6 +2,7 @@
 
 const fs = require('fs')
 const path = require('path')
+const { execFileSync } = require('child_process')
 // waitMillis is how long anything is waited for, on a machine that does much else: it ends what does not come, and judges no speed.
 const waitMillis = 120_000
 const sleep = ms => new Promise(f => setTimeout(f, ms))
@@ -209,6 +210,10 @@ World.prototype.quiet = async function () {
     return same
   }, 2000)
 }
+
+// kill ends the server at once, and serve starts it again on its folder.
+World.prototype.kill = () => process.kill(Number(fs.readFileSync(path.join(process.env.WORK, 'pid-main'), 'utf8')), 'SIGKILL')
+World.prototype.serve = () => execFileSync(path.join(process.env.WORK, 'serve'))
 
 // pictures keeps one of every page in both themes, and in a narrow window.
 World.prototype.pictures = async function () {

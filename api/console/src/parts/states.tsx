@@ -39,13 +39,13 @@ export function Fault({ problem, again }: { problem: Problem; again?: () => void
 	const latest = useRef<(() => void) | undefined>(again)
 	latest.current = again
 	useEffect(() => {
-		const well = () => state.peek().live && state.peek().ready
-		let was = well()
-		return passing.includes(problem.status) ? state.subscribe(() => {
-			const came = well() && !was
-			was = well()
-			if (came) latest.current?.()
-		}) : undefined
+		if (!passing.includes(problem.status)) return
+		let was = true
+		return state.subscribe(({ live, ready }) => {
+			const well = live && ready
+			if (well && !was) latest.current?.()
+			was = well
+		})
 	}, [problem])
 	const offline = problem.status === 0
 	const refused = problem.status === 400 && problem.field === 'known_at' && /not taken/.test(problem.detail)
