@@ -218,6 +218,24 @@ module.exports = (check, w, { must, same }) => {
     return `${c.judged} judged`
   })
 
+  check('quality: a day alone stands on an axis of days', async () => {
+    await judged()
+    const page = await w.open('/ui/models')
+    await page.route('**/api/v1/quality?*', async r => {
+      const a = await (await r.fetch()).json()
+      await r.fulfill({ contentType: 'application/json', body: JSON.stringify({ ...a, windows: a.windows.slice(-1) }) })
+    })
+    await page.goto(`${w.base}/ui/quality?window=day`)
+    await page.locator('.chart canvas').first().waitFor({ timeout: waitMillis })
+    await w.settled(page)
+    const plot = page.locator('.chart .u-over').first()
+    await plot.hover()
+    await w.pause(page, 100)
+    const [box, point] = [await plot.boundingBox(), await page.locator('.chart .u-cursor-pt').first().boundingBox()]
+    const share = (point.x + point.width / 2 - box.x) / box.width
+    must(share > 0.2 && share < 0.5, `its point stands at ${share} of the axis`)
+  })
+
   check('serving: what serves, how quick, and of the past what was known', async () => {
     for (let i = 0; i < 30; i++) await w.get(`/api/v1/recommendations?user_id=${i + 1}&k=5&record=false`)
     const page = await w.open('/ui/serving')

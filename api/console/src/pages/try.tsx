@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 import { command, Problem, then, url, useGet } from '../api'
 import { figure } from '../format'
 import { announce } from '../keys'
-import { Cut, Fact, Facts, Time, Title } from '../parts/bits'
+import { Cut, Fact, Facts, Parted, Time, Title } from '../parts/bits'
 import { GoesOn } from '../parts/goeson'
 import { type Answer, Moments, only } from '../parts/moments'
 import { Empty, Shown } from '../parts/states'
@@ -87,7 +87,7 @@ function Film({ i, n, user, move, most, again, plain }: { i: Recommended; n: num
 			<span class="num dim">{n + 1}</span>
 			<div><Cut tone="strong" href={to(['films', i.movie_id])} text={i.title || i.movie_id} /> {i.year ? <span class="dim">{i.year}</span> : null} <span class="dim">{i.genres?.join(', ')}</span> {move && <b class="move">{move}</b>}
 				<div class="meter" aria-hidden="true"><i style={{ width: `${Math.max(0, Math.min(100, (i.score / most) * 100))}%` }} /></div>
-				{parts.length > 0 && <details><summary>{t.why} <span class="dim">{parts.length} {t.parts}, Σ {figure(sum)}</span></summary><table class="pairs"><tbody>{parts.map((b, x) => <tr key={x}><th scope="row">{b.movie_id ? <a href={to(['films', b.movie_id])}>{b.title || b.movie_id}</a> : b.source}</th><td class="dim">{b.source}</td><td class="num" title={String(b.score)}>{b.score > 0 ? '+' : ''}{figure(b.score)}</td></tr>)}<tr><th scope="row">{t.sum}</th><td /><td class="num" title={String(sum)}>{figure(sum)}</td></tr></tbody></table></details>}
+				{parts.length > 0 && <details><summary>{t.why} <span class="dim">{parts.length} {t.parts}, Σ {figure(sum)}</span></summary><table class="pairs"><tbody>{parts.map((b, x) => <tr key={x}><th scope="row">{b.movie_id ? <a href={to(['films', b.movie_id])}>{b.title || b.movie_id}</a> : <Parted text={b.source} />}</th><td class="dim named"><Parted text={b.source} /></td><td class="num" title={String(b.score)}>{b.score > 0 ? '+' : ''}{figure(b.score)}</td></tr>)}<tr><th scope="row">{t.sum}</th><td /><td class="num" title={String(sum)}>{figure(sum)}</td></tr></tbody></table></details>}
 			</div>
 			<span class="num" title={String(i.score)}>{figure(i.score)}</span>
 			{!plain && <span class="buttons"><button type="button" class="quiet" disabled={busy || off !== ''} title={off || t.like} aria-label={`${t.like}: ${i.title}`} onClick={() => void rate('like')}>＋</button><button type="button" class="quiet" disabled={busy || off !== ''} title={off || t.dislike} aria-label={`${t.dislike}: ${i.title}`} onClick={() => void rate('dislike')}>－</button></span>}
