@@ -542,3 +542,18 @@ func TestRunOfNextToNothing(t *testing.T) {
 		}
 	}
 }
+
+// Predictions that are no numbers are said to be none: they are no figures, and have no JSON form.
+func TestRows_NotFinite(t *testing.T) {
+	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+		var got []Row
+		r := &run{Options: &Options{Row: func(x Row) error { got = append(got, x); return nil }}}
+		row := Row{Protocol: Rating, Kind: KindRecipe, Algorithm: "mf"}
+		if err := r.rows(row, MetricsOf(Rating), []finding{{values: [][]float64{{1, bad}, {1, 1}}}}, nil, []int{0, 1}, 2); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := json.Marshal(got); err != nil || len(got) != 1 || got[0].Metrics != nil || !strings.Contains(got[0].Unjudged, "finite") {
+			t.Errorf("%v: %+v, %v", bad, got, err)
+		}
+	}
+}
