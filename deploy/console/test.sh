@@ -84,6 +84,7 @@ for _ in $(seq 600); do
 	sleep .5
 done
 trained || { tail -30 "$work/out"; fail "nothing is trained"; }
+kill -0 "$(cat "$work/pid-main")" 2>/dev/null || { tail -5 "$work/out"; fail "another server answers at $main"; }
 
 CHROMIUM=$(command -v chromium) NODE_PATH=$tools/node_modules WORK=$work node "$here/test.js" "http://$main" "http://$tracking" "http://$locked" "http://$halted" ${PICTURES:+"$PICTURES"} || fail "the console"
 "$work/projectionist" verify --server "http://$main" >"$work/verify" 2>&1 || { cat "$work/verify"; fail "what was made here is not folded the same again"; }
